@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+# Lodge. A new .c file needs no edit here: rooms are globbed.
+#   make build          build/lodge, build/liblodge.a, build/liblodge.so
+#   make run            install what is needed, build, boot Debian's riscv64 kernel
+#   make test           install, build, every check and test (what CI runs)
+#   make unit           unit tests only;  make check: unit tests and the tools' checks
+#   make bench          ratios side by side with the peers
+#   make fuzz T=name    fuzz one target (FUZZ_SECONDS=60)
+#   make m=asan|ubsan|tsan|cov ...   the same in another mode (own build folder)
+CC      ?= cc
+CLANG   ?= clang
+RVCC    ?= riscv64-linux-gnu-gcc
+V       ?=
+Q       := $(if $V,,@)
+m       ?=
+BUILD   := build
+O       := $(BUILD)$(if $m,/$m)
+PREFIX  ?= /usr/local
+# libfdt ships no .pc file on Debian 12
+PKGS    := slirp fuse3 liburing json-c libmicrohttpd libseccomp
+# libfdt ships no .pc file on Debian 12
+CFLAGS  ?= -O2 -g
+SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
+SAN_tsan  := -fsanitize=thread
+SAN_cov   := --coverage -O0
+SAN       := $(SAN_$m)
+WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wcast-qual -Wswitch-enum -Wvla -Wundef \
+           -Wstrict-prototypes -Wmissing-prototypes -Wimplicit-fallthrough -Wwrite-strings
+WARN    += $(if $(findstring clang,$(shell $(CC) --version)),-Wconditional-uninitialized)
+INC     := -Isrc -Iinclude -I. -I$O/gen
+DEPINC  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfdt -lpthread -lm
+ALL     := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden \
+           $(WARN) $(INC) $(DEPINC) $(CFLAGS) $(SAN)
+
+SRC     := $(sort $(shell find src -name '*.c' ! -name '*_test.c' ! -path 'src/cli/*'))
+CLI     := $(sort $(wildcard src/cli/*.c))
+TST     := $(sort $(shell find src test -maxdepth 3 -name '*_test.c')) test/main.c
+OBJ     := $(SRC:%.c=$O/obj/%.o)
+CLIOBJ  := $(CLI:%.c=$O/obj/%.o)
+TSTOBJ  := $(TST:%.c=$O/obj/%.o)
+GEN     :=
+
+.PHONY: all build run test unit check bench fuzz install clean packages
+all: build
+build: $O/lodge $O/liblodge.a $O/liblodge.so
+
+-include src/*/*.mk src/*/*/*.mk guest/*.mk test/*.mk
+
+$O/obj/%.o: %.c Makefile | $(GEN)
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL) $(CFLAGS_$(subst /,_,$*)) -MMD -MP -c -o $@ $<
+
+# One object with only lodge_* left global: internal names stay short and never clash.
+$O/liblodge.o: $(OBJ)
+	$Q$(CC) -r -nostdlib -o $@.tmp $(OBJ)
+	$Qobjcopy --wildcard --keep-global-symbol='lodge_*' $@.tmp $@ && rm -f $@.tmp
+$O/liblodge.a: $O/liblodge.o
+	$Qrm -f $@ && ar rcs $@ $<
+$O/liblodge.so: $O/liblodge.o
+	$Q$(CC) -shared -Wl,-soname,liblodge.so.0 $(SAN) -o $@ $< $(LIBS)
+$O/lodge: $(CLIOBJ) $O/liblodge.a
+	$Q$(CC) $(SAN) -o $@ $(CLIOBJ) $O/liblodge.a $(LIBS)
+$O/tests: $(OBJ) $(TSTOBJ)
+	$Q$(CC) $(SAN) -o $@ $(OBJ) $(TSTOBJ) $(LIBS) -lcmocka
+
+unit: $O/tests
+	$O/tests
+check: build unit
+	tools/check-floors
+	tools/check-size
+	tools/check-spec
+	tools/check-headers
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(OBJ:.o=.d) $(CLIOBJ:.o=.d) $(TSTOBJ:.o=.d)

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dev: things a guest sees that are neither processor nor memory.
+ * A device is state, a field table, verbs and one const class; one line in devices.def. */
+#pragma once
+#include "base/base.h"
+#include "bus/bus.h"
+#include "host/host.h"
+#include "mem/mem.h"
+
+/* What a guest can ask of the machine through a device. */
+enum dev_event {
+	DEV_POWEROFF, /* code: exit code */
+	DEV_RESET,    /* code: 0 */
+	DEV_PANIC,    /* the guest kernel says that it crashed */
+};
+
+struct chr;
+struct dev_class;
+
+/* What a board hands to a device. All pointers are borrowed for the device's life; any may be
+ * NULL or zero (tests do that): the device then works without that facility. */
+struct dev_setup {
+	struct mem *mem;
+	struct bus *bus;
+	struct loop *loop;
+	struct vclock *clock;
+	struct log *log;
+	const struct irq *irqs; /* the lines of this device, @nirqs of them; copied */
+	unsigned nirqs;
+	void *backend;       /* what the class says: struct blk *, struct net *, struct chr *, ... */
+	const char *options; /* "key=value,key=value" of the class's own keys; NULL: none */
+	/* a guest-visible event for the level above: power off, reset, ... */
+	void (*event)(void *user, enum dev_event ev, int code);
+	void *user;
+};
+
+struct dev {
+	const struct dev_class *class;
+	struct dev_setup s;
+	struct irq irq;         /* s.irqs[0], or not connected */
+	pthread_mutex_t lock;   /* held by bus and loop around every call into the device */
+};
+
+struct dev_class {
+	const char *name, *summary, *spec;
+	size_t size;                   /* of the instance; its first member is struct dev */
+	unsigned width_min, width_max; /* access widths the bus lets through, in bytes */
+	uint64_t mmio;                 /* bytes of registers; 0: not on the bus itself */
+	int (*init)(struct dev *, struct lodge_err *); /* NULL: zeroed is ready */
+	void (*fini)(struct dev *);                    /* NULL: nothing held; accepts half-built */
+	void (*reset)(struct dev *);
+	uint64_t (*read)(struct dev *, uint64_t off, unsigned width);
+	void (*write)(struct dev *, uint64_t off, unsigned width, uint64_t val);
+	const struct state_field *state; /* all that a snapshot holds, beyond s and lock */
+};
+
+const struct dev_class *dev_class_at(size_t i);             /* NULL past the end */
+const struct dev_class *dev_class_find(const char *name);
+/* Make and reset a device. On failure nothing is left behind. */
+int dev_new(struct dev **ret, const struct dev_class *c, const struct dev_setup *s,
+            struct lodge_err *e) MUST;
+void dev_free(struct dev *d);                               /* NULL is fine */
+void dev_reset(struct dev *d);                              /* takes the lock */
+/* Put the device's registers on its bus at @base (class->mmio bytes). */
+int dev_map(struct dev *d, struct gpa base, struct lodge_err *e) MUST;
+/* Value of @key in the device's options, copied into @buf; false: not given. */
+bool dev_option(const struct dev *d, const char *key, char *buf, size_t cap);
+
+/* ---- character backends (console, UART) ----
+ * The device side calls chr_write/chr_read on the loop thread or under its lock; the host side
+ * feeds bytes in and takes bytes out. One ring each way, so neither side ever blocks. */
+int chr_new(struct chr **ret, size_t ring_bytes, struct lodge_err *e) MUST;
+void chr_free(struct chr *c);
+/* device -> host. Returns bytes taken (fewer when the host is slow; rest is dropped by a UART,
+ * kept by virtio-console). Any thread. */
+size_t chr_write(struct chr *c, const void *buf, size_t len);
+/* host -> device: bytes waiting for the device. Any thread. */
+size_t chr_read(struct chr *c, void *buf, size_t cap);
+/* The host side of the same: */
+size_t chr_host_write(struct chr *c, const void *buf, size_t len);
+size_t chr_host_read(struct chr *c, void *buf, size_t cap);
+/* Called (any thread, no chr lock held) when bytes arrive for that side, or room appears. */
+void chr_on_device(struct chr *c, void (*fn)(void *), void *arg);
+void chr_on_host(struct chr *c, void (*fn)(void *), void *arg);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* virtio: rings, feature negotiation and device life once, for every virtio device; transports
+ * (MMIO, PCI) know no device and devices know no transport. Spec: VIRTIO 1.2.
+ *
+ * A device class fills struct virtio_class and gets its queues served on the loop thread with the
+ * device's lock held (kicks from vCPUs are only a flag and a posted closure). */
+#pragma once
+#include "dev/dev.h"
+
+enum {
+	VIRTIO_QUEUES_MAX = 64,    /* per device */
+	VIRTIO_QUEUE_SIZE = 256,   /* default ring size; a power of two up to 1024 */
+	VIRTIO_CHAIN_MAX = 1024,   /* descriptors in one chain, indirect ones included */
+};
+/* Device-independent feature bits. VIRTIO 1.2 §6 */
+#define VIRTIO_F_INDIRECT_DESC (1ull << 28)
+#define VIRTIO_F_EVENT_IDX (1ull << 29)
+#define VIRTIO_F_VERSION_1 (1ull << 32)
+#define VIRTIO_F_RING_PACKED (1ull << 34)
+#define VIRTIO_F_IN_ORDER (1ull << 35)
+#define VIRTIO_F_RING_RESET (1ull << 40)
+
+/* A borrowed piece of guest memory, checked to be inside RAM. */
+struct span {
+	uint8_t *p;
+	uint32_t len;
+};
+
+/* One descriptor chain, copied and checked by virtq_pop: @out spans are read by the device,
+ * @in spans are written by it. The device keeps nothing but @head beyond the request unless it
+ * copies the chain; spans stay valid as long as the machine's RAM (it is never unmapped). */
+struct chain {
+	uint16_t head;             /* id to give back */
+	uint16_t nout, nin;
+	uint16_t next_out, next_in; /* cursor */
+	uint32_t off_out, off_in;  /* bytes used of the span at the cursor */
+	uint64_t out_len, in_len;  /* totals */
+	struct span *out, *in;     /* into @spans */
+	struct span spans[64];     /* chains with more pieces are gathered from the heap: @more */
+	struct span *more;         /* owned; chain_fini frees it; NULL mostly */
+};
+
+struct virtio;
+struct virtio_class {
+	const char *name, *summary;
+	size_t size;               /* of the instance; its first member is struct virtio */
+	uint16_t device_id;        /* VIRTIO 1.2 §5 */
+	uint32_t pci_class;        /* class code for the PCI transport, e.g. 0x020000 */
+	uint32_t config_len;
+	unsigned nqueues;          /* default; init may set v->nqueues */
+	uint64_t features;         /* device-specific bits offered; init may add to v->offered */
+	int (*init)(struct virtio *, struct lodge_err *);
+	void (*fini)(struct virtio *);
+	void (*reset)(struct virtio *);                        /* may be NULL */
+	void (*serve)(struct virtio *, unsigned queue);        /* the driver put buffers into @queue */
+	void (*config_read)(struct virtio *, uint8_t *config); /* fill config_len bytes */
+	void (*config_write)(struct virtio *, uint32_t off, const uint8_t *p, uint32_t len); /* or NULL */
+	void (*ready)(struct virtio *);                        /* DRIVER_OK was set; may be NULL */
+	const struct state_field *state;
+};
+
+struct virtq;               /* private to virtio.c */
+struct virtio {
+	struct dev_setup s;
+	const struct virtio_class *class;
+	pthread_mutex_t *lock;     /* the transport device's lock */
+	uint64_t offered, acked;   /* feature bits */
+	uint8_t status;            /* VIRTIO 1.2 §2.1 */
+	unsigned nqueues;
+	struct virtq *queues;      /* owned */
+	void *transport;           /* for the transport's callback below */
+	void (*notify)(void *transport, int queue); /* raise: queue index, or -1 for config change */
+	uint32_t config_generation;
+};
+
+/* ---- for device classes ---- */
+/* Take the next chain the driver offered. False: none (notifications are then re-enabled), or the
+ * driver broke the ring: the device is in NEEDS_RESET and stays silent until reset. */
+bool virtq_pop(struct virtio *v, unsigned queue, struct chain *ret) MUST;
+/* Give a chain back with @written bytes in its in-spans, and notify when the driver wants it.
+ * Frees chain->more. */
+void virtq_push(struct virtio *v, unsigned queue, struct chain *c, uint32_t written);
+/* Put a popped chain back as not taken (receive queues without room). Only the last popped. */
+void virtq_unpop(struct virtio *v, unsigned queue, struct chain *c);
+bool virtq_ready(const struct virtio *v, unsigned queue);
+/* Next span of the chain; false at the end. */
+bool chain_next_out(struct chain *c, struct span *ret) MUST;
+bool chain_next_in(struct chain *c, struct span *ret) MUST;
+/* Copy across span borders, advancing the cursor. Returns bytes copied (short at the end). */
+size_t chain_read(struct chain *c, void *buf, size_t len);
+size_t chain_write(struct chain *c, const void *buf, size_t len);
+/* The driver did something that the specification forbids. */
+void virtio_needs_reset(struct virtio *v, const char *why);
+/* Config space changed: bump the generation and interrupt. */
+void virtio_config_changed(struct virtio *v);
+/* Ask for serve(queue) on the loop thread soon (after a backend became ready). Any thread. */
+void virtio_kick(struct virtio *v, unsigned queue);
+static inline bool virtio_has(const struct virtio *v, uint64_t feature) { return v->acked & feature; }
+
+/* ---- for boards ---- */
+const struct virtio_class *virtio_class_at(size_t i);           /* NULL past the end */
+const struct virtio_class *virtio_class_find(const char *name); /* "blk", "net", ... */
+/* Make a virtio device behind an MMIO transport (a struct dev of dev_virtio_mmio). The dev owns
+ * it: dev_free frees both. Map it with dev_map. VIRTIO 1.2 §4.2 */
+int virtio_mmio_new(struct dev **ret, const struct virtio_class *c, const struct dev_setup *s,
+                    struct lodge_err *e) MUST;
+/* The same behind PCI: a function to be plugged into a host bridge (dev/pci/pci.h). §4.1 */
+struct pci_host;
+int virtio_pci_new(struct dev **ret, struct pci_host *host, const struct virtio_class *c,
+                   const struct dev_setup *s, struct lodge_err *e) MUST;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host: the only room that talks to the host kernel's special interfaces: event loop,
+ * memfd, clocks, threads, the address-fault handler. */
+#pragma once
+#include "base/base.h"
+#include <pthread.h>
+
+/* ---- clocks ---- */
+uint64_t host_monotonic_ns(void);   /* CLOCK_MONOTONIC */
+uint64_t host_realtime_ns(void);    /* CLOCK_REALTIME, since 1970 UTC */
+/* Fill @buf with random bytes from the kernel; never fails once booted. */
+void host_random(void *buf, size_t len);
+
+/* ---- the event loop: one thread that waits for descriptors, timers and posted work ----
+ * All callbacks run on the thread inside loop_run, one at a time, each with the lock that was
+ * given at registration held (NULL: none), so that device code contains no locks. */
+struct loop;
+struct loop_watch;
+struct loop_timer;
+typedef void loop_fn(void *arg);
+typedef void loop_fd_fn(void *arg, uint32_t epoll_events);
+
+int loop_new(struct loop **ret, struct lodge_err *e) MUST;
+void loop_free(struct loop *l);              /* NULL is fine; the loop must not be running */
+/* Run until loop_stop. Thread: exactly one at a time. */
+void loop_run(struct loop *l);
+void loop_stop(struct loop *l);              /* any thread; loop_run returns soon after */
+/* Run @fn(@arg) once on the loop thread, in order of posting. Any thread. 0 or -ENOMEM. */
+int loop_post(struct loop *l, pthread_mutex_t *lock, loop_fn *fn, void *arg) MUST;
+/* Remove posted work of @arg that has not run yet (before @arg is freed). Any thread. */
+void loop_cancel(struct loop *l, void *arg);
+/* Watch @fd (borrowed) for @events (EPOLLIN, EPOLLOUT, ...), level-triggered. Any thread. */
+int loop_watch_new(struct loop_watch **ret, struct loop *l, int fd, uint32_t events,
+                   pthread_mutex_t *lock, loop_fd_fn *fn, void *arg, struct lodge_err *e) MUST;
+int loop_watch_change(struct loop_watch *w, uint32_t events) MUST;
+/* After return the callback does not run any more (from the loop thread itself: immediately;
+ * from others: waits for a running call, so never call it holding @lock off the loop thread). */
+void loop_watch_free(struct loop_watch *w);
+/* A timer, disarmed at first. @deadline_ns on CLOCK_MONOTONIC; UINT64_MAX disarms. Any thread. */
+int loop_timer_new(struct loop_timer **ret, struct loop *l, pthread_mutex_t *lock, loop_fn *fn,
+                   void *arg, struct lodge_err *e) MUST;
+void loop_timer_set(struct loop_timer *t, uint64_t deadline_ns);
+void loop_timer_free(struct loop_timer *t);  /* same rule as loop_watch_free */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mem: guest physical memory, one memfd per machine, and its history.
+ * Three kinds of address, three types: they do not mix. */
+#pragma once
+#include "base/base.h"
+
+struct gpa { uint64_t a; };             /* guest physical */
+struct gva { uint64_t a; };             /* guest virtual  */
+static inline struct gpa gpa(uint64_t a) { return (struct gpa){ a }; }
+static inline struct gva gva(uint64_t a) { return (struct gva){ a }; }
+
+enum { MEM_FRAME = 4096 };
+
+struct mem;
+/* Make @bytes of zeroed RAM at guest physical @base; both whole frames. Pages are taken from
+ * the host when first touched. Errors: EINVAL, ENOMEM. */
+int mem_new(struct mem **ret, struct gpa base, uint64_t bytes, struct lodge_err *e) MUST;
+void mem_free(struct mem *m);           /* NULL is fine */
+
+struct gpa mem_base(const struct mem *m);
+uint64_t mem_size(const struct mem *m);
+/* Host address of the first byte of RAM: for engines that compute addends of a TLB. */
+uint8_t *mem_host(const struct mem *m);
+int mem_fd(const struct mem *m);        /* the memfd, borrowed */
+
+/* Borrow @len bytes at @at. NULL if any byte is outside RAM. Valid until the caller returns to
+ * its own caller; never stored (store gpa and len). Any thread. The guest may change the bytes
+ * at any time: copy before checking. */
+void *mem_ptr(struct mem *m, struct gpa at, uint64_t len) MUST;
+/* Copy with the same check; false: outside RAM, nothing copied. */
+bool mem_read(struct mem *m, struct gpa at, void *buf, uint64_t len) MUST;
+bool mem_write(struct mem *m, struct gpa at, const void *buf, uint64_t len) MUST;
+/* Give the whole frames of the range back to the host (they read as zero afterwards): balloon,
+ * free-page reporting. Ranges outside RAM are ignored. Returns bytes released. */
+uint64_t mem_release(struct mem *m, struct gpa at, uint64_t len);
+/* Bytes of RAM that the host backs with memory now. */
+uint64_t mem_resident(const struct mem *m);
