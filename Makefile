@@ -17,7 +17,6 @@ BUILD   := build
 O       := $(BUILD)$(if $m,/$m)
 PREFIX  ?= /usr/local
 # libfdt ships no .pc file on Debian 12
-PKGS    := slirp fuse3 liburing json-c libmicrohttpd libseccomp
 # libfdt ships no .pc file on Debian 12
 CFLAGS  ?= -O2 -g
 SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
