@@ -4,6 +4,7 @@
 #pragma once
 #include "base/base.h"
 #include "bus/bus.h"
+#include "chr/chr.h"
 #include "host/host.h"
 #include "mem/mem.h"
 
@@ -14,7 +15,6 @@ enum dev_event {
 	DEV_PANIC,    /* the guest kernel says that it crashed */
 };
 
-struct chr;
 struct dev_class;
 
 /* What a board hands to a device. All pointers are borrowed for the device's life; any may be
@@ -65,20 +65,3 @@ void dev_reset(struct dev *d);                              /* takes the lock */
 int dev_map(struct dev *d, struct gpa base, struct lodge_err *e) MUST;
 /* Value of @key in the device's options, copied into @buf; false: not given. */
 bool dev_option(const struct dev *d, const char *key, char *buf, size_t cap);
-
-/* ---- character backends (console, UART) ----
- * The device side calls chr_write/chr_read on the loop thread or under its lock; the host side
- * feeds bytes in and takes bytes out. One ring each way, so neither side ever blocks. */
-int chr_new(struct chr **ret, size_t ring_bytes, struct lodge_err *e) MUST;
-void chr_free(struct chr *c);
-/* device -> host. Returns bytes taken (fewer when the host is slow; rest is dropped by a UART,
- * kept by virtio-console). Any thread. */
-size_t chr_write(struct chr *c, const void *buf, size_t len);
-/* host -> device: bytes waiting for the device. Any thread. */
-size_t chr_read(struct chr *c, void *buf, size_t cap);
-/* The host side of the same: */
-size_t chr_host_write(struct chr *c, const void *buf, size_t len);
-size_t chr_host_read(struct chr *c, void *buf, size_t cap);
-/* Called (any thread, no chr lock held) when bytes arrive for that side, or room appears. */
-void chr_on_device(struct chr *c, void (*fn)(void *), void *arg);
-void chr_on_host(struct chr *c, void (*fn)(void *), void *arg);
