@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* isa/riscv: the RISC-V hart: its state, its instructions (rv.insn + sem_*.c), privilege, memory
+ * management, and the built-in SBI firmware. Engines run harts; this room says what they mean.
+ *
+ * One thread owns a hart (its vCPU thread). Others reach it only through rv_hart_irq and
+ * rv_hart_kick. Specs: RISC-V Unpriv 20240411, RISC-V Priv 20240411, SBI 2.0. */
+#pragma once
+#include "bus/bus.h"
+#include "fp/fp.h"
+#include "mem/mem.h"
+
+enum {
+	RV_HARTS_MAX = 16,
+	RV_TLB_SIZE = 512,          /* entries of the data TLB, direct-mapped */
+	RV_PMP_MAX = 64,
+	RV_HPM_MAX = 29,            /* mhpmcounter3..31 */
+	RV_TIMEBASE_HZ = 10000000,
+};
+enum rv_priv { RV_U = 0, RV_S = 1, RV_M = 3 };
+enum rv_access { RV_READ = 1, RV_WRITE = 2, RV_EXEC = 4 };
+
+/* Exception causes; 0 is a valid cause, so "none" is RV_EXC_NONE. Priv §3.1.15 */
+enum rv_exc {
+	RV_EXC_FETCH_MISALIGNED = 0,
+	RV_EXC_FETCH_ACCESS = 1,
+	RV_EXC_ILLEGAL = 2,
+	RV_EXC_BREAKPOINT = 3,
+	RV_EXC_LOAD_MISALIGNED = 4,
+	RV_EXC_LOAD_ACCESS = 5,
+	RV_EXC_STORE_MISALIGNED = 6,
+	RV_EXC_STORE_ACCESS = 7,
+	RV_EXC_ECALL_U = 8,
+	RV_EXC_ECALL_S = 9,
+	RV_EXC_ECALL_M = 11,
+	RV_EXC_FETCH_PAGE = 12,
+	RV_EXC_LOAD_PAGE = 13,
+	RV_EXC_STORE_PAGE = 15,
+	RV_EXC_NONE = -1,
+};
+/* Interrupt bits of mip and mie. Priv §3.1.9 */
+enum rv_irq { RV_SSI = 1, RV_MSI = 3, RV_STI = 5, RV_MTI = 7, RV_SEI = 9, RV_MEI = 11, RV_LCOFI = 13 };
+
+/* Data TLB. tag = (va & ~0xfff) | context; a tag that cannot match is RV_TLB_NONE.
+ * An access of n bytes compares (va & (~0xfff | (n - 1))) | h->dctx, so a misaligned one misses
+ * and takes the slow path. host = va + add. */
+#define RV_TLB_NONE UINT64_MAX
+struct rv_tlb {
+	uint64_t tag_r, tag_w;
+	uint64_t add;
+	uint64_t pa;                /* of the page */
+};
+
+/* What all harts of a machine share. Filled by the level before harts run, constant after. */
+struct rv_hart;
+struct rv_env {
+	struct mem *mem;
+	struct bus *bus;
+	const struct vclock *clock;
+	struct log *log;
+	struct rv_hart *harts[RV_HARTS_MAX];
+	unsigned nharts;
+	unsigned mmu_max;           /* 39, 48 or 57: the largest satp mode that exists; 0: bare only */
+	unsigned pmp_entries;       /* 0, 16 or 64 */
+	bool sbi;                   /* built-in SBI answers ecall from S; else it traps to M */
+	/* machine services that SBI and devices ask of the level */
+	void (*system_reset)(void *user, uint32_t type, uint32_t reason); /* SBI SRST values */
+	void (*console_write)(void *user, const uint8_t *p, size_t n);
+	size_t (*console_read)(void *user, uint8_t *p, size_t cap);
+	void *user;
+};
+
+/* Why a vCPU thread leaves rv_run (engine). */
+enum rv_hsm { RV_HSM_STARTED, RV_HSM_STOPPED, RV_HSM_START_PENDING, RV_HSM_SUSPENDED };
+
+struct rv_hart {
+	/* ---- registers, hot ---- */
+	uint64_t x[33];             /* x[32] swallows writes to x0 */
+	uint64_t f[32];             /* f32 NaN-boxed */
+	uint64_t pc;
+	uint64_t npc;               /* next pc, set by instructions that jump or end a block */
+	uint64_t dctx;              /* context of data accesses, bits 4..11 of a TLB tag */
+	uint64_t icount;            /* instructions begun (minstret = icount + instret_off) */
+	uint64_t limit;             /* atomic: leave the fast path when icount >= limit; 0: now */
+	int64_t exc;                /* pending exception cause of the current instruction */
+	uint64_t tval;
+	struct fp_env fp;           /* fflags */
+	uint8_t frm;
+	uint8_t fs;                 /* mstatus.FS: 0 off; writers of f or fflags set it to 3 */
+	uint8_t priv;               /* enum rv_priv */
+	bool wfi;                   /* waiting for an interrupt */
+	uint32_t fetch_epoch;       /* ++ by fence.i: decoded blocks older than this are verified */
+	uint32_t map_epoch;         /* ++ when any virtual-to-physical fetch mapping may differ */
+	uint64_t fctx;              /* context of instruction fetch (id, not shifted) */
+	struct rv_tlb tlb[RV_TLB_SIZE];
+
+	/* ---- load reservation ---- */
+	uint64_t res_va, res_val;   /* LR address (UINT64_MAX: none) and the value it saw */
+	uint8_t res_size;
+
+	/* ---- control and status registers (only what is not derived) ---- */
+	uint64_t mstatus;           /* without FS/SD, which live in fs */
+	uint64_t mtvec, mscratch, mepc, mcause, mtval, medeleg, mideleg, mie;
+	uint64_t mcounteren, mcountinhibit, menvcfg, mseccfg;
+	uint64_t stvec, sscratch, sepc, scause, stval, satp, scounteren, senvcfg, stimecmp;
+	uint64_t mhpmevent[RV_HPM_MAX], mhpmcounter[RV_HPM_MAX];
+	uint64_t instret_off, cycle_off;
+	uint64_t pmpaddr[RV_PMP_MAX];
+	uint8_t pmpcfg[RV_PMP_MAX];
+	uint64_t mip_soft;          /* bits written by software: SSIP, STIP (no Sstc), SEIP, LCOFIP */
+	unsigned id;                /* mhartid */
+
+	/* ---- reached by other threads (atomic) ---- */
+	uint64_t mip_lines;         /* levels of MSI, MTI, MEI, SEI lines; SSI set by SBI IPIs */
+	uint32_t requests;          /* bits below, handled at the next block boundary */
+	uint32_t hsm;               /* enum rv_hsm */
+	uint64_t hsm_start_pc, hsm_start_arg;
+
+	struct rv_env *env;         /* borrowed */
+	void *engine;               /* the engine's own data of this hart; owned by the engine */
+	struct rv_mmu *mmu;         /* contexts and page-range bookkeeping; owned by this room */
+	struct rv_fences *fences;   /* remote fence queue; owned by this room */
+};
+/* bits of requests */
+enum { RV_REQ_FENCE_I = 1, RV_REQ_SFENCE = 2, RV_REQ_STOP = 4, RV_REQ_PAUSE = 8, RV_REQ_START = 16 };
+
+/* ---- life ---- */
+int rv_hart_new(struct rv_hart **ret, struct rv_env *env, unsigned id, struct lodge_err *e) MUST;
+void rv_hart_free(struct rv_hart *h);
+/* Reset state: M mode at @pc, a0 = hart id, a1 = @dtb; with env->sbi: S mode as SBI §9.1 says. */
+void rv_hart_reset(struct rv_hart *h, uint64_t pc, uint64_t dtb);
+/* All architectural state as a table (registers, CSRs). */
+extern const struct state_field rv_hart_state[];
+
+/* ---- from other threads ---- */
+/* Drive line @irq (enum rv_irq) of the hart and wake it. Has the type of irq.set with ctx = hart. */
+void rv_hart_irq(void *hart, unsigned irq, bool level);
+/* Make the hart look at requests and interrupts soon (wakes WFI too). */
+void rv_hart_kick(struct rv_hart *h);
+void rv_hart_request(struct rv_hart *h, uint32_t bits);
+
+/* ---- called by engines, on the hart's thread ---- */
+/* Take the exception @cause at h->pc: updates CSRs, privilege, pc. Priv §3.1.6.1 */
+void rv_trap(struct rv_hart *h, enum rv_exc cause, uint64_t tval);
+/* Handle requests, timers and counters; take the highest pending enabled interrupt, if any.
+ * Sets h->limit for the next look. True: h->pc or privilege may have changed. Priv §3.1.9 */
+bool rv_poll(struct rv_hart *h);
+/* Pending and enabled interrupts that would wake a WFI (regardless of global enables). */
+uint64_t rv_irq_pending(struct rv_hart *h);
+/* Guest time (ns, vclock) of the next timer event of this hart; UINT64_MAX: none. */
+uint64_t rv_next_event_ns(struct rv_hart *h);
+/* Block until an interrupt may be pending, a request arrives, or the hart is stopped by HSM and
+ * later started. Returns at once when h->wfi is false and the hart is started. */
+void rv_wait(struct rv_hart *h);
+
+/* Translate @va for an instruction fetch. On success *ret_host is the host address of the byte,
+ * *ret_pa its physical address; both valid to the end of the 4 KiB page. Else h->exc, h->tval
+ * are set. Execution outside RAM is an access fault. Priv §4.3.2 */
+bool rv_fetch(struct rv_hart *h, uint64_t va, const uint8_t **ret_host, uint64_t *ret_pa) MUST;
+/* Slow paths of loads and stores of 1, 2, 4, 8 bytes: walk, fill the TLB, MMIO, misaligned and
+ * page-crossing accesses. False: h->exc and h->tval are set. */
+bool rv_load_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *ret_zext) MUST;
+bool rv_store_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t val) MUST;
+/* Host address for an atomic access of @size bytes (naturally aligned, in RAM, readable and
+ * writable with A and D set), or NULL with h->exc, h->tval set (store/AMO causes). LR passes
+ * RV_READ and gets load causes. */
+void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a) MUST;
+
+/* ---- helpers named by instruction semantics: rows of helpers.def ---- */
+#define HELPER(name, summary)                                                                      \
+	uint64_t rv_help_##name(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c);
+#include "isa/riscv/helpers.def"
+/* An exception of the current instruction: sets h->exc, h->tval; returns 0. */
+uint64_t rv_raise(struct rv_hart *h, enum rv_exc cause, uint64_t tval);
+
+/* ---- SBI ---- */
+/* Serve an ecall from S mode (a7 extension, a6 function). False: no such extension was meant for
+ * us. Result in a0, a1. SBI 2.0 §3 */
+void rv_sbi_ecall(struct rv_hart *h);
