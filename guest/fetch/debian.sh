@@ -1,0 +1,604 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Debian 13 (trixie) for riscv64, as Debian packages it, made ready for Lodge.
+#
+#   debian.sh kernel [options]   kernel, small initramfs and kernel modules
+#   debian.sh image  [options]   a root file system with systemd in a raw ext4 disk (makes kernel too)
+#   debian.sh host-packages      the host packages that the two need, one a line
+#
+# Options:  --cache DIR   where results are kept (default ${XDG_CACHE_HOME:-~/.cache}/lodge)
+#           --agent FILE  lodge-agent for riscv64, put into initramfs and image
+#           --out FILE    image: where the disk goes (default CACHE/debian-13-riscv64/disk.raw)
+#           --size SIZE   image: its size (default 4G; sparse)
+#           --refresh     fetch again even if the cache has it
+# Environment: LODGE_CACHE, LODGE_AGENT, LODGE_DISK_SIZE: defaults of the options;
+#           LODGE_DEBIAN_MIRROR, LODGE_DEBIAN_SECURITY: mirrors (default: those of the host's apt);
+#           LODGE_CONFIGURE: auto, host or guest: where packages are configured (see configure()).
+#
+# Results are in CACHE/debian-13-riscv64: kernel, initrd-small, modules/, kernel.info, disk.raw.
+# Progress goes to file descriptor 3 when it is open: "step N/M TEXT" and "bytes DONE TOTAL".
+# Exit: 0 done, 1 failed (stderr says what, why and what to do), 2 wrong usage.
+# Packages come through apt with a private root; apt checks every signature. Nothing outside CACHE
+# and --out is written. A kill leaves nothing half-made: results are renamed into place.
+set -eu
+umask 022
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
+
+FORMAT=1 # of the results; a change makes them be built again
+ARCH=riscv64
+CODENAME=trixie
+RELEASE=debian-13-riscv64
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# What a useful, small Debian is, beyond "required": init, network, name service, apt's needs.
+IMAGE_PACKAGES="systemd-sysv udev dbus systemd-resolved libnss-resolve kmod iproute2 iputils-ping \
+ ca-certificates apt less nano procps netbase e2fsprogs curl"
+
+host_packages() {
+	cat <<-'END'
+	cpio
+	debian-archive-keyring
+	e2fsprogs
+	fakeroot
+	kmod
+	perl-base
+	util-linux
+	xz-utils
+	END
+}
+
+# ---- talking -------------------------------------------------------------------------------------
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+	say "error: $1"
+	shift
+	for line in "$@"; do say "  $line"; done
+	exit 1
+}
+usage() {
+	say "usage: debian.sh kernel|image|host-packages [--cache DIR] [--agent FILE] [--out FILE]" \
+		"[--size SIZE] [--refresh]"
+	exit 2
+}
+
+step() { # NUMBER TEXT
+	note "step $1/$STEPS $2"
+	say "[$1/$STEPS] $2"
+}
+note() { if [ "$HAVE_FD3" = 1 ]; then printf '%s\n' "$*" >&3; fi; }
+
+# One line of reason for the things that go wrong outside, from the log that a tool left.
+explain() { # WHAT LOG
+	if grep -qiE 'no space left|write error|not enough.*space|quota' "$2"; then
+		die "$1: the disk is full" "free some space under $CACHE, or choose another folder" \
+			"with --cache, and start again; what was fetched so far is kept"
+	elif grep -qiE 'NO_PUBKEY|BADSIG|EXPKEYSIG|not signed|invalid signature|is not.*(verified|trusted)' "$2"; then
+		die "$1: the mirror's signature is not good" "$(grep -iE 'NO_PUBKEY|SIG|sign' "$2" | head -n 1)" \
+			"install the current debian-archive-keyring and check the machine's clock;" \
+			"if both are right, do not trust this mirror"
+	elif grep -qiE 'unexpected size|hash sum mismatch|sync in progress' "$2"; then
+		die "$1: the mirror's files do not fit its signed index" \
+			"$(grep -iE 'unexpected size|mismatch' "$2" | head -n 1)" \
+			"the mirror is being updated or a proxy holds old files: try again later," \
+			"or name another mirror in LODGE_DEBIAN_MIRROR"
+	elif grep -qiE 'could not resolve|temporary failure|connect|unreachable|timed out|timeout' "$2"; then
+		die "$1: the mirror cannot be reached" \
+			"$(grep -iE 'could not|failure|connect|unreach|tim' "$2" | head -n 1)" \
+			"check the network and the proxy settings of apt, or name another mirror" \
+			"in LODGE_DEBIAN_MIRROR"
+	fi
+	die "$1" "$(tail -n 5 "$2")" "the whole log: $2"
+}
+
+need() {
+	for tool in apt-get apt-cache dpkg-deb cpio depmod xz flock; do
+		command -v "$tool" >/dev/null || die "the program '$tool' is missing" \
+			"install the host packages: apt-get install $(host_packages | tr '\n' ' ')"
+	done
+	[ -r "$KEYRING" ] || die "Debian's signing keys are missing ($KEYRING)" \
+		"install them: apt-get install debian-archive-keyring"
+}
+
+# ---- the private apt -----------------------------------------------------------------------------
+
+# The host's mirror for Debian or Debian-Security: what its apt uses, told by the signed Label,
+# or by the path where the host has never run apt-get update.
+host_mirror() { # LABEL PATH_END
+	# shellcheck disable=SC2016 # apt expands these
+	apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 2>/dev/null |
+		awk -F'|' -v label="$1" -v end="$2" '
+			{ uri = $2; sub(/\/+$/, "", uri) }
+			$1 == label { print uri; found = 1; exit }
+			uri ~ ("/" end "$") && !guess { guess = uri }
+			END { if (!found && guess) print guess }'
+}
+
+apt_setup() {
+	APT=$CACHE/apt-$ARCH
+	mkdir -p "$APT/lists/partial" "$APT/archives/partial" "$APT/etc/empty.d"
+	: >"$APT/status"
+	# Values of the host's own configuration (proxies, credentials) stay; hooks and oddities go.
+	cat >"$APT/apt.conf" <<-END
+	#clear APT::Update::Pre-Invoke;
+	#clear APT::Update::Post-Invoke;
+	#clear APT::Update::Post-Invoke-Success;
+	#clear DPkg::Pre-Install-Pkgs;
+	#clear DPkg::Pre-Invoke;
+	#clear DPkg::Post-Invoke;
+	#clear APT::Architectures;
+	#clear APT::Default-Release;
+	APT::Architecture "$ARCH";
+	APT::Architectures { "$ARCH"; };
+	APT::Get::AllowUnauthenticated "false";
+	APT::Install-Recommends "false";
+	APT::Sandbox::User "root";
+	APT::Update::Error-Mode "any";
+	Acquire::AllowInsecureRepositories "false";
+	Acquire::Languages "none";
+	Acquire::Retries "2";
+	Dir::State "$APT";
+	Dir::State::lists "$APT/lists/";
+	Dir::State::status "$APT/status";
+	Dir::State::extended_states "$APT/extended_states";
+	Dir::Cache "$APT";
+	Dir::Cache::archives "$APT/archives/";
+	Dir::Etc::sourcelist "$APT/sources.list";
+	Dir::Etc::sourceparts "$APT/etc/empty.d";
+	Dir::Etc::preferences "$APT/etc/preferences";
+	Dir::Etc::preferencesparts "$APT/etc/empty.d";
+	Dir::Log "$APT";
+	END
+	MIRROR=${LODGE_DEBIAN_MIRROR:-$(host_mirror Debian debian)}
+	SECURITY=${LODGE_DEBIAN_SECURITY:-$(host_mirror Debian-Security debian-security)}
+	[ -n "$MIRROR" ] || die "no Debian mirror is known: this machine's apt names none" \
+		"name one: LODGE_DEBIAN_MIRROR=http://HOST/debian"
+}
+
+# Fetch and verify the package lists. The release has two names on every mirror, its code name and
+# "stable"; where a proxy holds an index that does not fit the one, the other is tried.
+apt_update() {
+	log=$CACHE/apt-update.log
+	for suite in $CODENAME stable; do
+		{
+			echo "deb [signed-by=$KEYRING] $MIRROR $suite main"
+			if [ -n "$SECURITY" ]; then
+				echo "deb [signed-by=$KEYRING] $SECURITY $suite-security main"
+			fi
+		} >"$APT/sources.list"
+		if apt-get -c "$APT/apt.conf" -q update >"$log" 2>&1; then
+			# shellcheck disable=SC2016 # apt expands these
+			if apt-get -c "$APT/apt.conf" indextargets --format '$(CODENAME)' |
+				grep -qvE "^$CODENAME(-security)?\$"; then
+				echo "E: the mirror's '$suite' is not $CODENAME" >>"$log"
+				continue
+			fi
+			SUITE=$suite
+			rm -f "$log"
+			return
+		fi
+	done
+	explain "cannot fetch Debian's package lists" "$log"
+}
+
+# Run an apt-get that downloads, and report how much of TOTAL bytes is there, once a second.
+apt_download() { # TOTAL_BYTES APT-GET-ARGUMENTS...
+	total=$1
+	shift
+	log=$CACHE/apt-download.log
+	space=$(df -Pk "$APT" | awk 'NR == 2 { printf "%.0f", $4 * 1024 }')
+	if [ "${space:-0}" -lt "$((total * 4))" ]; then
+		die "$APT has too little free space" "$((total * 4 / 1000000)) MB are needed" \
+			"free some, or choose another folder with --cache"
+	fi
+	(cd "$APT/archives" && exec apt-get -c "$APT/apt.conf" -q "$@") >"$log" 2>&1 9>&- &
+	child=$!
+	while kill -0 "$child" 2>/dev/null; do
+		have=$(find "$APT/archives" -type f -exec stat -c %s {} + 2>/dev/null |
+			awk '{ n += $1 } END { printf "%.0f", n }') || have=0
+		note "bytes $have $total"
+		sleep 1
+	done
+	wait "$child" || explain "cannot fetch Debian's packages" "$log"
+	note "bytes $total $total"
+	child=
+	rm -f "$log"
+}
+
+# ---- kernel, modules, initramfs ------------------------------------------------------------------
+
+# Modules for the initramfs, with what they depend on: disks, network, and the guest agent's path.
+# What is built into the kernel is silently not in the list.
+INITRD_MODULES="virtio_mmio virtio_pci virtio_blk virtio_net virtio-rng virtio_balloon virtio_console \
+ vmw_vsock_virtio_transport virtiofs ext4"
+
+BUSYBOX_COMMANDS="[ ash awk base64 basename bunzip2 bzcat cat chgrp chmod chown chroot clear cmp cp cpio \
+ cttyhack cut date dd devmem df diff dirname dmesg du echo egrep env expr factor false fdisk fgrep find \
+ findfs free fuser getty grep gunzip gzip halt head hexdump hostname httpd hwclock id ifconfig insmod ip \
+ kill killall less ln ls lsmod md5sum mkdir mkdosfs mke2fs mkfifo mknod mktemp modprobe more mount mv nc \
+ netstat nproc nslookup od pgrep pidof ping pivot_root pkill poweroff printf ps pwd readlink realpath \
+ reboot renice reset rm rmdir rmmod route sed seq setsid sh sha256sum sha512sum sleep sort stat strings \
+ stty switch_root sync sysctl tail tar taskset tee telnet test time timeout top touch tr true tty udhcpc \
+ umount uname uniq unshare unxz uptime usleep vi watch wc wget which xargs xxd xzcat yes zcat"
+
+# The first program of the guest: brings up devices; then root= is mounted and its init started,
+# or lodge.run= is run, or a shell.
+write_init() {
+	cat <<'INIT'
+#!/bin/sh
+# Lodge's initramfs. Kernel arguments:
+#   root=DEV|LABEL=L|UUID=U [rw] [rootfstype=T] [rootflags=F] [init=PROGRAM]   go on with that system
+#   lodge.run=WORD or lodge.run="COMMAND", lodge.run64=BASE64   run it with sh, then power off;
+#                                   its exit code becomes the guest's
+#   lodge.env=NAME=VALUE            set for the command and the shell
+#   lodge.net=off                   do not ask for an address
+PATH=/bin HOME=/root TERM=${TERM:-linux} TZ=UTC0
+export PATH HOME TERM TZ
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev 2>/dev/null
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+ln -sf /proc/self/fd /dev/fd
+read -r cmdline </proc/cmdline
+
+root= rw=ro fstype=ext4 flags= init=/sbin/init run= net=on
+words() {
+	while [ -n "$cmdline" ]; do
+		word=${cmdline%% *}
+		case $word in
+		*=\"*) # a quoted value: up to the closing quote
+			word=${cmdline#*\"}
+			word="${cmdline%%\"*}${word%%\"*}"
+			cmdline=${cmdline#*\"}
+			cmdline=${cmdline#*\"} ;;
+		\"*) # the kernel moves the quote in front of the name
+			word=${cmdline#\"}
+			cmdline=${word#*\"}
+			word=${word%%\"*} ;;
+		*)
+			cmdline=${cmdline#"$word"} ;;
+		esac
+		cmdline=${cmdline# }
+		case $word in
+		root=*) root=${word#root=} ;;
+		rw | ro) rw=$word ;;
+		rootfstype=*) fstype=${word#*=} ;;
+		rootflags=*) flags=,${word#*=} ;;
+		init=*) init=${word#*=} ;;
+		lodge.run=*) run=${word#*=} ;;
+		lodge.run64=*) run=$(printf %s "${word#*=}" | base64 -d) ;;
+		lodge.env=*) export "${word#*=}" ;;
+		lodge.net=*) net=${word#*=} ;;
+		esac
+	done
+}
+words
+
+# Ends the guest. A code other than 0 goes to the test finisher, which the kernel cannot do itself.
+down() { # CODE
+	sync
+	at=
+	for reg in /sys/firmware/devicetree/base/soc/test@*/reg; do
+		if [ "$1" -ne 0 ] && [ -e "$reg" ]; then at=0x$(xxd -p -l 8 "$reg"); fi
+	done
+	umount -a -r 2>/dev/null
+	if [ -n "$at" ]; then
+		usleep 100000 # the console's last words
+		devmem "$at" 32 $((($1 << 16) | 0x3333)) 2>/dev/null
+	fi
+	poweroff -f
+}
+trap 'down 0' USR1 USR2
+trap 'sync; umount -a -r 2>/dev/null; reboot -f' TERM
+
+modprobe -q virtio_mmio
+agent=
+for dev in /sys/bus/virtio/devices/*; do
+	[ -e "$dev/device" ] || continue
+	read -r id <"$dev/device"
+	case $id in
+	0x0001) modprobe -q virtio_net ;;
+	0x0002) modprobe -q virtio_blk ;;
+	0x0003) agent=yes ;;
+	0x0004) modprobe -q virtio-rng ;;
+	0x0005) modprobe -q virtio_balloon ;;
+	0x0013) modprobe -q vmw_vsock_virtio_transport; agent=yes ;;
+	esac
+done
+
+if [ -n "$root" ]; then
+	why="is not there"
+	for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		case $root in
+		*=*) dev=$(findfs "$root" 2>/dev/null) ;;
+		*) dev=$root ;;
+		esac
+		[ -b "$dev" ] && break
+		usleep 250000
+	done
+	if [ -b "$dev" ]; then
+		mkdir -p /newroot
+		modprobe -q "$fstype"
+		if mount -t "$fstype" -o "$rw$flags" "$dev" /newroot; then
+			umount /tmp /dev/shm /dev/pts
+			for dir in proc sys dev run; do mount --move /$dir /newroot/$dir; done
+			exec switch_root /newroot "$init"
+			why="has no $init"
+		else
+			why="cannot be mounted as $fstype"
+		fi
+	fi
+	echo "lodge: root=$root $why; this is a shell of the initramfs" >&2
+fi
+
+hostname lodge
+ip link set lo up 2>/dev/null
+if [ "$net" = on ] && [ -e /sys/class/net/eth0 ]; then
+	ip link set eth0 up
+	if [ -n "$run" ]; then # the command may need the network: wait, but not for long
+		udhcpc -i eth0 -q -n -t 5 -T 1 -s /etc/udhcpc >/dev/null 2>&1
+	else
+		udhcpc -i eth0 -S -b -t 5 -T 1 -s /etc/udhcpc >/dev/null 2>&1 &
+	fi
+fi
+if [ -n "$agent" ] && [ -x /bin/lodge-agent ]; then
+	lodge-agent </dev/null >/dev/null 2>&1 &
+fi
+
+if [ -n "$run" ]; then
+	setsid cttyhack sh -c "$run" </dev/console >/dev/console 2>&1 &
+	wait $!
+	down $?
+fi
+read -r _ _ version _ </proc/version
+echo
+echo "Debian 13 kernel $version on $(uname -m), $(nproc) hart(s). The shell is busybox; 'exit' ends the guest."
+echo
+export ENV=/etc/shrc
+setsid cttyhack sh -i </dev/console >/dev/console 2>&1 &
+wait $!
+down $?
+INIT
+}
+
+write_udhcpc() {
+	cat <<'END'
+#!/bin/sh
+case $1 in
+bound | renew)
+	ip addr flush dev "$interface"
+	ip addr add "$ip/${mask:-24}" dev "$interface"
+	for r in $router; do ip route add default via "$r" && break; done
+	: >/etc/resolv.conf
+	for d in $dns; do echo "nameserver $d" >>/etc/resolv.conf; done ;;
+esac
+END
+}
+
+# modules.dep of a module tree names, for each module, those it needs; print the closure.
+module_closure() { # TREE NAMES...
+	tree=$1
+	shift
+	for name in "$@"; do
+		awk -v want="$name" -F: '
+			BEGIN { gsub("-", "_", want) }
+			{ file = $1; sub(/.*\//, "", file); sub(/\.ko.*/, "", file); gsub("-", "_", file) }
+			file == want { print $1; n = split($2, dep, " "); for (i = 1; i <= n; i++) print dep[i] }
+		' "$tree/modules.dep"
+	done | sort -u
+}
+
+build_initrd() { # ROOT_WITH_MODULES VERSION BUSYBOX OUT
+	dir=$WORK/initrd
+	rm -rf "$dir"
+	mkdir -p "$dir/bin" "$dir/etc" "$dir/root" "$dir/proc" "$dir/sys" "$dir/dev" "$dir/run" \
+		"$dir/tmp" "$dir/newroot" "$dir/lib/modules/$2"
+	ln -s bin "$dir/sbin"
+	mkdir -p "$dir/usr"
+	ln -s ../bin "$dir/usr/bin"
+	ln -s ../bin "$dir/usr/sbin"
+	cp "$3" "$dir/bin/busybox"
+	chmod 755 "$dir/bin/busybox"
+	for name in $BUSYBOX_COMMANDS; do ln -s busybox "$dir/bin/$name"; done
+	if [ -n "$AGENT" ]; then
+		cp "$AGENT" "$dir/bin/lodge-agent"
+		chmod 755 "$dir/bin/lodge-agent"
+	fi
+	# shellcheck disable=SC2086 # the list is words
+	module_closure "$1/usr/lib/modules/$2" $INITRD_MODULES | while read -r file; do
+		to=$dir/lib/modules/$2/${file%.xz}
+		mkdir -p "${to%/*}"
+		case $file in
+		*.xz) xz -dc "$1/usr/lib/modules/$2/$file" >"$to" ;;
+		*) cp "$1/usr/lib/modules/$2/$file" "$to" ;;
+		esac
+	done
+	for file in modules.order modules.builtin modules.builtin.modinfo; do
+		cp "$1/usr/lib/modules/$2/$file" "$dir/lib/modules/$2/" 2>/dev/null || :
+	done
+	depmod -b "$dir" "$2"
+	# busybox reads the text files only.
+	rm -f "$dir/lib/modules/$2"/modules.*.bin "$dir/lib/modules/$2"/modules.builtin.modinfo \
+		"$dir/lib/modules/$2"/modules.order "$dir/lib/modules/$2"/modules.alias.bin
+	write_init >"$dir/init"
+	write_udhcpc >"$dir/etc/udhcpc"
+	chmod 755 "$dir/init" "$dir/etc/udhcpc"
+	echo 'root:x:0:0:root:/root:/bin/sh' >"$dir/etc/passwd"
+	echo 'root:x:0:' >"$dir/etc/group"
+	echo "PS1='lodge:\\w\\\$ '" >"$dir/etc/shrc"
+	(cd "$dir" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >"$4"
+	rm -rf "$dir"
+}
+
+# What the initramfs depends on besides the packages.
+initrd_stamp() {
+	if [ -n "$AGENT" ]; then cksum <"$AGENT"; else echo none; fi
+	{ write_init; write_udhcpc; echo "$INITRD_MODULES $BUSYBOX_COMMANDS"; } | cksum
+}
+
+# A Debian kernel is an Image, or an EFI program with a compressed Image inside.
+unpack_kernel() { # VMLINUX OUT
+	if [ "$(dd if="$1" bs=1 skip=4 count=4 2>/dev/null)" = zimg ]; then
+		word() { od -An -tu4 -j"$2" -N4 "$1" | tr -d ' '; }
+		offset=$(word "$1" 8)
+		size=$(word "$1" 12)
+		kind=$(dd if="$1" bs=1 skip=24 count=5 2>/dev/null | tr -d '\0')
+		case $kind in
+		gzip | xz | zstd | lzma) ;;
+		*) die "the kernel is compressed in a way that is not known here ($kind)" ;;
+		esac
+		tail -c "+$((offset + 1))" "$1" | head -c "$size" | "$kind" -dc >"$2"
+	elif [ "$(od -An -tx1 -N2 "$1" | tr -d ' ')" = 1f8b ]; then
+		gzip -dc "$1" >"$2"
+	else
+		cp "$1" "$2"
+	fi
+	[ "$(dd if="$2" bs=1 skip=48 count=5 2>/dev/null)" = RISCV ] ||
+		die "Debian's kernel package holds no RISC-V Image" "please report this: $(ls -l "$1")"
+}
+
+kernel_ready() {
+	[ "$REFRESH" = 0 ] && [ "$(sed -n 's/^format=//p' "$OUT/kernel.info" 2>/dev/null)" = $FORMAT ]
+}
+
+initrd_ready() {
+	[ -s "$OUT/initrd-small" ] && [ "$(cat "$OUT/initrd.stamp" 2>/dev/null)" = "$(initrd_stamp)" ]
+}
+
+make_kernel() {
+	if kernel_ready; then
+		step 1 "the kernel is in the cache"
+	else
+		step 1 "package lists of Debian 13 ($ARCH)"
+		apt_setup
+		apt_update
+		kernel=$(apt-cache -c "$APT/apt.conf" show --no-all-versions linux-image-$ARCH |
+			sed -n 's/^Depends:.*\(linux-image-[^ ,]*\).*/\1/p' | head -n 1)
+		[ -n "$kernel" ] || die "Debian's list has no linux-image-$ARCH" "mirror: $MIRROR"
+		total=$(apt-cache -c "$APT/apt.conf" show --no-all-versions "$kernel" busybox-static |
+			awk '/^Size:/ { n += $2 } END { print n }')
+		step 2 "download $kernel and busybox-static"
+		rm -f "$APT"/archives/linux-image-*.deb "$APT"/archives/busybox-static*.deb
+		apt_download "$total" download "$kernel" busybox-static
+		step 3 "unpack the kernel"
+		rm -rf "$WORK/k" "$WORK/b"
+		dpkg-deb -x "$(echo "$APT"/archives/linux-image-*.deb)" "$WORK/k"
+		dpkg-deb -x "$(echo "$APT"/archives/busybox-static*.deb)" "$WORK/b"
+		image=$(echo "$WORK"/k/boot/vmlinu*)
+		version=${image##*/vmlinu?-}
+		if [ ! -d "$WORK/k/usr/lib/modules" ]; then
+			mkdir -p "$WORK/k/usr/lib"
+			mv "$WORK/k/lib/modules" "$WORK/k/usr/lib/modules"
+		fi
+		depmod -b "$WORK/k/usr" "$version" 2>/dev/null || {
+			ln -s usr/lib "$WORK/k/lib"
+			depmod -b "$WORK/k" "$version"
+		}
+		unpack_kernel "$image" "$WORK/kernel"
+		cp "$WORK"/b/usr/bin/busybox "$WORK/busybox" 2>/dev/null ||
+			cp "$WORK"/b/bin/busybox "$WORK/busybox"
+		rm -f "$OUT/kernel.info"
+		rm -rf "$OUT/modules"
+		mkdir -p "$WORK/modules/usr/lib"
+		mv "$WORK/k/usr/lib/modules" "$WORK/modules/usr/lib/modules"
+		mv "$WORK/modules" "$OUT/modules"
+		mv "$WORK/busybox" "$OUT/busybox"
+		mv "$WORK/kernel" "$OUT/kernel"
+		rm -f "$OUT/initrd.stamp"
+		printf 'package=%s\nversion=%s\nmirror=%s\nsecurity=%s\nsuite=%s\nformat=%s\n' \
+			"$kernel" "$version" "$MIRROR" "$SECURITY" "$SUITE" $FORMAT >"$WORK/info"
+		mv "$WORK/info" "$OUT/kernel.info"
+		rm -f "$APT"/archives/*.deb
+	fi
+	if initrd_ready; then
+		step 4 "the initramfs is in the cache"
+	else
+		step 4 "build the initramfs"
+		version=$(sed -n 's/^version=//p' "$OUT/kernel.info")
+		build_initrd "$OUT/modules" "$version" "$OUT/busybox" "$WORK/initrd-small"
+		rm -f "$OUT/initrd.stamp"
+		mv "$WORK/initrd-small" "$OUT/initrd-small"
+		initrd_stamp >"$WORK/stamp"
+		mv "$WORK/stamp" "$OUT/initrd.stamp"
+	fi
+}
+
+# ---- start ---------------------------------------------------------------------------------------
+
+cleanup() {
+	code=$?
+	trap - EXIT
+	if [ -n "${child:-}" ]; then kill "$child" 2>/dev/null || :; fi
+	if [ -n "${WORK:-}" ]; then rm -rf "$WORK"; fi
+	exit "$code"
+}
+
+main() {
+	HAVE_FD3=0
+	if (: >&3) 2>/dev/null; then HAVE_FD3=1; fi
+	CACHE=${LODGE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/lodge}
+	AGENT=${LODGE_AGENT:-}
+	SIZE=${LODGE_DISK_SIZE:-4G}
+	DISK=
+	REFRESH=0
+	[ $# -gt 0 ] || usage
+	verb=$1
+	shift
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--cache | --agent | --out | --size) [ $# -ge 2 ] || usage ;;
+		esac
+		case $1 in
+		--cache) CACHE=$2; shift ;;
+		--agent) AGENT=$2; shift ;;
+		--out) DISK=$2; shift ;;
+		--size) SIZE=$2; shift ;;
+		--refresh) REFRESH=1 ;;
+		*) usage ;;
+		esac
+		shift
+	done
+	case $verb in
+	host-packages) host_packages; exit 0 ;;
+	kernel) STEPS=4 ;;
+	image) STEPS=9 ;;
+	*) usage ;;
+	esac
+	if [ -n "$AGENT" ] && [ ! -r "$AGENT" ]; then die "the agent $AGENT cannot be read"; fi
+	case $CACHE in
+	/*) ;;
+	*) CACHE=$PWD/$CACHE ;;
+	esac
+	OUT=$CACHE/$RELEASE
+	: "${DISK:=$OUT/disk.raw}"
+	case $DISK in
+	/*) ;;
+	*) DISK=$PWD/$DISK ;;
+	esac
+	case $CACHE in
+	*[\"\'\ \\]*) die "the cache folder's name has a space or a quote in it: $CACHE" \
+		"apt cannot use such a folder; choose another with --cache" ;;
+	esac
+	need
+	mkdir -p "$OUT" || die "the cache folder $OUT cannot be made" "choose another with --cache"
+	exec 9>"$CACHE/$RELEASE.lock"
+	if ! flock -n 9; then
+		say "another fetch is running in $CACHE; waiting for it"
+		flock 9
+	fi
+	rm -rf "$CACHE/$RELEASE".tmp.*
+	WORK=$CACHE/$RELEASE.tmp.$$
+	trap cleanup EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	mkdir "$WORK"
+	make_kernel
+	if [ "$verb" = image ]; then make_image; fi
+}
+
+main "$@"
