@@ -8,6 +8,7 @@
 #include "bus/bus.h"
 #include "fp/fp.h"
 #include "mem/mem.h"
+#include "rv_insn.gen.h"
 
 enum {
 	RV_HARTS_MAX = 16,
@@ -15,6 +16,7 @@ enum {
 	RV_PMP_MAX = 64,
 	RV_HPM_MAX = 29,            /* mhpmcounter3..31 */
 	RV_TIMEBASE_HZ = 10000000,
+	RV_SBI_FW_COUNTERS = 16,
 };
 enum rv_priv { RV_U = 0, RV_S = 1, RV_M = 3 };
 enum rv_access { RV_READ = 1, RV_WRITE = 2, RV_EXEC = 4 };
@@ -70,7 +72,13 @@ struct rv_env {
 };
 
 /* Why a vCPU thread leaves rv_run (engine). */
-enum rv_hsm { RV_HSM_STARTED, RV_HSM_STOPPED, RV_HSM_START_PENDING, RV_HSM_SUSPENDED };
+enum rv_hsm {
+	RV_HSM_STARTED,
+	RV_HSM_STOPPED,
+	RV_HSM_START_PENDING,
+	RV_HSM_SUSPENDED,      /* wakes up where it slept */
+	RV_HSM_SUSPENDED_LOST, /* wakes up at hsm_start_pc, registers lost */
+};
 
 struct rv_hart {
 	/* ---- registers, hot ---- */
@@ -106,15 +114,24 @@ struct rv_hart {
 	uint64_t instret_off, cycle_off;
 	uint64_t pmpaddr[RV_PMP_MAX];
 	uint8_t pmpcfg[RV_PMP_MAX];
-	uint64_t mip_soft;          /* bits written by software: SSIP, STIP (no Sstc), SEIP, LCOFIP */
+	uint64_t mip_soft;          /* bits written by software: STIP (no Sstc), SEIP, LCOFIP */
 	unsigned id;                /* mhartid */
 
 	/* ---- reached by other threads (atomic) ---- */
-	uint64_t mip_lines;         /* levels of MSI, MTI, MEI, SEI lines; SSI set by SBI IPIs */
+	uint64_t mip_lines;         /* levels of MSI, MTI, MEI, SEI lines; SSIP, whoever sets it */
 	uint32_t requests;          /* bits below, handled at the next block boundary */
 	uint32_t hsm;               /* enum rv_hsm */
 	uint64_t hsm_start_pc, hsm_start_arg;
 
+	/* ---- built-in SBI: per-hart state of STA and PMU ---- */
+	uint64_t sta_gpa;           /* steal-time record; UINT64_MAX: none */
+	uint64_t steal_ns;
+	uint64_t fw_value[RV_SBI_FW_COUNTERS];
+	uint32_t fw_event[RV_SBI_FW_COUNTERS]; /* SBI PMU event code */
+	uint32_t fw_used, fw_running;          /* bit per firmware counter */
+	uint32_t hw_used;                      /* bit 0 cycle, 2 instret: taken by PMU */
+
+	bool stip;                  /* stimecmp had passed at the last look at the clock */
 	struct rv_env *env;         /* borrowed */
 	void *engine;               /* the engine's own data of this hart; owned by the engine */
 	struct rv_mmu *mmu;         /* contexts and page-range bookkeeping; owned by this room */
@@ -126,10 +143,13 @@ enum { RV_REQ_FENCE_I = 1, RV_REQ_SFENCE = 2, RV_REQ_STOP = 4, RV_REQ_PAUSE = 8,
 /* ---- life ---- */
 int rv_hart_new(struct rv_hart **ret, struct rv_env *env, unsigned id, struct lodge_err *e) MUST;
 void rv_hart_free(struct rv_hart *h);
-/* Reset state: M mode at @pc, a0 = hart id, a1 = @dtb; with env->sbi: S mode as SBI §9.1 says. */
+/* Reset state: M mode at @pc, a0 = hart id, a1 = @dtb; with env->sbi: S mode as SBI §9.1 says,
+ * and only hart 0 runs: the others are HSM-stopped until a hart starts them. The hart must not
+ * be running, or be this thread's. */
 void rv_hart_reset(struct rv_hart *h, uint64_t pc, uint64_t dtb);
-/* All architectural state as a table (registers, CSRs). */
+/* All architectural state as a table (registers, CSRs). After state_load call rv_hart_loaded. */
 extern const struct state_field rv_hart_state[];
+void rv_hart_loaded(struct rv_hart *h);
 
 /* ---- from other threads ---- */
 /* Drive line @irq (enum rv_irq) of the hart and wake it. Has the type of irq.set with ctx = hart. */
@@ -137,6 +157,24 @@ void rv_hart_irq(void *hart, unsigned irq, bool level);
 /* Make the hart look at requests and interrupts soon (wakes WFI too). */
 void rv_hart_kick(struct rv_hart *h);
 void rv_hart_request(struct rv_hart *h, uint32_t bits);
+
+/* ---- instructions ---- */
+struct rv_insn {
+	uint16_t op;                /* enum rv_op of rv_insn.gen.h */
+	uint8_t rd, rs1, rs2, rs3;  /* rd is 32 for an x destination that is x0 */
+	uint8_t aux;                /* rounding mode (7: dynamic), or aq << 1 | rl */
+	uint8_t len;                /* bytes: 2 or 4 */
+	int32_t imm;
+	uint32_t word;              /* as fetched, 16 bits zero-extended */
+};
+/* Decode @word (its low half when that is a 16-bit instruction). False: illegal; ret->len and
+ * ret->word are set all the same. Thread: any. Spec: rv.insn */
+bool rv_decode(uint32_t word, struct rv_insn *ret) MUST;
+/* Text of the instruction at @pc into @buf, "illegal 0x..." when it is none. */
+void rv_disasm(uint32_t word, uint64_t pc, char *buf, size_t cap);
+struct rv_builder;
+/* Append the meaning of operation @op to b->ir. */
+void rv_semantics(struct rv_builder *b, unsigned op);
 
 /* ---- called by engines, on the hart's thread ---- */
 /* Take the exception @cause at h->pc: updates CSRs, privilege, pc. Priv §3.1.6.1 */
@@ -151,6 +189,9 @@ uint64_t rv_next_event_ns(struct rv_hart *h);
 /* Block until an interrupt may be pending, a request arrives, or the hart is stopped by HSM and
  * later started. Returns at once when h->wfi is false and the hart is started. */
 void rv_wait(struct rv_hart *h);
+/* This thread runs no guest instruction until it calls rv_poll again: remote fences need not wait
+ * for it. An engine says so before it leaves its run loop (pause, stop). */
+void rv_rest(struct rv_hart *h);
 
 /* Translate @va for an instruction fetch. On success *ret_host is the host address of the byte,
  * *ret_pa its physical address; both valid to the end of the 4 KiB page. Else h->exc, h->tval

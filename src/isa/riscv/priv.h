@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to isa/riscv: what its privileged half (hart, csr, trap, mmu, pmp, sbi) shares.
+ * Specs: RISC-V Priv 20240411, SBI 2.0. */
+#pragma once
+#include "isa/riscv/riscv.h"
+#include <pthread.h>
+
+#define BIT(n) (UINT64_C(1) << (n))
+
+/* mstatus. Priv §3.1.6 */
+#define MSTATUS_SIE BIT(1)
+#define MSTATUS_MIE BIT(3)
+#define MSTATUS_SPIE BIT(5)
+#define MSTATUS_MPIE BIT(7)
+#define MSTATUS_SPP BIT(8)
+#define MSTATUS_MPP (BIT(11) | BIT(12))
+#define MSTATUS_FS (BIT(13) | BIT(14))
+#define MSTATUS_MPRV BIT(17)
+#define MSTATUS_SUM BIT(18)
+#define MSTATUS_MXR BIT(19)
+#define MSTATUS_TVM BIT(20)
+#define MSTATUS_TW BIT(21)
+#define MSTATUS_TSR BIT(22)
+#define MSTATUS_XL64 (BIT(33) | BIT(35)) /* UXL = SXL = 64 */
+#define MSTATUS_SD BIT(63)
+static inline unsigned mstatus_mpp(uint64_t s) { return (unsigned)(s >> 11 & 3); }
+
+/* menvcfg, senvcfg. Priv §3.1.18 */
+#define ENVCFG_FIOM BIT(0)
+#define ENVCFG_CBIE (BIT(4) | BIT(5))
+#define ENVCFG_CBCFE BIT(6)
+#define ENVCFG_CBZE BIT(7)
+#define ENVCFG_ADUE BIT(61)
+#define ENVCFG_PBMTE BIT(62)
+#define ENVCFG_STCE BIT(63)
+
+/* satp. Priv §4.1.11 */
+enum { SATP_BARE = 0, SATP_SV39 = 8, SATP_SV48 = 9, SATP_SV57 = 10 };
+static inline unsigned satp_mode(uint64_t satp) { return (unsigned)(satp >> 60); }
+static inline uint16_t satp_asid(uint64_t satp) { return (uint16_t)(satp >> 44); }
+static inline uint64_t satp_root(uint64_t satp) { return (satp & (BIT(44) - 1)) << 12; }
+
+/* Interrupts that S mode may be given, and that exist at all. */
+#define IRQ_S (BIT(RV_SSI) | BIT(RV_STI) | BIT(RV_SEI) | BIT(RV_LCOFI))
+#define IRQ_M (BIT(RV_MSI) | BIT(RV_MTI) | BIT(RV_MEI))
+#define IRQ_NONE 64u
+
+/* A bit set that may say yes wrongly, never no wrongly. */
+enum { SIEVE_BITS = 4096 };
+struct sieve {
+	uint64_t w[SIEVE_BITS / 64];
+};
+
+/* One value of satp: the context ids of its (privilege, MXR) combinations, given out when first
+ * used. Data ids live in TLB tags (1..255) and are recycled; fetch ids are never used twice. */
+struct rv_space {
+	uint64_t satp;
+	uint64_t gen;   /* ids are valid while this equals rv_mmu.gen */
+	uint8_t id[4];  /* paged: S << 1 | MXR; bare: not M */
+	uint64_t fid[2]; /* paged: S; bare: not M */
+};
+
+struct rv_fetch_entry {
+	uint64_t va, fctx, pa;
+	const uint8_t *host;
+	uint32_t epoch; /* valid while this equals h->map_epoch */
+};
+
+/* Physical addresses [lo, hi) around the last one checked that PMP treats alike. */
+struct rv_pmp_span {
+	uint64_t lo, hi;
+	unsigned perm; /* enum rv_access bits */
+};
+
+enum { RV_SPACES = 256, RV_FETCH_ENTRIES = 128, RV_USER_SLOTS = 64 };
+
+struct rv_mmu {
+	uint8_t *ram; /* borrowed from mem */
+	uint64_t ram_base, ram_size;
+
+	uint64_t gen;
+	unsigned next_id;
+	uint64_t next_fid;
+	unsigned priv;           /* of data accesses, after MPRV */
+	struct rv_space *cur;    /* of h->satp */
+	struct rv_space bare;
+	struct rv_space spaces[RV_SPACES];
+	uint16_t asid_of[256];   /* data context id to ASID */
+
+	/* TLB slots with user pages entered by S mode under SUM: emptied when SUM goes off, so
+	 * that kernel entries serve both settings. */
+	uint16_t user_slot[RV_USER_SLOTS];
+	unsigned nuser;
+
+	struct sieve fetched;    /* pages given to the engine since map_epoch last moved */
+	struct sieve super2m, super1g; /* regions with superpage fragments in either TLB */
+	bool super_huge;         /* a leaf larger than 1 GiB is in either TLB */
+
+	struct rv_pmp_span pmp[2]; /* [0] S and U, [1] M */
+	struct rv_fetch_entry itlb[RV_FETCH_ENTRIES];
+};
+
+/* A translated page. */
+struct rv_map {
+	uint64_t pa;      /* of the byte asked for */
+	uint8_t *host;    /* of that byte; NULL: not RAM */
+	unsigned perm;    /* what may be done without another walk; 0: do not remember */
+	bool user;        /* U bit of the leaf */
+};
+
+/* ---- mmu.c: contexts and invalidation ---- */
+int rv_mmu_new(struct rv_mmu **ret, struct rv_hart *h, struct lodge_err *e) MUST;
+void rv_mmu_free(struct rv_mmu *m);
+/* After any change of satp, priv or mstatus.{MPRV,MPP,SUM,MXR}: sets h->dctx and h->fctx. */
+void rv_mmu_update(struct rv_hart *h);
+/* Forget every translation; @physical: also those of bare mode (PMP or RAM changed). */
+void rv_mmu_flush(struct rv_hart *h, bool physical);
+void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid);
+/* One page; @asid < 0: of every address space. */
+void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid);
+void rv_mmu_enter(struct rv_hart *h, uint64_t va, const struct rv_map *w);
+void rv_mmu_mark_super(struct rv_mmu *m, uint64_t va, unsigned shift);
+void sieve_add(struct sieve *s, uint64_t key);
+bool sieve_has(const struct sieve *s, uint64_t key);
+bool rv_satp_mode_exists(const struct rv_hart *h, unsigned mode);
+
+/* ---- walk.c ---- */
+/* Translate @size bytes at @va (one page) for @a by privilege @priv, PMP included.
+ * False: h->exc, h->tval are set. */
+bool rv_walk(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a, unsigned priv,
+             struct rv_map *ret) MUST;
+
+/* ---- pmp.c ---- */
+bool rv_pmp_allows(struct rv_hart *h, uint64_t pa, uint64_t len, enum rv_access a, unsigned priv);
+/* What all of the page at @pa allows; false: parts differ, ask for each access. */
+bool rv_pmp_page(struct rv_hart *h, uint64_t pa, unsigned priv, unsigned *ret_perm);
+void rv_pmp_set_cfg(struct rv_hart *h, unsigned i, uint8_t v);
+void rv_pmp_set_addr(struct rv_hart *h, unsigned i, uint64_t v);
+
+/* ---- csr.c, counters.c ---- */
+uint64_t rv_mstatus(const struct rv_hart *h);
+uint64_t rv_mip(struct rv_hart *h);
+uint64_t rv_time(const struct rv_hart *h);
+uint64_t rv_counter(const struct rv_hart *h, unsigned i);
+void rv_counter_write(struct rv_hart *h, unsigned i, uint64_t v);
+void rv_counter_inhibit(struct rv_hart *h, uint64_t v);
+void rv_counter_event(struct rv_hart *h, unsigned i, uint64_t v);
+
+/* ---- trap.c ---- */
+/* The interrupt to take now out of @pending; IRQ_NONE: none is enabled. */
+unsigned rv_irq_choose(const struct rv_hart *h, uint64_t pending);
+/* Something that may enable an interrupt changed: look soon if one is waiting. */
+void rv_irq_recheck(struct rv_hart *h);
+
+/* ---- fence.c: remote fences, sleeping, waking ---- */
+int rv_fences_new(struct rv_fences **ret, struct lodge_err *e) MUST;
+void rv_fences_free(struct rv_fences *f);
+struct rv_fence {
+	uint64_t va, len; /* len UINT64_MAX: everything */
+	int asid;         /* < 0: all */
+	bool insn;        /* fence.i instead */
+};
+/* Do @fc on the harts of @mask and wait until it is done. False: this hart must pause or stop
+ * first; call again afterwards. */
+bool rv_fence_remote(struct rv_hart *h, uint32_t mask, const struct rv_fence *fc) MUST;
+void rv_fence_serve(struct rv_hart *h);
+void rv_fence_apply(struct rv_hart *h, const struct rv_fence *fc);
+/* The thread runs guest code from now on. */
+void rv_active(struct rv_hart *h);
+
+/* ---- sbi ---- */
+void rv_sbi_start(struct rv_hart *h);          /* RV_REQ_START was set: hart_start reached us */
+void rv_sbi_steal(struct rv_hart *h);          /* update the STA record, at most every 10 ms */
+void rv_sbi_count(struct rv_hart *h, unsigned fw_event);
