@@ -92,8 +92,8 @@ struct rv_hart {
 	int64_t exc;                /* pending exception cause of the current instruction */
 	uint64_t tval;
 	struct fp_env fp;           /* fflags */
-	uint8_t frm;
-	uint8_t fs;                 /* mstatus.FS: 0 off; writers of f or fflags set it to 3 */
+	uint32_t frm;               /* fcsr.frm, 0..7 */
+	uint32_t fs;                /* mstatus.FS: 0 off; writers of f or fflags set it to 3 */
 	uint8_t priv;               /* enum rv_priv */
 	bool wfi;                   /* waiting for an interrupt */
 	uint32_t fetch_epoch;       /* ++ by fence.i: decoded blocks older than this are verified */
