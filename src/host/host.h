@@ -11,9 +11,15 @@ uint64_t host_realtime_ns(void);    /* CLOCK_REALTIME, since 1970 UTC */
 /* Fill @buf with random bytes from the kernel; never fails once booted. */
 void host_random(void *buf, size_t len);
 
+/* An anonymous memory file of @bytes whose size can never change. Owned by the caller. */
+int host_memfd_new(int *ret_fd, const char *name, uint64_t bytes, struct lodge_err *e) MUST;
+
 /* ---- the event loop: one thread that waits for descriptors, timers and posted work ----
  * All callbacks run on the thread inside loop_run, one at a time, each with the lock that was
- * given at registration held (NULL: none), so that device code contains no locks. */
+ * given at registration held (NULL: none), so that device code contains no locks.
+ * Lock order: that lock, then the loop's own; every function here may be called with it held
+ * except the freeing ones (see loop_watch_free). A callback may free what it was called for, but
+ * not the lock that it runs under. */
 struct loop;
 struct loop_watch;
 struct loop_timer;
@@ -21,13 +27,15 @@ typedef void loop_fn(void *arg);
 typedef void loop_fd_fn(void *arg, uint32_t epoll_events);
 
 int loop_new(struct loop **ret, struct lodge_err *e) MUST;
-void loop_free(struct loop *l);              /* NULL is fine; the loop must not be running */
+/* NULL is fine. The loop must not be running, and its watches and timers must be freed. */
+void loop_free(struct loop *l);
 /* Run until loop_stop. Thread: exactly one at a time. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);              /* any thread; loop_run returns soon after */
 /* Run @fn(@arg) once on the loop thread, in order of posting. Any thread. 0 or -ENOMEM. */
 int loop_post(struct loop *l, pthread_mutex_t *lock, loop_fn *fn, void *arg) MUST;
-/* Remove posted work of @arg that has not run yet (before @arg is freed). Any thread. */
+/* Remove posted work of @arg that has not run yet (before @arg is freed). After return no work of
+ * @arg runs: same rule as loop_watch_free. */
 void loop_cancel(struct loop *l, void *arg);
 /* Watch @fd (borrowed) for @events (EPOLLIN, EPOLLOUT, ...), level-triggered. Any thread. */
 int loop_watch_new(struct loop_watch **ret, struct loop *l, int fd, uint32_t events,
@@ -36,7 +44,8 @@ int loop_watch_change(struct loop_watch *w, uint32_t events) MUST;
 /* After return the callback does not run any more (from the loop thread itself: immediately;
  * from others: waits for a running call, so never call it holding @lock off the loop thread). */
 void loop_watch_free(struct loop_watch *w);
-/* A timer, disarmed at first. @deadline_ns on CLOCK_MONOTONIC; UINT64_MAX disarms. Any thread. */
+/* A timer, disarmed at first and again when it fires. @deadline_ns on CLOCK_MONOTONIC; UINT64_MAX
+ * disarms: whoever does so with @lock held will not see it fire any more. Any thread. */
 int loop_timer_new(struct loop_timer **ret, struct loop *l, pthread_mutex_t *lock, loop_fn *fn,
                    void *arg, struct lodge_err *e) MUST;
 void loop_timer_set(struct loop_timer *t, uint64_t deadline_ns);
