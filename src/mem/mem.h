@@ -31,7 +31,7 @@ void *mem_ptr(struct mem *m, struct gpa at, uint64_t len) MUST;
 bool mem_read(struct mem *m, struct gpa at, void *buf, uint64_t len) MUST;
 bool mem_write(struct mem *m, struct gpa at, const void *buf, uint64_t len) MUST;
 /* Give the whole frames of the range back to the host (they read as zero afterwards): balloon,
- * free-page reporting. Ranges outside RAM are ignored. Returns bytes released. */
+ * free-page reporting. A range not wholly inside RAM is ignored. Returns bytes released. */
 uint64_t mem_release(struct mem *m, struct gpa at, uint64_t len);
 /* Bytes of RAM that the host backs with memory now. */
 uint64_t mem_resident(const struct mem *m);
