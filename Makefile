@@ -17,7 +17,7 @@ BUILD   := build
 O       := $(BUILD)$(if $m,/$m)
 PREFIX  ?= /usr/local
 # libfdt ships no .pc file on Debian 12
-PKGS    := slirp fuse3 liburing json-c libmicrohttpd libseccomp
+PKGS    := slirp fuse3 liburing zlib libzstd json-c libmicrohttpd libseccomp
 CFLAGS  ?= -O2 -g
 SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
