@@ -9,37 +9,66 @@
 struct blk;
 struct blk_options {
 	const char *path;      /* borrowed for the call */
-	const char *format;    /* "raw", "qcow2"; NULL: probed (raw files are never probed by guests'
-	                          writes: the format is fixed at open) */
+	const char *format;    /* "raw", "qcow2", "overlay"; NULL: probed. Probe once, when an image
+	                          is first given, and keep blk_format's answer: a guest can write
+	                          another format's header into its raw disk */
 	const char *overlay;   /* writes go to this overlay file, made when absent; NULL: in place
-	                          (raw), or an overlay beside the image's name is required (qcow2) */
+	                          (raw, overlay); a qcow2 image is then readonly or refused */
 	bool readonly;
 	bool no_flush;         /* ignore flushes (throw-away guests) */
-	uint64_t size;         /* create a sparse raw file of this size when path does not exist */
+	bool no_uring;         /* worker threads only */
+	uint64_t size;         /* path absent: create a sparse raw file of this size; overlay
+	                          absent: the disk's size when larger than its base. 0: neither */
 };
-/* Open. Refuses damaged metadata with the reason (EINVAL), backing loops, a file that another
- * keeper has open for writing (EBUSY, by OFD lock). */
+/* Open. On failure nothing is left behind.
+ *   errors   ENOENT, EACCES; EINVAL: damaged or unsupported image, with the reason and what to
+ *            do; ELOOP: backing files in a circle; EBUSY: open for writing elsewhere (OFD lock)
+ *   l        NULL: no asynchronous completion (blk_sync, or blk_submit and blk_finish) */
 int blk_open(struct blk **ret, const struct blk_options *o, struct loop *l,
              struct lodge_err *e) MUST;
-/* Waits for requests in flight, flushes, closes. NULL is fine. */
-void blk_close(struct blk *b);
+/* Waits for requests in flight, runs their done, flushes, closes. NULL is fine. Returns what the
+ * flush said; the disk is closed in any case.
+ * Thread: the loop thread, or any when the loop is not running. */
+int blk_close(struct blk *b);
 
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_ZERO };
-/* One request. The caller owns it and its iov until done runs. */
+/* One request. The caller owns it and its iov until done runs. Requests in flight at the same
+ * time have no order; a flush covers what was done before it was submitted. */
 struct blk_req {
 	enum blk_op op;
-	uint64_t off, len;     /* bytes; multiples of 512; inside the disk, else done(-EINVAL) */
-	const struct iovec *iov; /* READ, WRITE: total @len */
+	bool may_unmap;          /* ZERO: the range may become a hole */
 	int niov;
-	bool may_unmap;        /* ZERO: the range may become a hole */
-	void (*done)(struct blk_req *r, int result); /* 0 or -errno; on the loop thread, no lock held */
-	struct blk_req *next;  /* private */
-	void *priv;            /* private */
+	const struct iovec *iov; /* READ, WRITE: total @len; unchanged until done */
+	uint64_t off, len;       /* bytes; multiples of 512; inside the disk, else done(-EINVAL) */
+	void (*done)(struct blk_req *r, int result); /* 0 or -errno; on the loop thread, no lock held;
+	                                                never inside blk_submit */
+	/* private to blk */
+	struct blk_req *next;
+	struct blk_req *range_next;
+	int result;
+	bool ranged;
 };
-/* Submit; never blocks for long. Thread: the loop thread, or any when the loop is not running. */
+/* Submit; never blocks for long. Any thread. */
 void blk_submit(struct blk *b, struct blk_req *r);
+/* Between plug and unplug (same thread, may nest) requests are gathered and given to the kernel
+ * with one call. */
+void blk_plug(struct blk *b);
+void blk_unplug(struct blk *b);
+/* @fn runs on the loop thread after each row of done calls, no lock held: the place for one
+ * interrupt that covers them all. One per disk; NULL removes it. */
+void blk_on_batch(struct blk *b, void (*fn)(void *arg), void *arg);
+/* Wait until nothing is in flight: after return no buffer of a submitted request is touched any
+ * more. Their done calls still come on the loop thread. Any thread that is not inside done. */
+void blk_drain(struct blk *b);
+/* blk_drain, then run the outstanding done calls here.
+ * Thread: the loop thread, or any when the loop is not running. */
+void blk_finish(struct blk *b);
+
 uint64_t blk_size(const struct blk *b);      /* bytes, a multiple of 512 */
 bool blk_readonly(const struct blk *b);
 uint32_t blk_granule(const struct blk *b);   /* preferred I/O and discard unit, bytes */
-/* Synchronous helper for tools and tests: runs the request to its end on the calling thread. */
+const char *blk_format(const struct blk *b); /* of options.path: "raw", "qcow2", "overlay" */
+bool blk_is_async(const struct blk *b);      /* io_uring is in use; false: worker threads */
+/* Synchronous helper for tools and tests: runs the request to its end on the calling thread.
+ * DISCARD and ZERO ignore @buf; FLUSH also @off and @len. 0 or -errno. */
 int blk_sync(struct blk *b, enum blk_op op, uint64_t off, void *buf, uint64_t len) MUST;

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of blk share: an opened file with its lock, a cursor over an iovec, the class of
+ * an image format, and the queue of a disk. */
+#pragma once
+#include "blk/blk.h"
+#include <liburing.h>
+
+enum {
+	SECTOR = 512,
+	DEPTH_MAX = 16,    /* backing files below one image */
+	POOL_THREADS = 4,
+	RING_ENTRIES = 256,
+};
+
+/* ---- a cursor over the buffers of a request ---- */
+struct ivec {
+	const struct iovec *iov; /* borrowed; what is left */
+	int n;
+	size_t skip;             /* bytes of iov[0] already used */
+};
+/* Take up to @len bytes as at most @cap pieces; advances. Returns pieces, *@ret_len their sum. */
+int ivec_take(struct ivec *v, uint64_t len, struct iovec *out, int cap, uint64_t *ret_len);
+void ivec_zero(struct ivec *v, uint64_t len);                      /* fill with zeroes; advances */
+void ivec_put(struct ivec *v, const void *buf, size_t len);        /* buf -> pieces; advances */
+
+/* ---- a host file or block device ---- */
+struct file {
+	int fd;
+	bool readonly, device;
+	char *path;        /* owned */
+	uint64_t bytes;    /* size when opened */
+	uint64_t mtime_ns;
+	uint64_t dev, ino;
+};
+enum file_access { FILE_READ, FILE_WRITE, FILE_CREATE };
+/* Open and lock: shared for reading, alone for writing. FILE_CREATE: must not exist yet. */
+int file_open(struct file *f, const char *path, enum file_access how, struct lodge_err *e) MUST;
+void file_close(struct file *f);   /* zeroed or closed is fine */
+/* All of the range or an error. Bytes beyond the size at opening read as zero; a file that was
+ * cut since then is -EIO. */
+int file_read(const struct file *f, uint64_t off, struct ivec *to, uint64_t len) MUST;
+int file_write(const struct file *f, uint64_t off, struct ivec *from, uint64_t len) MUST;
+int file_read_buf(const struct file *f, uint64_t off, void *buf, size_t len) MUST;
+int file_write_buf(const struct file *f, uint64_t off, const void *buf, size_t len) MUST;
+int file_flush(const struct file *f) MUST;
+/* Give space back; the range reads as zero or as before. Not supported by the host: 0. */
+int file_discard(const struct file *f, uint64_t off, uint64_t len) MUST;
+/* The range reads as zero; with @may_unmap as a hole where the host can. */
+int file_zero(const struct file *f, uint64_t off, uint64_t len, bool may_unmap) MUST;
+
+/* ---- image formats ---- */
+struct image_options {
+	const char *path, *format; /* format NULL: probed */
+	bool readonly;
+	uint64_t size;             /* create, or grow an overlay being made */
+	const char *base;          /* overlay: its base, and the base's format */
+	const char *base_format;
+	const struct image *above; /* the images that have this one beneath them; NULL: none */
+};
+
+struct image {
+	const struct blk_class *class;
+	struct file file;
+	uint64_t size;             /* of the disk */
+	uint32_t granule;
+	bool readonly;
+	uint64_t stamp;            /* changes when a file of the chain changes: sizes and times */
+	struct image *base;        /* owned; NULL: none */
+	const struct image *above; /* borrowed, while opening */
+};
+
+/* Where a request can go without blocking: a place in a file. */
+struct plan {
+	int fd;
+	uint64_t off;
+};
+
+struct blk_class {
+	const char *name, *summary;
+	size_t size;               /* of the instance; its first member is struct image */
+	bool (*probe)(const uint8_t *head, size_t len);
+	/* On failure close is called by image_open: accepts half-built ones. */
+	int (*open)(struct image *, const struct image_options *, struct lodge_err *);
+	void (*close)(struct image *);     /* NULL: nothing but file and base */
+	/* Synchronous, any thread, several at a time. Ranges are checked. NULL: not possible. */
+	int (*read)(struct image *, uint64_t off, struct ivec *to, uint64_t len);
+	int (*write)(struct image *, uint64_t off, struct ivec *from, uint64_t len);
+	int (*flush)(struct image *);
+	int (*discard)(struct image *, uint64_t off, uint64_t len);
+	int (*zero)(struct image *, uint64_t off, uint64_t len, bool may_unmap);
+	/* READ, WRITE, FLUSH that need nothing but one file operation: where. Must not block.
+	 * False: a worker runs the request. NULL: always false. */
+	bool (*plan)(struct image *, struct blk_req *, struct plan *ret);
+	/* A planned request ended; !ok: a worker repeats it. May be NULL. */
+	void (*landed)(struct image *, struct blk_req *, bool ok);
+};
+const struct blk_class *blk_class_at(size_t i);           /* NULL past the end */
+const struct blk_class *blk_class_find(const char *name); /* NULL: no such format */
+int image_open(struct image **ret, const struct image_options *o, struct lodge_err *e) MUST;
+void image_close(struct image *im);
+/* Open @o (path, format) read-only as the base of @im, unless that closes a circle. */
+int image_open_base(struct image *im, const struct image_options *o, struct lodge_err *e) MUST;
+int image_run(struct image *im, enum blk_op op, uint64_t off, struct ivec *v, uint64_t len,
+              bool may_unmap) MUST;
+
+/* ---- the queue of a disk ---- */
+struct req_list {
+	struct blk_req *head, *tail;
+};
+struct blk {
+	struct image *image;        /* owned */
+	const char *format;
+	bool no_flush;
+	struct loop *loop;          /* borrowed; NULL: none */
+	struct loop_watch *watch;   /* of event_fd; owned */
+	int event_fd;               /* something is in finished, or in the ring */
+	void (*batch)(void *);
+	void *batch_arg;
+
+	pthread_mutex_t lock;       /* of all below */
+	pthread_cond_t work, idle;
+	struct req_list waiting;    /* for a worker */
+	struct req_list prepared;   /* in the ring, the kernel has not seen them */
+	struct req_list finished;   /* done must be called */
+	unsigned running;           /* on workers */
+	unsigned in_ring;           /* the kernel has them */
+	unsigned plugged;
+	unsigned threads, sleeping;
+	pthread_t thread[POOL_THREADS];
+	bool stopping;
+	bool has_ring;
+	bool ring_dead;             /* refused later: only what it has comes back */
+	struct io_uring ring;
+};
+int blk_check(const struct blk *b, enum blk_op op, uint64_t off, uint64_t len) MUST;
+int queue_init(struct blk *b, struct loop *l, bool no_uring, struct lodge_err *e) MUST;
+void queue_fini(struct blk *b);
