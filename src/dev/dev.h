@@ -39,6 +39,9 @@ struct dev {
 	struct dev_setup s;
 	struct irq irq;         /* s.irqs[0], or not connected */
 	pthread_mutex_t lock;   /* held by bus and loop around every call into the device */
+	struct bus_ops ops;     /* of dev_map */
+	struct gpa base;        /* of the window, while mapped */
+	bool mapped;
 };
 
 struct dev_class {
@@ -46,12 +49,17 @@ struct dev_class {
 	size_t size;                   /* of the instance; its first member is struct dev */
 	unsigned width_min, width_max; /* access widths the bus lets through, in bytes */
 	uint64_t mmio;                 /* bytes of registers; 0: not on the bus itself */
+	bool locks_itself;             /* an interrupt controller: irq_set comes under others' locks,
+	                                * so the bus does not hold this device's */
 	int (*init)(struct dev *, struct lodge_err *); /* NULL: zeroed is ready */
 	void (*fini)(struct dev *);                    /* NULL: nothing held; accepts half-built */
 	void (*reset)(struct dev *);
 	uint64_t (*read)(struct dev *, uint64_t off, unsigned width);
 	void (*write)(struct dev *, uint64_t off, unsigned width, uint64_t val);
 	const struct state_field *state; /* all that a snapshot holds, beyond s and lock */
+	/* The state was loaded: check what a stream could make impossible, drive the lines and
+	 * timers anew. False: damaged. NULL: nothing to do. */
+	bool (*loaded)(struct dev *);
 };
 
 const struct dev_class *dev_class_at(size_t i);             /* NULL past the end */
@@ -61,7 +69,20 @@ int dev_new(struct dev **ret, const struct dev_class *c, const struct dev_setup 
             struct lodge_err *e) MUST;
 void dev_free(struct dev *d);                               /* NULL is fine */
 void dev_reset(struct dev *d);                              /* takes the lock */
-/* Put the device's registers on its bus at @base (class->mmio bytes). */
+/* Write the device's state as state_save does; takes the lock. */
+size_t dev_save(struct dev *d, uint8_t *buf, size_t cap);
+/* Read it; takes the lock. False: damaged, and the device has been reset. */
+bool dev_load(struct dev *d, const uint8_t *buf, size_t len) MUST;
+/* Put the device's registers on its bus at @base (class->mmio bytes); dev_free takes them off. */
 int dev_map(struct dev *d, struct gpa base, struct lodge_err *e) MUST;
 /* Value of @key in the device's options, copied into @buf; false: not given. */
 bool dev_option(const struct dev *d, const char *key, char *buf, size_t cap);
+/* The same as a number (C syntax), @ret_val = @def when not given. -EINVAL: not a number or outside
+ * @min..@max. */
+int dev_option_u64(const struct dev *d, const char *key, uint64_t def, uint64_t min, uint64_t max,
+                   uint64_t *ret_val, struct lodge_err *e) MUST;
+
+/* ---- interrupt controllers ---- */
+/* The input of source @source (1 up to its option "sources") of a plic: level-triggered. Not
+ * connected when there is no such source. */
+struct irq plic_line(struct dev *plic, unsigned source);
