@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* liblodge: run a guest. The only header an embedder includes. */
+/* liblodge: run a guest. The only header an embedder includes.
+ *
+ * A guest is a folder of plain files and, while it runs, one keeper process that owns it. A
+ * struct lodge_guest is a name for it: any process of the same user may open the same guest.
+ * Functions return 0 (or a count) on success and a negative errno value on failure, with the
+ * reason in @e, which may be NULL. A handle is used by one thread at a time. The library writes
+ * nothing to stdin, stdout or stderr, and installs no signal handlers. */
 #ifndef LODGE_LODGE_H
 #define LODGE_LODGE_H
 #include <stddef.h>
@@ -14,6 +20,181 @@ struct lodge_err {
 	int code;       /* errno value, positive */
 	char msg[508];  /* what, why and what to do; UTF-8, no newline */
 };
+
+/* Exit codes of a run that the guest did not choose itself. */
+enum {
+	LODGE_EXIT_PANIC = 123,     /* the guest's kernel crashed */
+	LODGE_EXIT_TIMEOUT = 124,   /* config.timeout_ns passed */
+	LODGE_EXIT_LODGE = 125,     /* Lodge itself failed */
+	LODGE_EXIT_CANNOT = 126,    /* found, but cannot be run */
+	LODGE_EXIT_NOT_FOUND = 127, /* no such guest, image or command */
+	LODGE_EXIT_SIGNAL = 128,    /* plus the signal's number; kill is 137 */
+};
+
+enum {
+	LODGE_RM = 1 << 0,          /* remove the guest when it stops */
+	LODGE_INTERACTIVE = 1 << 1, /* the console takes input */
+	LODGE_TTY = 1 << 2,         /* the console is a terminal */
+};
+
+/* What to run. Zeroed is valid but for size and guest or kernel. All strings are borrowed until
+ * the call returns. An array's count is beside it; NULL with count 0 is an empty one. */
+struct lodge_config {
+	size_t size;            /* sizeof(struct lodge_config), so that the struct can grow */
+	const char *level;      /* "machine", ...; NULL: chosen from guest */
+	const char *name;       /* [a-zA-Z0-9][a-zA-Z0-9_.-]*, at most 63; NULL: one is made up */
+	const char *guest;      /* image name ("demo", "debian[:13][/riscv64]") or a path */
+	const char *const *argv; /* arguments after guest */
+	size_t argc;
+	uint64_t memory;        /* bytes; 0: the level's default */
+	uint32_t cpus;          /* 0: the level's default */
+	uint32_t flags;         /* LODGE_RM, ... */
+	const char *accel;      /* "auto" (NULL), "interpret", "translate", "direct", "kvm" */
+	const char *kernel, *initrd, *firmware; /* paths */
+	const char *append;     /* kernel command line */
+	const char *const *disks; /* "PATH|SIZE[,format=raw|qcow2][,ro][,bus=mmio|pci][,overlay=PATH]" */
+	size_t ndisks;
+	const char *const *volumes; /* "SRC:DST[:ro]" */
+	size_t nvolumes;
+	const char *const *publish; /* "[BIND:]HOST:GUEST[/tcp|/udp]" */
+	size_t npublish;
+	const char *const *env; /* "KEY=VALUE", for the guest's first program */
+	size_t nenv;
+	const char *net;        /* "user" (NULL), "none", "tap:NAME" */
+	const char *bus;        /* default bus of virtio devices: "mmio" (NULL), "pci" */
+	const char *mmu;        /* widest page tables: "sv39", "sv48", "sv57" (NULL) */
+	uint64_t timeout_ns;    /* kill after this long, exit code 124; 0: never */
+	const char *const *options; /* "key=value" of the level's own keys */
+	size_t noptions;
+};
+
+struct lodge_guest;   /* a handle on one guest */
+struct lodge_console; /* a connection to a guest's console */
+struct lodge_exec;    /* a program that runs in a guest */
+
+LODGE_API const char *lodge_version(void); /* static */
+
+/* ---- sizes, times and defaults as people write them ---- */
+
+/* "512M", "8G", "64k", "1.5G", plain bytes. Units are powers of 1024. */
+LODGE_API int lodge_parse_size(const char *text, uint64_t *ret_bytes, struct lodge_err *e);
+/* "90", "90s", "500ms", "2m", "1h30m". Plain numbers are seconds. */
+LODGE_API int lodge_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e);
+/* The user's default for a long option: LODGE_KEY in the environment, else key=value in
+ * $XDG_CONFIG_HOME/lodge/config, else in /etc/lodge/config. @buf gets the value.
+ *   returns  1 found, 0 not set, -EINVAL for a damaged file or a value longer than @cap */
+LODGE_API int lodge_setting(const char *key, char *buf, size_t cap, struct lodge_err *e);
+
+/* ---- a guest's life ---- */
+
+/* Make the guest's folder from @c; its state is "created". -EEXIST: the name is in use. */
+LODGE_API int lodge_create(struct lodge_guest **ret, const struct lodge_config *c,
+                           struct lodge_err *e);
+/* A handle on an existing guest. -ENOENT: no such guest. */
+LODGE_API int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e);
+LODGE_API void lodge_close(struct lodge_guest *g); /* NULL is fine; the guest goes on */
+LODGE_API const char *lodge_name(const struct lodge_guest *g); /* valid until lodge_close */
+LODGE_API const char *lodge_state(const struct lodge_guest *g); /* static: "running", ... */
+/* Start a keeper without starting the guest, so that a console can be attached first. Forks: a
+ * process with several threads should be able to bear that. The keeper ends by itself when the
+ * handle is closed before lodge_start. -EBUSY: one runs already. */
+LODGE_API int lodge_keep(struct lodge_guest *g, struct lodge_err *e);
+/* Start the guest; calls lodge_keep when there is no keeper. */
+LODGE_API int lodge_start(struct lodge_guest *g, struct lodge_err *e);
+LODGE_API int lodge_pause(struct lodge_guest *g, struct lodge_err *e);
+LODGE_API int lodge_resume(struct lodge_guest *g, struct lodge_err *e);
+/* Ask the guest to shut down; kill it when it has not after @timeout_ns (0: at once). Returns
+ * when it is stopped. */
+LODGE_API int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e);
+/* End it now; exit code 137. Returns when it is stopped. */
+LODGE_API int lodge_kill(struct lodge_guest *g, struct lodge_err *e);
+/* Delete the guest's folder. @force: kill it first when it runs; succeeds on damaged folders. */
+LODGE_API int lodge_remove(const char *name, int force, struct lodge_err *e);
+/* Wait until the guest has stopped. At once for a stopped one. */
+LODGE_API int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e);
+
+/* ---- looking at guests. JSON texts are freed with lodge_free ---- */
+
+LODGE_API void lodge_free(void *p);
+/* All guests as a JSON array of {name, state, level, guest, created, exit_code, ...}. */
+LODGE_API int lodge_list(char **ret_json, struct lodge_err *e);
+/* All that is known of one guest. */
+LODGE_API int lodge_inspect(struct lodge_guest *g, char **ret_json, struct lodge_err *e);
+/* Counters of a running guest. */
+LODGE_API int lodge_stats(struct lodge_guest *g, char **ret_json, struct lodge_err *e);
+/* Hand what the console has shown to @fn, from the last @tail lines on (-1: all); with @follow,
+ * until the guest stops. @fn returns 0 to go on; its other values end the call and are returned. */
+LODGE_API int lodge_logs(struct lodge_guest *g, long tail, int follow,
+                         int (*fn)(void *user, const void *data, size_t len), void *user,
+                         struct lodge_err *e);
+
+/* ---- the console ---- */
+
+/* Connect to the console of a kept guest. Several may be connected at once. @replay: bytes of
+ * earlier output to get first. */
+LODGE_API int lodge_attach(struct lodge_console **ret, struct lodge_guest *g, uint64_t replay,
+                           struct lodge_err *e);
+/* A descriptor that polls readable when lodge_console_read has something. */
+LODGE_API int lodge_console_fd(const struct lodge_console *c);
+/* Bytes read; 0: the guest is gone; -EAGAIN: nothing now. */
+LODGE_API long lodge_console_read(struct lodge_console *c, void *buf, size_t cap);
+/* Bytes taken; -EAGAIN: the guest does not read now. */
+LODGE_API long lodge_console_write(struct lodge_console *c, const void *buf, size_t len);
+LODGE_API int lodge_console_resize(struct lodge_console *c, unsigned rows, unsigned columns);
+/* After lodge_console_read returned 0: the guest's exit code, also when it is removed already. */
+LODGE_API int lodge_console_exit(struct lodge_console *c, int *ret_exit_code, struct lodge_err *e);
+LODGE_API void lodge_console_close(struct lodge_console *c); /* NULL is fine */
+
+/* ---- programs inside a guest, by the agent in it ---- */
+
+struct lodge_exec_config {
+	size_t size;
+	const char *const *argv; /* argv[0] is looked up in the guest's PATH */
+	size_t argc;
+	const char *const *env;  /* "KEY=VALUE" */
+	size_t nenv;
+	const char *cwd, *user;  /* NULL: / and root */
+	int tty, interactive;
+	unsigned rows, columns;  /* of the terminal; 0: unknown */
+};
+enum { LODGE_EXEC_STDOUT = 1, LODGE_EXEC_STDERR = 2 };
+/* Start a program. -ENOTCONN: the guest has no agent, or it does not answer. */
+LODGE_API int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
+                         const struct lodge_exec_config *c, struct lodge_err *e);
+LODGE_API int lodge_exec_fd(const struct lodge_exec *x); /* polls readable for lodge_exec_read */
+/* Bytes read into @buf, *ret_stream says of which; 0: the program has ended; -EAGAIN. */
+LODGE_API long lodge_exec_read(struct lodge_exec *x, void *buf, size_t cap, int *ret_stream,
+                               struct lodge_err *e);
+/* Bytes taken; @len 0: end of input. -EAGAIN: wait until the descriptor is writable. */
+LODGE_API long lodge_exec_write(struct lodge_exec *x, const void *buf, size_t len);
+LODGE_API int lodge_exec_signal(struct lodge_exec *x, int signal);
+LODGE_API int lodge_exec_resize(struct lodge_exec *x, unsigned rows, unsigned columns);
+/* After lodge_exec_read returned 0. */
+LODGE_API int lodge_exec_exit(const struct lodge_exec *x);
+LODGE_API void lodge_exec_close(struct lodge_exec *x); /* NULL is fine; ends the program */
+
+/* ---- images ---- */
+
+/* Called now and then during a long work. @total 0: unknown. Non-zero ends the work. */
+typedef int lodge_progress_fn(void *user, const char *what, uint64_t done, uint64_t total);
+/* Get an image into the cache ("debian", "debian:13/riscv64"). Runs programs of the host. */
+LODGE_API int lodge_image_pull(const char *name, lodge_progress_fn *fn, void *user,
+                               struct lodge_err *e);
+/* The cached images as a JSON array of {name, size, created, path}. */
+LODGE_API int lodge_image_list(char **ret_json, struct lodge_err *e);
+LODGE_API int lodge_image_remove(const char *name, struct lodge_err *e);
+
+/* ---- the host ---- */
+
+struct lodge_probe {
+	const char *name;    /* "kvm", "io_uring", ... */
+	int ok;              /* 1 works, 0 does not, -1 does not apply */
+	const char *finding; /* what was tried and seen */
+	const char *fix;     /* what to do; NULL: nothing */
+};
+/* Try what Lodge can use of this host; one call of @fn per probe. */
+LODGE_API int lodge_doctor(void (*fn)(void *user, const struct lodge_probe *p), void *user,
+                           struct lodge_err *e);
 #ifdef __cplusplus
 }
 #endif
