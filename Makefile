@@ -45,7 +45,7 @@ GEN     :=
 all: build
 build: $O/lodge $O/liblodge.a $O/liblodge.so
 
--include src/*/*.mk src/*/*/*.mk guest/*.mk test/*.mk
+-include src/*/*.mk src/*/*/*.mk guest/*.mk test/*.mk test/*/*.mk
 
 $O/obj/%.o: %.c Makefile | $(GEN)
 	@mkdir -p $(@D)
