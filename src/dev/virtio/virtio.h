@@ -11,6 +11,7 @@ enum {
 	VIRTIO_QUEUES_MAX = 64,    /* per device */
 	VIRTIO_QUEUE_SIZE = 256,   /* default ring size; a power of two up to 1024 */
 	VIRTIO_CHAIN_MAX = 1024,   /* descriptors in one chain, indirect ones included */
+	VIRTIO_CONFIG_MAX = 256,   /* bytes of device configuration space */
 };
 /* Device-independent feature bits. VIRTIO 1.2 §6 */
 #define VIRTIO_F_INDIRECT_DESC (1ull << 28)
@@ -27,10 +28,14 @@ struct span {
 };
 
 /* One descriptor chain, copied and checked by virtq_pop: @out spans are read by the device,
- * @in spans are written by it. The device keeps nothing but @head beyond the request unless it
- * copies the chain; spans stay valid as long as the machine's RAM (it is never unmapped). */
+ * @in spans are written by it. It points into itself: pop into the storage where it stays. A
+ * device may hold it across callbacks (spans stay valid as long as the machine's RAM, which is
+ * never unmapped); a chain that outlived a reset of its queue is recognised and dropped by
+ * virtq_push. Lengths come from the guest: bound the work done for one chain. */
 struct chain {
 	uint16_t head;             /* id to give back */
+	uint16_t slots;            /* private: ring entries it takes */
+	uint32_t epoch;            /* private: life of the queue it was taken in */
 	uint16_t nout, nin;
 	uint16_t next_out, next_in; /* cursor */
 	uint32_t off_out, off_in;  /* bytes used of the span at the cursor */
@@ -56,7 +61,7 @@ struct virtio_class {
 	void (*config_read)(struct virtio *, uint8_t *config); /* fill config_len bytes */
 	void (*config_write)(struct virtio *, uint32_t off, const uint8_t *p, uint32_t len); /* or NULL */
 	void (*ready)(struct virtio *);                        /* DRIVER_OK was set; may be NULL */
-	const struct state_field *state;
+	const struct state_field *state; /* of the instance beyond struct virtio; NULL: nothing */
 };
 
 struct virtq;               /* private to virtio.c */
@@ -71,6 +76,14 @@ struct virtio {
 	void *transport;           /* for the transport's callback below */
 	void (*notify)(void *transport, int queue); /* raise: queue index, or -1 for config change */
 	uint32_t config_generation;
+	uint16_t queue_size;        /* largest ring size offered; init may change it */
+	/* private to virtio.c */
+	uint64_t pending;           /* queues to serve, atomic */
+	bool posted;                /* service is on the loop's list, atomic */
+	bool serving;
+	unsigned budget;            /* chains left in this service call */
+	uint64_t again;             /* queues that used their budget up */
+	struct span *spare;         /* owned: storage of the last long chain */
 };
 
 /* ---- for device classes ---- */
@@ -82,6 +95,8 @@ bool virtq_pop(struct virtio *v, unsigned queue, struct chain *ret) MUST;
 void virtq_push(struct virtio *v, unsigned queue, struct chain *c, uint32_t written);
 /* Put a popped chain back as not taken (receive queues without room). Only the last popped. */
 void virtq_unpop(struct virtio *v, unsigned queue, struct chain *c);
+/* Forget a chain that will never be pushed (the device is being reset). */
+void chain_fini(struct chain *c);
 bool virtq_ready(const struct virtio *v, unsigned queue);
 /* Next span of the chain; false at the end. */
 bool chain_next_out(struct chain *c, struct span *ret) MUST;
@@ -96,10 +111,15 @@ void virtio_config_changed(struct virtio *v);
 /* Ask for serve(queue) on the loop thread soon (after a backend became ready). Any thread. */
 void virtio_kick(struct virtio *v, unsigned queue);
 static inline bool virtio_has(const struct virtio *v, uint64_t feature) { return v->acked & feature; }
+/* Value of @key in the device's options, as dev_option. */
+bool virtio_option(const struct virtio *v, const char *key, char *buf, size_t cap);
 
 /* ---- for boards ---- */
 const struct virtio_class *virtio_class_at(size_t i);           /* NULL past the end */
 const struct virtio_class *virtio_class_find(const char *name); /* "blk", "net", ... */
+extern const struct dev_class dev_virtio_mmio;
+/* The virtio device behind a transport's dev; NULL for any other dev. */
+struct virtio *virtio_of(struct dev *d);
 /* Make a virtio device behind an MMIO transport (a struct dev of dev_virtio_mmio). The dev owns
  * it: dev_free frees both. Map it with dev_map. VIRTIO 1.2 §4.2 */
 int virtio_mmio_new(struct dev **ret, const struct virtio_class *c, const struct dev_setup *s,
