@@ -36,9 +36,6 @@ ALL     := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hi
 SRC     := $(sort $(shell find src -name '*.c' ! -name '*_test.c' ! -path 'src/cli/*'))
 CLI     := $(sort $(wildcard src/cli/*.c))
 TST     := $(sort $(shell find src test -maxdepth 3 -name '*_test.c')) test/main.c
-OBJ     := $(SRC:%.c=$O/obj/%.o)
-CLIOBJ  := $(CLI:%.c=$O/obj/%.o)
-TSTOBJ  := $(TST:%.c=$O/obj/%.o)
 GEN     :=
 
 .PHONY: all build run test unit check bench fuzz install clean packages
@@ -46,6 +43,9 @@ all: build
 build: $O/lodge $O/liblodge.a $O/liblodge.so
 
 -include src/*/*.mk src/*/*/*.mk guest/*.mk test/*.mk test/*/*.mk
+OBJ     := $(SRC:%.c=$O/obj/%.o)
+CLIOBJ  := $(CLI:%.c=$O/obj/%.o)
+TSTOBJ  := $(TST:%.c=$O/obj/%.o)
 
 $O/obj/%.o: %.c Makefile | $(GEN)
 	@mkdir -p $(@D)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ir: the one language between guest instruction sets and what executes them: typed SSA.
+ * It knows no guest's registers, only offsets into the guest's state. A guest instruction is
+ * built once, through these functions, and read by the generator of the interpreter (tools/
+ * interpgen), by translators, and by tests. */
+#pragma once
+#include "base/base.h"
+
+enum ir_type { IR_VOID, IR_I32, IR_I64, IR_F16, IR_F32, IR_F64, IR_V128, IR_REF, IR_TYPES };
+enum { IR_F = 1, IR_S = 2, IR_C = 4 };   /* flags of ops.def */
+enum ir_op {
+#define IR(name, nargs, flags, text) IR_##name,
+#include "ir/ops.def"
+	IR_COUNT
+};
+/* Operands of a template: fields of the decoded instruction that are not known yet. */
+enum ir_field { IR_FIELD_IMM, IR_FIELD_PC, IR_FIELD_NEXT, IR_FIELD_AUX,
+	        IR_FIELD_RD, IR_FIELD_RS1, IR_FIELD_RS2, IR_FIELD_RS3 };
+enum ir_amo { IR_AMO_swap, IR_AMO_add, IR_AMO_xor, IR_AMO_and, IR_AMO_or,
+	      IR_AMO_min, IR_AMO_max, IR_AMO_minu, IR_AMO_maxu };
+/* Floating-point operations: FPOP rows name functions of the fp room. */
+enum fp_op {
+#define FPOP(name, ret, a, b, c, rm) FP_##name,
+#include "ir/fpops.def"
+	FP_COUNT
+};
+
+/* A value is the index of the instruction that made it. */
+struct ir_val { uint32_t i; };
+struct ir_ins {
+	uint8_t op, type;       /* enum ir_op, enum ir_type of the result */
+	uint32_t a, b, c, d;    /* arguments: indices of earlier instructions */
+	uint64_t imm;
+};
+enum { IR_BLOCK_MAX = 256 };
+struct ir_block {
+	struct ir_ins ins[IR_BLOCK_MAX];
+	uint32_t n;
+	bool full;              /* something did not fit: the block must not be used */
+};
+
+struct ir_opinfo { const char *name, *text; uint8_t nargs, flags; };
+extern const struct ir_opinfo ir_opinfo[IR_COUNT];
+struct fp_opinfo { const char *name; uint8_t ret, arg[3], rm; };
+extern const struct fp_opinfo fp_opinfo[FP_COUNT];
+extern const char *const ir_type_name[IR_TYPES];
+extern const char *const ir_amo_name[];
+
+/* Append one instruction. The building functions below choose its type. */
+struct ir_val ir_emit(struct ir_block *b, struct ir_ins i);
+enum ir_type ir_type_of(const struct ir_block *b, struct ir_val v);
+struct ir_val ir_const(struct ir_block *b, enum ir_type t, uint64_t v);
+struct ir_val ir_get(struct ir_block *b, enum ir_type t, uint64_t off);
+void ir_put(struct ir_block *b, uint64_t off, struct ir_val v);
+struct ir_val ir_1(struct ir_block *b, enum ir_op op, struct ir_val x);
+struct ir_val ir_2(struct ir_block *b, enum ir_op op, struct ir_val x, struct ir_val y);
+/* The same with a constant right side of x's type. */
+struct ir_val ir_2i(struct ir_block *b, enum ir_op op, struct ir_val x, uint64_t y);
+struct ir_val ir_select(struct ir_block *b, struct ir_val c, struct ir_val x, struct ir_val y);
+/* Extend the low @bits of @x to i64. */
+struct ir_val ir_sext(struct ir_block *b, struct ir_val x, unsigned bits);
+struct ir_val ir_zext(struct ir_block *b, struct ir_val x, unsigned bits);
+struct ir_val ir_trunc(struct ir_block *b, struct ir_val x);
+struct ir_val ir_load(struct ir_block *b, struct ir_val at, unsigned bytes);
+void ir_store(struct ir_block *b, struct ir_val at, struct ir_val v, unsigned bytes);
+/* @nargs of x, y, z are used; @rm: rounding mode value when the operation takes one. */
+struct ir_val ir_fcall(struct ir_block *b, enum fp_op f, struct ir_val x, struct ir_val y,
+                       struct ir_val z, struct ir_val rm);
+void ir_guard(struct ir_block *b, struct ir_val ok, unsigned exception);
+
+/* NULL when @b is well formed (arguments defined before use, types agree, control flow last),
+ * else what is wrong. Generated and hand-built IR is checked in tests and debug builds. */
+const char *ir_check(const struct ir_block *b);
+/* One line per instruction into @buf; returns the length that it needs. */
+size_t ir_print(const struct ir_block *b, char *buf, size_t cap);
