@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making and finding blocks of predecoded instructions. */
+#include "engine/engine.h"
+#include "engine/interp/internal.h"
+#include <sys/mman.h>
+
+static struct block **hash_slot(struct interp *it, uint64_t pa)
+{
+	return &it->hash[(pa >> 1 ^ pa >> 14) % HASH_SIZE];
+}
+
+static void cache_drop(struct interp *it)
+{
+	memset(it->hash, 0, sizeof it->hash);
+	memset(it->jumps, 0, sizeof it->jumps);
+	it->used = 0;
+	it->flushes++;
+}
+
+/* Decode one instruction into @u. True: it must be the last of its block. */
+static bool uop_make(struct rv_uop *u, uint32_t word, uint32_t off)
+{
+	struct rv_insn d;
+	const int32_t *labels = interp_labels();
+	bool legal = rv_decode(word, &d);
+	if (!legal)
+		*u = (struct rv_uop){ .go = labels[RV_OPS], .imm = (int32_t)d.word };
+	else
+		*u = (struct rv_uop){ .go = labels[d.op], .imm = d.imm, .rd = d.rd, .rs1 = d.rs1,
+			.rs2 = d.rs2, .rs3 = d.rs3, .aux = d.aux };
+	u->off = (uint16_t)off;
+	u->len = d.len;
+	return !legal || interp_ends[d.op];
+}
+
+static void block_finish(struct block *b, uint32_t epoch, const uint8_t *code)
+{
+	b->u[b->n] = (struct rv_uop){ .go = interp_labels()[RV_OPS + 1], .off = b->bytes };
+	memcpy((uint8_t *)&b->u[b->n + 1], code, b->bytes);
+	b->epoch = epoch;
+	b->taken = b->next = NULL;
+}
+
+/* An instruction whose second half is in the next page: never kept. */
+static struct block *block_crossing(struct rv_hart *h, struct interp *it, const uint8_t *first)
+{
+	const uint8_t *second;
+	uint64_t pa;
+	if (!rv_fetch(h, h->pc + 2, &second, &pa))
+		return NULL;
+	uint8_t code[4] = { first[0], first[1], second[0], second[1] };
+	struct block *b = it->crossing;
+	b->n = 1;
+	b->bytes = 4;
+	uop_make(&b->u[0], le32_at(code), 0);
+	block_finish(b, h->fetch_epoch - 1, code);
+	return b;
+}
+
+static struct block *block_make(struct rv_hart *h, struct interp *it, const uint8_t *code, uint64_t pa)
+{
+	size_t room = 4096 - (pa & 4095);
+	size_t worst = sizeof(struct block) + (BLOCK_UOPS_MAX + 1) * sizeof(struct rv_uop) +
+	               4 * BLOCK_UOPS_MAX;
+	/* The guest may be writing this code just now: what runs is what was copied. */
+	uint8_t copy[4 * BLOCK_UOPS_MAX];
+	memcpy(copy, code, min_u64(room, sizeof copy));
+	if (room == 2 && (copy[0] & 3) == 3)
+		return block_crossing(h, it, copy);
+	if (it->used + worst > ARENA_BYTES)
+		cache_drop(it);
+	struct block *b = (struct block *)(void *)(it->arena + it->used);
+	b->pa = pa;
+	b->n = 0;
+	uint32_t off = 0;
+	for (bool last = false; !last && b->n < BLOCK_UOPS_MAX && off < room;) {
+		bool is_long = (copy[off] & 3) == 3;
+		if (is_long && room - off < 4)
+			break;
+		last = uop_make(&b->u[b->n++], is_long ? le32_at(copy + off) : le16_at(copy + off), off);
+		off += is_long ? 4 : 2;
+	}
+	b->bytes = (uint16_t)off;
+	block_finish(b, h->fetch_epoch, copy);
+	it->used += align_up(sizeof *b + (b->n + 1u) * sizeof b->u[0] + b->bytes, 16);
+	struct block **slot = hash_slot(it, pa);
+	b->hash_next = *slot;
+	*slot = b;
+	it->blocks_made++;
+	return b;
+}
+
+/* Is the block still what memory holds? Looked at once per fence.i. */
+static bool block_verify(struct rv_hart *h, struct block *b, const uint8_t *code)
+{
+	if (b->epoch != h->fetch_epoch) {
+		if (memcmp(block_code(b), code, b->bytes))
+			return false;
+		b->epoch = h->fetch_epoch;
+	}
+	return true;
+}
+
+struct block *interp_block(struct rv_hart *h)
+{
+	struct interp *it = h->engine;
+	struct jump *j = &it->jumps[(h->pc >> 1 ^ h->fctx) % JUMPS_SIZE];
+	if (it->map_epoch != h->map_epoch) {
+		memset(it->jumps, 0, sizeof it->jumps);
+		it->map_epoch = h->map_epoch;
+	} else if (j->va == h->pc && j->fctx == h->fctx && j->b && j->b->epoch == h->fetch_epoch) {
+		return j->b;
+	}
+	const uint8_t *code;
+	uint64_t pa;
+	if (!rv_fetch(h, h->pc, &code, &pa))
+		return NULL;
+	struct block *b = NULL;
+	for (struct block **p = hash_slot(it, pa); *p; p = &(*p)->hash_next)
+		if ((*p)->pa == pa) {
+			b = *p;
+			if (block_verify(h, b, code))
+				break;
+			*p = b->hash_next; /* its room comes back when the arena is dropped */
+			b = NULL;
+			break;
+		}
+	if (!b)
+		b = block_make(h, it, code, pa);
+	if (b && b != it->crossing)
+		*j = (struct jump){ h->pc, h->fctx, b };
+	return b;
+}
+
+static void interp_detach(struct rv_hart *h)
+{
+	struct interp *it = h->engine;
+	if (!it)
+		return;
+	h->engine = NULL;
+	if (it->arena)
+		munmap(it->arena, ARENA_BYTES);
+	free(it->crossing);
+	free(it);
+}
+
+static int interp_attach(struct rv_hart *h, struct lodge_err *e)
+{
+	struct interp *it = calloc(1, sizeof *it);
+	h->engine = it;
+	if (!it)
+		return err_set(e, ENOMEM, "no memory for the interpreter");
+	it->crossing = calloc(1, sizeof *it->crossing + 2 * sizeof(struct rv_uop) + 4);
+	void *arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
+	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	it->arena = arena == MAP_FAILED ? NULL : arena;
+	if (!it->crossing || !it->arena) {
+		interp_detach(h);
+		return err_set(e, ENOMEM, "no memory for the interpreter's block cache");
+	}
+	return 0;
+}
+
+static void interp_stats(const struct rv_hart *h, struct engine_stats *ret)
+{
+	const struct interp *it = h->engine;
+	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = it->blocks_made,
+		.cache_flushes = it->flushes, .cache_bytes = it->used };
+}
+
+const struct engine engine_interpret = {
+	.name = "interpret",
+	.summary = "predecoded interpreter: portable, the oracle of the others",
+	.attach = interp_attach, .detach = interp_detach, .run = interp_run, .stats = interp_stats,
+};
