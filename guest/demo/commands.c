@@ -44,7 +44,7 @@ void show_boot(void)
 {
 	colour = !find(machine.bootargs, "nocolor") && !find(machine.bootargs, "run=");
 	print("\n%s       /\\%s\n", warm(), plain());
-	print("%s      /  \\%s      %sLodge%s\n", warm(), plain(), bold(), plain());
+	print("%s      /  \\%s       %sLodge%s\n", warm(), plain(), bold(), plain());
 	print("%s     /____\\%s      a guest in its own machine: processor, memory, clock and\n",
 	      warm(), plain());
 	print("%s     | [] |%s      console that you see here are all made in software\n", warm(),

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lodge-agent: what its files share. One thread, one poll loop; PROTOCOL.md is the specification.
+ */
+#pragma once
+#include "life/agent_proto.h"
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+	SESSIONS_MAX = 16,
+	TASKS_MAX = 64, /* programs, of all sessions */
+	SESSION_TASKS_MAX = 32,
+	PARTIAL_MS = 2000, /* a frame that stays incomplete so long is given up */
+	HANGUP_MS = 5000,  /* from SIGHUP to SIGKILL */
+	POLLS_MAX = 4 + SESSIONS_MAX * 2 + TASKS_MAX * 3,
+};
+
+/* Bytes on their way out; grows never. */
+struct out {
+	uint8_t *bytes; /* owned, OUT_SIZE */
+	size_t at, end;
+};
+#define OUT_SIZE (4u * AGENT_PAYLOAD_MAX)
+
+/* One byte stream with the host. */
+struct session {
+	bool used, greeted, lost;
+	bool port;      /* the console port: outlives the host */
+	int in, out_fd; /* the same but for --stdio; owned */
+	uint8_t *frame; /* owned: header and payload so far */
+	size_t have;
+	int64_t since; /* when the incomplete frame began, ms */
+	struct out out;
+};
+
+/* One program. Its pipes and terminal are owned; -1: closed. */
+struct task {
+	struct session *session; /* NULL: free, or given up and only to be reaped */
+	pid_t pid;               /* 0: this slot is free */
+	uint16_t channel;
+	bool tty, exited, eof_wanted;
+	int status;
+	int in, out, err;
+	uint8_t *pending; /* owned, AGENT_WINDOW_START: stdin not yet taken by the program */
+	size_t pending_at, pending_end;
+	uint32_t window; /* bytes of output that the host will take */
+	int64_t kill_at; /* ms; 0: no */
+};
+
+struct agent {
+	struct session sessions[SESSIONS_MAX];
+	struct task tasks[TASKS_MAX];
+	int listener, signals;            /* -1: none */
+	bool want_vsock, want_port, once; /* once: end with the last session */
+	struct pollfd polls[POLLS_MAX];
+	unsigned poll_count;
+};
+
+int64_t now_ms(void);
+
+/* session.c: frames. */
+struct session *session_new(struct agent *a, int in, int out, bool port);
+void session_end(struct agent *a, struct session *s);
+void session_read(struct agent *a, struct session *s);
+void session_tick(struct agent *a, struct session *s);
+/* Queue a frame; false if there is no room (the caller asks session_room before it reads data). */
+bool session_send(struct session *s, enum agent_type type, uint16_t channel, const void *bytes,
+		  size_t len);
+size_t session_room(const struct session *s); /* greatest payload that fits now */
+void session_flush(struct agent *a, struct session *s);
+void session_error(struct session *s, uint16_t channel, int code, const char *text);
+
+/* task.c: programs. */
+struct task *task_find(struct agent *a, const struct session *s, uint16_t channel);
+void task_exec(struct agent *a, struct session *s, uint16_t channel, const uint8_t *p, size_t len);
+/* A frame for a running program. */
+void task_frame(struct task *t, enum agent_type type, const uint8_t *p, size_t len);
+void task_hang_up(struct task *t);
+void task_input(struct task *t);
+bool task_output(struct task *t, int *fd, enum agent_type type);
+void task_reap(struct agent *a);
+void task_finish(struct task *t); /* sends EXIT once all output is out */
+void task_tick(struct task *t);
+
+/* user.c: /etc/passwd. */
+struct user {
+	uint32_t uid, gid;
+	char name[64], home[256], shell[256];
+};
+/* @who: "", a name, "UID" or "UID:GID"; false if there is no such user. */
+bool user_find(const char *who, struct user *ret);
