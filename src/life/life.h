@@ -63,10 +63,11 @@ struct level {
 
 /* "PATH|SIZE[,format=F][,ro][,bus=B][,overlay=PATH]", split and checked. Freed by disk_fini. */
 struct life_disk {
-	char *path;          /* absolute; NULL: a new sparse disk of size bytes in the instance */
+	char *path;          /* NULL: a new sparse disk of size bytes (made by lodge_create, which
+	                        puts its path here before a level sees the spec) */
 	char *format;        /* "raw", "qcow2"; NULL: probe */
 	char *bus;           /* "mmio", "pci"; NULL: the default of the config */
-	char *overlay;       /* absolute; NULL: none */
+	char *overlay;       /* NULL: none */
 	uint64_t size;
 	bool readonly;
 };
@@ -75,7 +76,7 @@ void life_disk_fini(struct life_disk *d);
 
 /* "SRC:DST[:ro]". Freed by volume_fini. The virtio-fs tag of volume i is "lodge<i>". */
 struct life_volume {
-	char *source, *target; /* absolute, in the host and in the guest */
+	char *source, *target; /* in the host, in the guest */
 	bool readonly;
 };
 int life_volume_parse(struct life_volume *ret, const char *spec, struct lodge_err *e) MUST;
@@ -83,3 +84,80 @@ void life_volume_fini(struct life_volume *v);
 
 /* Value of @key among c->options ("key=value"); NULL: not given. Borrowed from @c. */
 const char *life_option(const struct lodge_config *c, const char *key);
+int life_parse_size(const char *text, uint64_t *ret, struct lodge_err *e) MUST;
+int life_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e) MUST;
+bool life_name_good(const char *name); /* [a-zA-Z0-9][a-zA-Z0-9_.-]*, at most LIFE_NAME_MAX */
+
+/* A configuration that owns what it points to; as JSON it is the instance's config.json. */
+struct life_config {
+	struct lodge_config c;   /* all strings borrowed from doc, all arrays from arrays */
+	struct json_object *doc; /* owned */
+	const char **arrays[8];  /* owned */
+	size_t narrays;
+};
+/* Check all that can be checked without the level: names, sizes, ports, specs, existing files. */
+int life_config_check(const struct lodge_config *c, struct lodge_err *e) MUST;
+/* As JSON, paths made absolute against the current folder. */
+struct json_object *life_config_json(const struct lodge_config *c);
+/* Take @doc (owned from now on, also on failure) apart; checks types, not meanings. */
+int life_config_load(struct life_config **ret, struct json_object *doc, struct lodge_err *e) MUST;
+void life_config_free(struct life_config *c); /* NULL is fine */
+
+/* ---- instances: $XDG_DATA_HOME/lodge/instances/NAME ---- */
+enum { LIFE_NAME_MAX = 63 };
+struct instance {
+	char name[LIFE_NAME_MAX + 1];
+	char *dir, *runtime; /* owned; absolute. runtime need not exist */
+	int dirfd;
+	int lock;            /* -1: not held. Held by: a keeper all its life, start, remove */
+};
+/* What state.json holds. Times are nanoseconds since 1970, 0: never. */
+struct life_record {
+	enum life state;
+	int exit_code;
+	int pid;               /* of the keeper, while it lives; for people, not for signals */
+	uint64_t created_ns, started_ns, ended_ns;
+	char why[128];         /* why it ended */
+	char level[32];
+};
+/* Make a folder with config.json (name "" : one is made up) and state.json, under a temporary
+ * name; instance_publish gives it its name. -EEXIST: that name is in use. */
+int instance_new(struct instance **ret, struct lodge_err *e) MUST;
+int instance_publish(struct instance *i, const char *name, struct json_object *config,
+                     const struct life_record *r, struct lodge_err *e) MUST;
+int instance_open(struct instance **ret, const char *name, struct lodge_err *e) MUST;
+void instance_free(struct instance *i); /* NULL is fine; an unpublished folder is deleted */
+/* The one right to change an instance. -EBUSY: someone has it. -ENOENT: removed meanwhile. */
+int instance_lock(struct instance *i, struct lodge_err *e) MUST;
+bool instance_locked(const struct instance *i); /* by anyone, now */
+/* The record as it truly is: "failed" when a keeper died without a word, or for a damaged file
+ * (ret->why says which). Never fails. */
+void instance_record(const struct instance *i, struct life_record *ret);
+int instance_record_set(struct instance *i, const struct life_record *r,
+                        struct lodge_err *e) MUST;
+int life_record_parse(struct life_record *ret, const char *text, size_t len,
+                      struct lodge_err *e) MUST;
+int instance_config(const struct instance *i, struct life_config **ret, struct lodge_err *e) MUST;
+/* Delete the folder; the lock must be held (or the folder be too damaged to have one). */
+int instance_remove(struct instance *i, struct lodge_err *e) MUST;
+/* Names of all instances, sorted, as an array of strings; removes leftovers of killed creates. */
+int instance_names(struct json_object **ret, struct lodge_err *e) MUST;
+/* $XDG_DATA_HOME/lodge (kind "data"), $XDG_CACHE_HOME/lodge ("cache"), ...; malloc'ed. */
+char *life_home(const char *kind);
+
+/* ---- the keeper ---- */
+/* Fork a keeper for @i, whose lock it inherits. *ret_leash: the keeper ends when this is closed
+ * before the guest has started. Returns when the level's create has succeeded. */
+int keeper_spawn(struct instance *i, const struct level *l, int *ret_leash,
+                 struct lodge_err *e) MUST;
+
+/* ---- talking to a keeper: HTTP/1.1 over its control socket (docs/openapi.yaml) ---- */
+/* Connect to @socket ("control.sock", ...) of the instance. -ENOTCONN: no keeper. */
+int control_connect(const struct instance *i, const char *socket, struct lodge_err *e) MUST;
+/* Send a request and get the answer's body (NULL: empty). Errors of the keeper come back as ours. */
+int control_call(const struct instance *i, const char *method, const char *path,
+                 struct json_object *body, struct json_object **ret, struct lodge_err *e) MUST;
+/* The same in two steps, for answers that take long. @upgrade: ask for a raw connection. */
+int control_send(int fd, const char *method, const char *path, bool upgrade,
+                 struct json_object *body, struct lodge_err *e) MUST;
+int control_receive(int fd, struct json_object **ret, struct lodge_err *e) MUST;

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small files that are whole or absent at every instant, and the removal of a folder. */
+#include "life/internal.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+int file_slurp(int dirfd, const char *name, char **ret, size_t *ret_len, struct lodge_err *e)
+{
+	autoclose int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "%s", name);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, EINVAL, "%s is not a plain file", name);
+	if (st.st_size > FILE_SMALL_MAX)
+		return err_set(e, EFBIG, "%s is too long (%lld bytes)", name, (long long)st.st_size);
+	autofree char *buf = malloc((size_t)st.st_size + 1);
+	if (!buf)
+		return err_set(e, ENOMEM, "out of memory");
+	size_t have = 0;
+	while (have < (size_t)st.st_size) {
+		ssize_t n = read(fd, buf + have, (size_t)st.st_size - have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, "reading %s", name);
+		if (n == 0)
+			break;
+		have += (size_t)n;
+	}
+	buf[have] = 0;
+	*ret = take(buf);
+	*ret_len = have;
+	return 0;
+}
+
+static int file_write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		data += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd);
+}
+
+int file_replace(int dirfd, const char *name, const void *data, size_t len, struct lodge_err *e)
+{
+	char tmp[128];
+	snprintf(tmp, sizeof tmp, ".%.64s.%d.new", name, (int)getpid());
+	autoclose int fd =
+		openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(e, "making %s", name);
+	if (file_write_all(fd, data, len) < 0 || renameat(dirfd, tmp, dirfd, name) < 0) {
+		int r = err_sys(e, "writing %s", name);
+		unlinkat(dirfd, tmp, 0);
+		return r;
+	}
+	if (fsync(dirfd) < 0)
+		return err_sys(e, "writing the folder of %s", name);
+	return 0;
+}
+
+static int file_remove_inside(int fd, struct lodge_err *e)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	if (!d) {
+		int r = err_sys(e, "reading a folder");
+		if (copy >= 0)
+			close(copy);
+		return r;
+	}
+	int r = 0;
+	for (struct dirent *de; r == 0 && (de = readdir(d));)
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+			r = file_remove_tree(fd, de->d_name, e);
+	closedir(d);
+	return r;
+}
+
+/* Depth is that of a folder which Lodge itself made; what a user puts there is his own doing. */
+int file_remove_tree(int dirfd, const char *name, struct lodge_err *e)
+{
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return err_sys(e, "removing %s", name);
+	autoclose int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "removing %s", name);
+	if (fchmod(fd, 0700) < 0 && errno != EPERM)
+		return err_sys(e, "removing %s", name);
+	int r = file_remove_inside(fd, e);
+	if (r < 0)
+		return err_in(e, r, "%s", name);
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return err_sys(e, "removing %s", name);
+	return 0;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* life, inside: files, console, control requests and the keeper that holds them. */
+#pragma once
+#include "life/life.h"
+#include <json-c/json.h>
+
+/* ---- file.c: small files of an instance ---- */
+enum { FILE_SMALL_MAX = 1 << 20 };
+/* Read all of @name below @dirfd, NUL-ended. -EFBIG above FILE_SMALL_MAX. */
+int file_slurp(int dirfd, const char *name, char **ret, size_t *ret_len, struct lodge_err *e) MUST;
+/* Replace @name by @len bytes of @data: temporary file, fsync, rename, fsync of the folder. */
+int file_replace(int dirfd, const char *name, const void *data, size_t len,
+                 struct lodge_err *e) MUST;
+/* Delete @name below @dirfd and all below it, never through a symbolic link. */
+int file_remove_tree(int dirfd, const char *name, struct lodge_err *e) MUST;
+
+/* ---- json.c: json-c with our bounds and errors ---- */
+/* Parse exactly one JSON value of at most @len bytes, at most 16 levels deep. */
+int json_parse(struct json_object **ret, const char *text, size_t len, struct lodge_err *e) MUST;
+/* Members of an object; false: absent or of another type (the result is then not written). */
+bool json_text(struct json_object *o, const char *key, const char **ret);
+bool json_i64(struct json_object *o, const char *key, int64_t *ret);
+void json_put_text(struct json_object *o, const char *key, const char *v); /* NULL: skipped */
+void json_put_i64(struct json_object *o, const char *key, int64_t v);
+/* An error as the body of an HTTP answer or of --format json. */
+struct json_object *json_error(int code, const char *msg);
+
+/* ---- console.c: the guest's console, its log, its watchers ---- */
+struct console;
+int console_new(struct console **ret, int dirfd, struct loop *l, struct log *log,
+                struct lodge_err *e) MUST;
+void console_free(struct console *c);
+void console_connect(struct console *c, struct chr *chr); /* chr NULL: take what is left, let go */
+/* A client socket (owned from now on, non-blocking). @closed runs when it is done with. */
+int console_join(struct console *c, int sock, uint64_t replay, const void *early, size_t early_len,
+                 void (*closed)(void *arg), void *arg, struct lodge_err *e) MUST;
+/* Tell clients that no more comes: each is closed when it has got everything. */
+void console_end(struct console *c);
+bool console_idle(const struct console *c); /* no clients */
+
+/* ---- control.c: requests, without a network ---- */
+struct keeper;
+struct control_request {
+	const char *method, *path;
+	const char *(*query)(void *arg, const char *key); /* NULL: not given */
+	void *arg;
+	const char *body;
+	size_t body_len;
+};
+enum control_kind { CONTROL_REPLY, CONTROL_WAIT, CONTROL_CONSOLE };
+struct control_reply {
+	enum control_kind kind;
+	unsigned status;          /* HTTP */
+	struct json_object *body; /* owned by the receiver; NULL: empty */
+	uint64_t replay;          /* CONTROL_CONSOLE */
+};
+void control_handle(struct keeper *k, const struct control_request *q, struct control_reply *ret);
+
+/* ---- server.c: the control socket ---- */
+struct server;
+int server_new(struct server **ret, struct keeper *k, int listen_fd, struct lodge_err *e) MUST;
+void server_free(struct server *s);
+void server_ended(struct server *s); /* answer those who wait */
+bool server_idle(const struct server *s);
+
+/* ---- bridge.c: agent.sock to the level's byte channel ---- */
+struct bridge;
+int bridge_new(struct bridge **ret, struct loop *l, int listen_fd, struct chr *chr,
+               struct lodge_err *e) MUST;
+void bridge_free(struct bridge *b);
+
+/* ---- keeper.c ---- */
+struct keeper {
+	struct instance *inst;      /* borrowed; locked */
+	const struct level *level;  /* borrowed */
+	void *self;                 /* the level's guest; NULL before create */
+	struct life_config *config; /* owned */
+	struct level_env env;
+	struct loop *loop;
+	struct log log;
+	int log_fd;
+	struct console *console;
+	struct server *server;
+	struct bridge *bridge;
+	struct loop_timer *timer;    /* timeout_ns, then the wait for the last clients */
+	struct loop_timer *stopping; /* stop's patience */
+	struct loop_watch *leash_watch;
+	int leash;                   /* the starter's end tells that it lives; -1: let go */
+	struct life_record record;
+	bool gone;                   /* the guest has ended */
+	bool killed, timed_out;
+	uint64_t linger_until_ns;
+	pthread_mutex_t end_lock;    /* of end_* below: ended may come from any thread */
+	bool end_posted;
+	int end_code;
+	char end_why[128];
+};
+/* One row of verbs.def: what a verb does to a running keeper. */
+int keeper_verb(struct keeper *k, const char *name, struct json_object *args,
+                struct lodge_err *e) MUST;
+void keeper_describe(struct keeper *k, struct json_object *out);
+void keeper_stats(struct keeper *k, struct json_object *out);
+void keeper_resize(struct keeper *k, unsigned rows, unsigned columns);
+/* Called when a client has gone: the keeper may be waiting for the last one. */
+void keeper_client_gone(struct keeper *k);
