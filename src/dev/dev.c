@@ -66,6 +66,14 @@ void dev_reset(struct dev *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
+void dev_resume(struct dev *d)
+{
+	pthread_mutex_lock(&d->lock);
+	if (d->class->loaded && !d->class->loaded(d))
+		d->class->reset(d);
+	pthread_mutex_unlock(&d->lock);
+}
+
 size_t dev_save(struct dev *d, uint8_t *buf, size_t cap)
 {
 	pthread_mutex_lock(&d->lock);

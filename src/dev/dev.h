@@ -69,6 +69,8 @@ int dev_new(struct dev **ret, const struct dev_class *c, const struct dev_setup 
             struct lodge_err *e) MUST;
 void dev_free(struct dev *d);                               /* NULL is fine */
 void dev_reset(struct dev *d);                              /* takes the lock */
+/* The vclock runs again after a pause: timers are set anew. Takes the lock. */
+void dev_resume(struct dev *d);
 /* Write the device's state as state_save does; takes the lock. */
 size_t dev_save(struct dev *d, uint8_t *buf, size_t cap);
 /* Read it; takes the lock. False: damaged, and the device has been reset. */
