@@ -151,6 +151,7 @@ static int blk_open_image(struct blk *b, const struct blk_options *o, struct lod
 {
 	struct image_options io = {
 		.path = o->path, .format = o->format, .readonly = o->readonly, .size = o->size,
+		.no_flush = o->no_flush,
 	};
 	if (o->overlay) {
 		io.path = o->overlay;

@@ -55,6 +55,7 @@ struct image_options {
 	uint64_t size;             /* create, or grow an overlay being made */
 	const char *base;          /* overlay: its base, and the base's format */
 	const char *base_format;
+	bool no_flush;             /* closing need not wait for the host's disk */
 	const struct image *above; /* the images that have this one beneath them; NULL: none */
 };
 
@@ -91,8 +92,9 @@ struct blk_class {
 	/* READ, WRITE, FLUSH that need nothing but one file operation: where. Must not block.
 	 * False: a worker runs the request. NULL: always false. */
 	bool (*plan)(struct image *, struct blk_req *, struct plan *ret);
-	/* A planned request ended; !ok: a worker repeats it. May be NULL. */
-	void (*landed)(struct image *, struct blk_req *, bool ok);
+	/* A planned request ended; !ok, or a result that is not 0: a worker repeats it. The disk's
+	 * lock is held. NULL: nothing to do. */
+	int (*landed)(struct image *, struct blk_req *, bool ok);
 };
 const struct blk_class *blk_class_at(size_t i);           /* NULL past the end */
 const struct blk_class *blk_class_find(const char *name); /* NULL: no such format */
@@ -102,6 +104,49 @@ void image_close(struct image *im);
 int image_open_base(struct image *im, const struct image_options *o, struct lodge_err *e) MUST;
 int image_run(struct image *im, enum blk_op op, uint64_t off, struct ivec *v, uint64_t len,
               bool may_unmap) MUST;
+
+/* ---- the map of an overlay: which granules it holds (docs/overlay.md) ---- */
+enum {
+	GRANULE_SHIFT = 12,
+	MAP_PAGE = 4096,            /* in the file: checksum, sequence number, bits */
+	MAP_HEAD = 16,
+	MAP_BITS = (MAP_PAGE - MAP_HEAD) * 8,
+	MAP_CACHE = 64,             /* pages in memory: 8 GiB of disk */
+};
+struct map_page {
+	uint32_t index;
+	bool dirty;                 /* has bits that the file has not */
+	bool writing;               /* a copy is on its way to the file */
+	uint64_t used;              /* when last looked at */
+	uint64_t seq;               /* of the newest version in the file or on its way */
+	uint8_t bits[MAP_PAGE - MAP_HEAD];
+};
+struct map_copy {
+	uint32_t index;
+	uint8_t raw[MAP_PAGE];
+};
+/* The caller holds a lock around every call. */
+struct map {
+	const struct file *file;    /* borrowed */
+	uint64_t off, id;           /* of the first page in the file; of the overlay */
+	uint32_t npages;
+	unsigned n;
+	uint64_t clock;
+	struct map_page *page[MAP_CACHE]; /* owned, @n of them */
+};
+void map_fini(struct map *m);
+/* How far from granule @at (before @end) presence stays the same.
+ *   may_load  false: -EAGAIN when the page is not in memory
+ *   errors    EIO: both versions of a page are damaged; ENOBUFS: flush first */
+int map_run(struct map *m, uint64_t at, uint64_t end, bool may_load, bool *ret_present,
+            uint64_t *ret_end) MUST;
+/* Mark granules present. Errors as map_run; what was marked until then stays marked. */
+int map_set(struct map *m, uint64_t at, uint64_t end) MUST;
+bool map_is_clean(const struct map *m);
+/* Copy what must be written, and afterwards say whether that worked. *@ret is to be freed. */
+int map_take(struct map *m, struct map_copy **ret, unsigned *ret_n) MUST;
+void map_taken(struct map *m, const struct map_copy *c, unsigned n, bool written);
+uint64_t map_copy_off(const struct map *m, const struct map_copy *c); /* where to write it */
 
 /* ---- the queue of a disk ---- */
 struct req_list {

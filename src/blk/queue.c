@@ -108,6 +108,12 @@ static void queue_to_worker(struct blk *b, struct blk_req *r)
 
 /* ---- io_uring ---- */
 
+static int ring_landed(struct blk *b, struct blk_req *r, bool ok)
+{
+	const struct blk_class *c = b->image->class;
+	return c->landed ? c->landed(b->image, r, ok) : 0;
+}
+
 /* Lock held. Give the kernel what was prepared. When it refuses for good (a seccomp filter that
  * came later), the workers take over. */
 static void ring_submit(struct blk *b)
@@ -128,8 +134,7 @@ static void ring_submit(struct blk *b)
 	b->prepared = (struct req_list){ NULL, NULL };
 	b->ring_dead = true; /* what stays in it must never be submitted */
 	for (struct blk_req *q; (q = list_get(&back));) {
-		if (b->image->class->landed)
-			b->image->class->landed(b->image, q, false);
+		(void)!ring_landed(b, q, false);
 		queue_to_worker(b, q);
 	}
 }
@@ -148,8 +153,7 @@ static bool ring_prepare(struct blk *b, struct blk_req *r)
 		q = b->ring_dead ? NULL : io_uring_get_sqe(&b->ring);
 	}
 	if (!q) {
-		if (c->landed)
-			c->landed(b->image, r, false);
+		(void)!ring_landed(b, r, false);
 		return false;
 	}
 	if (r->op == BLK_READ)
@@ -172,9 +176,7 @@ static void ring_reap(struct blk *b)
 		bool whole = q->res >= 0 && (r->op == BLK_FLUSH || (uint64_t)q->res == r->len);
 		io_uring_cqe_seen(&b->ring, q);
 		b->in_ring--;
-		if (b->image->class->landed)
-			b->image->class->landed(b->image, r, whole);
-		if (whole)
+		if (ring_landed(b, r, whole) == 0 && whole)
 			queue_finish(b, r, 0);
 		else
 			queue_to_worker(b, r);
