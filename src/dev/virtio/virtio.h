@@ -128,3 +128,30 @@ int virtio_mmio_new(struct dev **ret, const struct virtio_class *c, const struct
 struct pci_host;
 int virtio_pci_new(struct dev **ret, struct pci_host *host, const struct virtio_class *c,
                    const struct dev_setup *s, struct lodge_err *e) MUST;
+
+/* ---- for levels: what the host asks of particular devices; each takes the device's lock ---- */
+/* Backend of class "console": all borrowed. Without a named port it is a plain console; with one
+ * it is multiport and the console is port 0. A NULL stream: bytes go nowhere. Names may also come
+ * from the option "ports=NAME:NAME", in the order of @ports. A port's host input waits in its
+ * stream until a program in the guest opens the port; nothing is lost on the way. */
+enum { VIRTIO_CONSOLE_PORTS = 8 };
+struct virtio_console_backend {
+	struct chr *console;
+	struct {
+		const char *name;
+		struct chr *chr;
+	} ports[VIRTIO_CONSOLE_PORTS];
+};
+void virtio_console_resize(struct virtio *v, unsigned cols, unsigned rows);
+
+/* Ask the guest to live with @target_bytes of its RAM. */
+void virtio_balloon_set(struct virtio *v, uint64_t target_bytes);
+/* What the guest last said of its memory (bytes; 0 before it spoke), and ask it to say it anew. */
+struct virtio_balloon_stats {
+	uint64_t target, actual;            /* RAM asked for and now held by the guest */
+	uint64_t reported;                  /* released by free-page reporting so far */
+	uint64_t free, total, available, caches, swap_in, swap_out;
+	uint64_t major_faults, minor_faults; /* counts */
+	uint64_t updates;                   /* times the guest spoke */
+};
+void virtio_balloon_stats(struct virtio *v, struct virtio_balloon_stats *ret);
