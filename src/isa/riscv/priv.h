@@ -169,6 +169,47 @@ void rv_fence_apply(struct rv_hart *h, const struct rv_fence *fc);
 void rv_active(struct rv_hart *h);
 
 /* ---- sbi ---- */
-void rv_sbi_start(struct rv_hart *h);          /* RV_REQ_START was set: hart_start reached us */
-void rv_sbi_steal(struct rv_hart *h);          /* update the STA record, at most every 10 ms */
-void rv_sbi_count(struct rv_hart *h, unsigned fw_event);
+enum sbi_error {
+	SBI_OK = 0,
+	SBI_FAILED = -1,
+	SBI_NOT_SUPPORTED = -2,
+	SBI_INVALID_PARAM = -3,
+	SBI_DENIED = -4,
+	SBI_INVALID_ADDRESS = -5,
+	SBI_ALREADY_AVAILABLE = -6,
+	SBI_ALREADY_STARTED = -7,
+	SBI_ALREADY_STOPPED = -8,
+	/* not of the specification: how a call ends without a result */
+	SBI_NO_RETURN = -1000, /* the registers are not to be touched */
+	SBI_AGAIN = -1001,     /* the hart must pause: make the same call again afterwards */
+};
+struct sbi_ret {
+	int64_t error;
+	uint64_t value;
+};
+static inline struct sbi_ret sbi_ret(enum sbi_error e, uint64_t value)
+{
+	return (struct sbi_ret){ e, value };
+}
+static inline uint64_t sbi_arg(const struct rv_hart *h, unsigned i) { return h->x[10 + i]; }
+#define SBI(name, first, last, summary) struct sbi_ret rv_sbi_##name(struct rv_hart *h, uint64_t fn);
+#include "isa/riscv/sbi.def"
+/* The harts that (@mask, @base) name. False: one does not exist. SBI 2.0 §3.1 */
+bool rv_sbi_harts(const struct rv_hart *h, uint64_t mask, uint64_t base, uint32_t *ret) MUST;
+struct sbi_ret rv_sbi_ipi_send(struct rv_hart *h, uint32_t harts);
+struct sbi_ret rv_sbi_fence(struct rv_hart *h, uint32_t harts, const struct rv_fence *fc);
+void rv_sbi_timer_set(struct rv_hart *h, uint64_t at);
+struct sbi_ret rv_sbi_reset(struct rv_hart *h, uint32_t type, uint32_t reason);
+void rv_sbi_start(struct rv_hart *h); /* enter S mode at hsm_start_pc */
+void rv_sbi_steal(struct rv_hart *h); /* update the STA record, at most every 10 ms */
+enum sbi_fw_event {
+	SBI_FW_SET_TIMER = 5,
+	SBI_FW_IPI_SENT = 6,
+	SBI_FW_FENCE_I_SENT = 8,
+	SBI_FW_FENCE_I_RECEIVED = 9,
+	SBI_FW_SFENCE_SENT = 10,
+	SBI_FW_SFENCE_RECEIVED = 11,
+	SBI_FW_SFENCE_ASID_SENT = 12,
+	SBI_FW_SFENCE_ASID_RECEIVED = 13,
+};
+void rv_sbi_count(struct rv_hart *h, enum sbi_fw_event ev);

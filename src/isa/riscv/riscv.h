@@ -129,9 +129,13 @@ struct rv_hart {
 	uint64_t fw_value[RV_SBI_FW_COUNTERS];
 	uint32_t fw_event[RV_SBI_FW_COUNTERS]; /* SBI PMU event code */
 	uint32_t fw_used, fw_running;          /* bit per firmware counter */
-	uint32_t hw_used;                      /* bit 0 cycle, 2 instret: taken by PMU */
+	uint32_t hw_used, hw_running;          /* bit 0 cycle, 2 instret: taken by PMU */
 
+	int steal_fd;               /* the host's scheduling statistics of this thread; -1: none */
+	uint64_t steal_seen_ns, steal_look_ns;
 	bool stip;                  /* stimecmp had passed at the last look at the clock */
+	uint64_t poll_ns, poll_icount; /* when that was */
+	uint64_t poll_rate;         /* instructions per 1024 ns, smoothed */
 	struct rv_env *env;         /* borrowed */
 	void *engine;               /* the engine's own data of this hart; owned by the engine */
 	struct rv_mmu *mmu;         /* contexts and page-range bookkeeping; owned by this room */
