@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The user network: libslirp on the machine's loop.
+ *
+ * libslirp wants to be asked, before each wait, which descriptors it waits for. They are kept in
+ * an epoll of our own, of which the loop watches one descriptor; a turn is: collect what became
+ * ready, let libslirp work, ask again. Frames from the guest
+ * are handed in at once, and a turn follows when the batch is over. */
+#include "internal.h"
+#include <arpa/inet.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <slirp/libslirp.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum {
+	USER_MTU = 65520,  /* the largest multiple of 16 that libslirp takes (65521) */
+	USER_EVENTS = 64,  /* collected per system call */
+	USER_TRIES = 16,   /* for a free port */
+};
+
+/* A descriptor that libslirp waits for in this turn. */
+struct user_poll {
+	int fd;
+	int want, got; /* SLIRP_POLL_* */
+};
+
+/* What our epoll knows of a descriptor, by its number. */
+struct user_fd {
+	int want;      /* SLIRP_POLL_*; 0: not in the epoll */
+	unsigned turn; /* last turn in which libslirp named it */
+	int at;        /* index into polls of that turn */
+};
+
+struct user {
+	struct net n;
+	Slirp *slirp;             /* owned */
+	int epoll;                /* owned */
+	struct loop_watch *watch; /* owned: of epoll */
+	struct loop_timer *timer; /* owned: libslirp's next deadline, or the next turn at once */
+	bool soon;                /* a turn is on its way */
+	unsigned turn;
+	struct user_poll *polls;  /* owned */
+	int npolls, cap_polls;
+	struct user_fd *fds;      /* owned, by descriptor number */
+	int cap_fds;
+};
+
+struct user_timer {
+	struct user *u;
+	SlirpTimerId id;
+	void *opaque;
+	struct loop_timer *timer; /* owned */
+};
+
+static struct user *user_of(struct net *n) { return container_of(n, struct user, n); }
+
+/* ---- descriptors ---- */
+
+static void user_fd_drop(struct user *u, int fd)
+{
+	if (fd < 0 || fd >= u->cap_fds || !u->fds[fd].want)
+		return;
+	u->fds[fd].want = 0;
+	/* Fails when libslirp has closed it already: that is what we want. */
+	(void)epoll_ctl(u->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void user_fd_register(int fd, void *arg) { user_fd_drop(arg, fd); }
+static void user_fd_unregister(int fd, void *arg) { user_fd_drop(arg, fd); }
+
+static bool user_fd_room(struct user *u, int fd)
+{
+	if (fd < u->cap_fds)
+		return true;
+	int cap = fd + 64;
+	struct user_fd *p = realloc(u->fds, (size_t)cap * sizeof *p);
+	if (!p)
+		return false;
+	memset(p + u->cap_fds, 0, (size_t)(cap - u->cap_fds) * sizeof *p);
+	u->fds = p;
+	u->cap_fds = cap;
+	return true;
+}
+
+static bool user_polls_room(struct user *u)
+{
+	if (u->npolls < u->cap_polls)
+		return true;
+	int cap = u->cap_polls ? 2 * u->cap_polls : 16;
+	struct user_poll *p = realloc(u->polls, (size_t)cap * sizeof *p);
+	if (!p)
+		return false;
+	u->polls = p;
+	u->cap_polls = cap;
+	return true;
+}
+
+static uint32_t user_events(int want)
+{
+	return (want & SLIRP_POLL_IN ? EPOLLIN : 0u) | (want & SLIRP_POLL_OUT ? EPOLLOUT : 0u) |
+	       (want & SLIRP_POLL_PRI ? EPOLLPRI : 0u);
+}
+
+static int user_got(uint32_t events)
+{
+	return (events & EPOLLIN ? SLIRP_POLL_IN : 0) | (events & EPOLLOUT ? SLIRP_POLL_OUT : 0) |
+	       (events & EPOLLPRI ? SLIRP_POLL_PRI : 0) | (events & EPOLLERR ? SLIRP_POLL_ERR : 0) |
+	       (events & EPOLLHUP ? SLIRP_POLL_HUP : 0);
+}
+
+/* libslirp names a descriptor it waits for; the answer is its index, or -1. */
+static int user_add_poll(int fd, int want, void *arg)
+{
+	struct user *u = arg;
+	if (fd < 0 || !want || !user_fd_room(u, fd) || !user_polls_room(u))
+		return -1;
+	struct user_fd *f = &u->fds[fd];
+	struct epoll_event ev = { .events = user_events(want), .data.fd = fd };
+	if (f->want != want) {
+		int op = f->want ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+		int r = epoll_ctl(u->epoll, op, fd, &ev);
+		/* The number can be a new descriptor, closed and reopened behind our back. */
+		if (r < 0 && errno == ENOENT)
+			r = epoll_ctl(u->epoll, EPOLL_CTL_ADD, fd, &ev);
+		else if (r < 0 && errno == EEXIST)
+			r = epoll_ctl(u->epoll, EPOLL_CTL_MOD, fd, &ev);
+		f->want = r < 0 ? 0 : want;
+		if (r < 0)
+			return -1;
+	}
+	f->turn = u->turn;
+	f->at = u->npolls;
+	u->polls[u->npolls] = (struct user_poll){ .fd = fd, .want = want };
+	return u->npolls++;
+}
+
+static int user_revents(int i, void *arg)
+{
+	const struct user *u = arg;
+	return i >= 0 && i < u->npolls ? u->polls[i].got : 0;
+}
+
+/* Ask libslirp what it waits for, and until when. */
+static void user_arm(struct user *u)
+{
+	uint32_t wait_ms = UINT32_MAX;
+	u->turn++;
+	u->npolls = 0;
+	slirp_pollfds_fill(u->slirp, &wait_ms, user_add_poll, u);
+	for (int fd = 0; fd < u->cap_fds; fd++)
+		if (u->fds[fd].turn != u->turn)
+			user_fd_drop(u, fd);
+	loop_timer_set(u->timer, wait_ms == UINT32_MAX
+	                             ? UINT64_MAX
+	                             : host_monotonic_ns() + (uint64_t)wait_ms * 1000000);
+}
+
+static void user_collect(struct user *u)
+{
+	struct epoll_event ev[USER_EVENTS];
+	int n = epoll_wait(u->epoll, ev, USER_EVENTS, 0);
+	for (int i = 0; i < n; i++) {
+		const struct user_fd *f = &u->fds[ev[i].data.fd];
+		if (f->want && f->turn == u->turn)
+			u->polls[f->at].got |= user_got(ev[i].events);
+	}
+}
+
+static void user_turn(void *arg)
+{
+	struct user *u = arg;
+	u->soon = false;
+	user_collect(u);
+	slirp_pollfds_poll(u->slirp, 0, user_revents, u);
+	user_arm(u);
+}
+
+static void user_ready(void *arg, uint32_t events)
+{
+	(void)events;
+	user_turn(arg);
+}
+
+static void user_turn_soon(struct user *u)
+{
+	if (u->soon || !u->timer)
+		return;
+	u->soon = true;
+	loop_timer_set(u->timer, 0);
+}
+
+/* ---- what libslirp calls ---- */
+
+static ssize_t user_packet(const void *frame, size_t len, void *arg)
+{
+	struct user *u = arg;
+	/* libslirp has computed every checksum of what it sends. */
+	struct net_meta meta = { .flags = NET_DATA_VALID };
+	net_enqueue(&u->n, &meta, frame, len);
+	user_turn_soon(u);
+	return (ssize_t)len;
+}
+
+static void user_guest_error(const char *msg, void *arg)
+{
+	struct user *u = arg;
+	log_guest(u->n.log, "network user: guest: %s", msg);
+}
+
+static int64_t user_clock(void *arg)
+{
+	(void)arg;
+	return (int64_t)host_monotonic_ns();
+}
+
+static void user_timer_fire(void *arg)
+{
+	struct user_timer *t = arg;
+	slirp_handle_timer(t->u->slirp, t->id, t->opaque);
+	user_turn_soon(t->u);
+}
+
+static void *user_timer_new(SlirpTimerId id, void *opaque, void *arg)
+{
+	struct user *u = arg;
+	struct user_timer *t = calloc(1, sizeof *t);
+	if (!t)
+		return NULL;
+	*t = (struct user_timer){ .u = u, .id = id, .opaque = opaque };
+	if (loop_timer_new(&t->timer, u->n.loop, NULL, user_timer_fire, t, NULL)) {
+		free(t);
+		return NULL;
+	}
+	return t;
+}
+
+static void user_timer_free(void *timer, void *arg)
+{
+	struct user_timer *t = timer;
+	(void)arg;
+	if (t)
+		loop_timer_free(t->timer);
+	free(t);
+}
+
+static void user_timer_mod(void *timer, int64_t expire_ms, void *arg)
+{
+	struct user_timer *t = timer;
+	(void)arg;
+	if (t)
+		loop_timer_set(t->timer, expire_ms < 0 ? 0 : (uint64_t)expire_ms * 1000000);
+}
+
+static void user_notify(void *arg) { user_turn_soon(arg); }
+
+static const SlirpCb user_callbacks = {
+	.send_packet = user_packet,
+	.guest_error = user_guest_error,
+	.clock_get_ns = user_clock,
+	.timer_new_opaque = user_timer_new,
+	.timer_free = user_timer_free,
+	.timer_mod = user_timer_mod,
+	.register_poll_fd = user_fd_register,
+	.unregister_poll_fd = user_fd_unregister,
+	.notify = user_notify,
+};
+
+/* ---- published ports ---- */
+
+/* A port that is free at this moment: bound by us once and let go. */
+static int user_free_port(const struct net_port *p, struct lodge_err *e)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof a;
+	autoclose int fd = socket(AF_INET, (p->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_sys(e, "socket");
+	if (inet_pton(AF_INET, p->bind, &a.sin_addr) != 1)
+		return err_set(e, EINVAL, "%s is not an IPv4 address", p->bind);
+	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+		return err_sys(e, "no free port on %s", p->bind);
+	return ntohs(a.sin_port);
+}
+
+static int user_port_refused(const struct net_port *p, struct lodge_err *e)
+{
+	int code = errno;
+	const char *proto = p->udp ? "udp" : "tcp", *hint = "";
+	if (code == EADDRINUSE)
+		hint = ": another program has it; choose another host port, or 0 for a free one";
+	else if (code == EACCES || code == EPERM)
+		hint = ": ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE";
+	else if (code == EADDRNOTAVAIL)
+		hint = ": this host has no such address";
+	errno = code;
+	return err_set(e, code ? code : EIO, "port %s:%u/%s cannot be published (%s)%s", p->bind,
+	               p->host, proto, strerror(code ? code : EIO), hint);
+}
+
+static int user_publish(struct user *u, struct net_port *p, struct lodge_err *e)
+{
+	struct in_addr host, guest = { 0 }; /* the first address that DHCP hands out */
+	bool any = !p->host;
+	if (inet_pton(AF_INET, p->bind, &host) != 1)
+		return err_set(e, EINVAL, "%s is not an IPv4 address", p->bind);
+	for (int i = 0; i < USER_TRIES; i++) {
+		if (any) {
+			int port = user_free_port(p, e);
+			if (port < 0)
+				return port;
+			p->host = (uint16_t)port;
+		}
+		errno = 0;
+		if (!slirp_add_hostfwd(u->slirp, p->udp, host, p->host, guest, p->guest))
+			return 0;
+		/* Somebody else may have taken the free port in between. */
+		if (!any || errno != EADDRINUSE)
+			break;
+	}
+	return user_port_refused(p, e);
+}
+
+static int user_publish_all(struct user *u, const struct net_options *o, struct lodge_err *e)
+{
+	struct net *n = &u->n;
+	if (!o->npublish)
+		return 0;
+	n->ports = calloc(o->npublish, sizeof *n->ports);
+	if (!n->ports)
+		return err_set(e, ENOMEM, "no memory for %u ports", o->npublish);
+	for (unsigned i = 0; i < o->npublish; i++) {
+		int r = net_port_parse(&n->ports[i], o->publish[i], e);
+		if (!r)
+			r = user_publish(u, &n->ports[i], e);
+		if (r)
+			return r;
+		n->nports = i + 1;
+	}
+	return 0;
+}
+
+/* ---- open, send, close ---- */
+
+static struct in6_addr user_addr6(uint8_t last)
+{
+	/* A unique local prefix, so that hosts of both families prefer IPv4. RFC 4193, RFC 6724 */
+	struct in6_addr a = { { { 0xfd, 0x4c, 0x6f, 0x64, 0x67, 0x65 } } };
+	a.s6_addr[15] = last;
+	return a;
+}
+
+static void user_config(SlirpConfig *c, const struct net_options *o)
+{
+	*c = (SlirpConfig){
+		.version = 4,
+		.restricted = o->restrict_out,
+		.in_enabled = true,
+		.vnetwork.s_addr = htonl(0x0a000200),
+		.vnetmask.s_addr = htonl(0xffffff00),
+		.vhost.s_addr = htonl(0x0a000202),
+		.vdhcp_start.s_addr = htonl(0x0a00020f),
+		.vnameserver.s_addr = htonl(0x0a000203),
+		.in6_enabled = true,
+		.vprefix_addr6 = user_addr6(0),
+		.vprefix_len = 64,
+		.vhost6 = user_addr6(2),
+		.vnameserver6 = user_addr6(3),
+		.vhostname = o->hostname,
+		.if_mtu = USER_MTU,
+		.if_mru = USER_MTU,
+	};
+}
+
+static int user_open(struct net *n, const struct net_options *o, struct lodge_err *e)
+{
+	struct user *u = user_of(n);
+	SlirpConfig c;
+	u->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (u->epoll < 0)
+		return err_sys(e, "epoll");
+	user_config(&c, o);
+	u->slirp = slirp_new(&c, &user_callbacks, u);
+	if (!u->slirp)
+		return err_set(e, EINVAL, "libslirp %s refused its settings", slirp_version_string());
+	int r = user_publish_all(u, o, e);
+	if (!r)
+		r = loop_timer_new(&u->timer, n->loop, NULL, user_turn, u, e);
+	if (!r)
+		r = loop_watch_new(&u->watch, n->loop, u->epoll, EPOLLIN, NULL, user_ready, u, e);
+	if (!r)
+		user_turn_soon(u);
+	return r;
+}
+
+static void user_close(struct net *n)
+{
+	struct user *u = user_of(n);
+	if (u->watch)
+		loop_watch_free(u->watch);
+	if (u->timer)
+		loop_timer_free(take(u->timer));
+	if (u->slirp)
+		slirp_cleanup(u->slirp);
+	if (u->epoll > 0)
+		close(u->epoll);
+	free(u->polls);
+	free(u->fds);
+}
+
+static void user_send(struct net *n, const struct net_meta *meta, uint8_t *frame, size_t len)
+{
+	struct user *u = user_of(n);
+	/* libslirp verifies checksums, so what the guest left to us must be done here. */
+	if (meta->flags & NET_NEEDS_CSUM && !net_checksum(meta, frame, len))
+		return;
+	slirp_input(u->slirp, frame, (int)len);
+	user_turn_soon(u);
+}
+
+const struct net_class net_user = {
+	.name = "user", .summary = "addresses translated by libslirp; needs no privilege",
+	.size = sizeof(struct user), .mtu = USER_MTU, .offloads = NET_CAN_CSUM, .link = true,
+	.open = user_open, .close = user_close, .send = user_send,
+};
