@@ -21,7 +21,7 @@ struct rtc {
 	int64_t offset_ns;     /* guest's wall time minus the host's: the guest may set its clock */
 	uint64_t alarm_ns;     /* since 1970 UTC */
 	uint32_t latched_high; /* TIME_HIGH as of the last TIME_LOW read */
-	bool armed, enabled, pending;
+	uint8_t armed, enabled, pending;
 	struct loop_timer *timer; /* owned */
 };
 
@@ -60,7 +60,11 @@ static void rtc_fini(struct dev *d) { loop_timer_free(((struct rtc *)d)->timer);
 
 static bool rtc_loaded(struct dev *d)
 {
-	rtc_update((struct rtc *)d);
+	struct rtc *r = (struct rtc *)d;
+	r->armed &= 1;
+	r->enabled &= 1;
+	r->pending &= 1;
+	rtc_update(r);
 	return true;
 }
 

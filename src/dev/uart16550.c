@@ -38,8 +38,8 @@ struct uart {
 	uint8_t ier, fcr, lcr, mcr, msr, scr, dll, dlm;
 	uint8_t rx[UART_FIFO], tx[UART_FIFO];
 	uint8_t rx_head, rx_len, tx_len;
-	bool overrun;
-	bool thre_irq;            /* the transmitter became empty and IIR has not told yet */
+	uint8_t overrun;
+	uint8_t thre_irq;         /* the transmitter became empty and IIR has not told yet */
 	bool deaf;                /* the host takes nothing: drop */
 	unsigned posted;          /* atomic: uart_wake is on its way to the loop */
 	struct loop_timer *stall; /* owned */
@@ -86,7 +86,7 @@ static void uart_update(struct uart *u) { irq_set(&u->dev.irq, uart_iir(u) != II
 static void uart_rx_put(struct uart *u, uint8_t byte)
 {
 	if (u->rx_len >= uart_depth(u)) {
-		u->overrun = true;
+		u->overrun = 1;
 		if (u->fcr & FCR_ENABLE)
 			return; /* the FIFO keeps what it has; the lone register is overwritten */
 		u->rx_len = 0;
@@ -117,7 +117,7 @@ static void uart_stall_set(struct uart *u, bool on)
 static void uart_tx_emptied(struct uart *u)
 {
 	u->tx_len = 0;
-	u->thre_irq = true;
+	u->thre_irq = 1;
 	uart_stall_set(u, false);
 }
 
@@ -151,10 +151,10 @@ static void uart_stalled(void *arg)
 
 static void uart_send(struct uart *u, uint8_t byte)
 {
-	u->thre_irq = false;
+	u->thre_irq = 0;
 	if (u->mcr & MCR_LOOP) {
 		uart_rx_put(u, byte);
-		u->thre_irq = true;
+		u->thre_irq = 1;
 		return;
 	}
 	if (u->tx_len >= uart_depth(u))
@@ -197,7 +197,7 @@ static void uart_write_ier(struct uart *u, uint8_t val)
 {
 	/* Enabling the transmitter's interrupt while it is empty raises it. §8.9 */
 	if (val & ~u->ier & IER_TRANSMIT && !u->tx_len)
-		u->thre_irq = true;
+		u->thre_irq = 1;
 	u->ier = val & IER_MASK;
 }
 
@@ -248,7 +248,7 @@ static uint8_t uart_read_iir(struct uart *u)
 {
 	uint8_t id = uart_iir(u);
 	if (id == IIR_TRANSMIT)
-		u->thre_irq = false;
+		u->thre_irq = 0;
 	return (uint8_t)(id | (u->fcr & FCR_ENABLE ? IIR_FIFOS : 0));
 }
 
@@ -256,7 +256,7 @@ static uint8_t uart_read_lsr(struct uart *u)
 {
 	unsigned v = (u->rx_len ? LSR_DATA : 0) | (u->overrun ? LSR_OVERRUN : 0) |
 	             (u->tx_len ? 0 : LSR_THRE | LSR_TEMT);
-	u->overrun = false;
+	u->overrun = 0;
 	return (uint8_t)v;
 }
 
@@ -352,7 +352,8 @@ static void uart_reset(struct dev *d)
 	struct uart *u = (struct uart *)d;
 	u->ier = u->fcr = u->lcr = u->mcr = u->scr = u->dll = u->dlm = 0;
 	u->rx_head = u->rx_len = u->tx_len = 0;
-	u->overrun = u->thre_irq = u->deaf = false;
+	u->overrun = u->thre_irq = 0;
+	u->deaf = false;
 	u->msr = MSR_CTS | MSR_DSR | MSR_DCD;
 	memset(u->rx, 0, sizeof u->rx);
 	memset(u->tx, 0, sizeof u->tx);
