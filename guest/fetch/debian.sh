@@ -210,7 +210,7 @@ apt_download() { # TOTAL_BYTES APT-GET-ARGUMENTS...
 # Modules for the initramfs, with what they depend on: disks, network, and the guest agent's path.
 # What is built into the kernel is silently not in the list.
 INITRD_MODULES="virtio_mmio virtio_pci virtio_blk virtio_net virtio-rng virtio_balloon virtio_console \
- vmw_vsock_virtio_transport virtiofs ext4"
+ vmw_vsock_virtio_transport virtiofs ext4 crc32c_generic"
 
 BUSYBOX_COMMANDS="[ ash awk base64 basename bunzip2 bzcat cat chgrp chmod chown chroot clear cmp cp cpio \
  cttyhack cut date dd devmem df diff dirname dmesg du echo egrep env expr factor false fdisk fgrep find \
@@ -324,6 +324,13 @@ if [ -n "$root" ]; then
 		mkdir -p /newroot
 		modprobe -q "$fstype"
 		if mount -t "$fstype" -o "$rw$flags" "$dev" /newroot; then
+			if [ -e /newroot/etc/lodge-configure ]; then
+				mount -o remount,rw /newroot
+				for dir in proc sys dev; do mount -o bind /$dir /newroot/$dir; done
+				chroot /newroot /usr/lib/lodge/configure
+				for dir in proc sys dev; do umount /newroot/$dir; done
+				mount -o "remount,$rw" /newroot
+			fi
 			umount /tmp /dev/shm /dev/pts
 			for dir in proc sys dev run; do mount --move /$dir /newroot/$dir; done
 			exec switch_root /newroot "$init"
@@ -527,6 +534,314 @@ make_kernel() {
 	fi
 }
 
+# ---- the image -----------------------------------------------------------------------------------
+
+# What stands in for programs of the host while the guest's packages are configured on it: the
+# scripts must not depend on what the host has installed, and things that happen at boot anyway, or
+# need the guest's processor, are left out.
+write_stand_ins() { # DIR
+	mkdir -p "$1"
+	for name in systemctl systemd-tmpfiles systemd-machine-id-setup systemd-hwdb udevadm journalctl \
+		ldconfig invoke-rc.d deb-systemd-invoke service update-initramfs initctl; do
+		printf '#!/bin/sh\nexit 0\n' >"$1/$name"
+	done
+	printf '#!/bin/sh\nexit 1\n' >"$1/setcap" # then the script falls back to set-user-ID
+	# systemd-sysusers [--root=DIR] [FILE...]: the lines u, g and m of sysusers.d(5).
+	cat >"$1/systemd-sysusers" <<-'END'
+	#!/bin/sh
+	set -eu
+	cd "${DPKG_ROOT:?}"
+	for f in passwd group shadow gshadow; do [ -e etc/$f ] || : >etc/$f; done
+	cat usr/lib/sysusers.d/*.conf | awk '
+		function known(file, name,   line) {
+			while ((getline line < file) > 0)
+				if (index(line, name ":") == 1) { close(file); split(line, f, ":"); return f[3] }
+			close(file)
+			return ""
+		}
+		function taken(id,   line, file, n) {
+			for (n = 1; n <= 2; n++) {
+				file = n == 1 ? "etc/passwd" : "etc/group"
+				while ((getline line < file) > 0) {
+					split(line, f, ":")
+					if (f[3] == id) { close(file); return 1 }
+				}
+				close(file)
+			}
+			return 0
+		}
+		function choose(want,   id) {
+			if (want ~ /^[0-9]+$/ && !taken(want)) return want
+			for (id = 999; id > 100; id--) if (!taken(id)) return id
+		}
+		function group(name, id) {
+			if (known("etc/group", name) != "") return known("etc/group", name)
+			id = choose(id)
+			print name ":x:" id ":" >> "etc/group"; close("etc/group")
+			print name ":!*::" >> "etc/gshadow"; close("etc/gshadow")
+			return id
+		}
+		function member(user, name,   line, out) {
+			while ((getline line < "etc/group") > 0) {
+				if (index(line, name ":") == 1 && line !~ ("[:,]" user "(,|$)"))
+					line = line (line ~ /:$/ ? "" : ",") user
+				out = out line "\n"
+			}
+			close("etc/group")
+			printf "%s", out > "etc/group"; close("etc/group")
+		}
+		/^[ \t]*(#|$)/ { next }
+		{ # fields; a quoted one is one
+			n = 0; rest = $0; delete w
+			while (match(rest, /"[^"]*"|[^ \t]+/)) {
+				v = substr(rest, RSTART, RLENGTH); gsub(/"/, "", v); w[++n] = v
+				rest = substr(rest, RSTART + RLENGTH)
+			}
+			sub(/!.*/, "", w[1])
+			for (i = 3; i <= 6; i++) if (w[i] == "" || w[i] == "-") w[i] = ""
+		}
+		w[1] == "g" { group(w[2], w[3]) }
+		w[1] == "m" { group(w[3], ""); member(w[2], w[3]) }
+		w[1] == "u" && known("etc/passwd", w[2]) == "" {
+			split(w[3], id, ":")
+			if (id[2] != "" && id[2] !~ /^[0-9]+$/) id[2] = known("etc/group", id[2])
+			uid = choose(id[1])
+			if (id[2] == "") id[2] = group(w[2], uid)
+			print w[2] ":x:" uid ":" id[2] ":" w[4] ":" (w[5] == "" ? "/" : w[5]) ":" \
+				(w[6] == "" ? "/usr/sbin/nologin" : w[6]) >> "etc/passwd"; close("etc/passwd")
+			print w[2] ":!*:20000::::::" >> "etc/shadow"; close("etc/shadow")
+		}'
+	END
+	chmod 755 "$1"/*
+}
+
+# Runs in the initramfs, in the image, before its init: what could not be configured on the host.
+write_configure() {
+	cat <<-'END'
+	#!/bin/sh
+	# Configure the packages that the making of this image left to the guest; once.
+	export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C
+	export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+	echo "Configuring the packages of this image. This happens once." >&2
+	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+	chmod 755 /usr/sbin/policy-rc.d
+	dpkg --configure -a --force-unsafe-io >/var/log/lodge-configure.log 2>&1 || tail /var/log/lodge-configure.log >&2
+	rm -f /usr/sbin/policy-rc.d /etc/lodge-configure
+	sync
+	END
+}
+
+# Settings of this image: everything that is not Debian's default is here.
+settings() { # ROOT
+	echo lodge >"$1/etc/hostname"
+	printf '127.0.0.1\tlocalhost\n127.0.1.1\tlodge\n::1\tlocalhost ip6-localhost ip6-loopback\n' >"$1/etc/hosts"
+	printf 'LABEL=lodge-root / ext4 defaults,noatime,errors=remount-ro 0 1\n' >"$1/etc/fstab"
+	: >"$1/etc/machine-id" # each guest makes its own
+	rm -f "$1/var/lib/dbus/machine-id"
+	# No password for root: the console is the owner's.
+	for file in passwd shadow group gshadow; do
+		if [ ! -s "$1/etc/$file" ]; then : >"$1/etc/$file"; fi
+	done
+	if grep -q '^root:' "$1/etc/shadow"; then
+		sed -i 's/^root:[^:]*:/root::/' "$1/etc/shadow"
+	else
+		sed -i 's/^root:[^:]*:/root::/' "$1/etc/passwd"
+	fi
+	chmod 640 "$1/etc/shadow" "$1/etc/gshadow"
+	mkdir -p "$1/etc/systemd/network" "$1/etc/systemd/system/multi-user.target.wants" \
+		"$1/etc/systemd/system/sockets.target.wants" "$1/etc/systemd/system/sysinit.target.wants"
+	printf '[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nUseDomains=yes\n' \
+		>"$1/etc/systemd/network/80-lodge.network"
+	for unit in systemd-networkd.service systemd-resolved.service; do
+		ln -sf "/usr/lib/systemd/system/$unit" "$1/etc/systemd/system/multi-user.target.wants/$unit"
+	done
+	ln -sf /usr/lib/systemd/system/systemd-networkd.socket \
+		"$1/etc/systemd/system/sockets.target.wants/systemd-networkd.socket"
+	ln -sf ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"
+	# Periodic work that a guest on an emulated processor should not begin by itself.
+	for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+		e2scrub_reap.service fstrim.timer systemd-networkd-wait-online.service; do
+		rm -f "$1"/etc/systemd/system/*.wants/"$unit"
+	done
+	# The names of the interfaces are the kernel's: eth0.
+	ln -sf /dev/null "$1/etc/systemd/network/99-default.link"
+	rm -f "$1"/etc/apt/sources.list.d/*
+	{
+		echo "deb [signed-by=$KEYRING] $MIRROR $SUITE main"
+		if [ -n "$SECURITY" ]; then echo "deb [signed-by=$KEYRING] $SECURITY $SUITE-security main"; fi
+	} >"$1/etc/apt/sources.list"
+	# The lists are read where they are; languages cost more than they give here.
+	printf 'Acquire::Languages "none";\n' >"$1/etc/apt/apt.conf.d/90lodge"
+	if [ -n "$AGENT_COPY" ]; then
+		cp "$AGENT_COPY" "$1/usr/sbin/lodge-agent"
+		chmod 755 "$1/usr/sbin/lodge-agent"
+		cat >"$1/etc/systemd/system/lodge-agent.service" <<-'END'
+		[Unit]
+		Description=Lodge guest agent
+		DefaultDependencies=no
+		After=systemd-tmpfiles-setup-dev-early.service local-fs.target
+		Conflicts=shutdown.target
+		Before=shutdown.target
+
+		[Service]
+		ExecStart=/usr/sbin/lodge-agent
+		KillMode=process
+		Restart=on-failure
+
+		[Install]
+		WantedBy=sysinit.target
+		END
+		ln -sf /etc/systemd/system/lodge-agent.service \
+			"$1/etc/systemd/system/sysinit.target.wants/lodge-agent.service"
+	fi
+	printf 'vmw_vsock_virtio_transport\n' >"$1/etc/modules-load.d/lodge.conf"
+	mkdir -p "$1/usr/lib/lodge"
+	write_configure >"$1/usr/lib/lodge/configure"
+	chmod 755 "$1/usr/lib/lodge/configure"
+	if grep -qE '^Status: .* (unpacked|half-configured|half-installed|triggers-[a-z]*)$' "$1/var/lib/dpkg/status"; then
+		: >"$1/etc/lodge-configure"
+	fi
+	rm -f "$1"/var/lib/dpkg/arch "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/dpkg/*-old
+	rm -f "$1"/var/log/dpkg.log
+	# Nothing needs an update at the first boot: see ConditionNeedsUpdate in systemd.unit(5).
+	touch -r "$1/usr" "$1/etc/.updated" "$1/var/.updated"
+}
+
+# What update-ca-certificates makes, but for the links by hash.
+certificates() { # ROOT
+	(
+		cd "$1/usr/share/ca-certificates"
+		mkdir -p "$1/etc/ssl/certs"
+		: >"$1/etc/ssl/certs/ca-certificates.crt"
+		echo "# Certificates that update-ca-certificates uses; see its manual page." >"$1/etc/ca-certificates.conf"
+		find . -name '*.crt' | sort | while read -r file; do
+			echo "${file#./}" >>"$1/etc/ca-certificates.conf"
+			cat "$file" >>"$1/etc/ssl/certs/ca-certificates.crt"
+			name=${file##*/}
+			ln -sf "/usr/share/ca-certificates/${file#./}" "$1/etc/ssl/certs/${name%.crt}.pem"
+		done
+	)
+}
+
+# The part that runs as an ordinary user who believes to be root (fakeroot): unpack, configure,
+# settings, file system. The packages' own scripts run here, on the host and for the guest's folder
+# (DPKG_ROOT, dpkg's --force-script-chrootless); as an ordinary user they cannot harm the host. What
+# does not work so is left unconfigured, and the guest does it when it first boots.
+inside() { # BOX
+	box=$1
+	root=$box/root
+	# shellcheck disable=SC1091 # written by make_image
+	. "$box/settings"
+	mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/lib/dpkg/triggers" "$root/etc" \
+		"$root/var/log"
+	: >"$root/var/lib/dpkg/status"
+	: >"$root/var/lib/dpkg/available"
+	echo $ARCH >"$root/var/lib/dpkg/arch"
+	export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true DEBCONF_NOWARNINGS=yes
+	export PATH="$box/bin:$PATH"
+	dpkg_root() {
+		dpkg --root="$root" --log="$box/dpkg.log" --abort-after=99999 --force-unsafe-io \
+			--force-depends --force-script-chrootless --force-bad-path --force-architecture \
+			--force-confnew --no-triggers "$@"
+	}
+	echo "phase unpack" >&3
+	dpkg_root --unpack "$box"/debs/base-files_*.deb "$box"/debs/base-passwd_*.deb "$box"/debs/debconf_*.deb || :
+	find "$box/debs" -name '*.deb' | sort | xargs dpkg --root="$root" --log="$box/dpkg.log" --abort-after=99999 \
+		--force-unsafe-io --force-depends --force-script-chrootless --force-bad-path --force-architecture \
+		--force-confnew --no-triggers --skip-same-version --unpack || :
+	echo "phase configure" >&3
+	if [ "$CONFIGURE" != guest ]; then
+		for file in passwd group; do
+			if [ ! -s "$root/etc/$file" ] && [ -e "$root/usr/share/base-passwd/$file.master" ]; then
+				cp "$root/usr/share/base-passwd/$file.master" "$root/etc/$file"
+			fi
+		done
+		# Two scripts know no folder but /; what they would do is done here.
+		mkdir -p "$box/scripts"
+		for name in kmod ca-certificates; do
+			mv "$root/var/lib/dpkg/info/$name.postinst" "$box/scripts/"
+			printf '#!/bin/sh\nexit 0\n' >"$root/var/lib/dpkg/info/$name.postinst"
+			chmod 755 "$root/var/lib/dpkg/info/$name.postinst"
+		done
+		certificates "$root"
+		dpkg_root --configure -a || :
+		dpkg_root --triggers-only -a || :
+		cp -p "$box"/scripts/*.postinst "$root/var/lib/dpkg/info/"
+	fi
+	settings "$root"
+	cp -a "$box/modules/." "$root/"
+	echo "phase disk" >&3
+	rm -f "$box/disk"
+	mke2fs -q -t ext4 -L lodge-root -m 1 -d "$root" "$box/disk" "$SIZE"
+}
+
+image_ready() {
+	[ "$REFRESH" = 0 ] && [ -s "$DISK" ] && [ "$(cat "$DISK.stamp" 2>/dev/null)" = "$(image_stamp)" ]
+}
+
+image_stamp() { echo "$FORMAT $(sed -n 's/^version=//p' "$OUT/kernel.info") $SIZE"; }
+
+make_image() {
+	for tool in dpkg fakeroot mke2fs perl; do
+		command -v "$tool" >/dev/null || die "the program '$tool' is missing" \
+			"install the host packages: apt-get install $(host_packages | tr '\n' ' ')"
+	done
+	if image_ready; then
+		step 5 "the disk is in the cache"
+		return
+	fi
+	step 5 "choose packages"
+	if [ -z "${APT:-}" ]; then
+		apt_setup
+		apt_update
+	fi
+	# shellcheck disable=SC2086 # the list is words
+	apt-get -c "$APT/apt.conf" -q -y --print-uris install '?essential' '?priority(required)' \
+		$IMAGE_PACKAGES >"$WORK/uris" 2>"$WORK/log" || explain "cannot choose Debian's packages" "$WORK/log"
+	count=$(grep -c "^'" "$WORK/uris")
+	total=$(awk "/^'/ { n += \$3 } END { printf \"%.0f\", n }" "$WORK/uris")
+	step 6 "download $count packages, $((total / 1000000)) MB"
+	rm -f "$APT"/archives/linux-image-*.deb "$APT"/archives/busybox-static*.deb
+	# shellcheck disable=SC2086 # the list is words
+	apt_download "$total" -y --download-only install '?essential' '?priority(required)' $IMAGE_PACKAGES
+	# Root's own folder may be closed to others: the ordinary user works in a folder for temporary files.
+	BOX=$WORK/box
+	run=
+	if [ "$(id -u)" = 0 ]; then
+		BOX=$(mktemp -d "${TMPDIR:-/var/tmp}/lodge-image.XXXXXX")
+		run="setpriv --reuid=65534 --regid=65534 --clear-groups"
+	fi
+	mkdir -p "$BOX/debs"
+	sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" "$WORK/uris" | while read -r file; do
+		mv "$APT/archives/$file" "$BOX/debs/$(echo "$file" | tr '%' '_')"
+	done
+	cp -a "$OUT/modules" "$BOX/modules"
+	if [ -n "$AGENT" ]; then cp "$AGENT" "$BOX/agent"; fi
+	cp "$0" "$BOX/debian.sh"
+	write_stand_ins "$BOX/bin"
+	cat >"$BOX/settings" <<-END
+	MIRROR='$MIRROR' SECURITY='$SECURITY' SUITE='$SUITE' SIZE='$SIZE'
+	CONFIGURE='${LODGE_CONFIGURE:-auto}' AGENT_COPY='${AGENT:+$BOX/agent}'
+	END
+	if [ -n "$run" ]; then chown -R 65534:65534 "$BOX"; fi
+	step 7 "unpack and configure"
+	# shellcheck disable=SC2086 # words
+	(cd "$BOX" && exec env HOME="$BOX" TMPDIR="$BOX" $run fakeroot sh "$BOX/debian.sh" inside "$BOX") \
+		3>"$BOX/phases" >"$CACHE/image.log" 2>&1 9>&- ||
+		explain "the image could not be made" "$CACHE/image.log"
+	step 8 "store the disk"
+	rm -f "$DISK.stamp"
+	cp --sparse=always "$BOX/disk" "$DISK.tmp.$$" 2>"$WORK/log" || {
+		rm -f "$DISK.tmp.$$"
+		explain "the disk cannot be stored as $DISK" "$WORK/log"
+	}
+	mv "$DISK.tmp.$$" "$DISK"
+	image_stamp >"$DISK.stamp"
+	left=$(grep -cE '^Status: .* (unpacked|half-configured|half-installed)$' "$BOX/root/var/lib/dpkg/status") || :
+	rm -rf "$BOX"
+	step 9 "the disk is ready; packages left to the first boot: $left"
+}
+
 # ---- start ---------------------------------------------------------------------------------------
 
 cleanup() {
@@ -534,6 +849,9 @@ cleanup() {
 	trap - EXIT
 	if [ -n "${child:-}" ]; then kill "$child" 2>/dev/null || :; fi
 	if [ -n "${WORK:-}" ]; then rm -rf "$WORK"; fi
+	case ${BOX:-} in
+	*/lodge-image.*) rm -rf "$BOX" ;;
+	esac
 	exit "$code"
 }
 
@@ -548,6 +866,10 @@ main() {
 	[ $# -gt 0 ] || usage
 	verb=$1
 	shift
+	if [ "$verb" = inside ] && [ $# -eq 1 ]; then
+		inside "$1"
+		exit 0
+	fi
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--cache | --agent | --out | --size) [ $# -ge 2 ] || usage ;;
