@@ -20,6 +20,8 @@ struct chr {
 	size_t cap;
 	struct ring to_host, to_dev;
 	struct chr_hook on_device, on_host;
+	void (*tap)(void *arg, const uint8_t *p, size_t n);
+	void *tap_arg;
 };
 
 int chr_new(struct chr **ret, size_t ring_bytes, struct lodge_err *e)
@@ -115,7 +117,10 @@ static size_t chr_get(struct chr *c, struct ring *r, const struct chr_hook *writ
 
 size_t chr_write(struct chr *c, const void *buf, size_t len)
 {
-	return chr_put(c, &c->to_host, &c->on_host, buf, len);
+	size_t n = chr_put(c, &c->to_host, &c->on_host, buf, len);
+	if (c->tap)
+		c->tap(c->tap_arg, buf, n);
+	return n;
 }
 
 size_t chr_read(struct chr *c, void *buf, size_t cap)
@@ -148,4 +153,10 @@ void chr_on_device(struct chr *c, void (*fn)(void *), void *arg)
 void chr_on_host(struct chr *c, void (*fn)(void *), void *arg)
 {
 	chr_hook_set(c, &c->on_host, fn, arg);
+}
+
+void chr_tap(struct chr *c, void (*fn)(void *arg, const uint8_t *p, size_t n), void *arg)
+{
+	c->tap = fn;
+	c->tap_arg = arg;
 }

@@ -19,3 +19,6 @@ size_t chr_host_read(struct chr *c, void *buf, size_t cap);
 /* Called (any thread, no chr lock held) when bytes arrive for that side, or room appears. */
 void chr_on_device(struct chr *c, void (*fn)(void *), void *arg);
 void chr_on_host(struct chr *c, void (*fn)(void *), void *arg);
+/* See every byte that the device writes, before the host side does (to watch for a panic, say).
+ * @fn runs on the device's thread; set it before the device runs. NULL: none. */
+void chr_tap(struct chr *c, void (*fn)(void *arg, const uint8_t *p, size_t n), void *arg);

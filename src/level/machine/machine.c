@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a system VM. Harts run on their own threads; everything else happens on the
+ * keeper's loop thread. A reset or power-off comes from any thread as machine_halt, which only
+ * notes it and posts the rest to the loop. */
+#include "level/machine/internal.h"
+#include <json-c/json_object.h>
+
+enum { CONSOLE_RING = 64 << 10, AGENT_RING = 64 << 10 };
+static const uint64_t memory_default = 512ull << 20, memory_min = 16ull << 20,
+	memory_max = 60ull << 30;
+
+/* ---- things that end or restart the machine ---- */
+
+static void machine_finish(void *arg);
+
+void machine_halt(struct machine *m, enum halt h, int exit_code, const char *why)
+{
+	pthread_mutex_lock(&m->lock);
+	bool first = m->halt == HALT_NONE && !m->ended;
+	if (first) {
+		m->halt = h;
+		m->exit_code = exit_code;
+		snprintf(m->why, sizeof m->why, "%s", why);
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (!first)
+		return;
+	for (unsigned i = 0; i < m->rv.nharts; i++)
+		rv_hart_request(m->vcpus[i].hart, RV_REQ_STOP);
+	if (loop_post(m->env->loop, NULL, machine_finish, m) < 0)
+		log_at(m->env->log, LOG_ERROR, "no memory to end the machine");
+}
+
+static int machine_boot(struct machine *m, struct lodge_err *e)
+{
+	mem_release(m->mem, mem_base(m->mem), mem_size(m->mem));
+	for (unsigned i = 0; i < m->nparts; i++)
+		dev_reset(m->parts[i]);
+	m->panic_seen = 0;
+	int r = boot_load(m, e);
+	if (r < 0)
+		return r;
+	vcpus_reset(m);
+	return vcpus_start(m, e);
+}
+
+/* On the loop thread: the harts have been asked to stop. */
+static void machine_finish(void *arg)
+{
+	struct machine *m = arg;
+	struct lodge_err e;
+	vcpus_stop(m, RV_REQ_STOP);
+	pthread_mutex_lock(&m->lock);
+	enum halt h = m->halt;
+	m->halt = HALT_NONE;
+	m->ended = h == HALT_ENDED;
+	pthread_mutex_unlock(&m->lock);
+	if (h == HALT_RESET) {
+		if (machine_boot(m, &e) == 0)
+			return;
+		m->ended = true;
+		m->exit_code = LODGE_EXIT_LODGE;
+		log_at(m->env->log, LOG_ERROR, "cannot restart: %s", e.msg);
+		snprintf(m->why, sizeof m->why, "cannot restart after a reset");
+	}
+	for (unsigned i = 0; i < m->ndisks; i++)
+		if (blk_sync(m->disks[i], BLK_FLUSH, 0, NULL, 0) < 0)
+			log_at(m->env->log, LOG_ERROR, "disk %u could not be flushed", i);
+	m->env->ended(m->env->user, m->exit_code, m->why);
+}
+
+/* SBI SRST. SBI 2.0 §10 */
+static void machine_system_reset(void *user, uint32_t type, uint32_t reason)
+{
+	if (type == 0)
+		machine_halt(user, HALT_ENDED, reason == 1 ? LODGE_EXIT_PANIC : 0, "powered off");
+	else
+		machine_halt(user, HALT_RESET, 0, "reset");
+}
+
+/* Linux says on its console that it panics, and then waits for ever or resets: end the run with
+ * the code that says so. An option switches this off for guests that print such text. */
+static void machine_watch(void *user, const uint8_t *p, size_t n)
+{
+	static const char text[] = "Kernel panic - not syncing";
+	struct machine *m = user;
+	for (size_t i = 0; i < n; i++) {
+		m->panic_seen = p[i] == (uint8_t)text[m->panic_seen] ? m->panic_seen + 1
+		                                                       : p[i] == (uint8_t)text[0];
+		if (m->panic_seen == sizeof text - 1) {
+			m->panic_seen = 0;
+			machine_halt(m, HALT_ENDED, LODGE_EXIT_PANIC, "the guest kernel panicked");
+		}
+	}
+}
+
+static void machine_console_write(void *user, const uint8_t *p, size_t n)
+{
+	chr_write(((struct machine *)user)->console, p, n);
+}
+
+static size_t machine_console_read(void *user, uint8_t *p, size_t cap)
+{
+	return chr_read(((struct machine *)user)->console, p, cap);
+}
+
+/* ---- making ---- */
+
+static void machine_destroy(void *self)
+{
+	struct machine *m = self;
+	if (!m)
+		return;
+	vcpus_stop(m, RV_REQ_STOP);
+	loop_cancel(m->env->loop, m);
+	parts_free(m);
+	vcpus_free(m);
+	bus_free(m->bus);
+	mem_free(m->mem);
+	chr_free(m->console);
+	chr_free(m->agent);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+static int option_unsigned(const struct lodge_config *c, const char *key, unsigned def, unsigned max,
+                           unsigned *ret, struct lodge_err *e)
+{
+	const char *text = life_option(c, key);
+	char *rest = NULL;
+	unsigned long v = text ? strtoul(text, &rest, 10) : def;
+	if (text && (!*text || *rest || v > max))
+		return err_set(e, EINVAL, "option %s=%s: a number up to %u", key, text, max);
+	*ret = (unsigned)v;
+	return 0;
+}
+
+static int machine_configure(struct machine *m, struct lodge_err *e)
+{
+	const struct lodge_config *c = m->config;
+	static const struct { const char *name; unsigned bits; } modes[] = {
+		{ "sv39", 39 }, { "sv48", 48 }, { "sv57", 57 }, { "bare", 0 },
+	};
+	m->ram = align_up(c->memory ? c->memory : memory_default, MEM_FRAME);
+	if (m->ram < memory_min || m->ram > memory_max)
+		return err_set(e, EINVAL, "memory of %llu MiB: a machine takes %llu MiB to %llu GiB",
+		               (unsigned long long)(m->ram >> 20), (unsigned long long)(memory_min >> 20),
+		               (unsigned long long)(memory_max >> 30));
+	m->rv.nharts = c->cpus ? c->cpus : 1;
+	if (m->rv.nharts > RV_HARTS_MAX)
+		return err_set(e, EINVAL, "%u harts: a machine takes 1 to %d", m->rv.nharts, RV_HARTS_MAX);
+	m->rv.mmu_max = c->mmu ? 1 : 57;
+	for (size_t i = 0; i < countof(modes); i++)
+		if (c->mmu && !strcmp(c->mmu, modes[i].name))
+			m->rv.mmu_max = modes[i].bits;
+	if (m->rv.mmu_max == 1)
+		return err_set(e, EINVAL, "mmu %s: sv39, sv48, sv57 or bare", c->mmu);
+	const char *accel = c->accel && strcmp(c->accel, "auto") ? c->accel : engine_at(0)->name;
+	m->engine = engine_find(accel);
+	if (!m->engine)
+		return err_set(e, EINVAL, "no engine \"%s\" for a riscv64 machine here", accel);
+	const char *console = life_option(c, "console");
+	if (console && strcmp(console, "uart") && strcmp(console, "virtio"))
+		return err_set(e, EINVAL, "option console=%s: uart or virtio", console);
+	m->rv.sbi = !c->firmware;
+	return option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
+}
+
+static int machine_build(struct machine *m, struct lodge_err *e)
+{
+	int r = machine_configure(m, e);
+	if (r == 0)
+		r = mem_new(&m->mem, gpa(board_windows[WINDOW_ram].base), m->ram, e);
+	if (r == 0)
+		r = bus_new(&m->bus, e);
+	if (r == 0)
+		r = chr_new(&m->console, CONSOLE_RING, e);
+	if (r == 0)
+		r = chr_new(&m->agent, AGENT_RING, e);
+	if (r < 0)
+		return r;
+	const char *watch = life_option(m->config, "panic-watch");
+	if (!watch || strcmp(watch, "off"))
+		chr_tap(m->console, machine_watch, m);
+	m->rv.mem = m->mem;
+	m->rv.bus = m->bus;
+	m->rv.clock = &m->clock;
+	m->rv.log = m->env->log;
+	m->rv.system_reset = machine_system_reset;
+	m->rv.console_write = machine_console_write;
+	m->rv.console_read = machine_console_read;
+	m->rv.user = m;
+	r = vcpus_make(m, e);
+	if (r == 0)
+		r = parts_make(m, e);
+	return r < 0 ? r : boot_load(m, e);
+}
+
+static int machine_create(void **ret, const struct level_env *env, const struct lodge_config *c,
+                          struct lodge_err *e)
+{
+	struct machine *m = calloc(1, sizeof *m);
+	if (!m)
+		return err_set(e, ENOMEM, "no memory for a machine");
+	m->env = env;
+	m->config = c;
+	pthread_mutex_init(&m->lock, NULL);
+	vclock_init(&m->clock);
+	vclock_pause(&m->clock);
+	int r = machine_build(m, e);
+	if (r < 0) {
+		machine_destroy(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+/* ---- running ---- */
+
+static int machine_start(void *self, struct lodge_err *e)
+{
+	struct machine *m = self;
+	vclock_resume(&m->clock);
+	vcpus_reset(m);
+	m->started = true;
+	return vcpus_start(m, e);
+}
+
+static int machine_pause(void *self, struct lodge_err *e)
+{
+	struct machine *m = self;
+	(void)e;
+	vcpus_stop(m, RV_REQ_PAUSE);
+	vclock_pause(&m->clock);
+	m->paused = true;
+	return 0;
+}
+
+static int machine_resume(void *self, struct lodge_err *e)
+{
+	struct machine *m = self;
+	vclock_resume(&m->clock);
+	for (unsigned i = 0; i < m->nparts; i++)
+		dev_resume(m->parts[i]);
+	m->paused = false;
+	return vcpus_start(m, e);
+}
+
+static int machine_kill(void *self, struct lodge_err *e)
+{
+	(void)e;
+	machine_halt(self, HALT_ENDED, LODGE_EXIT_SIGNAL + 9, "killed");
+	return 0;
+}
+
+static struct chr *machine_console(void *self) { return ((struct machine *)self)->console; }
+static struct chr *machine_agent(void *self) { return ((struct machine *)self)->agent; }
+
+static void machine_resize(void *self, unsigned rows, unsigned columns)
+{
+	struct machine *m = self;
+	if (m->console_dev)
+		virtio_console_resize(m->console_dev, columns, rows);
+}
+
+/* ---- looking ---- */
+
+static void put_u64(struct json_object *o, const char *key, uint64_t v)
+{
+	json_object_object_add(o, key, json_object_new_uint64(v));
+}
+
+static void machine_inspect(void *self, struct json_object *out)
+{
+	struct machine *m = self;
+	json_object_object_add(out, "board", json_object_new_string("riscv-virt"));
+	json_object_object_add(out, "isa", json_object_new_string("riscv64"));
+	json_object_object_add(out, "engine", json_object_new_string(m->engine->name));
+	json_object_object_add(out, "firmware", json_object_new_string(
+		m->rv.sbi ? "built-in SBI" : m->config->firmware));
+	put_u64(out, "harts", m->rv.nharts);
+	put_u64(out, "memory", m->ram);
+	put_u64(out, "kernel_address", m->kernel);
+	put_u64(out, "device_tree_address", m->dtb);
+	struct json_object *ports = json_object_new_array();
+	const struct net_port *p;
+	for (unsigned i = 0; m->net && (p = net_port_at(m->net, i)); i++) {
+		char text[NET_ADDRESS_MAX + 32];
+		snprintf(text, sizeof text, "%s:%u:%u/%s", p->bind, p->host, p->guest, p->udp ? "udp" : "tcp");
+		json_object_array_add(ports, json_object_new_string(text));
+	}
+	json_object_object_add(out, "ports", ports);
+}
+
+static void machine_stats(void *self, struct json_object *out)
+{
+	struct machine *m = self;
+	struct engine_stats sum = { 0 };
+	for (unsigned i = 0; i < m->rv.nharts; i++) {
+		struct engine_stats s;
+		m->engine->stats(m->vcpus[i].hart, &s);
+		sum.instructions += s.instructions;
+		sum.blocks_made += s.blocks_made;
+		sum.cache_flushes += s.cache_flushes;
+		sum.cache_bytes += s.cache_bytes;
+	}
+	uint64_t ns = vclock_ns(&m->clock);
+	put_u64(out, "instructions", sum.instructions);
+	put_u64(out, "guest_time_ns", ns);
+	put_u64(out, "mips", ns ? sum.instructions * 1000 / ns : 0);
+	put_u64(out, "blocks_made", sum.blocks_made);
+	put_u64(out, "code_cache_bytes", sum.cache_bytes);
+	put_u64(out, "code_cache_flushes", sum.cache_flushes);
+	put_u64(out, "memory_resident", mem_resident(m->mem));
+}
+
+extern const struct level level_machine;
+const struct level level_machine = {
+	.name = "machine", .summary = "a whole riscv64 computer: kernel, disks, network",
+	.claims = boot_claims, .create = machine_create, .start = machine_start,
+	.pause = machine_pause, .resume = machine_resume, .kill = machine_kill,
+	.destroy = machine_destroy, .console = machine_console, .agent = machine_agent,
+	.resize = machine_resize, .inspect = machine_inspect, .stats = machine_stats,
+};
