@@ -14,6 +14,10 @@ int file_replace(int dirfd, const char *name, const void *data, size_t len,
 /* Delete @name below @dirfd and all below it, never through a symbolic link. */
 int file_remove_tree(int dirfd, const char *name, struct lodge_err *e) MUST;
 
+/* ---- home.c: folders of the user ---- */
+int home_make(const char *path, struct lodge_err *e) MUST; /* with parents, mode 0700 */
+int home_make_private(const char *path, struct lodge_err *e) MUST;
+
 /* ---- json.c: json-c with our bounds and errors ---- */
 /* Parse exactly one JSON value of at most @len bytes, at most 16 levels deep. */
 int json_parse(struct json_object **ret, const char *text, size_t len, struct lodge_err *e) MUST;
@@ -69,6 +73,15 @@ int bridge_new(struct bridge **ret, struct loop *l, int listen_fd, struct chr *c
                struct lodge_err *e) MUST;
 void bridge_free(struct bridge *b);
 
+/* ---- runtime.c: the folder of sockets ---- */
+int runtime_make(const struct instance *i, struct lodge_err *e) MUST;
+void runtime_remove(const struct instance *i);
+/* A listening socket @name in the folder @dir; what a dead keeper left there is replaced. */
+int socket_listen(const char *dir, const char *name, struct lodge_err *e) MUST;
+/* The address of @dir/@name; @dirfd is @dir open, for paths that are too long. */
+struct sockaddr_un;
+int socket_address(int dirfd, const char *dir, const char *name, struct sockaddr_un *ret) MUST;
+
 /* ---- keeper.c ---- */
 struct keeper {
 	struct instance *inst;      /* borrowed; locked */
@@ -84,9 +97,12 @@ struct keeper {
 	struct bridge *bridge;
 	struct loop_timer *timer;    /* timeout_ns, then the wait for the last clients */
 	struct loop_timer *stopping; /* stop's patience */
-	struct loop_watch *leash_watch;
+	struct loop_watch *leash_watch, *signal_watch;
+	int signal_fd;               /* owned; -1: none */
 	int leash;                   /* the starter's end tells that it lives; -1: let go */
-	struct life_record record;
+	struct life_record record;   /* as it is now */
+	struct life_record earlier;  /* as it was before this keeper: kept when it never starts */
+	bool asked;                  /* the level passed the wish to stop on to the guest */
 	bool gone;                   /* the guest has ended */
 	bool killed, timed_out;
 	uint64_t linger_until_ns;
@@ -95,6 +111,11 @@ struct keeper {
 	int end_code;
 	char end_why[128];
 };
+/* Build all parts around inst, level and leash; half-built is for keeper_fini. */
+int keeper_build(struct keeper *k, struct lodge_err *e) MUST;
+void keeper_run(struct keeper *k);  /* until the guest is gone and everybody has been told */
+void keeper_fini(struct keeper *k);
+void keeper_ended(void *user, int exit_code, const char *why); /* level_env.ended */
 /* One row of verbs.def: what a verb does to a running keeper. */
 int keeper_verb(struct keeper *k, const char *name, struct json_object *args,
                 struct lodge_err *e) MUST;

@@ -110,6 +110,7 @@ struct instance {
 	char *dir, *runtime; /* owned; absolute. runtime need not exist */
 	int dirfd;
 	int lock;            /* -1: not held. Held by: a keeper all its life, start, remove */
+	char temporary[24];  /* name of the folder until it is published; then "" */
 };
 /* What state.json holds. Times are nanoseconds since 1970, 0: never. */
 struct life_record {
@@ -120,11 +121,12 @@ struct life_record {
 	char why[128];         /* why it ended */
 	char level[32];
 };
-/* Make a folder with config.json (name "" : one is made up) and state.json, under a temporary
- * name; instance_publish gives it its name. -EEXIST: that name is in use. */
-int instance_new(struct instance **ret, struct lodge_err *e) MUST;
-int instance_publish(struct instance *i, const char *name, struct json_object *config,
-                     const struct life_record *r, struct lodge_err *e) MUST;
+/* Make the folder of a guest to be, under a temporary name and locked; dirfd is open on it, dir
+ * says where it will be. instance_publish writes config.json and state.json and gives it its
+ * name. -EEXIST: the name is in use. */
+int instance_new(struct instance **ret, const char *name, struct lodge_err *e) MUST;
+int instance_publish(struct instance *i, struct json_object *config, const struct life_record *r,
+                     struct lodge_err *e) MUST;
 int instance_open(struct instance **ret, const char *name, struct lodge_err *e) MUST;
 void instance_free(struct instance *i); /* NULL is fine; an unpublished folder is deleted */
 /* The one right to change an instance. -EBUSY: someone has it. -ENOENT: removed meanwhile. */

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keeper: one process that owns one guest, from before it starts until it is gone.
+ *
+ *   created --start--> running <--pause/resume--> paused
+ *      |                  | ended, kill, stop, timeout
+ *      v leash let go     v
+ *     exit          finish: console drained, level destroyed, state.json written,
+ *                   clients answered, exit */
+#include "life/internal.h"
+#include <stdio.h>
+#include <sys/epoll.h>
+
+enum { STOP_PATIENCE_MS = 10000, LINGER_MS = 2000 };
+
+static void keeper_finish(void *arg);
+
+static void keeper_record(struct keeper *k)
+{
+	struct lodge_err e;
+	if (instance_record_set(k->inst, &k->record, &e) < 0)
+		log_at(&k->log, LOG_ERROR, "%s", e.msg);
+}
+
+/* Any thread; the first call counts. */
+void keeper_ended(void *user, int exit_code, const char *why)
+{
+	struct keeper *k = user;
+	pthread_mutex_lock(&k->end_lock);
+	bool first = !k->end_posted;
+	k->end_posted = true;
+	if (first) {
+		k->end_code = exit_code & 255;
+		snprintf(k->end_why, sizeof k->end_why, "%s", why ? why : "");
+	}
+	pthread_mutex_unlock(&k->end_lock);
+	/* Without memory to say so, leave the loop: keeper_main finishes then as well. */
+	if (first && loop_post(k->loop, NULL, keeper_finish, k) < 0)
+		loop_stop(k->loop);
+}
+
+static void keeper_end_now(struct keeper *k, const char *why)
+{
+	if (k->level->kill && k->record.state != LIFE_CREATED) {
+		struct lodge_err e;
+		if (k->level->kill(k->self, &e) == 0)
+			return;
+		log_at(&k->log, LOG_ERROR, "kill: %s", e.msg);
+	}
+	keeper_ended(k, LODGE_EXIT_SIGNAL + 9, why);
+}
+
+/* ---- verbs ---- */
+
+static int keeper_start(struct keeper *k, struct json_object *args, struct lodge_err *e)
+{
+	struct life_record before = k->record;
+	(void)args;
+	k->record.state = LIFE_RUNNING;
+	k->record.started_ns = host_realtime_ns();
+	k->record.ended_ns = 0;
+	k->record.exit_code = 0;
+	k->record.pid = (int)getpid();
+	k->record.why[0] = 0;
+	/* Written first: a guest that runs is never taken for one that does not. */
+	int r = instance_record_set(k->inst, &k->record, e);
+	if (r == 0)
+		r = k->level->start(k->self, e);
+	if (r < 0) {
+		k->record = k->earlier;
+		keeper_record(k);
+		k->record = before;
+		return r;
+	}
+	if (k->config->c.timeout_ns)
+		loop_timer_set(k->timer, host_monotonic_ns() + k->config->c.timeout_ns);
+	return 0;
+}
+
+static int keeper_pause(struct keeper *k, struct json_object *args, struct lodge_err *e)
+{
+	(void)args;
+	if (!k->level->pause || !k->level->resume)
+		return err_set(e, EOPNOTSUPP, "the level %s cannot pause", k->level->name);
+	return k->level->pause(k->self, e);
+}
+
+static int keeper_resume(struct keeper *k, struct json_object *args, struct lodge_err *e)
+{
+	(void)args;
+	return k->level->resume(k->self, e);
+}
+
+/* Ask, and set the clock for the end of patience. Whether the level could ask is in the record
+ * of the reply ("asked"): else the caller may ask the agent in the guest. */
+static int keeper_stop(struct keeper *k, struct json_object *args, struct lodge_err *e)
+{
+	int64_t ms = STOP_PATIENCE_MS;
+	struct lodge_err why = { 0 };
+	json_i64(args, "timeout_ms", &ms);
+	if (ms < 0 || ms > INT32_MAX)
+		return err_set(e, EINVAL, "timeout_ms must be from 0 to 2^31-1");
+	if (k->record.state == LIFE_PAUSED && k->level->resume(k->self, &why) < 0)
+		log_at(&k->log, LOG_WARN, "stop: %s", why.msg);
+	loop_timer_set(k->stopping, host_monotonic_ns() + (uint64_t)ms * 1000000);
+	k->asked = k->level->stop && k->level->stop(k->self, &why) == 0;
+	if (!k->asked)
+		log_at(&k->log, LOG_INFO, "stop: the level has no polite way");
+	k->record.state = LIFE_RUNNING;
+	return 0;
+}
+
+static int keeper_kill(struct keeper *k, struct json_object *args, struct lodge_err *e)
+{
+	(void)args;
+	(void)e;
+	k->killed = true;
+	keeper_end_now(k, "killed");
+	return 0;
+}
+
+#define FROM(s) (1u << LIFE_##s)
+static const struct verb {
+	const char *name;
+	unsigned from;
+	enum life to;
+	int (*fn)(struct keeper *, struct json_object *, struct lodge_err *);
+} verbs[] = {
+#define VERB(name_, from_, to_, fn_, summary_) { #name_, from_, to_, fn_ },
+#include "life/verbs.def"
+};
+
+int keeper_verb(struct keeper *k, const char *name, struct json_object *args, struct lodge_err *e)
+{
+	for (size_t i = 0; i < countof(verbs); i++) {
+		const struct verb *v = &verbs[i];
+		enum life from = k->record.state;
+		if (strcmp(v->name, name))
+			continue;
+		if (k->gone || !(v->from & 1u << from))
+			return err_set(e, EBUSY, "%s is %s: cannot %s it", k->inst->name,
+			               life_name(from), name);
+		int r = v->fn(k, args, e);
+		if (r == 0 && v->to != LIFE_STOPPED && k->record.state != v->to) {
+			assert(life_may(from, v->to));
+			k->record.state = v->to;
+			keeper_record(k);
+		}
+		return r;
+	}
+	return err_set(e, ENOENT, "no verb %s", name);
+}
+
+/* ---- what is seen from outside ---- */
+
+void keeper_describe(struct keeper *k, struct json_object *out)
+{
+	const struct life_record *r = &k->record;
+	json_put_text(out, "name", k->inst->name);
+	json_put_text(out, "state", life_name(r->state));
+	json_put_text(out, "level", k->level->name);
+	json_put_i64(out, "pid", (int64_t)getpid());
+	json_put_i64(out, "exit_code", r->exit_code);
+	json_put_text(out, "why", r->why);
+	json_put_i64(out, "created_ns", (int64_t)r->created_ns);
+	json_put_i64(out, "started_ns", (int64_t)r->started_ns);
+	json_put_i64(out, "ended_ns", (int64_t)r->ended_ns);
+	json_put_text(out, "folder", k->inst->dir);
+	json_put_text(out, "runtime", k->inst->runtime);
+	json_object_object_add(out, "asked", json_object_new_boolean(k->asked));
+	json_object_object_add(out, "config", json_object_get(k->config->doc));
+	if (k->self && k->level->inspect) {
+		struct json_object *o = json_object_new_object();
+		k->level->inspect(k->self, o);
+		json_object_object_add(out, k->level->name, o);
+	}
+}
+
+void keeper_stats(struct keeper *k, struct json_object *out)
+{
+	json_put_text(out, "name", k->inst->name);
+	json_put_text(out, "state", life_name(k->record.state));
+	if (k->self && k->level->stats)
+		k->level->stats(k->self, out);
+}
+
+void keeper_resize(struct keeper *k, unsigned rows, unsigned columns)
+{
+	if (k->self && k->level->resize)
+		k->level->resize(k->self, rows, columns);
+}
+
+/* ---- the end ---- */
+
+static void keeper_leave_when_idle(void *arg)
+{
+	struct keeper *k = arg;
+	if (k->gone && ((console_idle(k->console) && server_idle(k->server)) ||
+	                host_monotonic_ns() >= k->linger_until_ns))
+		loop_stop(k->loop);
+}
+
+/* May be called by the server in the middle of its work: look at it later. */
+void keeper_client_gone(struct keeper *k)
+{
+	if (k->gone && loop_post(k->loop, NULL, keeper_leave_when_idle, k) < 0)
+		loop_stop(k->loop);
+}
+
+static void keeper_finish(void *arg)
+{
+	struct keeper *k = arg;
+	if (k->gone)
+		return;
+	bool started = k->record.state != LIFE_CREATED;
+	k->gone = true;
+	loop_timer_set(k->stopping, UINT64_MAX);
+	console_connect(k->console, NULL);
+	bridge_free(k->bridge);
+	k->bridge = NULL;
+	k->level->destroy(k->self);
+	k->self = NULL;
+	k->record.state = LIFE_STOPPED;
+	k->record.pid = 0;
+	k->record.ended_ns = started ? host_realtime_ns() : 0;
+	k->record.exit_code = k->timed_out ? LODGE_EXIT_TIMEOUT
+	                      : k->killed  ? LODGE_EXIT_SIGNAL + 9
+	                                   : k->end_code;
+	snprintf(k->record.why, sizeof k->record.why, "%s",
+	         k->timed_out ? "timeout" : k->killed ? "killed" : k->end_why);
+	keeper_record(k);
+	struct lodge_err e;
+	if ((k->config->c.flags & LODGE_RM) && instance_remove(k->inst, &e) < 0)
+		log_at(&k->log, LOG_ERROR, "%s", e.msg);
+	k->linger_until_ns = host_monotonic_ns() + LINGER_MS * 1000000ull;
+	loop_timer_set(k->timer, k->linger_until_ns);
+	console_end(k->console);
+	server_ended(k->server);
+	keeper_leave_when_idle(k);
+}
+
+static void keeper_timer(void *arg)
+{
+	struct keeper *k = arg;
+	if (k->gone) {
+		keeper_leave_when_idle(k);
+		return;
+	}
+	k->timed_out = true;
+	keeper_end_now(k, "timeout");
+}
+
+static void keeper_impatient(void *arg)
+{
+	struct keeper *k = arg;
+	k->killed = true;
+	keeper_end_now(k, "killed: it did not stop in time");
+}
+
+/* The starter closed its end. It may have died before it started the guest. */
+static void keeper_leash(void *arg, uint32_t events)
+{
+	struct keeper *k = arg;
+	(void)events;
+	loop_watch_free(k->leash_watch);
+	k->leash_watch = NULL;
+	if (k->gone || k->record.state == LIFE_RUNNING || k->record.state == LIFE_PAUSED)
+		return;
+	if (k->config->c.flags & LODGE_RM)
+		keeper_ended(k, LODGE_EXIT_LODGE, "never started");
+	else
+		loop_stop(k->loop);
+}
+
+/* ---- building and taking down ---- */
+
+static int keeper_loop(struct keeper *k, struct lodge_err *e)
+{
+	int r = loop_new(&k->loop, e);
+	if (r == 0)
+		r = loop_timer_new(&k->timer, k->loop, NULL, keeper_timer, k, e);
+	if (r == 0)
+		r = loop_timer_new(&k->stopping, k->loop, NULL, keeper_impatient, k, e);
+	if (r == 0)
+		r = loop_watch_new(&k->leash_watch, k->loop, k->leash, EPOLLIN, NULL, keeper_leash,
+		                   k, e);
+	return r;
+}
+
+static int keeper_level(struct keeper *k, struct lodge_err *e)
+{
+	k->env = (struct level_env){
+		.instance_dir = k->inst->dir, .runtime_dir = k->inst->runtime,
+		.name = k->inst->name, .loop = k->loop, .log = &k->log,
+		.ended = keeper_ended, .user = k,
+	};
+	int r = k->level->create(&k->self, &k->env, &k->config->c, e);
+	if (r < 0)
+		return r;
+	if (k->level->console)
+		console_connect(k->console, k->level->console(k->self));
+	struct chr *agent = k->level->agent ? k->level->agent(k->self) : NULL;
+	if (!agent)
+		return 0;
+	int fd = socket_listen(k->inst->runtime, "agent.sock", e);
+	return fd < 0 ? fd : bridge_new(&k->bridge, k->loop, fd, agent, e);
+}
+
+int keeper_build(struct keeper *k, struct lodge_err *e)
+{
+	pthread_mutex_init(&k->end_lock, NULL);
+	instance_record(k->inst, &k->record);
+	if (k->record.state != LIFE_STOPPED && k->record.state != LIFE_FAILED)
+		k->record.state = LIFE_CREATED;
+	k->earlier = k->record;
+	k->record.state = LIFE_CREATED;
+	snprintf(k->record.level, sizeof k->record.level, "%s", k->level->name);
+	int r = instance_config(k->inst, &k->config, e);
+	if (r == 0)
+		r = keeper_loop(k, e);
+	if (r == 0)
+		r = console_new(&k->console, k->inst->dirfd, k->loop, &k->log, e);
+	if (r == 0)
+		r = runtime_make(k->inst, e);
+	if (r == 0)
+		r = keeper_level(k, e);
+	int fd = r == 0 ? socket_listen(k->inst->runtime, "control.sock", e) : r;
+	return fd < 0 ? fd : server_new(&k->server, k, fd, e);
+}
+
+void keeper_run(struct keeper *k)
+{
+	loop_run(k->loop);
+	if (k->end_posted && !k->gone)
+		keeper_finish(k);
+}
+
+void keeper_fini(struct keeper *k)
+{
+	if (k->console)
+		console_connect(k->console, NULL);
+	bridge_free(k->bridge);
+	if (k->self)
+		k->level->destroy(k->self);
+	console_free(k->console);
+	server_free(k->server);
+	runtime_remove(k->inst);
+	if (k->leash_watch)
+		loop_watch_free(k->leash_watch);
+	if (k->signal_watch)
+		loop_watch_free(k->signal_watch);
+	if (k->signal_fd >= 0)
+		close(k->signal_fd);
+	if (k->stopping)
+		loop_timer_free(k->stopping);
+	if (k->timer)
+		loop_timer_free(k->timer);
+	loop_free(k->loop);
+	life_config_free(k->config);
+	pthread_mutex_destroy(&k->end_lock);
+}

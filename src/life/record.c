@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state.json: what is known of a guest's life, and how far it can be believed. */
+#include "life/internal.h"
+#include <stdio.h>
+
+static uint64_t record_time(struct json_object *o, const char *key)
+{
+	int64_t v = 0;
+	return json_i64(o, key, &v) && v > 0 ? (uint64_t)v : 0;
+}
+
+int life_record_parse(struct life_record *ret, const char *text, size_t len, struct lodge_err *e)
+{
+	struct life_record r = { 0 };
+	struct json_object *o = NULL;
+	const char *state = NULL, *why = "", *level = "";
+	int64_t code = 0, pid = 0;
+	int x = json_parse(&o, text, len, e);
+	if (x < 0)
+		return err_in(e, x, "state.json");
+	if (!json_text(o, "state", &state) || !life_find(state, &r.state)) {
+		json_object_put(o);
+		return err_set(e, EINVAL, "state.json: no state that is known here");
+	}
+	json_i64(o, "exit_code", &code);
+	json_i64(o, "pid", &pid);
+	json_text(o, "why", &why);
+	json_text(o, "level", &level);
+	r.exit_code = code >= 0 && code <= 255 ? (int)code : LODGE_EXIT_LODGE;
+	r.pid = pid > 0 && pid <= INT32_MAX ? (int)pid : 0;
+	r.created_ns = record_time(o, "created_ns");
+	r.started_ns = record_time(o, "started_ns");
+	r.ended_ns = record_time(o, "ended_ns");
+	snprintf(r.why, sizeof r.why, "%s", why);
+	snprintf(r.level, sizeof r.level, "%s", level);
+	json_object_put(o);
+	*ret = r;
+	return 0;
+}
+
+int instance_record_set(struct instance *i, const struct life_record *r, struct lodge_err *e)
+{
+	struct json_object *o = json_object_new_object();
+	json_put_text(o, "state", life_name(r->state));
+	json_put_i64(o, "exit_code", r->exit_code);
+	json_put_i64(o, "pid", r->pid);
+	json_put_i64(o, "created_ns", (int64_t)r->created_ns);
+	json_put_i64(o, "started_ns", (int64_t)r->started_ns);
+	json_put_i64(o, "ended_ns", (int64_t)r->ended_ns);
+	json_put_text(o, "why", r->why);
+	json_put_text(o, "level", r->level);
+	size_t len;
+	const char *text = json_object_to_json_string_length(o, JSON_C_TO_STRING_PRETTY, &len);
+	int x = file_replace(i->dirfd, "state.json", text, len, e);
+	json_object_put(o);
+	return err_in(e, x, "%s", i->name);
+}
+
+static void record_failed(struct life_record *r, const char *why)
+{
+	r->state = LIFE_FAILED;
+	r->pid = 0;
+	r->exit_code = LODGE_EXIT_LODGE;
+	snprintf(r->why, sizeof r->why, "%.127s", why);
+}
+
+static int record_read(const struct instance *i, struct life_record *ret)
+{
+	struct lodge_err e = { 0 };
+	autofree char *text = NULL;
+	size_t len = 0;
+	*ret = (struct life_record){ 0 };
+	int r = file_slurp(i->dirfd, "state.json", &text, &len, &e);
+	if (r == 0)
+		r = life_record_parse(ret, text, len, &e);
+	if (r < 0)
+		record_failed(ret, e.msg);
+	return r;
+}
+
+void instance_record(const struct instance *i, struct life_record *ret)
+{
+	struct life_record again;
+	if (record_read(i, ret) < 0)
+		return;
+	bool alive = ret->state == LIFE_RUNNING || ret->state == LIFE_PAUSED;
+	if (!alive || instance_locked(i))
+		return;
+	/* Between the two looks the keeper may have ended well, or another have begun. */
+	if (record_read(i, &again) < 0 || again.state != ret->state ||
+	    again.started_ns != ret->started_ns) {
+		*ret = again;
+		return;
+	}
+	record_failed(ret, "its keeper was killed or crashed");
+}
+
+int instance_config(const struct instance *i, struct life_config **ret, struct lodge_err *e)
+{
+	struct json_object *doc = NULL;
+	autofree char *text = NULL;
+	size_t len = 0;
+	int r = file_slurp(i->dirfd, "config.json", &text, &len, e);
+	if (r == 0)
+		r = json_parse(&doc, text, len, e);
+	if (r == 0)
+		r = life_config_load(ret, doc, e);
+	return err_in(e, r, "%s: config.json", i->name);
+}

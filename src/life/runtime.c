@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* $XDG_RUNTIME_DIR/lodge/NAME: the sockets of a living keeper. */
+#include "life/internal.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static const char *const sockets[] = { "control.sock", "agent.sock", "vsock.sock" };
+
+int runtime_make(const struct instance *i, struct lodge_err *e)
+{
+	autofree char *all = life_home("runtime");
+	if (!all)
+		return err_set(e, ENOMEM, "out of memory");
+	int r = home_make_private(all, e);
+	if (r == 0)
+		r = home_make_private(i->runtime, e);
+	if (r < 0)
+		return r;
+	/* We hold the lock of our folder, so who answers here is a guest of another data folder. */
+	autoclose int other = control_connect(i, "control.sock", NULL);
+	if (other >= 0)
+		return err_set(e, EBUSY,
+		               "a guest named %s of another XDG_DATA_HOME runs in %s; stop it or set "
+		               "XDG_RUNTIME_DIR", i->name, i->runtime);
+	runtime_remove(i);
+	return home_make_private(i->runtime, e);
+}
+
+void runtime_remove(const struct instance *i)
+{
+	autoclose int dir = open(i->runtime, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return;
+	for (size_t n = 0; n < countof(sockets); n++)
+		unlinkat(dir, sockets[n], 0);
+	rmdir(i->runtime); /* what else is in there is not ours */
+}
+
+int socket_listen(const char *dir, const char *name, struct lodge_err *e)
+{
+	struct sockaddr_un a;
+	autoclose int d = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (d < 0 || fd < 0)
+		return err_sys(e, "%s", dir);
+	int r = socket_address(d, dir, name, &a);
+	if (r < 0)
+		return err_set(e, -r, "%s/%s: too long a path", dir, name);
+	unlinkat(d, name, 0);
+	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 64) < 0)
+		return err_sys(e, "listening on %s/%s", dir, name);
+	return take_fd(&fd);
+}
