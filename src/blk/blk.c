@@ -92,7 +92,7 @@ int image_open_base(struct image *im, const struct image_options *o, struct lodg
 	int r = image_check_loop(im, e);
 	if (r == 0)
 		r = image_open(&im->base, &below, e);
-	return err_in(e, r, "%s", im->file.path);
+	return im->above ? r : err_in(e, r, "%s", im->file.path);
 }
 
 int image_open(struct image **ret, const struct image_options *o, struct lodge_err *e)
@@ -151,7 +151,7 @@ static int blk_open_image(struct blk *b, const struct blk_options *o, struct lod
 {
 	struct image_options io = {
 		.path = o->path, .format = o->format, .readonly = o->readonly, .size = o->size,
-		.no_flush = o->no_flush,
+		.no_flush = o->no_flush, .no_base = o->no_base,
 	};
 	if (o->overlay) {
 		io.path = o->overlay;

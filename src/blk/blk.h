@@ -16,6 +16,8 @@ struct blk_options {
 	                          (raw, overlay); a qcow2 image is then readonly or refused */
 	bool readonly;
 	bool no_flush;         /* ignore flushes (throw-away guests) */
+	bool no_base;          /* refuse a qcow2 image that names a backing file: an image from a
+	                          stranger could name any file that this user may read */
 	bool no_uring;         /* worker threads only */
 	uint64_t size;         /* path absent: create a sparse raw file of this size; overlay
 	                          absent: the disk's size when larger than its base. 0: neither */

@@ -55,6 +55,7 @@ struct image_options {
 	uint64_t size;             /* create, or grow an overlay being made */
 	const char *base;          /* overlay: its base, and the base's format */
 	const char *base_format;
+	bool no_base;              /* refuse images that name a backing file */
 	bool no_flush;             /* closing need not wait for the host's disk */
 	const struct image *above; /* the images that have this one beneath them; NULL: none */
 };
@@ -147,6 +148,40 @@ bool map_is_clean(const struct map *m);
 int map_take(struct map *m, struct map_copy **ret, unsigned *ret_n) MUST;
 void map_taken(struct map *m, const struct map_copy *c, unsigned n, bool written);
 uint64_t map_copy_off(const struct map *m, const struct map_copy *c); /* where to write it */
+
+/* ---- qcow2: what the header says, and a cache of table blocks ---- */
+enum {
+	QCOW2_CACHE = 48,           /* blocks of L1 and L2 tables in memory */
+	QCOW2_BLOCK = 4096,
+};
+struct qcow2_block {
+	uint64_t at;                /* in the file, over QCOW2_BLOCK; UINT64_MAX: nothing */
+	uint64_t used;              /* when last looked at */
+	uint8_t bytes[QCOW2_BLOCK];
+};
+struct qcow2 {
+	struct image im;
+	unsigned version, cluster_bits, l2_bits; /* l2_bits: log2 of entries in an L2 table */
+	bool zstd, extended;        /* compression; 32 subclusters in each cluster */
+	uint64_t l1_off, l1_size;
+	pthread_mutex_t lock;       /* of the blocks */
+	unsigned nblocks;
+	uint64_t clock;
+	struct qcow2_block *block[QCOW2_CACHE]; /* owned */
+	pthread_mutex_t unpack;     /* of the last compressed cluster */
+	uint64_t unpacked_entry;    /* whose it is; 0: none */
+	uint8_t *unpacked;          /* owned; a cluster */
+	void *zstd_ctx;             /* owned */
+};
+/* Check the header, the L1 table and the backing file's name, and open the backing file.
+ *   errors   EINVAL with the reason and what to do */
+int qcow2_header(struct qcow2 *q, const struct image_options *o, struct lodge_err *e) MUST;
+bool qcow2_probe(const uint8_t *head, size_t len);
+/* Can a table or a cluster stand at @off of the file? */
+bool qcow2_sane_cluster(const struct qcow2 *q, uint64_t off);
+static const uint64_t QCOW2_OFFSET = 0x00fffffffffffe00u;
+static const uint64_t QCOW2_HIGH_RESERVED = 0x3f00000000000000u;
+static const uint64_t QCOW2_COMPRESSED = 1ull << 62;
 
 /* ---- the queue of a disk ---- */
 struct req_list {

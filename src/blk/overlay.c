@@ -35,7 +35,7 @@ struct range {
 struct overlay {
 	struct image im;
 	uint64_t data_off;
-	bool no_flush, ready;
+	bool no_flush, no_base, ready;
 	pthread_mutex_t flushing;    /* one flush at a time; taken before lock */
 	pthread_mutex_t lock;        /* of all below */
 	pthread_cond_t freed;        /* a range ended */
@@ -134,7 +134,7 @@ static int header_fill(struct overlay *o, const struct image_options *opt, uint8
 static int overlay_open_base(struct overlay *o, const char *path, const char *format,
                              struct lodge_err *e)
 {
-	struct image_options below = { .path = path, .format = format };
+	struct image_options below = { .path = path, .format = format, .no_base = o->no_base };
 	return image_open_base(&o->im, &below, e);
 }
 
@@ -235,6 +235,7 @@ static int overlay_open(struct image *im, const struct image_options *opt, struc
 {
 	struct overlay *o = overlay_of(im);
 	o->no_flush = opt->no_flush;
+	o->no_base = opt->no_base;
 	pthread_mutex_init(&o->flushing, NULL);
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_cond_init(&o->freed, NULL);

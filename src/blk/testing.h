@@ -17,5 +17,5 @@ unsigned disk_churn(struct blk *b, uint8_t *model, unsigned rounds, uint32_t see
 unsigned disk_churn_async(struct blk *b, struct loop *l, uint8_t *model, unsigned rounds,
                           uint32_t seed);
 bool disk_equals(struct blk *b, const uint8_t *model);
-/* Run qemu-img; -1: it is not installed, else its exit code. */
-int disk_qemu_img(const char *fmt, ...) PRINTF(1, 2);
+/* Run qemu-img or qemu-io quietly; -1: not installed, else the exit code. */
+int disk_qemu(const char *fmt, ...) PRINTF(1, 2);

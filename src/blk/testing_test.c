@@ -214,16 +214,16 @@ bool disk_equals(struct blk *b, const uint8_t *model)
 	return true;
 }
 
-int disk_qemu_img(const char *fmt, ...)
+int disk_qemu(const char *fmt, ...)
 {
-	char args[1024], cmd[1200];
+	char args[2048], cmd[2200];
 	va_list ap;
-	if (system("command -v qemu-img >/dev/null 2>&1") != 0)
+	if (system("command -v qemu-img >/dev/null 2>&1 && command -v qemu-io >/dev/null 2>&1"))
 		return -1;
 	va_start(ap, fmt);
 	vsnprintf(args, sizeof args, fmt, ap);
 	va_end(ap);
-	snprintf(cmd, sizeof cmd, "qemu-img %s >/dev/null 2>&1", args);
+	snprintf(cmd, sizeof cmd, "%s >/dev/null 2>&1", args);
 	int r = system(cmd);
 	return WIFEXITED(r) ? WEXITSTATUS(r) : 1;
 }

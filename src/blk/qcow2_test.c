@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* qcow2: images made by qemu-img of every kind, compared with the disk they were made from; small
+ * committed ones where qemu-img is not installed; damaged and refused ones. */
+#include "blk/internal.h"
+#include "blk/testing.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { DISK = 4 << 20, SMALL = 128 << 10 };
+
+static bool qemu_missing(void)
+{
+	if (disk_qemu("qemu-img --version") == 0)
+		return false;
+	fprintf(stderr, "skipped: qemu-img is not installed\n");
+	return true;
+}
+
+/* Bytes that compress somewhat, with holes. */
+static void model_fill(uint8_t *p, size_t len, uint32_t seed)
+{
+	memset(p, 0, len);
+	for (size_t at = 0; at < len; at += 4096) {
+		if (disk_random(&seed) % 3 == 0)
+			continue;
+		for (size_t i = 0; i < 4096; i += 16)
+			le32_put(p + at + i, disk_random(&seed));
+	}
+}
+
+static struct blk *open_readonly(const char *path)
+{
+	struct blk *b = NULL;
+	struct lodge_err e = { 0 };
+	struct blk_options o = { .path = path, .readonly = true };
+	if (blk_open(&b, &o, NULL, &e) < 0)
+		fprintf(stderr, "%s\n", e.msg);
+	CHECK(b && !strcmp(blk_format(b), "qcow2") && blk_readonly(b));
+	return b;
+}
+
+/* Random writes and zeroes by qemu-io, followed in the model. */
+static void qemu_churn(const char *path, uint8_t *model, uint32_t seed)
+{
+	char cmd[1024] = "";
+	for (unsigned i = 1; i <= 12; i++) {
+		uint32_t off = disk_random(&seed) % (DISK / 512 - 400) * 512;
+		uint32_t len = (1 + disk_random(&seed) % 400) * 512;
+		bool zero = disk_random(&seed) % 4 == 0;
+		char kind[16];
+		snprintf(kind, sizeof kind, zero ? "-z" : "-P %u", i);
+		size_t n = strlen(cmd);
+		snprintf(cmd + n, sizeof cmd - n, " -c 'write %s %u %u'", kind, off, len);
+		memset(model + off, zero ? 0 : (int)i, len);
+	}
+	CHECK(disk_qemu("qemu-io -f qcow2 %s %s", cmd, path) == 0);
+}
+
+/* Every kind of image: as converted, then after qemu's own random writes. */
+static void kind_check(const char *dir, const uint8_t *data, const char *flags, uint32_t seed)
+{
+	char raw[256], path[256];
+	uint8_t *model = malloc(DISK);
+	snprintf(raw, sizeof raw, "%s/data.raw", dir);
+	snprintf(path, sizeof path, "%s/%u.qcow2", dir, seed);
+	memcpy(model, data, DISK);
+	CHECK(disk_qemu("qemu-img convert -f raw -O qcow2 %s %s %s", flags, raw, path) == 0);
+	struct blk *b = open_readonly(path);
+	CHECK(disk_equals(b, model));
+	blk_close(b);
+	qemu_churn(path, model, seed);
+	b = open_readonly(path);
+	CHECK(blk_size(b) == DISK && disk_equals(b, model));
+	CHECK(blk_sync(b, BLK_WRITE, 0, model, 512) == -EROFS);
+	blk_close(b);
+	free(model);
+}
+
+TEST(blk_qcow2_of_every_kind_reads_as_its_disk)
+{
+	static const char *const kinds[] = {
+		"-o compat=0.10", "-o compat=1.1", "-o cluster_size=512", "-o cluster_size=4k",
+		"-o cluster_size=2M", "-c", "-c -o cluster_size=4k", "-c -o cluster_size=2M",
+		"-c -o compat=0.10", "-c -o compression_type=zstd",
+		"-c -o compression_type=zstd,cluster_size=2M", "-o extended_l2=on",
+		"-o extended_l2=on,cluster_size=16k", "-c -o extended_l2=on",
+		"-o preallocation=metadata", "-o lazy_refcounts=on", "-o refcount_bits=1",
+	};
+	if (qemu_missing())
+		return;
+	char *dir = disk_dir();
+	uint8_t *data = malloc(DISK);
+	model_fill(data, DISK, 3);
+	CHECK(disk_file(disk_path(dir, "data.raw"), data, DISK));
+	for (uint32_t i = 0; i < countof(kinds); i++)
+		kind_check(dir, data, kinds[i], i + 1);
+	free(data);
+	disk_dir_free(dir);
+}
+
+TEST(blk_qcow2_backing_files_and_overlay_match_a_model)
+{
+	if (qemu_missing())
+		return;
+	char *dir = disk_dir();
+	uint8_t *model = calloc(1, DISK);
+	struct blk *b;
+	struct loop *l;
+	model_fill(model, DISK - (1 << 20), 9);
+	CHECK(disk_file(disk_path(dir, "base.raw"), model, DISK - (1 << 20)));
+	CHECK(disk_qemu("cd %s && qemu-img create -f qcow2 -b base.raw -F raw mid.qcow2 4M", dir) ==
+	      0);
+	qemu_churn(disk_path(dir, "mid.qcow2"), model, 21);
+	CHECK(disk_qemu("cd %s && qemu-img create -f qcow2 -o extended_l2=on -b mid.qcow2 -F qcow2 "
+	                "top.qcow2", dir) == 0);
+	qemu_churn(disk_path(dir, "top.qcow2"), model, 22);
+	b = open_readonly(disk_path(dir, "top.qcow2"));
+	CHECK(disk_equals(b, model));
+	blk_close(b);
+	/* written through an overlay, synchronously and through the ring */
+	struct blk_options o = { .path = disk_path(dir, "top.qcow2") };
+	struct lodge_err e;
+	CHECK(blk_open(&b, &o, NULL, &e) == -EINVAL && strstr(e.msg, "overlay"));
+	o.overlay = disk_path(dir, "over");
+	CHECK(blk_open(&b, &o, NULL, &e) == 0 && !strcmp(blk_format(b), "qcow2"));
+	CHECK(disk_churn(b, model, 400, 31) == 0 && disk_equals(b, model));
+	blk_close(b);
+	CHECK(loop_new(&l, NULL) == 0);
+	CHECK(blk_open(&b, &o, l, &e) == 0);
+	CHECK(disk_churn_async(b, l, model, 1500, 32) == 0 && disk_equals(b, model));
+	blk_close(b);
+	loop_free(l);
+	o.no_base = true;
+	CHECK(blk_open(&b, &o, NULL, &e) == -EINVAL && strstr(e.msg, "backing file"));
+	free(model);
+	disk_dir_free(dir);
+}
+
+/* ---- refused, with the way out ---- */
+
+static void refused(const char *path, int code, const char *word)
+{
+	struct blk *b;
+	struct lodge_err e = { 0 };
+	struct blk_options o = { .path = path, .format = "qcow2", .readonly = true };
+	int r = blk_open(&b, &o, NULL, &e);
+	if (r != -code || !strstr(e.msg, word))
+		fprintf(stderr, "%d (%s) instead of %s\n", r, e.msg, word);
+	CHECK(r == -code && strstr(e.msg, word));
+}
+
+static void poke(const char *path, off_t at, uint8_t val)
+{
+	autoclose int fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0 && pwrite(fd, &val, 1, at) == 1);
+}
+
+TEST(blk_qcow2_refuses_what_it_cannot_serve)
+{
+	if (qemu_missing())
+		return;
+	char *dir = disk_dir(), p[256];
+	snprintf(p, sizeof p, "%s/x.qcow2", dir);
+	CHECK(disk_qemu("qemu-img create -f qcow2 --object secret,id=s,data=abc -o "
+	                "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 %s 1M", p) ==
+	      0);
+	refused(p, EINVAL, "LUKS");
+	CHECK(disk_qemu("qemu-img create -f qcow2 -o data_file=%s/d %s 1M", dir, p) == 0);
+	refused(p, EINVAL, "another file");
+	CHECK(disk_qemu("qemu-img create -f qcow2 %s 1M", p) == 0);
+	poke(p, 79, 1);
+	refused(p, EINVAL, "qemu-img check");
+	poke(p, 79, 2);
+	refused(p, EINVAL, "corrupt");
+	poke(p, 79, 0);
+	poke(p, 73, 1);
+	refused(p, EINVAL, "0x1000000000000");
+	poke(p, 73, 0);
+	poke(p, 7, 4);
+	refused(p, EINVAL, "version 4");
+	CHECK(truncate(p, 100) == 0);
+	refused(p, EINVAL, "too short");
+	disk_dir_free(dir);
+}
+
+TEST(blk_qcow2_refuses_bad_backing_files)
+{
+	if (qemu_missing())
+		return;
+	char *dir = disk_dir(), a[256], b[256];
+	snprintf(a, sizeof a, "%s/a.qcow2", dir);
+	snprintf(b, sizeof b, "%s/b.qcow2", dir);
+	/* a circle, made behind qemu-img's back */
+	CHECK(disk_qemu("qemu-img create -f qcow2 %s 1M", a) == 0);
+	CHECK(disk_qemu("qemu-img create -f qcow2 -b %s -F qcow2 %s", a, b) == 0);
+	CHECK(disk_qemu("qemu-img rebase -u -b %s -F qcow2 %s", b, a) == 0);
+	refused(a, ELOOP, "its own backing file");
+	CHECK(disk_qemu("qemu-img rebase -u -b %s -F qcow2 %s", a, a) == 0);
+	refused(a, ELOOP, "its own backing file");
+	CHECK(disk_qemu("qemu-img rebase -u -b nbd://host/x -F raw %s", a) == 0);
+	refused(a, EINVAL, "not a local file");
+	CHECK(disk_qemu("qemu-img rebase -u -b %s/none -F raw %s", dir, a) == 0);
+	refused(a, ENOENT, "none");
+	/* no format, and the base looks like qcow2 */
+	CHECK(disk_qemu("qemu-img create -f qcow2 %s 1M", b) == 0);
+	CHECK(disk_qemu("qemu-img create -f qcow2 -b %s -F raw %s", b, a) == 0);
+	struct blk *d;
+	CHECK(blk_open(&d, &(struct blk_options){ .path = a, .readonly = true }, NULL, NULL) == 0);
+	CHECK(!strcmp(d->image->base->class->name, "raw"));
+	blk_close(d);
+	autoclose int fd = open(a, O_RDWR | O_CLOEXEC);
+	uint8_t h[4096];
+	CHECK(pread(fd, h, sizeof h, 0) == sizeof h);
+	for (size_t i = 0; i < sizeof h - 4; i += 8) /* rename the extension: it is skipped then */
+		if (be32_at(h + i) == 0xe2792aca)
+			CHECK(pwrite(fd, "\1\2\3\4", 4, (off_t)i) == 4);
+	refused(a, EINVAL, "does not say which format");
+	/* a chain that is too deep */
+	for (int i = 0; i < 20; i++) {
+		char up[300], down[300];
+		snprintf(down, sizeof down, i ? "%s/c%d" : "%s/b.qcow2", dir, i - 1);
+		snprintf(up, sizeof up, "%s/c%d", dir, i);
+		CHECK(disk_qemu("qemu-img create -f qcow2 -u -b %s -F qcow2 %s 1M", down, up) == 0);
+	}
+	refused(disk_path(dir, "c19"), ELOOP, "more than");
+	disk_dir_free(dir);
+}
+
+/* ---- committed images: 128 KiB disks with fixture_fill's content ----
+ * Made by qemu-img convert -f raw -O qcow2 with cluster_size=4k and: compat=0.10 (v2); nothing
+ * (v3); -c (deflate); -c and compression_type=zstd (zstd); extended_l2=on, cluster_size=16k
+ * (extended); -B v3.qcow2 -F qcow2, its first 4 KiB written again by qemu-io (chain). */
+
+static void fixture_fill(uint8_t *p)
+{
+	uint32_t seed = 11;
+	memset(p, 0, SMALL);
+	for (size_t at = 0; at < SMALL; at += 7 * 4096) /* 5 of 32 blocks have data */
+		for (size_t i = 0; i < 4096; i += 16)
+			le32_put(p + at + i, disk_random(&seed));
+}
+
+static const char *const fixtures[] = { "v2", "v3", "deflate", "zstd", "extended", "chain" };
+
+TEST(blk_qcow2_committed_images_read_as_their_disk)
+{
+	uint8_t *model = malloc(SMALL);
+	fixture_fill(model);
+	for (size_t i = 0; i < countof(fixtures); i++) {
+		char path[128];
+		snprintf(path, sizeof path, "test/fuzz/corpus/qcow2/%s.qcow2", fixtures[i]);
+		struct blk *b = open_readonly(path);
+		CHECK(blk_size(b) == SMALL && disk_equals(b, model));
+		blk_close(b);
+	}
+	free(model);
+}
+
+struct damage {
+	unsigned refusals, reads, errors;
+};
+
+/* Open and read all of it with one byte changed. */
+static void damage_try(struct damage *d, const char *path, uint8_t *buf)
+{
+	struct blk *b;
+	struct blk_options o = { .path = path, .format = "qcow2", .readonly = true };
+	if (blk_open(&b, &o, NULL, NULL) < 0) {
+		d->refusals++;
+		return;
+	}
+	int r = blk_sync(b, BLK_READ, 0, buf, min_u64(SMALL, blk_size(b)));
+	CHECK(r == 0 || r == -EIO);
+	d->reads += r == 0;
+	d->errors += r < 0;
+	blk_close(b);
+}
+
+/* Each byte of the header, and many of the tables and data, changed: refused, an error, or other
+ * data; never worse. */
+TEST(blk_qcow2_damaged_images_never_do_harm)
+{
+	char *dir = disk_dir();
+	uint8_t *buf = malloc(SMALL), *image = malloc(1 << 20);
+	struct damage d = { 0, 0, 0 };
+	for (size_t k = 0; k < countof(fixtures); k++) {
+		char path[256];
+		snprintf(path, sizeof path, "test/fuzz/corpus/qcow2/%s.qcow2", fixtures[k]);
+		autoclose int in = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t n = in < 0 ? 0 : read(in, image, 1 << 20);
+		snprintf(path, sizeof path, "%s/%s.qcow2", dir, fixtures[k]);
+		CHECK(disk_file(path, image, (size_t)n));
+		for (ssize_t i = 0; i < n; i += i < 400 ? 1 : 61) {
+			poke(path, i, (uint8_t)(i & 1 ? ~image[i] : image[i] ^ 1 << i / 2 % 8));
+			damage_try(&d, path, buf);
+			poke(path, i, image[i]);
+		}
+	}
+	CHECK(d.refusals > 100 && d.reads > 100 && d.errors > 10);
+	free(image);
+	free(buf);
+	disk_dir_free(dir);
+}
