@@ -41,8 +41,13 @@ int virtio_new(struct virtio **ret, const struct virtio_class *c, const struct d
                pthread_mutex_t *lock, struct lodge_err *e)
 {
 	struct virtio *v = calloc(1, c->size);
-	if (!v)
+	struct virtq *queues = calloc(VIRTIO_QUEUES_MAX, sizeof *queues);
+	if (!v || !queues) {
+		free(v);
+		free(queues);
 		return err_set(e, ENOMEM, "no memory for a virtio device");
+	}
+	v->queues = queues;
 	v->class = c;
 	v->s = *s;
 	v->lock = lock;
@@ -52,10 +57,7 @@ int virtio_new(struct virtio **ret, const struct virtio_class *c, const struct d
 	char packed[8];
 	if (virtio_option(v, "packed", packed, sizeof packed) && !strcmp(packed, "on"))
 		v->offered |= VIRTIO_F_RING_PACKED;
-	v->queues = calloc(VIRTIO_QUEUES_MAX, sizeof *v->queues);
-	int r = !v->queues ? err_set(e, ENOMEM, "no memory for queues")
-	        : c->init  ? c->init(v, e)
-	                   : 0;
+	int r = c->init ? c->init(v, e) : 0;
 	assert(v->nqueues <= VIRTIO_QUEUES_MAX && c->config_len <= VIRTIO_CONFIG_MAX);
 	if (r < 0) {
 		virtio_free(v);
