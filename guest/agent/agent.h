@@ -64,7 +64,8 @@ int64_t now_ms(void);
 /* session.c: frames. */
 struct session *session_new(struct agent *a, int in, int out, bool port);
 void session_end(struct agent *a, struct session *s);
-void session_read(struct agent *a, struct session *s);
+/* False: the other side has gone (a session that is not the port is ended then). */
+bool session_read(struct agent *a, struct session *s);
 void session_tick(struct agent *a, struct session *s);
 /* Queue a frame; false if there is no room (the caller asks session_room before it reads data). */
 bool session_send(struct session *s, enum agent_type type, uint16_t channel, const void *bytes,

@@ -178,9 +178,8 @@ static void serve_tasks(struct agent *a)
 static bool leave_out_port(struct agent *a)
 {
 	struct session *s = port_session(a);
-	if (!s || (events_of(a, s->in) & (POLLHUP | POLLIN)) != POLLHUP)
+	if (!s || !(events_of(a, s->in) & POLLHUP) || session_read(a, s))
 		return false;
-	session_read(a, s); /* learns that the host has gone */
 	for (unsigned i = 0; i < a->poll_count; i++)
 		if (a->polls[i].fd == s->in)
 			a->polls[i].fd = -1;

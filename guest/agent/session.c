@@ -244,29 +244,30 @@ static void eat(struct agent *a, struct session *s, const uint8_t *p, size_t n)
 	}
 }
 
-void session_read(struct agent *a, struct session *s)
+bool session_read(struct agent *a, struct session *s)
 {
 	uint8_t b[16384];
 	/* Requests wait while their answers could find no room. */
 	if (!session_room(s))
-		return;
+		return true;
 	ssize_t n = read(s->in, b, sizeof(b));
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
+		return true;
 	if (n <= 0) {
 		if (!s->port) {
 			session_end(a, s);
-			return;
+			return false;
 		}
 		if (s->greeted || s->have) /* the host closed its side of the port */
 			lose(a, s);
 		s->have = 0;
 		s->lost = false;
 		s->out.at = s->out.end = 0;
-		return;
+		return false;
 	}
 	eat(a, s, b, (size_t)n);
 	s->since = now_ms();
+	return true;
 }
 
 void session_tick(struct agent *a, struct session *s)
