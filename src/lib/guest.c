@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guest by its handle: create, open, start, stop, remove, wait. */
+#include "lib/lib.h"
+#include <json-c/json.h>
+#include <stdio.h>
+#include <time.h>
+
+enum { GONE_WAIT_MS = 10000 };
+
+const char *lodge_version(void) { return "0.1.0"; }
+void lodge_free(void *p) { free(p); }
+int lodge_parse_size(const char *text, uint64_t *ret_bytes, struct lodge_err *e)
+{
+	return life_parse_size(text, ret_bytes, e);
+}
+int lodge_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e)
+{
+	return life_parse_time(text, ret_ns, e);
+}
+
+static int guest_new(struct lodge_guest **ret, struct instance *i, struct lodge_err *e)
+{
+	struct lodge_guest *g = calloc(1, sizeof *g);
+	if (!g) {
+		instance_free(i);
+		return err_set(e, ENOMEM, "out of memory");
+	}
+	g->inst = i;
+	g->leash = -1;
+	*ret = g;
+	return 0;
+}
+
+/* "debian:13" -> "debian-7f3a": letters and digits of the guest's last part, and a number. */
+static void name_make(const struct lodge_config *c, char *buf, size_t cap)
+{
+	const char *from = c->guest ? c->guest : c->kernel ? c->kernel : "guest";
+	const char *slash = strrchr(from, '/');
+	uint16_t r;
+	size_t n = 0;
+	if (!image_find(from) && slash && slash[1])
+		from = slash + 1;
+	for (; *from && *from != ':' && *from != '.' && n < 24; from++)
+		if ((*from >= 'a' && *from <= 'z') || (*from >= 'A' && *from <= 'Z') ||
+		    (*from >= '0' && *from <= '9') || (*from == '-' && n))
+			buf[n++] = *from;
+	host_random(&r, sizeof r);
+	snprintf(buf + n, cap - n, "%s%04x", n ? "-" : "guest-", r);
+}
+
+static int create_once(struct instance **ret, const struct lodge_config *c, const char *name,
+                       struct lodge_err *e)
+{
+	struct life_record rec = { .state = LIFE_CREATED, .created_ns = host_realtime_ns() };
+	struct json_object *doc = NULL;
+	struct instance *i = NULL;
+	int r = instance_new(&i, name, e);
+	if (r == 0)
+		r = prepare_config(i, c, &doc, e);
+	if (r == 0)
+		r = instance_publish(i, doc, &rec, e);
+	json_object_put(doc);
+	if (r < 0) {
+		instance_free(i);
+		return r;
+	}
+	/* From here on it is like any other guest: nobody holds it. */
+	close(i->lock);
+	i->lock = -1;
+	*ret = i;
+	return 0;
+}
+
+/* A caller may know a shorter or a longer struct than this library. */
+static int config_import(struct lodge_config *ret, const struct lodge_config *c,
+                         struct lodge_err *e)
+{
+	const uint8_t *raw = (const uint8_t *)c;
+	if (c->size < offsetof(struct lodge_config, argv))
+		return err_set(e, EINVAL, "lodge_config.size is %zu", c->size);
+	for (size_t i = sizeof *ret; i < c->size; i++)
+		if (raw[i])
+			return err_set(e, EINVAL, "this library is older than what was asked of it");
+	*ret = (struct lodge_config){ 0 };
+	memcpy(ret, c, min_u64(c->size, sizeof *ret));
+	ret->size = sizeof *ret;
+	return 0;
+}
+
+int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, struct lodge_err *e)
+{
+	struct lodge_config c;
+	struct instance *i = NULL;
+	int r = config_import(&c, given, e);
+	if (r == 0)
+		r = life_config_check(&c, e);
+	if (r < 0)
+		return r;
+	if (!(c.guest && image_find(c.guest))) {
+		struct lodge_err why = { .code = ENOEXEC };
+		if (!level_choose(&c, &why))
+			return err_set(e, why.code, "%s", why.msg);
+	}
+	for (int tries = 0; tries < 8; tries++) {
+		char name[LIFE_NAME_MAX + 1];
+		name_make(&c, name, sizeof name);
+		r = create_once(&i, &c, c.name ? c.name : name, e);
+		if (r == 0)
+			return guest_new(ret, i, e);
+		if (r != -EEXIST || c.name)
+			break;
+	}
+	return r;
+}
+
+int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e)
+{
+	struct instance *i = NULL;
+	int r = instance_open(&i, name, e);
+	return r < 0 ? r : guest_new(ret, i, e);
+}
+
+void lodge_close(struct lodge_guest *g)
+{
+	if (!g)
+		return;
+	if (g->leash >= 0)
+		close(g->leash);
+	instance_free(g->inst);
+	free(g);
+}
+
+const char *lodge_name(const struct lodge_guest *g) { return g->inst->name; }
+
+const char *lodge_state(const struct lodge_guest *g)
+{
+	struct life_record r;
+	instance_record(g->inst, &r);
+	return life_name(r.state);
+}
+
+/* ---- starting ---- */
+
+int lodge_keep(struct lodge_guest *g, struct lodge_err *e)
+{
+	struct life_config *lc = NULL;
+	struct lodge_err why = { .code = ENOEXEC };
+	int r = instance_config(g->inst, &lc, e);
+	if (r < 0)
+		return r;
+	const struct level *l = level_choose(&lc->c, &why);
+	life_config_free(lc);
+	if (!l)
+		return err_set(e, why.code, "%s", why.msg);
+	r = instance_lock(g->inst, e);
+	return r < 0 ? r : keeper_spawn(g->inst, l, &g->leash, e);
+}
+
+int lodge_start(struct lodge_guest *g, struct lodge_err *e)
+{
+	int r = g->leash < 0 ? lodge_keep(g, e) : 0;
+	if (r < 0)
+		return r;
+	r = control_call(g->inst, "POST", "/v1/start", NULL, NULL, e);
+	close(take_fd(&g->leash));
+	return r;
+}
+
+int lodge_pause(struct lodge_guest *g, struct lodge_err *e)
+{
+	return control_call(g->inst, "POST", "/v1/pause", NULL, NULL, e);
+}
+
+int lodge_resume(struct lodge_guest *g, struct lodge_err *e)
+{
+	return control_call(g->inst, "POST", "/v1/resume", NULL, NULL, e);
+}
+
+/* ---- ending ---- */
+
+/* The keeper has said its last word; it holds the folder some moments more. */
+static int gone_wait(struct lodge_guest *g, struct lodge_err *e)
+{
+	struct timespec ms = { .tv_nsec = 1000000 };
+	for (int i = 0; i < GONE_WAIT_MS; i++) {
+		if (!instance_locked(g->inst))
+			return 0;
+		nanosleep(&ms, NULL);
+	}
+	return err_set(e, ETIMEDOUT, "the keeper of %s does not go away", g->inst->name);
+}
+
+int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e)
+{
+	struct json_object *o = NULL, *code = NULL;
+	struct life_record rec;
+	int r = control_call(g->inst, "GET", "/v1/wait", NULL, &o, e);
+	if (r < 0 && r != -ENOTCONN && r != -ECONNRESET)
+		return r;
+	if (r == 0) {
+		json_object_object_get_ex(o, "exit_code", &code);
+		*ret_exit_code = code ? json_object_get_int(code) : LODGE_EXIT_LODGE;
+		json_object_put(o);
+		return gone_wait(g, e);
+	}
+	if ((r = gone_wait(g, e)) < 0)
+		return r;
+	instance_record(g->inst, &rec);
+	if (rec.state == LIFE_FAILED)
+		return err_set(e, EIO, "%s failed: %s", g->inst->name, rec.why);
+	*ret_exit_code = rec.exit_code;
+	return 0;
+}
+
+int lodge_kill(struct lodge_guest *g, struct lodge_err *e)
+{
+	int code;
+	int r = control_call(g->inst, "POST", "/v1/kill", NULL, NULL, e);
+	return r < 0 ? r : lodge_wait(g, &code, e);
+}
+
+int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e)
+{
+	int code;
+	struct json_object *args = NULL;
+	if (timeout_ns == 0)
+		return lodge_kill(g, e);
+	args = json_object_new_object();
+	json_object_object_add(args, "timeout_ms",
+	                       json_object_new_int64((int64_t)min_u64(timeout_ns / 1000000, INT32_MAX)));
+	int r = control_call(g->inst, "POST", "/v1/stop", args, NULL, e);
+	json_object_put(args);
+	return r < 0 ? r : lodge_wait(g, &code, e);
+}
+
+/* Of a keeper that does not answer any more only its lock is left to go by. */
+static int remove_kill(struct lodge_guest *g, struct lodge_err *e)
+{
+	int code;
+	int r = control_call(g->inst, "POST", "/v1/kill", NULL, NULL, e);
+	if (r == -ENOTCONN || r == -ECONNRESET || r == -EBUSY)
+		r = 0;
+	return r < 0 ? r : lodge_wait(g, &code, NULL) < 0 ? gone_wait(g, e) : 0;
+}
+
+int lodge_remove(const char *name, int force, struct lodge_err *e)
+{
+	struct lodge_guest *g = NULL;
+	int r = lodge_open(&g, name, e);
+	if (r < 0)
+		return r;
+	r = instance_lock(g->inst, e);
+	if (r == -EBUSY && force) {
+		r = remove_kill(g, e);
+		if (r == 0)
+			r = instance_lock(g->inst, e);
+	} else if (r == -EBUSY) {
+		r = err_set(e, EBUSY, "%s is %s; stop it first, or use rm -f", name, lodge_state(g));
+	}
+	/* A guest of --rm removes itself when it is killed. */
+	if (r == -ENOENT && force)
+		r = 0;
+	else if (r == 0)
+		r = instance_remove(g->inst, e);
+	lodge_close(g);
+	return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lib: the public door (include/lodge/lodge.h). Argument checks, level choice, images, and the
+ * way from a handle to a keeper; this header is for lib's own files. */
+#pragma once
+#include "life/life.h"
+
+struct lodge_guest {
+	struct instance *inst; /* owned */
+	int leash;             /* -1: none; held between lodge_keep and lodge_start */
+};
+
+/* An image: a name that stands for files in the cache, and how to get them. */
+struct image {
+	const char *name, *alias, *summary;
+	const char *folder;   /* below the cache folder */
+	const char *verb;     /* of the fetch script */
+	const char *kernel, *initrd, *disk, *append; /* files in folder; disk NULL: none */
+	const char *files;    /* what exists when it is whole; space-separated */
+};
+const struct image *image_find(const char *name);   /* NULL: no such image */
+const struct image *image_at(size_t i);             /* NULL past the end */
+bool image_ready(const struct image *m);            /* in the cache */
+char *image_file(const struct image *m, const char *file); /* absolute; malloc'ed */
+
+/* Turn what the user asked for into what a level can run, inside the folder of @i: image names
+ * into kernel, initrd and a disk of its own; sizes into disks; overlays for images that may not
+ * be written. */
+int prepare_config(struct instance *i, const struct lodge_config *c, struct json_object **ret,
+                   struct lodge_err *e) MUST;
+/* Make @to (below @dirfd, new) a copy of the file @from that shares its blocks where the file
+ * system can, keeps holes, and is at least @min_size long. */
+int copy_sparse(const char *from, int dirfd, const char *to, uint64_t min_size,
+                struct lodge_err *e) MUST;
+const struct level *level_choose(const struct lodge_config *c, struct lodge_err *e);
