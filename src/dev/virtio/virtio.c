@@ -28,7 +28,8 @@ const struct virtio_class *virtio_class_find(const char *name)
 
 struct virtio *virtio_of(struct dev *d)
 {
-	return d->class == &dev_virtio_mmio ? ((struct virtio_dev *)(void *)d)->v : NULL;
+	bool ours = d->class == &dev_virtio_mmio || d->class == &dev_virtio_pci;
+	return ours ? ((struct virtio_dev *)(void *)d)->v : NULL;
 }
 
 bool virtio_option(const struct virtio *v, const char *key, char *buf, size_t cap)

@@ -117,14 +117,15 @@ bool virtio_option(const struct virtio *v, const char *key, char *buf, size_t ca
 /* ---- for boards ---- */
 const struct virtio_class *virtio_class_at(size_t i);           /* NULL past the end */
 const struct virtio_class *virtio_class_find(const char *name); /* "blk", "net", ... */
-extern const struct dev_class dev_virtio_mmio;
+extern const struct dev_class dev_virtio_mmio, dev_virtio_pci;
 /* The virtio device behind a transport's dev; NULL for any other dev. */
 struct virtio *virtio_of(struct dev *d);
 /* Make a virtio device behind an MMIO transport (a struct dev of dev_virtio_mmio). The dev owns
  * it: dev_free frees both. Map it with dev_map. VIRTIO 1.2 §4.2 */
 int virtio_mmio_new(struct dev **ret, const struct virtio_class *c, const struct dev_setup *s,
                     struct lodge_err *e) MUST;
-/* The same behind PCI: a function to be plugged into a host bridge (dev/pci/pci.h). §4.1 */
+/* The same behind PCI: a function on bridge @host (dev/pci/pci.h), at the next free slot or at
+ * that of the option "slot=N". §4.1 */
 struct pci_host;
 int virtio_pci_new(struct dev **ret, struct pci_host *host, const struct virtio_class *c,
                    const struct dev_setup *s, struct lodge_err *e) MUST;
