@@ -106,8 +106,12 @@ static bool host_steal_ns(struct rv_hart *h, uint64_t *ret)
 	if (h->steal_fd < 0)
 		return false;
 	ssize_t n = pread(h->steal_fd, text, sizeof text - 1, 0);
-	if (n <= 0)
+	if (n <= 0) { /* the thread of before a pause */
+		auto_close(&h->steal_fd);
+		h->steal_fd = -1;
+		h->steal_seen_ns = 0;
 		return false;
+	}
 	text[n] = 0;
 	if (sscanf(text, "%llu %llu", &ran, &waited) != 2)
 		return false;

@@ -132,7 +132,8 @@ static uint64_t quantum(struct rv_hart *h)
 	enum { SHORTEST = 500, LONGEST = 50000, USUAL_NS = 50000 };
 	uint64_t now = vclock_ns(h->env->clock), due = rv_next_event_ns(h);
 	uint64_t ns = now - h->poll_ns, n = h->icount - h->poll_icount;
-	uint64_t wait = due <= now ? 0 : min_u64(due - now, USUAL_NS);
+	/* a timer that has fired is looked at again when the hart enables something */
+	uint64_t wait = due <= now ? USUAL_NS : min_u64(due - now, USUAL_NS);
 	/* instructions per 1024 ns, smoothed; a sleep in between would look like slowness */
 	if (ns > 1000 && ns < 10000000 && n >= SHORTEST)
 		h->poll_rate = (h->poll_rate * 7 + min_u64(n * 1024 / ns, 65536)) / 8;
@@ -157,8 +158,10 @@ bool rv_poll(struct rv_hart *h)
 			rv_sbi_start(h);
 		changed = true;
 	}
-	if (unlikely(req & (RV_REQ_STOP | RV_REQ_PAUSE)))
+	if (unlikely(req & (RV_REQ_STOP | RV_REQ_PAUSE))) {
 		__atomic_store_n(&h->limit, 0, __ATOMIC_RELAXED);
+		return changed;
+	}
 	if (unlikely(__atomic_load_n(&h->hsm, __ATOMIC_RELAXED) != RV_HSM_STARTED)) {
 		__atomic_store_n(&h->limit, 0, __ATOMIC_RELAXED);
 		return true;
