@@ -7,7 +7,7 @@
 
 enum { CFG_R = 1, CFG_W = 2, CFG_X = 4, CFG_A = 0x18, CFG_L = 0x80 };
 enum { A_OFF = 0, A_TOR = 1, A_NA4 = 2, A_NAPOT = 3 };
-static unsigned cfg_mode(uint8_t c) { return (c & CFG_A) >> 3; }
+static unsigned cfg_mode(uint8_t c) { return c >> 3 & 3u; }
 
 /* The bytes [*lo, *hi) that entry @i matches; empty when off. */
 static void entry_range(const struct rv_hart *h, unsigned i, uint64_t *lo, uint64_t *hi)
