@@ -178,6 +178,13 @@ apt_update() {
 			return
 		fi
 	done
+	if [ -n "$SECURITY" ] && ! grep -qiE 'could not resolve|connect|unreachable' "$log"; then
+		say "warning: $SECURITY gives no usable security updates; going on without them"
+		say "  $(grep '^E:' "$log" | head -n 1)"
+		SECURITY=
+		apt_update
+		return
+	fi
 	explain "cannot fetch Debian's package lists" "$log"
 }
 
@@ -658,11 +665,6 @@ settings() { # ROOT
 	ln -sf /usr/lib/systemd/system/systemd-networkd.socket \
 		"$1/etc/systemd/system/sockets.target.wants/systemd-networkd.socket"
 	ln -sf ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"
-	# Periodic work that a guest on an emulated processor should not begin by itself.
-	for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
-		e2scrub_reap.service fstrim.timer systemd-networkd-wait-online.service; do
-		rm -f "$1"/etc/systemd/system/*.wants/"$unit"
-	done
 	# The names of the interfaces are the kernel's: eth0.
 	ln -sf /dev/null "$1/etc/systemd/network/99-default.link"
 	rm -f "$1"/etc/apt/sources.list.d/*
@@ -672,6 +674,8 @@ settings() { # ROOT
 	} >"$1/etc/apt/sources.list"
 	# The lists are read where they are; languages cost more than they give here.
 	printf 'Acquire::Languages "none";\n' >"$1/etc/apt/apt.conf.d/90lodge"
+	# What the host's owner has decided about old mirrors is true for the guest as well.
+	printf '%s\n' "$OLD_MIRROR" >>"$1/etc/apt/apt.conf.d/90lodge"
 	if [ -n "$AGENT_COPY" ]; then
 		cp "$AGENT_COPY" "$1/usr/sbin/lodge-agent"
 		chmod 755 "$1/usr/sbin/lodge-agent"
@@ -723,6 +727,45 @@ certificates() { # ROOT
 	)
 }
 
+# A guest's processor may be a hundred times slower than the host's, and most of a boot is starting
+# programs. What serves no virtual machine is switched off here, by the means of systemd.unit(5)
+# and modprobe.d(5); "systemctl unmask NAME" brings one back.
+lighten() { # ROOT
+	units=$1/etc/systemd/system
+	# Periodic work that should not begin by itself on such a processor.
+	for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+		e2scrub_reap.service fstrim.timer systemd-networkd-wait-online.service; do
+		rm -f "$units"/*.wants/"$unit"
+	done
+	# Hardware, firmware and seats that are not there; file systems that are mounted when needed.
+	for unit in systemd-networkd-persistent-storage.service \
+		systemd-udev-load-credentials.service modprobe@drm.service modprobe@configfs.service \
+		modprobe@fuse.service sys-fs-fuse-connections.mount sys-kernel-config.mount \
+		sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount \
+		proc-sys-fs-binfmt_misc.automount systemd-pstore.service; do
+		ln -sf /dev/null "$units/$unit"
+	done
+	mkdir -p "$1/etc/systemd/system-generators" "$units/systemd-udev-trigger.service.d"
+	for name in bless-boot cryptsetup factory-reset gpt-auto hibernate-resume import integritysetup \
+		rc-local ssh system-update sysv tpm2 veritysetup; do
+		ln -sf /dev/null "$1/etc/systemd/system-generators/systemd-$name-generator"
+	done
+	# Devices that were there before udev: only those that somebody waits for or that need a module.
+	cat >"$units/systemd-udev-trigger.service.d/lodge.conf" <<-'END'
+	[Service]
+	ExecStart=
+	ExecStart=-udevadm trigger --action=add --subsystem-match=virtio --subsystem-match=pci --subsystem-match=block --subsystem-match=net --subsystem-match=virtio-ports --subsystem-match=input --subsystem-match=rtc
+	ExecStart=-udevadm trigger --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=hvc*
+	END
+	# networkd asks for Wi-Fi, and that would load 9 MB of modules.
+	printf 'install cfg80211 /bin/false\n' >"$1/etc/modprobe.d/lodge.conf"
+	# An empty cache of libraries: they are all where the linker looks anyway. The first apt-get
+	# that installs a library makes a real one. Layout: glibc, elf/dl-cache.h (cache_file_new).
+	if [ ! -s "$1/etc/ld.so.cache" ]; then
+		printf 'glibc-ld.so.cache1.1\0\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' >"$1/etc/ld.so.cache"
+	fi
+}
+
 # The part that runs as an ordinary user who believes to be root (fakeroot): unpack, configure,
 # settings, file system. The packages' own scripts run here, on the host and for the guest's folder
 # (DPKG_ROOT, dpkg's --force-script-chrootless); as an ordinary user they cannot harm the host. What
@@ -768,6 +811,8 @@ inside() { # BOX
 		dpkg_root --triggers-only -a || :
 		cp -p "$box"/scripts/*.postinst "$root/var/lib/dpkg/info/"
 	fi
+	mkdir -p "$root/etc/modprobe.d" "$root/etc/modules-load.d"
+	lighten "$root"
 	settings "$root"
 	cp -a "$box/modules/." "$root/"
 	echo "phase disk" >&3
@@ -779,7 +824,8 @@ image_ready() {
 	[ "$REFRESH" = 0 ] && [ -s "$DISK" ] && [ "$(cat "$DISK.stamp" 2>/dev/null)" = "$(image_stamp)" ]
 }
 
-image_stamp() { echo "$FORMAT $(sed -n 's/^version=//p' "$OUT/kernel.info") $SIZE"; }
+# An image is the user's once it is made: only a new format or size makes a new one.
+image_stamp() { echo "$FORMAT $SIZE"; }
 
 make_image() {
 	for tool in dpkg fakeroot mke2fs perl; do
@@ -821,6 +867,7 @@ make_image() {
 	write_stand_ins "$BOX/bin"
 	cat >"$BOX/settings" <<-END
 	MIRROR='$MIRROR' SECURITY='$SECURITY' SUITE='$SUITE' SIZE='$SIZE'
+	OLD_MIRROR='$(apt-config dump Acquire::Check-Valid-Until) $(apt-config dump Acquire::Check-Date)'
 	CONFIGURE='${LODGE_CONFIGURE:-auto}' AGENT_COPY='${AGENT:+$BOX/agent}'
 	END
 	if [ -n "$run" ]; then chown -R 65534:65534 "$BOX"; fi
