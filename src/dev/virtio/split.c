@@ -28,6 +28,7 @@ static const char *split_walk(struct virtio *v, struct virtq *q, struct chain *c
 {
 	const uint8_t *table = q->desc_p;
 	uint32_t n = q->size, steps = 0;
+	bool inside = false; /* an indirect table, which may lie over the ring's own */
 	for (;;) {
 		uint8_t d[DESC_LEN];
 		if (i >= n)
@@ -38,10 +39,11 @@ static const char *split_walk(struct virtio *v, struct virtq *q, struct chain *c
 		uint16_t flags = le16_at(d + 12);
 		const char *why;
 		if (flags & DESC_INDIRECT) {
-			if (!q->indirect || table != q->desc_p || flags & DESC_NEXT)
+			if (!q->indirect || inside || flags & DESC_NEXT)
 				return "indirect descriptor where none may be";
 			why = chain_table(v, le64_at(d), le32_at(d + 8), &table, &n);
 			i = steps = 0;
+			inside = true;
 		} else {
 			why = chain_add(v, c, le64_at(d), le32_at(d + 8), flags & DESC_WRITE);
 			i = le16_at(d + 14);
