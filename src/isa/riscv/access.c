@@ -160,6 +160,7 @@ bool rv_fetch(struct rv_hart *h, uint64_t va, const uint8_t **ret_host, uint64_t
 	uint64_t page = va & ~UINT64_C(0xfff);
 	struct rv_fetch_entry *e = &m->itlb[(va >> 12) % RV_FETCH_ENTRIES];
 	struct rv_map w;
+	m->any_fetched = true;
 	sieve_add(&m->fetched, va >> 12);
 	if (e->va == page && e->fctx == h->fctx && e->epoch == h->map_epoch) {
 		*ret_host = e->host + (va & 0xfff);

@@ -65,9 +65,18 @@ static struct rv_space *space_get(struct rv_mmu *m, uint64_t satp)
 		return &m->bare;
 	unsigned i = (unsigned)((satp ^ satp >> 44) * UINT64_C(0x9e3779b97f4a7c15) >> 56);
 	struct rv_space *s = &m->spaces[i % RV_SPACES];
+	if (s->gen != m->gen && m->nlive < RV_SPACES)
+		m->live[m->nlive++] = (uint8_t)i;
 	if (s->satp != satp || s->gen != m->gen)
 		*s = (struct rv_space){ .satp = satp, .gen = m->gen };
 	return s;
+}
+
+static void fetched_clear(struct rv_mmu *m)
+{
+	if (m->any_fetched)
+		memset(&m->fetched, 0, sizeof m->fetched);
+	m->any_fetched = false;
 }
 
 /* A generation ends: every id given out so far is unknown from here on. */
@@ -75,10 +84,13 @@ static void generation_end(struct rv_mmu *m)
 {
 	m->gen++;
 	m->bare.gen = m->gen;
-	memset(&m->super2m, 0, sizeof m->super2m);
-	memset(&m->super1g, 0, sizeof m->super1g);
-	memset(&m->fetched, 0, sizeof m->fetched);
-	m->super_huge = false;
+	m->nlive = 0;
+	if (m->any_super) {
+		memset(&m->super2m, 0, sizeof m->super2m);
+		memset(&m->super1g, 0, sizeof m->super1g);
+	}
+	fetched_clear(m);
+	m->any_super = m->super_huge = false;
 }
 
 /* The id of @which in the space @s, a new one if need be; 0: none is left. */
@@ -147,6 +159,7 @@ void rv_mmu_update(struct rv_hart *h)
 
 void rv_mmu_mark_super(struct rv_mmu *m, uint64_t va, unsigned shift)
 {
+	m->any_super = true;
 	if (shift <= 21)
 		sieve_add(&m->super2m, va >> 21);
 	else if (shift <= 30)
@@ -187,9 +200,11 @@ void rv_mmu_flush(struct rv_hart *h, bool physical)
 void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid)
 {
 	struct rv_mmu *m = h->mmu;
-	for (unsigned i = 0; i < RV_SPACES; i++)
-		if (m->spaces[i].gen == m->gen && satp_asid(m->spaces[i].satp) == asid)
-			m->spaces[i].gen = 0;
+	for (unsigned i = 0; i < m->nlive; i++) {
+		struct rv_space *s = &m->spaces[m->live[i]];
+		if (s->gen == m->gen && satp_asid(s->satp) == asid)
+			*s = (struct rv_space){ .satp = s->satp, .gen = m->gen };
+	}
 	rv_mmu_update(h);
 }
 
@@ -207,7 +222,8 @@ static void region_drop(struct rv_hart *h, uint64_t va, unsigned shift)
 void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid)
 {
 	struct rv_mmu *m = h->mmu;
-	bool in2m = sieve_has(&m->super2m, va >> 21), in1g = sieve_has(&m->super1g, va >> 30);
+	bool in2m = m->any_super && sieve_has(&m->super2m, va >> 21);
+	bool in1g = m->any_super && sieve_has(&m->super1g, va >> 30);
 	if (unlikely(m->super_huge)) {
 		rv_mmu_flush(h, false);
 		return;
@@ -221,7 +237,7 @@ void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid)
 	if (unlikely(in1g))
 		region_drop(h, va, 30);
 	if (in2m || in1g || sieve_has(&m->fetched, va >> 12)) {
-		memset(&m->fetched, 0, sizeof m->fetched);
+		fetched_clear(m);
 		h->map_epoch++;
 	}
 }

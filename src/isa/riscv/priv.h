@@ -85,6 +85,8 @@ struct rv_mmu {
 	struct rv_space *cur;    /* of h->satp */
 	struct rv_space bare;
 	struct rv_space spaces[RV_SPACES];
+	uint8_t live[RV_SPACES]; /* the spaces of this generation */
+	unsigned nlive;
 	uint16_t asid_of[256];   /* data context id to ASID */
 
 	/* TLB slots with user pages entered by S mode under SUM: emptied when SUM goes off, so
@@ -95,6 +97,7 @@ struct rv_mmu {
 	struct sieve fetched;    /* pages given to the engine since map_epoch last moved */
 	struct sieve super2m, super1g; /* regions with superpage fragments in either TLB */
 	bool super_huge;         /* a leaf larger than 1 GiB is in either TLB */
+	bool any_super, any_fetched; /* the sieves are not empty */
 
 	struct rv_pmp_span pmp[2]; /* [0] S and U, [1] M */
 	struct rv_fetch_entry itlb[RV_FETCH_ENTRIES];
