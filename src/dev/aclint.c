@@ -106,7 +106,7 @@ static bool aclint_loaded(struct dev *d)
 	return true;
 }
 
-/* MSIP resets to zero (§3.1); MTIMECMP is unspecified (§2.2) and starts at never. */
+/* MSIP resets to zero (§3.2); MTIMECMP is unspecified (§2.3) and starts at never. */
 static void aclint_reset(struct dev *d)
 {
 	struct aclint *a = (struct aclint *)d;

@@ -8,7 +8,7 @@ TEST(aclint_msip_drives_the_line_of_its_hart)
 	bench_init(&b, "aclint", "harts=3");
 	bench_put(&b, 4, 4, 0xffffffff);
 	CHECK(b.line[2] && !b.line[0] && !b.line[4]);
-	CHECK(bench_get(&b, 4, 4) == 1); /* only bit 0 is there. ACLINT 1.0-rc4 §3.1 */
+	CHECK(bench_get(&b, 4, 4) == 1); /* only bit 0 is there. ACLINT 1.0-rc4 §3.2 */
 	bench_put(&b, 4, 4, 2);
 	CHECK(!b.line[2]);
 	bench_put(&b, 0, 8, 0x100000001); /* both halves */

@@ -152,7 +152,7 @@ int dev_option_u64(const struct dev *d, const char *key, uint64_t def, uint64_t 
 	errno = 0;
 	unsigned long long v = strtoull(buf, &end, 0);
 	if (errno || end == buf || *end || buf[0] == '-' || v < min || v > max)
-		return err_set(e, EINVAL, "option %s=%s is not a number from %llu to %llu", key, buf,
+		return err_set(e, EINVAL, "option %s=%s is not a number %llu to %llu", key, buf,
 		               (unsigned long long)min, (unsigned long long)max);
 	*ret_val = v;
 	return 0;

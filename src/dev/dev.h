@@ -27,7 +27,7 @@ struct dev_setup {
 	struct log *log;
 	const struct irq *irqs; /* the lines of this device, @nirqs of them; copied */
 	unsigned nirqs;
-	void *backend;       /* what the class says: struct blk *, struct net *, struct chr *, ... */
+	void *backend;       /* what the class says: struct blk *, struct net *, struct chr * */
 	const char *options; /* "key=value,key=value" of the class's own keys; NULL: none */
 	/* a guest-visible event for the level above: power off, reset, ... */
 	void (*event)(void *user, enum dev_event ev, int code);
@@ -49,8 +49,9 @@ struct dev_class {
 	size_t size;                   /* of the instance; its first member is struct dev */
 	unsigned width_min, width_max; /* access widths the bus lets through, in bytes */
 	uint64_t mmio;                 /* bytes of registers; 0: not on the bus itself */
-	bool locks_itself;             /* an interrupt controller: irq_set comes under others' locks,
-	                                * so the bus does not hold this device's */
+	/* An interrupt controller: irq_set comes with others' locks held, so the bus does not hold
+	 * this device's and the class takes it in read, write and its inputs. */
+	bool locks_itself;
 	int (*init)(struct dev *, struct lodge_err *); /* NULL: zeroed is ready */
 	void (*fini)(struct dev *);                    /* NULL: nothing held; accepts half-built */
 	void (*reset)(struct dev *);

@@ -8,7 +8,7 @@
  *   0x200004 + 0x1000c        claim (read), complete (write)        §8, §9
  *
  * Sources are level-triggered. A gateway forwards one request and then none until its handler
- * completes; a line still high at completion asks again (§1.3). A context's output is high while
+ * completes; a line still high at completion asks again (§1.2). A context's output is high while
  * it has an enabled pending source whose priority exceeds its threshold.
  *
  * irq_set comes with a device's lock held, so this device has its own (dev.lock, taken here and
@@ -114,7 +114,7 @@ static void plic_set(void *ctx, unsigned s, bool level)
 			plic_drive_source(p, s);
 		}
 	} else if (!level) {
-		/* A request once forwarded stays until claimed. §1.3 */
+		/* A request once forwarded stays until claimed. §1.2 */
 		*lines &= ~bit;
 	}
 	pthread_mutex_unlock(&p->dev.lock);

@@ -29,7 +29,7 @@ TEST(plic_claim_and_complete_of_a_level_source)
 	CHECK(b.line[0] && !b.line[1] && bench_get(&b, PENDING + 4, 4) == 2);
 	CHECK(plic_take(&b, CTX0) == 33);
 	CHECK(!b.line[0] && bench_get(&b, PENDING + 4, 4) == 0 && plic_take(&b, CTX0) == 0);
-	plic_done(&b, CTX0, 33); /* still high: asks again. PLIC 1.0.0 §1.3 */
+	plic_done(&b, CTX0, 33); /* still high: asks again. PLIC 1.0.0 §1.2 */
 	CHECK(b.line[0] && plic_take(&b, CTX0) == 33);
 	plic_pull(&b, 33, false);
 	plic_done(&b, CTX0, 33);

@@ -166,13 +166,15 @@ static void uart_send(struct uart *u, uint8_t byte)
 /* ---- modem lines ---- */
 
 /* Outside loopback the other side is always there. In loopback the outputs come back as inputs.
- * PC16550D 1995 §8.7 (MCR bit 4), §8.8 */
+ * PC16550D 1995 §8.8 (MCR bit 4), §8.9 */
 static void uart_modem(struct uart *u)
 {
 	uint8_t now = MSR_CTS | MSR_DSR | MSR_DCD;
 	if (u->mcr & MCR_LOOP)
-		now = (uint8_t)((u->mcr & MCR_RTS ? MSR_CTS : 0) | (u->mcr & MCR_DTR ? MSR_DSR : 0) |
-		                (u->mcr & MCR_OUT1 ? MSR_RI : 0) | (u->mcr & MCR_OUT2 ? MSR_DCD : 0));
+		now = (uint8_t)((u->mcr & MCR_RTS ? MSR_CTS : 0) |
+		                (u->mcr & MCR_DTR ? MSR_DSR : 0) |
+		                (u->mcr & MCR_OUT1 ? MSR_RI : 0) |
+		                (u->mcr & MCR_OUT2 ? MSR_DCD : 0));
 	uint8_t changed = (u->msr ^ now) & 0xf0;
 	if (now & MSR_RI)
 		changed &= (uint8_t)~MSR_RI; /* only the trailing edge of RI counts */
@@ -195,7 +197,7 @@ static void uart_write_fcr(struct uart *u, uint8_t val)
 
 static void uart_write_ier(struct uart *u, uint8_t val)
 {
-	/* Enabling the transmitter's interrupt while it is empty raises it. §8.9 */
+	/* Enabling the transmitter's interrupt while it is empty raises it. §8.7 */
 	if (val & ~u->ier & IER_TRANSMIT && !u->tx_len)
 		u->thre_irq = 1;
 	u->ier = val & IER_MASK;

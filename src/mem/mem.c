@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Guest RAM: one sealed memory file, mapped shared and once; the host gives pages at first touch. */
+/* Guest RAM: one sealed memory file, mapped shared, once; the host gives pages at first touch. */
 #include "mem/mem.h"
 #include "host/host.h"
 #include <fcntl.h>

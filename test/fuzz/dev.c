@@ -19,7 +19,10 @@ struct rig {
 	bool lines[8];
 };
 
-static void rig_line(void *ctx, unsigned line, bool level) { ((struct rig *)ctx)->lines[line] = level; }
+static void rig_line(void *ctx, unsigned line, bool level)
+{
+	((struct rig *)ctx)->lines[line] = level;
+}
 
 static void rig_event(void *user, enum dev_event ev, int code)
 {

@@ -34,7 +34,8 @@ static void card_cap_write(void *obj, unsigned off, unsigned width, uint32_t val
 static const struct bus_ops card_ops = { card_read, card_write, 1, 8 };
 static const struct pci_fn_class card_class[2] = {
 	{ .vendor = 0x1af4, .bar_len = { 0x1000, 0x20, 0, 0, 0x4000, 0 }, .bar64 = { [4] = true },
-	  .bar_io = { [1] = true }, .bar_ops = { &card_ops, &card_ops, NULL, NULL, &card_ops, NULL },
+	  .bar_io = { [1] = true },
+	  .bar_ops = { &card_ops, &card_ops, NULL, NULL, &card_ops, NULL },
 	  .cap_read = card_cap_read, .cap_write = card_cap_write },
 	{ .vendor = 0x1af4, .bar_len = { 16, 0, 0x100000000, 0, 0, 0x80000000 },
 	  .bar64 = { [2] = true },
@@ -49,7 +50,10 @@ struct rig {
 	bool lines[4];
 };
 
-static void rig_line(void *ctx, unsigned line, bool level) { ((struct rig *)ctx)->lines[line] = level; }
+static void rig_line(void *ctx, unsigned line, bool level)
+{
+	((struct rig *)ctx)->lines[line] = level;
+}
 
 static uint64_t rig_take(struct rig *r, size_t n)
 {

@@ -12,7 +12,8 @@ struct sample {
 	bool unsaved;
 };
 static const struct state_field sample_state[] = {
-	STATE(struct sample, a, 1), STATE(struct sample, b, 1), STATE(struct sample, c, 2), STATE_END
+	STATE(struct sample, a, 1), STATE(struct sample, b, 1), STATE(struct sample, c, 2),
+	STATE_END
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

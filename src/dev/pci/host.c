@@ -309,7 +309,8 @@ int pci_fn_new(struct pci_fn **ret, struct pci_host *h, const struct pci_fn_clas
                struct lodge_err *e)
 {
 	if (!bars_valid(c) || cap_len > PCI_CONFIG - PCI_CAPS)
-		return err_set(e, EINVAL, "pci function %04x:%04x is ill made", c->vendor, c->device);
+		return err_set(e, EINVAL, "pci function %04x:%04x is not valid", c->vendor,
+		               c->device);
 	struct pci_fn *f = calloc(1, sizeof *f);
 	if (!f)
 		return err_set(e, ENOMEM, "out of memory");

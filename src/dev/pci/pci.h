@@ -17,13 +17,13 @@ struct pci_fn_class {
 	uint16_t vendor, device, subsystem_vendor, subsystem;
 	uint32_t class_code; /* 24 bits */
 	uint8_t revision;
-	/* Powers of two, at least 16; 0: absent. A 64-bit BAR uses two slots: the next is absent. */
+	/* Powers of two, at least 16; 0: absent. After a 64-bit BAR the next is absent. */
 	uint64_t bar_len[PCI_BARS];
 	bool bar64[PCI_BARS];
 	bool bar_io[PCI_BARS]; /* in I/O space: at least 4 bytes, at most 256 */
 	const struct bus_ops *bar_ops[PCI_BARS];
 	/* A capability with registers (VIRTIO 1.2 §4.1.4.9). Both may be NULL: read-only bytes. For
-	 * accesses from PCI_CAPS on, with the function's lock held. @plain is what the bytes say. */
+	 * accesses from PCI_CAPS on, with the function's lock held. @plain: the bytes there. */
 	uint32_t (*cap_read)(void *obj, unsigned off, unsigned width, uint32_t plain);
 	void (*cap_write)(void *obj, unsigned off, unsigned width, uint32_t val);
 };
