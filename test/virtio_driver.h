@@ -4,7 +4,9 @@
  * numbers of VIRTIO 1.2 §4.2. A queue holds one life of chains: ids are handed out in a ring. */
 #pragma once
 #include "dev/virtio/virtio.h"
+#ifndef CHECK /* fuzz targets have their own */
 #include "test/test.h"
+#endif
 
 enum {
 	VD_QUEUES = 8,

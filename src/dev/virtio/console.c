@@ -176,7 +176,8 @@ static void control_receive(struct console *s)
 static void control_message(struct console *s, uint32_t n, uint16_t ev, uint16_t value)
 {
 	if (ev == EV_DEVICE_READY && value) {
-		for (unsigned i = 0; i < s->nports; i++)
+		/* A console that leads nowhere would only get a login program started on it. */
+		for (unsigned i = s->ports[0].chr ? 0 : 1; i < s->nports; i++)
 			s->tell[i] |= 1u << EV_PORT_ADD;
 	}
 	if (n >= s->nports)
