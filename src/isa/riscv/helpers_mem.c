@@ -97,7 +97,14 @@ uint64_t rv_help_cbo_clean(struct rv_hart *h, uint64_t va, uint64_t kind, uint64
 
 /* ---- amocas.q ---- */
 
-uint64_t rv_help_amocas_q(struct rv_hart *h, uint64_t va, uint64_t rd, uint64_t rs2)
+/* x86-64 compilers use the 16-byte compare-and-swap only where they are told that it exists. */
+#ifdef __x86_64__
+#define HAS_CAS16 __attribute__((target("cx16")))
+#else
+#define HAS_CAS16
+#endif
+
+HAS_CAS16 uint64_t rv_help_amocas_q(struct rv_hart *h, uint64_t va, uint64_t rd, uint64_t rs2)
 {
 	uint64_t *p = rv_atomic_ptr(h, va, 16, RV_WRITE);
 	if (!p)
