@@ -24,16 +24,19 @@ int dev_new(struct dev **ret, const struct dev_class *c, const struct dev_setup 
 {
 	struct dev *d = calloc(1, c->size);
 	struct irq *irqs = calloc(s->nirqs + 1, sizeof *irqs);
-	if (!d || !irqs) {
+	char *options = strdup(s->options ? s->options : "");
+	if (!d || !irqs || !options) {
 		free(d);
 		free(irqs);
+		free(options);
 		return err_set(e, ENOMEM, "out of memory");
 	}
 	if (s->nirqs)
 		memcpy(irqs, s->irqs, s->nirqs * sizeof *irqs);
 	d->class = c;
 	d->s = *s;
-	d->s.irqs = irqs; /* owned from here on */
+	d->s.irqs = irqs; /* owned from here on, as are the options */
+	d->s.options = options;
 	d->irq = irqs[0];
 	pthread_mutex_init(&d->lock, NULL);
 	int r = c->init ? c->init(d, e) : 0;
@@ -56,6 +59,7 @@ void dev_free(struct dev *d)
 		d->class->fini(d);
 	pthread_mutex_destroy(&d->lock);
 	free((void *)(uintptr_t)d->s.irqs);
+	free((void *)(uintptr_t)d->s.options);
 	free(d);
 }
 
@@ -74,18 +78,42 @@ void dev_resume(struct dev *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* {u32 length of the table's part, the table's part, the rest} */
+static size_t dev_save_both(struct dev *d, uint8_t *buf, size_t cap)
+{
+	size_t n = state_save(d->class->state, d, NULL, 0);
+	size_t need = 4 + n + d->class->save_more(d, NULL, 0);
+	if (need > cap)
+		return need;
+	le32_put(buf, (uint32_t)n);
+	state_save(d->class->state, d, buf + 4, n);
+	d->class->save_more(d, buf + 4 + n, cap - 4 - n);
+	return need;
+}
+
 size_t dev_save(struct dev *d, uint8_t *buf, size_t cap)
 {
 	pthread_mutex_lock(&d->lock);
-	size_t n = state_save(d->class->state, d, buf, cap);
+	size_t n = d->class->save_more ? dev_save_both(d, buf, cap)
+	                               : state_save(d->class->state, d, buf, cap);
 	pthread_mutex_unlock(&d->lock);
 	return n;
+}
+
+static bool dev_load_both(struct dev *d, const uint8_t *buf, size_t len)
+{
+	if (len < 4 || le32_at(buf) > len - 4)
+		return false;
+	size_t n = le32_at(buf);
+	return state_load(d->class->state, d, buf + 4, n) &&
+	       d->class->load_more(d, buf + 4 + n, len - 4 - n);
 }
 
 bool dev_load(struct dev *d, const uint8_t *buf, size_t len)
 {
 	pthread_mutex_lock(&d->lock);
-	bool ok = state_load(d->class->state, d, buf, len);
+	bool ok = d->class->load_more ? dev_load_both(d, buf, len)
+	                              : state_load(d->class->state, d, buf, len);
 	if (ok && d->class->loaded)
 		ok = d->class->loaded(d);
 	if (!ok)

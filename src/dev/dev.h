@@ -17,15 +17,15 @@ enum dev_event {
 
 struct dev_class;
 
-/* What a board hands to a device. All pointers are borrowed for the device's life; any may be
- * NULL or zero (tests do that): the device then works without that facility. */
+/* What a board hands to a device. Pointers are borrowed for the device's life, lines and options
+ * copied; any may be NULL or zero (tests do that): the device then works without that facility. */
 struct dev_setup {
 	struct mem *mem;
 	struct bus *bus;
 	struct loop *loop;
 	struct vclock *clock;
 	struct log *log;
-	const struct irq *irqs; /* the lines of this device, @nirqs of them; copied */
+	const struct irq *irqs; /* the lines of this device, @nirqs of them */
 	unsigned nirqs;
 	void *backend;       /* what the class says: struct blk *, struct net *, struct chr * */
 	const char *options; /* "key=value,key=value" of the class's own keys; NULL: none */
@@ -61,6 +61,10 @@ struct dev_class {
 	/* The state was loaded: check what a stream could make impossible, drive the lines and
 	 * timers anew. False: damaged. NULL: nothing to do. */
 	bool (*loaded)(struct dev *);
+	/* State of a length that varies, after the table's; both NULL: none. As state_save and
+	 * state_load; load_more comes before loaded. */
+	size_t (*save_more)(struct dev *, uint8_t *buf, size_t cap);
+	bool (*load_more)(struct dev *, const uint8_t *buf, size_t len);
 };
 
 const struct dev_class *dev_class_at(size_t i);             /* NULL past the end */

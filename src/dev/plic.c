@@ -35,6 +35,7 @@ struct plic {
 	uint8_t threshold[PLIC_CONTEXTS_MAX];
 	uint32_t level[PLIC_WORDS];   /* input lines */
 	uint32_t pending[PLIC_WORDS]; /* requests forwarded and not yet claimed */
+	uint32_t stale[PLIC_WORDS];   /* requests made by a reset out of lines that were high */
 	uint32_t claimed[PLIC_WORDS]; /* in the hands of a handler: gateway closed */
 	uint32_t enable[PLIC_CONTEXTS_MAX][PLIC_WORDS];
 	bool out[PLIC_CONTEXTS_MAX]; /* what each line was last driven to */
@@ -43,8 +44,8 @@ struct plic {
 static const struct state_field plic_state[] = {
 	STATE(struct plic, priority, 1), STATE(struct plic, threshold, 1),
 	STATE(struct plic, level, 1),    STATE(struct plic, pending, 1),
-	STATE(struct plic, claimed, 1),  STATE(struct plic, enable, 1),
-	STATE_END
+	STATE(struct plic, stale, 1),    STATE(struct plic, claimed, 1),
+	STATE(struct plic, enable, 1),   STATE_END
 };
 
 /* Words that can hold a bit of an existing source. */
@@ -114,8 +115,14 @@ static void plic_set(void *ctx, unsigned s, bool level)
 			plic_drive_source(p, s);
 		}
 	} else if (!level) {
-		/* A request once forwarded stays until claimed. §1.2 */
+		/* A request once forwarded stays until claimed (§1.2), unless it is only a reset's
+		 * guess about a device that is being reset too. */
 		*lines &= ~bit;
+		if (p->stale[s / 32] & bit) {
+			p->stale[s / 32] &= ~bit;
+			p->pending[s / 32] &= ~bit;
+			plic_drive_source(p, s);
+		}
 	}
 	pthread_mutex_unlock(&p->dev.lock);
 }
@@ -148,6 +155,7 @@ static bool plic_loaded(struct dev *d)
 		uint32_t m = plic_mask(p, w);
 		p->level[w] &= m;
 		p->pending[w] &= m & ~p->claimed[w];
+		p->stale[w] &= p->pending[w];
 		p->claimed[w] &= m;
 		for (unsigned c = 0; c < PLIC_CONTEXTS_MAX; c++)
 			p->enable[c][w] &= c < p->contexts ? m : 0;
@@ -172,6 +180,7 @@ static void plic_reset(struct dev *d)
 	memset(p->claimed, 0, sizeof p->claimed);
 	memset(p->enable, 0, sizeof p->enable);
 	memcpy(p->pending, p->level, sizeof p->pending);
+	memcpy(p->stale, p->level, sizeof p->stale);
 	plic_loaded(d);
 }
 
@@ -182,6 +191,7 @@ static uint32_t plic_claim(struct plic *p, unsigned c)
 	if (s == 0)
 		return 0;
 	p->pending[s / 32] &= ~(1u << s % 32);
+	p->stale[s / 32] &= ~(1u << s % 32);
 	p->claimed[s / 32] |= 1u << s % 32;
 	plic_drive_source(p, s);
 	return s;

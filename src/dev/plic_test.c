@@ -120,6 +120,8 @@ TEST(plic_reset_keeps_the_lines_of_devices)
 	plic_pull(&b, 3, true);
 	dev_reset(b.dev);
 	CHECK(!b.line[0] && bench_get(&b, PENDING, 4) == 0xc);
+	plic_pull(&b, 3, false); /* its device is reset after us: nothing is left over */
+	CHECK(bench_get(&b, PENDING, 4) == 4);
 	bench_put(&b, 8, 4, 1);
 	bench_put(&b, ENABLE0, 4, 4);
 	CHECK(b.line[0] && plic_take(&b, CTX0) == 2);
