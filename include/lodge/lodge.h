@@ -156,6 +156,8 @@ struct lodge_exec_config {
 	const char *cwd, *user;  /* NULL: / and root */
 	int tty, interactive;
 	unsigned rows, columns;  /* of the terminal; 0: unknown */
+	int shell;               /* argc may be 0: the user's login shell */
+	uint64_t wait_ns;        /* for an agent that is not up yet */
 };
 enum { LODGE_EXEC_STDOUT = 1, LODGE_EXEC_STDERR = 2 };
 /* Start a program. -ENOTCONN: the guest has no agent, or it does not answer. */
@@ -165,7 +167,8 @@ LODGE_API int lodge_exec_fd(const struct lodge_exec *x); /* polls readable for l
 /* Bytes read into @buf, *ret_stream says of which; 0: the program has ended; -EAGAIN. */
 LODGE_API long lodge_exec_read(struct lodge_exec *x, void *buf, size_t cap, int *ret_stream,
                                struct lodge_err *e);
-/* Bytes taken; @len 0: end of input. -EAGAIN: wait until the descriptor is writable. */
+/* Bytes taken; @len 0: end of input. -EAGAIN: wait until the descriptor is writable; -ENOBUFS:
+ * the program does not read now, wait until lodge_exec_read has seen something. */
 LODGE_API long lodge_exec_write(struct lodge_exec *x, const void *buf, size_t len);
 LODGE_API int lodge_exec_signal(struct lodge_exec *x, int signal);
 LODGE_API int lodge_exec_resize(struct lodge_exec *x, unsigned rows, unsigned columns);
@@ -182,6 +185,8 @@ LODGE_API int lodge_image_pull(const char *name, lodge_progress_fn *fn, void *us
                                struct lodge_err *e);
 /* The cached images as a JSON array of {name, size, created, path}. */
 LODGE_API int lodge_image_list(char **ret_json, struct lodge_err *e);
+/* 1: in the cache; 0: known, not in the cache; -ENOENT: no image has this name. */
+LODGE_API int lodge_image_state(const char *name);
 LODGE_API int lodge_image_remove(const char *name, struct lodge_err *e);
 
 /* ---- the host ---- */

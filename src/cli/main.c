@@ -1,5 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cli: the entry; commands are rows of commands.def. */
-#include <lodge/lodge.h>
+#include "cli/cli.h"
 
-int main(void) { return 125; }
+#define COMMAND(n) extern const struct command command_##n;
+#include "cli/commands.def"
+static const struct command *const commands[] = {
+#define COMMAND(n) &command_##n,
+#include "cli/commands.def"
+};
+
+const struct command *command_at(size_t i)
+{
+	return i < countof(commands) ? commands[i] : NULL;
+}
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < countof(commands); i++)
+		if (!strcmp(commands[i]->name, name) ||
+		    (commands[i]->alias && !strcmp(commands[i]->alias, name)))
+			return commands[i];
+	return NULL;
+}
+
+static const char *command_name_at(void *user, size_t i)
+{
+	(void)user;
+	return i < countof(commands) ? commands[i]->name : NULL;
+}
+
+/* What must be known before the options are parsed: errors of parsing are JSON, too. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--format=json") ||
+		    (!strcmp(argv[i], "--format") && i + 1 < argc && !strcmp(argv[i + 1], "json")))
+			return true;
+	return false;
+}
+
+static bool has_format(const struct command *c)
+{
+	for (size_t i = 0; i < c->noptions; i++)
+		if (!strcmp(c->options[i].name, "format"))
+			return true;
+	return false;
+}
+
+static int command_call(const struct command *c, int argc, char **argv)
+{
+	struct args a = { .cmd = c, .json = has_format(c) && wants_json(argc, argv) };
+	int r = args_parse(&a, argc, argv);
+	if (a.help) {
+		args_free(&a);
+		help_print(stdout, c);
+		return 0;
+	}
+	const char *format = r == 0 && has_format(c) ? arg_text(&a, "format") : NULL;
+	if (format && strcmp(format, "json") && strcmp(format, "table"))
+		r = fail_text(&a, "--format %s: json or table", format);
+	if (r == 0)
+		r = c->run(&a);
+	args_free(&a);
+	/* A full disk or a closed pipe at the end of a table is an error too. */
+	if (fflush(stdout) != 0 && r == 0)
+		r = LODGE_EXIT_LODGE;
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	char buf[96];
+	const char *word = argc > 1 ? argv[1] : NULL;
+	if (!word || !strcmp(word, "--help") || !strcmp(word, "-h")) {
+		help_print(word ? stdout : stderr, NULL);
+		return word ? 0 : LODGE_EXIT_LODGE;
+	}
+	if (!strcmp(word, "--version"))
+		word = "version";
+	const struct command *c = command_find(word);
+	if (!c) {
+		fprintf(stderr, "lodge: no command '%s'%s; see lodge --help\n", word,
+		        nearest(word, command_name_at, NULL, buf, sizeof buf));
+		return LODGE_EXIT_LODGE;
+	}
+	return command_call(c, argc - 1, argv + 1);
+}

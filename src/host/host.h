@@ -50,3 +50,10 @@ int loop_timer_new(struct loop_timer **ret, struct loop *l, pthread_mutex_t *loc
                    void *arg, struct lodge_err *e) MUST;
 void loop_timer_set(struct loop_timer *t, uint64_t deadline_ns);
 void loop_timer_free(struct loop_timer *t);  /* same rule as loop_watch_free */
+
+/* ---- what the host can really do: each does it once and says how it went ---- */
+int host_probe_kvm(struct lodge_err *e) MUST;      /* runs a tiny guest */
+int host_probe_io_uring(struct lodge_err *e) MUST;
+int host_probe_userns(struct lodge_err *e) MUST;   /* forks */
+int host_probe_tun(struct lodge_err *e) MUST;
+int host_probe_ping(struct lodge_err *e) MUST;

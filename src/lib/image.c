@@ -91,6 +91,12 @@ int lodge_image_list(char **ret_json, struct lodge_err *e)
 	return *ret_json ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
+int lodge_image_state(const char *name)
+{
+	const struct image *m = image_find(name);
+	return m ? image_ready(m) : -ENOENT;
+}
+
 /* A file may belong to several images of one folder: it stays while another whole one needs it. */
 static bool image_shares(const struct image *m, const char *file)
 {

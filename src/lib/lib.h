@@ -32,3 +32,12 @@ int prepare_config(struct instance *i, const struct lodge_config *c, struct json
 int copy_sparse(const char *from, int dirfd, const char *to, uint64_t min_size,
                 struct lodge_err *e) MUST;
 const struct level *level_choose(const struct lodge_config *c, struct lodge_err *e);
+/* Embedded at build time (fetch.mk): the script that gets images, the agent that goes into them. */
+const uint8_t *fetch_script(size_t *ret_len);
+const uint8_t *fetch_agent(size_t *ret_len);
+/* The tail of a child's stderr, for the message of an error. */
+struct tail {
+	char text[400];
+	size_t len;
+};
+void tail_add(struct tail *t, const char *data, size_t len);

@@ -107,6 +107,7 @@ static int handle_verb(struct keeper *k, const struct control_request *q,
 	if (r == 0) {
 		ret->body = json_object_new_object();
 		json_put_text(ret->body, "state", life_name(k->record.state));
+		json_object_object_add(ret->body, "asked", json_object_new_boolean(k->asked));
 	}
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "chr/chr.h"
 #include "host/host.h"
+#include "life/agent_proto.h"
 #include <json-c/json_object.h>
 
 /* ---- states ---- */
@@ -146,6 +147,7 @@ int instance_remove(struct instance *i, struct lodge_err *e) MUST;
 int instance_names(struct json_object **ret, struct lodge_err *e) MUST;
 /* $XDG_DATA_HOME/lodge (kind "data"), $XDG_CACHE_HOME/lodge ("cache"), ...; malloc'ed. */
 char *life_home(const char *kind);
+int life_runtime_check(struct lodge_err *e) MUST; /* can sockets be kept safely? */
 
 /* ---- the keeper ---- */
 /* Fork a keeper for @i, whose lock it inherits. *ret_leash: the keeper ends when this is closed
@@ -163,3 +165,27 @@ int control_call(const struct instance *i, const char *method, const char *path,
 int control_send(int fd, const char *method, const char *path, bool upgrade,
                  struct json_object *body, struct lodge_err *e) MUST;
 int control_receive(int fd, struct json_object **ret, struct lodge_err *e) MUST;
+
+/* ---- the agent in a guest, host side (guest/agent/PROTOCOL.md) ---- */
+enum { AGENT_IN_CAP = 8 + 65536 };
+/* Bytes from the agent, taken apart into frames. */
+struct agent_in {
+	size_t len, used; /* bytes in buf; of them already handed out */
+	uint8_t buf[AGENT_IN_CAP];
+};
+struct agent_frame {
+	unsigned type, channel;
+	const uint8_t *payload; /* valid until the next call on the agent_in */
+	size_t len;
+};
+/* Where the next bytes may be put, and how many; always at least one after agent_in_next gave 0. */
+uint8_t *agent_in_room(struct agent_in *in, size_t *ret_cap);
+void agent_in_add(struct agent_in *in, size_t len);
+/* 1: *ret is a whole frame; 0: more bytes are needed; -EPROTO: not our protocol. */
+int agent_in_next(struct agent_in *in, struct agent_frame *ret) MUST;
+/* Connect to the agent of @i by vsock or by agent.sock and greet it; a blocking socket.
+ * -ENOTCONN: it did not answer within @wait_ns. Bytes after the greeting stay in @in. */
+int agent_connect(const struct instance *i, uint64_t wait_ns, struct agent_in *in,
+                  struct lodge_err *e) MUST;
+/* Greet, ask one thing (AGENT_SHUTDOWN, ...) and wait for the answer. */
+int agent_ask(const struct instance *i, unsigned type, uint64_t wait_ns, struct lodge_err *e) MUST;

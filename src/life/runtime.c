@@ -8,6 +8,12 @@
 
 static const char *const sockets[] = { "control.sock", "agent.sock", "vsock.sock" };
 
+int life_runtime_check(struct lodge_err *e)
+{
+	autofree char *all = life_home("runtime");
+	return all ? home_make_private(all, e) : err_set(e, ENOMEM, "out of memory");
+}
+
 int runtime_make(const struct instance *i, struct lodge_err *e)
 {
 	autofree char *all = life_home("runtime");

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+#include <json-c/json.h>
+
+enum { COLUMNS = 4, CELL = 32 };
+
+static const struct option_row options[] = {
+	{ "quiet", 'q', OPT_FLAG, NULL, NULL, "names only", false },
+	{ "format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false },
+};
+
+static const char *text_of(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : "";
+}
+
+static uint64_t number_of(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+	return json_object_object_get_ex(o, key, &v) ? (uint64_t)json_object_get_int64(v) : 0;
+}
+
+static void images_table(struct json_object *list)
+{
+	static const char *const head[COLUMNS] = { "IMAGE", "SHORT", "SIZE", "CREATED" };
+	size_t n = json_object_array_length(list);
+	const char **cells = calloc((n + 1) * COLUMNS, sizeof *cells);
+	char(*buf)[2][CELL] = calloc(n + 1, sizeof *buf);
+	if (cells && buf) {
+		memcpy(cells, head, sizeof head);
+		for (size_t i = 0; i < n; i++) {
+			struct json_object *o = json_object_array_get_idx(list, i);
+			const char **row = cells + (i + 1) * COLUMNS;
+			row[0] = text_of(o, "name");
+			row[1] = text_of(o, "alias");
+			row[2] = human_size(number_of(o, "size"), buf[i][0], CELL);
+			row[3] = ago(number_of(o, "created_ns"), buf[i][1], CELL);
+		}
+		table_print(cells, COLUMNS, n + 1);
+	}
+	free(cells);
+	free(buf);
+}
+
+static int images(struct args *a)
+{
+	char *text = NULL;
+	struct lodge_err e;
+	if (lodge_image_list(&text, &e) < 0)
+		return fail(a, &e);
+	struct json_object *list = json_tokener_parse(text);
+	if (a->json)
+		puts(text);
+	else if (arg_flag(a, "quiet"))
+		for (size_t i = 0; i < json_object_array_length(list); i++)
+			puts(text_of(json_object_array_get_idx(list, i), "alias"));
+	else
+		images_table(list);
+	json_object_put(list);
+	lodge_free(text);
+	return 0;
+}
+
+const struct command command_images = {
+	.name = "images", .operands = "", .summary = "list the images in the cache",
+	.options = options, .noptions = countof(options), .run = images,
+};

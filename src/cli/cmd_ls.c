@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+#include <json-c/json.h>
+
+enum { COLUMNS = 6, CELL = 64 };
+
+static const struct option_row options[] = {
+	{ "all", 'a', OPT_FLAG, NULL, NULL, "also those that do not run", false },
+	{ "quiet", 'q', OPT_FLAG, NULL, NULL, "names only", false },
+	{ "format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false },
+};
+
+static const char *text_of(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : "";
+}
+
+static int64_t number_of(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+	return json_object_object_get_ex(o, key, &v) ? json_object_get_int64(v) : 0;
+}
+
+/* Leave in @list what shall be shown. */
+static struct json_object *ls_select(struct json_object *list, bool all)
+{
+	struct json_object *ret = json_object_new_array();
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+		const char *state = text_of(o, "state");
+		if (all || !strcmp(state, "running") || !strcmp(state, "paused"))
+			json_object_array_add(ret, json_object_get(o));
+	}
+	return ret;
+}
+
+static void ls_row(struct json_object *o, const char **cells, char (*buf)[CELL])
+{
+	const char *state = text_of(o, "state");
+	bool ended = !strcmp(state, "stopped") || !strcmp(state, "failed");
+	cells[0] = text_of(o, "name");
+	cells[1] = state;
+	cells[2] = text_of(o, "level");
+	cells[3] = text_of(o, "guest");
+	cells[4] = ago((uint64_t)number_of(o, "created_ns"), buf[0], CELL);
+	cells[5] = "";
+	if (ended) {
+		snprintf(buf[1], CELL, "exit code %d", (int)number_of(o, "exit_code"));
+		cells[5] = !strcmp(state, "failed") ? text_of(o, "why") : buf[1];
+	} else if (number_of(o, "started_ns")) {
+		cells[5] = buf[1];
+		char since[CELL];
+		snprintf(buf[1], CELL, "up since %.50s",
+		         ago((uint64_t)number_of(o, "started_ns"), since, sizeof since));
+	}
+}
+
+static void ls_table(struct json_object *list)
+{
+	static const char *const head[COLUMNS] = { "NAME",  "STATE",   "LEVEL",
+		                                   "GUEST", "CREATED", "STATUS" };
+	size_t n = json_object_array_length(list);
+	const char **cells = calloc((n + 1) * COLUMNS, sizeof *cells);
+	char(*buf)[2][CELL] = calloc(n + 1, sizeof *buf);
+	if (cells && buf) {
+		memcpy(cells, head, sizeof head);
+		for (size_t i = 0; i < n; i++)
+			ls_row(json_object_array_get_idx(list, i), cells + (i + 1) * COLUMNS, buf[i]);
+		table_print(cells, COLUMNS, n + 1);
+	}
+	free(cells);
+	free(buf);
+}
+
+static int ls(struct args *a)
+{
+	char *text = NULL;
+	struct lodge_err e;
+	if (lodge_list(&text, &e) < 0)
+		return fail(a, &e);
+	struct json_object *all = json_tokener_parse(text);
+	struct json_object *list = ls_select(all, arg_flag(a, "all"));
+	lodge_free(text);
+	if (a->json) {
+		puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
+		                                                  JSON_C_TO_STRING_NOSLASHESCAPE));
+	} else if (arg_flag(a, "quiet")) {
+		for (size_t i = 0; i < json_object_array_length(list); i++)
+			puts(text_of(json_object_array_get_idx(list, i), "name"));
+	} else {
+		ls_table(list);
+	}
+	json_object_put(list);
+	json_object_put(all);
+	return 0;
+}
+
+const struct command command_ls = {
+	.name = "ls", .alias = "ps", .operands = "", .summary = "list guests",
+	.text = "States: created, running, paused, stopped, and failed for a guest whose keeper was\n"
+	        "killed or crashed. Without -a, those that run or are paused.\n",
+	.options = options, .noptions = countof(options), .run = ls,
+};

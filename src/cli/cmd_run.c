@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+#include <signal.h>
+
+static const struct option_row options[] = {
+	{ "detach", 'd', OPT_FLAG, NULL, NULL, "start it, print its name and leave it", false },
+#define OPTION(name, letter, kind, arg, value, setting, help)                                      \
+	{ name, letter, kind, arg, value, help, setting },
+#include "cli/guest_options.def"
+};
+
+/* Stay with the guest until it ends or the user leaves. */
+static int run_attached(struct args *a, struct lodge_guest *g, bool interactive)
+{
+	struct lodge_console *c = NULL;
+	struct lodge_err e;
+	int code = LODGE_EXIT_LODGE, number = 0;
+	if (lodge_keep(g, &e) < 0 || lodge_attach(&c, g, 0, &e) < 0 || lodge_start(g, &e) < 0) {
+		lodge_console_close(c);
+		return fail(a, &e);
+	}
+	enum session_end end = session_console(g, c, interactive, true, &number);
+	if (end == SESSION_DETACHED) {
+		fprintf(stderr, "\nlodge: %s goes on; come back with: lodge attach %s\n",
+		        lodge_name(g), lodge_name(g));
+		code = 0;
+	} else if (end == SESSION_ERROR && lodge_kill(g, &e) < 0) {
+		code = fail(a, &e);
+	} else if (lodge_console_exit(c, &code, &e) < 0) {
+		code = fail(a, &e);
+	}
+	lodge_console_close(c);
+	return number ? LODGE_EXIT_SIGNAL + number : code;
+}
+
+static int run_detached(struct args *a, struct lodge_guest *g)
+{
+	struct lodge_err e;
+	if (lodge_start(g, &e) < 0)
+		return fail(a, &e);
+	puts(lodge_name(g));
+	return 0;
+}
+
+static int run(struct args *a)
+{
+	struct lodge_config c;
+	struct lodge_guest *g = NULL;
+	struct lodge_err e;
+	bool detach = arg_flag(a, "detach");
+	bool terminal = isatty(0) && isatty(1) && !detach;
+	config_from_args(&c, a);
+	int r = image_need(a, c.guest);
+	if (r)
+		return r;
+	if (terminal)
+		c.flags |= LODGE_INTERACTIVE | LODGE_TTY;
+	if (lodge_create(&g, &c, &e) < 0)
+		return fail(a, &e);
+	r = detach ? run_detached(a, g) : run_attached(a, g, (c.flags & LODGE_INTERACTIVE) != 0);
+	/* A guest of --rm that never started has nobody else to remove it. */
+	if ((c.flags & LODGE_RM) && r == LODGE_EXIT_LODGE && !strcmp(lodge_state(g), "created") &&
+	    lodge_remove(lodge_name(g), 1, &e) < 0 && e.code != ENOENT)
+		fail(a, &e);
+	lodge_close(g);
+	return r;
+}
+
+const struct command command_run = {
+	.name = "run", .operands = "GUEST [ARG...]", .summary = "make a guest and run it",
+	.text = "GUEST is demo (works offline), the name of an image (debian, debian-small), or the\n"
+	        "path of a kernel, an ELF file or a flat image. Without -d, lodge stays with the\n"
+	        "guest: its console is on the terminal, Ctrl-] leaves it running, and the exit code\n"
+	        "is the guest's own. An image that is not in the cache is fetched first.\n",
+	.options = options, .noptions = countof(options), .stop_at_operand = true,
+	.completes = "images", .run = run,
+};

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A program in the guest: one session with the agent, one channel in it.
+ * Spec: guest/agent/PROTOCOL.md, version 1 */
+#include "lib/lib.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+enum { CHANNEL = 1, OUT_CAP = 1 << 17, STDIN_CHUNK = 16 << 10, ACK_EVERY = 32 << 10 };
+
+struct lodge_exec {
+	int sock; /* owned; non-blocking */
+	struct agent_in *in;
+	struct agent_frame data; /* what is being handed out; len 0: nothing */
+	uint8_t *out;
+	size_t out_len;
+	uint32_t may_send; /* STDIN bytes that the guest takes now */
+	uint32_t to_ack;   /* bytes handed out, not yet told to the guest */
+	bool ended;
+	int code;
+};
+
+/* ---- out ---- */
+
+static int exec_flush(struct lodge_exec *x)
+{
+	while (x->out_len) {
+		ssize_t n = send(x->sock, x->out, x->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		memmove(x->out, x->out + n, x->out_len - (size_t)n);
+		x->out_len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Queue a frame and send what goes. -EAGAIN: no room to queue it. */
+static int exec_frame(struct lodge_exec *x, enum agent_type type, const void *payload, size_t len)
+{
+	if (x->out_len + AGENT_HEADER + len > OUT_CAP)
+		return -EAGAIN;
+	agent_head(x->out + x->out_len, (uint32_t)len, type, CHANNEL);
+	if (len)
+		memcpy(x->out + x->out_len + AGENT_HEADER, payload, len);
+	x->out_len += AGENT_HEADER + len;
+	int r = exec_flush(x);
+	return r == -EAGAIN ? 0 : r;
+}
+
+long lodge_exec_write(struct lodge_exec *x, const void *buf, size_t len)
+{
+	int r = exec_flush(x);
+	if (r < 0)
+		return r;
+	if (len == 0)
+		return exec_frame(x, AGENT_STDIN_EOF, NULL, 0);
+	if (x->may_send == 0)
+		return -ENOBUFS;
+	if (len > x->may_send)
+		len = x->may_send;
+	if (len > STDIN_CHUNK)
+		len = STDIN_CHUNK;
+	r = exec_frame(x, AGENT_STDIN, buf, len);
+	if (r < 0)
+		return r;
+	if (x->may_send != AGENT_WINDOW_UNLIMITED)
+		x->may_send -= (uint32_t)len;
+	return (long)len;
+}
+
+int lodge_exec_signal(struct lodge_exec *x, int number)
+{
+	uint8_t p[4];
+	agent_put32(p, (uint32_t)number);
+	return exec_frame(x, AGENT_SIGNAL, p, sizeof p);
+}
+
+int lodge_exec_resize(struct lodge_exec *x, unsigned rows, unsigned columns)
+{
+	uint8_t p[4];
+	agent_put16(p, (uint16_t)rows);
+	agent_put16(p + 2, (uint16_t)columns);
+	return exec_frame(x, AGENT_RESIZE, p, sizeof p);
+}
+
+/* ---- in ---- */
+
+static void exec_window(struct lodge_exec *x, const struct agent_frame *f)
+{
+	uint32_t more = f->len >= 4 ? agent_get32(f->payload) : 0;
+	if (more == AGENT_WINDOW_UNLIMITED || __builtin_add_overflow(x->may_send, more, &x->may_send))
+		x->may_send = AGENT_WINDOW_UNLIMITED;
+}
+
+static void exec_exit(struct lodge_exec *x, const struct agent_frame *f)
+{
+	uint32_t kind = f->len >= 8 ? agent_get32(f->payload) : 0;
+	uint32_t value = f->len >= 8 ? agent_get32(f->payload + 4) : LODGE_EXIT_LODGE;
+	x->ended = true;
+	x->code = kind == AGENT_SIGNALED ? LODGE_EXIT_SIGNAL + (int)(value & 127) : (int)(value & 255);
+}
+
+static int exec_refused(struct lodge_exec *x, const struct agent_frame *f, struct lodge_err *e)
+{
+	uint32_t code = f->len >= 4 ? agent_get32(f->payload) : EPROTO;
+	x->ended = true;
+	return err_set(e, code && code < 4096 ? (int)code : EIO, "in the guest: %.*s",
+	               f->len > 4 ? (int)(f->len - 4) : 0, (const char *)f->payload + 4);
+}
+
+/* One frame of ours. 1: x->data has bytes, 0: nothing to hand out, negative: error. */
+static int exec_take(struct lodge_exec *x, const struct agent_frame *f, struct lodge_err *e)
+{
+	if (f->channel != CHANNEL)
+		return 0;
+	switch (f->type) {
+	case AGENT_STDOUT:
+	case AGENT_STDERR: x->data = *f; return f->len > 0;
+	case AGENT_WINDOW: exec_window(x, f); return 0;
+	case AGENT_EXIT: exec_exit(x, f); return 0;
+	case AGENT_ERROR: return exec_refused(x, f, e);
+	default: return 0;
+	}
+}
+
+static int exec_receive(struct lodge_exec *x, struct lodge_err *e)
+{
+	size_t cap;
+	uint8_t *room = agent_in_room(x->in, &cap);
+	ssize_t n = recv(x->sock, room, cap, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n <= 0)
+		return err_set(e, ECONNRESET, "the connection to the agent broke: the guest has gone, "
+		               "or its agent has");
+	agent_in_add(x->in, (size_t)n);
+	return 0;
+}
+
+/* Until there is data, the end, or nothing more to read. */
+static int exec_advance(struct lodge_exec *x, struct lodge_err *e)
+{
+	struct agent_frame f;
+	while (!x->data.len && !x->ended) {
+		int r = agent_in_next(x->in, &f);
+		if (r < 0)
+			return err_set(e, EPROTO, "the agent does not keep to its protocol");
+		r = r ? exec_take(x, &f, e) : exec_receive(x, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+long lodge_exec_read(struct lodge_exec *x, void *buf, size_t cap, int *ret_stream,
+                     struct lodge_err *e)
+{
+	uint8_t ack[4];
+	if (exec_flush(x) == -EPIPE && !x->ended)
+		return err_set(e, ECONNRESET, "the connection to the agent broke");
+	int r = exec_advance(x, e);
+	if (r < 0)
+		return r;
+	if (!x->data.len)
+		return 0;
+	size_t n = min_u64(cap, x->data.len);
+	memcpy(buf, x->data.payload, n);
+	*ret_stream = x->data.type == AGENT_STDERR ? LODGE_EXEC_STDERR : LODGE_EXEC_STDOUT;
+	x->data.payload += n;
+	x->data.len -= n;
+	x->to_ack += (uint32_t)n;
+	agent_put32(ack, x->to_ack);
+	if (x->to_ack >= ACK_EVERY && exec_frame(x, AGENT_WINDOW, ack, sizeof ack) == 0)
+		x->to_ack = 0;
+	return (long)n;
+}
+
+/* ---- beginning and end ---- */
+
+static size_t put_text(uint8_t *p, const char *s)
+{
+	size_t n = strlen(s) + 1;
+	memcpy(p, s, n);
+	return n;
+}
+
+static int exec_begin(struct lodge_exec *x, const struct lodge_exec_config *c, struct lodge_err *e)
+{
+	const char *user = c->user ? c->user : "", *cwd = c->cwd ? c->cwd : "";
+	size_t need = AGENT_EXEC_HEAD + strlen(user) + strlen(cwd) + 2;
+	for (size_t i = 0; i < c->argc; i++)
+		need += strlen(c->argv[i]) + 1;
+	for (size_t i = 0; i < c->nenv; i++)
+		need += strlen(c->env[i]) + 1;
+	if (need > AGENT_PAYLOAD_MAX || c->argc > UINT16_MAX || c->nenv > UINT16_MAX)
+		return err_set(e, E2BIG, "the arguments are too long for the agent (64 KiB)");
+	autofree uint8_t *p = calloc(1, need);
+	if (!p)
+		return err_set(e, ENOMEM, "out of memory");
+	agent_put32(p, (c->tty ? AGENT_EXEC_TTY : 0u) | (c->interactive ? AGENT_EXEC_STDIN : 0u) |
+	                       (c->shell ? AGENT_EXEC_SHELL : 0u));
+	agent_put16(p + 4, (uint16_t)c->rows);
+	agent_put16(p + 6, (uint16_t)c->columns);
+	agent_put16(p + 8, (uint16_t)c->argc);
+	agent_put16(p + 10, (uint16_t)c->nenv);
+	size_t n = AGENT_EXEC_HEAD;
+	n += put_text(p + n, user);
+	n += put_text(p + n, cwd);
+	for (size_t i = 0; i < c->argc; i++)
+		n += put_text(p + n, c->argv[i]);
+	for (size_t i = 0; i < c->nenv; i++)
+		n += put_text(p + n, c->env[i]);
+	int r = exec_frame(x, AGENT_EXEC, p, n);
+	return r < 0 ? err_set(e, -r, "asking the agent: %s", strerror(-r)) : 0;
+}
+
+static int exec_config_import(struct lodge_exec_config *ret, const struct lodge_exec_config *c,
+                              struct lodge_err *e)
+{
+	if (c->size < offsetof(struct lodge_exec_config, shell) || c->size > sizeof *c)
+		return err_set(e, EINVAL, "lodge_exec_config.size is %zu", c->size);
+	*ret = (struct lodge_exec_config){ 0 };
+	memcpy(ret, c, c->size);
+	for (size_t i = 0; i < ret->nenv; i++)
+		if (!strchr(ret->env[i], '='))
+			return err_set(e, EINVAL, "--env %s: write KEY=VALUE", ret->env[i]);
+	return ret->argc || ret->shell ? 0 : err_set(e, EINVAL, "no program is named");
+}
+
+int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
+               const struct lodge_exec_config *given, struct lodge_err *e)
+{
+	struct lodge_exec_config c;
+	int r = exec_config_import(&c, given, e);
+	if (r < 0)
+		return r;
+	struct lodge_exec *x = calloc(1, sizeof *x);
+	if (!x)
+		return err_set(e, ENOMEM, "out of memory");
+	x->sock = -1;
+	x->may_send = AGENT_WINDOW_START;
+	x->in = calloc(1, sizeof *x->in);
+	x->out = malloc(OUT_CAP);
+	if (!x->in || !x->out)
+		r = err_set(e, ENOMEM, "out of memory");
+	if (r == 0)
+		r = x->sock = agent_connect(g->inst, c.wait_ns, x->in, e);
+	if (r >= 0)
+		r = exec_begin(x, &c, e);
+	if (r < 0) {
+		lodge_exec_close(x);
+		return r;
+	}
+	*ret = x;
+	return 0;
+}
+
+int lodge_exec_fd(const struct lodge_exec *x) { return x->sock; }
+int lodge_exec_exit(const struct lodge_exec *x) { return x->code; }
+
+void lodge_exec_close(struct lodge_exec *x)
+{
+	if (!x)
+		return;
+	if (x->sock >= 0) {
+		if (!x->ended && exec_frame(x, AGENT_CLOSE, NULL, 0) < 0)
+			x->ended = true;
+		close(x->sock);
+	}
+	free(x->in);
+	free(x->out);
+	free(x);
+}
