@@ -23,10 +23,30 @@ static uint64_t take_bytes(struct input *in, unsigned len)
 static uint64_t take_value(struct input *in)
 {
 	static const uint64_t near[] = {
-		0, 1, UINT64_MAX, RAM_BASE, RAM_BASE + RAM - 8, RAM_BASE + RAM, 0x10000000, 1ull << 63,
-		8ull << 60 | RAM_BASE >> 12, 9ull << 60 | RAM_BASE >> 12, 10ull << 60 | RAM_BASE >> 12,
-		0x10, 0x54494d45, 0x735049, 0x52464e43, 0x48534d, 0x53525354, 0x4442434e, 0x53555350,
-		0x535441, 0x504d55, 0x1fffffffffffff, 0xffffffe000000000, 0x4000000000,
+	    0,
+	    1,
+	    UINT64_MAX,
+	    RAM_BASE,
+	    RAM_BASE + RAM - 8,
+	    RAM_BASE + RAM,
+	    0x10000000,
+	    1ull << 63,
+	    8ull << 60 | RAM_BASE >> 12,
+	    9ull << 60 | RAM_BASE >> 12,
+	    10ull << 60 | RAM_BASE >> 12,
+	    0x10,
+	    0x54494d45,
+	    0x735049,
+	    0x52464e43,
+	    0x48534d,
+	    0x53525354,
+	    0x4442434e,
+	    0x53555350,
+	    0x535441,
+	    0x504d55,
+	    0x1fffffffffffff,
+	    0xffffffe000000000,
+	    0x4000000000,
 	};
 	uint8_t kind = (uint8_t)take_bytes(in, 1);
 	if (kind < countof(near))
@@ -72,15 +92,20 @@ struct rig {
 
 static struct rig *rig_get(void)
 {
-	static const struct bus_ops window = { window_read, window_write, 1, 8 };
+	static const struct bus_ops window = {window_read, window_write, 1, 8};
 	static struct rig r;
 	struct lodge_err e;
 	if (r.env.mem)
 		return &r;
 	vclock_init(&r.clock);
-	r.env = (struct rv_env){ .clock = &r.clock, .nharts = HARTS, .mmu_max = 57, .pmp_entries = 16,
-		                 .system_reset = machine_reset, .console_write = console_write,
-		                 .console_read = console_read, .user = &r.sum };
+	r.env = (struct rv_env){.clock = &r.clock,
+				.nharts = HARTS,
+				.mmu_max = 57,
+				.pmp_entries = 16,
+				.system_reset = machine_reset,
+				.console_write = console_write,
+				.console_read = console_read,
+				.user = &r.sum};
 	if (mem_new(&r.env.mem, gpa(RAM_BASE), RAM, &e) || bus_new(&r.env.bus, &e) ||
 	    bus_map(r.env.bus, gpa(0x10000000), 0x1000, &window, NULL, NULL, &e))
 		abort();
@@ -99,7 +124,8 @@ static void tlb_check(const struct rv_hart *h)
 		uint64_t tag = t->tag_r != RV_TLB_NONE ? t->tag_r : t->tag_w;
 		if (tag == RV_TLB_NONE)
 			continue;
-		const uint8_t *host = (const uint8_t *)(uintptr_t)((tag & ~UINT64_C(0xfff)) + t->add);
+		const uint8_t *host =
+		    (const uint8_t *)(uintptr_t)((tag & ~UINT64_C(0xfff)) + t->add);
 		if (t->pa - RAM_BASE > RAM - 4096 || host != ram + (t->pa - RAM_BASE) ||
 		    (tag >> 12) % RV_TLB_SIZE != i)
 			abort();
@@ -108,7 +134,7 @@ static void tlb_check(const struct rv_hart *h)
 
 static void access_any(struct rv_hart *h, struct input *in)
 {
-	static const enum rv_access kinds[] = { RV_READ, RV_WRITE };
+	static const enum rv_access kinds[] = {RV_READ, RV_WRITE};
 	uint64_t va = take_value(in), v, pa;
 	uint8_t how = (uint8_t)take_bytes(in, 1);
 	unsigned size = 1u << (how >> 3 & 3);
@@ -151,7 +177,8 @@ static void ecall_any(struct rv_hart *h, struct input *in)
 /* Entries that are nearly right: a random number hardly ever is. */
 static void table_any(struct rv_hart *h, struct input *in)
 {
-	uint64_t at = RAM_BASE + (take_bytes(in, 2) * 8) % RAM, to = take_value(in) & ~UINT64_C(0xfff);
+	uint64_t at = RAM_BASE + (take_bytes(in, 2) * 8) % RAM,
+		 to = take_value(in) & ~UINT64_C(0xfff);
 	uint64_t flags = take_bytes(in, 1), high = take_bytes(in, 1);
 	uint64_t pte = to >> 2 | flags | (high < 16 ? high << 60 : 0);
 	if (!mem_write(h->env->mem, gpa(at), &pte, sizeof pte))
@@ -181,9 +208,10 @@ static void trap_any(struct rv_hart *h, struct input *in)
 
 static void csr_any(struct rv_hart *h, struct input *in, uint8_t op)
 {
-	static const uint16_t usual[] = { 0x180, 0x100, 0x300, 0x30a, 0x10a, 0x104, 0x304, 0x303, 0x302,
-		                          0x144, 0x344, 0x14d, 0x3a0, 0x3b0, 0x3b1, 0x3b2, 0x320, 0x323,
-		                          0xb00, 0xb03, 0x306, 0x106, 0x003, 0x105, 0x305, 0xc01 };
+	static const uint16_t usual[] = {0x180, 0x100, 0x300, 0x30a, 0x10a, 0x104, 0x304,
+					 0x303, 0x302, 0x144, 0x344, 0x14d, 0x3a0, 0x3b0,
+					 0x3b1, 0x3b2, 0x320, 0x323, 0xb00, 0xb03, 0x306,
+					 0x106, 0x003, 0x105, 0x305, 0xc01};
 	uint64_t n = take_bytes(in, 1);
 	n = n < countof(usual) ? usual[n] : n << 8 | take_bytes(in, 1);
 	rv_help_csr(h, n, take_value(in), 1u + (op >> 4) % 3u + (op >> 6 & 3u) * 4);
@@ -213,7 +241,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct rig *r = rig_get();
-	struct input in = { data, len };
+	struct input in = {data, len};
 	memset(mem_host(r->env.mem), 0, RAM);
 	r->env.sbi = take_bytes(&in, 1) & 1;
 	for (unsigned i = 0; i < HARTS; i++) {

@@ -34,7 +34,7 @@ static void host_store(uint8_t *p, unsigned size, uint64_t v)
 
 /* Walk for a data access and remember the page if it is plain RAM. */
 static bool data_map(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a,
-                     struct rv_map *ret)
+		     struct rv_map *ret)
 {
 	if (!rv_walk(h, va, size, a, h->mmu->priv, ret))
 		return false;
@@ -154,6 +154,8 @@ void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_acces
 	return w.host;
 }
 
+/* DEVIATES: RISC-V Priv 20240411 §3.7.1: where PMP lets only a part of a page execute, an engine
+ * that got an address in that part may run to the end of the page. */
 bool rv_fetch(struct rv_hart *h, uint64_t va, const uint8_t **ret_host, uint64_t *ret_pa)
 {
 	struct rv_mmu *m = h->mmu;
@@ -172,8 +174,8 @@ bool rv_fetch(struct rv_hart *h, uint64_t va, const uint8_t **ret_host, uint64_t
 	if (!w.host)
 		return bus_fault(h, RV_EXC_FETCH_ACCESS, va);
 	if (w.perm)
-		*e = (struct rv_fetch_entry){ page, h->fctx, w.pa & ~UINT64_C(0xfff),
-			                      w.host - (va & 0xfff), h->map_epoch };
+		*e = (struct rv_fetch_entry){page, h->fctx, w.pa & ~UINT64_C(0xfff),
+					     w.host - (va & 0xfff), h->map_epoch};
 	*ret_host = w.host;
 	*ret_pa = w.pa;
 	return true;

@@ -25,8 +25,7 @@ static bool fp_ok(const struct rv_hart *h, unsigned n) { return (void)n, h->fs !
 static bool counter_ok(const struct rv_hart *h, unsigned n)
 {
 	uint64_t bit = BIT(n & 31);
-	return h->priv == RV_M ||
-	       (h->mcounteren & bit && (h->priv == RV_S || h->scounteren & bit));
+	return h->priv == RV_M || (h->mcounteren & bit && (h->priv == RV_S || h->scounteren & bit));
 }
 
 static bool stimecmp_ok(const struct rv_hart *h, unsigned n)
@@ -196,7 +195,7 @@ static void menvcfg_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask
 {
 	(void)n;
 	const uint64_t bits = ENVCFG_FIOM | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE | ENVCFG_ADUE |
-	                      ENVCFG_PBMTE | ENVCFG_STCE;
+			      ENVCFG_PBMTE | ENVCFG_STCE;
 	uint64_t old = h->menvcfg;
 	h->menvcfg = envcfg_legal(old, mix(old, v, mask & bits));
 	if ((old ^ h->menvcfg) & ENVCFG_PBMTE)
@@ -211,7 +210,10 @@ static void senvcfg_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask
 	h->senvcfg = envcfg_legal(h->senvcfg, mix(h->senvcfg, v, mask & bits));
 }
 
-static uint64_t pmpcfg_get(struct rv_hart *h, unsigned n) { return le64_at(&h->pmpcfg[(n & 15) * 4]); }
+static uint64_t pmpcfg_get(struct rv_hart *h, unsigned n)
+{
+	return le64_at(&h->pmpcfg[(n & 15) * 4]);
+}
 static void pmpcfg_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
 {
 	v = mix(pmpcfg_get(h, n), v, mask);
@@ -260,21 +262,21 @@ struct csr {
 enum csr_row {
 	ROW_NONE,
 #define CSR(first, last, name, ok, get, set) ROW_##name,
-#define FIELD(number, field, ok, mask) ROW_##field,
+#define FIELD(number, field, ok, mask)       ROW_##field,
 #include "isa/riscv/csr.def"
 	ROWS
 };
 
 static const struct csr csr_rows[ROWS] = {
-#define CSR(first, last, name, ok, get, set) [ROW_##name] = { ok, get, set, 0, 0 },
+#define CSR(first, last, name, ok, get, set) [ROW_##name] = {ok, get, set, 0, 0},
 #define FIELD(number, field, ok, mask)                                                             \
-	[ROW_##field] = { ok, NULL, NULL, mask, offsetof(struct rv_hart, field) },
+	[ROW_##field] = {ok, NULL, NULL, mask, offsetof(struct rv_hart, field)},
 #include "isa/riscv/csr.def"
 };
 
 static const uint8_t csr_row_of[4096] = {
 #define CSR(first, last, name, ok, get, set) [first... last] = ROW_##name,
-#define FIELD(number, field, ok, mask) [number] = ROW_##field,
+#define FIELD(number, field, ok, mask)       [number] = ROW_##field,
 #include "isa/riscv/csr.def"
 };
 
@@ -290,7 +292,7 @@ uint64_t rv_help_csr(struct rv_hart *h, uint64_t n, uint64_t operand, uint64_t f
 	const struct csr *r = &csr_rows[csr_row_of[i]];
 	bool writes = !(flags & NO_WRITE);
 	if (unlikely(r == csr_rows || (i >> 8 & 3) > h->priv || (writes && i >> 10 == 3) ||
-	             (r->ok && !r->ok(h, i))))
+		     (r->ok && !r->ok(h, i))))
 		return rv_raise(h, RV_EXC_ILLEGAL, 0);
 	uint64_t old = 0;
 	if (!(flags & NO_READ))

@@ -18,12 +18,12 @@ struct rv_fences {
 	pthread_cond_t wake;
 	struct rv_fence queue[FENCE_QUEUE];
 	unsigned n;
-	bool overflow;        /* more came than fit: flush everything */
-	uint64_t posted;      /* fences ever queued */
-	uint64_t done;        /* atomic: fences ever applied */
-	uint32_t resting;     /* atomic: 1 while the thread runs no guest code */
-	uint32_t asleep;      /* atomic: 1 while it may be in pthread_cond_wait */
-	uint32_t waiters;     /* atomic: harts to wake when done moves */
+	bool overflow;    /* more came than fit: flush everything */
+	uint64_t posted;  /* fences ever queued */
+	uint64_t done;    /* atomic: fences ever applied */
+	uint32_t resting; /* atomic: 1 while the thread runs no guest code */
+	uint32_t asleep;  /* atomic: 1 while it may be in pthread_cond_wait */
+	uint32_t waiters; /* atomic: harts to wake when done moves */
 };
 
 int rv_fences_new(struct rv_fences **ret, struct lodge_err *e)
@@ -116,8 +116,8 @@ static bool stays_asleep(struct rv_hart *h)
 /* Wait on the condition once. @deadline_ns on CLOCK_MONOTONIC. With f->lock held. */
 static void sleep_until(struct rv_fences *f, uint64_t deadline_ns)
 {
-	struct timespec t = { (time_t)(deadline_ns / 1000000000u),
-			      (long)(deadline_ns % 1000000000u) };
+	struct timespec t = {(time_t)(deadline_ns / 1000000000u),
+			     (long)(deadline_ns % 1000000000u)};
 	if (deadline_ns == UINT64_MAX)
 		pthread_cond_wait(&f->wake, &f->lock);
 	else
@@ -188,15 +188,16 @@ static void fence_receive(struct rv_hart *h, const struct rv_fence *fc)
 	rv_fence_apply(h, fc);
 	if (unlikely(h->fw_running))
 		rv_sbi_count(h, fc->insn       ? SBI_FW_FENCE_I_RECEIVED
-		                : fc->asid < 0 ? SBI_FW_SFENCE_RECEIVED
-		                               : SBI_FW_SFENCE_ASID_RECEIVED);
+				: fc->asid < 0 ? SBI_FW_SFENCE_RECEIVED
+					       : SBI_FW_SFENCE_ASID_RECEIVED);
 }
 
 void rv_fence_serve(struct rv_hart *h)
 {
 	struct rv_fences *f = h->fences;
 	struct rv_fence q[FENCE_QUEUE];
-	__atomic_fetch_and(&h->requests, ~(uint32_t)(RV_REQ_FENCE_I | RV_REQ_SFENCE), __ATOMIC_SEQ_CST);
+	__atomic_fetch_and(&h->requests, ~(uint32_t)(RV_REQ_FENCE_I | RV_REQ_SFENCE),
+			   __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&f->lock);
 	unsigned n = f->n;
 	bool overflow = f->overflow;
@@ -229,7 +230,8 @@ static uint64_t fence_post(struct rv_hart *to, const struct rv_fence *fc)
 		f->overflow = true;
 	uint64_t ticket = ++f->posted;
 	pthread_mutex_unlock(&f->lock);
-	__atomic_fetch_or(&to->requests, fc->insn ? RV_REQ_FENCE_I : RV_REQ_SFENCE, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&to->requests, fc->insn ? RV_REQ_FENCE_I : RV_REQ_SFENCE,
+			  __ATOMIC_SEQ_CST);
 	__atomic_store_n(&to->limit, 0, __ATOMIC_SEQ_CST);
 	return ticket;
 }
@@ -271,7 +273,7 @@ static bool fence_wait(struct rv_hart *h, struct rv_hart *to, uint64_t ticket)
 
 bool rv_fence_remote(struct rv_hart *h, uint32_t mask, const struct rv_fence *fc)
 {
-	uint64_t ticket[RV_HARTS_MAX] = { 0 };
+	uint64_t ticket[RV_HARTS_MAX] = {0};
 	struct rv_env *env = h->env;
 	for (unsigned i = 0; i < env->nharts; i++)
 		if (mask >> i & 1 && env->harts[i] != h)

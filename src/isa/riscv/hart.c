@@ -3,16 +3,57 @@
 #include "isa/riscv/priv.h"
 
 #define H(field) STATE(struct rv_hart, field, 1)
-const struct state_field rv_hart_state[] = {
-	H(x), H(f), H(pc), H(icount), H(fp), H(frm), H(fs), H(priv), H(wfi),
-	H(mstatus), H(mtvec), H(mscratch), H(mepc), H(mcause), H(mtval), H(medeleg), H(mideleg),
-	H(mie), H(mcounteren), H(mcountinhibit), H(menvcfg), H(mseccfg),
-	H(stvec), H(sscratch), H(sepc), H(scause), H(stval), H(satp), H(scounteren), H(senvcfg),
-	H(stimecmp), H(mhpmevent), H(mhpmcounter), H(instret_off), H(cycle_off),
-	H(pmpaddr), H(pmpcfg), H(mip_soft), H(mip_lines), H(hsm), H(hsm_start_pc),
-	H(hsm_start_arg), H(sta_gpa), H(steal_ns), H(fw_value), H(fw_event), H(fw_used),
-	H(fw_running), H(hw_used), H(hw_running), STATE_END
-};
+const struct state_field rv_hart_state[] = {H(x),
+					    H(f),
+					    H(pc),
+					    H(icount),
+					    H(fp),
+					    H(frm),
+					    H(fs),
+					    H(priv),
+					    H(wfi),
+					    H(mstatus),
+					    H(mtvec),
+					    H(mscratch),
+					    H(mepc),
+					    H(mcause),
+					    H(mtval),
+					    H(medeleg),
+					    H(mideleg),
+					    H(mie),
+					    H(mcounteren),
+					    H(mcountinhibit),
+					    H(menvcfg),
+					    H(mseccfg),
+					    H(stvec),
+					    H(sscratch),
+					    H(sepc),
+					    H(scause),
+					    H(stval),
+					    H(satp),
+					    H(scounteren),
+					    H(senvcfg),
+					    H(stimecmp),
+					    H(mhpmevent),
+					    H(mhpmcounter),
+					    H(instret_off),
+					    H(cycle_off),
+					    H(pmpaddr),
+					    H(pmpcfg),
+					    H(mip_soft),
+					    H(mip_lines),
+					    H(hsm),
+					    H(hsm_start_pc),
+					    H(hsm_start_arg),
+					    H(sta_gpa),
+					    H(steal_ns),
+					    H(fw_value),
+					    H(fw_event),
+					    H(fw_used),
+					    H(fw_running),
+					    H(hw_used),
+					    H(hw_running),
+					    STATE_END};
 #undef H
 
 int rv_hart_new(struct rv_hart **ret, struct rv_env *env, unsigned id, struct lodge_err *e)
@@ -56,7 +97,8 @@ static void reset_for_sbi(struct rv_hart *h)
 	h->mideleg = IRQ_S;
 	h->mcounteren = 0xffffffff;
 	h->scounteren = 7;
-	h->menvcfg = ENVCFG_STCE | ENVCFG_PBMTE | ENVCFG_ADUE | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE;
+	h->menvcfg =
+	    ENVCFG_STCE | ENVCFG_PBMTE | ENVCFG_ADUE | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE;
 	h->fs = 1;
 	if (h->env->pmp_entries) {
 		h->pmpaddr[0] = BIT(54) - 1;

@@ -54,7 +54,8 @@ bool rv_satp_mode_exists(const struct rv_hart *h, unsigned mode)
 {
 	if (mode == SATP_BARE)
 		return true;
-	return mode >= SATP_SV39 && mode <= SATP_SV57 && 39 + (mode - SATP_SV39) * 9 <= h->env->mmu_max;
+	return mode >= SATP_SV39 && mode <= SATP_SV57 &&
+	       39 + (mode - SATP_SV39) * 9 <= h->env->mmu_max;
 }
 
 /* ---- contexts ---- */
@@ -68,7 +69,7 @@ static struct rv_space *space_get(struct rv_mmu *m, uint64_t satp)
 	if (s->gen != m->gen && m->nlive < RV_SPACES)
 		m->live[m->nlive++] = (uint8_t)i;
 	if (s->satp != satp || s->gen != m->gen)
-		*s = (struct rv_space){ .satp = satp, .gen = m->gen };
+		*s = (struct rv_space){.satp = satp, .gen = m->gen};
 	return s;
 }
 
@@ -109,7 +110,7 @@ static void ids_recycle(struct rv_hart *h)
 	struct rv_mmu *m = h->mmu;
 	tlb_clear(h);
 	generation_end(m);
-	m->bare = (struct rv_space){ .gen = m->gen };
+	m->bare = (struct rv_space){.gen = m->gen};
 	m->next_id = 1;
 	h->map_epoch++;
 }
@@ -138,8 +139,8 @@ void rv_mmu_update(struct rv_hart *h)
 	if (m->cur->satp != h->satp || m->cur->gen != m->gen)
 		m->cur = space_get(m, h->satp);
 	struct rv_space *d = priv == RV_M ? &m->bare : m->cur;
-	unsigned which = d == &m->bare ? priv != RV_M
-	                               : (priv == RV_S) * 2u + ((st & MSTATUS_MXR) != 0);
+	unsigned which =
+	    d == &m->bare ? priv != RV_M : (priv == RV_S) * 2u + ((st & MSTATUS_MXR) != 0);
 	unsigned id = data_id(m, d, which);
 	if (unlikely(!id)) {
 		ids_recycle(h);
@@ -192,7 +193,7 @@ void rv_mmu_flush(struct rv_hart *h, bool physical)
 	struct rv_mmu *m = h->mmu;
 	generation_end(m);
 	if (physical)
-		m->bare = (struct rv_space){ .gen = m->gen };
+		m->bare = (struct rv_space){.gen = m->gen};
 	h->map_epoch++;
 	rv_mmu_update(h);
 }
@@ -203,7 +204,7 @@ void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid)
 	for (unsigned i = 0; i < m->nlive; i++) {
 		struct rv_space *s = &m->spaces[m->live[i]];
 		if (s->gen == m->gen && satp_asid(s->satp) == asid)
-			*s = (struct rv_space){ .satp = s->satp, .gen = m->gen };
+			*s = (struct rv_space){.satp = s->satp, .gen = m->gen};
 	}
 	rv_mmu_update(h);
 }

@@ -51,21 +51,21 @@ struct fence_case {
 	const char *name;
 	uint64_t va, asid, flags; /* operands of sfence.vma; flags: 1 no address, 2 no ASID */
 	unsigned level;
-	bool stale0, stale1;      /* may spaces 0 and 1 still hold the old entry for VA? */
+	bool stale0, stale1; /* may spaces 0 and 1 still hold the old entry for VA? */
 };
 static const struct fence_case fences[] = {
-	{ "everything", 0, 0, 3, 0, false, false },
-	{ "everything, 2 MiB", 0, 0, 3, 1, false, false },
-	{ "address", VA, 0, 2, 0, false, false },
-	{ "address, 2 MiB page", VA, 0, 2, 1, false, false },
-	{ "far end of a 2 MiB page", VA + 0x1ff000, 0, 2, 1, false, false },
-	{ "another address", VA + 0x400000, 0, 2, 0, true, true },
-	{ "another 2 MiB page", VA + 0x400000, 0, 2, 1, true, true },
-	{ "address and ASID", VA, 1, 0, 0, false, true },
-	{ "address and ASID, 2 MiB", VA, 1, 0, 1, false, true },
-	{ "address and another ASID", VA, 3, 0, 0, true, true },
-	{ "ASID", 0, 1, 1, 0, false, true },
-	{ "another ASID", 0, 3, 1, 0, true, true },
+    {"everything", 0, 0, 3, 0, false, false},
+    {"everything, 2 MiB", 0, 0, 3, 1, false, false},
+    {"address", VA, 0, 2, 0, false, false},
+    {"address, 2 MiB page", VA, 0, 2, 1, false, false},
+    {"far end of a 2 MiB page", VA + 0x1ff000, 0, 2, 1, false, false},
+    {"another address", VA + 0x400000, 0, 2, 0, true, true},
+    {"another 2 MiB page", VA + 0x400000, 0, 2, 1, true, true},
+    {"address and ASID", VA, 1, 0, 0, false, true},
+    {"address and ASID, 2 MiB", VA, 1, 0, 1, false, true},
+    {"address and another ASID", VA, 3, 0, 0, true, true},
+    {"ASID", 0, 1, 1, 0, false, true},
+    {"another ASID", 0, 3, 1, 0, true, true},
 };
 
 TEST(mmu_fences_reach_what_they_must_and_little_else)
@@ -82,10 +82,11 @@ TEST(mmu_fences_reach_what_they_must_and_little_else)
 			rv_help_sfence_vma(s.r.h, c->va, c->asid, c->flags);
 			bool hit = rig_hits(s.r.h, VA, RV_READ);
 			bool may = space ? c->stale1 : c->stale0;
-			rig_check(word_at(s.r.h, VA) == (hit ? 1 : 2), "%s: hit and value agree", c->name);
+			rig_check(word_at(s.r.h, VA) == (hit ? 1 : 2), "%s: hit and value agree",
+				  c->name);
 			/* a 2 MiB page may be forgotten more often than asked */
 			rig_check(may ? hit || c->level : !hit, "%s, space %u: %s", c->name, space,
-			          hit ? "survived" : "was forgotten");
+				  hit ? "survived" : "was forgotten");
 			const uint8_t *p;
 			uint64_t pa;
 			CHECK(rv_fetch(s.r.h, VA, &p, &pa));
@@ -109,7 +110,7 @@ TEST(mmu_global_pages_obey_a_fence_by_address)
 
 TEST(mmu_fragments_of_large_pages_are_fenced_as_one)
 {
-	static const unsigned levels[] = { 1, 2 };
+	static const unsigned levels[] = {1, 2};
 	for (unsigned i = 0; i < countof(levels); i++) {
 		struct rig r;
 		rig_init(&r, 1, false);
@@ -123,8 +124,8 @@ TEST(mmu_fragments_of_large_pages_are_fenced_as_one)
 		*rig_word(&r, at) = 0;
 		rv_help_sfence_vma(r.h, va + 70 * 4096, 1, 0);
 		for (unsigned p = 0; p < 64; p++)
-			rig_check(!rig_hits(r.h, va + p * 4096, RV_READ), "level %u page %u is gone",
-			          levels[i], p);
+			rig_check(!rig_hits(r.h, va + p * 4096, RV_READ),
+				  "level %u page %u is gone", levels[i], p);
 		rig_fini(&r);
 	}
 }
@@ -171,7 +172,7 @@ TEST(mmu_context_ids_are_recycled_safely)
 	struct rig r;
 	rig_init(&r, 1, false);
 	frames_fill(&r);
-	uint64_t root[2] = { rig_table(&r), rig_table(&r) };
+	uint64_t root[2] = {rig_table(&r), rig_table(&r)};
 	rig_map(&r, root[0], 3, VA, 0, rig_leaf(OLD, RWX));
 	rig_map(&r, root[1], 3, VA, 0, rig_leaf(NEW, RWX));
 	rig_priv_set(&r, RV_S);
@@ -243,7 +244,10 @@ struct mprv_case {
 TEST(mmu_mprv_moves_data_accesses_only)
 {
 	static const struct mprv_case cases[] = {
-		{ RV_U, RWX, false }, { RV_U, RWX | U, true }, { RV_S, RWX, true }, { RV_S, RWX | U, false },
+	    {RV_U, RWX, false},
+	    {RV_U, RWX | U, true},
+	    {RV_S, RWX, true},
+	    {RV_S, RWX | U, false},
 	};
 	for (unsigned i = 0; i < countof(cases); i++) {
 		struct spaces s;
@@ -253,9 +257,11 @@ TEST(mmu_mprv_moves_data_accesses_only)
 		rig_priv_set(&s.r, RV_M);
 		/* without MPRV the address is physical, and no RAM is there */
 		CHECK(rig_access(h, VA, RV_READ, 8) == RV_EXC_LOAD_ACCESS);
-		CHECK(rig_csrw(h, 0x300, MSTATUS_MPRV | (uint64_t)cases[i].mpp << 11) == RV_EXC_NONE);
-		rig_check(rig_access(h, VA, RV_READ, 8) == (cases[i].ok ? RV_EXC_NONE : RV_EXC_LOAD_PAGE),
-		          "MPP %u flags %#llx", cases[i].mpp, (unsigned long long)cases[i].flags);
+		CHECK(rig_csrw(h, 0x300, MSTATUS_MPRV | (uint64_t)cases[i].mpp << 11) ==
+		      RV_EXC_NONE);
+		rig_check(rig_access(h, VA, RV_READ, 8) ==
+			      (cases[i].ok ? RV_EXC_NONE : RV_EXC_LOAD_PAGE),
+			  "MPP %u flags %#llx", cases[i].mpp, (unsigned long long)cases[i].flags);
 		CHECK(rig_access(h, VA, RV_EXEC, 8) == RV_EXC_FETCH_ACCESS);
 		CHECK(rig_access(h, RIG_BASE, RV_EXEC, 8) == RV_EXC_NONE);
 		/* MPP = M: as if MPRV were off */
@@ -292,10 +298,12 @@ TEST(access_across_pages_is_whole_or_nothing)
 	rig_priv_set(&r, RV_S);
 	for (unsigned size = 2; size <= 8; size *= 2)
 		for (unsigned before = 1; before < size; before++) {
-			uint64_t va = VA + 0x1000 - before, mask = size == 8 ? UINT64_MAX : BIT(size * 8) - 1;
+			uint64_t va = VA + 0x1000 - before,
+				 mask = size == 8 ? UINT64_MAX : BIT(size * 8) - 1;
 			CHECK(rv_store_slow(r.h, va, size, 0x8877665544332211 & mask));
 			CHECK(rv_load_slow(r.h, va, size, &v));
-			rig_check(v == (0x8877665544332211 & mask), "size %u, %u bytes before", size, before);
+			rig_check(v == (0x8877665544332211 & mask), "size %u, %u bytes before",
+				  size, before);
 		}
 	*rig_word(&r, at) = 0;
 	rv_mmu_flush(r.h, false);
@@ -315,7 +323,8 @@ TEST(access_misaligned_inside_a_page)
 	uint64_t v;
 	for (unsigned off = 0; off < 16; off++) {
 		CHECK(rv_store_slow(r.h, RIG_BASE + off, 8, UINT64_C(0x1234567890abcdef) + off));
-		CHECK(rv_load_slow(r.h, RIG_BASE + off, 8, &v) && v == UINT64_C(0x1234567890abcdef) + off);
+		CHECK(rv_load_slow(r.h, RIG_BASE + off, 8, &v) &&
+		      v == UINT64_C(0x1234567890abcdef) + off);
 		CHECK(rv_load_slow(r.h, RIG_BASE + off, 2, &v) && v == 0xcdef + off);
 	}
 	rig_fini(&r);
@@ -327,12 +336,14 @@ TEST(access_to_devices_goes_to_the_bus_every_time)
 	rig_init(&r, 1, false);
 	uint64_t v;
 	for (unsigned size = 1; size <= 8; size *= 2) {
-		CHECK(rv_load_slow(r.h, RIG_MMIO + 0x40, size, &v) && v == (size == 1 ? 0x40 : 0x5a40));
+		CHECK(rv_load_slow(r.h, RIG_MMIO + 0x40, size, &v) &&
+		      v == (size == 1 ? 0x40 : 0x5a40));
 		CHECK(r.last_width == size && !rig_hits(r.h, RIG_MMIO, RV_READ));
 		CHECK(rv_store_slow(r.h, RIG_MMIO + 0x48, size, 77) && r.last_val == 77);
 		CHECK(r.last_off == 0x48 && !rig_hits(r.h, RIG_MMIO, RV_WRITE));
 		if (size > 1)
-			CHECK(rig_access(r.h, RIG_MMIO + 0x41, RV_READ, size) == RV_EXC_LOAD_ACCESS);
+			CHECK(rig_access(r.h, RIG_MMIO + 0x41, RV_READ, size) ==
+			      RV_EXC_LOAD_ACCESS);
 	}
 	CHECK(rig_access(r.h, 0x100, RV_READ, 4) == RV_EXC_LOAD_ACCESS);
 	CHECK(rig_access(r.h, 0x100, RV_WRITE, 4) == RV_EXC_STORE_ACCESS);
@@ -356,7 +367,8 @@ TEST(access_atomics_need_alignment_ram_and_both_rights)
 	CHECK(!rv_atomic_ptr(h, RIG_MMIO, 4, RV_WRITE) && h->exc == RV_EXC_STORE_ACCESS);
 	CHECK(!rv_atomic_ptr(h, RIG_MMIO, 4, RV_READ) && h->exc == RV_EXC_LOAD_ACCESS);
 	h->exc = RV_EXC_NONE;
-	CHECK(rv_atomic_ptr(h, RIG_BASE + 16, 16, RV_WRITE) == mem_ptr(s.r.env.mem, gpa(RIG_BASE + 16), 16));
+	CHECK(rv_atomic_ptr(h, RIG_BASE + 16, 16, RV_WRITE) ==
+	      mem_ptr(s.r.env.mem, gpa(RIG_BASE + 16), 16));
 	rig_fini(&s.r);
 }
 

@@ -2,7 +2,8 @@
 /* Physical memory protection, granularity 4 bytes. RISC-V Priv 20240411 §3.7
  *
  * Each question is answered from the span of addresses around the last answer that all match the
- * same entry first; firmware sets up a few large regions, so that one compare nearly always does. */
+ * same entry first; firmware sets up a few large regions, so that one compare nearly always does.
+ */
 #include "isa/riscv/priv.h"
 
 enum { CFG_R = 1, CFG_W = 2, CFG_X = 4, CFG_A = 0x18, CFG_L = 0x80 };
@@ -32,8 +33,7 @@ static void entry_range(const struct rv_hart *h, unsigned i, uint64_t *lo, uint6
 		if (ones >= BIT(54) - 1) /* everything */
 			*lo = 0, *hi = UINT64_MAX;
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -41,7 +41,7 @@ static void entry_range(const struct rv_hart *h, unsigned i, uint64_t *lo, uint6
 static void span_find(const struct rv_hart *h, uint64_t pa, unsigned priv, struct rv_pmp_span *s)
 {
 	uint64_t lo = 0, hi = UINT64_MAX;
-	*s = (struct rv_pmp_span){ 0, UINT64_MAX, RV_READ | RV_WRITE | RV_EXEC };
+	*s = (struct rv_pmp_span){0, UINT64_MAX, RV_READ | RV_WRITE | RV_EXEC};
 	if (!h->env->pmp_entries)
 		return;
 	if (priv != RV_M)

@@ -21,7 +21,8 @@ static bool byte_matches(const struct rv_hart *h, unsigned i, uint64_t pa)
 	}
 }
 
-static bool oracle(const struct rv_hart *h, uint64_t pa, unsigned len, unsigned access, unsigned priv)
+static bool oracle(const struct rv_hart *h, uint64_t pa, unsigned len, unsigned access,
+		   unsigned priv)
 {
 	for (unsigned i = 0; i < h->env->pmp_entries; i++) {
 		unsigned n = 0;
@@ -63,7 +64,7 @@ static void entries_randomize(struct rv_hart *h, uint64_t *seed)
 
 TEST(pmp_random_entries_match_the_oracle)
 {
-	static const unsigned privs[] = { RV_U, RV_S, RV_M };
+	static const unsigned privs[] = {RV_U, RV_S, RV_M};
 	struct rig r;
 	uint64_t seed = 20240411;
 	rig_init(&r, 1, false);
@@ -76,19 +77,20 @@ TEST(pmp_random_entries_match_the_oracle)
 			pa &= ~(uint64_t)(len - 1);
 			bool want = oracle(r.h, pa, len, access, priv);
 			rig_check(rv_pmp_allows(r.h, pa, len, (enum rv_access)access, priv) == want,
-			          "round %u: %u bytes at %#llx access %u priv %u should be %d", round,
-			          len, (unsigned long long)pa, access, priv, want);
+				  "round %u: %u bytes at %#llx access %u priv %u should be %d",
+				  round, len, (unsigned long long)pa, access, priv, want);
 			if (access == RV_EXEC)
 				continue;
 			rig_priv_set(&r, priv);
 			enum rv_exc e = rig_access(r.h, pa, (enum rv_access)access, len);
-			rig_check((e == RV_EXC_NONE) == want, "round %u: access at %#llx is exception %d",
-			          round, (unsigned long long)pa, e);
+			rig_check((e == RV_EXC_NONE) == want,
+				  "round %u: access at %#llx is exception %d", round,
+				  (unsigned long long)pa, e);
 			bool whole = true;
 			for (unsigned b = 0; b < 4096; b += 4)
 				whole &= oracle(r.h, (pa & ~UINT64_C(0xfff)) + b, 4, access, priv);
 			rig_check(whole || !rig_hits(r.h, pa, (enum rv_access)access),
-			          "round %u: a page open in part is in the TLB", round);
+				  "round %u: a page open in part is in the TLB", round);
 		}
 	}
 	rig_fini(&r);
@@ -127,7 +129,7 @@ TEST(pmp_registers)
 	CHECK(rig_csrr(r.h, 0x3a0, &v) == RV_EXC_NONE);
 	/* R=0 W=1 is reserved: W is dropped */
 	rig_check(v == UINT64_C(0x1b18190f03000100), "pmpcfg0 reads %#llx", (unsigned long long)v);
-	CHECK(rig_csrr(r.h, 0x3a1, &v) == RV_EXC_ILLEGAL); /* RV64: odd ones do not exist */
+	CHECK(rig_csrr(r.h, 0x3a1, &v) == RV_EXC_ILLEGAL);        /* RV64: odd ones do not exist */
 	CHECK(rig_csrr(r.h, 0x3a4, &v) == RV_EXC_NONE && v == 0); /* entries 32.. are not there */
 	CHECK(rig_csrw(r.h, 0x3b3, UINT64_MAX) == RV_EXC_NONE);
 	CHECK(rig_csrr(r.h, 0x3b3, &v) == RV_EXC_NONE && v == BIT(54) - 1);
@@ -141,7 +143,8 @@ TEST(pmp_changes_empty_the_tlb)
 	struct rig r;
 	rig_init(&r, 1, false);
 	rig_priv_set(&r, RV_S);
-	CHECK(rig_access(r.h, RIG_BASE, RV_WRITE, 8) == RV_EXC_NONE && rig_hits(r.h, RIG_BASE, RV_WRITE));
+	CHECK(rig_access(r.h, RIG_BASE, RV_WRITE, 8) == RV_EXC_NONE &&
+	      rig_hits(r.h, RIG_BASE, RV_WRITE));
 	rv_pmp_set_cfg(r.h, 0, NAPOT | RR);
 	CHECK(!rig_hits(r.h, RIG_BASE, RV_WRITE));
 	CHECK(rig_access(r.h, RIG_BASE, RV_WRITE, 8) == RV_EXC_STORE_ACCESS);

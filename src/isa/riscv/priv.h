@@ -195,7 +195,8 @@ static inline struct sbi_ret sbi_ret(enum sbi_error e, uint64_t value)
 	return (struct sbi_ret){ e, value };
 }
 static inline uint64_t sbi_arg(const struct rv_hart *h, unsigned i) { return h->x[10 + i]; }
-#define SBI(name, first, last, summary) struct sbi_ret rv_sbi_##name(struct rv_hart *h, uint64_t fn);
+#define SBI(name, first, last, summary)                                                            \
+	struct sbi_ret rv_sbi_##name(struct rv_hart *h, uint64_t fn);
 #include "isa/riscv/sbi.def"
 /* The harts that (@mask, @base) name. False: one does not exist. SBI 2.0 §3.1 */
 bool rv_sbi_harts(const struct rv_hart *h, uint64_t mask, uint64_t base, uint32_t *ret) MUST;

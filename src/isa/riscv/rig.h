@@ -31,7 +31,7 @@ uint64_t rig_table(struct rig *r);
 /* Make tables from @root (of @levels levels) down to @level and put @pte there for @va.
  * Returns the physical address of the entry. */
 uint64_t rig_map(struct rig *r, uint64_t root, unsigned levels, uint64_t va, unsigned level,
-                 uint64_t pte);
+		 uint64_t pte);
 static inline uint64_t rig_satp(unsigned levels, unsigned asid, uint64_t root)
 {
 	return (uint64_t)(levels - 3 + SATP_SV39) << 60 | (uint64_t)asid << 44 | root >> 12;
@@ -44,7 +44,7 @@ enum rv_exc rig_csrw(struct rv_hart *h, unsigned n, uint64_t v);
 enum rv_exc rig_csrr(struct rv_hart *h, unsigned n, uint64_t *ret);
 /* One ecall from S mode; a1 in *ret_value (may be NULL). */
 int64_t rig_sbi(struct rv_hart *h, uint64_t ext, uint64_t fn, const uint64_t args[6],
-                uint64_t *ret_value);
+		uint64_t *ret_value);
 /* Access by the slow path; the exception, RV_EXC_NONE if it worked. */
 enum rv_exc rig_access(struct rv_hart *h, uint64_t va, enum rv_access a, unsigned size);
 /* Would the engine's fast path take this access? */

@@ -40,13 +40,19 @@ static size_t rig_type(void *user, uint8_t *p, size_t cap)
 
 void rig_init(struct rig *r, unsigned harts, bool sbi)
 {
-	static const struct bus_ops window = { window_read, window_write, 1, 8 };
+	static const struct bus_ops window = {window_read, window_write, 1, 8};
 	struct lodge_err e;
 	memset(r, 0, sizeof *r);
 	vclock_init(&r->clock);
-	r->env = (struct rv_env){ .clock = &r->clock, .nharts = harts, .mmu_max = 57,
-		                  .pmp_entries = 16, .sbi = sbi, .system_reset = rig_reset,
-		                  .console_write = rig_print, .console_read = rig_type, .user = r };
+	r->env = (struct rv_env){.clock = &r->clock,
+				 .nharts = harts,
+				 .mmu_max = 57,
+				 .pmp_entries = 16,
+				 .sbi = sbi,
+				 .system_reset = rig_reset,
+				 .console_write = rig_print,
+				 .console_read = rig_type,
+				 .user = r};
 	CHECK(!mem_new(&r->env.mem, gpa(RIG_BASE), RIG_RAM, &e));
 	CHECK(!bus_new(&r->env.bus, &e));
 	CHECK(!bus_map(r->env.bus, gpa(RIG_MMIO), 0x1000, &window, r, NULL, &e));
@@ -83,7 +89,7 @@ uint64_t rig_table(struct rig *r)
 }
 
 uint64_t rig_map(struct rig *r, uint64_t root, unsigned levels, uint64_t va, unsigned level,
-                 uint64_t pte)
+		 uint64_t pte)
 {
 	uint64_t table = root;
 	for (unsigned l = levels - 1;; l--) {
@@ -129,7 +135,8 @@ enum rv_exc rig_csrr(struct rv_hart *h, unsigned n, uint64_t *ret)
 	return exc_taken(h);
 }
 
-int64_t rig_sbi(struct rv_hart *h, uint64_t ext, uint64_t fn, const uint64_t args[6], uint64_t *ret_value)
+int64_t rig_sbi(struct rv_hart *h, uint64_t ext, uint64_t fn, const uint64_t args[6],
+		uint64_t *ret_value)
 {
 	for (unsigned i = 0; i < 6; i++)
 		h->x[10 + i] = args ? args[i] : 0;
@@ -147,8 +154,8 @@ enum rv_exc rig_access(struct rv_hart *h, uint64_t va, enum rv_access a, unsigne
 	uint64_t v, pa;
 	const uint8_t *host;
 	bool ok = a == RV_EXEC    ? rv_fetch(h, va, &host, &pa)
-	          : a == RV_WRITE ? rv_store_slow(h, va, size, 0x1122334455667788)
-	                          : rv_load_slow(h, va, size, &v);
+		  : a == RV_WRITE ? rv_store_slow(h, va, size, 0x1122334455667788)
+				  : rv_load_slow(h, va, size, &v);
 	CHECK(ok == (h->exc == RV_EXC_NONE));
 	return exc_taken(h);
 }

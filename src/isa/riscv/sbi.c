@@ -9,7 +9,7 @@ static const struct extension {
 	uint64_t first, last;
 	struct sbi_ret (*serve)(struct rv_hart *h, uint64_t fn);
 } extensions[] = {
-#define SBI(name, first, last, summary) { first, last, rv_sbi_##name },
+#define SBI(name, first, last, summary) {first, last, rv_sbi_##name},
 #include "isa/riscv/sbi.def"
 };
 
@@ -63,7 +63,8 @@ bool rv_sbi_harts(const struct rv_hart *h, uint64_t mask, uint64_t base, uint32_
 	*ret = 0;
 	if (!mask)
 		return true;
-	if (base >= h->env->nharts || (mask << base) >> base != mask || mask << base & ~(uint64_t)all)
+	if (base >= h->env->nharts || (mask << base) >> base != mask ||
+	    mask << base & ~(uint64_t)all)
 		return false;
 	*ret = (uint32_t)(mask << base);
 	return true;
@@ -86,12 +87,12 @@ static bool legacy_harts(struct rv_hart *h, uint32_t *ret)
 
 static struct sbi_ret legacy_fence(struct rv_hart *h, uint64_t id)
 {
-	struct rv_fence fc = { .va = sbi_arg(h, 1), .len = sbi_arg(h, 2), .asid = -1 };
+	struct rv_fence fc = {.va = sbi_arg(h, 1), .len = sbi_arg(h, 2), .asid = -1};
 	uint32_t harts;
 	if (!legacy_harts(h, &harts))
 		return sbi_ret(SBI_INVALID_PARAM, 0);
 	if (id == 5)
-		fc = (struct rv_fence){ .insn = true };
+		fc = (struct rv_fence){.insn = true};
 	if (id == 7)
 		fc.asid = (int)(sbi_arg(h, 3) & 0xffff);
 	return rv_sbi_fence(h, harts, &fc);
@@ -102,12 +103,22 @@ static struct sbi_ret legacy_getchar(struct rv_hart *h)
 	uint8_t c;
 	if (!h->env->console_read || h->env->console_read(h->env->user, &c, 1) != 1)
 		return sbi_ret(SBI_FAILED, 0);
-	return (struct sbi_ret){ .error = c };
+	return (struct sbi_ret){.error = c};
 }
 
 struct sbi_ret rv_sbi_legacy(struct rv_hart *h, uint64_t fn)
 {
-	enum { SET_TIMER, PUTCHAR, GETCHAR, CLEAR_IPI, SEND_IPI, FENCE_I, SFENCE, SFENCE_ASID, SHUTDOWN };
+	enum {
+		SET_TIMER,
+		PUTCHAR,
+		GETCHAR,
+		CLEAR_IPI,
+		SEND_IPI,
+		FENCE_I,
+		SFENCE,
+		SFENCE_ASID,
+		SHUTDOWN
+	};
 	uint64_t id = h->x[17] & UINT32_MAX;
 	uint8_t c = (uint8_t)sbi_arg(h, 0);
 	uint32_t harts;
@@ -123,7 +134,8 @@ struct sbi_ret rv_sbi_legacy(struct rv_hart *h, uint64_t fn)
 		__atomic_fetch_and(&h->mip_lines, ~BIT(RV_SSI), __ATOMIC_SEQ_CST);
 		return sbi_ret(SBI_OK, 0);
 	case SEND_IPI:
-		return legacy_harts(h, &harts) ? rv_sbi_ipi_send(h, harts) : sbi_ret(SBI_INVALID_PARAM, 0);
+		return legacy_harts(h, &harts) ? rv_sbi_ipi_send(h, harts)
+					       : sbi_ret(SBI_INVALID_PARAM, 0);
 	case FENCE_I:
 	case SFENCE:
 	case SFENCE_ASID: return legacy_fence(h, id);

@@ -59,22 +59,22 @@ struct sbi_ret rv_sbi_fence(struct rv_hart *h, uint32_t harts, const struct rv_f
 	if (!rv_fence_remote(h, harts, &all))
 		return sbi_ret(SBI_AGAIN, 0);
 	rv_sbi_count(h, fc->insn       ? SBI_FW_FENCE_I_SENT
-	                : fc->asid < 0 ? SBI_FW_SFENCE_SENT
-	                               : SBI_FW_SFENCE_ASID_SENT);
+			: fc->asid < 0 ? SBI_FW_SFENCE_SENT
+				       : SBI_FW_SFENCE_ASID_SENT);
 	return sbi_ret(SBI_OK, 0);
 }
 
 struct sbi_ret rv_sbi_rfence(struct rv_hart *h, uint64_t fn)
 {
 	enum { FENCE_I, SFENCE_VMA, SFENCE_VMA_ASID };
-	struct rv_fence fc = { .va = sbi_arg(h, 2), .len = sbi_arg(h, 3), .asid = -1 };
+	struct rv_fence fc = {.va = sbi_arg(h, 2), .len = sbi_arg(h, 3), .asid = -1};
 	uint32_t harts;
 	if (fn > SFENCE_VMA_ASID) /* hfence: there is no hypervisor extension */
 		return sbi_ret(SBI_NOT_SUPPORTED, 0);
 	if (!rv_sbi_harts(h, sbi_arg(h, 0), sbi_arg(h, 1), &harts))
 		return sbi_ret(SBI_INVALID_PARAM, 0);
 	if (fn == FENCE_I)
-		fc = (struct rv_fence){ .insn = true };
+		fc = (struct rv_fence){.insn = true};
 	if (fn == SFENCE_VMA_ASID)
 		fc.asid = (int)(sbi_arg(h, 4) & 0xffff);
 	if (fn != FENCE_I && fc.len != UINT64_MAX && fc.va + fc.len < fc.va)
@@ -126,7 +126,7 @@ static struct sbi_ret hsm_start(struct rv_hart *h)
 		return sbi_ret(SBI_INVALID_ADDRESS, 0);
 	struct rv_hart *to = h->env->harts[id];
 	if (!__atomic_compare_exchange_n(&to->hsm, &stopped, RV_HSM_START_PENDING, false,
-	                                 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return sbi_ret(SBI_ALREADY_AVAILABLE, 0);
 	to->hsm_start_pc = at;
 	to->hsm_start_arg = sbi_arg(h, 2);
@@ -147,9 +147,11 @@ static struct sbi_ret hart_sleep(struct rv_hart *h, enum rv_hsm how)
 
 static struct sbi_ret hsm_status(const struct rv_hart *h)
 {
-	static const uint8_t state[] = { [RV_HSM_STARTED] = 0, [RV_HSM_STOPPED] = 1,
-		                         [RV_HSM_START_PENDING] = 2, [RV_HSM_SUSPENDED] = 4,
-		                         [RV_HSM_SUSPENDED_LOST] = 4 };
+	static const uint8_t state[] = {[RV_HSM_STARTED] = 0,
+					[RV_HSM_STOPPED] = 1,
+					[RV_HSM_START_PENDING] = 2,
+					[RV_HSM_SUSPENDED] = 4,
+					[RV_HSM_SUSPENDED_LOST] = 4};
 	if (sbi_arg(h, 0) >= h->env->nharts)
 		return sbi_ret(SBI_INVALID_PARAM, 0);
 	uint32_t hsm = __atomic_load_n(&h->env->harts[sbi_arg(h, 0)]->hsm, __ATOMIC_SEQ_CST);
@@ -163,7 +165,8 @@ static struct sbi_ret hsm_suspend(struct rv_hart *h)
 	if (type == 0)
 		return hart_sleep(h, RV_HSM_SUSPENDED);
 	if (type != lossy) /* the rest is reserved, or of some platform */
-		return sbi_ret((type & ~lossy) < 0x10000000 ? SBI_INVALID_PARAM : SBI_NOT_SUPPORTED, 0);
+		return sbi_ret((type & ~lossy) < 0x10000000 ? SBI_INVALID_PARAM : SBI_NOT_SUPPORTED,
+			       0);
 	if (!address_runs(h, sbi_arg(h, 1)))
 		return sbi_ret(SBI_INVALID_ADDRESS, 0);
 	h->hsm_start_pc = sbi_arg(h, 1);

@@ -99,7 +99,7 @@ static struct sbi_ret pmu_configure(struct rv_hart *h)
 	if (!counters_named(h, &named) || flags & ~(uint64_t)FLAGS || event >> 20)
 		return sbi_ret(SBI_INVALID_PARAM, 0);
 	unsigned i = flags & SKIP_MATCH ? (unsigned)__builtin_ctz(named)
-	                                : counter_find(h, named, (uint32_t)event);
+					: counter_find(h, named, (uint32_t)event);
 	if (i == COUNTERS)
 		return sbi_ret(SBI_NOT_SUPPORTED, 0);
 	if (i < HW_COUNTERS) {
@@ -184,7 +184,7 @@ struct sbi_ret rv_sbi_pmu(struct rv_hart *h, uint64_t fn)
 	case START: return pmu_start(h);
 	case STOP: return pmu_stop(h);
 	case FW_READ: return pmu_read(h);
-	case FW_READ_HI: return sbi_ret(SBI_OK, 0); /* RV32's upper half */
+	case FW_READ_HI: return sbi_ret(SBI_OK, 0);    /* RV32's upper half */
 	default: return sbi_ret(SBI_NOT_SUPPORTED, 0); /* snapshots in shared memory */
 	}
 }

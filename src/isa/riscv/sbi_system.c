@@ -46,8 +46,8 @@ static struct sbi_ret console_transfer(struct rv_hart *h, bool write)
 		return sbi_ret(SBI_INVALID_PARAM, 0);
 	len = min_u64(len, CONSOLE_MOST);
 	if (!write)
-		return sbi_ret(SBI_OK, h->env->console_read
-		                           ? h->env->console_read(h->env->user, p, len) : 0);
+		return sbi_ret(
+		    SBI_OK, h->env->console_read ? h->env->console_read(h->env->user, p, len) : 0);
 	if (!h->env->console_write)
 		return sbi_ret(SBI_FAILED, 0);
 	h->env->console_write(h->env->user, p, len);
@@ -71,7 +71,8 @@ struct sbi_ret rv_sbi_dbcn(struct rv_hart *h, uint64_t fn)
 }
 
 /* ---- steal time ----
- * The record, 64 bytes: u32 sequence (odd while it changes), u32 flags, u64 steal ns, u8 preempted. */
+ * The record, 64 bytes: u32 sequence (odd while it changes), u32 flags, u64 steal ns, u8 preempted.
+ */
 
 enum { STA_LEN = 64, STA_STEAL = 8, STA_LOOK_NS = 10000000 };
 

@@ -25,89 +25,89 @@ struct call {
 
 /* On two harts, hart 0 calling. Each row follows the one before. */
 static const struct call calls[] = {
-	{ "spec version", BASE, 0, { 0 }, 0, 0x2000000 },
-	{ "mvendorid", BASE, 4, { 0 }, 0, 0 },
-	{ "probe time", BASE, 3, { TIME }, 0, 1 },
-	{ "probe legacy", BASE, 3, { 1 }, 0, 1 },
-	{ "probe CPPC", BASE, 3, { 0x43505043 }, 0, 0 },
-	{ "base 7", BASE, 7, { 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "no such extension", 0x12345678, 0, { 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "time 1", TIME, 1, { 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "timer", TIME, 0, { 12345 }, 0, 0 },
-	{ "IPI 1", IPI, 1, { 1, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "IPI to hart 2", IPI, 0, { 4, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "IPI to hart 2 by base", IPI, 0, { 1, 2 }, SBI_INVALID_PARAM, 0 },
-	{ "IPI, base beyond 64", IPI, 0, { 1, 64 }, SBI_INVALID_PARAM, 0 },
-	{ "IPI, mask lost by base", IPI, 0, { BIT(63), 1 }, SBI_INVALID_PARAM, 0 },
-	{ "IPI to nobody", IPI, 0, { 0, 0 }, 0, 0 },
-	{ "IPI to all", IPI, 0, { 0, ALL }, 0, 0 },
-	{ "fence.i", RFENCE, 0, { 1, 0 }, 0, 0 },
-	{ "fence.i to hart 9", RFENCE, 0, { 1, 9 }, SBI_INVALID_PARAM, 0 },
-	{ "sfence all", RFENCE, 1, { 0, ALL, 0, ALL }, 0, 0 },
-	{ "sfence range", RFENCE, 1, { 3, 0, 0x1234, 0x5000 }, 0, 0 },
-	{ "sfence that wraps", RFENCE, 1, { 1, 0, ALL - 0xfff, 0x2000 }, SBI_INVALID_ADDRESS, 0 },
-	{ "sfence asid", RFENCE, 2, { 3, 0, 0x1000, 0x1000, 7 }, 0, 0 },
-	{ "hfence.gvma", RFENCE, 3, { 1, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "hfence.vvma", RFENCE, 6, { 1, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "status of 0", HSM, 2, { 0 }, 0, 0 },
-	{ "status of 1", HSM, 2, { 1 }, 0, 1 },
-	{ "status of 2", HSM, 2, { 2 }, SBI_INVALID_PARAM, 0 },
-	{ "start 2", HSM, 0, { 2, RIG_BASE, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "start at MMIO", HSM, 0, { 1, RIG_MMIO, 0 }, SBI_INVALID_ADDRESS, 0 },
-	{ "start at odd", HSM, 0, { 1, RIG_BASE + 1, 0 }, SBI_INVALID_ADDRESS, 0 },
-	{ "start at the end of RAM", HSM, 0, { 1, RIG_BASE + RIG_RAM, 0 }, SBI_INVALID_ADDRESS, 0 },
-	{ "start myself", HSM, 0, { 0, RIG_BASE, 0 }, SBI_ALREADY_AVAILABLE, 0 },
-	{ "suspend, reserved", HSM, 3, { 1, 0, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "suspend, platform", HSM, 3, { 0x10000000, 0, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "suspend, reserved lossy", HSM, 3, { 0x80000001, 0, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "suspend, platform lossy", HSM, 3, { 0x90000000, 0, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "suspend, bad address", HSM, 3, { 0x80000000, 4, 0 }, SBI_INVALID_ADDRESS, 0 },
-	{ "HSM 4", HSM, 4, { 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "reset type 3", SRST, 0, { 3, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "reset vendor type", SRST, 0, { 0xf0000000, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "reset reason 2", SRST, 0, { 0, 2 }, SBI_INVALID_PARAM, 0 },
-	{ "SRST 1", SRST, 1, { 0, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "console write outside", DBCN, 0, { 4, 0x1000, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "console write, high half", DBCN, 0, { 4, RIG_BASE, 1 }, SBI_INVALID_PARAM, 0 },
-	{ "console write over the end", DBCN, 0, { 5, RIG_BASE + RIG_RAM - 4, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "console write, huge", DBCN, 0, { ALL, RIG_BASE, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "console write", DBCN, 0, { 4, RIG_BASE, 0 }, 0, 4 },
-	{ "console write nothing", DBCN, 0, { 0, RIG_BASE, 0 }, 0, 0 },
-	{ "console byte", DBCN, 2, { '!' }, 0, 0 },
-	{ "console read", DBCN, 1, { 8, RIG_BASE + 64, 0 }, 0, 2 },
-	{ "console read nothing", DBCN, 1, { 8, RIG_BASE + 64, 0 }, 0, 0 },
-	{ "console read outside", DBCN, 1, { 8, 0, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "DBCN 3", DBCN, 3, { 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "steal time, flags", STA, 0, { RIG_BASE, 0, 1 }, SBI_INVALID_PARAM, 0 },
-	{ "steal time, misaligned", STA, 0, { RIG_BASE + 8, 0, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "steal time, outside", STA, 0, { 0x40, 0, 0 }, SBI_INVALID_ADDRESS, 0 },
-	{ "steal time, high half", STA, 0, { RIG_BASE, 1, 0 }, SBI_INVALID_ADDRESS, 0 },
-	{ "steal time on", STA, 0, { RIG_BASE + 0x1000, 0, 0 }, 0, 0 },
-	{ "steal time off", STA, 0, { ALL, ALL, 0 }, 0, 0 },
-	{ "system suspend type 1", SUSP, 0, { 1, RIG_BASE, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "system suspend platform", SUSP, 0, { 0x80000000, RIG_BASE, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "system suspend to nowhere", SUSP, 0, { 0, 0, 0 }, SBI_INVALID_ADDRESS, 0 },
-	{ "counters", PMU, 0, { 0 }, 0, 19 },
-	{ "cycle", PMU, 1, { 0 }, 0, 0xc00 | 63 << 12 },
-	{ "time is no counter", PMU, 1, { 1 }, SBI_INVALID_PARAM, 0 },
-	{ "instret", PMU, 1, { 2 }, 0, 0xc02 | 63 << 12 },
-	{ "firmware counter", PMU, 1, { 3 }, 0, BIT(63) },
-	{ "counter 19", PMU, 1, { 19 }, SBI_INVALID_PARAM, 0 },
-	{ "configure cycles", PMU, 2, { 0, 0x7fffd, 2, 1, 0 }, 0, 0 },
-	{ "configure cycles twice", PMU, 2, { 0, 0x7fffd, 2, 1, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "configure cache misses", PMU, 2, { 0, 0x7fffd, 2, 4, 0 }, SBI_NOT_SUPPORTED, 0 },
-	{ "configure counter 40", PMU, 2, { 40, 1, 2, 1, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "configure nothing", PMU, 2, { 0, 0, 2, 1, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "configure, base wraps", PMU, 2, { ALL, 3, 2, 1, 0 }, SBI_INVALID_PARAM, 0 },
-	{ "start cycles", PMU, 3, { 0, 1, 1, 100 }, 0, 0 },
-	{ "start cycles twice", PMU, 3, { 0, 1, 1, 100 }, SBI_ALREADY_STARTED, 0 },
-	{ "stop cycles", PMU, 4, { 0, 1, 1 }, 0, 0 },
-	{ "stop cycles twice", PMU, 4, { 0, 1, 0 }, SBI_ALREADY_STOPPED, 0 },
-	{ "count IPIs sent", PMU, 2, { 0, 0x7fffd, 6, 0xf0006, 0 }, 0, 3 },
-	{ "one IPI", IPI, 0, { 1, 0 }, 0, 0 },
-	{ "IPIs sent", PMU, 5, { 3 }, 0, 1 },
-	{ "firmware read of cycle", PMU, 5, { 0 }, SBI_INVALID_PARAM, 0 },
-	{ "snapshots", PMU, 7, { RIG_BASE, 0, 0 }, SBI_NOT_SUPPORTED, 0 },
+    {"spec version", BASE, 0, {0}, 0, 0x2000000},
+    {"mvendorid", BASE, 4, {0}, 0, 0},
+    {"probe time", BASE, 3, {TIME}, 0, 1},
+    {"probe legacy", BASE, 3, {1}, 0, 1},
+    {"probe CPPC", BASE, 3, {0x43505043}, 0, 0},
+    {"base 7", BASE, 7, {0}, SBI_NOT_SUPPORTED, 0},
+    {"no such extension", 0x12345678, 0, {0}, SBI_NOT_SUPPORTED, 0},
+    {"time 1", TIME, 1, {0}, SBI_NOT_SUPPORTED, 0},
+    {"timer", TIME, 0, {12345}, 0, 0},
+    {"IPI 1", IPI, 1, {1, 0}, SBI_NOT_SUPPORTED, 0},
+    {"IPI to hart 2", IPI, 0, {4, 0}, SBI_INVALID_PARAM, 0},
+    {"IPI to hart 2 by base", IPI, 0, {1, 2}, SBI_INVALID_PARAM, 0},
+    {"IPI, base beyond 64", IPI, 0, {1, 64}, SBI_INVALID_PARAM, 0},
+    {"IPI, mask lost by base", IPI, 0, {BIT(63), 1}, SBI_INVALID_PARAM, 0},
+    {"IPI to nobody", IPI, 0, {0, 0}, 0, 0},
+    {"IPI to all", IPI, 0, {0, ALL}, 0, 0},
+    {"fence.i", RFENCE, 0, {1, 0}, 0, 0},
+    {"fence.i to hart 9", RFENCE, 0, {1, 9}, SBI_INVALID_PARAM, 0},
+    {"sfence all", RFENCE, 1, {0, ALL, 0, ALL}, 0, 0},
+    {"sfence range", RFENCE, 1, {3, 0, 0x1234, 0x5000}, 0, 0},
+    {"sfence that wraps", RFENCE, 1, {1, 0, ALL - 0xfff, 0x2000}, SBI_INVALID_ADDRESS, 0},
+    {"sfence asid", RFENCE, 2, {3, 0, 0x1000, 0x1000, 7}, 0, 0},
+    {"hfence.gvma", RFENCE, 3, {1, 0}, SBI_NOT_SUPPORTED, 0},
+    {"hfence.vvma", RFENCE, 6, {1, 0}, SBI_NOT_SUPPORTED, 0},
+    {"status of 0", HSM, 2, {0}, 0, 0},
+    {"status of 1", HSM, 2, {1}, 0, 1},
+    {"status of 2", HSM, 2, {2}, SBI_INVALID_PARAM, 0},
+    {"start 2", HSM, 0, {2, RIG_BASE, 0}, SBI_INVALID_PARAM, 0},
+    {"start at MMIO", HSM, 0, {1, RIG_MMIO, 0}, SBI_INVALID_ADDRESS, 0},
+    {"start at odd", HSM, 0, {1, RIG_BASE + 1, 0}, SBI_INVALID_ADDRESS, 0},
+    {"start at the end of RAM", HSM, 0, {1, RIG_BASE + RIG_RAM, 0}, SBI_INVALID_ADDRESS, 0},
+    {"start myself", HSM, 0, {0, RIG_BASE, 0}, SBI_ALREADY_AVAILABLE, 0},
+    {"suspend, reserved", HSM, 3, {1, 0, 0}, SBI_INVALID_PARAM, 0},
+    {"suspend, platform", HSM, 3, {0x10000000, 0, 0}, SBI_NOT_SUPPORTED, 0},
+    {"suspend, reserved lossy", HSM, 3, {0x80000001, 0, 0}, SBI_INVALID_PARAM, 0},
+    {"suspend, platform lossy", HSM, 3, {0x90000000, 0, 0}, SBI_NOT_SUPPORTED, 0},
+    {"suspend, bad address", HSM, 3, {0x80000000, 4, 0}, SBI_INVALID_ADDRESS, 0},
+    {"HSM 4", HSM, 4, {0}, SBI_NOT_SUPPORTED, 0},
+    {"reset type 3", SRST, 0, {3, 0}, SBI_INVALID_PARAM, 0},
+    {"reset vendor type", SRST, 0, {0xf0000000, 0}, SBI_NOT_SUPPORTED, 0},
+    {"reset reason 2", SRST, 0, {0, 2}, SBI_INVALID_PARAM, 0},
+    {"SRST 1", SRST, 1, {0, 0}, SBI_NOT_SUPPORTED, 0},
+    {"console write outside", DBCN, 0, {4, 0x1000, 0}, SBI_INVALID_PARAM, 0},
+    {"console write, high half", DBCN, 0, {4, RIG_BASE, 1}, SBI_INVALID_PARAM, 0},
+    {"console write over the end", DBCN, 0, {5, RIG_BASE + RIG_RAM - 4, 0}, SBI_INVALID_PARAM, 0},
+    {"console write, huge", DBCN, 0, {ALL, RIG_BASE, 0}, SBI_INVALID_PARAM, 0},
+    {"console write", DBCN, 0, {4, RIG_BASE, 0}, 0, 4},
+    {"console write nothing", DBCN, 0, {0, RIG_BASE, 0}, 0, 0},
+    {"console byte", DBCN, 2, {'!'}, 0, 0},
+    {"console read", DBCN, 1, {8, RIG_BASE + 64, 0}, 0, 2},
+    {"console read nothing", DBCN, 1, {8, RIG_BASE + 64, 0}, 0, 0},
+    {"console read outside", DBCN, 1, {8, 0, 0}, SBI_INVALID_PARAM, 0},
+    {"DBCN 3", DBCN, 3, {0}, SBI_NOT_SUPPORTED, 0},
+    {"steal time, flags", STA, 0, {RIG_BASE, 0, 1}, SBI_INVALID_PARAM, 0},
+    {"steal time, misaligned", STA, 0, {RIG_BASE + 8, 0, 0}, SBI_INVALID_PARAM, 0},
+    {"steal time, outside", STA, 0, {0x40, 0, 0}, SBI_INVALID_ADDRESS, 0},
+    {"steal time, high half", STA, 0, {RIG_BASE, 1, 0}, SBI_INVALID_ADDRESS, 0},
+    {"steal time on", STA, 0, {RIG_BASE + 0x1000, 0, 0}, 0, 0},
+    {"steal time off", STA, 0, {ALL, ALL, 0}, 0, 0},
+    {"system suspend type 1", SUSP, 0, {1, RIG_BASE, 0}, SBI_INVALID_PARAM, 0},
+    {"system suspend platform", SUSP, 0, {0x80000000, RIG_BASE, 0}, SBI_NOT_SUPPORTED, 0},
+    {"system suspend to nowhere", SUSP, 0, {0, 0, 0}, SBI_INVALID_ADDRESS, 0},
+    {"counters", PMU, 0, {0}, 0, 19},
+    {"cycle", PMU, 1, {0}, 0, 0xc00 | 63 << 12},
+    {"time is no counter", PMU, 1, {1}, SBI_INVALID_PARAM, 0},
+    {"instret", PMU, 1, {2}, 0, 0xc02 | 63 << 12},
+    {"firmware counter", PMU, 1, {3}, 0, BIT(63)},
+    {"counter 19", PMU, 1, {19}, SBI_INVALID_PARAM, 0},
+    {"configure cycles", PMU, 2, {0, 0x7fffd, 2, 1, 0}, 0, 0},
+    {"configure cycles twice", PMU, 2, {0, 0x7fffd, 2, 1, 0}, SBI_NOT_SUPPORTED, 0},
+    {"configure cache misses", PMU, 2, {0, 0x7fffd, 2, 4, 0}, SBI_NOT_SUPPORTED, 0},
+    {"configure counter 40", PMU, 2, {40, 1, 2, 1, 0}, SBI_INVALID_PARAM, 0},
+    {"configure nothing", PMU, 2, {0, 0, 2, 1, 0}, SBI_INVALID_PARAM, 0},
+    {"configure, base wraps", PMU, 2, {ALL, 3, 2, 1, 0}, SBI_INVALID_PARAM, 0},
+    {"start cycles", PMU, 3, {0, 1, 1, 100}, 0, 0},
+    {"start cycles twice", PMU, 3, {0, 1, 1, 100}, SBI_ALREADY_STARTED, 0},
+    {"stop cycles", PMU, 4, {0, 1, 1}, 0, 0},
+    {"stop cycles twice", PMU, 4, {0, 1, 0}, SBI_ALREADY_STOPPED, 0},
+    {"count IPIs sent", PMU, 2, {0, 0x7fffd, 6, 0xf0006, 0}, 0, 3},
+    {"one IPI", IPI, 0, {1, 0}, 0, 0},
+    {"IPIs sent", PMU, 5, {3}, 0, 1},
+    {"firmware read of cycle", PMU, 5, {0}, SBI_INVALID_PARAM, 0},
+    {"snapshots", PMU, 7, {RIG_BASE, 0, 0}, SBI_NOT_SUPPORTED, 0},
 };
 
 TEST(sbi_calls)
@@ -121,8 +121,10 @@ TEST(sbi_calls)
 		uint64_t value;
 		int64_t e = rig_sbi(r.h, c->ext, c->fn, c->arg, &value);
 		rig_check(e == c->error, "%s: error %lld", c->name, (long long)e);
-		rig_check(e || value == c->value, "%s: value %#llx", c->name, (unsigned long long)value);
-		rig_check(r.h->exc == RV_EXC_NONE && r.h->npc == r.h->pc + 4, "%s: goes on", c->name);
+		rig_check(e || value == c->value, "%s: value %#llx", c->name,
+			  (unsigned long long)value);
+		rig_check(r.h->exc == RV_EXC_NONE && r.h->npc == r.h->pc + 4, "%s: goes on",
+			  c->name);
 	}
 	CHECK(r.console_len == 5 && !memcmp(r.console, "text!", 5));
 	CHECK(!memcmp((char *)rig_word(&r, RIG_BASE + 64), "ab", 2));
@@ -138,17 +140,17 @@ TEST(sbi_legacy_calls)
 	const uint64_t at = RIG_BASE + 8;
 	r.typed = "z";
 	uint64_t a1;
-	CHECK(rig_sbi(h, 0, 0, (const uint64_t[6]){ 99, 77 }, &a1) == 0 && h->stimecmp == 99);
+	CHECK(rig_sbi(h, 0, 0, (const uint64_t[6]){99, 77}, &a1) == 0 && h->stimecmp == 99);
 	CHECK(a1 == 77); /* one result only */
-	CHECK(rig_sbi(h, 1, 0, (const uint64_t[6]){ 'Q' }, NULL) == 0 && r.console[0] == 'Q');
+	CHECK(rig_sbi(h, 1, 0, (const uint64_t[6]){'Q'}, NULL) == 0 && r.console[0] == 'Q');
 	CHECK(rig_sbi(h, 2, 0, NULL, NULL) == 'z' && rig_sbi(h, 2, 0, NULL, NULL) == -1);
 	*rig_word(&r, at) = 1;
-	CHECK(rig_sbi(h, 4, 0, (const uint64_t[6]){ at }, NULL) == 0 && h->mip_lines == BIT(RV_SSI));
+	CHECK(rig_sbi(h, 4, 0, (const uint64_t[6]){at}, NULL) == 0 && h->mip_lines == BIT(RV_SSI));
 	CHECK(rig_sbi(h, 3, 0, NULL, NULL) == 0 && h->mip_lines == 0);
-	CHECK(rig_sbi(h, 5, 0, (const uint64_t[6]){ 0 }, NULL) == 0);
-	CHECK(rig_sbi(h, 6, 0, (const uint64_t[6]){ at, 0, 4096 }, NULL) == 0);
-	CHECK(rig_sbi(h, 7, 0, (const uint64_t[6]){ at, 0, 4096, 1 }, NULL) == 0);
-	CHECK(rig_sbi(h, 4, 0, (const uint64_t[6]){ 0x10 }, NULL) < 0 && h->exc == RV_EXC_NONE);
+	CHECK(rig_sbi(h, 5, 0, (const uint64_t[6]){0}, NULL) == 0);
+	CHECK(rig_sbi(h, 6, 0, (const uint64_t[6]){at, 0, 4096}, NULL) == 0);
+	CHECK(rig_sbi(h, 7, 0, (const uint64_t[6]){at, 0, 4096, 1}, NULL) == 0);
+	CHECK(rig_sbi(h, 4, 0, (const uint64_t[6]){0x10}, NULL) < 0 && h->exc == RV_EXC_NONE);
 	CHECK(rig_sbi(h, 9, 0, NULL, NULL) == SBI_NOT_SUPPORTED);
 	rig_sbi(h, 8, 0, NULL, NULL);
 	CHECK(r.resets == 1 && r.reset_type == 0 && h->hsm == RV_HSM_STOPPED);
@@ -160,7 +162,7 @@ TEST(sbi_reset_reaches_the_machine)
 	for (uint64_t type = 0; type < 3; type++) {
 		struct rig r;
 		rig_init(&r, 1, true);
-		rig_sbi(r.h, SRST, 0, (const uint64_t[6]){ type, 1 }, NULL);
+		rig_sbi(r.h, SRST, 0, (const uint64_t[6]){type, 1}, NULL);
 		CHECK(r.resets == 1 && r.reset_type == type && r.reset_reason == 1);
 		CHECK(r.h->hsm == RV_HSM_STOPPED && r.h->limit == 0);
 		rig_fini(&r);
@@ -238,11 +240,13 @@ TEST(sbi_harts_start_suspend_and_wake)
 	struct running s;
 	running_init(&s, 3);
 	struct rv_hart *h = s.r.h, *o = s.r.env.harts[1];
-	CHECK(rig_sbi(h, SUSP, 0, (const uint64_t[6]){ 0, RIG_BASE + 1, 0 }, NULL) == SBI_INVALID_ADDRESS);
-	CHECK(rig_sbi(h, HSM, 0, (const uint64_t[6]){ 1, RIG_BASE + 0x40, 0xbeef }, NULL) == 0);
+	CHECK(rig_sbi(h, SUSP, 0, (const uint64_t[6]){0, RIG_BASE + 1, 0}, NULL) ==
+	      SBI_INVALID_ADDRESS);
+	CHECK(rig_sbi(h, HSM, 0, (const uint64_t[6]){1, RIG_BASE + 0x40, 0xbeef}, NULL) == 0);
 	CHECK(hsm_becomes(o, RV_HSM_STARTED));
-	CHECK(rig_sbi(h, HSM, 0, (const uint64_t[6]){ 1, RIG_BASE, 0 }, NULL) == SBI_ALREADY_AVAILABLE);
-	CHECK(rig_sbi(h, SUSP, 0, (const uint64_t[6]){ 0, RIG_BASE, 0 }, NULL) == SBI_DENIED);
+	CHECK(rig_sbi(h, HSM, 0, (const uint64_t[6]){1, RIG_BASE, 0}, NULL) ==
+	      SBI_ALREADY_AVAILABLE);
+	CHECK(rig_sbi(h, SUSP, 0, (const uint64_t[6]){0, RIG_BASE, 0}, NULL) == SBI_DENIED);
 	running_fini(&s);
 }
 
@@ -253,33 +257,34 @@ TEST(sbi_start_state)
 	struct rv_hart *h = r.h, *o = r.env.harts[1];
 	o->satp = rig_satp(3, 1, RIG_BASE);
 	o->mstatus = MSTATUS_SIE | MSTATUS_SUM;
-	CHECK(rig_sbi(h, HSM, 0, (const uint64_t[6]){ 1, RIG_BASE + 0x40, 0xbeef }, NULL) == 0);
+	CHECK(rig_sbi(h, HSM, 0, (const uint64_t[6]){1, RIG_BASE + 0x40, 0xbeef}, NULL) == 0);
 	uint64_t status;
-	CHECK(rig_sbi(h, HSM, 2, (const uint64_t[6]){ 1 }, &status) == 0 && status == 2);
+	CHECK(rig_sbi(h, HSM, 2, (const uint64_t[6]){1}, &status) == 0 && status == 2);
 	CHECK(rv_poll(o) && o->hsm == RV_HSM_STARTED && o->pc == RIG_BASE + 0x40);
 	CHECK(o->x[10] == 1 && o->x[11] == 0xbeef && o->priv == RV_S && o->satp == 0);
 	CHECK(!(o->mstatus & MSTATUS_SIE) && !(o->requests & RV_REQ_START));
 	/* suspend that keeps registers: returns 0 when an interrupt is pending */
 	o->mie = BIT(RV_SSI);
-	CHECK(rig_sbi(o, HSM, 3, (const uint64_t[6]){ 0 }, NULL) == 0 && o->hsm == RV_HSM_SUSPENDED);
-	CHECK(rig_sbi(h, HSM, 2, (const uint64_t[6]){ 1 }, &status) == 0 && status == 4);
+	CHECK(rig_sbi(o, HSM, 3, (const uint64_t[6]){0}, NULL) == 0 && o->hsm == RV_HSM_SUSPENDED);
+	CHECK(rig_sbi(h, HSM, 2, (const uint64_t[6]){1}, &status) == 0 && status == 4);
 	CHECK(rv_poll(o) && o->hsm == RV_HSM_SUSPENDED);
-	CHECK(rig_sbi(h, IPI, 0, (const uint64_t[6]){ 2, 0 }, NULL) == 0);
+	CHECK(rig_sbi(h, IPI, 0, (const uint64_t[6]){2, 0}, NULL) == 0);
 	rv_wait(o);
 	CHECK(o->hsm == RV_HSM_STARTED && o->x[10] == 0);
 	/* and one that loses them */
 	rv_hart_irq(o, RV_SSI, false);
-	rig_sbi(o, HSM, 3, (const uint64_t[6]){ 0x80000000, RIG_BASE + 0x80, 0xcafe }, NULL);
+	rig_sbi(o, HSM, 3, (const uint64_t[6]){0x80000000, RIG_BASE + 0x80, 0xcafe}, NULL);
 	CHECK(o->hsm == RV_HSM_SUSPENDED_LOST);
-	CHECK(rig_sbi(h, IPI, 0, (const uint64_t[6]){ 2, 0 }, NULL) == 0);
+	CHECK(rig_sbi(h, IPI, 0, (const uint64_t[6]){2, 0}, NULL) == 0);
 	rv_wait(o);
-	CHECK(o->hsm == RV_HSM_STARTED && o->pc == RIG_BASE + 0x80 && o->x[10] == 1 && o->x[11] == 0xcafe);
+	CHECK(o->hsm == RV_HSM_STARTED && o->pc == RIG_BASE + 0x80 && o->x[10] == 1 &&
+	      o->x[11] == 0xcafe);
 	CHECK(rv_irq_pending(o) == BIT(RV_SSI)); /* what woke it is still to be taken */
 	/* stop, and the system goes to sleep when it is the last */
 	rig_sbi(o, HSM, 1, NULL, NULL);
 	CHECK(o->hsm == RV_HSM_STOPPED);
 	h->mie = BIT(RV_SSI);
-	rig_sbi(h, SUSP, 0, (const uint64_t[6]){ 0, RIG_BASE + 0x100, 5 }, NULL);
+	rig_sbi(h, SUSP, 0, (const uint64_t[6]){0, RIG_BASE + 0x100, 5}, NULL);
 	CHECK(h->hsm == RV_HSM_SUSPENDED_LOST);
 	rv_hart_irq(h, RV_SSI, true);
 	rv_wait(h);
@@ -294,7 +299,7 @@ TEST(sbi_remote_fences_are_complete_on_return)
 	running_init(&s, 4);
 	struct rv_hart *h = s.r.h;
 	for (unsigned i = 1; i < 4; i++) {
-		CHECK(rig_sbi(h, HSM, 0, (const uint64_t[6]){ i, RIG_BASE, 0 }, NULL) == 0);
+		CHECK(rig_sbi(h, HSM, 0, (const uint64_t[6]){i, RIG_BASE, 0}, NULL) == 0);
 		CHECK(hsm_becomes(s.r.env.harts[i], RV_HSM_STARTED));
 	}
 	for (unsigned n = 0; n < 200; n++) {
@@ -303,13 +308,15 @@ TEST(sbi_remote_fences_are_complete_on_return)
 			before[i] = __atomic_load_n(&s.r.env.harts[i]->map_epoch, __ATOMIC_SEQ_CST);
 			insn[i] = __atomic_load_n(&s.r.env.harts[i]->fetch_epoch, __ATOMIC_SEQ_CST);
 		}
-		CHECK(rig_sbi(h, RFENCE, n & 1, (const uint64_t[6]){ 0, ALL, 0, ALL }, NULL) == 0);
+		CHECK(rig_sbi(h, RFENCE, n & 1, (const uint64_t[6]){0, ALL, 0, ALL}, NULL) == 0);
 		for (unsigned i = 0; i < 4; i++) {
 			struct rv_hart *o = s.r.env.harts[i];
 			if (n & 1)
-				CHECK(__atomic_load_n(&o->map_epoch, __ATOMIC_SEQ_CST) != before[i]);
+				CHECK(__atomic_load_n(&o->map_epoch, __ATOMIC_SEQ_CST) !=
+				      before[i]);
 			else
-				CHECK(__atomic_load_n(&o->fetch_epoch, __ATOMIC_SEQ_CST) != insn[i]);
+				CHECK(__atomic_load_n(&o->fetch_epoch, __ATOMIC_SEQ_CST) !=
+				      insn[i]);
 		}
 	}
 	running_fini(&s);
@@ -320,7 +327,7 @@ static void *fencer(void *arg)
 	struct rv_hart *h = arg;
 	rv_poll(h);
 	for (unsigned n = 0; n < 300; n++) {
-		rig_sbi(h, RFENCE, n % 3, (const uint64_t[6]){ 0, ALL, n * 4096ull, 4096, 1 }, NULL);
+		rig_sbi(h, RFENCE, n % 3, (const uint64_t[6]){0, ALL, n * 4096ull, 4096, 1}, NULL);
 		rv_poll(h);
 	}
 	rv_rest(h);
@@ -352,11 +359,11 @@ TEST(sbi_fence_gives_way_to_pause)
 	rv_poll(h);
 	rv_hart_request(h, RV_REQ_PAUSE);
 	h->pc = 0x100;
-	rig_sbi(h, RFENCE, 0, (const uint64_t[6]){ 0, ALL }, NULL);
+	rig_sbi(h, RFENCE, 0, (const uint64_t[6]){0, ALL}, NULL);
 	CHECK(h->npc == 0x100 && h->x[10] == 0 && h->x[17] == RFENCE && h->limit == 0);
 	rv_rest(o);
 	__atomic_fetch_and(&h->requests, ~(uint32_t)RV_REQ_PAUSE, __ATOMIC_SEQ_CST);
-	CHECK(rig_sbi(h, RFENCE, 0, (const uint64_t[6]){ 0, ALL }, NULL) == 0 && h->npc == 0x104);
+	CHECK(rig_sbi(h, RFENCE, 0, (const uint64_t[6]){0, ALL}, NULL) == 0 && h->npc == 0x104);
 	uint32_t before = o->fetch_epoch;
 	rv_poll(o); /* before it runs again it does what was asked */
 	CHECK(o->fetch_epoch != before);
@@ -372,7 +379,7 @@ TEST(sbi_long_fence_queues_become_one_flush)
 	rig_priv_set(&r, RV_S);
 	CHECK(rig_access(o, RIG_BASE, RV_READ, 8) == RV_EXC_NONE);
 	for (uint64_t n = 0; n < 100; n++)
-		CHECK(rig_sbi(h, RFENCE, 1, (const uint64_t[6]){ 2, 0, n * 4096, 4096 }, NULL) == 0);
+		CHECK(rig_sbi(h, RFENCE, 1, (const uint64_t[6]){2, 0, n * 4096, 4096}, NULL) == 0);
 	uint32_t before = o->map_epoch;
 	rv_poll(o);
 	CHECK(o->map_epoch != before && !(o->requests & (RV_REQ_SFENCE | RV_REQ_FENCE_I)));
@@ -385,7 +392,7 @@ TEST(sbi_steal_time_record)
 	rig_init(&r, 1, true);
 	const uint64_t at = RIG_BASE + 0x1000;
 	memset(rig_word(&r, at), 0xff, 64);
-	CHECK(rig_sbi(r.h, STA, 0, (const uint64_t[6]){ at, 0, 0 }, NULL) == 0);
+	CHECK(rig_sbi(r.h, STA, 0, (const uint64_t[6]){at, 0, 0}, NULL) == 0);
 	CHECK(*rig_word(&r, at) == 0 && *rig_word(&r, at + 8) == 0);
 	for (unsigned i = 0; i < 4; i++) {
 		rv_poll(r.h);

@@ -23,7 +23,7 @@ static void enter_s(struct rv_hart *h, uint64_t cause, uint64_t tval)
 	h->sepc = h->pc;
 	h->stval = tval;
 	h->mstatus = (s & ~(MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP)) |
-	             (s & MSTATUS_SIE ? MSTATUS_SPIE : 0) | (h->priv == RV_S ? MSTATUS_SPP : 0);
+		     (s & MSTATUS_SIE ? MSTATUS_SPIE : 0) | (h->priv == RV_S ? MSTATUS_SPP : 0);
 	h->priv = RV_S;
 	h->pc = h->npc = vector_of(h->stvec, cause);
 }
@@ -35,7 +35,7 @@ static void enter_m(struct rv_hart *h, uint64_t cause, uint64_t tval)
 	h->mepc = h->pc;
 	h->mtval = tval;
 	h->mstatus = (s & ~(MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPP)) |
-	             (s & MSTATUS_MIE ? MSTATUS_MPIE : 0) | (uint64_t)h->priv << 11;
+		     (s & MSTATUS_MIE ? MSTATUS_MPIE : 0) | (uint64_t)h->priv << 11;
 	h->priv = RV_M;
 	h->pc = h->npc = vector_of(h->mtvec, cause);
 }
@@ -54,7 +54,7 @@ void rv_trap(struct rv_hart *h, enum rv_exc cause, uint64_t tval)
 
 unsigned rv_irq_choose(const struct rv_hart *h, uint64_t pending)
 {
-	static const uint8_t order[] = { RV_MEI, RV_MSI, RV_MTI, RV_SEI, RV_SSI, RV_STI, RV_LCOFI };
+	static const uint8_t order[] = {RV_MEI, RV_MSI, RV_MTI, RV_SEI, RV_SSI, RV_STI, RV_LCOFI};
 	uint64_t m = pending & ~h->mideleg, s = pending & h->mideleg;
 	if (h->priv == RV_M && !(h->mstatus & MSTATUS_MIE))
 		m = 0;
@@ -149,7 +149,8 @@ bool rv_poll(struct rv_hart *h)
 	const uint32_t ours = RV_REQ_FENCE_I | RV_REQ_SFENCE | RV_REQ_START;
 	bool changed = false;
 	rv_active(h);
-	/* Written before requests and lines are read: whoever sets one after that clears it again. */
+	/* Written before requests and lines are read: whoever sets one after that clears it again.
+	 */
 	__atomic_store_n(&h->limit, h->icount + quantum(h), __ATOMIC_SEQ_CST);
 	uint32_t req = __atomic_load_n(&h->requests, __ATOMIC_SEQ_CST);
 	if (unlikely(req & ours)) {
@@ -181,7 +182,8 @@ uint64_t rv_help_mret(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c)
 	if (h->priv != RV_M)
 		return rv_raise(h, RV_EXC_ILLEGAL, 0);
 	h->priv = (uint8_t)mstatus_mpp(s);
-	s = (s & ~(MSTATUS_MIE | MSTATUS_MPP)) | (s & MSTATUS_MPIE ? MSTATUS_MIE : 0) | MSTATUS_MPIE;
+	s = (s & ~(MSTATUS_MIE | MSTATUS_MPP)) | (s & MSTATUS_MPIE ? MSTATUS_MIE : 0) |
+	    MSTATUS_MPIE;
 	if (h->priv != RV_M)
 		s &= ~MSTATUS_MPRV;
 	h->mstatus = s;
@@ -199,8 +201,8 @@ uint64_t rv_help_sret(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c)
 	if (h->priv == RV_U || (h->priv == RV_S && s & MSTATUS_TSR))
 		return rv_raise(h, RV_EXC_ILLEGAL, 0);
 	h->priv = s & MSTATUS_SPP ? RV_S : RV_U;
-	s = (s & ~(MSTATUS_SIE | MSTATUS_SPP | MSTATUS_MPRV)) | (s & MSTATUS_SPIE ? MSTATUS_SIE : 0) |
-	    MSTATUS_SPIE;
+	s = (s & ~(MSTATUS_SIE | MSTATUS_SPP | MSTATUS_MPRV)) |
+	    (s & MSTATUS_SPIE ? MSTATUS_SIE : 0) | MSTATUS_SPIE;
 	h->mstatus = s;
 	h->npc = h->sepc;
 	h->res_va = UINT64_MAX;
@@ -218,8 +220,8 @@ uint64_t rv_help_ecall(struct rv_hart *h, uint64_t next, uint64_t b, uint64_t c)
 		return 0;
 	}
 	enum rv_exc cause = h->priv == RV_U   ? RV_EXC_ECALL_U
-	                    : h->priv == RV_S ? RV_EXC_ECALL_S
-	                                      : RV_EXC_ECALL_M;
+			    : h->priv == RV_S ? RV_EXC_ECALL_S
+					      : RV_EXC_ECALL_M;
 	return rv_raise(h, cause, 0);
 }
 

@@ -2,11 +2,11 @@
 /* Delegation, vectors, priorities, returns, waiting. RISC-V Priv 20240411 §3.1.6, §3.1.8, §3.1.9 */
 #include "isa/riscv/rig.h"
 
-static const unsigned privs[] = { RV_U, RV_S, RV_M };
+static const unsigned privs[] = {RV_U, RV_S, RV_M};
 
 TEST(trap_exceptions_go_where_medeleg_says)
 {
-	static const enum rv_exc causes[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15 };
+	static const enum rv_exc causes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15};
 	struct rig r;
 	rig_init(&r, 1, false);
 	struct rv_hart *h = r.h;
@@ -14,26 +14,29 @@ TEST(trap_exceptions_go_where_medeleg_says)
 		for (unsigned p = 0; p < 3; p++)
 			for (unsigned deleg = 0; deleg < 2; deleg++) {
 				uint64_t bit = BIT(causes[i]), ie = MSTATUS_SIE | MSTATUS_MIE;
-				CHECK(rig_csrw((rig_priv_set(&r, RV_M), h), 0x302, deleg ? bit : ~bit) ==
-				      RV_EXC_NONE);
+				CHECK(rig_csrw((rig_priv_set(&r, RV_M), h), 0x302,
+					       deleg ? bit : ~bit) == RV_EXC_NONE);
 				h->mstatus = ie;
 				h->stvec = 0x1001;
 				h->mtvec = 0x2001;
 				rig_priv_set(&r, privs[p]);
 				h->pc = 0x4444;
 				rv_trap(h, causes[i], 0x77);
-				bool to_s = deleg && privs[p] != RV_M && causes[i] != RV_EXC_ECALL_M;
-				rig_check(h->priv == (to_s ? RV_S : RV_M), "cause %d priv %u delegated %u",
-				          causes[i], privs[p], deleg);
+				bool to_s =
+				    deleg && privs[p] != RV_M && causes[i] != RV_EXC_ECALL_M;
+				rig_check(h->priv == (to_s ? RV_S : RV_M),
+					  "cause %d priv %u delegated %u", causes[i], privs[p],
+					  deleg);
 				/* vectored mode does not move exceptions */
 				CHECK(h->pc == (to_s ? 0x1000u : 0x2000u));
 				CHECK((to_s ? h->scause : h->mcause) == (uint64_t)causes[i]);
 				CHECK((to_s ? h->sepc : h->mepc) == 0x4444);
 				CHECK((to_s ? h->stval : h->mtval) == 0x77);
-				uint64_t want = to_s ? MSTATUS_MIE | MSTATUS_SPIE | (p ? MSTATUS_SPP : 0)
-				                     : MSTATUS_SIE | MSTATUS_MPIE | (uint64_t)privs[p] << 11;
-				rig_check(h->mstatus == want, "cause %d priv %u: mstatus %#llx", causes[i],
-				          privs[p], (unsigned long long)h->mstatus);
+				uint64_t want =
+				    to_s ? MSTATUS_MIE | MSTATUS_SPIE | (p ? MSTATUS_SPP : 0)
+					 : MSTATUS_SIE | MSTATUS_MPIE | (uint64_t)privs[p] << 11;
+				rig_check(h->mstatus == want, "cause %d priv %u: mstatus %#llx",
+					  causes[i], privs[p], (unsigned long long)h->mstatus);
 			}
 	rig_fini(&r);
 }
@@ -42,12 +45,14 @@ TEST(trap_exceptions_go_where_medeleg_says)
  * with its xIE. */
 static unsigned choose_expected(const struct rv_hart *h, uint64_t pending)
 {
-	static const unsigned order[] = { 11, 3, 7, 9, 1, 5, 13 };
+	static const unsigned order[] = {11, 3, 7, 9, 1, 5, 13};
 	for (unsigned level = RV_M;; level = RV_S) {
-		bool on = h->priv < level ||
-		          (h->priv == level && h->mstatus & (level == RV_M ? MSTATUS_MIE : MSTATUS_SIE));
+		bool on =
+		    h->priv < level ||
+		    (h->priv == level && h->mstatus & (level == RV_M ? MSTATUS_MIE : MSTATUS_SIE));
 		for (unsigned i = 0; on && i < countof(order); i++)
-			if (pending >> order[i] & 1 && (h->mideleg >> order[i] & 1) == (level == RV_S))
+			if (pending >> order[i] & 1 &&
+			    (h->mideleg >> order[i] & 1) == (level == RV_S))
 				return order[i];
 		if (level == RV_S)
 			return IRQ_NONE;
@@ -56,7 +61,7 @@ static unsigned choose_expected(const struct rv_hart *h, uint64_t pending)
 
 TEST(trap_interrupt_priority_and_enables)
 {
-	static const unsigned all[] = { 1, 3, 5, 7, 9, 11, 13 };
+	static const unsigned all[] = {1, 3, 5, 7, 9, 11, 13};
 	struct rig r;
 	rig_init(&r, 1, false);
 	struct rv_hart *h = r.h;
@@ -66,16 +71,18 @@ TEST(trap_interrupt_priority_and_enables)
 				uint64_t pending = 0, want_deleg = 0;
 				for (unsigned i = 0; i < 7; i++)
 					pending |= set >> i & 1 ? BIT(all[i]) : 0;
-				static const unsigned s_level[] = { 1, 5, 9, 13 };
+				static const unsigned s_level[] = {1, 5, 9, 13};
 				for (unsigned i = 0; i < 4; i++)
 					want_deleg |= deleg >> i & 1 ? BIT(s_level[i]) : 0;
 				h->mideleg = want_deleg;
 				h->priv = (uint8_t)privs[how % 3];
-				h->mstatus = (how / 3 & 1 ? MSTATUS_SIE : 0) | (how / 6 ? MSTATUS_MIE : 0);
+				h->mstatus =
+				    (how / 3 & 1 ? MSTATUS_SIE : 0) | (how / 6 ? MSTATUS_MIE : 0);
 				rig_check(rv_irq_choose(h, pending) == choose_expected(h, pending),
-				          "pending %#llx mideleg %#llx priv %u mstatus %#llx",
-				          (unsigned long long)pending, (unsigned long long)h->mideleg,
-				          h->priv, (unsigned long long)h->mstatus);
+					  "pending %#llx mideleg %#llx priv %u mstatus %#llx",
+					  (unsigned long long)pending,
+					  (unsigned long long)h->mideleg, h->priv,
+					  (unsigned long long)h->mstatus);
 			}
 	rig_fini(&r);
 }
@@ -109,18 +116,21 @@ struct ret_case {
 TEST(trap_returns)
 {
 	static const struct ret_case cases[] = {
-		{ "mret to U", RV_M, MSTATUS_MPIE | MSTATUS_MPRV, MSTATUS_MPIE | MSTATUS_MIE, RV_U, true, true },
-		{ "mret to S", RV_M, BIT(11) | MSTATUS_MPRV, MSTATUS_MPIE, RV_S, true, true },
-		{ "mret to M keeps MPRV", RV_M, MSTATUS_MPP | MSTATUS_MPRV | MSTATUS_MIE,
-		  MSTATUS_MPIE | MSTATUS_MPRV, RV_M, true, true },
-		{ "mret from S", RV_S, MSTATUS_MPP, MSTATUS_MPP, RV_S, true, false },
-		{ "mret from U", RV_U, 0, 0, RV_U, true, false },
-		{ "sret to U", RV_S, MSTATUS_SPIE, MSTATUS_SPIE | MSTATUS_SIE, RV_U, false, true },
-		{ "sret to S", RV_S, MSTATUS_SPP | MSTATUS_SIE, MSTATUS_SPIE, RV_S, false, true },
-		{ "sret from M clears MPRV", RV_M, MSTATUS_SPP | MSTATUS_MPRV, MSTATUS_SPIE, RV_S, false, true },
-		{ "sret with TSR", RV_S, MSTATUS_TSR, MSTATUS_TSR, RV_S, false, false },
-		{ "sret from M with TSR", RV_M, MSTATUS_TSR, MSTATUS_TSR | MSTATUS_SPIE, RV_U, false, true },
-		{ "sret from U", RV_U, 0, 0, RV_U, false, false },
+	    {"mret to U", RV_M, MSTATUS_MPIE | MSTATUS_MPRV, MSTATUS_MPIE | MSTATUS_MIE, RV_U, true,
+	     true},
+	    {"mret to S", RV_M, BIT(11) | MSTATUS_MPRV, MSTATUS_MPIE, RV_S, true, true},
+	    {"mret to M keeps MPRV", RV_M, MSTATUS_MPP | MSTATUS_MPRV | MSTATUS_MIE,
+	     MSTATUS_MPIE | MSTATUS_MPRV, RV_M, true, true},
+	    {"mret from S", RV_S, MSTATUS_MPP, MSTATUS_MPP, RV_S, true, false},
+	    {"mret from U", RV_U, 0, 0, RV_U, true, false},
+	    {"sret to U", RV_S, MSTATUS_SPIE, MSTATUS_SPIE | MSTATUS_SIE, RV_U, false, true},
+	    {"sret to S", RV_S, MSTATUS_SPP | MSTATUS_SIE, MSTATUS_SPIE, RV_S, false, true},
+	    {"sret from M clears MPRV", RV_M, MSTATUS_SPP | MSTATUS_MPRV, MSTATUS_SPIE, RV_S, false,
+	     true},
+	    {"sret with TSR", RV_S, MSTATUS_TSR, MSTATUS_TSR, RV_S, false, false},
+	    {"sret from M with TSR", RV_M, MSTATUS_TSR, MSTATUS_TSR | MSTATUS_SPIE, RV_U, false,
+	     true},
+	    {"sret from U", RV_U, 0, 0, RV_U, false, false},
 	};
 	for (unsigned i = 0; i < countof(cases); i++) {
 		const struct ret_case *c = &cases[i];
@@ -135,19 +145,21 @@ TEST(trap_returns)
 			rv_help_mret(r.h, 0, 0, 0);
 		else
 			rv_help_sret(r.h, 0, 0, 0);
-		rig_check((r.h->exc == RV_EXC_NONE) == c->ok, "%s: exception %d", c->name, (int)r.h->exc);
-		rig_check(r.h->priv == c->to && r.h->mstatus == c->after, "%s: priv %u mstatus %#llx",
-		          c->name, r.h->priv, (unsigned long long)r.h->mstatus);
+		rig_check((r.h->exc == RV_EXC_NONE) == c->ok, "%s: exception %d", c->name,
+			  (int)r.h->exc);
+		rig_check(r.h->priv == c->to && r.h->mstatus == c->after,
+			  "%s: priv %u mstatus %#llx", c->name, r.h->priv,
+			  (unsigned long long)r.h->mstatus);
 		if (c->ok)
 			rig_check(r.h->npc == (c->m ? 0x100u : 0x200u) && r.h->res_va == UINT64_MAX,
-			          "%s: npc, reservation", c->name);
+				  "%s: npc, reservation", c->name);
 		rig_fini(&r);
 	}
 }
 
 TEST(trap_ecall_cause_tells_the_privilege)
 {
-	static const enum rv_exc causes[] = { RV_EXC_ECALL_U, RV_EXC_ECALL_S, RV_EXC_ECALL_M };
+	static const enum rv_exc causes[] = {RV_EXC_ECALL_U, RV_EXC_ECALL_S, RV_EXC_ECALL_M};
 	struct rig r;
 	rig_init(&r, 1, false);
 	for (unsigned i = 0; i < 3; i++) {
@@ -261,7 +273,8 @@ TEST(hart_state_round_trip)
 	size_t n = state_save(rv_hart_state, a, buf, sizeof buf);
 	CHECK(n <= sizeof buf && state_load(rv_hart_state, b, buf, n));
 	rv_hart_loaded(b);
-	CHECK(b->pc == a->pc && b->x[31] == 217 && b->f[9] == 63 && b->satp == a->satp && b->frm == 3);
+	CHECK(b->pc == a->pc && b->x[31] == 217 && b->f[9] == 63 && b->satp == a->satp &&
+	      b->frm == 3);
 	CHECK(b->hsm == RV_HSM_SUSPENDED && b->id == 1 && b->limit == 0);
 	rig_fini(&r);
 }

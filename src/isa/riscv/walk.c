@@ -3,16 +3,16 @@
  * RISC-V Priv 20240411 §4.3.2, steps 1 to 10 */
 #include "isa/riscv/priv.h"
 
-#define PTE_V BIT(0)
-#define PTE_R BIT(1)
-#define PTE_W BIT(2)
-#define PTE_X BIT(3)
-#define PTE_U BIT(4)
-#define PTE_A BIT(6)
-#define PTE_D BIT(7)
+#define PTE_V        BIT(0)
+#define PTE_R        BIT(1)
+#define PTE_W        BIT(2)
+#define PTE_X        BIT(3)
+#define PTE_U        BIT(4)
+#define PTE_A        BIT(6)
+#define PTE_D        BIT(7)
 #define PTE_RESERVED (BIT(54) | BIT(55) | BIT(56) | BIT(57) | BIT(58) | BIT(59) | BIT(60))
-#define PTE_PBMT (BIT(61) | BIT(62))
-#define PTE_N BIT(63)
+#define PTE_PBMT     (BIT(61) | BIT(62))
+#define PTE_N        BIT(63)
 static uint64_t pte_ppn(uint64_t p) { return p >> 10 & (BIT(44) - 1); }
 
 enum outcome { WALK_OK, WALK_PAGE, WALK_ACCESS, WALK_AGAIN };
@@ -64,8 +64,8 @@ static bool leaf_legal(const struct walk *w, uint64_t pte, unsigned level)
 
 /* Set A (and D for stores) in *@slot, which held @pte; *@ret_pte is the new value.
  * Svade: page fault; Svadu: compare and swap, again if another hart was faster. */
-static enum outcome leaf_touch(const struct walk *w, uint64_t *slot, uint64_t slot_pa,
-                               uint64_t pte, uint64_t *ret_pte)
+static enum outcome leaf_touch(const struct walk *w, uint64_t *slot, uint64_t slot_pa, uint64_t pte,
+			       uint64_t *ret_pte)
 {
 	uint64_t want = pte | PTE_A | (w->access & RV_WRITE ? PTE_D : 0);
 	*ret_pte = want;
@@ -75,13 +75,14 @@ static enum outcome leaf_touch(const struct walk *w, uint64_t *slot, uint64_t sl
 		return WALK_PAGE;
 	if (!rv_pmp_allows(w->h, slot_pa, 8, RV_WRITE, RV_S))
 		return WALK_ACCESS;
-	if (!__atomic_compare_exchange_n(slot, &pte, want, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(slot, &pte, want, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_RELAXED))
 		return WALK_AGAIN;
 	return WALK_OK;
 }
 
 static enum outcome leaf_use(const struct walk *w, uint64_t *slot, uint64_t slot_pa, uint64_t pte,
-                             unsigned level, struct rv_map *ret)
+			     unsigned level, struct rv_map *ret)
 {
 	if (!leaf_legal(w, pte, level))
 		return WALK_PAGE;
@@ -128,13 +129,13 @@ static enum outcome walk_tables(const struct walk *w, struct rv_map *ret)
 }
 
 bool rv_walk(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a, unsigned priv,
-             struct rv_map *ret)
+	     struct rv_map *ret)
 {
 	struct rv_mmu *m = h->mmu;
 	unsigned pmp;
-	*ret = (struct rv_map){ .pa = va, .perm = RV_READ | RV_WRITE | RV_EXEC };
+	*ret = (struct rv_map){.pa = va, .perm = RV_READ | RV_WRITE | RV_EXEC};
 	if (priv != RV_M && satp_mode(h->satp) != SATP_BARE) {
-		const struct walk w = { h, va, a, priv };
+		const struct walk w = {h, va, a, priv};
 		enum outcome o;
 		while ((o = walk_tables(&w, ret)) == WALK_AGAIN)
 			continue;

@@ -4,17 +4,19 @@
 #include "isa/riscv/rig.h"
 
 enum { V = 1, R = 2, W = 4, X = 8, U = 16, G = 32, A = 64, D = 128 };
-static const enum rv_access kinds[] = { RV_READ, RV_WRITE, RV_EXEC };
+static const enum rv_access kinds[] = {RV_READ, RV_WRITE, RV_EXEC};
 
 static enum rv_exc page_fault_of(enum rv_access a)
 {
-	return a == RV_READ ? RV_EXC_LOAD_PAGE : a == RV_WRITE ? RV_EXC_STORE_PAGE : RV_EXC_FETCH_PAGE;
+	return a == RV_READ    ? RV_EXC_LOAD_PAGE
+	       : a == RV_WRITE ? RV_EXC_STORE_PAGE
+			       : RV_EXC_FETCH_PAGE;
 }
 static enum rv_exc access_fault_of(enum rv_access a)
 {
 	return a == RV_READ    ? RV_EXC_LOAD_ACCESS
 	       : a == RV_WRITE ? RV_EXC_STORE_ACCESS
-	                       : RV_EXC_FETCH_ACCESS;
+			       : RV_EXC_FETCH_ACCESS;
 }
 
 struct how {
@@ -37,8 +39,8 @@ static bool expected(const struct how *q, unsigned *ret_flags)
 	if (q->priv == RV_S && f & U && (!q->sum || q->access == RV_EXEC))
 		return false;
 	bool may = q->access == RV_READ    ? f & R || (q->mxr && f & X)
-	           : q->access == RV_WRITE ? f & W
-	                                   : f & X;
+		   : q->access == RV_WRITE ? f & W
+					   : f & X;
 	if (!may)
 		return false;
 	bool stale = !(f & A) || (q->access == RV_WRITE && !(f & D));
@@ -48,7 +50,8 @@ static bool expected(const struct how *q, unsigned *ret_flags)
 	return true;
 }
 
-static void try_leaf(struct rig *r, unsigned levels, uint64_t va, uint64_t slot, const struct how *q)
+static void try_leaf(struct rig *r, unsigned levels, uint64_t va, uint64_t slot,
+		     const struct how *q)
 {
 	unsigned after;
 	bool ok = expected(q, &after);
@@ -61,26 +64,29 @@ static void try_leaf(struct rig *r, unsigned levels, uint64_t va, uint64_t slot,
 	rv_mmu_update(h);
 	rv_mmu_flush(h, false);
 	enum rv_exc e = rig_access(h, va, q->access, 8);
-	rig_check(e == (ok ? RV_EXC_NONE : page_fault_of(q->access)),
-	          "levels %u level %u flags %#x priv %u sum %d mxr %d adue %d access %d: exception %d",
-	          levels, q->level, q->flags, q->priv, q->sum, q->mxr, q->adue, q->access, e);
+	rig_check(
+	    e == (ok ? RV_EXC_NONE : page_fault_of(q->access)),
+	    "levels %u level %u flags %#x priv %u sum %d mxr %d adue %d access %d: exception %d",
+	    levels, q->level, q->flags, q->priv, q->sum, q->mxr, q->adue, q->access, e);
 	rig_check(*rig_word(r, slot) == ((leaf & ~UINT64_C(0x3ff)) | (ok ? after : q->flags)),
-	          "levels %u level %u flags %#x priv %u adue %d access %d: entry is now %#llx", levels,
-	          q->level, q->flags, q->priv, q->adue, q->access,
-	          (unsigned long long)*rig_word(r, slot));
-	rig_check(ok || h->tval == va, "levels %u level %u flags %#x: tval", levels, q->level, q->flags);
+		  "levels %u level %u flags %#x priv %u adue %d access %d: entry is now %#llx",
+		  levels, q->level, q->flags, q->priv, q->adue, q->access,
+		  (unsigned long long)*rig_word(r, slot));
+	rig_check(ok || h->tval == va, "levels %u level %u flags %#x: tval", levels, q->level,
+		  q->flags);
 	if (ok && q->access != RV_EXEC) {
 		bool w = q->flags & W && *rig_word(r, slot) & D;
 		rig_check(rig_hits(h, va, RV_READ) && rig_hits(h, va, RV_WRITE) == w,
-		          "levels %u level %u flags %#x priv %u access %d: what the TLB remembers",
-		          levels, q->level, q->flags, q->priv, q->access);
+			  "levels %u level %u flags %#x priv %u access %d: what the TLB remembers",
+			  levels, q->level, q->flags, q->priv, q->access);
 	}
 }
 
 static void try_level(struct rig *r, unsigned levels, unsigned level)
 {
 	/* index 1 in every table above, so that the address bits matter; RAM base is level-aligned
-	 * up to 2 MiB, higher levels map physical 0 and the address reaches RAM through its offset */
+	 * up to 2 MiB, higher levels map physical 0 and the address reaches RAM through its offset
+	 */
 	uint64_t va = (uint64_t)1 << (12 + 9 * (levels - 1));
 	uint64_t pa = RIG_BASE & ~(((uint64_t)1 << (12 + 9 * level)) - 1);
 	va += RIG_BASE - pa;
@@ -88,9 +94,13 @@ static void try_level(struct rig *r, unsigned levels, unsigned level)
 	rig_satp_set(r, rig_satp(levels, 1, root));
 	for (unsigned i = 0; i < 128 * 16 * 3; i++) {
 		unsigned bits = i / 3;
-		struct how q = { .flags = (bits & 0x7f) << 1 | V, .level = level,
-			         .priv = bits >> 7 & 1 ? RV_S : RV_U, .sum = bits >> 8 & 1,
-			         .mxr = bits >> 9 & 1, .adue = bits >> 10 & 1, .access = kinds[i % 3] };
+		struct how q = {.flags = (bits & 0x7f) << 1 | V,
+				.level = level,
+				.priv = bits >> 7 & 1 ? RV_S : RV_U,
+				.sum = bits >> 8 & 1,
+				.mxr = bits >> 9 & 1,
+				.adue = bits >> 10 & 1,
+				.access = kinds[i % 3]};
 		uint64_t slot = rig_map(r, root, levels, va, level, 0);
 		/* a pointer leads to the physical frame of the leaf, which holds nothing valid */
 		if (!(q.flags & (R | X)) && pa != RIG_BASE)
@@ -121,20 +131,24 @@ TEST(walk_large_leaves_at_every_level)
 			uint64_t size = (uint64_t)1 << (12 + 9 * level);
 			uint64_t pa = RIG_BASE & ~(size - 1), root = rig_table(&r);
 			uint64_t va = RIG_BASE - pa, v;
-			uint64_t at = rig_map(&r, root, levels, va, level, rig_leaf(pa, V | R | W | X | A | D));
+			uint64_t at = rig_map(&r, root, levels, va, level,
+					      rig_leaf(pa, V | R | W | X | A | D));
 			rig_satp_set(&r, rig_satp(levels, 0, root));
 			rig_priv_set(&r, RV_S);
 			*rig_word(&r, RIG_BASE + 0x18) = 0xabcd0000 + level;
 			rig_check(rv_load_slow(r.h, va + 0x18, 8, &v) && v == 0xabcd0000 + level,
-			          "levels %u level %u reads its frame", levels, level);
+				  "levels %u level %u reads its frame", levels, level);
 			/* each physical page number bit below the level must be zero */
 			for (unsigned bit = 0; bit < 9 * level; bit++) {
-				*rig_word(&r, at) = rig_leaf(pa, V | R | W | X | A | D) | BIT(10 + bit);
+				*rig_word(&r, at) =
+				    rig_leaf(pa, V | R | W | X | A | D) | BIT(10 + bit);
 				rv_mmu_flush(r.h, false);
 				for (unsigned k = 0; k < 3; k++)
-					rig_check(rig_access(r.h, va, kinds[k], 4) == page_fault_of(kinds[k]),
-					          "levels %u level %u misaligned by bit %u access %u",
-					          levels, level, bit, k);
+					rig_check(
+					    rig_access(r.h, va, kinds[k], 4) ==
+						page_fault_of(kinds[k]),
+					    "levels %u level %u misaligned by bit %u access %u",
+					    levels, level, bit, k);
 			}
 			rig_fini(&r);
 		}
@@ -145,46 +159,46 @@ TEST(walk_large_leaves_at_every_level)
 
 struct encoding {
 	const char *name;
-	uint64_t pte;       /* or-ed into a leaf for RIG_BASE or a pointer */
+	uint64_t pte; /* or-ed into a leaf for RIG_BASE or a pointer */
 	unsigned level;
 	bool pointer, pbmte, ok;
 };
 #define LEAF (V | R | W | X | A | D)
 static const struct encoding encodings[] = {
-	{ "plain", LEAF, 0, false, false, true },
-	{ "not valid", LEAF & ~(unsigned)V, 0, false, false, false },
-	{ "writable, not readable", V | W | A | D, 0, false, false, false },
-	{ "writable and executable, not readable", V | W | X | A | D, 0, false, false, false },
-	{ "global", LEAF | G, 0, false, false, true },
-	{ "software bits", LEAF | 3 << 8, 0, false, false, true },
-	{ "bit 54", LEAF | BIT(54), 0, false, true, false },
-	{ "bit 55", LEAF | BIT(55), 0, false, true, false },
-	{ "bit 56", LEAF | BIT(56), 0, false, true, false },
-	{ "bit 57", LEAF | BIT(57), 0, false, true, false },
-	{ "bit 58", LEAF | BIT(58), 0, false, true, false },
-	{ "bit 59", LEAF | BIT(59), 0, false, true, false },
-	{ "bit 60", LEAF | BIT(60), 0, false, true, false },
-	{ "PBMT NC without PBMTE", LEAF | BIT(61), 0, false, false, false },
-	{ "PBMT IO without PBMTE", LEAF | BIT(62), 0, false, false, false },
-	{ "PBMT NC", LEAF | BIT(61), 0, false, true, true },
-	{ "PBMT IO", LEAF | BIT(62), 0, false, true, true },
-	{ "PBMT 3", LEAF | BIT(61) | BIT(62), 0, false, true, false },
-	{ "PBMT NC at level 1", LEAF | BIT(61), 1, false, true, true },
-	{ "NAPOT 64K", LEAF | BIT(63) | 8 << 10, 0, false, false, true },
-	{ "NAPOT with 0", LEAF | BIT(63), 0, false, false, false },
-	{ "NAPOT with 4", LEAF | BIT(63) | 4 << 10, 0, false, false, false },
-	{ "NAPOT with 9", LEAF | BIT(63) | 9 << 10, 0, false, false, false },
-	{ "NAPOT at level 1", LEAF | BIT(63) | 8 << 10, 1, false, false, false },
-	{ "NAPOT bit at level 1", LEAF | BIT(63), 1, false, false, false },
-	{ "pointer", V, 1, true, false, true },
-	{ "pointer, global", V | G, 1, true, false, true },
-	{ "pointer with D", V | D, 1, true, false, false },
-	{ "pointer with A", V | A, 1, true, false, false },
-	{ "pointer with U", V | U, 1, true, false, false },
-	{ "pointer with N", V | BIT(63), 1, true, false, false },
-	{ "pointer with PBMT", V | BIT(61), 1, true, true, false },
-	{ "pointer with bit 54", V | BIT(54), 1, true, true, false },
-	{ "pointer at the last level", V, 0, false, false, false },
+    {"plain", LEAF, 0, false, false, true},
+    {"not valid", LEAF & ~(unsigned)V, 0, false, false, false},
+    {"writable, not readable", V | W | A | D, 0, false, false, false},
+    {"writable and executable, not readable", V | W | X | A | D, 0, false, false, false},
+    {"global", LEAF | G, 0, false, false, true},
+    {"software bits", LEAF | 3 << 8, 0, false, false, true},
+    {"bit 54", LEAF | BIT(54), 0, false, true, false},
+    {"bit 55", LEAF | BIT(55), 0, false, true, false},
+    {"bit 56", LEAF | BIT(56), 0, false, true, false},
+    {"bit 57", LEAF | BIT(57), 0, false, true, false},
+    {"bit 58", LEAF | BIT(58), 0, false, true, false},
+    {"bit 59", LEAF | BIT(59), 0, false, true, false},
+    {"bit 60", LEAF | BIT(60), 0, false, true, false},
+    {"PBMT NC without PBMTE", LEAF | BIT(61), 0, false, false, false},
+    {"PBMT IO without PBMTE", LEAF | BIT(62), 0, false, false, false},
+    {"PBMT NC", LEAF | BIT(61), 0, false, true, true},
+    {"PBMT IO", LEAF | BIT(62), 0, false, true, true},
+    {"PBMT 3", LEAF | BIT(61) | BIT(62), 0, false, true, false},
+    {"PBMT NC at level 1", LEAF | BIT(61), 1, false, true, true},
+    {"NAPOT 64K", LEAF | BIT(63) | 8 << 10, 0, false, false, true},
+    {"NAPOT with 0", LEAF | BIT(63), 0, false, false, false},
+    {"NAPOT with 4", LEAF | BIT(63) | 4 << 10, 0, false, false, false},
+    {"NAPOT with 9", LEAF | BIT(63) | 9 << 10, 0, false, false, false},
+    {"NAPOT at level 1", LEAF | BIT(63) | 8 << 10, 1, false, false, false},
+    {"NAPOT bit at level 1", LEAF | BIT(63), 1, false, false, false},
+    {"pointer", V, 1, true, false, true},
+    {"pointer, global", V | G, 1, true, false, true},
+    {"pointer with D", V | D, 1, true, false, false},
+    {"pointer with A", V | A, 1, true, false, false},
+    {"pointer with U", V | U, 1, true, false, false},
+    {"pointer with N", V | BIT(63), 1, true, false, false},
+    {"pointer with PBMT", V | BIT(61), 1, true, true, false},
+    {"pointer with bit 54", V | BIT(54), 1, true, true, false},
+    {"pointer at the last level", V, 0, false, false, false},
 };
 
 TEST(walk_encodings)
@@ -203,7 +217,7 @@ TEST(walk_encodings)
 		for (unsigned k = 0; k < 3; k++) {
 			enum rv_exc e = rig_access(r.h, va, kinds[k], 8);
 			rig_check(e == (c->ok ? RV_EXC_NONE : page_fault_of(kinds[k])),
-			          "%s, access %u: exception %d", c->name, k, e);
+				  "%s, access %u: exception %d", c->name, k, e);
 		}
 		rig_fini(&r);
 	}
@@ -243,10 +257,12 @@ TEST(walk_refuses_addresses_that_are_not_canonical)
 			CHECK(rig_access(r.h, low, kinds[k], 8) == RV_EXC_NONE);
 			CHECK(rig_access(r.h, high, kinds[k], 8) == RV_EXC_NONE);
 			for (unsigned b = bits; b < 64; b++) {
-				rig_check(rig_access(r.h, low ^ BIT(b), kinds[k], 8) == page_fault_of(kinds[k]),
-				          "levels %u: bit %u set below", levels, b);
-				rig_check(rig_access(r.h, high ^ BIT(b), kinds[k], 8) == page_fault_of(kinds[k]),
-				          "levels %u: bit %u clear above", levels, b);
+				rig_check(rig_access(r.h, low ^ BIT(b), kinds[k], 8) ==
+					      page_fault_of(kinds[k]),
+					  "levels %u: bit %u set below", levels, b);
+				rig_check(rig_access(r.h, high ^ BIT(b), kinds[k], 8) ==
+					      page_fault_of(kinds[k]),
+					  "levels %u: bit %u clear above", levels, b);
 			}
 		}
 		rig_fini(&r);
@@ -267,7 +283,7 @@ TEST(walk_tables_outside_ram_are_access_faults)
 		rig_priv_set(&r, RV_S);
 		for (unsigned k = 0; k < 3; k++)
 			rig_check(rig_access(r.h, va, kinds[k], 8) == access_fault_of(kinds[k]),
-			          "table of level %u outside RAM, access %u", level - 1, k);
+				  "table of level %u outside RAM, access %u", level - 1, k);
 		rig_fini(&r);
 	}
 }
