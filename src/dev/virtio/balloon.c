@@ -27,7 +27,7 @@ struct balloon {
 	uint64_t reported;
 	uint64_t stats[8];       /* by tag */
 	uint64_t updates;
-	bool ask;                /* give the statistics buffer back to have it filled anew */
+	uint8_t ask;              /* give the statistics buffer back to have it filled anew */
 };
 
 /* A run of frames being gathered, so that neighbours cost one call. */

@@ -24,16 +24,16 @@ struct virtq {
 	/* written by the driver; fixed while enabled */
 	uint64_t desc, driver, device; /* guest physical */
 	uint16_t size;
-	bool enabled;
+	uint8_t enabled; /* flags here are bytes because a saved stream may hold any value */
 	/* decided when enabled. Host addresses are kept because RAM is never unmapped; they are
 	 * found again from the three above after a load. */
-	bool packed, event_idx, indirect;
+	uint8_t packed, event_idx, indirect;
 	uint8_t *desc_p, *driver_p, *device_p;
 	/* progress */
 	uint16_t avail_pos;  /* split: free-running index; packed: ring slot */
 	uint16_t avail_seen; /* split: the driver's index when last read */
 	uint16_t used_pos;   /* as avail_pos */
-	bool avail_wrap, used_wrap;
+	uint8_t avail_wrap, used_wrap;
 	uint16_t inuse;      /* slots taken and not given back */
 	uint32_t since;      /* slots given back since the last interrupt decision */
 	uint32_t epoch;      /* counts lives of the queue */

@@ -59,6 +59,9 @@ static const struct state_field card_state[] = {
 
 static struct card *card_of(struct virtio *v) { return container_of(v, struct card, v); }
 
+/* A saved stream may hold any number. */
+static bool card_loaded(struct virtio *v) { return card_of(v)->ntable <= TABLE; }
+
 /* ---- guest to outside ---- */
 
 /* What the guest's header says, if it is allowed to say so. VIRTIO 1.2 §5.1.6.2 */
@@ -378,4 +381,5 @@ const struct virtio_class virtio_net = {
 	            F_CTRL_MAC_ADDR | F_SPEED_DUPLEX,
 	.init = card_init, .fini = card_fini, .reset = card_reset, .serve = card_serve,
 	.config_read = card_config_read, .ready = card_ready, .state = card_state,
+	.loaded = card_loaded,
 };

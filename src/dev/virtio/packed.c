@@ -21,7 +21,7 @@ static uint8_t *packed_at(const struct virtq *q, uint16_t slot)
 }
 
 /* Move @pos by @n slots (at most one round). */
-static void packed_move(const struct virtq *q, uint16_t *pos, bool *wrap, uint16_t n)
+static void packed_move(const struct virtq *q, uint16_t *pos, uint8_t *wrap, uint16_t n)
 {
 	uint32_t p = (uint32_t)*pos + n;
 	if (p >= q->size) {

@@ -227,5 +227,5 @@ void virtio_kick(struct virtio *v, unsigned queue)
 	if (__atomic_exchange_n(&v->posted, true, __ATOMIC_SEQ_CST))
 		return;
 	if (loop_post(v->s.loop, v->lock, virtio_service, v) < 0)
-		__atomic_store_n(&v->posted, false, __ATOMIC_SEQ_CST); /* the next kick tries again */
+		__atomic_store_n(&v->posted, false, __ATOMIC_SEQ_CST); /* next kick: again */
 }

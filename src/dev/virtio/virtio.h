@@ -57,11 +57,14 @@ struct virtio_class {
 	int (*init)(struct virtio *, struct lodge_err *);
 	void (*fini)(struct virtio *);
 	void (*reset)(struct virtio *);                        /* may be NULL */
-	void (*serve)(struct virtio *, unsigned queue);        /* the driver put buffers into @queue */
+	void (*serve)(struct virtio *, unsigned queue);        /* buffers came into @queue */
 	void (*config_read)(struct virtio *, uint8_t *config); /* fill config_len bytes */
-	void (*config_write)(struct virtio *, uint32_t off, const uint8_t *p, uint32_t len); /* or NULL */
+	/* may be NULL */
+	void (*config_write)(struct virtio *, uint32_t off, const uint8_t *p, uint32_t len);
 	void (*ready)(struct virtio *);                        /* DRIVER_OK was set; may be NULL */
 	const struct state_field *state; /* of the instance beyond struct virtio; NULL: nothing */
+	/* The state was loaded: check what a stream could make impossible. False: damaged. */
+	bool (*loaded)(struct virtio *);
 };
 
 struct virtq;               /* private to virtio.c */
@@ -74,7 +77,7 @@ struct virtio {
 	unsigned nqueues;
 	struct virtq *queues;      /* owned */
 	void *transport;           /* for the transport's callback below */
-	void (*notify)(void *transport, int queue); /* raise: queue index, or -1 for config change */
+	void (*notify)(void *transport, int queue); /* raise: queue index, -1: config change */
 	uint32_t config_generation;
 	uint16_t queue_size;        /* largest ring size offered; init may change it */
 	/* private to virtio.c */
@@ -110,7 +113,7 @@ void virtio_needs_reset(struct virtio *v, const char *why);
 void virtio_config_changed(struct virtio *v);
 /* Ask for serve(queue) on the loop thread soon (after a backend became ready). Any thread. */
 void virtio_kick(struct virtio *v, unsigned queue);
-static inline bool virtio_has(const struct virtio *v, uint64_t feature) { return v->acked & feature; }
+static inline bool virtio_has(const struct virtio *v, uint64_t bit) { return v->acked & bit; }
 /* Value of @key in the device's options, as dev_option. */
 bool virtio_option(const struct virtio *v, const char *key, char *buf, size_t cap);
 
@@ -120,6 +123,13 @@ const struct virtio_class *virtio_class_find(const char *name); /* "blk", "net",
 extern const struct dev_class dev_virtio_mmio, dev_virtio_pci;
 /* The virtio device behind a transport's dev; NULL for any other dev. */
 struct virtio *virtio_of(struct dev *d);
+/* Negotiated features, rings and the class's own state as bytes, and back; the transport's dev
+ * does it in dev_save and dev_load. Nothing may be in flight (inuse of every queue 0). Returns
+ * the bytes needed; writes nothing when that is more than @cap. */
+size_t virtio_save(const struct virtio *v, uint8_t *buf, size_t cap);
+bool virtio_load(struct virtio *v, const uint8_t *buf, size_t len) MUST;
+/* Chains that the device took and did not give back yet. Device's lock held. */
+unsigned virtio_inflight(const struct virtio *v);
 /* Make a virtio device behind an MMIO transport (a struct dev of dev_virtio_mmio). The dev owns
  * it: dev_free frees both. Map it with dev_map. VIRTIO 1.2 §4.2 */
 int virtio_mmio_new(struct dev **ret, const struct virtio_class *c, const struct dev_setup *s,

@@ -162,6 +162,26 @@ static void mmio_reset(struct dev *d)
 
 static void mmio_fini(struct dev *d) { virtio_free(((struct virtio_mmio *)d)->b.v); }
 
+static size_t mmio_save(struct dev *d, uint8_t *buf, size_t cap)
+{
+	struct virtio *v = ((struct virtio_mmio *)d)->b.v;
+	return v ? virtio_save(v, buf, cap) : 0;
+}
+
+static bool mmio_load(struct dev *d, const uint8_t *buf, size_t len)
+{
+	struct virtio *v = ((struct virtio_mmio *)d)->b.v;
+	return v ? virtio_load(v, buf, len) : !len;
+}
+
+/* Drive the line as the loaded status says. */
+static bool mmio_loaded(struct dev *d)
+{
+	struct virtio_mmio *p = (struct virtio_mmio *)d;
+	irq_set(&d->irq, p->irq_status != 0);
+	return true;
+}
+
 static const struct state_field mmio_state[] = {
 	STATE(struct virtio_mmio, offered_sel, 1), STATE(struct virtio_mmio, accept_sel, 1),
 	STATE(struct virtio_mmio, queue_sel, 1), STATE(struct virtio_mmio, irq_status, 1), STATE_END
@@ -171,7 +191,7 @@ const struct dev_class dev_virtio_mmio = {
 	.name = "virtio-mmio", .summary = "virtio device in memory registers", .spec = "VIRTIO 1.2",
 	.size = sizeof(struct virtio_mmio), .width_min = 1, .width_max = 4, .mmio = MMIO_SIZE,
 	.reset = mmio_reset, .fini = mmio_fini, .read = mmio_read, .write = mmio_write,
-	.state = mmio_state,
+	.state = mmio_state, .loaded = mmio_loaded, .save_more = mmio_save, .load_more = mmio_load,
 };
 
 int virtio_mmio_new(struct dev **ret, const struct virtio_class *c, const struct dev_setup *s,

@@ -252,6 +252,27 @@ static void pci_fini(struct dev *d)
 	virtio_free(p->b.v);
 }
 
+static size_t pci_save(struct dev *d, uint8_t *buf, size_t cap)
+{
+	struct virtio *v = ((struct virtio_pci *)d)->b.v;
+	return v ? virtio_save(v, buf, cap) : 0;
+}
+
+static bool pci_load(struct dev *d, const uint8_t *buf, size_t len)
+{
+	struct virtio *v = ((struct virtio_pci *)d)->b.v;
+	return v ? virtio_load(v, buf, len) : !len;
+}
+
+/* Drive the line as the loaded status says. */
+static bool pci_loaded(struct dev *d)
+{
+	struct virtio_pci *p = (struct virtio_pci *)d;
+	if (p->fn)
+		pci_fn_irq(p->fn, p->isr != 0);
+	return true;
+}
+
 static const struct state_field pci_state[] = {
 	STATE(struct virtio_pci, offered_sel, 1), STATE(struct virtio_pci, accept_sel, 1),
 	STATE(struct virtio_pci, queue_sel, 1), STATE(struct virtio_pci, isr, 1),
@@ -262,6 +283,7 @@ const struct dev_class dev_virtio_pci = {
 	.name = "virtio-pci", .summary = "virtio device behind a PCI function",
 	.spec = "VIRTIO 1.2 §4.1", .size = sizeof(struct virtio_pci),
 	.width_min = 1, .width_max = 4, .reset = pci_reset, .fini = pci_fini, .state = pci_state,
+	.loaded = pci_loaded, .save_more = pci_save, .load_more = pci_load,
 };
 
 static int pci_plug(struct virtio_pci *p, struct pci_host *host, struct lodge_err *e)

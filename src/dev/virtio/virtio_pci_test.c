@@ -9,8 +9,9 @@ TEST(virtio_pci_describes_itself)
 	CHECK(pci_cfg_read(&r, 0, 4) == (0x1af4 | 0x1043u << 16));
 	CHECK(pci_cfg_read(&r, 8, 4) >> 8 == 0x078000);
 	unsigned types = 0, window = 0;
-	for (unsigned at = pci_cfg_read(&r, 0x34, 1), n = 0; at; at = pci_cfg_read(&r, at + 1, 1), n++) {
-		CHECK(n < 8 && pci_cfg_read(&r, at, 1) == 9 && pci_cfg_read(&r, at + 4, 1) == 0);
+	unsigned n = 0;
+	for (unsigned at = pci_cfg_read(&r, 0x34, 1); at; at = pci_cfg_read(&r, at + 1, 1)) {
+		CHECK(n++ < 8 && pci_cfg_read(&r, at, 1) == 9 && pci_cfg_read(&r, at + 4, 1) == 0);
 		unsigned type = pci_cfg_read(&r, at + 3, 1);
 		types |= 1u << type;
 		window = type == 5 ? at : window;

@@ -324,3 +324,37 @@ TEST(virtio_every_class_is_described_and_serves_garbage)
 	}
 	CHECK(!virtio_class_find("teapot"));
 }
+
+/* A snapshot in the middle of a session, on both transports' common part: the copy goes on. */
+TEST(virtio_state_round_trip_goes_on_where_it_was)
+{
+	static uint8_t one[1 << 14], two[1 << 14];
+	for (size_t k = 0; k < countof(kinds); k++) {
+		struct vdriver d;
+		vd_init(&d, rng(), NULL, "packed=on", true);
+		vd_up(&d, kinds[k], 1, 8);
+		struct vd_seg s = { vd_alloc(&d, 64), 64, true };
+		for (int i = 0; i < 13; i++)
+			CHECK(vd_do(&d, 0, &s, 1, 0) == 64);
+		CHECK(virtio_inflight(virtio_of(d.dev)) == 0);
+		size_t n = dev_save(d.dev, one, sizeof one);
+		CHECK(n <= sizeof one);
+		dev_reset(d.dev);
+		CHECK(!d.line);
+		CHECK(dev_load(d.dev, one, n) && d.line);
+		CHECK(dev_save(d.dev, two, sizeof two) == n && !memcmp(one, two, n));
+		for (int i = 0; i < 13; i++)
+			CHECK(vd_do(&d, 0, &s, 1, 0) == 64);
+		for (size_t cut = 0; cut < n; cut++)
+			CHECK(!dev_load(d.dev, one, cut));
+		uint64_t seed = 1 + k;
+		for (int i = 0; i < 3000; i++) { /* damaged: refused or loaded, never more */
+			memcpy(two, one, n);
+			seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+			two[(seed >> 33) % n] ^= (uint8_t)(seed >> 20 | 1);
+			(void)!dev_load(d.dev, two, n);
+			vd_kick(&d, 0);
+		}
+		vd_fini(&d);
+	}
+}

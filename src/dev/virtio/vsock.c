@@ -11,6 +11,8 @@ enum {
 	F_STREAM = 1 << 0,
 	RX = 0,
 	TX = 1,
+	EVENT = 2,
+	EVENT_TRANSPORT_RESET = 0,
 	TYPE_STREAM = 1,
 	HDR = 44,
 	PIECES = 32,
@@ -359,6 +361,12 @@ static void vsock_serve(struct virtio *v, unsigned queue)
 		vsock_packet(s, &c);
 		virtq_push(v, TX, &c, 0);
 	}
+	if (queue == EVENT && s->moved && virtq_pop(v, EVENT, &c)) {
+		uint8_t event[4];
+		le32_put(event, EVENT_TRANSPORT_RESET);
+		s->moved = false;
+		virtq_push(v, EVENT, &c, (uint32_t)chain_write(&c, event, sizeof event));
+	}
 	vsock_feed(s);
 }
 
@@ -406,11 +414,20 @@ static void vsock_reset(struct virtio *v)
 	struct conn *c, *next;
 	for (c = LIST_FIRST(&s->all); c; c = next) {
 		next = LIST_NEXT(c, every);
-		if (c->state != CONN_HANDSHAKE && c->state != CONN_DEAD && !(c->tell & TELL_REQUEST))
+		bool known = c->state != CONN_HANDSHAKE && !(c->tell & TELL_REQUEST);
+		if (known && c->state != CONN_DEAD)
 			conn_close(c);
 	}
 	s->nresets = 0;
-	s->tx_waits = false;
+	s->tx_waits = s->moved = false;
+}
+
+/* Connections do not travel: the guest is told so. §5.10.6.7 */
+static bool vsock_loaded(struct virtio *v)
+{
+	struct vsock *s = (struct vsock *)v;
+	s->moved = true;
+	return s->next_port >= 1u << 30;
 }
 
 static const struct state_field vsock_state[] = { STATE(struct vsock, next_port, 1), STATE_END };
@@ -421,4 +438,5 @@ const struct virtio_class virtio_vsock = {
 	.config_len = 8, .nqueues = 3, .features = F_STREAM,
 	.init = vsock_init, .fini = vsock_fini, .reset = vsock_reset, .serve = vsock_serve,
 	.config_read = vsock_config_read, .state = vsock_state,
+	.loaded = vsock_loaded,
 };

@@ -69,6 +69,7 @@ struct vsock {
 	int listener;            /* owned; -1 */
 	struct loop_watch *watch; /* owned */
 	bool full;               /* not accepting: no descriptors or connections left */
+	bool moved;              /* the guest must be told that all connections are gone */
 	bool tx_waits;           /* the guest's queue waits for room in @resets */
 	unsigned nconns;
 	uint32_t next_port;

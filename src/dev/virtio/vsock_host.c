@@ -150,7 +150,7 @@ void conn_shut(struct conn *c)
 		return;
 	shutdown(c->fd, SHUT_WR);
 	if (c->guest_shut == SHUT_BOTH)
-		conn_abort(c); /* a polite close is answered by RST. §5.10.6.6 */
+		conn_abort(c); /* a polite close is answered by RST */
 }
 
 /* ---- host to guest connections ---- */
