@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conform, host side: programs are generated from rv.insn and a seed, run in Lodge and in an
+ * emulator that Debian packages (the oracle), and everything that they leave is compared. */
+#pragma once
+#include "base/base.h"
+#include "rv_insn.gen.h"
+#include "test/conform/guest.h"
+
+/* xorshift64*: the same numbers everywhere. */
+struct rng {
+	uint64_t s;
+};
+static inline uint64_t rng_next(struct rng *r)
+{
+	r->s ^= r->s << 13;
+	r->s ^= r->s >> 7;
+	r->s ^= r->s << 17;
+	return r->s * 0x2545f4914f6cdd1d;
+}
+static inline unsigned rng_below(struct rng *r, unsigned n)
+{
+	return (unsigned)((rng_next(r) >> 32) % n);
+}
+
+/* What a program is about, for reports and counts; a pattern index or one of these. */
+enum { ABOUT_SEQUENCE = RV_PATTERNS, ABOUT_ILLEGAL, ABOUTS };
+const char *about_name(unsigned about);
+
+struct maker {
+	struct rng rng;
+	bool usable[RV_PATTERNS];       /* user level, and known to the oracle */
+	unsigned list[RV_PATTERNS], nlist; /* the usable ones */
+	unsigned turn;                  /* round robin, so that all come equally often */
+	uint8_t taken[CODE_SIZE / 64];  /* slots of this batch */
+	unsigned about[PROGRAMS];
+};
+/* @exts: extensions that the oracle knows, separated by spaces. @only: NULL, or one instruction. */
+void maker_init(struct maker *m, uint64_t seed, const char *exts, const char *only);
+/* Fill @b with @n programs; the same for the same seed and batch number. */
+void maker_batch(struct maker *m, struct batch *b, uint64_t seed, unsigned number, unsigned n);
+/* values.c: operands of one cell */
+uint64_t value_int(struct rng *r, uint64_t near);
+uint64_t value_float(struct rng *r, char format, uint64_t near);
+
+/* oracle.c */
+struct oracle {
+	struct batch *batch;            /* shared with the runner */
+	int to, from;
+	int pid;
+};
+int oracle_start(struct oracle *o, const char *emulator, const char *cpu, const char *runner,
+                 const char *blob, struct lodge_err *e) MUST;
+int oracle_begin(struct oracle *o, struct lodge_err *e) MUST;
+int oracle_finish(struct oracle *o, struct lodge_err *e) MUST;
+void oracle_stop(struct oracle *o);
+
+/* lodge.c */
+struct lodge_rig;
+int lodge_rig_new(struct lodge_rig **ret, const char *engine, const char *blob,
+                  struct lodge_err *e) MUST;
+void lodge_rig_free(struct lodge_rig *r);
+/* Run a copy of @b; the result stays valid until the next run. */
+const struct batch *lodge_rig_run(struct lodge_rig *r, const struct batch *b);
