@@ -73,5 +73,5 @@ const char *blk_format(const struct blk *b); /* of options.path: "raw", "qcow2",
 bool blk_is_async(const struct blk *b);      /* io_uring is in use; false: worker threads */
 /* Synchronous helper for tools and tests: runs the request to its end on the calling thread.
  * DISCARD and ZERO ignore @buf; FLUSH also @off and @len. 0 or -errno. On the loop thread with
- * requests in flight: only READ (others may wait for one that only the loop can end). */
+ * requests in flight: only READ and FLUSH (others may wait for what only the loop can end). */
 int blk_sync(struct blk *b, enum blk_op op, uint64_t off, void *buf, uint64_t len) MUST;

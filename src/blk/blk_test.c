@@ -123,15 +123,15 @@ TEST(blk_open_says_what_is_wrong)
 
 /* ---- asynchronous ---- */
 
-static void async_churn(const struct blk_options *o, struct loop *l, bool want_ring)
+static void async_churn(const struct blk_options *o, struct loop *l, bool ring_writes)
 {
 	struct blk *b;
 	struct lodge_err e;
 	uint8_t *model = calloc(1, DISK);
 	CHECK(blk_open(&b, o, l, &e) == 0);
-	if (!want_ring)
-		CHECK(!blk_is_async(b));
-	CHECK(disk_churn_async(b, l, model, 3000, 7) == 0);
+	CHECK(!o->no_uring || !blk_is_async(b));
+	b->image->file.ring_writes = ring_writes;
+	CHECK(disk_churn_async(b, l, model, 2000, 7) == 0);
 	CHECK(disk_equals(b, model));
 	blk_close(b);
 	free(model);
@@ -142,8 +142,9 @@ TEST(blk_async_requests_match_a_model_ring_and_workers)
 	char *dir = disk_dir();
 	struct loop *l;
 	CHECK(loop_new(&l, NULL) == 0);
-	async_churn(&(struct blk_options){ .path = disk_path(dir, "r"), .size = DISK }, l, true);
-	async_churn(&(struct blk_options){ .path = disk_path(dir, "w"), .size = DISK,
+	async_churn(&(struct blk_options){ .path = disk_path(dir, "a"), .size = DISK }, l, true);
+	async_churn(&(struct blk_options){ .path = disk_path(dir, "b"), .size = DISK }, l, false);
+	async_churn(&(struct blk_options){ .path = disk_path(dir, "c"), .size = DISK,
 	            .no_uring = true }, l, false);
 	loop_free(l);
 	disk_dir_free(dir);

@@ -27,6 +27,7 @@ void ivec_put(struct ivec *v, const void *buf, size_t len);        /* buf -> pie
 struct file {
 	int fd;
 	bool readonly, device;
+	bool ring_writes;  /* io_uring writes it without a kernel thread in between */
 	char *path;        /* owned */
 	uint64_t bytes;    /* size when opened */
 	uint64_t mtime_ns;

@@ -539,6 +539,8 @@ static bool overlay_plan(struct image *im, struct blk_req *r, struct plan *ret)
 	bool present = true, can = false;
 	*ret = (struct plan){ im->file.fd, o->data_off + r->off };
 	r->ranged = false;
+	if (r->op == BLK_WRITE && !im->file.ring_writes)
+		return false;
 	pthread_mutex_lock(&o->lock);
 	if (r->op == BLK_FLUSH)
 		can = map_is_clean(&o->map);

@@ -72,12 +72,14 @@ TEST(blk_overlay_async_requests_match_a_model)
 	struct layers t;
 	struct loop *l;
 	CHECK(loop_new(&l, NULL) == 0);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		layers_init(&t);
-		t.o.no_uring = i;
+		t.o.no_uring = i == 1;
 		for (uint32_t round = 0; round < 3; round++) {
 			struct blk *b = layers_open(&t, l);
-			CHECK(disk_churn_async(b, l, t.model, 1500, round + 3) == 0);
+			if (i == 2) /* whatever the file system under this test prefers */
+				b->image->file.ring_writes = true;
+			CHECK(disk_churn_async(b, l, t.model, 800, round + 3) == 0);
 			CHECK(disk_equals(b, t.model));
 			CHECK(blk_close(b) == 0);
 		}

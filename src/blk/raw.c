@@ -72,7 +72,7 @@ static int raw_zero(struct image *im, uint64_t off, uint64_t len, bool may_unmap
 static bool raw_plan(struct image *im, struct blk_req *r, struct plan *ret)
 {
 	*ret = (struct plan){ im->file.fd, r->off };
-	return true;
+	return r->op != BLK_WRITE || im->file.ring_writes;
 }
 
 const struct blk_class blk_class_raw = {
