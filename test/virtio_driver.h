@@ -4,6 +4,7 @@
  * numbers of VIRTIO 1.2 §4.2. A queue holds one life of chains: ids are handed out in a ring. */
 #pragma once
 #include "dev/virtio/virtio.h"
+#include <endian.h>
 #ifndef CHECK /* fuzz targets have their own */
 #include "test/test.h"
 #endif
@@ -193,6 +194,16 @@ static inline void vd_up(struct vdriver *d, uint64_t features, unsigned n, uint1
 	vd_pump(d);
 }
 
+/* Ring fields that the device may read at this moment are stored in one piece. */
+static inline void vd_store(void *p, uint16_t val)
+{
+	__atomic_store_n((uint16_t *)p, htole16(val), __ATOMIC_SEQ_CST);
+}
+static inline uint16_t vd_load(const void *p)
+{
+	return le16toh(__atomic_load_n((const uint16_t *)p, __ATOMIC_SEQ_CST));
+}
+
 static inline void vd_desc(uint8_t *p, bool packed, const struct vd_seg *s, uint16_t id_or_next,
                            uint16_t flags)
 {
@@ -229,8 +240,7 @@ static inline uint16_t vd_add_split(struct vdriver *d, struct vd_queue *q, const
 	q->next = (uint16_t)(q->next + n);
 	uint16_t idx = le16_at(avail + 2);
 	le16_put(avail + 4 + 2u * (idx & mask), head);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	le16_put(avail + 2, (uint16_t)(idx + 1));
+	vd_store(avail + 2, (uint16_t)(idx + 1));
 	return head;
 }
 
@@ -254,8 +264,7 @@ static inline uint16_t vd_add_packed(struct vdriver *d, struct vd_queue *q, cons
 		}
 	}
 	q->slots[id] = (uint16_t)n;
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	le16_put(first + 14, first_flags);
+	vd_store(first + 14, first_flags);
 	return id;
 }
 
@@ -283,16 +292,16 @@ static inline bool vd_used(struct vdriver *d, unsigned queue, uint16_t *ret_id, 
 	uint8_t *driver = vd_ptr(d, q->driver, 6u + 2u * q->size);
 	uint8_t *used = vd_ptr(d, q->device, 6u + 8u * q->size);
 	if (!d->packed) {
-		if (le16_at(used + 2) == q->used)
+		if (vd_load(used + 2) == q->used)
 			return false;
 		uint8_t *elem = used + 4 + 8u * (q->used++ & (q->size - 1));
 		*ret_id = le16_at(elem);
 		*ret_len = le32_at(elem + 4);
-		le16_put(driver + 4 + 2u * q->size, q->used);
+		vd_store(driver + 4 + 2u * q->size, q->used);
 		return true;
 	}
 	uint8_t *p = desc + 16u * q->used;
-	uint16_t f = le16_at(p + 14);
+	uint16_t f = vd_load(p + 14);
 	if (!!(f & 0x80) != q->used_wrap || !!(f & 0x8000) != q->used_wrap)
 		return false;
 	*ret_id = le16_at(p + 12);
@@ -304,10 +313,28 @@ static inline bool vd_used(struct vdriver *d, unsigned queue, uint16_t *ret_id, 
 		q->used_wrap = !q->used_wrap;
 	}
 	if (d->event_idx) {
-		le16_put(driver, (uint16_t)(q->used | (q->used_wrap ? 0x8000 : 0)));
-		le16_put(driver + 2, 2);
+		vd_store(driver, (uint16_t)(q->used | (q->used_wrap ? 0x8000 : 0)));
+		vd_store(driver + 2, 2);
 	}
 	return true;
+}
+
+/* Does the device want to hear of the chain just added (of one slot)? */
+static inline bool vd_should_kick(struct vdriver *d, unsigned queue)
+{
+	struct vd_queue *q = &d->q[queue];
+	uint8_t *device = vd_ptr(d, q->device, 6u + 8u * q->size);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (d->packed) {
+		uint16_t flags = vd_load(device + 2), last = (uint16_t)(q->next + q->size - 1);
+		bool wrap = q->next ? q->wrap : !q->wrap;
+		uint16_t at = vd_load(device);
+		return flags == 0 || (flags == 2 && at == (last % q->size | (wrap ? 0x8000 : 0)));
+	}
+	if (!d->event_idx)
+		return !(vd_load(device) & 1);
+	return vd_load(device + 4 + 8u * q->size) ==
+	       (uint16_t)(vd_load(vd_ptr(d, q->driver + 2, 2)) - 1);
 }
 
 /* Offer, kick, and expect it back. Returns bytes written by the device. */

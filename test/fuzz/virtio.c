@@ -188,10 +188,22 @@ static void fuzz_host(struct fuzz *f)
 	}
 }
 
+/* Save, change some bytes, load. */
+static void fuzz_snapshot(struct fuzz *f)
+{
+	static uint8_t state[1 << 14];
+	struct dev *d = f->pci.d.dev;
+	size_t n = dev_save(d, state, sizeof state);
+	CHECK(n <= sizeof state);
+	for (uint32_t i = fuzz_take(f, 1) & 7; i; i--)
+		state[fuzz_take(f, 2) % n] = (uint8_t)fuzz_take(f, 1);
+	(void)!dev_load(d, state, n);
+}
+
 static void fuzz_step(struct fuzz *f)
 {
 	struct vdriver *d = &f->pci.d;
-	switch (fuzz_take(f, 1) % 8) {
+	switch (fuzz_take(f, 1) % 9) {
 	case 0: fuzz_ram(f); break;
 	case 1: fuzz_register(f); break;
 	case 2: vd_kick(d, fuzz_take(f, 1) % 8); break;
@@ -199,7 +211,8 @@ static void fuzz_step(struct fuzz *f)
 	case 4: fuzz_up(f); break;
 	case 5:
 	case 6: fuzz_chain(f); break;
-	default: fuzz_host(f); break;
+	case 7: fuzz_host(f); break;
+	default: fuzz_snapshot(f); break;
 	}
 	vd_pump(d);
 }
