@@ -51,7 +51,7 @@ static void ls_row(struct json_object *o, const char **cells, char (*buf)[CELL])
 	} else if (number_of(o, "started_ns")) {
 		cells[5] = buf[1];
 		char since[CELL];
-		snprintf(buf[1], CELL, "up since %.50s",
+		snprintf(buf[1], CELL, "started %.50s",
 		         ago((uint64_t)number_of(o, "started_ns"), since, sizeof since));
 	}
 }

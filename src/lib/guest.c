@@ -228,9 +228,20 @@ int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e)
 	args = json_object_new_object();
 	json_object_object_add(args, "timeout_ms",
 	                       json_object_new_int64((int64_t)min_u64(timeout_ns / 1000000, INT32_MAX)));
-	int r = control_call(g->inst, "POST", "/v1/stop", args, NULL, e);
+	struct json_object *o = NULL, *asked = NULL;
+	int r = control_call(g->inst, "POST", "/v1/stop", args, &o, e);
 	json_object_put(args);
-	return r < 0 ? r : lodge_wait(g, &code, e);
+	if (r < 0)
+		return r;
+	bool told = json_object_object_get_ex(o, "asked", &asked) && json_object_get_boolean(asked);
+	json_object_put(o);
+	/* Without a power button the agent can ask; with neither there is nothing to wait for. */
+	if (!told && agent_ask(g->inst, AGENT_SHUTDOWN, 0, NULL) < 0) {
+		r = control_call(g->inst, "POST", "/v1/kill", NULL, NULL, e);
+		if (r < 0 && r != -ENOTCONN && r != -ECONNRESET && r != -EBUSY)
+			return r;
+	}
+	return lodge_wait(g, &code, e);
 }
 
 /* Of a keeper that does not answer any more only its lock is left to go by. */

@@ -98,11 +98,15 @@ static struct json_object *list_json(enum field_kind kind, const char *const *v,
 static struct json_object *field_json(const struct lodge_config *c, const struct field *f)
 {
 	const char *p = (const char *)c + f->off;
-	const char *text = *(const char *const *)(const void *)p;
+	const char *text;
 	size_t n;
 	switch (f->kind) {
-	case F_TEXT: return text ? json_object_new_string(text) : NULL;
-	case F_PATH: return text ? path_json(text) : NULL;
+	case F_TEXT:
+	case F_PATH:
+		text = *(const char *const *)(const void *)p;
+		if (!text)
+			return NULL;
+		return f->kind == F_PATH ? path_json(text) : json_object_new_string(text);
 	case F_U64: return json_object_new_int64((int64_t)*(const uint64_t *)(const void *)p);
 	case F_U32: return json_object_new_int64(*(const uint32_t *)(const void *)p);
 	case F_LIST:
