@@ -38,7 +38,7 @@ CLI     := $(sort $(wildcard src/cli/*.c))
 TST     := $(sort $(shell find src test -maxdepth 3 -name '*_test.c')) test/main.c
 GEN     :=
 
-.PHONY: all build run test unit check bench fuzz install clean packages
+.PHONY: all build run test unit check checks bench clean packages
 all: build
 build: $O/lodge $O/liblodge.a $O/liblodge.so
 
@@ -66,11 +66,21 @@ $O/tests: $(OBJ) $(TSTOBJ)
 
 unit: $O/tests
 	$O/tests
-check: build unit
+checks:
 	tools/check-floors
 	tools/check-size
 	tools/check-spec
 	tools/check-headers
+check: build unit checks
+
+packages:
+	@tools/install-packages
+test: packages
+	@tools/run-tests
+# A real guest: Debian's riscv64 kernel and a small initramfs of Debian's packages.
+run: packages
+	@$(MAKE) --no-print-directory -j$(shell nproc) build
+	@tools/make-run $O/lodge
 
 clean:
 	rm -rf $(BUILD)

@@ -38,8 +38,8 @@ static const char *slot_name(uint64_t off)
 static const char *field_text(uint64_t f)
 {
 	static const char *const text[] = {
-		[IR_FIELD_IMM] = "(uint64_t)(int64_t)u->imm", [IR_FIELD_PC] = "pc + u->off",
-		[IR_FIELD_NEXT] = "pc + u->off + u->len",     [IR_FIELD_AUX] = "u->aux",
+		[IR_FIELD_IMM] = "(uint64_t)(int64_t)u->imm", [IR_FIELD_PC] = "pc + uop_at(u)",
+		[IR_FIELD_NEXT] = "pc + uop_at(u) + uop_len(u)", [IR_FIELD_AUX] = "uop_aux(u)",
 		[IR_FIELD_RD] = "u->rd & 31",                 [IR_FIELD_RS1] = "u->rs1",
 		[IR_FIELD_RS2] = "u->rs2",                    [IR_FIELD_RS3] = "u->rs3",
 	};
@@ -182,7 +182,7 @@ static void write_ins(FILE *f, const struct ir_block *b, uint32_t n)
 	case IR_guard:
 		fprintf(f, "\tif (unlikely(!v%u)) {\n\t\th->exc = %llu;\n\t\th->tval = %s;\n"
 		           "\t\treturn 1;\n\t}\n", i->a, (unsigned long long)i->imm,
-		        i->imm == RV_EXC_BREAKPOINT ? "pc + u->off" : "0");
+		        i->imm == RV_EXC_BREAKPOINT ? "pc + uop_at(u)" : "0");
 		break;
 	case IR_fence: fprintf(f, "\t__atomic_thread_fence(__ATOMIC_SEQ_CST);\n"); break;
 	case IR_br: case IR_jump: case IR_jumpr: case IR_end: write_control(f, i); break;

@@ -4,7 +4,7 @@
 #include "engine/interp/internal.h"
 #include <sys/mman.h>
 
-static struct block **hash_slot(struct interp *it, uint64_t pa)
+static block_ref *hash_slot(struct interp *it, uint64_t pa)
 {
 	return &it->hash[(pa >> 1 ^ pa >> 14) % HASH_SIZE];
 }
@@ -13,7 +13,7 @@ static void cache_drop(struct interp *it)
 {
 	memset(it->hash, 0, sizeof it->hash);
 	memset(it->jumps, 0, sizeof it->jumps);
-	it->used = 0;
+	it->used = align_up(sizeof(struct block), BLOCK_UNIT); /* block 0 */
 	it->flushes++;
 }
 
@@ -21,24 +21,23 @@ static void cache_drop(struct interp *it)
 static bool uop_make(struct rv_uop *u, uint32_t word, uint32_t off)
 {
 	struct rv_insn d;
-	const int32_t *labels = interp_labels();
 	bool legal = rv_decode(word, &d);
 	if (!legal)
-		*u = (struct rv_uop){ .go = labels[RV_OPS], .imm = (int32_t)d.word };
+		*u = (struct rv_uop){ .op = UOP_ILLEGAL, .imm = (int32_t)d.word };
 	else
-		*u = (struct rv_uop){ .go = labels[d.op], .imm = d.imm, .rd = d.rd, .rs1 = d.rs1,
+		*u = (struct rv_uop){ .op = d.op, .imm = d.imm, .rd = d.rd, .rs1 = d.rs1,
 			.rs2 = d.rs2, .rs3 = d.rs3, .aux = d.aux };
-	u->off = (uint16_t)off;
-	u->len = d.len;
+	u->off = (uint8_t)(off / 2);
+	u->aux = (uint8_t)(u->aux | d.len << 4);
 	return !legal || interp_ends[d.op];
 }
 
 static void block_finish(struct block *b, uint32_t epoch, const uint8_t *code)
 {
-	b->u[b->n] = (struct rv_uop){ .go = interp_labels()[RV_OPS + 1], .off = b->bytes };
+	b->u[b->n] = (struct rv_uop){ .op = UOP_GOES_ON, .off = (uint8_t)(b->bytes / 2) };
 	memcpy((uint8_t *)&b->u[b->n + 1], code, b->bytes);
 	b->epoch = epoch;
-	b->taken = b->next = NULL;
+	b->taken = b->next = 0;
 }
 
 /* An instruction whose second half is in the next page: never kept. */
@@ -60,7 +59,7 @@ static struct block *block_crossing(struct rv_hart *h, struct interp *it, const 
 static struct block *block_make(struct rv_hart *h, struct interp *it, const uint8_t *code, uint64_t pa)
 {
 	size_t room = 4096 - (pa & 4095);
-	size_t worst = sizeof(struct block) + (BLOCK_UOPS_MAX + 1) * sizeof(struct rv_uop) +
+	size_t worst = BLOCK_UNIT + sizeof(struct block) + (BLOCK_UOPS_MAX + 1) * sizeof(struct rv_uop) +
 	               4 * BLOCK_UOPS_MAX;
 	/* The guest may be writing this code just now: what runs is what was copied. */
 	uint8_t copy[4 * BLOCK_UOPS_MAX];
@@ -82,10 +81,10 @@ static struct block *block_make(struct rv_hart *h, struct interp *it, const uint
 	}
 	b->bytes = (uint16_t)off;
 	block_finish(b, h->fetch_epoch, copy);
-	it->used += align_up(sizeof *b + (b->n + 1u) * sizeof b->u[0] + b->bytes, 16);
-	struct block **slot = hash_slot(it, pa);
+	it->used += align_up(sizeof *b + (b->n + 1u) * sizeof b->u[0] + b->bytes, BLOCK_UNIT);
+	block_ref *slot = hash_slot(it, pa);
 	b->hash_next = *slot;
-	*slot = b;
+	*slot = block_ref_of(it, b);
 	it->blocks_made++;
 	return b;
 }
@@ -99,6 +98,21 @@ static bool block_verify(struct rv_hart *h, struct block *b, const uint8_t *code
 		b->epoch = h->fetch_epoch;
 	}
 	return true;
+}
+
+/* The block made from the code at @pa, if memory still says the same. */
+static struct block *block_find(struct rv_hart *h, struct interp *it, const uint8_t *code, uint64_t pa)
+{
+	for (block_ref *p = hash_slot(it, pa); *p; p = &block_of(it->arena, *p)->hash_next) {
+		struct block *b = block_of(it->arena, *p);
+		if (b->pa != pa)
+			continue;
+		if (block_verify(h, b, code))
+			return b;
+		*p = b->hash_next; /* its room comes back when the arena is dropped */
+		break;
+	}
+	return NULL;
 }
 
 struct block *interp_block(struct rv_hart *h)
@@ -115,16 +129,7 @@ struct block *interp_block(struct rv_hart *h)
 	uint64_t pa;
 	if (!rv_fetch(h, h->pc, &code, &pa))
 		return NULL;
-	struct block *b = NULL;
-	for (struct block **p = hash_slot(it, pa); *p; p = &(*p)->hash_next)
-		if ((*p)->pa == pa) {
-			b = *p;
-			if (block_verify(h, b, code))
-				break;
-			*p = b->hash_next; /* its room comes back when the arena is dropped */
-			b = NULL;
-			break;
-		}
+	struct block *b = block_find(h, it, code, pa);
 	if (!b)
 		b = block_make(h, it, code, pa);
 	if (b && b != it->crossing)
@@ -154,6 +159,7 @@ static int interp_attach(struct rv_hart *h, struct lodge_err *e)
 	void *arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	it->arena = arena == MAP_FAILED ? NULL : arena;
+	it->used = align_up(sizeof(struct block), BLOCK_UNIT);
 	if (!it->crossing || !it->arena) {
 		interp_detach(h);
 		return err_set(e, ENOMEM, "no memory for the interpreter's block cache");

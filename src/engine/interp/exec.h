@@ -5,13 +5,18 @@
 #pragma once
 #include "isa/riscv/riscv.h"
 
-/* One predecoded instruction, 16 bytes. */
+/* One predecoded instruction, 12 bytes: the cache of a guest's hot code has to stay small. */
 struct rv_uop {
-	int32_t go;                 /* where its code is, relative to the first label */
+	uint16_t op;                /* enum rv_op, UOP_ILLEGAL or UOP_GOES_ON */
+	uint8_t off;                /* halfwords from the start of the block */
+	uint8_t rd, rs1, rs2, rs3;
+	uint8_t aux;                /* aux of rv_insn | length in bytes << 4 */
 	int32_t imm;
-	uint8_t rd, rs1, rs2, rs3, aux, len;
-	uint16_t off;               /* bytes from the start of the block */
 };
+enum { UOP_ILLEGAL = RV_OPS, UOP_GOES_ON };
+static inline unsigned uop_len(const struct rv_uop *u) { return u->aux >> 4; }
+static inline unsigned uop_aux(const struct rv_uop *u) { return u->aux & 15u; }
+static inline uint64_t uop_at(const struct rv_uop *u) { return 2u * (uint64_t)u->off; }
 
 static inline struct rv_tlb *tlb_at(struct rv_hart *h, uint64_t va)
 {

@@ -11,19 +11,23 @@
 
 enum {
 	BLOCK_UOPS_MAX = 64,
-	ARENA_BYTES = 1536 << 10,
+	ARENA_BYTES = 4 << 20,
 	HASH_SIZE = 8192,       /* blocks by physical address */
 	JUMPS_SIZE = 2048,      /* blocks by virtual address and fetch context */
+	BLOCK_UNIT = 16,
 };
+
+/* Where a block is: units from the start of the arena. 0 is a block that is never valid. */
+typedef uint32_t block_ref;
 
 struct block {
 	uint64_t pa;
 	uint32_t epoch;         /* bytes verified when h->fetch_epoch was this */
 	uint16_t n;             /* instructions */
 	uint16_t bytes;         /* of guest code */
-	struct block *hash_next;
-	struct block *taken, *next; /* followers in the same page, once known; NULL: look them up */
-	struct rv_uop u[];      /* n and one that ends the block, then the code bytes */
+	block_ref hash_next;
+	block_ref taken, next;  /* followers in the same page, once known */
+	struct rv_uop u[];      /* n and one that goes on to the next block, then the code bytes */
 };
 
 struct jump {
@@ -32,7 +36,7 @@ struct jump {
 };
 
 struct interp {
-	struct block *hash[HASH_SIZE];
+	block_ref hash[HASH_SIZE];
 	struct jump jumps[JUMPS_SIZE];
 	uint32_t map_epoch;     /* of the entries in jumps */
 	uint8_t *arena;         /* owned, ARENA_BYTES */
@@ -41,9 +45,6 @@ struct interp {
 	uint64_t blocks_made, flushes;
 };
 
-/* The code of each operation, relative to the first; index RV_OPS is an illegal instruction,
- * RV_OPS + 1 ends a block that just goes on. */
-const int32_t *interp_labels(void);
 extern const bool interp_ends[RV_OPS];  /* operations that end a block */
 void interp_run(struct rv_hart *h);
 
@@ -52,4 +53,12 @@ struct block *interp_block(struct rv_hart *h);
 static inline const uint8_t *block_code(const struct block *b)
 {
 	return (const uint8_t *)&b->u[b->n + 1];
+}
+static inline struct block *block_of(uint8_t *arena, block_ref r)
+{
+	return (struct block *)(void *)(arena + (size_t)r * BLOCK_UNIT);
+}
+static inline block_ref block_ref_of(const struct interp *it, const struct block *b)
+{
+	return (block_ref)((size_t)((const uint8_t *)b - it->arena) / BLOCK_UNIT);
 }

@@ -5,8 +5,6 @@
 #include "engine/interp/internal.h"
 #include "rv_exec.gen.h"
 
-static const int32_t *interp_execute(struct rv_hart *h);
-
 const bool interp_ends[RV_OPS] = {
 #define ENDS_PLAIN false
 #define ENDS_BRANCH true
@@ -19,25 +17,23 @@ const bool interp_ends[RV_OPS] = {
 #undef ROW
 };
 
-const int32_t *interp_labels(void) { return interp_execute(NULL); }
-
 /* The instruction at @u did not complete: count and deliver. */
 static void interp_fault(struct rv_hart *h, const struct block *b, const struct rv_uop *u, uint64_t pc)
 {
 	enum rv_exc cause = (enum rv_exc)h->exc;
 	h->icount -= (uint64_t)(b->n - (u - b->u));
-	h->pc = pc + u->off;
+	h->pc = pc + uop_at(u);
 	h->exc = RV_EXC_NONE;
 	if (cause == RV_EXC_ILLEGAL && !h->tval) {
-		const uint8_t *code = block_code(b) + u->off;
-		h->tval = u->len == 4 ? le32_at(code) : le16_at(code);
+		const uint8_t *code = block_code(b) + uop_at(u);
+		h->tval = uop_len(u) == 4 ? le32_at(code) : le16_at(code);
 	}
 	rv_trap(h, cause, h->tval);
 }
 
 /* The block at h->pc. It is remembered in @link of @from when it lies in the same page: mapping and
  * page then stay the same until an instruction that ends a block without a link. */
-static struct block *interp_link(struct rv_hart *h, const struct block *from, struct block **link,
+static struct block *interp_link(struct rv_hart *h, const struct block *from, block_ref *link,
                                  uint64_t from_pc)
 {
 	struct interp *it = h->engine;
@@ -45,36 +41,37 @@ static struct block *interp_link(struct rv_hart *h, const struct block *from, st
 	struct block *b = interp_block(h);
 	if (b && b != it->crossing && from != it->crossing && drops == it->flushes &&
 	    !((h->pc ^ from_pc) >> 12))
-		*link = b;
+		*link = block_ref_of(it, b);
 	return b;
 }
 
-/* With NULL: returns the labels. Else runs until the slow path is due. */
-static const int32_t *interp_execute(struct rv_hart *h)
+/* Run until the slow path is due: h->icount has reached h->limit. */
+static void interp_execute(struct rv_hart *h)
 {
 	/* clang-format off */
-	static const int32_t labels[] = {
-#define LABEL(op, shape) (int32_t)((const char *)&&do_##op - (const char *)&&do_lui),
+	static const void *const code[] = {
+#define LABEL(op, shape) [RV_OP_##op] = &&do_##op,
 		RV_EACH_BODY(LABEL)
-		(int32_t)((const char *)&&illegal - (const char *)&&do_lui),
-		(int32_t)((const char *)&&goes_on - (const char *)&&do_lui),
+		[UOP_ILLEGAL] = &&illegal,
+		[UOP_GOES_ON] = &&goes_on,
 	};
-	if (!h)
-		return labels;
-	const char *const base = (const char *)&&do_lui;
+	uint8_t *const arena = ((struct interp *)h->engine)->arena;
+	/* block 0 stands for "not linked": its epoch cannot come up before we return */
+	block_of(arena, 0)->epoch = h->fetch_epoch + (1u << 31);
 	const struct rv_uop *u;
-	struct block *b, **link;
+	struct block *b;
+	block_ref *link;
 	uint64_t pc = 0;
 
-#define DISPATCH() goto *(const void *)(base + u->go)
+#define DISPATCH() goto *code[u->op]
 look_up:
 	if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED)))
-		return NULL;
+		return;
 	b = interp_block(h);
 	goto enter;
 link_up:
 	if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED)))
-		return NULL;
+		return;
 	b = interp_link(h, b, link, pc);
 enter:
 	if (unlikely(!b)) {
@@ -97,9 +94,9 @@ begin:
 		DISPATCH();
 #define CHAIN(which, target)                                                                       \
 		{                                                                                  \
-			struct block *n_ = b->which;                                               \
+			struct block *n_ = block_of(arena, b->which);                              \
 			uint64_t to_ = (target);                                                   \
-			if (likely(n_ && n_->epoch == h->fetch_epoch &&                            \
+			if (likely(n_->epoch == h->fetch_epoch &&                                  \
 			           h->icount < __atomic_load_n(&h->limit, __ATOMIC_RELAXED))) {    \
 				b = n_;                                                            \
 				pc = to_;                                                          \
@@ -112,13 +109,13 @@ begin:
 #define BRANCH(op)                                                                                 \
 	do_##op:                                                                                   \
 		if (rv_do_##op(h, u, pc))                                                          \
-			CHAIN(taken, pc + u->off + (uint64_t)(int64_t)u->imm)                      \
+			CHAIN(taken, pc + uop_at(u) + (uint64_t)(int64_t)u->imm)                      \
 		else                                                                               \
-			CHAIN(next, pc + u->off + u->len)
+			CHAIN(next, pc + uop_at(u) + uop_len(u))
 #define JUMP(op)                                                                                   \
 	do_##op:                                                                                   \
 		rv_do_##op(h, u, pc);                                                              \
-		CHAIN(taken, pc + u->off + (uint64_t)(int64_t)u->imm)
+		CHAIN(taken, pc + uop_at(u) + (uint64_t)(int64_t)u->imm)
 #define JUMPR(op)                                                                                  \
 	do_##op:                                                                                   \
 		rv_do_##op(h, u, pc);                                                              \
@@ -126,14 +123,14 @@ begin:
 		goto look_up;
 #define END(op)                                                                                    \
 	do_##op:                                                                                   \
-		h->pc = pc + u->off;                                                               \
+		h->pc = pc + uop_at(u);                                                            \
 		if (unlikely(rv_do_##op(h, u, pc)))                                                \
 			goto fault;                                                                \
-		h->pc = pc + u->off + u->len;                                                      \
+		h->pc = pc + uop_at(u) + uop_len(u);                                               \
 		goto look_up;
 #define ENDNPC(op)                                                                                 \
 	do_##op:                                                                                   \
-		h->pc = pc + u->off;                                                               \
+		h->pc = pc + uop_at(u);                                                            \
 		if (unlikely(rv_do_##op(h, u, pc)))                                                \
 			goto fault;                                                                \
 		h->pc = h->npc;                                                                    \
@@ -142,7 +139,7 @@ begin:
 	RV_EACH_BODY(BODY)
 
 goes_on:
-	CHAIN(next, pc + u->off)
+	CHAIN(next, pc + uop_at(u))
 illegal:
 	h->exc = RV_EXC_ILLEGAL;
 	h->tval = 0;
