@@ -257,6 +257,13 @@ static bool make_sequence(struct making *k)
 	return k->bytes != 0;
 }
 
+/* Vector loads and stores: the oracle knows some of them even with its vectors switched off. */
+static bool is_vector(uint32_t w)
+{
+	uint32_t width = w >> 12 & 7;
+	return ((w & 0x7f) == 0x07 || (w & 0x7f) == 0x27) && (width == 0 || width >= 5);
+}
+
 /* A word that Lodge does not know: random, or an instruction with one bit flipped. */
 static bool make_illegal(struct making *k)
 {
@@ -269,7 +276,7 @@ static bool make_illegal(struct making *k)
 			    1u << rng_below(r, 32);
 		if ((w & 3) != 3)
 			w &= 0xffff;
-		if (rv_decode(w, &d))
+		if (rv_decode(w, &d) || is_vector(w))
 			continue;
 		emit(k, w, (w & 3) == 3 ? 4 : 2);
 		return true;
