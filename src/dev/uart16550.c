@@ -40,6 +40,8 @@ struct uart {
 	uint8_t rx_head, rx_len, tx_len;
 	uint8_t overrun;
 	uint8_t thre_irq;         /* the transmitter became empty and IIR has not told yet */
+	uint8_t used;             /* the guest has touched a register: until then input is left to
+	                             other readers of the same stream (SBI's console) */
 	bool deaf;                /* the host takes nothing: drop */
 	unsigned posted;          /* atomic: uart_wake is on its way to the loop */
 	struct loop_timer *stall; /* owned */
@@ -53,7 +55,8 @@ static const struct state_field uart_state[] = {
 	STATE(struct uart, rx, 1),      STATE(struct uart, tx, 1),
 	STATE(struct uart, rx_head, 1), STATE(struct uart, rx_len, 1),
 	STATE(struct uart, tx_len, 1),  STATE(struct uart, overrun, 1),
-	STATE(struct uart, thre_irq, 1), STATE_END
+	STATE(struct uart, thre_irq, 1), STATE(struct uart, used, 1),
+	STATE_END
 };
 
 static unsigned uart_depth(const struct uart *u) { return u->fcr & FCR_ENABLE ? UART_FIFO : 1; }
@@ -99,11 +102,20 @@ static void uart_rx_put(struct uart *u, uint8_t byte)
 static void uart_fill(struct uart *u)
 {
 	uint8_t buf[UART_FIFO];
-	if (!u->chr || u->mcr & MCR_LOOP || u->rx_len >= uart_depth(u))
+	if (!u->chr || !u->used || u->mcr & MCR_LOOP || u->rx_len >= uart_depth(u))
 		return;
 	size_t n = chr_read(u->chr, buf, uart_depth(u) - u->rx_len);
 	for (size_t i = 0; i < n; i++)
 		uart_rx_put(u, buf[i]);
+}
+
+/* The guest uses this UART: from now on it takes the stream's input. */
+static void uart_use(struct uart *u)
+{
+	if (!u->used) {
+		u->used = 1;
+		uart_fill(u);
+	}
 }
 
 /* ---- transmitter ---- */
@@ -206,6 +218,7 @@ static void uart_write_ier(struct uart *u, uint8_t val)
 static void uart_write(struct dev *d, uint64_t off, unsigned width, uint64_t v)
 {
 	struct uart *u = (struct uart *)d;
+	uart_use(u);
 	uint8_t val = (uint8_t)v;
 	bool dlab = u->lcr & LCR_DLAB;
 	(void)width;
@@ -272,6 +285,7 @@ static uint8_t uart_read_msr(struct uart *u)
 static uint64_t uart_read(struct dev *d, uint64_t off, unsigned width)
 {
 	struct uart *u = (struct uart *)d;
+	uart_use(u);
 	bool dlab = u->lcr & LCR_DLAB;
 	uint8_t v = 0;
 	(void)width;
@@ -354,7 +368,7 @@ static void uart_reset(struct dev *d)
 	struct uart *u = (struct uart *)d;
 	u->ier = u->fcr = u->lcr = u->mcr = u->scr = u->dll = u->dlm = 0;
 	u->rx_head = u->rx_len = u->tx_len = 0;
-	u->overrun = u->thre_irq = 0;
+	u->overrun = u->thre_irq = u->used = 0;
 	u->deaf = false;
 	u->msr = MSR_CTS | MSR_DSR | MSR_DCD;
 	memset(u->rx, 0, sizeof u->rx);
