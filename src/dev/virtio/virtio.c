@@ -197,9 +197,12 @@ static void virtio_service(void *arg)
 	for (; todo; todo &= todo - 1)
 		virtio_serve(v, (unsigned)__builtin_ctzll(todo));
 	v->serving = false;
-	for (uint64_t again = v->again; again; again &= again - 1)
-		virtio_kick(v, (unsigned)__builtin_ctzll(again));
+	uint64_t again = v->again;
 	v->again = 0;
+	if (!v->s.loop) /* the caller looks at pending once more */
+		__atomic_fetch_or(&v->pending, again, __ATOMIC_SEQ_CST);
+	for (; v->s.loop && again; again &= again - 1)
+		virtio_kick(v, (unsigned)__builtin_ctzll(again));
 }
 
 /* Without a loop (tests) the kick itself serves, unless it comes from a serve. */

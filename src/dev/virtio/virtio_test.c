@@ -443,3 +443,24 @@ TEST(virtio_no_wakeup_is_lost_between_threads)
 	for (size_t k = 0; k < countof(kinds); k++)
 		wake_run(kinds[k], 20000);
 }
+
+TEST(virtio_service_takes_turns_and_finishes)
+{
+	for (unsigned k = 0; k < 4; k++) {
+		struct vdriver d;
+		uint16_t id, n = 0;
+		uint32_t len;
+		vd_init(&d, rng(), NULL, "packed=on", k & 1);
+		vd_up(&d, k & 2 ? VIRTIO_F_RING_PACKED : 0, 1, 256);
+		struct vd_seg s = { vd_alloc(&d, 8), 8, true };
+		for (int round = 0; round < 3; round++, n = 0) {
+			for (int i = 0; i < 256; i++) /* exactly the budget of one turn */
+				vd_add(&d, 0, &s, 1, 0);
+			vd_kick(&d, 0);
+			while (vd_used(&d, 0, &id, &len))
+				n++;
+			CHECK(n == 256);
+		}
+		vd_fini(&d);
+	}
+}
