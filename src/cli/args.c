@@ -96,7 +96,7 @@ static int unknown(struct args *a, const char *word, size_t n)
 	snprintf(name, sizeof name, "%.*s", (int)n, word);
 	return fail_text(a, "%s: no option '%s%s'%s; see lodge %s --help", a->cmd->name,
 	                 n == 1 ? "-" : "--", name,
-	                 n > 1 ? nearest(name, option_name_at, a, buf, sizeof buf) : "",
+	                 n > 1 ? nearest(name, "--", option_name_at, a, buf, sizeof buf) : "",
 	                 a->cmd->name);
 }
 

@@ -63,10 +63,11 @@ uint64_t arg_number(const struct args *a, const char *name);  /* SIZE, TIME, NUM
  * EACCES, else 125. */
 int fail(const struct args *a, const struct lodge_err *e);
 int fail_text(const struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* "; did you mean 'X'?" when one of @next (called until NULL) is near to @word, else "". */
-const char *nearest(const char *word, const char *(*next)(void *user, size_t i), void *user,
-                    char *buf, size_t cap);
+/* "; did you mean '<prefix>X'?" when one of @next (called until NULL) is near to @word, else "". */
+const char *nearest(const char *word, const char *prefix, const char *(*next)(void *user, size_t i),
+                    void *user, char *buf, size_t cap);
 void help_print(FILE *f, const struct command *c); /* NULL: all commands */
+void scdoc_print(FILE *f, const struct command *c);
 /* A table on stdout: columns as wide as needed, two blanks between. cells are row after row. */
 void table_print(const char *const *cells, size_t columns, size_t rows);
 /* "3 minutes ago", "-" for 0. */

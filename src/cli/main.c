@@ -57,7 +57,7 @@ static int command_call(const struct command *c, int argc, char **argv)
 		return 0;
 	}
 	const char *format = r == 0 && has_format(c) ? arg_text(&a, "format") : NULL;
-	if (format && strcmp(format, "json") && strcmp(format, "table"))
+	if (format && c != &command_help && strcmp(format, "json") && strcmp(format, "table"))
 		r = fail_text(&a, "--format %s: json or table", format);
 	if (r == 0)
 		r = c->run(&a);
@@ -81,7 +81,7 @@ int main(int argc, char **argv)
 	const struct command *c = command_find(word);
 	if (!c) {
 		fprintf(stderr, "lodge: no command '%s'%s; see lodge --help\n", word,
-		        nearest(word, command_name_at, NULL, buf, sizeof buf));
+		        nearest(word, "", command_name_at, NULL, buf, sizeof buf));
 		return LODGE_EXIT_LODGE;
 	}
 	return command_call(c, argc - 1, argv + 1);

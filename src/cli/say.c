@@ -69,8 +69,8 @@ static unsigned distance(const char *a, const char *b)
 	return d[n][m];
 }
 
-const char *nearest(const char *word, const char *(*next)(void *user, size_t i), void *user,
-                    char *buf, size_t cap)
+const char *nearest(const char *word, const char *prefix, const char *(*next)(void *user, size_t i),
+                    void *user, char *buf, size_t cap)
 {
 	const char *best = NULL, *w;
 	unsigned least = strlen(word) < 4 ? 2 : 3; /* further away is no help */
@@ -81,7 +81,9 @@ const char *nearest(const char *word, const char *(*next)(void *user, size_t i),
 			best = w;
 		}
 	}
-	snprintf(buf, cap, best ? "; did you mean '%s'?" : "%s", best ? best : "");
+	buf[0] = 0;
+	if (best)
+		snprintf(buf, cap, "; did you mean '%s%s'?", prefix, best);
 	return buf;
 }
 
