@@ -560,6 +560,23 @@ write_stand_ins() { # DIR
 		ldconfig invoke-rc.d deb-systemd-invoke service update-initramfs initctl; do
 		printf '#!/bin/sh\nexit 0\n' >"$1/$name"
 	done
+	# chown and chgrp by the guest's names, which are not the host's.
+	cat >"$1/chown" <<-'END'
+	#!/bin/sh
+	done=
+	n() { awk -F: -v n="$1" '$1 == n { print $3; f = 1 } END { if (!f) print n }' "$DPKG_ROOT/etc/$2"; }
+	for arg; do
+		shift
+		case $arg in
+		-* | /*) ;;
+		*:*) if [ -z "${done:-}" ]; then arg=$(n "${arg%%:*}" passwd):$(n "${arg#*:}" group); done=1; fi ;;
+		*) if [ -z "${done:-}" ]; then arg=$(n "$arg" "${names:-passwd}"); done=1; fi ;;
+		esac
+		set -- "$@" "$arg"
+	done
+	exec "/bin/${tool:-chown}" "$@"
+	END
+	printf '#!/bin/sh\nnames=group tool=chgrp exec "%s/chown" "$@"\n' "$1" >"$1/chgrp"
 	printf '#!/bin/sh\nexit 1\n' >"$1/setcap" # then the script falls back to set-user-ID
 	# systemd-sysusers [--root=DIR] [FILE...]: the lines u, g and m of sysusers.d(5).
 	cat >"$1/systemd-sysusers" <<-'END'
@@ -646,6 +663,30 @@ write_configure() {
 	END
 }
 
+# Passwords go to shadow and gshadow, as pwconv(8) and grpconv(8) do it.
+shadow() { # ROOT
+	: >>"$1/etc/shadow"
+	: >>"$1/etc/gshadow"
+	awk -F: '$2 != "x" { print $1 ":" $2 ":20000:0:99999:7:::" }' "$1/etc/passwd" >>"$1/etc/shadow"
+	awk -F: '$2 != "x" { print $1 ":" $2 "::" $4 }' "$1/etc/group" >>"$1/etc/gshadow"
+	sed -i 's/^\([^:]*\):[^:]*:/\1:x:/' "$1/etc/passwd" "$1/etc/group"
+	chown 0:42 "$1/etc/shadow" "$1/etc/gshadow"
+	chmod 640 "$1/etc/shadow" "$1/etc/gshadow"
+}
+
+# Owners that packages name, by the guest's numbers: dpkg-statoverride(1) asked the host.
+owners() { # ROOT
+	[ -e "$1/var/lib/dpkg/statoverride" ] || return 0
+	while read -r user group mode path; do
+		user=$(awk -F: -v n="$user" '$1 == n { print $3 }' "$1/etc/passwd")
+		group=$(awk -F: -v n="$group" '$1 == n { print $3 }' "$1/etc/group")
+		if [ -n "$user" ] && [ -n "$group" ] && [ -e "$1$path" ]; then
+			chown "$user:$group" "$1$path"
+			chmod "$mode" "$1$path"
+		fi
+	done <"$1/var/lib/dpkg/statoverride"
+}
+
 # Settings of this image: everything that is not Debian's default is here.
 settings() { # ROOT
 	echo lodge >"$1/etc/hostname"
@@ -653,16 +694,9 @@ settings() { # ROOT
 	printf 'LABEL=lodge-root / ext4 defaults,noatime,errors=remount-ro 0 1\n' >"$1/etc/fstab"
 	: >"$1/etc/machine-id" # each guest makes its own
 	rm -f "$1/var/lib/dbus/machine-id"
+	shadow "$1"
 	# No password for root: the console is the owner's.
-	for file in passwd shadow group gshadow; do
-		if [ ! -s "$1/etc/$file" ]; then : >"$1/etc/$file"; fi
-	done
-	if grep -q '^root:' "$1/etc/shadow"; then
-		sed -i 's/^root:[^:]*:/root::/' "$1/etc/shadow"
-	else
-		sed -i 's/^root:[^:]*:/root::/' "$1/etc/passwd"
-	fi
-	chmod 640 "$1/etc/shadow" "$1/etc/gshadow"
+	sed -i 's/^root:[^:]*:/root::/' "$1/etc/shadow"
 	mkdir -p "$1/etc/systemd/network" "$1/etc/systemd/system/multi-user.target.wants" \
 		"$1/etc/systemd/system/sockets.target.wants" "$1/etc/systemd/system/sysinit.target.wants"
 	printf '[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nUseDomains=yes\n' \
@@ -823,6 +857,7 @@ inside() { # BOX
 	mkdir -p "$root/etc/modprobe.d"
 	lighten "$root"
 	settings "$root"
+	owners "$root"
 	cp -a "$box/modules/." "$root/"
 	step 9 "make the file system"
 	rm -f "$box/disk"
