@@ -3,8 +3,10 @@
 #include "blk/internal.h"
 #include "blk/testing.h"
 #include <fcntl.h>
+#include <seccomp.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 enum { DISK = 4 << 20 };
 
@@ -147,6 +149,56 @@ TEST(blk_async_requests_match_a_model_ring_and_workers)
 	async_churn(&(struct blk_options){ .path = disk_path(dir, "c"), .size = DISK,
 	            .no_uring = true }, l, false);
 	loop_free(l);
+	disk_dir_free(dir);
+}
+
+/* In a process of its own: refuse system call @nr from now on. */
+static bool refuse_call(int nr)
+{
+	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
+	bool ok = c && seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), nr, 0) == 0 &&
+	          seccomp_load(c) == 0;
+	seccomp_release(c);
+	return ok;
+}
+
+/* 0: the disk worked through its workers. */
+static int sandboxed_churn(const char *path, int nr, bool ring_at_first)
+{
+	struct loop *l;
+	struct blk *b;
+	static uint8_t model[DISK];
+	struct blk_options o = { .path = path, .size = DISK };
+	if (!ring_at_first && !refuse_call(nr))
+		return 1;
+	if (loop_new(&l, NULL) < 0 || blk_open(&b, &o, l, NULL) < 0)
+		return 2;
+	if (blk_is_async(b) != ring_at_first)
+		return ring_at_first ? 0 : 3; /* this host has no ring at all */
+	if (ring_at_first && !refuse_call(nr))
+		return 4;
+	b->image->file.ring_writes = true;
+	if (disk_churn_async(b, l, model, 500, 3) || !disk_equals(b, model) || blk_is_async(b))
+		return 5;
+	return blk_close(b) < 0 ? 6 : 0;
+}
+
+TEST(blk_workers_take_over_where_io_uring_is_refused)
+{
+	char *dir = disk_dir();
+	static const struct { int nr; bool ring_at_first; } refusals[] = {
+		{ SCMP_SYS(io_uring_setup), false }, { SCMP_SYS(io_uring_enter), true },
+	};
+	for (size_t i = 0; i < countof(refusals); i++) {
+		int status = 0;
+		pid_t child = fork();
+		CHECK(child >= 0);
+		if (child == 0)
+			_exit(sandboxed_churn(disk_path(dir, i ? "enter" : "setup"), refusals[i].nr,
+			                      refusals[i].ring_at_first));
+		CHECK(waitpid(child, &status, 0) == child);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
 	disk_dir_free(dir);
 }
 
