@@ -242,6 +242,7 @@ write_init() {
 #                                   its exit code becomes the guest's
 #   lodge.env=NAME=VALUE            set for the command and the shell
 #   lodge.net=off                   do not ask for an address
+#   lodge.mount=TAG:DIR[:ro]        mount a shared folder; may be given several times
 PATH=/bin HOME=/root TERM=${TERM:-linux} TZ=UTC0
 export PATH HOME TERM TZ
 mount -t proc proc /proc
@@ -255,7 +256,7 @@ mount -t tmpfs tmpfs /tmp
 ln -sf /proc/self/fd /dev/fd
 read -r cmdline </proc/cmdline
 
-root= rw=ro fstype=ext4 flags= init=/sbin/init run= net=on
+root= rw=ro fstype=ext4 flags= init=/sbin/init run= net=on mounts=
 words() {
 	while [ -n "$cmdline" ]; do
 		word=${cmdline%% *}
@@ -283,6 +284,7 @@ words() {
 		lodge.run64=*) run=$(printf %s "${word#*=}" | base64 -d) ;;
 		lodge.env=*) export "${word#*=}" ;;
 		lodge.net=*) net=${word#*=} ;;
+		lodge.mount=*) mounts="$mounts ${word#*=}" ;;
 		esac
 	done
 }
@@ -301,6 +303,18 @@ down() { # CODE
 		devmem "$at" 32 $((($1 << 16) | 0x3333)) 2>/dev/null
 	fi
 	poweroff -f
+}
+# Shared folders of the host, below $1.
+shares() { # ROOT
+	[ -z "$mounts" ] || modprobe -q virtiofs
+	for word in $mounts; do
+		dir=${word#*:}
+		mkdir -p "$1${dir%:ro}"
+		case $dir in
+		*:ro) mount -t virtiofs -o ro "${word%%:*}" "$1${dir%:ro}" ;;
+		*) mount -t virtiofs "${word%%:*}" "$1$dir" ;;
+		esac || echo "lodge: the shared folder ${dir%:ro} cannot be mounted" >&2
+	done
 }
 trap 'down 0' USR1 USR2
 trap 'sync; umount -a -r 2>/dev/null; reboot -f' TERM
@@ -341,6 +355,7 @@ if [ -n "$root" ]; then
 				for dir in proc sys dev; do umount /newroot/$dir; done
 				mount -o "remount,$rw" /newroot
 			fi
+			shares /newroot
 			umount /tmp /dev/shm /dev/pts
 			for dir in proc sys dev run; do mount --move /$dir /newroot/$dir; done
 			exec switch_root /newroot "$init"
@@ -352,6 +367,7 @@ if [ -n "$root" ]; then
 	echo "lodge: root=$root $why; this is a shell of the initramfs" >&2
 fi
 
+shares ""
 hostname lodge
 ip link set lo up 2>/dev/null
 if [ "$net" = on ] && [ -e /sys/class/net/eth0 ]; then
