@@ -39,6 +39,8 @@ void bus_free(struct bus *b);
  * register write (PCI BARs): readers see the old or the new map, never half of one. */
 int bus_map(struct bus *b, struct gpa base, uint64_t len, const struct bus_ops *ops, void *dev,
             pthread_mutex_t *lock, struct lodge_err *e) MUST;
+/* Take the window at @base away. A vCPU may still be inside @dev after return: free it only when
+ * no vCPU runs. */
 void bus_unmap(struct bus *b, struct gpa base);
 /* False: nobody answers there, or not in that width (an access fault for the guest). Any vCPU. */
 bool bus_read(struct bus *b, struct gpa at, unsigned width, uint64_t *ret_val) MUST;
