@@ -124,6 +124,26 @@ static char *shell_command(const struct lodge_config *c)
 	return fclose(f) == 0 ? text : NULL;
 }
 
+/* The image's initramfs mounts what the command line names (guest/fetch). */
+static int volumes_append(const struct lodge_config *c, FILE *f, struct lodge_err *e)
+{
+	for (size_t i = 0; i < c->nvolumes; i++) {
+		struct life_volume v = { 0 };
+		int r = life_volume_parse(&v, c->volumes[i], e);
+		if (r < 0)
+			return r;
+		if (strpbrk(v.target, " \t\"'\\*?["))
+			r = err_set(e, EINVAL, "--volume %s: blanks, quotes and wildcards cannot be "
+			            "in the guest's path", c->volumes[i]);
+		else
+			fprintf(f, " lodge.mount=lodge%zu:%s%s", i, v.target, v.readonly ? ":ro" : "");
+		life_volume_fini(&v);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* The kernel command line: the image's, what carries the arguments, the user's. */
 static int append_prepare(const struct image *m, const struct lodge_config *c,
                           struct json_object *o, struct lodge_err *e)
@@ -143,12 +163,14 @@ static int append_prepare(const struct image *m, const struct lodge_config *c,
 	for (size_t i = 0; i < c->nenv; i++)
 		fprintf(f, strpbrk(c->env[i], " \t") ? " \"lodge.env=%s\"" : " lodge.env=%s",
 		        c->env[i]);
+	int r = volumes_append(c, f, e);
 	if (c->append)
 		fprintf(f, " %s", c->append);
 	if (fclose(f) != 0)
 		return err_set(e, ENOMEM, "out of memory");
-	put(o, "append", text);
-	return 0;
+	if (r == 0)
+		put(o, "append", text);
+	return r;
 }
 
 static int image_prepare(struct instance *i, const struct image *m, const struct lodge_config *c,
