@@ -66,7 +66,7 @@ static struct block *block_make(struct rv_hart *h, struct interp *it, const uint
 	memcpy(copy, code, min_u64(room, sizeof copy));
 	if (room == 2 && (copy[0] & 3) == 3)
 		return block_crossing(h, it, copy);
-	if (it->used + worst > ARENA_BYTES)
+	if (it->used + worst > it->arena_bytes)
 		cache_drop(it);
 	struct block *b = (struct block *)(void *)(it->arena + it->used);
 	b->pa = pa;
@@ -144,7 +144,7 @@ static void interp_detach(struct rv_hart *h)
 		return;
 	h->engine = NULL;
 	if (it->arena)
-		munmap(it->arena, ARENA_BYTES);
+		munmap(it->arena, it->arena_bytes);
 	free(it->crossing);
 	free(it);
 }
@@ -156,7 +156,8 @@ static int interp_attach(struct rv_hart *h, struct lodge_err *e)
 	if (!it)
 		return err_set(e, ENOMEM, "no memory for the interpreter");
 	it->crossing = calloc(1, sizeof *it->crossing + 2 * sizeof(struct rv_uop) + 4);
-	void *arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
+	it->arena_bytes = ARENAS_BYTES / (h->env->nharts ? h->env->nharts : 1);
+	void *arena = mmap(NULL, it->arena_bytes, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	it->arena = arena == MAP_FAILED ? NULL : arena;
 	it->used = align_up(sizeof(struct block), BLOCK_UNIT);

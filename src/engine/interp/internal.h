@@ -11,7 +11,7 @@
 
 enum {
 	BLOCK_UOPS_MAX = 64,
-	ARENA_BYTES = 4 << 20,
+	ARENAS_BYTES = 2560 << 10, /* of all harts: what a keeper may use beyond its guest is bounded */
 	HASH_SIZE = 8192,       /* blocks by physical address */
 	JUMPS_SIZE = 2048,      /* blocks by virtual address and fetch context */
 	BLOCK_UNIT = 16,
@@ -39,8 +39,8 @@ struct interp {
 	block_ref hash[HASH_SIZE];
 	struct jump jumps[JUMPS_SIZE];
 	uint32_t map_epoch;     /* of the entries in jumps */
-	uint8_t *arena;         /* owned, ARENA_BYTES */
-	size_t used;
+	uint8_t *arena;         /* owned */
+	size_t arena_bytes, used;
 	struct block *crossing; /* owned scratch: one instruction that spans two pages */
 	uint64_t blocks_made, flushes;
 };
