@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { FDT_MAX = 64 << 10, KERNEL_OFFSET = 2 << 20 };
+enum { FDT_MAX = 64 << 10, KERNEL_OFFSET = 2 << 20, DYNAMIC_INFO = 64 };
 
 static uint64_t ram_end(const struct machine *m) { return mem_base(m->mem).a + mem_size(m->mem); }
 
@@ -126,6 +126,14 @@ static int initrd_load(struct machine *m, uint64_t low, struct lodge_err *e)
 	return 0;
 }
 
+/* What OpenSBI's fw_dynamic finds by a2: where to go on, in S mode. OpenSBI docs/firmware/fw_dynamic */
+static void dynamic_info(const struct machine *m, uint8_t *at)
+{
+	const uint64_t v[] = { 0x4942534f, 2, m->kernel, 1, 0, 0 };
+	for (size_t i = 0; i < countof(v); i++)
+		le64_put(at + 8 * i, v[i]);
+}
+
 static int tree_load(struct machine *m, uint64_t low, struct lodge_err *e)
 {
 	autofree uint8_t *fdt = calloc(1, FDT_MAX);
@@ -140,7 +148,11 @@ static int tree_load(struct machine *m, uint64_t low, struct lodge_err *e)
 	if (m->dtb < low)
 		return err_set(e, ENOSPC, "no room for the device tree in %llu MiB of memory",
 		               (unsigned long long)(m->ram >> 20));
-	return place(m, m->dtb, fdt, (uint64_t)len, "device tree", e);
+	if (len > FDT_MAX - DYNAMIC_INFO)
+		return err_set(e, ENOSPC, "the device tree is too large");
+	dynamic_info(m, fdt + FDT_MAX - DYNAMIC_INFO);
+	m->dynamic_info = m->dtb + FDT_MAX - DYNAMIC_INFO;
+	return place(m, m->dtb, fdt, FDT_MAX, "device tree", e);
 }
 
 int boot_load(struct machine *m, struct lodge_err *e)

@@ -69,6 +69,7 @@ struct machine {
 	struct net *net;
 
 	uint64_t entry, dtb;        /* where harts begin, where the device tree is */
+	uint64_t dynamic_info;      /* for firmware, in a2 */
 	uint64_t initrd, initrd_len;
 	uint64_t kernel, kernel_len; /* where it was put; 0: none */
 

@@ -31,8 +31,10 @@ int vcpus_make(struct machine *m, struct lodge_err *e)
 
 void vcpus_reset(struct machine *m)
 {
-	for (unsigned i = 0; i < m->rv.nharts; i++)
+	for (unsigned i = 0; i < m->rv.nharts; i++) {
 		rv_hart_reset(m->vcpus[i].hart, m->entry, m->dtb);
+		m->vcpus[i].hart->x[12] = m->rv.sbi ? 0 : m->dynamic_info; /* a2 */
+	}
 }
 
 int vcpus_start(struct machine *m, struct lodge_err *e)
