@@ -187,6 +187,8 @@ LODGE_API int lodge_image_pull(const char *name, lodge_progress_fn *fn, void *us
 LODGE_API int lodge_image_list(char **ret_json, struct lodge_err *e);
 /* 1: in the cache; 0: known, not in the cache; -ENOENT: no image has this name. */
 LODGE_API int lodge_image_state(const char *name);
+/* 1: what config.argv names is not the image's to run but lodge_exec's, once it is up. */
+LODGE_API int lodge_image_execs(const char *name);
 LODGE_API int lodge_image_remove(const char *name, struct lodge_err *e);
 
 /* ---- the host ---- */

@@ -96,7 +96,8 @@ enum session_end session_console(struct lodge_guest *g, struct lodge_console *c,
 enum session_end session_exec(struct lodge_exec *x, bool interactive, bool tty, int *ret_code,
                               struct lodge_err *e);
 
-/* Run @c in the guest @name with the options of exec_options.def; the exit code. */
+/* Run @c in @g; the exit code. exec_session: in the guest @name, with exec_options.def. */
+int exec_guest(struct args *a, struct lodge_guest *g, struct lodge_exec_config *c);
 int exec_session(struct args *a, const char *name, struct lodge_exec_config *c);
 
 /* ---- shared by commands that make guests ---- */

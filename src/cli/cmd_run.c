@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
-#include <signal.h>
+
+static const uint64_t BOOT_WAIT_NS = 600000000000, STOP_WAIT_NS = 60000000000;
 
 static const struct option_row options[] = {
 	{ "detach", 'd', OPT_FLAG, NULL, NULL, "start it, print its name and leave it", false },
@@ -33,6 +34,24 @@ static int run_attached(struct args *a, struct lodge_guest *g, bool interactive)
 	return number ? LODGE_EXIT_SIGNAL + number : code;
 }
 
+/* A whole system with a program to run: boot, run it by the agent, shut down. */
+static int run_program(struct args *a, struct lodge_guest *g, struct lodge_config *c)
+{
+	struct lodge_exec_config x = { .argv = c->argv, .argc = c->argc, .tty = isatty(0) && isatty(1),
+		                       .interactive = (c->flags & LODGE_INTERACTIVE) != 0,
+		                       .env = c->env, .nenv = c->nenv, .wait_ns = BOOT_WAIT_NS };
+	struct lodge_err e;
+	if (lodge_start(g, &e) < 0)
+		return fail(a, &e);
+	if (isatty(2))
+		fprintf(stderr, "lodge: %s boots; its console: lodge attach %s\n", lodge_name(g),
+		        lodge_name(g));
+	int code = exec_guest(a, g, &x);
+	if (lodge_stop(g, STOP_WAIT_NS, &e) < 0 && e.code != ENOTCONN)
+		fail(a, &e);
+	return code;
+}
+
 static int run_detached(struct args *a, struct lodge_guest *g)
 {
 	struct lodge_err e;
@@ -57,7 +76,12 @@ static int run(struct args *a)
 		c.flags |= LODGE_INTERACTIVE | LODGE_TTY;
 	if (lodge_create(&g, &c, &e) < 0)
 		return fail(a, &e);
-	r = detach ? run_detached(a, g) : run_attached(a, g, (c.flags & LODGE_INTERACTIVE) != 0);
+	if (detach)
+		r = run_detached(a, g);
+	else if (c.argc && c.guest && lodge_image_execs(c.guest) == 1)
+		r = run_program(a, g, &c);
+	else
+		r = run_attached(a, g, (c.flags & LODGE_INTERACTIVE) != 0);
 	/* A guest of --rm that never started has nobody else to remove it. */
 	if ((c.flags & LODGE_RM) && r == LODGE_EXIT_LODGE && !strcmp(lodge_state(g), "created") &&
 	    lodge_remove(lodge_name(g), 1, &e) < 0 && e.code != ENOENT)
@@ -71,7 +95,9 @@ const struct command command_run = {
 	.text = "GUEST is demo (works offline), the name of an image (debian, debian-small), or the\n"
 	        "path of a kernel, an ELF file or a flat image. Without -d, lodge stays with the\n"
 	        "guest: its console is on the terminal, Ctrl-] leaves it running, and the exit code\n"
-	        "is the guest's own. An image that is not in the cache is fetched first.\n",
+	        "is the guest's own. An image that is not in the cache is fetched first. With ARGs, an\n"
+	        "image runs them as a command, whose output and exit code become those of lodge, and\n"
+	        "then stops.\n",
 	.options = options, .noptions = countof(options), .stop_at_operand = true,
 	.completes = "images", .run = run,
 };

@@ -97,6 +97,9 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	if (r < 0)
 		return r;
 	if (!(c.guest && image_find(c.guest))) {
+		if (c.argc)
+			return err_set(e, EINVAL, "%s takes no arguments ('%s'); what a kernel shall know "
+			               "goes into --append", c.guest ? c.guest : "this", c.argv[0]);
 		struct lodge_err why = { .code = ENOEXEC };
 		if (!level_choose(&c, &why))
 			return err_set(e, why.code, "%s", why.msg);

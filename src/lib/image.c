@@ -97,6 +97,12 @@ int lodge_image_state(const char *name)
 	return m ? image_ready(m) : -ENOENT;
 }
 
+int lodge_image_execs(const char *name)
+{
+	const struct image *m = image_find(name);
+	return m && m->disk;
+}
+
 /* A file may belong to several images of one folder: it stays while another whole one needs it. */
 static bool image_shares(const struct image *m, const char *file)
 {
