@@ -45,7 +45,8 @@ static int tiny_loop(int vcpu, struct kvm_run *run, struct lodge_err *e)
 		else if (run->exit_reason == KVM_EXIT_HLT)
 			return said ? 0 : err_set(e, EIO, "the guest halted without its output");
 		else
-			return err_set(e, EIO, "the guest ended with exit reason %u", run->exit_reason);
+			return err_set(e, EIO, "the guest ended with exit reason %u",
+			               run->exit_reason);
 	}
 	return err_set(e, EIO, "the guest did not halt");
 }
@@ -118,7 +119,9 @@ int host_probe_userns(struct lodge_err *e)
 	if (child < 0)
 		return err_sys(e, "fork");
 	if (child == 0)
-		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) < 0 ? errno : 0);
+		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) < 0
+		              ? errno
+		              : 0);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
