@@ -286,6 +286,17 @@ TEST(net_user_answers_arp_and_ping)
 	rig_fini(&r);
 }
 
+TEST(net_user_survives_a_lonely_last_fragment)
+{
+	struct rig r;
+	uint8_t f[53] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 0x27,
+		          0, 0, 4, 6, 0x40, 0xbf, 0x5e, 2, 10, 0, 2, 15, 10, 0, 2, 2 };
+	rig_init(&r, &(struct net_options){ 0 });
+	rig_send(&r, &(struct net_meta){ 0 }, f, sizeof f);
+	rig_run_ms(&r, 5);
+	rig_fini(&r);
+}
+
 /* The value of a DHCP option, or NULL. */
 static const uint8_t *dhcp_option(const struct rig *r, unsigned want)
 {
