@@ -262,7 +262,7 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 }
 
 @test "a terminal: Ctrl-] leaves, the guest goes on, the terminal is as before" {
-	cat >"$HOME_DIR/pty.py" <<-'END'
+	cat >"$HOME_DIR/terminal.py" <<-'END'
 	import os, pty, select, sys, termios, time
 	pid, fd = pty.fork()
 	if pid == 0:
@@ -286,7 +286,7 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	sys.exit(os.waitstatus_to_exitcode(status) if before[3] == after[3] else 99)
 	END
 	command -v python3 >/dev/null || skip "no python3"
-	run python3 "$HOME_DIR/pty.py" "$LODGE" run --name p demo
+	run python3 "$HOME_DIR/terminal.py" "$LODGE" run --name p demo
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"lodge attach p"* ]]
 	[ "$(state p)" = running ]
