@@ -61,6 +61,9 @@ static int image_load(struct machine *m, const char *path, uint64_t at, const ch
 	uint8_t *data = NULL;
 	uint64_t len = 0;
 	int r = img_read(&data, &len, path, m->ram, e);
+	if (r == -E2BIG)
+		return err_set(e, ENOSPC, "%s %s does not fit in %llu MiB of memory: give the guest more "
+		               "with -m", what, path, (unsigned long long)(m->ram >> 20));
 	if (r < 0)
 		return err_in(e, r, "%s", what);
 	char name[512];
