@@ -52,7 +52,8 @@ static int image_class(const struct blk_class **ret, const struct image_options 
 		return image_probe(ret, o->path, e);
 	*ret = blk_class_find(o->format);
 	if (!*ret)
-		return err_set(e, EINVAL, "%s: disk format %s is not known (raw, qcow2, overlay are)",
+		return err_set(e, EINVAL,
+		               "%s: disk format %s is not known (raw, qcow2, overlay are)",
 		               o->path, o->format);
 	return 0;
 }
@@ -65,7 +66,8 @@ static int image_check_loop(const struct image *im, struct lodge_err *e)
 		if (up->file.dev == im->file.dev && up->file.ino == im->file.ino)
 			return err_set(e, ELOOP, "%s is its own backing file", im->file.path);
 	if (depth > DEPTH_MAX)
-		return err_set(e, ELOOP, "%s: more than %d backing files", im->file.path, DEPTH_MAX);
+		return err_set(e, ELOOP, "%s: more than %d backing files", im->file.path,
+		               DEPTH_MAX);
 	return 0;
 }
 

@@ -42,8 +42,8 @@ struct blk_req {
 	int niov;
 	const struct iovec *iov; /* READ, WRITE: total @len; unchanged until done */
 	uint64_t off, len;       /* bytes; multiples of 512; inside the disk, else done(-EINVAL) */
-	void (*done)(struct blk_req *r, int result); /* 0 or -errno; on the loop thread, no lock held;
-	                                                never inside blk_submit */
+	/* 0 or -errno; on the loop thread, no lock held; never inside blk_submit */
+	void (*done)(struct blk_req *r, int result);
 	/* private to blk */
 	struct blk_req *next;
 	struct blk_req *range_next;

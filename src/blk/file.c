@@ -112,7 +112,8 @@ static int file_move(const struct file *f, bool write, uint64_t off, struct iove
                      uint64_t len)
 {
 	while (len > 0) {
-		ssize_t got = write ? pwritev(f->fd, v, n, (off_t)off) : preadv(f->fd, v, n, (off_t)off);
+		ssize_t got = write ? pwritev(f->fd, v, n, (off_t)off)
+		                    : preadv(f->fd, v, n, (off_t)off);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)

@@ -83,8 +83,8 @@ static int header_read(struct overlay *o, uint8_t h[HEADER], struct lodge_err *e
 	if (le32_at(h + AT_CRC) != header_crc(h))
 		return err_set(e, EINVAL, "%s: the overlay's header is damaged (checksum)", path);
 	if (le32_at(h + AT_VERSION) != VERSION || le32_at(h + AT_FLAGS) != 0)
-		return err_set(e, EINVAL, "%s was made by a newer version (overlay format %u)", path,
-		               le32_at(h + AT_VERSION));
+		return err_set(e, EINVAL, "%s was made by a newer version (overlay format %u)",
+		               path, le32_at(h + AT_VERSION));
 	uint64_t size = le64_at(h + AT_SIZE);
 	bool sound = size && size % SECTOR == 0 && size <= SIZE_MAX_DISK &&
 	             le32_at(h + AT_SHIFT) == GRANULE_SHIFT && le64_at(h + AT_MAP) == HEADER &&

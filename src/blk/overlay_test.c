@@ -157,7 +157,8 @@ TEST(blk_overlay_discard_gives_space_back)
 	struct stat st;
 	layers_init(&t);
 	struct blk *b = layers_open(&t, NULL);
-	CHECK(blk_sync(b, BLK_WRITE, 0, t.model, DISK) == 0 && blk_sync(b, BLK_FLUSH, 0, 0, 0) == 0);
+	CHECK(blk_sync(b, BLK_WRITE, 0, t.model, DISK) == 0);
+	CHECK(blk_sync(b, BLK_FLUSH, 0, 0, 0) == 0);
 	CHECK(stat(t.top, &st) == 0 && st.st_blocks * 512 >= DISK);
 	CHECK(blk_sync(b, BLK_DISCARD, 0, NULL, DISK) == 0);
 	CHECK(stat(t.top, &st) == 0);
@@ -220,8 +221,8 @@ static bool ledger_holds(struct layers *t, struct blk *b, struct ledger *g)
 			if (base && g->flushed[c] == 0)
 				continue;
 			if (le32_at(buf + s) != c || v < g->flushed[c] || v > g->written[c]) {
-				fprintf(stderr, "cell %u+%u holds %u of %u: flushed %u, written %u\n", c,
-				        s, v, le32_at(buf + s), g->flushed[c], g->written[c]);
+				fprintf(stderr, "cell %u+%u: %u of %u, flushed %u, written %u\n",
+				        c, s, v, le32_at(buf + s), g->flushed[c], g->written[c]);
 				return false;
 			}
 		}

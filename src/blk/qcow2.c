@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* qcow2, for reading: where each cluster is, and bringing it. Writes go to an overlay. The
- * snapshot table and the reference counts are not needed. Spec: QCOW2 (versions 2 and 3)
+ * snapshot table and the reference counts are not needed. Spec: QCOW2 3, and version 2 before it
  *
  *   disk offset = | L1 index | L2 index | offset in the cluster |
  *   L1 table -> L2 table -> cluster: in the file, compressed, zero, or the backing file's */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* qcow2: the header, its extensions and the backing file, each field checked before it is used.
- * What cannot be served exactly is refused with the way out. Spec: QCOW2 (versions 2 and 3) */
+ * What cannot be served exactly is refused with the way out. Version 3, and 2 before it.
+ * Spec: QCOW2 3 */
 #include "blk/internal.h"
 #include <stdio.h>
 
@@ -23,7 +24,10 @@ enum extension {
 };
 static const uint64_t SIZE_MAX_DISK = 1ull << 56;
 
-bool qcow2_probe(const uint8_t *head, size_t len) { return len >= 4 && !memcmp(head, "QFI\xfb", 4); }
+bool qcow2_probe(const uint8_t *head, size_t len)
+{
+	return len >= 4 && !memcmp(head, "QFI\xfb", 4);
+}
 
 bool qcow2_sane_cluster(const struct qcow2 *q, uint64_t off)
 {
@@ -38,8 +42,8 @@ static int check_features(struct qcow2 *q, const uint8_t *h, struct lodge_err *e
 	uint64_t f = q->version == 2 ? 0 : be64_at(h + AT_FEATURES);
 	uint32_t crypt = be32_at(h + AT_CRYPT);
 	if (crypt)
-		return err_set(e, EINVAL, "%s is encrypted (%s), which is not supported: convert it "
-		               "with qemu-img convert", path,
+		return err_set(e, EINVAL, "%s is encrypted (%s), which is not supported: "
+		               "convert it with qemu-img convert", path,
 		               crypt == 1 ? "AES" : crypt == 2 ? "LUKS" : "unknown method");
 	if (f & (F_DIRTY | F_CORRUPT))
 		return err_set(e, EINVAL, "%s is marked %s: repair it with "
@@ -49,8 +53,8 @@ static int check_features(struct qcow2 *q, const uint8_t *h, struct lodge_err *e
 		return err_set(e, EINVAL, "%s keeps its data in another file, which is not "
 		               "supported: convert it with qemu-img convert", path);
 	if (f & ~(uint64_t)F_KNOWN)
-		return err_set(e, EINVAL, "%s needs qcow2 features that are not known (0x%llx)", path,
-		               (unsigned long long)(f & ~(uint64_t)F_KNOWN));
+		return err_set(e, EINVAL, "%s needs qcow2 features that are not known (0x%llx)",
+		               path, (unsigned long long)(f & ~(uint64_t)F_KNOWN));
 	q->extended = f & F_EXTENDED;
 	if (q->extended && q->cluster_bits < EXTENDED_BITS_MIN)
 		return err_set(e, EINVAL, "%s: clusters too small for subclusters", path);
@@ -84,8 +88,9 @@ static int check_sizes(struct qcow2 *q, const uint8_t *h, struct lodge_err *e)
 	unsigned covers = q->cluster_bits + q->l2_bits; /* log2 of what an L1 entry covers */
 	uint64_t need = ((size - 1) >> covers) + 1;
 	if (q->l1_size < need || q->l1_size > L1_BYTES_MAX / 8)
-		return err_set(e, EINVAL, "%s: an L1 table of %llu entries for a disk that needs %llu",
-		               path, (unsigned long long)q->l1_size, (unsigned long long)need);
+		return err_set(e, EINVAL,
+		               "%s: an L1 table of %llu entries for a disk that needs %llu", path,
+		               (unsigned long long)q->l1_size, (unsigned long long)need);
 	if (!q->l1_off || !qcow2_sane_cluster(q, q->l1_off) ||
 	    q->l1_size * 8 > q->im.file.bytes - q->l1_off)
 		return err_set(e, EINVAL, "%s: the L1 table is outside the file", path);
@@ -129,15 +134,15 @@ static int read_extensions(struct qcow2 *q, uint64_t at, uint64_t end, char *for
 		if (type == EXT_END)
 			return 0;
 		if (len > end - at)
-			return err_set(e, EINVAL, "%s: a header extension runs past the first cluster",
-			               path);
+			return err_set(e, EINVAL,
+			               "%s: a header extension runs past the first cluster", path);
 		if (type == EXT_DATA_FILE || type == EXT_CRYPT)
 			return err_set(e, EINVAL, "%s: %s is not supported", path,
 			               type == EXT_CRYPT ? "encryption" : "an external data file");
 		if (type == (uint32_t)EXT_BACKING_FORMAT) {
 			if (len >= cap)
-				return err_set(e, EINVAL, "%s: the backing format's name is too long",
-				               path);
+				return err_set(e, EINVAL,
+				               "%s: the backing format's name is too long", path);
 			r = file_read_buf(&q->im.file, at, format, len);
 			if (r < 0)
 				return err_set(e, -r, "%s: cannot read the header", path);
@@ -198,12 +203,14 @@ static int read_backing(struct qcow2 *q, const struct image_options *o, const ui
 	uint32_t len = be32_at(h + AT_BACKING_LEN);
 	char name[BACKING_MAX + 1], format[64];
 	uint64_t end = at && at <= cluster ? at : cluster;
-	int r = extensions > end ? 0 : read_extensions(q, extensions, end, format, sizeof format, e);
+	int r = 0;
+	if (extensions <= end)
+		r = read_extensions(q, extensions, end, format, sizeof format, e);
 	if (r < 0 || at == 0)
 		return r;
 	if (extensions > end || len == 0 || len > BACKING_MAX || at > cluster || len > cluster - at)
-		return err_set(e, EINVAL, "%s: the backing file's name is outside the first cluster",
-		               path);
+		return err_set(e, EINVAL,
+		               "%s: the backing file's name is outside the first cluster", path);
 	r = file_read_buf(&q->im.file, at, name, len);
 	if (r < 0)
 		return err_set(e, -r, "%s: cannot read the header", path);
@@ -229,10 +236,12 @@ int qcow2_header(struct qcow2 *q, const struct image_options *o, struct lodge_er
 		return err_set(e, EINVAL, "%s is not a qcow2 image", path);
 	q->version = be32_at(h + AT_VERSION);
 	if (q->version != 2 && q->version != 3)
-		return err_set(e, EINVAL, "%s: qcow2 version %u is not supported", path, q->version);
+		return err_set(e, EINVAL, "%s: qcow2 version %u is not supported", path,
+		               q->version);
 	q->cluster_bits = be32_at(h + AT_CLUSTER_BITS);
 	if (q->cluster_bits < CLUSTER_BITS_MIN || q->cluster_bits > CLUSTER_BITS_MAX)
-		return err_set(e, EINVAL, "%s: impossible cluster size 2^%u", path, q->cluster_bits);
+		return err_set(e, EINVAL, "%s: impossible cluster size 2^%u", path,
+		               q->cluster_bits);
 	uint32_t length = q->version == 2 ? V2_LEN : be32_at(h + AT_LENGTH);
 	if (q->version == 3 && (length < V3_LEN || length % 8 || length > 1u << q->cluster_bits))
 		return err_set(e, EINVAL, "%s: impossible header length %u", path, length);

@@ -191,7 +191,8 @@ TEST(blk_qcow2_refuses_what_it_cannot_serve)
 		{ 7, 4, "version 4" }, { 23, 8, "2^8" }, { 23, 22, "2^22" }, { 31, 1, "disk size" },
 		{ 29, 0, "disk size" }, { 24, 255, "disk size" }, { 26, 1, "an L1 table of 1" },
 		{ 36, 255, "L1 table" }, { 47, 1, "outside" }, { 45, 1, "outside" },
-		{ 103, 105, "header length" }, { 103, 96, "header length" }, { 79, 16, "too small" },
+		{ 103, 105, "header length" }, { 103, 96, "header length" },
+		{ 79, 16, "too small" },
 		{ 4096, 64, "entry 0" }, { 4097, 1, "entry 0" }, { 4103, 2, "entry 0" },
 		{ 109, 255, "extension" }, /* of the extension at 104 */
 	};

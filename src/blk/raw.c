@@ -17,8 +17,9 @@ static bool raw_probe(const uint8_t *head, size_t len)
 static int raw_create(struct image *im, const struct image_options *o, struct lodge_err *e)
 {
 	if (o->size % SECTOR || o->size > INT64_MAX)
-		return err_set(e, EINVAL, "%s: a size of %llu bytes is not a whole number of sectors",
-		               o->path, (unsigned long long)o->size);
+		return err_set(e, EINVAL,
+		               "%s: a size of %llu bytes is not a whole number of sectors", o->path,
+		               (unsigned long long)o->size);
 	int r = file_open(&im->file, o->path, FILE_CREATE, e);
 	if (r < 0)
 		return r;

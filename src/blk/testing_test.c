@@ -149,7 +149,8 @@ static void slot_start(struct churn *c, struct slot *s)
 		random_fill(s->buf, len, &c->seed);
 	uint8_t *p = s->buf;
 	for (uint64_t left = len; left > 0 && s->r.niov < 5; s->r.niov++) {
-		uint64_t n = s->r.niov == 4 ? left : min_u64(left, 1 + disk_random(&c->seed) % 5000);
+		uint64_t some = min_u64(left, 1 + disk_random(&c->seed) % 5000);
+		uint64_t n = s->r.niov == 4 ? left : some;
 		s->v[s->r.niov] = (struct iovec){ p, n };
 		p += n;
 		left -= n;

@@ -148,8 +148,8 @@ int main(int argc, char **argv)
 			struct job j = { .op = write ? BLK_WRITE : BLK_READ, .size = size,
 				.unit = small ? SMALL : UNIT, .random = small, .state = 1 };
 			j.left = small ? 100000 : size / UNIT * 2;
-			snprintf(name, sizeof name, "%s %s MiB/s", small ? "random 4k" : "sequential 64k",
-			         write ? "write" : "read");
+			snprintf(name, sizeof name, "%s %s MiB/s",
+			         small ? "random 4k" : "sequential 64k", write ? "write" : "read");
 			unlink(top);
 			row(name, path, top, j);
 		}

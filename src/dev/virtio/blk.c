@@ -116,13 +116,14 @@ static void request_free(struct vblk *d, struct request *q)
 static void request_answer(struct vblk *d, struct request *q)
 {
 	struct chain *c = &d->chain;
+	bool sure = q->verdict == S_OK || q->written == 1; /* all of it was written */
 	if (d->v.queues[q->queue].epoch == q->epoch) {
 		*q->status = q->verdict;
 		c->head = q->head;
 		c->slots = q->slots;
 		c->epoch = q->epoch;
 		c->more = NULL;
-		virtq_push(&d->v, q->queue, c, q->verdict == S_OK || q->written == 1 ? q->written : 0);
+		virtq_push(&d->v, q->queue, c, sure ? q->written : 0);
 	}
 	request_free(d, q);
 }
@@ -302,7 +303,8 @@ static void vblk_request(struct vblk *d, unsigned queue, struct request *q)
 		}
 	} else if (type == T_GET_ID) {
 		verdict = c->in_len > 1 ? S_OK : S_IOERR;
-		q->written = (uint32_t)chain_write(c, d->serial, min_u64(ID_LEN, c->in_len - 1)) + 1;
+		size_t n = chain_write(c, d->serial, min_u64(ID_LEN, c->in_len - 1));
+		q->written = (uint32_t)n + 1;
 	}
 	q->verdict = verdict;
 	chain_fini(c);
