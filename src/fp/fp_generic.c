@@ -77,7 +77,8 @@ uint64_t gen_pack(struct fp_env *env, const struct fmt *f, struct num n, bool st
 	u128 m = sig_round(n, e - f->frac - n.exp, sticky, rm, &inexact);
 	bool tiny = lead < low;
 	if (lead == low - 1) /* tiny after rounding: as if the exponent had no bound */
-		tiny = !(sig_round(n, lead - f->frac - n.exp, sticky, rm, &unused) >> (f->frac + 1));
+		tiny = !(sig_round(n, lead - f->frac - n.exp, sticky, rm, &unused) >>
+		         (f->frac + 1));
 	if (inexact)
 		env->flags |= tiny ? FP_NX | FP_UF : FP_NX;
 	/* A carry out of the significand moves into the exponent, as the encoding has it. */

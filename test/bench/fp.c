@@ -9,9 +9,18 @@
 enum { N = 4000000 };
 typedef uint64_t (*op_fn)(struct fp_env *env, uint64_t a, uint64_t b, unsigned rm);
 
-static uint64_t add_d(struct fp_env *e, uint64_t a, uint64_t b, unsigned m) { return fp_add_d(e, a, b, m); }
-static uint64_t mul_d(struct fp_env *e, uint64_t a, uint64_t b, unsigned m) { return fp_mul_d(e, a, b, m); }
-static uint64_t div_d(struct fp_env *e, uint64_t a, uint64_t b, unsigned m) { return fp_div_d(e, a, b, m); }
+static uint64_t add_d(struct fp_env *e, uint64_t a, uint64_t b, unsigned m)
+{
+	return fp_add_d(e, a, b, m);
+}
+static uint64_t mul_d(struct fp_env *e, uint64_t a, uint64_t b, unsigned m)
+{
+	return fp_mul_d(e, a, b, m);
+}
+static uint64_t div_d(struct fp_env *e, uint64_t a, uint64_t b, unsigned m)
+{
+	return fp_div_d(e, a, b, m);
+}
 static uint64_t sqrt_d(struct fp_env *e, uint64_t a, uint64_t b, unsigned m)
 {
 	return fp_sqrt_d(e, a, m) + (b & 0);

@@ -34,8 +34,9 @@ struct maker {
 	uint8_t taken[CODE_SIZE / 64];  /* slots of this batch */
 	unsigned about[PROGRAMS];
 };
-/* @exts: extensions that the oracle knows, separated by spaces. @only: NULL, or one instruction. */
-void maker_init(struct maker *m, uint64_t seed, const char *exts, const char *only);
+/* @exts: extensions that the oracle knows, @wrong: instructions to leave out; both separated by
+ * spaces. @only: NULL, or one instruction. */
+void maker_init(struct maker *m, const char *exts, const char *wrong, const char *only);
 /* Fill @b with @n programs; the same for the same seed and batch number. */
 void maker_batch(struct maker *m, struct batch *b, uint64_t seed, unsigned number, unsigned n);
 /* values.c: operands of one cell */

@@ -55,8 +55,9 @@ static bool is_amo(const struct rv_pattern *p)
  * block then see; froundnx is dropped, its flag with it, when its result is overwritten unread. */
 static bool is_plain(const struct rv_pattern *p)
 {
-	return !is_jump(p) && !is_jump_reg(p) && p->kind[4] != RV_K_CSR && !strstr(p->name, "ebreak") &&
-	       !name_is(p, "wrs") && !name_is(p, "cbo") && !name_is(p, "amocas") &&
+	return !is_jump(p) && !is_jump_reg(p) && p->kind[4] != RV_K_CSR &&
+	       !strstr(p->name, "ebreak") && !name_is(p, "wrs") && !name_is(p, "cbo") &&
+	       !name_is(p, "amocas") &&
 	       !name_is(p, "froundnx") && !name_is(p, "lr.") && !name_is(p, "sc.");
 }
 
@@ -68,12 +69,12 @@ static bool listed(const char *exts, const char *ext)
 	return strstr(have, want) != NULL;
 }
 
-void maker_init(struct maker *m, uint64_t seed, const char *exts, const char *only)
+void maker_init(struct maker *m, const char *exts, const char *wrong, const char *only)
 {
-	*m = (struct maker){ .rng = { seed } };
+	memset(m, 0, sizeof *m);
 	for (unsigned i = 0; i < RV_PATTERNS; i++) {
 		const struct rv_pattern *p = &rv_patterns[i];
-		if (!listed(exts, p->ext) || !strcmp(p->name, "ecall"))
+		if (!listed(exts, p->ext) || listed(wrong, p->name) || !strcmp(p->name, "ecall"))
 			continue;
 		m->usable[i] = true;
 		if (!only || !strcmp(only, p->name))
@@ -381,7 +382,8 @@ static void make_program(struct maker *m, struct batch *b, unsigned i)
 			.base = NO_REG, .jump_reg = NO_REG, .align = 1 };
 		k.entry = k.p->pc + (crossing || rng_below(&m->rng, 4) == 0 ? 2 : 0);
 		k.p->code[0] = 0x00010001; /* c.nop c.nop */
-		unsigned kind = m->nlist < 10 ? 99 : rng_below(&m->rng, 100), turn = m->turn++ % m->nlist;
+		unsigned kind = m->nlist < 10 ? 99 : rng_below(&m->rng, 100);
+		unsigned turn = m->turn++ % m->nlist;
 		if (kind < 12) {
 			m->about[i] = ABOUT_SEQUENCE;
 			done = make_sequence(&k);

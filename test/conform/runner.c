@@ -32,8 +32,8 @@ static int map_at(uint64_t at, uint64_t len, const char *path)
 	int fd = path ? open(path, O_RDWR) : -1;
 	if (path && fd < 0)
 		return -1;
-	void *p = mmap((void *)at, len, PROT_READ | PROT_WRITE | PROT_EXEC,
-		       MAP_FIXED_NOREPLACE | (path ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS), fd, 0);
+	int how = MAP_FIXED_NOREPLACE | (path ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS);
+	void *p = mmap((void *)at, len, PROT_READ | PROT_WRITE | PROT_EXEC, how, fd, 0);
 	if (fd >= 0)
 		close(fd);
 	return p == (void *)at ? 0 : -1;

@@ -22,8 +22,10 @@ static uint64_t float_bits(struct rng *r, unsigned frac, unsigned exp, uint64_t 
 {
 	uint64_t one = 1ull << frac, e_max = (1ull << exp) - 1, bias = e_max / 2;
 	uint64_t sign = one << exp, v = rng_next(r);
-	const uint64_t exps[] = { 0, 0, 1, bias - 1, bias, bias + 1, bias + frac, bias + 30, bias + 31,
-		                  bias + 32, bias + 62, bias + 63, bias + 64, e_max - 1, e_max };
+	const uint64_t exps[] = {
+		0, 0, 1, bias - 1, bias, bias + 1, bias + frac, bias + 30, bias + 31, bias + 32,
+		bias + 62, bias + 63, bias + 64, e_max - 1, e_max,
+	};
 	const uint64_t fracs[] = { 0, 1, one - 1, one / 2, one / 2 + 1, one / 2 - 1 };
 	if (v % 16 == 0)
 		return (near + (v >> 8) % 5 - 2) & (sign * 2 - 1);
