@@ -166,6 +166,10 @@ TEST(virtio_blk_serves_every_kind_of_request)
 	CHECK(driver_do(&t, T_OUT, DISK / 512, 512) == 1);
 	CHECK(driver_do(&t, T_IN, UINT64_MAX / 512, 1024) == 1);
 	CHECK(driver_do(&t, T_IN, UINT64_MAX, 512) == 1);
+	/* the host's file fails: an I/O error for the guest, and service goes on */
+	CHECK(truncate(t.path, 4096) == 0);
+	CHECK(driver_do(&t, T_IN, 8, 512) == 1);
+	CHECK(driver_do(&t, T_IN, 0, 512) == 0);
 	CHECK(t.v->status == 15);
 	driver_fini(&t);
 }
