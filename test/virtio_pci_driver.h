@@ -61,7 +61,8 @@ static inline void pci_vd_write(struct vdriver *d, uint64_t off, unsigned width,
 	uint64_t at = off == 0x50 ? 0x3000 + 4 * val : pci_vd_offset(off, &width);
 	if (off == 0x64)
 		return; /* reading acknowledged already */
-	CHECK(at != PCI_RIG_NONE && bus_write(r->bus, gpa(PCI_RIG_BAR + at), off == 0x50 ? 2 : width, val));
+	width = off == 0x50 ? 2 : width;
+	CHECK(at != PCI_RIG_NONE && bus_write(r->bus, gpa(PCI_RIG_BAR + at), width, val));
 }
 
 static inline void pci_rig_init(struct pci_rig *r, const char *class, void *backend,
