@@ -6,7 +6,8 @@
 #include "rv_insn.gen.h"
 #include "test/conform/guest.h"
 
-/* xorshift64*: the same numbers everywhere. */
+/* xorshift64*: the same numbers everywhere; so never two draws in one expression, whose order C
+ * leaves open. */
 struct rng {
 	uint64_t s;
 };

@@ -270,11 +270,11 @@ static bool make_illegal(struct making *k)
 {
 	struct rng *r = &k->m->rng;
 	for (unsigned i = 0; i < TRIES; i++) {
-		uint32_t w = (uint32_t)rng_next(r);
+		uint32_t w = (uint32_t)rng_next(r), flip = 1u << rng_below(r, 32);
+		unsigned like = k->m->list[rng_below(r, k->m->nlist)];
 		struct rv_insn d;
 		if (rng_below(r, 4))
-			w = word_random(r, &rv_patterns[k->m->list[rng_below(r, k->m->nlist)]]) ^
-			    1u << rng_below(r, 32);
+			w = flip ^ word_random(r, &rv_patterns[like]);
 		if ((w & 3) != 3)
 			w &= 0xffff;
 		if (rv_decode(w, &d) || is_vector(w))
@@ -303,8 +303,10 @@ static void fill_registers(struct making *k, struct cell *c)
 	uint64_t near = rng_next(r);
 	for (unsigned i = 1; i < 32; i++)
 		near = c->in.x[i] = value_int(r, near);
-	for (unsigned i = 0; i < 32; i++)
-		c->in.f[i] = value_float(r, formats[rng_below(r, 6)], rng_next(r));
+	for (unsigned i = 0; i < 32; i++) {
+		char format = formats[rng_below(r, 6)];
+		c->in.f[i] = value_float(r, format, rng_next(r));
+	}
 	if (own) { /* operands that have to do with each other */
 		c->in.f[d->rs1 % 32] = value_float(r, own, rng_next(r));
 		if (k->main->kind[2] != RV_K_NONE)
@@ -312,7 +314,8 @@ static void fill_registers(struct making *k, struct cell *c)
 		if (k->main->kind[3] != RV_K_NONE)
 			c->in.f[d->rs3 % 32] = value_float(r, own, c->in.f[d->rs2 % 32]);
 	}
-	c->in.fcsr = rng_below(r, 32) | rng_below(r, 5) << 5;
+	c->in.fcsr = rng_below(r, 32);
+	c->in.fcsr |= rng_below(r, 5) << 5;
 	if (rng_below(r, 32) == 0)
 		c->in.fcsr |= rng_below(r, 8) << 5;
 }
