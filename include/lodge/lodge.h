@@ -52,7 +52,8 @@ struct lodge_config {
 	const char *accel;      /* "auto" (NULL), "interpret", "translate", "direct", "kvm" */
 	const char *kernel, *initrd, *firmware; /* paths */
 	const char *append;     /* kernel command line */
-	const char *const *disks; /* "PATH|SIZE[,format=raw|qcow2][,ro][,bus=mmio|pci][,overlay=PATH]" */
+	/* "PATH|SIZE[,format=raw|qcow2][,ro][,bus=mmio|pci][,overlay=PATH]" */
+	const char *const *disks;
 	size_t ndisks;
 	const char *const *volumes; /* "SRC:DST[:ro]" */
 	size_t nvolumes;

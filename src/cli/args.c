@@ -16,11 +16,11 @@ struct arg_value {
 
 static size_t row_index(const struct args *a, const char *name)
 {
-	for (size_t i = 0; i < a->cmd->noptions; i++)
-		if (!strcmp(a->cmd->options[i].name, name))
-			return i;
-	assert(!"an option that the command has no row for");
-	return 0;
+	size_t i = 0;
+	while (i < a->cmd->noptions && strcmp(a->cmd->options[i].name, name))
+		i++;
+	assert(i < a->cmd->noptions); /* else the command asks for an option that is no row */
+	return i;
 }
 
 bool arg_flag(const struct args *a, const char *name)
@@ -47,7 +47,7 @@ uint64_t arg_number(const struct args *a, const char *name)
 }
 
 static int value_number(const struct option_row *o, const char *text, uint64_t *ret,
-                        struct lodge_err *e)
+			struct lodge_err *e)
 {
 	char *end;
 	if (o->kind == OPT_SIZE)
@@ -78,7 +78,7 @@ static int value_set(struct args *a, size_t i, const char *text)
 		bigger[v->nlist++] = text;
 		v->list = bigger;
 	} else if (o->kind != OPT_FLAG && o->kind != OPT_TEXT &&
-	           value_number(o, text, &v->number, &e) < 0) {
+		   value_number(o, text, &v->number, &e) < 0) {
 		return fail_text(a, "--%s: %s", o->name, e.msg);
 	}
 	return 0;
@@ -95,9 +95,9 @@ static int unknown(struct args *a, const char *word, size_t n)
 	char buf[96], name[64];
 	snprintf(name, sizeof name, "%.*s", (int)n, word);
 	return fail_text(a, "%s: no option '%s%s'%s; see lodge %s --help", a->cmd->name,
-	                 n == 1 ? "-" : "--", name,
-	                 n > 1 ? nearest(name, "--", option_name_at, a, buf, sizeof buf) : "",
-	                 a->cmd->name);
+			 n == 1 ? "-" : "--", name,
+			 n > 1 ? nearest(name, "--", option_name_at, a, buf, sizeof buf) : "",
+			 a->cmd->name);
 }
 
 /* "--name", "--name=value". Advances *i when the next word is the value. */
@@ -111,7 +111,7 @@ static int long_option(struct args *a, int argc, char **argv, int *i)
 			continue;
 		if (o->kind == OPT_FLAG)
 			return eq ? fail_text(a, "--%s takes no value", o->name)
-			          : value_set(a, k, NULL);
+				  : value_set(a, k, NULL);
 		if (eq)
 			return value_set(a, k, eq + 1);
 		if (*i + 1 >= argc)
@@ -177,7 +177,8 @@ static int operands_check(struct args *a)
 {
 	const struct command *c = a->cmd;
 	if (a->noperands < c->min)
-		return fail_text(a, "%s needs %s; see lodge %s --help", c->name, c->operands, c->name);
+		return fail_text(a, "%s needs %s; see lodge %s --help", c->name, c->operands,
+				 c->name);
 	bool any = strstr(c->operands, "...") != NULL;
 	if (!any && a->noperands > c->max)
 		return fail_text(a, "%s: '%s' is one word too many", c->name, a->operands[c->max]);

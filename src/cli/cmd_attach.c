@@ -2,8 +2,8 @@
 #include "cli/cli.h"
 
 static const struct option_row options[] = {
-	{ "no-stdin", 0, OPT_FLAG, NULL, NULL, "only watch", false },
-	{ "replay", 0, OPT_SIZE, "SIZE", "4K", "show so much of what was printed before", true },
+    {"no-stdin", 0, OPT_FLAG, NULL, NULL, "only watch", false},
+    {"replay", 0, OPT_SIZE, "SIZE", "4K", "show so much of what was printed before", true},
 };
 
 static int attach(struct args *a)
@@ -30,9 +30,15 @@ static int attach(struct args *a)
 }
 
 const struct command command_attach = {
-	.name = "attach", .operands = "NAME", .summary = "connect to a guest's console",
-	.text = "Ctrl-] leaves again. Several may be attached at once; all see the same and all may\n"
-	        "type. When the guest ends, its exit code is attach's.\n",
-	.options = options, .noptions = countof(options), .min = 1, .max = 1, .completes = "guests",
-	.run = attach,
+    .name = "attach",
+    .operands = "NAME",
+    .summary = "connect to a guest's console",
+    .text = "Ctrl-] leaves again. Several may be attached at once; all see the same and all may\n"
+	    "type. When the guest ends, its exit code is attach's.\n",
+    .options = options,
+    .noptions = countof(options),
+    .min = 1,
+    .max = 1,
+    .completes = "guests",
+    .run = attach,
 };

@@ -39,14 +39,16 @@ static void bash_print(void)
 	       "\tfi\n"
 	       "\tcase ${COMP_WORDS[1]} in\n");
 	for (size_t i = 0; (c = command_at(i)); i++) {
-		printf("\t%s%s%s) words=\"", c->name, c->alias ? "|" : "", c->alias ? c->alias : "");
+		printf("\t%s%s%s) words=\"", c->name, c->alias ? "|" : "",
+		       c->alias ? c->alias : "");
 		words_print(c);
 		printf("\" operands=\"%s\" ;;\n", operands_command(c));
 	}
 	printf("\tesac\n"
 	       "\tcase $cur in\n"
 	       "\t-*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
-	       "\t*) COMPREPLY=($(compgen -W \"$operands\" -- \"$cur\") $(compgen -f -- \"$cur\")) ;;\n"
+	       "\t*) COMPREPLY=($(compgen -W \"$operands\" -- \"$cur\") $(compgen -f -- \"$cur\")) "
+	       ";;\n"
 	       "\tesac\n"
 	       "}\n"
 	       "complete -F _lodge lodge\n");
@@ -80,8 +82,8 @@ static void fish_print(void)
 		putchar('\n');
 		for (size_t k = 0; k < c->noptions; k++) {
 			const struct option_row *o = &c->options[k];
-			printf("complete -c lodge -n '__fish_seen_subcommand_from %s' -l %s", c->name,
-			       o->name);
+			printf("complete -c lodge -n '__fish_seen_subcommand_from %s' -l %s",
+			       c->name, o->name);
 			if (o->letter)
 				printf(" -s %c", o->letter);
 			printf("%s -d ", o->kind == OPT_FLAG ? "" : " -r -F");
@@ -90,10 +92,12 @@ static void fish_print(void)
 		}
 		if (c->completes && !strcmp(c->completes, "guests"))
 			printf("complete -c lodge -n '__fish_seen_subcommand_from %s' -a "
-			       "'(lodge ls -a -q 2>/dev/null)'\n", c->name);
+			       "'(lodge ls -a -q 2>/dev/null)'\n",
+			       c->name);
 		else if (c->completes && !strcmp(c->completes, "images"))
 			printf("complete -c lodge -n '__fish_seen_subcommand_from %s' -a "
-			       "'demo debian debian-small'\n", c->name);
+			       "'demo debian debian-small'\n",
+			       c->name);
 	}
 }
 
@@ -102,7 +106,7 @@ static int completion(struct args *a)
 	static const struct {
 		const char *name;
 		void (*print)(void);
-	} shells[] = { { "bash", bash_print }, { "zsh", zsh_print }, { "fish", fish_print } };
+	} shells[] = {{"bash", bash_print}, {"zsh", zsh_print}, {"fish", fish_print}};
 	for (size_t i = 0; i < countof(shells); i++)
 		if (!strcmp(shells[i].name, a->operands[0])) {
 			shells[i].print();
@@ -112,7 +116,11 @@ static int completion(struct args *a)
 }
 
 const struct command command_completion = {
-	.name = "completion", .operands = "SHELL", .summary = "print a completion script",
-	.text = "SHELL is bash, zsh or fish. For bash: eval \"$(lodge completion bash)\"\n",
-	.min = 1, .max = 1, .run = completion,
+    .name = "completion",
+    .operands = "SHELL",
+    .summary = "print a completion script",
+    .text = "SHELL is bash, zsh or fish. For bash: eval \"$(lodge completion bash)\"\n",
+    .min = 1,
+    .max = 1,
+    .run = completion,
 };

@@ -3,7 +3,7 @@
 
 static const struct option_row options[] = {
 #define OPTION(name, letter, kind, arg, value, setting, help)                                      \
-	{ name, letter, kind, arg, value, help, setting },
+	{name, letter, kind, arg, value, help, setting},
 #include "cli/guest_options.def"
 };
 
@@ -24,9 +24,13 @@ static int create(struct args *a)
 }
 
 const struct command command_create = {
-	.name = "create", .operands = "GUEST [ARG...]",
-	.summary = "make a guest without starting it",
-	.text = "Takes what run takes, and prints the guest's name. lodge start NAME starts it.\n",
-	.options = options, .noptions = countof(options), .stop_at_operand = true,
-	.completes = "images", .run = create,
+    .name = "create",
+    .operands = "GUEST [ARG...]",
+    .summary = "make a guest without starting it",
+    .text = "Takes what run takes, and prints the guest's name. lodge start NAME starts it.\n",
+    .options = options,
+    .noptions = countof(options),
+    .stop_at_operand = true,
+    .completes = "images",
+    .run = create,
 };

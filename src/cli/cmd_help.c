@@ -2,8 +2,8 @@
 #include "cli/cli.h"
 
 static const struct option_row options[] = {
-	{ "format", 0, OPT_TEXT, "FORMAT", "text", "text, or scdoc for the source of a manual page",
-	  false },
+    {"format", 0, OPT_TEXT, "FORMAT", "text", "text, or scdoc for the source of a manual page",
+     false},
 };
 
 static int help(struct args *a)
@@ -22,7 +22,12 @@ static int help(struct args *a)
 }
 
 const struct command command_help = {
-	.name = "help", .operands = "[COMMAND]", .summary = "explain the commands",
-	.options = options, .noptions = countof(options), .max = 1, .completes = "commands",
-	.run = help,
+    .name = "help",
+    .operands = "[COMMAND]",
+    .summary = "explain the commands",
+    .options = options,
+    .noptions = countof(options),
+    .max = 1,
+    .completes = "commands",
+    .run = help,
 };

@@ -5,8 +5,8 @@
 enum { COLUMNS = 4, CELL = 32 };
 
 static const struct option_row options[] = {
-	{ "quiet", 'q', OPT_FLAG, NULL, NULL, "names only", false },
-	{ "format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false },
+    {"quiet", 'q', OPT_FLAG, NULL, NULL, "names only", false},
+    {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false},
 };
 
 static const char *text_of(struct json_object *o, const char *key)
@@ -23,7 +23,7 @@ static uint64_t number_of(struct json_object *o, const char *key)
 
 static void images_table(struct json_object *list)
 {
-	static const char *const head[COLUMNS] = { "IMAGE", "SHORT", "SIZE", "CREATED" };
+	static const char *const head[COLUMNS] = {"IMAGE", "SHORT", "SIZE", "CREATED"};
 	size_t n = json_object_array_length(list);
 	const char **cells = calloc((n + 1) * COLUMNS, sizeof *cells);
 	char(*buf)[2][CELL] = calloc(n + 1, sizeof *buf);
@@ -63,6 +63,10 @@ static int images(struct args *a)
 }
 
 const struct command command_images = {
-	.name = "images", .operands = "", .summary = "list the images in the cache",
-	.options = options, .noptions = countof(options), .run = images,
+    .name = "images",
+    .operands = "",
+    .summary = "list the images in the cache",
+    .options = options,
+    .noptions = countof(options),
+    .run = images,
 };

@@ -2,7 +2,8 @@
 #include "cli/cli.h"
 
 static const struct option_row options[] = {
-	{ "format", 0, OPT_TEXT, "FORMAT", "json", "json is the only one; errors are JSON too when given", false },
+    {"format", 0, OPT_TEXT, "FORMAT", "json",
+     "json is the only one; errors are JSON too when given", false},
 };
 
 /* An array, as docker prints, so that one guest and many look the same to programs. */
@@ -32,7 +33,12 @@ static int inspect(struct args *a)
 }
 
 const struct command command_inspect = {
-	.name = "inspect", .operands = "NAME...", .summary = "print all that is known of guests",
-	.options = options, .noptions = countof(options), .min = 1, .completes = "guests",
-	.run = inspect,
+    .name = "inspect",
+    .operands = "NAME...",
+    .summary = "print all that is known of guests",
+    .options = options,
+    .noptions = countof(options),
+    .min = 1,
+    .completes = "guests",
+    .run = inspect,
 };

@@ -2,8 +2,8 @@
 #include "cli/cli.h"
 
 static const struct option_row options[] = {
-	{ "follow", 'f', OPT_FLAG, NULL, NULL, "go on until the guest stops", false },
-	{ "tail", 'n', OPT_TEXT, "N", "all", "only the last N lines", false },
+    {"follow", 'f', OPT_FLAG, NULL, NULL, "go on until the guest stops", false},
+    {"tail", 'n', OPT_TEXT, "N", "all", "only the last N lines", false},
 };
 
 static int logs_write(void *user, const void *data, size_t len)
@@ -15,7 +15,7 @@ static int logs_write(void *user, const void *data, size_t len)
 static int logs(struct args *a)
 {
 	struct lodge_guest *g = NULL;
-	struct lodge_err e = { .code = EPIPE, .msg = "cannot write to stdout" };
+	struct lodge_err e = {.code = EPIPE, .msg = "cannot write to stdout"};
 	const char *text = arg_text(a, "tail");
 	char *end = NULL;
 	long tail = strcmp(text, "all") ? strtol(text, &end, 10) : -1;
@@ -29,7 +29,13 @@ static int logs(struct args *a)
 }
 
 const struct command command_logs = {
-	.name = "logs", .operands = "NAME", .summary = "print what a guest's console has shown",
-	.options = options, .noptions = countof(options), .min = 1, .max = 1, .completes = "guests",
-	.run = logs,
+    .name = "logs",
+    .operands = "NAME",
+    .summary = "print what a guest's console has shown",
+    .options = options,
+    .noptions = countof(options),
+    .min = 1,
+    .max = 1,
+    .completes = "guests",
+    .run = logs,
 };

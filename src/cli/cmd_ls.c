@@ -5,9 +5,9 @@
 enum { COLUMNS = 6, CELL = 64 };
 
 static const struct option_row options[] = {
-	{ "all", 'a', OPT_FLAG, NULL, NULL, "also those that do not run", false },
-	{ "quiet", 'q', OPT_FLAG, NULL, NULL, "names only", false },
-	{ "format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false },
+    {"all", 'a', OPT_FLAG, NULL, NULL, "also those that do not run", false},
+    {"quiet", 'q', OPT_FLAG, NULL, NULL, "names only", false},
+    {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false},
 };
 
 static const char *text_of(struct json_object *o, const char *key)
@@ -52,21 +52,22 @@ static void ls_row(struct json_object *o, const char **cells, char (*buf)[CELL])
 		cells[5] = buf[1];
 		char since[CELL];
 		snprintf(buf[1], CELL, "started %.50s",
-		         ago((uint64_t)number_of(o, "started_ns"), since, sizeof since));
+			 ago((uint64_t)number_of(o, "started_ns"), since, sizeof since));
 	}
 }
 
 static void ls_table(struct json_object *list)
 {
-	static const char *const head[COLUMNS] = { "NAME",  "STATE",   "LEVEL",
-		                                   "GUEST", "CREATED", "STATUS" };
+	static const char *const head[COLUMNS] = {"NAME",  "STATE",   "LEVEL",
+						  "GUEST", "CREATED", "STATUS"};
 	size_t n = json_object_array_length(list);
 	const char **cells = calloc((n + 1) * COLUMNS, sizeof *cells);
 	char(*buf)[2][CELL] = calloc(n + 1, sizeof *buf);
 	if (cells && buf) {
 		memcpy(cells, head, sizeof head);
 		for (size_t i = 0; i < n; i++)
-			ls_row(json_object_array_get_idx(list, i), cells + (i + 1) * COLUMNS, buf[i]);
+			ls_row(json_object_array_get_idx(list, i), cells + (i + 1) * COLUMNS,
+			       buf[i]);
 		table_print(cells, COLUMNS, n + 1);
 	}
 	free(cells);
@@ -84,7 +85,7 @@ static int ls(struct args *a)
 	lodge_free(text);
 	if (a->json) {
 		puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
-		                                                  JSON_C_TO_STRING_NOSLASHESCAPE));
+							      JSON_C_TO_STRING_NOSLASHESCAPE));
 	} else if (arg_flag(a, "quiet")) {
 		for (size_t i = 0; i < json_object_array_length(list); i++)
 			puts(text_of(json_object_array_get_idx(list, i), "name"));
@@ -97,8 +98,13 @@ static int ls(struct args *a)
 }
 
 const struct command command_ls = {
-	.name = "ls", .alias = "ps", .operands = "", .summary = "list guests",
-	.text = "States: created, running, paused, stopped, and failed for a guest whose keeper was\n"
-	        "killed or crashed. Without -a, those that run or are paused.\n",
-	.options = options, .noptions = countof(options), .run = ls,
+    .name = "ls",
+    .alias = "ps",
+    .operands = "",
+    .summary = "list guests",
+    .text = "States: created, running, paused, stopped, and failed for a guest whose keeper was\n"
+	    "killed or crashed. Without -a, those that run or are paused.\n",
+    .options = options,
+    .noptions = countof(options),
+    .run = ls,
 };

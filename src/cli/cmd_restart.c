@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 
 static const struct option_row options[] = {
-	{ "time", 't', OPT_TIME, "TIME", "10", "how long to wait before it is killed", true },
+    {"time", 't', OPT_TIME, "TIME", "10", "how long to wait before it is killed", true},
 };
 
 static int restart_one(struct args *a, struct lodge_guest *g, struct lodge_err *e)
@@ -22,7 +22,12 @@ static int restart_one(struct args *a, struct lodge_guest *g, struct lodge_err *
 static int restart(struct args *a) { return for_each_guest(a, restart_one); }
 
 const struct command command_restart = {
-	.name = "restart", .operands = "NAME...", .summary = "stop guests and start them again",
-	.options = options, .noptions = countof(options), .min = 1, .completes = "guests",
-	.run = restart,
+    .name = "restart",
+    .operands = "NAME...",
+    .summary = "stop guests and start them again",
+    .options = options,
+    .noptions = countof(options),
+    .min = 1,
+    .completes = "guests",
+    .run = restart,
 };

@@ -13,7 +13,12 @@ static int resume_one(struct args *a, struct lodge_guest *g, struct lodge_err *e
 static int resume(struct args *a) { return for_each_guest(a, resume_one); }
 
 const struct command command_resume = {
-	.name = "resume", .alias = "unpause", .operands = "NAME...", .summary = "let paused guests go on",
-	.text = "See also lodge pause.\n",
-	.min = 1, .completes = "guests", .run = resume,
+    .name = "resume",
+    .alias = "unpause",
+    .operands = "NAME...",
+    .summary = "let paused guests go on",
+    .text = "See also lodge pause.\n",
+    .min = 1,
+    .completes = "guests",
+    .run = resume,
 };

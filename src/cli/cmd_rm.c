@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 
 static const struct option_row options[] = {
-	{ "force", 'f', OPT_FLAG, NULL, NULL, "kill it first when it runs", false },
+    {"force", 'f', OPT_FLAG, NULL, NULL, "kill it first when it runs", false},
 };
 
 static int rm(struct args *a)
@@ -20,9 +20,14 @@ static int rm(struct args *a)
 }
 
 const struct command command_rm = {
-	.name = "rm", .operands = "NAME...", .summary = "delete guests and their disks",
-	.text = "Deletes the guest's folder with the disks that lodge made in it. Files that were\n"
-	        "given by --disk or --volume stay.\n",
-	.options = options, .noptions = countof(options), .min = 1, .completes = "guests",
-	.run = rm,
+    .name = "rm",
+    .operands = "NAME...",
+    .summary = "delete guests and their disks",
+    .text = "Deletes the guest's folder with the disks that lodge made in it. Files that were\n"
+	    "given by --disk or --volume stay.\n",
+    .options = options,
+    .noptions = countof(options),
+    .min = 1,
+    .completes = "guests",
+    .run = rm,
 };

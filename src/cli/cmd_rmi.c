@@ -15,7 +15,11 @@ static int rmi(struct args *a)
 }
 
 const struct command command_rmi = {
-	.name = "rmi", .operands = "IMAGE...", .summary = "delete images from the cache",
-	.text = "Guests that were made from an image have their own copy and stay.\n",
-	.min = 1, .completes = "images", .run = rmi,
+    .name = "rmi",
+    .operands = "IMAGE...",
+    .summary = "delete images from the cache",
+    .text = "Guests that were made from an image have their own copy and stay.\n",
+    .min = 1,
+    .completes = "images",
+    .run = rmi,
 };

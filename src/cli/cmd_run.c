@@ -4,9 +4,9 @@
 static const uint64_t BOOT_WAIT_NS = 600000000000, STOP_WAIT_NS = 60000000000;
 
 static const struct option_row options[] = {
-	{ "detach", 'd', OPT_FLAG, NULL, NULL, "start it, print its name and leave it", false },
+    {"detach", 'd', OPT_FLAG, NULL, NULL, "start it, print its name and leave it", false},
 #define OPTION(name, letter, kind, arg, value, setting, help)                                      \
-	{ name, letter, kind, arg, value, help, setting },
+	{name, letter, kind, arg, value, help, setting},
 #include "cli/guest_options.def"
 };
 
@@ -23,7 +23,7 @@ static int run_attached(struct args *a, struct lodge_guest *g, bool interactive)
 	enum session_end end = session_console(g, c, interactive, true, &number);
 	if (end == SESSION_DETACHED) {
 		fprintf(stderr, "\nlodge: %s goes on; come back with: lodge attach %s\n",
-		        lodge_name(g), lodge_name(g));
+			lodge_name(g), lodge_name(g));
 		code = 0;
 	} else if (end == SESSION_ERROR && lodge_kill(g, &e) < 0) {
 		code = fail(a, &e);
@@ -37,15 +37,19 @@ static int run_attached(struct args *a, struct lodge_guest *g, bool interactive)
 /* A whole system with a program to run: boot, run it by the agent, shut down. */
 static int run_program(struct args *a, struct lodge_guest *g, struct lodge_config *c)
 {
-	struct lodge_exec_config x = { .argv = c->argv, .argc = c->argc, .tty = isatty(0) && isatty(1),
-		                       .interactive = (c->flags & LODGE_INTERACTIVE) != 0,
-		                       .env = c->env, .nenv = c->nenv, .wait_ns = BOOT_WAIT_NS };
+	struct lodge_exec_config x = {.argv = c->argv,
+				      .argc = c->argc,
+				      .tty = isatty(0) && isatty(1),
+				      .interactive = (c->flags & LODGE_INTERACTIVE) != 0,
+				      .env = c->env,
+				      .nenv = c->nenv,
+				      .wait_ns = BOOT_WAIT_NS};
 	struct lodge_err e;
 	if (lodge_start(g, &e) < 0)
 		return fail(a, &e);
 	if (isatty(2))
 		fprintf(stderr, "lodge: %s boots; its console: lodge attach %s\n", lodge_name(g),
-		        lodge_name(g));
+			lodge_name(g));
 	int code = exec_guest(a, g, &x);
 	if (lodge_stop(g, STOP_WAIT_NS, &e) < 0 && e.code != ENOTCONN)
 		fail(a, &e);
@@ -91,13 +95,19 @@ static int run(struct args *a)
 }
 
 const struct command command_run = {
-	.name = "run", .operands = "GUEST [ARG...]", .summary = "make a guest and run it",
-	.text = "GUEST is demo (works offline), the name of an image (debian, debian-small), or the\n"
-	        "path of a kernel, an ELF file or a flat image. Without -d, lodge stays with the\n"
-	        "guest: its console is on the terminal, Ctrl-] leaves it running, and the exit code\n"
-	        "is the guest's own. An image that is not in the cache is fetched first. With ARGs, an\n"
-	        "image runs them as a command, whose output and exit code become those of lodge, and\n"
-	        "then stops.\n",
-	.options = options, .noptions = countof(options), .stop_at_operand = true,
-	.completes = "images", .run = run,
+    .name = "run",
+    .operands = "GUEST [ARG...]",
+    .summary = "make a guest and run it",
+    .text =
+	"GUEST is demo (works offline), the name of an image (debian, debian-small), or the\n"
+	"path of a kernel, an ELF file or a flat image. Without -d, lodge stays with the\n"
+	"guest: its console is on the terminal, Ctrl-] leaves it running, and the exit code\n"
+	"is the guest's own. An image that is not in the cache is fetched first. With ARGs, an\n"
+	"image runs them as a command, whose output and exit code become those of lodge, and\n"
+	"then stops.\n",
+    .options = options,
+    .noptions = countof(options),
+    .stop_at_operand = true,
+    .completes = "images",
+    .run = run,
 };

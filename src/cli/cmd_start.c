@@ -2,8 +2,8 @@
 #include "cli/cli.h"
 
 static const struct option_row options[] = {
-	{ "attach", 'a', OPT_FLAG, NULL, NULL, "stay with the guest, as run does", false },
-	{ "interactive", 'i', OPT_FLAG, NULL, NULL, "with -a: stdin goes to the console", false },
+    {"attach", 'a', OPT_FLAG, NULL, NULL, "stay with the guest, as run does", false},
+    {"interactive", 'i', OPT_FLAG, NULL, NULL, "with -a: stdin goes to the console", false},
 };
 
 static int start_attached(struct args *a, struct lodge_guest *g)
@@ -49,7 +49,12 @@ static int start(struct args *a)
 }
 
 const struct command command_start = {
-	.name = "start", .operands = "NAME...", .summary = "start guests that are created or stopped",
-	.options = options, .noptions = countof(options), .min = 1, .completes = "guests",
-	.run = start,
+    .name = "start",
+    .operands = "NAME...",
+    .summary = "start guests that are created or stopped",
+    .options = options,
+    .noptions = countof(options),
+    .min = 1,
+    .completes = "guests",
+    .run = start,
 };

@@ -3,13 +3,14 @@
 #include <json-c/json.h>
 
 static const struct option_row options[] = {
-	{ "format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false },
+    {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false},
 };
 
 /* Nested counters as "a.b.c  value". */
 static void stats_lines(struct json_object *o, const char *prefix)
 {
-	json_object_object_foreach(o, key, v) {
+	json_object_object_foreach(o, key, v)
+	{
 		char path[256];
 		snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", key);
 		if (json_object_is_type(v, json_type_object))
@@ -39,7 +40,12 @@ static int stats_one(struct args *a, struct lodge_guest *g, struct lodge_err *e)
 static int stats(struct args *a) { return for_each_guest(a, stats_one); }
 
 const struct command command_stats = {
-	.name = "stats", .operands = "NAME...", .summary = "print counters of running guests",
-	.options = options, .noptions = countof(options), .min = 1, .completes = "guests",
-	.run = stats,
+    .name = "stats",
+    .operands = "NAME...",
+    .summary = "print counters of running guests",
+    .options = options,
+    .noptions = countof(options),
+    .min = 1,
+    .completes = "guests",
+    .run = stats,
 };

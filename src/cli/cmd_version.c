@@ -9,5 +9,8 @@ static int version(struct args *a)
 }
 
 const struct command command_version = {
-	.name = "version", .operands = "", .summary = "print the version", .run = version,
+    .name = "version",
+    .operands = "",
+    .summary = "print the version",
+    .run = version,
 };

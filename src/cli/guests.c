@@ -4,14 +4,14 @@
 
 const struct option_row guest_options[] = {
 #define OPTION(name, letter, kind, arg, value, setting, help)                                      \
-	{ name, letter, kind, arg, value, help, setting },
+	{name, letter, kind, arg, value, help, setting},
 #include "cli/guest_options.def"
 };
 const size_t nguest_options = countof(guest_options);
 
 void config_from_args(struct lodge_config *c, const struct args *a)
 {
-	*c = (struct lodge_config){ .size = sizeof *c };
+	*c = (struct lodge_config){.size = sizeof *c};
 	c->guest = a->noperands ? a->operands[0] : NULL;
 	c->argv = a->noperands > 1 ? a->operands + 1 : NULL;
 	c->argc = a->noperands > 1 ? a->noperands - 1 : 0;
@@ -34,7 +34,7 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->env = arg_list(a, "env", &c->nenv);
 	c->options = arg_list(a, "option", &c->noptions);
 	c->flags = (arg_flag(a, "rm") ? LODGE_RM : 0u) | (arg_flag(a, "tty") ? LODGE_TTY : 0u) |
-	           (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u);
+		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u);
 }
 
 int image_need(const struct args *a, const char *guest)
@@ -42,15 +42,15 @@ int image_need(const struct args *a, const char *guest)
 	struct lodge_err e;
 	if (!guest || lodge_image_state(guest) != 0)
 		return 0;
-	struct progress p = { .tty = isatty(2) };
+	struct progress p = {.tty = isatty(2)};
 	fprintf(stderr, "lodge: the image %s is not in the cache; getting it\n", guest);
 	int r = lodge_image_pull(guest, progress_show, &p, &e);
 	progress_end(&p);
 	return r < 0 ? fail(a, &e) : 0;
 }
 
-int for_each_guest(struct args *a, int (*fn)(struct args *a, struct lodge_guest *g,
-                                             struct lodge_err *e))
+int for_each_guest(struct args *a,
+		   int (*fn)(struct args *a, struct lodge_guest *g, struct lodge_err *e))
 {
 	int code = 0;
 	for (size_t i = 0; i < a->noperands; i++) {

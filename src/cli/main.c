@@ -9,10 +9,7 @@ static const struct command *const commands[] = {
 #include "cli/commands.def"
 };
 
-const struct command *command_at(size_t i)
-{
-	return i < countof(commands) ? commands[i] : NULL;
-}
+const struct command *command_at(size_t i) { return i < countof(commands) ? commands[i] : NULL; }
 
 const struct command *command_find(const char *name)
 {
@@ -49,7 +46,7 @@ static bool has_format(const struct command *c)
 
 static int command_call(const struct command *c, int argc, char **argv)
 {
-	struct args a = { .cmd = c, .json = has_format(c) && wants_json(argc, argv) };
+	struct args a = {.cmd = c, .json = has_format(c) && wants_json(argc, argv)};
 	int r = args_parse(&a, argc, argv);
 	if (a.help) {
 		args_free(&a);
@@ -81,7 +78,7 @@ int main(int argc, char **argv)
 	const struct command *c = command_find(word);
 	if (!c) {
 		fprintf(stderr, "lodge: no command '%s'%s; see lodge --help\n", word,
-		        nearest(word, "", command_name_at, NULL, buf, sizeof buf));
+			nearest(word, "", command_name_at, NULL, buf, sizeof buf));
 		return LODGE_EXIT_LODGE;
 	}
 	return command_call(c, argc - 1, argv + 1);

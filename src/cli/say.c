@@ -33,7 +33,7 @@ int fail(const struct args *a, const struct lodge_err *e)
 
 int fail_text(const struct args *a, const char *fmt, ...)
 {
-	struct lodge_err e = { .code = EINVAL };
+	struct lodge_err e = {.code = EINVAL};
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(e.msg, sizeof e.msg, fmt, ap);
@@ -70,7 +70,7 @@ static unsigned distance(const char *a, const char *b)
 }
 
 const char *nearest(const char *word, const char *prefix, const char *(*next)(void *user, size_t i),
-                    void *user, char *buf, size_t cap)
+		    void *user, char *buf, size_t cap)
 {
 	const char *best = NULL, *w;
 	unsigned least = strlen(word) < 4 ? 2 : 3; /* further away is no help */
@@ -114,7 +114,7 @@ const char *ago(uint64_t since_ns, char *buf, size_t cap)
 	static const struct {
 		const char *name;
 		uint64_t seconds;
-	} units[] = { { "day", 86400 }, { "hour", 3600 }, { "minute", 60 }, { "second", 1 } };
+	} units[] = {{"day", 86400}, {"hour", 3600}, {"minute", 60}, {"second", 1}};
 	uint64_t now = now_ns(CLOCK_REALTIME);
 	uint64_t s = now > since_ns ? (now - since_ns) / 1000000000u : 0;
 	if (!since_ns)
@@ -123,7 +123,7 @@ const char *ago(uint64_t since_ns, char *buf, size_t cap)
 		uint64_t n = s / units[i].seconds;
 		if (n) {
 			snprintf(buf, cap, "%llu %s%s ago", (unsigned long long)n, units[i].name,
-			         n == 1 ? "" : "s");
+				 n == 1 ? "" : "s");
 			return buf;
 		}
 	}
@@ -159,7 +159,7 @@ static void bar_draw(const char *what, uint64_t done, uint64_t total)
 		memset(bar, '#', full);
 		bar[BAR] = 0;
 		fprintf(stderr, " [%s] %s of %s", bar, human_size(done, a, sizeof a),
-		        human_size(total, b, sizeof b));
+			human_size(total, b, sizeof b));
 	}
 	fflush(stderr);
 }
@@ -188,5 +188,5 @@ void progress_end(struct progress *p)
 {
 	if (p->tty && p->shown)
 		fputc('\n', stderr);
-	*p = (struct progress){ .tty = p->tty };
+	*p = (struct progress){.tty = p->tty};
 }

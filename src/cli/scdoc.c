@@ -37,7 +37,7 @@ static void scdoc_option(FILE *f, const struct option_row *o)
 void scdoc_print(FILE *f, const struct command *c)
 {
 	fprintf(f, "lodge-%s(1)\n\n# NAME\n\nlodge-%s - %s\n\n# SYNOPSIS\n\n*lodge %s*%s ", c->name,
-	        c->name, c->summary, c->name, c->noptions ? " [_OPTIONS_]" : "");
+		c->name, c->summary, c->name, c->noptions ? " [_OPTIONS_]" : "");
 	scdoc_text(f, c->operands);
 	fprintf(f, "\n\n# DESCRIPTION\n\n");
 	fputc(toupper((unsigned char)c->summary[0]), f);

@@ -13,17 +13,17 @@ struct session {
 	bool keys;        /* stdin is a raw terminal: the detach key counts */
 	bool eof;         /* of stdin */
 	bool eof_sent;
-	int signals;      /* signalfd */
+	int signals; /* signalfd */
 	sigset_t before;
-	char in[BUF];     /* read, not yet taken */
+	char in[BUF]; /* read, not yet taken */
 	size_t in_len;
-	bool full;        /* the other side takes nothing until it says so */
+	bool full; /* the other side takes nothing until it says so */
 };
 
 static void session_begin(struct session *s, bool interactive, bool raw)
 {
 	sigset_t set;
-	*s = (struct session){ .interactive = interactive };
+	*s = (struct session){.interactive = interactive};
 	sigemptyset(&set);
 	sigaddset(&set, SIGWINCH);
 	sigaddset(&set, SIGINT);
@@ -56,7 +56,7 @@ static bool write_out(int fd, const char *p, size_t n)
 	while (n) {
 		ssize_t w = write(fd, p, n);
 		if (w < 0 && errno == EAGAIN) {
-			struct pollfd pf = { .fd = fd, .events = POLLOUT };
+			struct pollfd pf = {.fd = fd, .events = POLLOUT};
 			poll(&pf, 1, -1);
 			continue;
 		}
@@ -95,10 +95,11 @@ static void session_taken(struct session *s, long n)
 /* Wait for stdin (when there is room), signals and @fd. Readiness by index: 0, 1, 2. */
 static void session_poll(const struct session *s, int fd, struct pollfd p[3])
 {
-	p[0] = (struct pollfd){ .fd = s->interactive && !s->eof && !s->in_len ? 0 : -1,
-		                .events = POLLIN };
-	p[1] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
-	p[2] = (struct pollfd){ .fd = fd, .events = (short)(POLLIN | (s->in_len && !s->full ? POLLOUT : 0)) };
+	p[0] = (struct pollfd){.fd = s->interactive && !s->eof && !s->in_len ? 0 : -1,
+			       .events = POLLIN};
+	p[1] = (struct pollfd){.fd = s->signals, .events = POLLIN};
+	p[2] = (struct pollfd){.fd = fd,
+			       .events = (short)(POLLIN | (s->in_len && !s->full ? POLLOUT : 0))};
 	poll(p, 3, -1);
 }
 
@@ -130,7 +131,7 @@ static int console_out(struct lodge_console *c)
 
 /* 0: go on. */
 static int console_signal(struct session *s, struct lodge_guest *g, struct lodge_console *c,
-                          bool owner)
+			  bool owner)
 {
 	int number = session_signal(s);
 	if (number == SIGWINCH) {
@@ -144,7 +145,7 @@ static int console_signal(struct session *s, struct lodge_guest *g, struct lodge
 }
 
 enum session_end session_console(struct lodge_guest *g, struct lodge_console *c, bool interactive,
-                                 bool owner, int *ret_signal)
+				 bool owner, int *ret_signal)
 {
 	struct session s;
 	struct pollfd p[3];
@@ -221,7 +222,7 @@ static void exec_in(struct session *s, struct lodge_exec *x)
 }
 
 enum session_end session_exec(struct lodge_exec *x, bool interactive, bool tty, int *ret_code,
-                              struct lodge_err *e)
+			      struct lodge_err *e)
 {
 	struct session s;
 	struct pollfd p[3];

@@ -27,8 +27,8 @@ static void term_signal(int number)
 
 void term_raw(void)
 {
-	static const int fatal[] = { SIGTERM, SIGINT, SIGHUP,  SIGQUIT, SIGABRT, SIGSEGV,
-		                     SIGBUS,  SIGFPE, SIGILL, SIGPIPE, SIGALRM };
+	static const int fatal[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT, SIGSEGV,
+				    SIGBUS,  SIGFPE, SIGILL, SIGPIPE, SIGALRM};
 	struct termios t;
 	if (term_is_raw || tcgetattr(0, &term_saved) < 0)
 		return;
@@ -43,7 +43,7 @@ void term_raw(void)
 
 void term_size(unsigned *ret_rows, unsigned *ret_columns)
 {
-	struct winsize w = { 0 };
+	struct winsize w = {0};
 	*ret_rows = *ret_columns = 0;
 	if (ioctl(0, TIOCGWINSZ, &w) < 0 && ioctl(1, TIOCGWINSZ, &w) < 0)
 		return;

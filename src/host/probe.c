@@ -18,13 +18,13 @@
 
 /* One page of guest: mov al,42; out 0x10,al; hlt, in real mode at address 0x1000. */
 #if defined __x86_64__
-static const uint8_t tiny_guest[] = { 0xb0, 42, 0xe6, 0x10, 0xf4 };
+static const uint8_t tiny_guest[] = {0xb0, 42, 0xe6, 0x10, 0xf4};
 enum { TINY_AT = 0x1000, TINY_PAGE = 4096 };
 
 static int tiny_registers(int vcpu)
 {
 	struct kvm_sregs s;
-	struct kvm_regs r = { .rip = TINY_AT, .rflags = 2 };
+	struct kvm_regs r = {.rip = TINY_AT, .rflags = 2};
 	if (ioctl(vcpu, KVM_GET_SREGS, &s) < 0)
 		return -errno;
 	s.cs.base = 0;
@@ -46,16 +46,16 @@ static int tiny_loop(int vcpu, struct kvm_run *run, struct lodge_err *e)
 			return said ? 0 : err_set(e, EIO, "the guest halted without its output");
 		else
 			return err_set(e, EIO, "the guest ended with exit reason %u",
-			               run->exit_reason);
+				       run->exit_reason);
 	}
 	return err_set(e, EIO, "the guest did not halt");
 }
 
 static int tiny_run(int vm, int vcpu, size_t run_bytes, uint8_t *page, struct lodge_err *e)
 {
-	struct kvm_userspace_memory_region m = { .guest_phys_addr = TINY_AT,
-		                                 .memory_size = TINY_PAGE,
-		                                 .userspace_addr = (uintptr_t)page };
+	struct kvm_userspace_memory_region m = {.guest_phys_addr = TINY_AT,
+						.memory_size = TINY_PAGE,
+						.userspace_addr = (uintptr_t)page};
 	memcpy(page, tiny_guest, sizeof tiny_guest);
 	if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &m) < 0)
 		return err_sys(e, "KVM_SET_USER_MEMORY_REGION");
@@ -77,8 +77,8 @@ static int kvm_try(int kvm, struct lodge_err *e)
 	autoclose int vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
 	if (vcpu < 0 || bytes <= 0)
 		return err_sys(e, "KVM_CREATE_VCPU");
-	uint8_t *page = mmap(NULL, TINY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-	                     -1, 0);
+	uint8_t *page =
+	    mmap(NULL, TINY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return err_sys(e, "memory");
 	int r = tiny_run(vm, vcpu, (size_t)bytes, page, e);
@@ -106,7 +106,7 @@ int host_probe_kvm(struct lodge_err *e)
 
 int host_probe_io_uring(struct lodge_err *e)
 {
-	struct io_uring_params p = { 0 };
+	struct io_uring_params p = {0};
 	autoclose int fd = (int)syscall(SYS_io_uring_setup, 2, &p);
 	return fd < 0 ? err_sys(e, "io_uring_setup") : 0;
 }
@@ -119,9 +119,8 @@ int host_probe_userns(struct lodge_err *e)
 	if (child < 0)
 		return err_sys(e, "fork");
 	if (child == 0)
-		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) < 0
-		              ? errno
-		              : 0);
+		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) < 0 ? errno
+											     : 0);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
@@ -130,7 +129,7 @@ int host_probe_userns(struct lodge_err *e)
 
 int host_probe_tun(struct lodge_err *e)
 {
-	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI};
 	autoclose int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "opening /dev/net/tun");

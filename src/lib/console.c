@@ -13,7 +13,7 @@ struct lodge_console {
 };
 
 int lodge_attach(struct lodge_console **ret, struct lodge_guest *g, uint64_t replay,
-                 struct lodge_err *e)
+		 struct lodge_err *e)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/v1/console?replay=%llu", (unsigned long long)replay);
@@ -33,7 +33,7 @@ int lodge_attach(struct lodge_console **ret, struct lodge_guest *g, uint64_t rep
 	struct lodge_console *c = malloc(sizeof *c);
 	if (!c)
 		return err_set(e, ENOMEM, "out of memory");
-	*c = (struct lodge_console){ g, take_fd(&sock), take_fd(&wait) };
+	*c = (struct lodge_console){g, take_fd(&sock), take_fd(&wait)};
 	*ret = c;
 	return 0;
 }

@@ -20,7 +20,8 @@ static int copy_buffered(int in, int out, off_t off, off_t end, struct lodge_err
 			continue;
 		if (n <= 0)
 			return n < 0 ? err_sys(e, "reading the image")
-			             : err_set(e, EIO, "the image became shorter while it was copied");
+				     : err_set(e, EIO,
+					       "the image became shorter while it was copied");
 		for (ssize_t done = 0; done < n;) {
 			ssize_t w = pwrite(out, buf + done, (size_t)(n - done), off + done);
 			if (w < 0 && errno != EINTR)
@@ -67,8 +68,7 @@ static int copy_data(int in, int out, off_t size, struct lodge_err *e)
 	return 0;
 }
 
-int copy_sparse(const char *from, int dirfd, const char *to, uint64_t min_size,
-                struct lodge_err *e)
+int copy_sparse(const char *from, int dirfd, const char *to, uint64_t min_size, struct lodge_err *e)
 {
 	struct stat st;
 	autoclose int in = open(from, O_RDONLY | O_CLOEXEC);

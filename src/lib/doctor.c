@@ -10,29 +10,30 @@ struct report {
 };
 
 static void report(const struct report *r, const char *name, int ok, const char *finding,
-                   const char *fix)
+		   const char *fix)
 {
-	struct lodge_probe p = { name, ok, finding, ok == 1 ? NULL : fix };
+	struct lodge_probe p = {name, ok, finding, ok == 1 ? NULL : fix};
 	r->fn(r->user, &p);
 }
 
 /* A probe that is one try of the host room. */
 static void doctor_try(const struct report *r, const char *name, int (*fn)(struct lodge_err *),
-                       const char *good, const char *fix)
+		       const char *good, const char *fix)
 {
-	struct lodge_err e = { 0 };
+	struct lodge_err e = {0};
 	int x = fn(&e);
 	report(r, name, x == 0, x == 0 ? good : e.msg, fix);
 }
 
 static void doctor_kvm(const struct report *r)
 {
-	struct lodge_err e = { 0 };
+	struct lodge_err e = {0};
 	int x = host_probe_kvm(&e);
 	const char *fix = "enable virtualization in the firmware, or nested virtualization on the "
-	                  "host below; Lodge works without it";
+			  "host below; Lodge works without it";
 	if (x == -EACCES)
-		fix = "add the user to the group of /dev/kvm: usermod -aG kvm USER, and log in again";
+		fix =
+		    "add the user to the group of /dev/kvm: usermod -aG kvm USER, and log in again";
 	report(r, "kvm", x == 0, x == 0 ? "a tiny guest ran" : e.msg, fix);
 }
 
@@ -44,8 +45,8 @@ static void doctor_cgroup(const struct report *r)
 	if (v2)
 		report(r, "cgroup", 1, "version 2", NULL);
 	else if (hybrid || v1)
-		report(r, "cgroup", 1, hybrid ? "hybrid (version 1 with a version 2 tree)" : "version 1",
-		       NULL);
+		report(r, "cgroup", 1,
+		       hybrid ? "hybrid (version 1 with a version 2 tree)" : "version 1", NULL);
 	else
 		report(r, "cgroup", 0, "no cgroup file system at /sys/fs/cgroup",
 		       "mount -t cgroup2 none /sys/fs/cgroup");
@@ -67,7 +68,7 @@ static bool in_path(const char *program)
 
 /* @programs: space-separated. */
 static void doctor_tools(const struct report *r, const char *name, const char *programs,
-                         const char *fix)
+			 const char *fix)
 {
 	char missing[256] = "missing:";
 	autofree char *copy = strdup(programs);
@@ -107,7 +108,7 @@ static void doctor_space(const struct report *r, const char *name, const char *k
 
 static void doctor_runtime(const struct report *r)
 {
-	struct lodge_err e = { 0 };
+	struct lodge_err e = {0};
 	char text[600];
 	autofree char *dir = life_home("runtime");
 	int x = dir ? life_runtime_check(&e) : -ENOMEM;
@@ -117,24 +118,25 @@ static void doctor_runtime(const struct report *r)
 }
 
 int lodge_doctor(void (*fn)(void *user, const struct lodge_probe *p), void *user,
-                 struct lodge_err *e)
+		 struct lodge_err *e)
 {
-	struct report r = { fn, user };
+	struct report r = {fn, user};
 	(void)e;
 	doctor_kvm(&r);
 	doctor_try(&r, "user namespaces", host_probe_userns, "can be made",
-	           "sysctl kernel.unprivileged_userns_clone=1 (and AppArmor's restriction off)");
+		   "sysctl kernel.unprivileged_userns_clone=1 (and AppArmor's restriction off)");
 	doctor_cgroup(&r);
 	doctor_try(&r, "io_uring", host_probe_io_uring, "works",
-	           "sysctl kernel.io_uring_disabled=0; disks use threads without it");
+		   "sysctl kernel.io_uring_disabled=0; disks use threads without it");
 	doctor_try(&r, "tap", host_probe_tun, "a tap interface could be made",
-	           "--net tap needs /dev/net/tun and CAP_NET_ADMIN; --net user needs neither");
+		   "--net tap needs /dev/net/tun and CAP_NET_ADMIN; --net user needs neither");
 	doctor_try(&r, "ping", host_probe_ping, "guests can ping the outside",
-	           "sysctl net.ipv4.ping_group_range='0 2147483647'");
-	doctor_tools(&r, "image tools", "apt-get apt-cache dpkg-deb cpio depmod xz flock mke2fs fakeroot",
-	             "apt-get install cpio kmod xz-utils e2fsprogs fakeroot debian-archive-keyring");
+		   "sysctl net.ipv4.ping_group_range='0 2147483647'");
+	doctor_tools(
+	    &r, "image tools", "apt-get apt-cache dpkg-deb cpio depmod xz flock mke2fs fakeroot",
+	    "apt-get install cpio kmod xz-utils e2fsprogs fakeroot debian-archive-keyring");
 	doctor_tools(&r, "cross tools", "riscv64-linux-gnu-gcc riscv64-linux-gnu-objdump",
-	             "only for building Lodge: apt-get install gcc-riscv64-linux-gnu");
+		     "only for building Lodge: apt-get install gcc-riscv64-linux-gnu");
 	doctor_runtime(&r);
 	doctor_space(&r, "space for guests", "data");
 	doctor_space(&r, "space for images", "cache");

@@ -90,7 +90,8 @@ int lodge_exec_resize(struct lodge_exec *x, unsigned rows, unsigned columns)
 static void exec_window(struct lodge_exec *x, const struct agent_frame *f)
 {
 	uint32_t more = f->len >= 4 ? agent_get32(f->payload) : 0;
-	if (more == AGENT_WINDOW_UNLIMITED || __builtin_add_overflow(x->may_send, more, &x->may_send))
+	if (more == AGENT_WINDOW_UNLIMITED ||
+	    __builtin_add_overflow(x->may_send, more, &x->may_send))
 		x->may_send = AGENT_WINDOW_UNLIMITED;
 }
 
@@ -99,7 +100,8 @@ static void exec_exit(struct lodge_exec *x, const struct agent_frame *f)
 	uint32_t kind = f->len >= 8 ? agent_get32(f->payload) : 0;
 	uint32_t value = f->len >= 8 ? agent_get32(f->payload + 4) : LODGE_EXIT_LODGE;
 	x->ended = true;
-	x->code = kind == AGENT_SIGNALED ? LODGE_EXIT_SIGNAL + (int)(value & 127) : (int)(value & 255);
+	x->code =
+	    kind == AGENT_SIGNALED ? LODGE_EXIT_SIGNAL + (int)(value & 127) : (int)(value & 255);
 }
 
 static int exec_refused(struct lodge_exec *x, const struct agent_frame *f, struct lodge_err *e)
@@ -107,7 +109,7 @@ static int exec_refused(struct lodge_exec *x, const struct agent_frame *f, struc
 	uint32_t code = f->len >= 4 ? agent_get32(f->payload) : EPROTO;
 	x->ended = true;
 	return err_set(e, code && code < 4096 ? (int)code : EIO, "in the guest: %.*s",
-	               f->len > 4 ? (int)(f->len - 4) : 0, (const char *)f->payload + 4);
+		       f->len > 4 ? (int)(f->len - 4) : 0, (const char *)f->payload + 4);
 }
 
 /* One frame of ours. 1: x->data has bytes, 0: nothing to hand out, negative: error. */
@@ -133,8 +135,9 @@ static int exec_receive(struct lodge_exec *x, struct lodge_err *e)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return -EAGAIN;
 	if (n <= 0)
-		return err_set(e, ECONNRESET, "the connection to the agent broke: the guest has gone, "
-		               "or its agent has");
+		return err_set(e, ECONNRESET,
+			       "the connection to the agent broke: the guest has gone, "
+			       "or its agent has");
 	agent_in_add(x->in, (size_t)n);
 	return 0;
 }
@@ -155,7 +158,7 @@ static int exec_advance(struct lodge_exec *x, struct lodge_err *e)
 }
 
 long lodge_exec_read(struct lodge_exec *x, void *buf, size_t cap, int *ret_stream,
-                     struct lodge_err *e)
+		     struct lodge_err *e)
 {
 	uint8_t ack[4];
 	if (exec_flush(x) == -EPIPE && !x->ended)
@@ -200,7 +203,7 @@ static int exec_begin(struct lodge_exec *x, const struct lodge_exec_config *c, s
 	if (!p)
 		return err_set(e, ENOMEM, "out of memory");
 	agent_put32(p, (c->tty ? AGENT_EXEC_TTY : 0u) | (c->interactive ? AGENT_EXEC_STDIN : 0u) |
-	                       (c->shell ? AGENT_EXEC_SHELL : 0u));
+			   (c->shell ? AGENT_EXEC_SHELL : 0u));
 	agent_put16(p + 4, (uint16_t)c->rows);
 	agent_put16(p + 6, (uint16_t)c->columns);
 	agent_put16(p + 8, (uint16_t)c->argc);
@@ -217,11 +220,11 @@ static int exec_begin(struct lodge_exec *x, const struct lodge_exec_config *c, s
 }
 
 static int exec_config_import(struct lodge_exec_config *ret, const struct lodge_exec_config *c,
-                              struct lodge_err *e)
+			      struct lodge_err *e)
 {
 	if (c->size < offsetof(struct lodge_exec_config, shell) || c->size > sizeof *c)
 		return err_set(e, EINVAL, "lodge_exec_config.size is %zu", c->size);
-	*ret = (struct lodge_exec_config){ 0 };
+	*ret = (struct lodge_exec_config){0};
 	memcpy(ret, c, c->size);
 	for (size_t i = 0; i < ret->nenv; i++)
 		if (!strchr(ret->env[i], '='))
@@ -230,7 +233,7 @@ static int exec_config_import(struct lodge_exec_config *ret, const struct lodge_
 }
 
 int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
-               const struct lodge_exec_config *given, struct lodge_err *e)
+	       const struct lodge_exec_config *given, struct lodge_err *e)
 {
 	struct lodge_exec_config c;
 	int r = exec_config_import(&c, given, e);

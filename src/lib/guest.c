@@ -49,9 +49,9 @@ static void name_make(const struct lodge_config *c, char *buf, size_t cap)
 }
 
 static int create_once(struct instance **ret, const struct lodge_config *c, const char *name,
-                       struct lodge_err *e)
+		       struct lodge_err *e)
 {
-	struct life_record rec = { .state = LIFE_CREATED, .created_ns = host_realtime_ns() };
+	struct life_record rec = {.state = LIFE_CREATED, .created_ns = host_realtime_ns()};
 	struct json_object *doc = NULL;
 	struct instance *i = NULL;
 	int r = instance_new(&i, name, e);
@@ -73,15 +73,16 @@ static int create_once(struct instance **ret, const struct lodge_config *c, cons
 
 /* A caller may know a shorter or a longer struct than this library. */
 static int config_import(struct lodge_config *ret, const struct lodge_config *c,
-                         struct lodge_err *e)
+			 struct lodge_err *e)
 {
 	const uint8_t *raw = (const uint8_t *)c;
 	if (c->size < offsetof(struct lodge_config, argv))
 		return err_set(e, EINVAL, "lodge_config.size is %zu", c->size);
 	for (size_t i = sizeof *ret; i < c->size; i++)
 		if (raw[i])
-			return err_set(e, EINVAL, "this library is older than what was asked of it");
-	*ret = (struct lodge_config){ 0 };
+			return err_set(e, EINVAL,
+				       "this library is older than what was asked of it");
+	*ret = (struct lodge_config){0};
 	memcpy(ret, c, min_u64(c->size, sizeof *ret));
 	ret->size = sizeof *ret;
 	return 0;
@@ -98,9 +99,11 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		return r;
 	if (!(c.guest && image_find(c.guest))) {
 		if (c.argc)
-			return err_set(e, EINVAL, "%s takes no arguments ('%s'); what a kernel shall know "
-			               "goes into --append", c.guest ? c.guest : "this", c.argv[0]);
-		struct lodge_err why = { .code = ENOEXEC };
+			return err_set(e, EINVAL,
+				       "%s takes no arguments ('%s'); what a kernel shall know "
+				       "goes into --append",
+				       c.guest ? c.guest : "this", c.argv[0]);
+		struct lodge_err why = {.code = ENOEXEC};
 		if (!level_choose(&c, &why))
 			return err_set(e, why.code, "%s", why.msg);
 	}
@@ -147,7 +150,7 @@ const char *lodge_state(const struct lodge_guest *g)
 int lodge_keep(struct lodge_guest *g, struct lodge_err *e)
 {
 	struct life_config *lc = NULL;
-	struct lodge_err why = { .code = ENOEXEC };
+	struct lodge_err why = {.code = ENOEXEC};
 	int r = instance_config(g->inst, &lc, e);
 	if (r < 0)
 		return r;
@@ -184,7 +187,7 @@ int lodge_resume(struct lodge_guest *g, struct lodge_err *e)
 /* The keeper has said its last word; it holds the folder some moments more. */
 static int gone_wait(struct lodge_guest *g, struct lodge_err *e)
 {
-	struct timespec ms = { .tv_nsec = 1000000 };
+	struct timespec ms = {.tv_nsec = 1000000};
 	for (int i = 0; i < GONE_WAIT_MS; i++) {
 		if (!instance_locked(g->inst))
 			return 0;
@@ -229,8 +232,9 @@ int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e)
 	if (timeout_ns == 0)
 		return lodge_kill(g, e);
 	args = json_object_new_object();
-	json_object_object_add(args, "timeout_ms",
-	                       json_object_new_int64((int64_t)min_u64(timeout_ns / 1000000, INT32_MAX)));
+	json_object_object_add(
+	    args, "timeout_ms",
+	    json_object_new_int64((int64_t)min_u64(timeout_ns / 1000000, INT32_MAX)));
 	struct json_object *o = NULL, *asked = NULL;
 	int r = control_call(g->inst, "POST", "/v1/stop", args, &o, e);
 	json_object_put(args);
@@ -269,7 +273,8 @@ int lodge_remove(const char *name, int force, struct lodge_err *e)
 		if (r == 0)
 			r = instance_lock(g->inst, e);
 	} else if (r == -EBUSY) {
-		r = err_set(e, EBUSY, "%s is %s; stop it first, or use rm -f", name, lodge_state(g));
+		r = err_set(e, EBUSY, "%s is %s; stop it first, or use rm -f", name,
+			    lodge_state(g));
 	}
 	/* A guest of --rm removes itself when it is killed. */
 	if (r == -ENOENT && force)

@@ -8,16 +8,20 @@
 
 static const struct image images[] = {
 #define IMAGE(name_, alias_, sum_, folder_, verb_, kernel_, initrd_, disk_, append_, files_)       \
-	{ .name = name_, .alias = alias_, .summary = sum_, .folder = folder_, .verb = verb_,       \
-	  .kernel = kernel_, .initrd = initrd_, .disk = disk_, .append = append_,                  \
-	  .files = files_ },
+	{.name = name_,                                                                            \
+	 .alias = alias_,                                                                          \
+	 .summary = sum_,                                                                          \
+	 .folder = folder_,                                                                        \
+	 .verb = verb_,                                                                            \
+	 .kernel = kernel_,                                                                        \
+	 .initrd = initrd_,                                                                        \
+	 .disk = disk_,                                                                            \
+	 .append = append_,                                                                        \
+	 .files = files_},
 #include "lib/images.def"
 };
 
-const struct image *image_at(size_t i)
-{
-	return i < countof(images) ? &images[i] : NULL;
-}
+const struct image *image_at(size_t i) { return i < countof(images) ? &images[i] : NULL; }
 
 /* "debian", "debian:13" and "debian:13/riscv64" are the same. */
 const struct image *image_find(const char *name)
@@ -74,7 +78,8 @@ static struct json_object *image_json(const struct image *m)
 	json_object_object_add(o, "name", json_object_new_string(m->name));
 	json_object_object_add(o, "alias", json_object_new_string(m->alias));
 	json_object_object_add(o, "size", json_object_new_int64((int64_t)size));
-	json_object_object_add(o, "created_ns", json_object_new_int64((int64_t)created * 1000000000));
+	json_object_object_add(o, "created_ns",
+			       json_object_new_int64((int64_t)created * 1000000000));
 	json_object_object_add(o, "path", json_object_new_string(folder ? folder : ""));
 	json_object_object_add(o, "summary", json_object_new_string(m->summary));
 	return o;
@@ -123,8 +128,9 @@ int lodge_image_remove(const char *name, struct lodge_err *e)
 {
 	const struct image *m = image_find(name);
 	if (!m || !image_ready(m))
-		return err_set(e, ENOENT, "there is no image '%s' in the cache; lodge images lists them",
-		               name);
+		return err_set(e, ENOENT,
+			       "there is no image '%s' in the cache; lodge images lists them",
+			       name);
 	autofree char *files = strdup(m->files);
 	char *rest = files;
 	bool removed = false;
@@ -137,7 +143,8 @@ int lodge_image_remove(const char *name, struct lodge_err *e)
 		removed = true;
 	}
 	if (!removed)
-		return err_set(e, EBUSY, "every file of %s belongs to another image too; remove that first",
-		               m->name);
+		return err_set(e, EBUSY,
+			       "every file of %s belongs to another image too; remove that first",
+			       m->name);
 	return 0;
 }

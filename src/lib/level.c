@@ -7,8 +7,7 @@
 static const struct level *const levels[] = {
 #define LEVEL(n) &level_##n,
 #include "lib/levels.def"
-	NULL
-};
+    NULL};
 
 const struct level *level_choose(const struct lodge_config *c, struct lodge_err *e)
 {

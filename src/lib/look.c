@@ -21,7 +21,7 @@ static void put_n(struct json_object *o, const char *key, int64_t v)
 static int to_text(struct json_object *o, char **ret, struct lodge_err *e)
 {
 	*ret = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-	                                                        JSON_C_TO_STRING_NOSLASHESCAPE));
+							    JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
 	return *ret ? 0 : err_set(e, ENOMEM, "out of memory");
 }
@@ -32,7 +32,7 @@ static struct json_object *folder_json(const struct instance *i, bool whole)
 	struct json_object *o = json_object_new_object();
 	struct life_record r;
 	struct life_config *lc = NULL;
-	struct lodge_err e = { 0 };
+	struct lodge_err e = {0};
 	instance_record(i, &r);
 	if (instance_config(i, &lc, &e) < 0)
 		put(o, "damaged", e.msg);
@@ -143,7 +143,7 @@ static bool logs_wait(const struct lodge_guest *g, int watch, struct logs *l)
 {
 	char events[512];
 	struct stat st, now;
-	struct pollfd p = { .fd = watch, .events = POLLIN };
+	struct pollfd p = {.fd = watch, .events = POLLIN};
 	bool alive = instance_locked(g->inst);
 	if (fstat(l->fd, &st) == 0 && st.st_size > l->at)
 		return true;
@@ -165,13 +165,13 @@ static bool logs_wait(const struct lodge_guest *g, int watch, struct logs *l)
 }
 
 int lodge_logs(struct lodge_guest *g, long tail, int follow,
-               int (*fn)(void *user, const void *data, size_t len), void *user,
-               struct lodge_err *e)
+	       int (*fn)(void *user, const void *data, size_t len), void *user, struct lodge_err *e)
 {
-	struct logs l = { .fn = fn, .user = user };
+	struct logs l = {.fn = fn, .user = user};
 	long missing = tail;
 	int r = 0;
-	autoclose int old = openat(g->inst->dirfd, "console.log.1", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	autoclose int old =
+	    openat(g->inst->dirfd, "console.log.1", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	autoclose int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	l.fd = openat(g->inst->dirfd, "console.log", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (l.fd < 0)
@@ -183,7 +183,7 @@ int lodge_logs(struct lodge_guest *g, long tail, int follow,
 	else if (tail > 0)
 		at = tail_find(l.fd, tail, &missing);
 	if (old >= 0 && missing) {
-		struct logs o = { .fd = old, .fn = fn, .user = user };
+		struct logs o = {.fd = old, .fn = fn, .user = user};
 		o.at = missing > 0 ? tail_find(old, missing, &missing) : 0;
 		r = logs_copy(&o, e);
 	}

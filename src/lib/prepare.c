@@ -23,7 +23,7 @@ static bool is_qcow2(const char *path)
 
 /* A new sparse disk "disk<n>.raw". Its spec, malloc'ed. */
 static int disk_new(struct instance *i, const struct life_disk *d, size_t n, char **ret,
-                    struct lodge_err *e)
+		    struct lodge_err *e)
 {
 	char name[32];
 	snprintf(name, sizeof name, "disk%zu.raw", n);
@@ -31,16 +31,16 @@ static int disk_new(struct instance *i, const struct life_disk *d, size_t n, cha
 	if (fd < 0 || ftruncate(fd, (off_t)d->size) < 0)
 		return err_sys(e, "making a disk of %llu bytes", (unsigned long long)d->size);
 	if (asprintf(ret, "%s/%s,format=raw%s%s%s", i->dir, name, d->bus ? ",bus=" : "",
-	             d->bus ? d->bus : "", d->readonly ? ",ro" : "") < 0)
+		     d->bus ? d->bus : "", d->readonly ? ",ro" : "") < 0)
 		return err_set(e, ENOMEM, "out of memory");
 	return 0;
 }
 
 /* @spec (absolute) as a level shall get it. */
 static int disk_prepare(struct instance *i, const char *spec, size_t n, char **ret,
-                        struct lodge_err *e)
+			struct lodge_err *e)
 {
-	struct life_disk d = { 0 };
+	struct life_disk d = {0};
 	int r = life_disk_parse(&d, spec, e);
 	if (r < 0)
 		return r;
@@ -48,7 +48,8 @@ static int disk_prepare(struct instance *i, const char *spec, size_t n, char **r
 	if (!d.path) {
 		r = disk_new(i, &d, n, ret, e);
 	} else if (qcow2 && !d.readonly && !d.overlay) {
-		/* Writes to a qcow2 image go to an overlay of ours; the guest's folder is its place. */
+		/* Writes to a qcow2 image go to an overlay of ours; the guest's folder is its
+		 * place. */
 		if (asprintf(ret, "%s,overlay=%s/disk%zu.overlay", spec, i->dir, n) < 0)
 			r = err_set(e, ENOMEM, "out of memory");
 	} else {
@@ -60,7 +61,7 @@ static int disk_prepare(struct instance *i, const char *spec, size_t n, char **r
 }
 
 static int disks_prepare(struct instance *i, struct json_object *o, const char *first,
-                         struct lodge_err *e)
+			 struct lodge_err *e)
 {
 	struct json_object *old = NULL, *list = json_object_new_array();
 	if (first)
@@ -85,7 +86,7 @@ static int disks_prepare(struct instance *i, struct json_object *o, const char *
 static char *base64(const char *text)
 {
 	static const char digit[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	size_t n = strlen(text), o = 0;
 	char *ret = malloc((n + 2) / 3 * 4 + 1);
 	if (!ret)
@@ -118,7 +119,7 @@ static char *shell_command(const struct lodge_config *c)
 		}
 		fputs(i ? " '" : "'", f);
 		for (const char *p = c->argv[i]; *p; p++)
-			fputs(*p == '\'' ? "'\\''" : (char[]){ *p, 0 }, f);
+			fputs(*p == '\'' ? "'\\''" : (char[]){*p, 0}, f);
 		fputc('\'', f);
 	}
 	return fclose(f) == 0 ? text : NULL;
@@ -128,15 +129,18 @@ static char *shell_command(const struct lodge_config *c)
 static int volumes_append(const struct lodge_config *c, FILE *f, struct lodge_err *e)
 {
 	for (size_t i = 0; i < c->nvolumes; i++) {
-		struct life_volume v = { 0 };
+		struct life_volume v = {0};
 		int r = life_volume_parse(&v, c->volumes[i], e);
 		if (r < 0)
 			return r;
 		if (strpbrk(v.target, " \t\"'\\*?["))
-			r = err_set(e, EINVAL, "--volume %s: blanks, quotes and wildcards cannot be "
-			            "in the guest's path", c->volumes[i]);
+			r = err_set(e, EINVAL,
+				    "--volume %s: blanks, quotes and wildcards cannot be "
+				    "in the guest's path",
+				    c->volumes[i]);
 		else
-			fprintf(f, " lodge.mount=lodge%zu:%s%s", i, v.target, v.readonly ? ":ro" : "");
+			fprintf(f, " lodge.mount=lodge%zu:%s%s", i, v.target,
+				v.readonly ? ":ro" : "");
 		life_volume_fini(&v);
 		if (r < 0)
 			return r;
@@ -146,7 +150,7 @@ static int volumes_append(const struct lodge_config *c, FILE *f, struct lodge_er
 
 /* The kernel command line: the image's, what carries the arguments, the user's. */
 static int append_prepare(const struct image *m, const struct lodge_config *c,
-                          struct json_object *o, struct lodge_err *e)
+			  struct json_object *o, struct lodge_err *e)
 {
 	autofree char *command = c->argc && !m->disk ? shell_command(c) : NULL;
 	autofree char *coded = command ? base64(command) : NULL;
@@ -162,7 +166,7 @@ static int append_prepare(const struct image *m, const struct lodge_config *c,
 		fprintf(f, " quiet lodge.run64=%s", coded);
 	for (size_t i = 0; i < c->nenv; i++)
 		fprintf(f, strpbrk(c->env[i], " \t") ? " \"lodge.env=%s\"" : " lodge.env=%s",
-		        c->env[i]);
+			c->env[i]);
 	int r = volumes_append(c, f, e);
 	if (c->append)
 		fprintf(f, " %s", c->append);
@@ -174,11 +178,12 @@ static int append_prepare(const struct image *m, const struct lodge_config *c,
 }
 
 static int image_prepare(struct instance *i, const struct image *m, const struct lodge_config *c,
-                         struct json_object *o, struct lodge_err *e)
+			 struct json_object *o, struct lodge_err *e)
 {
 	if (!image_ready(m))
-		return err_set(e, ENOENT, "the image %s is not in the cache; get it with: lodge pull %s",
-		               m->name, m->name);
+		return err_set(e, ENOENT,
+			       "the image %s is not in the cache; get it with: lodge pull %s",
+			       m->name, m->name);
 	autofree char *kernel = image_file(m, m->kernel);
 	autofree char *initrd = image_file(m, m->initrd);
 	autofree char *disk = m->disk ? image_file(m, m->disk) : NULL;
@@ -199,7 +204,7 @@ static int image_prepare(struct instance *i, const struct image *m, const struct
 }
 
 int prepare_config(struct instance *i, const struct lodge_config *c, struct json_object **ret,
-                   struct lodge_err *e)
+		   struct lodge_err *e)
 {
 	struct json_object *o = life_config_json(c);
 	const struct image *m = c->guest ? image_find(c->guest) : NULL;

@@ -52,7 +52,7 @@ static void pull_line(struct pull *p)
 	if (!strncmp(p->line, "step ", 5)) {
 		const char *text = strchr(p->line + 5, ' ');
 		snprintf(p->step, sizeof p->step, "[%.*s] %.120s",
-		         text ? (int)(text - p->line - 5) : 0, p->line + 5, text ? text + 1 : "");
+			 text ? (int)(text - p->line - 5) : 0, p->line + 5, text ? text + 1 : "");
 		pull_tell(p, 0, 0);
 	} else if (sscanf(p->line, "bytes %llu %llu", &done, &total) == 2) {
 		pull_tell(p, done, total);
@@ -117,8 +117,7 @@ static void pull_child(const struct pull *p, int script, int agent, int progress
 static void pull_follow(struct pull *p, int progress, int errors, pid_t child)
 {
 	char buf[1024];
-	struct pollfd f[2] = { { .fd = progress, .events = POLLIN },
-		               { .fd = errors, .events = POLLIN } };
+	struct pollfd f[2] = {{.fd = progress, .events = POLLIN}, {.fd = errors, .events = POLLIN}};
 	while (f[0].fd >= 0 || f[1].fd >= 0) {
 		if (poll(f, 2, 1000) < 0 && errno != EINTR)
 			break;
@@ -155,7 +154,7 @@ static int pull_failed(const struct pull *p, int status, struct lodge_err *e)
 		return err_set(e, ECANCELED, "getting %s was stopped", p->image->name);
 	if (!*line)
 		snprintf(line, sizeof line, "the fetch script ended with status %d",
-		         WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			 WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	return err_set(e, EIO, "getting %s: %s", p->image->name, line);
 }
 
@@ -188,14 +187,16 @@ static int pull_run(struct pull *p, struct lodge_err *e)
 		;
 	if (p->stopped || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return pull_failed(p, status, e);
-	return image_ready(p->image) ? 0 : err_set(e, EIO, "getting %s: the result is not whole",
-	                                           p->image->name);
+	return image_ready(p->image)
+		   ? 0
+		   : err_set(e, EIO, "getting %s: the result is not whole", p->image->name);
 }
 
 int lodge_image_pull(const char *name, lodge_progress_fn *fn, void *user, struct lodge_err *e)
 {
-	struct pull p = { .image = image_find(name), .fn = fn, .user = user };
+	struct pull p = {.image = image_find(name), .fn = fn, .user = user};
 	if (!p.image)
-		return err_set(e, ENOENT, "there is no image '%s'; debian and debian-small exist", name);
+		return err_set(e, ENOENT, "there is no image '%s'; debian and debian-small exist",
+			       name);
 	return pull_run(&p, e);
 }

@@ -54,7 +54,7 @@ static int setting_line(char *line, const char *key, char **ret_value)
 }
 
 static int setting_file(const char *path, const char *key, char *buf, size_t cap,
-                        struct lodge_err *e)
+			struct lodge_err *e)
 {
 	char line[LINE_BYTES], where[512], *value = NULL;
 	FILE *f = fopen(path, "re");

@@ -41,7 +41,7 @@ int agent_in_next(struct agent_in *in, struct agent_frame *ret)
 		return -EPROTO;
 	if (have < AGENT_HEADER + len)
 		return 0;
-	*ret = (struct agent_frame){ type, agent_get16(p + 6), p + AGENT_HEADER, len };
+	*ret = (struct agent_frame){type, agent_get16(p + 6), p + AGENT_HEADER, len};
 	in->used += AGENT_HEADER + len;
 	return 1;
 }
@@ -53,7 +53,7 @@ static bool wait_readable(int fd, uint64_t until_ns)
 {
 	for (;;) {
 		uint64_t now = host_monotonic_ns();
-		struct pollfd p = { .fd = fd, .events = POLLIN };
+		struct pollfd p = {.fd = fd, .events = POLLIN};
 		int ms = now < until_ns ? (int)min_u64((until_ns - now) / 1000000 + 1, 60000) : 0;
 		int r = poll(&p, 1, ms);
 		if (r > 0)
@@ -132,9 +132,9 @@ static int agent_greet(int fd, struct agent_in *in, uint64_t until_ns)
 		while (r == 0 && (r = agent_read(fd, in, &f, patience)) == 0)
 			if (f.type == AGENT_HELLO)
 				return f.len >= AGENT_HELLO_LEN &&
-				       !memcmp(f.payload, AGENT_MAGIC, AGENT_MAGIC_LEN)
-				               ? 0
-				               : -EPROTO;
+					       !memcmp(f.payload, AGENT_MAGIC, AGENT_MAGIC_LEN)
+					   ? 0
+					   : -EPROTO;
 		if (r != -ETIMEDOUT || host_monotonic_ns() >= until_ns)
 			return r;
 	}
@@ -146,7 +146,8 @@ static int agent_try(const struct instance *i, bool vsock, struct agent_in *in, 
 {
 	uint64_t patience = min_u64(until_ns, host_monotonic_ns() + 2 * GREETING_NS);
 	in->len = in->used = 0;
-	autoclose int fd = vsock ? vsock_connect(i, patience) : control_connect(i, "agent.sock", NULL);
+	autoclose int fd =
+	    vsock ? vsock_connect(i, patience) : control_connect(i, "agent.sock", NULL);
 	if (fd < 0)
 		return take_fd(&fd);
 	int r = agent_greet(fd, in, patience);
@@ -154,9 +155,9 @@ static int agent_try(const struct instance *i, bool vsock, struct agent_in *in, 
 }
 
 int agent_connect(const struct instance *i, uint64_t wait_ns, struct agent_in *in,
-                  struct lodge_err *e)
+		  struct lodge_err *e)
 {
-	struct timespec pause = { .tv_nsec = (long)RETRY_NS };
+	struct timespec pause = {.tv_nsec = (long)RETRY_NS};
 	/* An agent that is there answers within a moment, even on a slow machine. */
 	uint64_t until = host_monotonic_ns() + (wait_ns > GREETING_NS ? wait_ns : GREETING_NS);
 	do {
@@ -170,9 +171,11 @@ int agent_connect(const struct instance *i, uint64_t wait_ns, struct agent_in *i
 			return fd;
 		nanosleep(&pause, NULL);
 	} while (host_monotonic_ns() < until);
-	return err_set(e, ENOTCONN,
-	               "the agent in %s does not answer: it is still booting, or has no lodge-agent "
-	               "(docs: lodge-exec(1))", i->name);
+	return err_set(
+	    e, ENOTCONN,
+	    "the agent in %s does not answer: it is still booting, or has no lodge-agent "
+	    "(docs: lodge-exec(1))",
+	    i->name);
 }
 
 int agent_ask(const struct instance *i, unsigned type, uint64_t wait_ns, struct lodge_err *e)
@@ -192,7 +195,7 @@ int agent_ask(const struct instance *i, unsigned type, uint64_t wait_ns, struct 
 		if (f.type == AGENT_ERROR && f.len >= 4) {
 			uint32_t code = agent_get32(f.payload);
 			return err_set(e, code && code < 4096 ? (int)code : EIO, "the agent: %.*s",
-			               (int)(f.len - 4), (const char *)f.payload + 4);
+				       (int)(f.len - 4), (const char *)f.payload + 4);
 		}
 	}
 	return err_set(e, -r, "the agent: %s", strerror(-r));

@@ -14,7 +14,7 @@ struct pipe_buf {
 
 struct bridge {
 	struct loop *loop;
-	struct chr *chr; /* borrowed */
+	struct chr *chr;     /* borrowed */
 	int listen_fd, sock; /* owned; sock -1: no client */
 	struct loop_watch *listen_watch, *watch;
 	struct pipe_buf in, out; /* towards the guest; towards the client */
@@ -27,9 +27,10 @@ static void bridge_hang_up(struct bridge *b)
 	b->watch = NULL;
 	close(b->sock);
 	b->sock = -1;
-	b->in = b->out = (struct pipe_buf){ 0 };
+	b->in = b->out = (struct pipe_buf){0};
 	if (loop_watch_change(b->listen_watch, EPOLLIN) < 0)
-		errno = 0; /* the descriptor is valid: cannot fail but for memory; exec then waits */
+		errno =
+		    0; /* the descriptor is valid: cannot fail but for memory; exec then waits */
 }
 
 /* Towards the guest. False: the client is gone. */
@@ -75,7 +76,8 @@ static void bridge_serve(struct bridge *b)
 	if (b->sock < 0)
 		return;
 	bool alive = bridge_in(b) && bridge_out(b);
-	uint32_t want = (b->in.len ? 0u : (uint32_t)EPOLLIN) | (b->out.len ? (uint32_t)EPOLLOUT : 0u);
+	uint32_t want =
+	    (b->in.len ? 0u : (uint32_t)EPOLLIN) | (b->out.len ? (uint32_t)EPOLLOUT : 0u);
 	if (!alive || loop_watch_change(b->watch, want) < 0)
 		bridge_hang_up(b);
 }
@@ -127,7 +129,7 @@ static void bridge_accept(void *arg, uint32_t events)
 }
 
 int bridge_new(struct bridge **ret, struct loop *l, int listen_fd, struct chr *chr,
-               struct lodge_err *e)
+	       struct lodge_err *e)
 {
 	struct bridge *b = calloc(1, sizeof *b);
 	if (!b) {

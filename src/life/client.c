@@ -11,7 +11,7 @@ enum { HEAD_MAX = 4096, BODY_MAX = 4 << 20 };
 
 int socket_address(int dirfd, const char *dir, const char *name, struct sockaddr_un *ret)
 {
-	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
 	size_t cap = sizeof ret->sun_path;
 	int n = snprintf(ret->sun_path, cap, "%s/%s", dir, name);
 	/* An address holds 107 bytes; a longer path is reached through a descriptor. */
@@ -55,15 +55,15 @@ static int send_all(int fd, const char *p, size_t len)
 }
 
 int control_send(int fd, const char *method, const char *path, bool upgrade,
-                 struct json_object *body, struct lodge_err *e)
+		 struct json_object *body, struct lodge_err *e)
 {
 	autofree char *text = NULL;
 	const char *json = body ? json_object_to_json_string_ext(body, 0) : "";
 	int n = asprintf(&text,
-	                 "%s %s HTTP/1.1\r\nHost: lodge\r\nConnection: %s\r\n%s"
-	                 "Content-Length: %zu\r\n\r\n%s",
-	                 method, path, upgrade ? "Upgrade" : "close",
-	                 upgrade ? "Upgrade: lodge-console\r\n" : "", strlen(json), json);
+			 "%s %s HTTP/1.1\r\nHost: lodge\r\nConnection: %s\r\n%s"
+			 "Content-Length: %zu\r\n\r\n%s",
+			 method, path, upgrade ? "Upgrade" : "close",
+			 upgrade ? "Upgrade: lodge-console\r\n" : "", strlen(json), json);
 	if (n < 0) {
 		text = NULL;
 		return err_set(e, ENOMEM, "out of memory");
@@ -109,8 +109,9 @@ static int error_from(struct json_object *body, unsigned status, struct lodge_er
 	struct json_object *err = NULL;
 	const char *msg = NULL;
 	int64_t code = 0;
-	if (body && json_object_object_get_ex(body, "error", &err) && json_i64(err, "errno", &code) &&
-	    json_text(err, "message", &msg) && code > 0 && code < 4096)
+	if (body && json_object_object_get_ex(body, "error", &err) &&
+	    json_i64(err, "errno", &code) && json_text(err, "message", &msg) && code > 0 &&
+	    code < 4096)
 		return err_set(e, (int)code, "%s", msg);
 	return err_set(e, EIO, "the keeper answers with status %u", status);
 }
@@ -149,7 +150,7 @@ int control_receive(int fd, struct json_object **ret, struct lodge_err *e)
 }
 
 int control_call(const struct instance *i, const char *method, const char *path,
-                 struct json_object *body, struct json_object **ret, struct lodge_err *e)
+		 struct json_object *body, struct json_object **ret, struct lodge_err *e)
 {
 	autoclose int fd = control_connect(i, "control.sock", e);
 	if (fd < 0)

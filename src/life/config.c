@@ -71,8 +71,8 @@ static uint64_t time_unit(const char **p)
 	static const struct {
 		const char *name;
 		uint64_t ns;
-	} units[] = { { "ms", 1000000 }, { "us", 1000 }, { "ns", 1 }, { "s", 1000000000 },
-	              { "m", 60000000000 }, { "h", 3600000000000 } };
+	} units[] = {{"ms", 1000000},   {"us", 1000},       {"ns", 1},
+		     {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000}};
 	for (size_t i = 0; i < countof(units); i++)
 		if (!strncmp(*p, units[i].name, strlen(units[i].name))) {
 			*p += strlen(units[i].name);
@@ -92,7 +92,7 @@ int life_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e)
 		if (!unit || !number_scale(whole, part, unit, &v) ||
 		    __builtin_add_overflow(sum, v, &sum) || sum > INT64_MAX)
 			return err_set(e, EINVAL, "'%s' is not a time; write for example 90s or 5m",
-			               text);
+				       text);
 	} while (*p);
 	*ret_ns = sum;
 	return 0;
@@ -106,7 +106,7 @@ void life_disk_fini(struct life_disk *d)
 	free(d->format);
 	free(d->bus);
 	free(d->overlay);
-	*d = (struct life_disk){ 0 };
+	*d = (struct life_disk){0};
 }
 
 static int disk_word(struct life_disk *d, const char *word, struct lodge_err *e)
@@ -130,8 +130,8 @@ static int disk_word(struct life_disk *d, const char *word, struct lodge_err *e)
 		to = &d->overlay;
 	}
 	if (!to)
-		return err_set(e, EINVAL,
-		               "disk option '%s'; format=, bus=, overlay= and ro exist", word);
+		return err_set(e, EINVAL, "disk option '%s'; format=, bus=, overlay= and ro exist",
+			       word);
 	free(*to);
 	*to = strdup(eq + 1);
 	return *to ? 0 : err_set(e, ENOMEM, "out of memory");
@@ -154,7 +154,7 @@ static int disk_fill(struct life_disk *d, char *copy, struct lodge_err *e)
 			return err_set(e, ENOMEM, "out of memory");
 	} else if (d->size < 512 || d->size % 512) {
 		return err_set(e, EINVAL, "a disk of %s is not a whole number of 512-byte sectors",
-		               copy);
+			       copy);
 	}
 	for (char *word; (word = strsep(&rest, ","));) {
 		int r = disk_word(d, word, e);
@@ -166,7 +166,7 @@ static int disk_fill(struct life_disk *d, char *copy, struct lodge_err *e)
 
 int life_disk_parse(struct life_disk *ret, const char *spec, struct lodge_err *e)
 {
-	struct life_disk d = { 0 };
+	struct life_disk d = {0};
 	autofree char *copy = strdup(spec);
 	if (!copy)
 		return err_set(e, ENOMEM, "out of memory");
@@ -183,19 +183,20 @@ void life_volume_fini(struct life_volume *v)
 {
 	free(v->source);
 	free(v->target);
-	*v = (struct life_volume){ 0 };
+	*v = (struct life_volume){0};
 }
 
 int life_volume_parse(struct life_volume *ret, const char *spec, struct lodge_err *e)
 {
-	struct life_volume v = { 0 };
+	struct life_volume v = {0};
 	const char *colon = strchr(spec, ':');
 	const char *dst = colon ? colon + 1 : NULL;
 	const char *end = dst ? strchrnul(dst, ':') : NULL;
 	if (!dst || colon == spec || *dst != '/' ||
 	    (*end && strcmp(end, ":ro") && strcmp(end, ":rw")))
 		return err_set(e, EINVAL,
-		               "--volume %s: write SRC:DST or SRC:DST:ro, DST beginning with /", spec);
+			       "--volume %s: write SRC:DST or SRC:DST:ro, DST beginning with /",
+			       spec);
 	v.source = strndup(spec, (size_t)(colon - spec));
 	v.target = strndup(dst, (size_t)(end - dst));
 	v.readonly = !strcmp(end, ":ro");
@@ -245,7 +246,8 @@ static int publish_check(const char *s, struct lodge_err *e)
 	}
 	if (!good)
 		return err_set(e, EINVAL,
-		               "--publish %s: write [BIND:]HOST:GUEST[/udp], ports from 1 to 65535", s);
+			       "--publish %s: write [BIND:]HOST:GUEST[/udp], ports from 1 to 65535",
+			       s);
 	return 0;
 }
 
@@ -267,7 +269,7 @@ static int text_check(const char *s, struct lodge_err *e)
 
 static int disk_check(const char *s, struct lodge_err *e)
 {
-	struct life_disk d = { 0 };
+	struct life_disk d = {0};
 	int r = life_disk_parse(&d, s, e);
 	if (r == 0 && d.path && access(d.path, d.readonly || d.overlay ? R_OK : R_OK | W_OK) < 0)
 		r = err_sys(e, "--disk %s", d.path);
@@ -277,7 +279,7 @@ static int disk_check(const char *s, struct lodge_err *e)
 
 static int volume_check(const char *s, struct lodge_err *e)
 {
-	struct life_volume v = { 0 };
+	struct life_volume v = {0};
 	struct stat st;
 	int r = life_volume_parse(&v, s, e);
 	if (r == 0 && stat(v.source, &st) < 0)
@@ -316,7 +318,7 @@ static int word_check(const char *what, const char *v, const char *allowed, stru
 }
 
 static int list_check(const char *what, const char *const *v, size_t n,
-                      int (*one)(const char *, struct lodge_err *), struct lodge_err *e)
+		      int (*one)(const char *, struct lodge_err *), struct lodge_err *e)
 {
 	if (n > ITEMS_MAX)
 		return err_set(e, E2BIG, "%zu times --%s; %d are allowed", n, what, ITEMS_MAX);
@@ -357,8 +359,9 @@ int life_config_check(const struct lodge_config *c, struct lodge_err *e)
 	int r = 0;
 	if (c->name && !life_name_good(c->name))
 		return err_set(e, EINVAL,
-		               "'%s' cannot be a name: a letter or digit, then letters, digits and "
-		               "_ . -, at most %d in all", c->name, LIFE_NAME_MAX);
+			       "'%s' cannot be a name: a letter or digit, then letters, digits and "
+			       "_ . -, at most %d in all",
+			       c->name, LIFE_NAME_MAX);
 	if (!c->guest && !c->kernel && !c->firmware)
 		return err_set(e, EINVAL, "nothing to run: name a guest, or give --kernel");
 	if (c->memory && (c->memory < 1 << 20 || c->memory > MEMORY_MAX || c->memory % 4096))

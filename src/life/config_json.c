@@ -12,27 +12,27 @@ struct field {
 };
 #define AT(f) offsetof(struct lodge_config, f)
 static const struct field fields[] = {
-	{ "level", F_TEXT, AT(level), 0 },
-	{ "name", F_TEXT, AT(name), 0 },
-	{ "guest", F_TEXT, AT(guest), 0 },
-	{ "argv", F_LIST, AT(argv), AT(argc) },
-	{ "memory", F_U64, AT(memory), 0 },
-	{ "cpus", F_U32, AT(cpus), 0 },
-	{ "flags", F_U32, AT(flags), 0 },
-	{ "accel", F_TEXT, AT(accel), 0 },
-	{ "kernel", F_PATH, AT(kernel), 0 },
-	{ "initrd", F_PATH, AT(initrd), 0 },
-	{ "firmware", F_PATH, AT(firmware), 0 },
-	{ "append", F_TEXT, AT(append), 0 },
-	{ "disks", F_DISKS, AT(disks), AT(ndisks) },
-	{ "volumes", F_VOLUMES, AT(volumes), AT(nvolumes) },
-	{ "publish", F_LIST, AT(publish), AT(npublish) },
-	{ "env", F_LIST, AT(env), AT(nenv) },
-	{ "net", F_TEXT, AT(net), 0 },
-	{ "bus", F_TEXT, AT(bus), 0 },
-	{ "mmu", F_TEXT, AT(mmu), 0 },
-	{ "timeout_ns", F_U64, AT(timeout_ns), 0 },
-	{ "options", F_LIST, AT(options), AT(noptions) },
+    {"level", F_TEXT, AT(level), 0},
+    {"name", F_TEXT, AT(name), 0},
+    {"guest", F_TEXT, AT(guest), 0},
+    {"argv", F_LIST, AT(argv), AT(argc)},
+    {"memory", F_U64, AT(memory), 0},
+    {"cpus", F_U32, AT(cpus), 0},
+    {"flags", F_U32, AT(flags), 0},
+    {"accel", F_TEXT, AT(accel), 0},
+    {"kernel", F_PATH, AT(kernel), 0},
+    {"initrd", F_PATH, AT(initrd), 0},
+    {"firmware", F_PATH, AT(firmware), 0},
+    {"append", F_TEXT, AT(append), 0},
+    {"disks", F_DISKS, AT(disks), AT(ndisks)},
+    {"volumes", F_VOLUMES, AT(volumes), AT(nvolumes)},
+    {"publish", F_LIST, AT(publish), AT(npublish)},
+    {"env", F_LIST, AT(env), AT(nenv)},
+    {"net", F_TEXT, AT(net), 0},
+    {"bus", F_TEXT, AT(bus), 0},
+    {"mmu", F_TEXT, AT(mmu), 0},
+    {"timeout_ns", F_U64, AT(timeout_ns), 0},
+    {"options", F_LIST, AT(options), AT(noptions)},
 };
 
 /* @path against the current folder; malloc'ed. Symbolic links are kept: they may be moved later. */
@@ -55,7 +55,7 @@ static struct json_object *path_json(const char *path)
 
 static struct json_object *disk_json(const char *spec)
 {
-	struct life_disk d = { 0 };
+	struct life_disk d = {0};
 	if (life_disk_parse(&d, spec, NULL) < 0 || !d.path) {
 		life_disk_fini(&d);
 		return json_object_new_string(spec);
@@ -64,8 +64,8 @@ static struct json_object *disk_json(const char *spec)
 	autofree char *over = d.overlay ? path_absolute(d.overlay) : NULL;
 	autofree char *text = NULL;
 	if (asprintf(&text, "%s%s%s%s%s%s%s%s", path ? path : d.path, d.format ? ",format=" : "",
-	             d.format ? d.format : "", d.bus ? ",bus=" : "", d.bus ? d.bus : "",
-	             over ? ",overlay=" : "", over ? over : "", d.readonly ? ",ro" : "") < 0)
+		     d.format ? d.format : "", d.bus ? ",bus=" : "", d.bus ? d.bus : "",
+		     over ? ",overlay=" : "", over ? over : "", d.readonly ? ",ro" : "") < 0)
 		text = NULL;
 	life_disk_fini(&d);
 	return json_object_new_string(text ? text : spec);
@@ -73,13 +73,13 @@ static struct json_object *disk_json(const char *spec)
 
 static struct json_object *volume_json(const char *spec)
 {
-	struct life_volume v = { 0 };
+	struct life_volume v = {0};
 	if (life_volume_parse(&v, spec, NULL) < 0)
 		return json_object_new_string(spec);
 	autofree char *source = path_absolute(v.source);
 	autofree char *text = NULL;
 	if (asprintf(&text, "%s:%s%s", source ? source : v.source, v.target,
-	             v.readonly ? ":ro" : "") < 0)
+		     v.readonly ? ":ro" : "") < 0)
 		text = NULL;
 	life_volume_fini(&v);
 	return json_object_new_string(text ? text : spec);
@@ -90,8 +90,8 @@ static struct json_object *list_json(enum field_kind kind, const char *const *v,
 	struct json_object *a = json_object_new_array();
 	for (size_t i = 0; i < n; i++)
 		json_object_array_add(a, kind == F_DISKS     ? disk_json(v[i])
-		                         : kind == F_VOLUMES ? volume_json(v[i])
-		                                             : json_object_new_string(v[i]));
+					 : kind == F_VOLUMES ? volume_json(v[i])
+							     : json_object_new_string(v[i]));
 	return a;
 }
 
@@ -107,13 +107,14 @@ static struct json_object *field_json(const struct lodge_config *c, const struct
 		if (!text)
 			return NULL;
 		return f->kind == F_PATH ? path_json(text) : json_object_new_string(text);
-	case F_U64: return json_object_new_int64((int64_t)*(const uint64_t *)(const void *)p);
+	case F_U64: return json_object_new_int64((int64_t) * (const uint64_t *)(const void *)p);
 	case F_U32: return json_object_new_int64(*(const uint32_t *)(const void *)p);
 	case F_LIST:
 	case F_DISKS:
 	case F_VOLUMES:
 		n = *(const size_t *)(const void *)((const char *)c + f->count_off);
-		return n ? list_json(f->kind, *(const char *const *const *)(const void *)p, n) : NULL;
+		return n ? list_json(f->kind, *(const char *const *const *)(const void *)p, n)
+			 : NULL;
 	}
 	return NULL;
 }
@@ -135,7 +136,7 @@ struct json_object *life_config_json(const struct lodge_config *c)
 /* ---- and back ---- */
 
 static int load_list(struct life_config *lc, const struct field *f, struct json_object *v,
-                     struct lodge_err *e)
+		     struct lodge_err *e)
 {
 	size_t n = json_object_is_type(v, json_type_array) ? json_object_array_length(v) : SIZE_MAX;
 	if (n > 4096 || lc->narrays == countof(lc->arrays))
@@ -194,8 +195,8 @@ int life_config_load(struct life_config **ret, struct json_object *doc, struct l
 	lc->doc = doc;
 	lc->c.size = sizeof lc->c;
 	int r = json_object_is_type(doc, json_type_object)
-	                ? 0
-	                : err_set(e, EINVAL, "a configuration is a JSON object");
+		    ? 0
+		    : err_set(e, EINVAL, "a configuration is a JSON object");
 	for (size_t i = 0; r == 0 && i < countof(fields); i++)
 		r = load_field(lc, &fields[i], e);
 	if (r < 0) {

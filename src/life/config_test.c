@@ -57,7 +57,8 @@ TEST(config_disk_specs)
 	CHECK(life_disk_parse(&d, "4G", &e) == 0 && !d.path && d.size == 4ull << 30);
 	life_disk_fini(&d);
 	CHECK(life_disk_parse(&d, "", &e) == -EINVAL);
-	CHECK(life_disk_parse(&d, "x,format=vmdk", &e) == -EINVAL && strstr(e.msg, "raw and qcow2"));
+	CHECK(life_disk_parse(&d, "x,format=vmdk", &e) == -EINVAL &&
+	      strstr(e.msg, "raw and qcow2"));
 	CHECK(life_disk_parse(&d, "x,bus=usb", &e) == -EINVAL);
 	CHECK(life_disk_parse(&d, "x,nonsense", &e) == -EINVAL && strstr(e.msg, "nonsense"));
 	CHECK(life_disk_parse(&d, "100", &e) == -EINVAL && strstr(e.msg, "sectors"));
@@ -71,14 +72,15 @@ TEST(config_volume_specs)
 	life_volume_fini(&v);
 	CHECK(life_volume_parse(&v, "rel:/mnt", NULL) == 0 && !v.readonly);
 	life_volume_fini(&v);
-	CHECK(life_volume_parse(&v, "/tmp", NULL) < 0 && life_volume_parse(&v, "/tmp:mnt", NULL) < 0);
+	CHECK(life_volume_parse(&v, "/tmp", NULL) < 0 &&
+	      life_volume_parse(&v, "/tmp:mnt", NULL) < 0);
 	CHECK(life_volume_parse(&v, ":/mnt", NULL) < 0);
 	CHECK(life_volume_parse(&v, "/tmp:/mnt:rx", NULL) < 0);
 }
 
 static int check_publish(const char *spec)
 {
-	struct lodge_config c = { .size = sizeof c, .guest = "demo" };
+	struct lodge_config c = {.size = sizeof c, .guest = "demo"};
 	c.publish = &spec;
 	c.npublish = 1;
 	return life_config_check(&c, NULL);
@@ -87,7 +89,7 @@ static int check_publish(const char *spec)
 TEST(config_is_checked_in_one_place)
 {
 	struct lodge_err e;
-	struct lodge_config c = { .size = sizeof c };
+	struct lodge_config c = {.size = sizeof c};
 	CHECK(life_config_check(&c, &e) == -EINVAL && strstr(e.msg, "nothing to run"));
 	c.guest = "demo";
 	CHECK(life_config_check(&c, &e) == 0);
@@ -106,14 +108,25 @@ TEST(config_is_checked_in_one_place)
 
 TEST(config_survives_json)
 {
-	const char *disks[] = { "/dev/null,ro" }, *env[] = { "A=b", "C=" }, *argv[] = { "x", "y z" };
-	struct lodge_config c = { .size = sizeof c, .guest = "demo", .name = "n", .memory = 1ull << 33,
-		                  .cpus = 4, .flags = LODGE_RM, .disks = disks, .ndisks = 1,
-		                  .env = env, .nenv = 2, .argv = argv, .argc = 2, .kernel = "rel",
-		                  .timeout_ns = 5 };
+	const char *disks[] = {"/dev/null,ro"}, *env[] = {"A=b", "C="}, *argv[] = {"x", "y z"};
+	struct lodge_config c = {.size = sizeof c,
+				 .guest = "demo",
+				 .name = "n",
+				 .memory = 1ull << 33,
+				 .cpus = 4,
+				 .flags = LODGE_RM,
+				 .disks = disks,
+				 .ndisks = 1,
+				 .env = env,
+				 .nenv = 2,
+				 .argv = argv,
+				 .argc = 2,
+				 .kernel = "rel",
+				 .timeout_ns = 5};
 	struct life_config *lc = NULL;
 	CHECK(life_config_load(&lc, life_config_json(&c), NULL) == 0);
-	CHECK(!strcmp(lc->c.guest, "demo") && !strcmp(lc->c.name, "n") && lc->c.memory == 1ull << 33);
+	CHECK(!strcmp(lc->c.guest, "demo") && !strcmp(lc->c.name, "n") &&
+	      lc->c.memory == 1ull << 33);
 	CHECK(lc->c.cpus == 4 && lc->c.flags == LODGE_RM && lc->c.timeout_ns == 5);
 	CHECK(lc->c.nenv == 2 && !strcmp(lc->c.env[1], "C=") && lc->c.argc == 2);
 	CHECK(!strcmp(lc->c.argv[1], "y z") && !strcmp(lc->c.disks[0], "/dev/null,ro"));
@@ -136,7 +149,8 @@ static int load_text(const char *text)
 TEST(config_damaged_json_is_refused)
 {
 	CHECK(load_text("{\"guest\":\"demo\"}") == 0);
-	CHECK(load_text("") < 0 && load_text("{") < 0 && load_text("[]") < 0 && load_text("null") < 0);
+	CHECK(load_text("") < 0 && load_text("{") < 0 && load_text("[]") < 0 &&
+	      load_text("null") < 0);
 	CHECK(load_text("{\"guest\":1}") < 0 && load_text("{\"memory\":-1}") < 0);
 	CHECK(load_text("{\"cpus\":99999999999}") < 0 && load_text("{\"disks\":[1]}") < 0);
 	CHECK(load_text("{\"disks\":{}}") < 0 && load_text("{\"guest\":\"a\\u0000b\"}") < 0);

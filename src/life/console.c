@@ -26,8 +26,8 @@ struct client {
 };
 
 struct console {
-	int dirfd; /* borrowed */
-	int now, before;          /* console.log, console.log.1 or -1; owned */
+	int dirfd;       /* borrowed */
+	int now, before; /* console.log, console.log.1 or -1; owned */
 	uint64_t base, before_base, end;
 	struct loop *loop;
 	struct log *log;
@@ -45,7 +45,7 @@ static uint64_t fd_size(int fd)
 }
 
 int console_new(struct console **ret, int dirfd, struct loop *l, struct log *log,
-                struct lodge_err *e)
+		struct lodge_err *e)
 {
 	struct console *c = calloc(1, sizeof *c);
 	if (!c)
@@ -54,7 +54,7 @@ int console_new(struct console **ret, int dirfd, struct loop *l, struct log *log
 	c->loop = l;
 	c->log = log;
 	c->now = openat(dirfd, "console.log", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
-	                0600);
+			0600);
 	c->before = openat(dirfd, "console.log.1", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (c->now < 0) {
 		int r = err_sys(e, "console.log");
@@ -90,7 +90,8 @@ static size_t log_read(struct console *c, uint64_t *pos, void *buf, size_t cap)
 		*pos = c->before_base;
 	if (*pos < c->base) {
 		uint64_t left = c->base - *pos;
-		ssize_t n = pread(c->before, buf, min_u64(cap, left), (off_t)(*pos - c->before_base));
+		ssize_t n =
+		    pread(c->before, buf, min_u64(cap, left), (off_t)(*pos - c->before_base));
 		if (n > 0)
 			return (size_t)n;
 		*pos = c->base; /* someone cut the file */
@@ -145,8 +146,8 @@ static void client_serve(struct client *k)
 		client_drop(k);
 		return;
 	}
-	uint32_t want = (k->in_len ? 0u : (uint32_t)EPOLLIN) |
-	                (k->pos < k->con->end ? (uint32_t)EPOLLOUT : 0u);
+	uint32_t want =
+	    (k->in_len ? 0u : (uint32_t)EPOLLIN) | (k->pos < k->con->end ? (uint32_t)EPOLLOUT : 0u);
 	if (loop_watch_change(k->watch, want) < 0)
 		client_drop(k);
 }
@@ -174,19 +175,20 @@ static void console_serve_all(struct console *c)
 }
 
 int console_join(struct console *c, int sock, uint64_t replay, const void *early, size_t early_len,
-                 void (*closed)(void *arg), void *arg, struct lodge_err *e)
+		 void (*closed)(void *arg), void *arg, struct lodge_err *e)
 {
 	if (c->nclients == CLIENTS_MAX || early_len > INPUT)
 		return err_set(e, EBUSY, "%d clients are attached already", CLIENTS_MAX);
 	struct client *k = calloc(1, sizeof *k);
 	if (!k)
 		return err_set(e, ENOMEM, "out of memory");
-	*k = (struct client){ .con = c, .sock = sock, .closed = closed, .arg = arg };
+	*k = (struct client){.con = c, .sock = sock, .closed = closed, .arg = arg};
 	k->pos = c->end - min_u64(replay, c->end - c->before_base);
 	if (early_len)
 		memcpy(k->in, early, early_len);
 	k->in_len = early_len;
-	int r = loop_watch_new(&k->watch, c->loop, sock, EPOLLIN | EPOLLOUT, NULL, client_event, k, e);
+	int r =
+	    loop_watch_new(&k->watch, c->loop, sock, EPOLLIN | EPOLLOUT, NULL, client_event, k, e);
 	if (r < 0) {
 		free(k);
 		return r;
@@ -204,7 +206,7 @@ static void log_rotate(struct console *c)
 	if (renameat(c->dirfd, "console.log", c->dirfd, "console.log.1") < 0)
 		return;
 	int fd = openat(c->dirfd, "console.log",
-	                O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+			O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return; /* go on in the old file, under its new name */
 	if (c->before >= 0)
@@ -290,10 +292,7 @@ void console_end(struct console *c)
 	console_serve_all(c);
 }
 
-bool console_idle(const struct console *c)
-{
-	return !c->clients;
-}
+bool console_idle(const struct console *c) { return !c->clients; }
 
 void console_free(struct console *c)
 {

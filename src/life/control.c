@@ -24,7 +24,7 @@ static unsigned status_of(int r)
 
 /* The body as an object; an empty one is {}. */
 static int body_parse(const struct control_request *q, struct json_object **ret,
-                      struct lodge_err *e)
+		      struct lodge_err *e)
 {
 	if (q->body_len == 0) {
 		*ret = json_object_new_object();
@@ -40,7 +40,7 @@ static int body_parse(const struct control_request *q, struct json_object **ret,
 }
 
 static int handle_guest(struct keeper *k, const struct control_request *q,
-                        struct control_reply *ret, struct lodge_err *e)
+			struct control_reply *ret, struct lodge_err *e)
 {
 	(void)q;
 	(void)e;
@@ -50,7 +50,7 @@ static int handle_guest(struct keeper *k, const struct control_request *q,
 }
 
 static int handle_stats(struct keeper *k, const struct control_request *q,
-                        struct control_reply *ret, struct lodge_err *e)
+			struct control_reply *ret, struct lodge_err *e)
 {
 	(void)q;
 	(void)e;
@@ -59,8 +59,8 @@ static int handle_stats(struct keeper *k, const struct control_request *q,
 	return 0;
 }
 
-static int handle_wait(struct keeper *k, const struct control_request *q,
-                       struct control_reply *ret, struct lodge_err *e)
+static int handle_wait(struct keeper *k, const struct control_request *q, struct control_reply *ret,
+		       struct lodge_err *e)
 {
 	if (k->gone)
 		return handle_guest(k, q, ret, e);
@@ -69,7 +69,7 @@ static int handle_wait(struct keeper *k, const struct control_request *q,
 }
 
 static int handle_console(struct keeper *k, const struct control_request *q,
-                          struct control_reply *ret, struct lodge_err *e)
+			  struct control_reply *ret, struct lodge_err *e)
 {
 	const char *v = q->query ? q->query(q->arg, "replay") : NULL;
 	(void)k;
@@ -78,7 +78,7 @@ static int handle_console(struct keeper *k, const struct control_request *q,
 }
 
 static int handle_resize(struct keeper *k, const struct control_request *q,
-                         struct control_reply *ret, struct lodge_err *e)
+			 struct control_reply *ret, struct lodge_err *e)
 {
 	struct json_object *o = NULL;
 	int64_t rows = 0, columns = 0;
@@ -87,7 +87,7 @@ static int handle_resize(struct keeper *k, const struct control_request *q,
 	if (r < 0)
 		return r;
 	bool good = json_i64(o, "rows", &rows) && json_i64(o, "columns", &columns) && rows >= 0 &&
-	            columns >= 0 && rows <= USHRT_MAX && columns <= USHRT_MAX;
+		    columns >= 0 && rows <= USHRT_MAX && columns <= USHRT_MAX;
 	json_object_put(o);
 	if (!good)
 		return err_set(e, EINVAL, "rows and columns from 0 to 65535 are needed");
@@ -95,8 +95,8 @@ static int handle_resize(struct keeper *k, const struct control_request *q,
 	return 0;
 }
 
-static int handle_verb(struct keeper *k, const struct control_request *q,
-                       struct control_reply *ret, struct lodge_err *e)
+static int handle_verb(struct keeper *k, const struct control_request *q, struct control_reply *ret,
+		       struct lodge_err *e)
 {
 	struct json_object *args = NULL;
 	int r = body_parse(q, &args, e);
@@ -115,23 +115,21 @@ static int handle_verb(struct keeper *k, const struct control_request *q,
 static const struct route {
 	const char *method, *path;
 	int (*handle)(struct keeper *, const struct control_request *, struct control_reply *,
-	              struct lodge_err *);
+		      struct lodge_err *);
 } routes[] = {
-	{ "GET", "/v1/guest", handle_guest },
-	{ "GET", "/v1/stats", handle_stats },
-	{ "GET", "/v1/wait", handle_wait },
-	{ "GET", "/v1/console", handle_console },
-	{ "PUT", "/v1/console/size", handle_resize },
-#define FROM(s) 0
-#define VERB(name, from, to, fn, summary) { "POST", "/v1/" #name, handle_verb },
+    {"GET", "/v1/guest", handle_guest},         {"GET", "/v1/stats", handle_stats},
+    {"GET", "/v1/wait", handle_wait},           {"GET", "/v1/console", handle_console},
+    {"PUT", "/v1/console/size", handle_resize},
+#define FROM(s)                           0
+#define VERB(name, from, to, fn, summary) {"POST", "/v1/" #name, handle_verb},
 #include "life/verbs.def"
 };
 
 void control_handle(struct keeper *k, const struct control_request *q, struct control_reply *ret)
 {
-	struct lodge_err e = { 0 };
+	struct lodge_err e = {0};
 	bool known = false;
-	*ret = (struct control_reply){ .kind = CONTROL_REPLY, .status = 200 };
+	*ret = (struct control_reply){.kind = CONTROL_REPLY, .status = 200};
 	for (size_t i = 0; i < countof(routes); i++) {
 		if (strcmp(q->path, routes[i].path))
 			continue;

@@ -51,10 +51,13 @@ static void fake_input(void *arg)
 	}
 }
 
-static int fake_claims(const struct lodge_config *c) { return c->guest && !strcmp(c->guest, "fake"); }
+static int fake_claims(const struct lodge_config *c)
+{
+	return c->guest && !strcmp(c->guest, "fake");
+}
 
 static int fake_create(void **ret, const struct level_env *env, const struct lodge_config *c,
-                       struct lodge_err *e)
+		       struct lodge_err *e)
 {
 	if (fake_is(c, "create", "fail"))
 		return err_set(e, EINVAL, "fake: told to fail");
@@ -123,8 +126,17 @@ static void fake_inspect(void *self, struct json_object *out)
 }
 
 __attribute__((unused)) static const struct level fake_level = {
-	.name = "fake", .summary = "for tests", .claims = fake_claims, .create = fake_create,
-	.start = fake_start, .pause = fake_nothing, .resume = fake_nothing, .stop = fake_stop,
-	.kill = fake_kill, .destroy = fake_destroy, .console = fake_console, .inspect = fake_inspect,
-	.stats = fake_inspect,
+    .name = "fake",
+    .summary = "for tests",
+    .claims = fake_claims,
+    .create = fake_create,
+    .start = fake_start,
+    .pause = fake_nothing,
+    .resume = fake_nothing,
+    .stop = fake_stop,
+    .kill = fake_kill,
+    .destroy = fake_destroy,
+    .console = fake_console,
+    .inspect = fake_inspect,
+    .stats = fake_inspect,
 };

@@ -15,7 +15,8 @@ int file_slurp(int dirfd, const char *name, char **ret, size_t *ret_len, struct 
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "%s is not a plain file", name);
 	if (st.st_size > FILE_SMALL_MAX)
-		return err_set(e, EFBIG, "%s is too long (%lld bytes)", name, (long long)st.st_size);
+		return err_set(e, EFBIG, "%s is too long (%lld bytes)", name,
+			       (long long)st.st_size);
 	autofree char *buf = malloc((size_t)st.st_size + 1);
 	if (!buf)
 		return err_set(e, ENOMEM, "out of memory");
@@ -55,7 +56,7 @@ int file_replace(int dirfd, const char *name, const void *data, size_t len, stru
 	char tmp[128];
 	snprintf(tmp, sizeof tmp, ".%.64s.%d.new", name, (int)getpid());
 	autoclose int fd =
-		openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	    openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(e, "making %s", name);
 	if (file_write_all(fd, data, len) < 0 || renameat(dirfd, tmp, dirfd, name) < 0) {

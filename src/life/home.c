@@ -21,10 +21,10 @@ char *life_home(const char *kind)
 	static const struct {
 		const char *kind, *env, *fallback;
 	} places[] = {
-		{ "data", "XDG_DATA_HOME", ".local/share" },
-		{ "cache", "XDG_CACHE_HOME", ".cache" },
-		{ "config", "XDG_CONFIG_HOME", ".config" },
-		{ "runtime", "XDG_RUNTIME_DIR", NULL },
+	    {"data", "XDG_DATA_HOME", ".local/share"},
+	    {"cache", "XDG_CACHE_HOME", ".cache"},
+	    {"config", "XDG_CONFIG_HOME", ".config"},
+	    {"runtime", "XDG_RUNTIME_DIR", NULL},
 	};
 	for (size_t i = 0; i < countof(places); i++) {
 		char *ret = NULL;
@@ -71,7 +71,8 @@ int home_make_private(const char *path, struct lodge_err *e)
 	if (lstat(path, &st) < 0)
 		return err_sys(e, "%s", path);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-		return err_set(e, EPERM, "%s is not a folder of this user; set XDG_RUNTIME_DIR", path);
+		return err_set(e, EPERM, "%s is not a folder of this user; set XDG_RUNTIME_DIR",
+			       path);
 	if ((st.st_mode & 077) && chmod(path, 0700) < 0)
 		return err_sys(e, "closing %s to other users", path);
 	return 0;

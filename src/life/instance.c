@@ -86,7 +86,7 @@ static int lock_open(int dirfd, bool make)
 
 static int lock_take(int fd)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	return fcntl(fd, F_OFD_SETLK, &fl);
 }
 
@@ -98,14 +98,15 @@ int instance_lock(struct instance *i, struct lodge_err *e)
 		return err_sys(e, "%s: the lock", i->name);
 	if (lock_take(fd) < 0) {
 		if (errno == EAGAIN || errno == EACCES)
-			return err_set(e, EBUSY, "%s is running, or is being changed by another command",
-			               i->name);
+			return err_set(e, EBUSY,
+				       "%s is running, or is being changed by another command",
+				       i->name);
 		return err_sys(e, "locking %s", i->name);
 	}
 	/* Someone may have removed or replaced the folder between open and lock. */
 	autoclose int now = open(i->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (!i->temporary[0] && (now < 0 || fstat(now, &a) < 0 || fstat(i->dirfd, &b) < 0 ||
-	                         a.st_ino != b.st_ino || a.st_dev != b.st_dev))
+				 a.st_ino != b.st_ino || a.st_dev != b.st_dev))
 		return err_set(e, ENOENT, "%s was removed just now", i->name);
 	i->lock = take_fd(&fd);
 	return 0;
@@ -113,7 +114,7 @@ int instance_lock(struct instance *i, struct lodge_err *e)
 
 bool instance_locked(const struct instance *i)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	if (i->lock >= 0)
 		return true;
 	autoclose int fd = lock_open(i->dirfd, false);
@@ -170,11 +171,11 @@ int instance_new(struct instance **ret, const char *name, struct lodge_err *e)
 }
 
 int instance_publish(struct instance *i, struct json_object *config, const struct life_record *rec,
-                     struct lodge_err *e)
+		     struct lodge_err *e)
 {
 	size_t len;
 	const char *text = json_object_to_json_string_length(
-		config, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	    config, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	int r = file_replace(i->dirfd, "config.json", text, len, e);
 	if (r == 0)
 		r = instance_record_set(i, rec, e);
@@ -196,15 +197,17 @@ int instance_open(struct instance **ret, const char *name, struct lodge_err *e)
 {
 	struct instance *i = NULL;
 	if (!life_name_good(name))
-		return err_set(e, ENOENT, "there is no guest named '%s'; lodge ls -a shows all", name);
+		return err_set(e, ENOENT, "there is no guest named '%s'; lodge ls -a shows all",
+			       name);
 	int r = instance_alloc(&i, name, e);
 	if (r < 0)
 		return r;
 	i->dirfd = open(i->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (i->dirfd < 0) {
 		r = errno == ENOENT
-		            ? err_set(e, ENOENT, "there is no guest named '%s'; lodge ls -a shows all", name)
-		            : err_sys(e, "%s", i->dir);
+			? err_set(e, ENOENT, "there is no guest named '%s'; lodge ls -a shows all",
+				  name)
+			: err_sys(e, "%s", i->dir);
 		instance_free(i);
 		return r;
 	}

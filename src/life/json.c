@@ -24,9 +24,9 @@ int json_parse(struct json_object **ret, const char *text, size_t len, struct lo
 	json_tokener_free(t);
 	if (why != json_tokener_success || !o) {
 		json_object_put(o);
-		return err_set(e, EINVAL, "damaged JSON: %s at byte %zu",
-		               why == json_tokener_success ? "no value" : json_tokener_error_desc(why),
-		               end);
+		return err_set(
+		    e, EINVAL, "damaged JSON: %s at byte %zu",
+		    why == json_tokener_success ? "no value" : json_tokener_error_desc(why), end);
 	}
 	*ret = o;
 	return 0;

@@ -95,7 +95,7 @@ static int keeper_resume(struct keeper *k, struct json_object *args, struct lodg
 static int keeper_stop(struct keeper *k, struct json_object *args, struct lodge_err *e)
 {
 	int64_t ms = STOP_PATIENCE_MS;
-	struct lodge_err why = { 0 };
+	struct lodge_err why = {0};
 	json_i64(args, "timeout_ms", &ms);
 	if (ms < 0 || ms > INT32_MAX)
 		return err_set(e, EINVAL, "timeout_ms must be from 0 to 2^31-1");
@@ -125,7 +125,7 @@ static const struct verb {
 	enum life to;
 	int (*fn)(struct keeper *, struct json_object *, struct lodge_err *);
 } verbs[] = {
-#define VERB(name_, from_, to_, fn_, summary_) { #name_, from_, to_, fn_ },
+#define VERB(name_, from_, to_, fn_, summary_) {#name_, from_, to_, fn_},
 #include "life/verbs.def"
 };
 
@@ -138,7 +138,7 @@ int keeper_verb(struct keeper *k, const char *name, struct json_object *args, st
 			continue;
 		if (k->gone || !(v->from & 1u << from))
 			return err_set(e, EBUSY, "%s is %s: cannot %s it", k->inst->name,
-			               life_name(from), name);
+				       life_name(from), name);
 		int r = v->fn(k, args, e);
 		if (r == 0 && v->to != LIFE_STOPPED && k->record.state != v->to) {
 			assert(life_may(from, v->to));
@@ -195,7 +195,7 @@ static void keeper_leave_when_idle(void *arg)
 {
 	struct keeper *k = arg;
 	if (k->gone && ((console_idle(k->console) && server_idle(k->server)) ||
-	                host_monotonic_ns() >= k->linger_until_ns))
+			host_monotonic_ns() >= k->linger_until_ns))
 		loop_stop(k->loop);
 }
 
@@ -223,10 +223,12 @@ static void keeper_finish(void *arg)
 	k->record.pid = 0;
 	k->record.ended_ns = started ? host_realtime_ns() : 0;
 	k->record.exit_code = k->timed_out ? LODGE_EXIT_TIMEOUT
-	                      : k->killed  ? LODGE_EXIT_SIGNAL + 9
-	                                   : k->end_code;
+			      : k->killed  ? LODGE_EXIT_SIGNAL + 9
+					   : k->end_code;
 	snprintf(k->record.why, sizeof k->record.why, "%s",
-	         k->timed_out ? "timeout" : k->killed ? "killed" : k->end_why);
+		 k->timed_out ? "timeout"
+		 : k->killed  ? "killed"
+			      : k->end_why);
 	keeper_record(k);
 	struct lodge_err e;
 	if ((k->config->c.flags & LODGE_RM) && instance_remove(k->inst, &e) < 0)
@@ -282,16 +284,20 @@ static int keeper_loop(struct keeper *k, struct lodge_err *e)
 		r = loop_timer_new(&k->stopping, k->loop, NULL, keeper_impatient, k, e);
 	if (r == 0)
 		r = loop_watch_new(&k->leash_watch, k->loop, k->leash, EPOLLIN, NULL, keeper_leash,
-		                   k, e);
+				   k, e);
 	return r;
 }
 
 static int keeper_level(struct keeper *k, struct lodge_err *e)
 {
 	k->env = (struct level_env){
-		.instance_dir = k->inst->dir, .runtime_dir = k->inst->runtime,
-		.name = k->inst->name, .loop = k->loop, .log = &k->log,
-		.ended = keeper_ended, .user = k,
+	    .instance_dir = k->inst->dir,
+	    .runtime_dir = k->inst->runtime,
+	    .name = k->inst->name,
+	    .loop = k->loop,
+	    .log = &k->log,
+	    .ended = keeper_ended,
+	    .user = k,
 	};
 	int r = k->level->create(&k->self, &k->env, &k->config->c, e);
 	if (r < 0)

@@ -158,7 +158,7 @@ int keeper_spawn(struct instance *i, const struct level *l, int *ret_leash,
 /* ---- talking to a keeper: HTTP/1.1 over its control socket (docs/openapi.yaml) ---- */
 /* Connect to @socket ("control.sock", ...) of the instance. -ENOTCONN: no keeper. */
 int control_connect(const struct instance *i, const char *socket, struct lodge_err *e) MUST;
-/* Send a request and get the answer's body (NULL: empty). Errors of the keeper come back as ours. */
+/* Send a request and get the answer (NULL: empty). Errors of the keeper come back as ours. */
 int control_call(const struct instance *i, const char *method, const char *path,
                  struct json_object *body, struct json_object **ret, struct lodge_err *e) MUST;
 /* The same in two steps, for answers that take long. @upgrade: ask for a raw connection. */

@@ -21,19 +21,16 @@ static void home_begin(char *home)
 	setenv("XDG_CACHE_HOME", home, 1);
 }
 
-static void home_end(const char *home)
-{
-	CHECK(file_remove_tree(AT_FDCWD, home, NULL) == 0);
-}
+static void home_end(const char *home) { CHECK(file_remove_tree(AT_FDCWD, home, NULL) == 0); }
 
 /* A published guest; @option "key=value" or NULL. */
 static struct instance *guest_make(const char *name, const char *option, uint32_t flags,
-                                   uint64_t timeout_ns)
+				   uint64_t timeout_ns)
 {
 	struct instance *i = NULL;
-	struct lodge_config c = { .size = sizeof c, .guest = "fake", .flags = flags,
-		                  .timeout_ns = timeout_ns };
-	struct life_record rec = { .state = LIFE_CREATED, .created_ns = host_realtime_ns() };
+	struct lodge_config c = {
+	    .size = sizeof c, .guest = "fake", .flags = flags, .timeout_ns = timeout_ns};
+	struct life_record rec = {.state = LIFE_CREATED, .created_ns = host_realtime_ns()};
 	c.options = &option;
 	c.noptions = option ? 1 : 0;
 	CHECK(instance_new(&i, name, NULL) == 0);
@@ -70,7 +67,7 @@ static void guest_start(struct instance *i)
 
 static void wait_unlocked(struct instance *i)
 {
-	struct timespec ms = { .tv_nsec = 2000000 };
+	struct timespec ms = {.tv_nsec = 2000000};
 	for (int n = 0; n < 2500 && instance_locked(i); n++)
 		nanosleep(&ms, NULL);
 	CHECK(!instance_locked(i));
@@ -193,7 +190,7 @@ TEST(life_two_creates_of_one_name_have_one_winner)
 	char home[32];
 	home_begin(home);
 	struct instance *a = NULL, *b = NULL;
-	struct life_record rec = { .state = LIFE_CREATED };
+	struct life_record rec = {.state = LIFE_CREATED};
 	struct json_object *doc = json_object_new_object(), *names = NULL;
 	CHECK(instance_new(&a, "x", NULL) == 0 && instance_new(&b, "x", NULL) == 0);
 	CHECK(instance_publish(a, doc, &rec, NULL) == 0);
@@ -337,7 +334,7 @@ TEST(life_console_for_many)
 
 TEST(life_damaged_folders_are_failed_and_go)
 {
-	static const char *const bad[] = { "", "{", "null", "{\"state\":\"dancing\"}", "\xff\xfe" };
+	static const char *const bad[] = {"", "{", "null", "{\"state\":\"dancing\"}", "\xff\xfe"};
 	char home[32];
 	home_begin(home);
 	struct life_record rec;
@@ -355,7 +352,8 @@ TEST(life_damaged_folders_are_failed_and_go)
 			CHECK(strstr(e.msg, "config.json") != NULL);
 	}
 	CHECK(unlinkat(i->dirfd, "state.json", 0) == 0 && unlinkat(i->dirfd, "lock", 0) == 0);
-	CHECK(mkdirat(i->dirfd, "config.json.d", 0) == 0 && mkdirat(i->dirfd, "state.json", 0) == 0);
+	CHECK(mkdirat(i->dirfd, "config.json.d", 0) == 0 &&
+	      mkdirat(i->dirfd, "state.json", 0) == 0);
 	instance_record(i, &rec);
 	CHECK(rec.state == LIFE_FAILED);
 	CHECK(instance_lock(i, &e) == 0 && instance_remove(i, &e) == 0);

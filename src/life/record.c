@@ -11,7 +11,7 @@ static uint64_t record_time(struct json_object *o, const char *key)
 
 int life_record_parse(struct life_record *ret, const char *text, size_t len, struct lodge_err *e)
 {
-	struct life_record r = { 0 };
+	struct life_record r = {0};
 	struct json_object *o = NULL;
 	const char *state = NULL, *why = "", *level = "";
 	int64_t code = 0, pid = 0;
@@ -66,10 +66,10 @@ static void record_failed(struct life_record *r, const char *why)
 
 static int record_read(const struct instance *i, struct life_record *ret)
 {
-	struct lodge_err e = { 0 };
+	struct lodge_err e = {0};
 	autofree char *text = NULL;
 	size_t len = 0;
-	*ret = (struct life_record){ 0 };
+	*ret = (struct life_record){0};
 	int r = file_slurp(i->dirfd, "state.json", &text, &len, &e);
 	if (r == 0)
 		r = life_record_parse(ret, text, len, &e);

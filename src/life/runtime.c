@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static const char *const sockets[] = { "control.sock", "agent.sock", "vsock.sock" };
+static const char *const sockets[] = {"control.sock", "agent.sock", "vsock.sock"};
 
 int life_runtime_check(struct lodge_err *e)
 {
@@ -27,9 +27,11 @@ int runtime_make(const struct instance *i, struct lodge_err *e)
 	/* We hold the lock of our folder, so who answers here is a guest of another data folder. */
 	autoclose int other = control_connect(i, "control.sock", NULL);
 	if (other >= 0)
-		return err_set(e, EBUSY,
-		               "a guest named %s of another XDG_DATA_HOME runs in %s; stop it or set "
-		               "XDG_RUNTIME_DIR", i->name, i->runtime);
+		return err_set(
+		    e, EBUSY,
+		    "a guest named %s of another XDG_DATA_HOME runs in %s; stop it or set "
+		    "XDG_RUNTIME_DIR",
+		    i->name, i->runtime);
 	runtime_remove(i);
 	return home_make_private(i->runtime, e);
 }

@@ -38,8 +38,8 @@ static void server_run(struct server *s)
 	MHD_UNSIGNED_LONG_LONG ms;
 	MHD_run(s->mhd);
 	loop_timer_set(s->timer, MHD_get_timeout(s->mhd, &ms) == MHD_YES
-	                                 ? host_monotonic_ns() + ms * 1000000ull
-	                                 : UINT64_MAX);
+				     ? host_monotonic_ns() + ms * 1000000ull
+				     : UINT64_MAX);
 }
 
 static void server_event(void *arg, uint32_t events)
@@ -57,12 +57,13 @@ static const char *request_query(void *arg, const char *key)
 }
 
 static enum MHD_Result reply_json(struct MHD_Connection *con, unsigned status,
-                                  struct json_object *body)
+				  struct json_object *body)
 {
 	size_t len = 0;
 	const char *text = "";
 	if (body)
-		text = json_object_to_json_string_length(body, JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+		text =
+		    json_object_to_json_string_length(body, JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	autofree char *copy = malloc(len + 1);
 	if (!copy)
 		return MHD_NO;
@@ -89,15 +90,15 @@ static void upgraded_closed(void *arg)
 }
 
 static void upgrade_ready(void *cls, struct MHD_Connection *con, void *con_cls, const char *extra,
-                          size_t extra_len, MHD_socket sock,
-                          struct MHD_UpgradeResponseHandle *handle)
+			  size_t extra_len, MHD_socket sock,
+			  struct MHD_UpgradeResponseHandle *handle)
 {
 	struct upgraded *u = cls;
 	(void)con;
 	(void)con_cls;
 	u->handle = handle;
 	if (console_join(u->s->k->console, sock, u->replay, extra, extra_len, upgraded_closed, u,
-	                 NULL) < 0) {
+			 NULL) < 0) {
 		MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 		free(u);
 	}
@@ -115,7 +116,7 @@ static enum MHD_Result reply_console(struct request *q, uint64_t replay)
 	struct upgraded *u = calloc(1, sizeof *u);
 	if (!u)
 		return MHD_NO;
-	*u = (struct upgraded){ .s = q->s, .replay = replay };
+	*u = (struct upgraded){.s = q->s, .replay = replay};
 	struct MHD_Response *r = MHD_create_response_for_upgrade(upgrade_ready, u);
 	if (!r) {
 		free(u);
@@ -144,11 +145,15 @@ static void request_append(struct request *q, const char *data, size_t len)
 static enum MHD_Result request_answer(struct request *q, const char *url, const char *method)
 {
 	struct server *s = q->s;
-	struct control_request cq = { .method = method, .path = url, .query = request_query,
-		                      .arg = q, .body = q->body, .body_len = q->len };
+	struct control_request cq = {.method = method,
+				     .path = url,
+				     .query = request_query,
+				     .arg = q,
+				     .body = q->body,
+				     .body_len = q->len};
 	struct control_reply r;
 	if (q->too_long) {
-		r = (struct control_reply){ .status = 413, .body = json_error(E2BIG, "long body") };
+		r = (struct control_reply){.status = 413, .body = json_error(E2BIG, "long body")};
 	} else {
 		control_handle(s->k, &cq, &r);
 	}
@@ -166,9 +171,9 @@ static enum MHD_Result request_answer(struct request *q, const char *url, const 
 }
 
 static enum MHD_Result request_begin_or_go_on(void *cls, struct MHD_Connection *con,
-                                              const char *url, const char *method,
-                                              const char *version, const char *data, size_t *len,
-                                              void **con_cls)
+					      const char *url, const char *method,
+					      const char *version, const char *data, size_t *len,
+					      void **con_cls)
 {
 	struct request *q = *con_cls;
 	(void)version;
@@ -190,7 +195,7 @@ static enum MHD_Result request_begin_or_go_on(void *cls, struct MHD_Connection *
 }
 
 static void request_end(void *cls, struct MHD_Connection *con, void **con_cls,
-                        enum MHD_RequestTerminationCode code)
+			enum MHD_RequestTerminationCode code)
 {
 	struct server *s = cls;
 	struct request *q = *con_cls;
@@ -218,8 +223,8 @@ static int server_watch(struct server *s, struct lodge_err *e)
 		return err_set(e, EIO, "libmicrohttpd gives no epoll descriptor");
 	int r = loop_timer_new(&s->timer, s->k->loop, NULL, server_tick, s, e);
 	if (r == 0)
-		r = loop_watch_new(&s->watch, s->k->loop, info->epoll_fd, EPOLLIN, NULL, server_event,
-		                   s, e);
+		r = loop_watch_new(&s->watch, s->k->loop, info->epoll_fd, EPOLLIN, NULL,
+				   server_event, s, e);
 	return r;
 }
 
@@ -232,11 +237,10 @@ int server_new(struct server **ret, struct keeper *k, int listen_fd, struct lodg
 	}
 	s->k = k;
 	s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME, 0,
-	                          NULL, NULL, request_begin_or_go_on, s,
-	                          MHD_OPTION_LISTEN_SOCKET, listen_fd,
-	                          MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-	                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-	                          MHD_OPTION_NOTIFY_COMPLETED, request_end, s, MHD_OPTION_END);
+				  NULL, NULL, request_begin_or_go_on, s, MHD_OPTION_LISTEN_SOCKET,
+				  listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+				  MHD_OPTION_NOTIFY_COMPLETED, request_end, s, MHD_OPTION_END);
 	int r;
 	if (!s->mhd) {
 		close(listen_fd);
@@ -266,7 +270,7 @@ void server_ended(struct server *s)
 bool server_idle(const struct server *s)
 {
 	const union MHD_DaemonInfo *i =
-		MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	    MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 	return !i || i->num_connections == 0;
 }
 

@@ -5,11 +5,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -23,7 +23,7 @@ struct hello {
 
 static void log_to_file(void *user, enum log_level level, const char *msg)
 {
-	static const char *const names[] = { "error", "warn", "info", "debug" };
+	static const char *const names[] = {"error", "warn", "info", "debug"};
 	const int *fd = user;
 	char line[1200], when[32] = "";
 	struct timespec t;
@@ -33,7 +33,7 @@ static void log_to_file(void *user, enum log_level level, const char *msg)
 	if (gmtime_r(&t.tv_sec, &tm))
 		strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
 	int n = snprintf(line, sizeof line, "%s.%03ldZ %s %s\n", when, t.tv_nsec / 1000000,
-	                 names[level], msg);
+			 names[level], msg);
 	if (n < 0 || fstat(*fd, &st) < 0 || st.st_size > LOG_BYTES_MAX)
 		return;
 	size_t len = (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
@@ -53,10 +53,7 @@ static void signals_default(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int fd_order(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
+static int fd_order(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
 /* Close all but 0, 1, 2 and @keep. */
 static void fds_close(int *keep, size_t n)
@@ -97,13 +94,13 @@ static int keeper_signals(struct keeper *k, struct lodge_err *e)
 	if (k->signal_fd < 0)
 		return err_sys(e, "signals");
 	return loop_watch_new(&k->signal_watch, k->loop, k->signal_fd, EPOLLIN, NULL, keeper_signal,
-	                      k, e);
+			      k, e);
 }
 
 static void keeper_surroundings(struct instance *i, int leash)
 {
 	char title[16];
-	int keep[] = { i->dirfd, i->lock, leash };
+	int keep[] = {i->dirfd, i->lock, leash};
 	setsid();
 	signals_default();
 	umask(077);
@@ -112,7 +109,7 @@ static void keeper_surroundings(struct instance *i, int leash)
 	fds_close(keep, countof(keep));
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int log = openat(i->dirfd, "keeper.log",
-	                 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+			 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (null >= 0) {
 		dup2(null, 0);
 		dup2(log >= 0 ? log : null, 1);
@@ -128,12 +125,13 @@ static void keeper_surroundings(struct instance *i, int leash)
 /* The whole life of the keeper process. */
 static int keeper_main(struct instance *i, const struct level *l, int leash)
 {
-	struct hello h = { 0 };
+	struct hello h = {0};
 	keeper_surroundings(i, leash);
-	struct keeper k = { .inst = i, .level = l, .leash = leash, .signal_fd = -1 };
+	struct keeper k = {.inst = i, .level = l, .leash = leash, .signal_fd = -1};
 	k.log_fd = 2;
-	k.log = (struct log){ .sink = log_to_file, .user = &k.log_fd,
-		              .max = getenv("LODGE_DEBUG") ? LOG_DEBUG : LOG_INFO };
+	k.log = (struct log){.sink = log_to_file,
+			     .user = &k.log_fd,
+			     .max = getenv("LODGE_DEBUG") ? LOG_DEBUG : LOG_INFO};
 	h.result = keeper_build(&k, &h.err);
 	if (h.result == 0)
 		h.result = keeper_signals(&k, &h.err);

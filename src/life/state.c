@@ -3,25 +3,21 @@
 #include "life/life.h"
 
 static const char *const names[LIFE_COUNT] = {
-	[LIFE_CREATED] = "created", [LIFE_RUNNING] = "running",
-	[LIFE_PAUSED] = "paused",   [LIFE_SUSPENDED] = "suspended",
-	[LIFE_STOPPED] = "stopped", [LIFE_FAILED] = "failed",
+    [LIFE_CREATED] = "created",     [LIFE_RUNNING] = "running", [LIFE_PAUSED] = "paused",
+    [LIFE_SUSPENDED] = "suspended", [LIFE_STOPPED] = "stopped", [LIFE_FAILED] = "failed",
 };
 
 /* Rows: from. Columns: to. A stopped or failed guest starts again with a new keeper. */
 static const bool may[LIFE_COUNT][LIFE_COUNT] = {
-	[LIFE_CREATED] = { [LIFE_RUNNING] = true, [LIFE_STOPPED] = true },
-	[LIFE_RUNNING] = { [LIFE_PAUSED] = true, [LIFE_STOPPED] = true, [LIFE_FAILED] = true },
-	[LIFE_PAUSED] = { [LIFE_RUNNING] = true, [LIFE_STOPPED] = true, [LIFE_FAILED] = true },
-	[LIFE_SUSPENDED] = { [LIFE_RUNNING] = true, [LIFE_FAILED] = true },
-	[LIFE_STOPPED] = { [LIFE_RUNNING] = true },
-	[LIFE_FAILED] = { [LIFE_RUNNING] = true },
+    [LIFE_CREATED] = {[LIFE_RUNNING] = true, [LIFE_STOPPED] = true},
+    [LIFE_RUNNING] = {[LIFE_PAUSED] = true, [LIFE_STOPPED] = true, [LIFE_FAILED] = true},
+    [LIFE_PAUSED] = {[LIFE_RUNNING] = true, [LIFE_STOPPED] = true, [LIFE_FAILED] = true},
+    [LIFE_SUSPENDED] = {[LIFE_RUNNING] = true, [LIFE_FAILED] = true},
+    [LIFE_STOPPED] = {[LIFE_RUNNING] = true},
+    [LIFE_FAILED] = {[LIFE_RUNNING] = true},
 };
 
-const char *life_name(enum life l)
-{
-	return (unsigned)l < LIFE_COUNT ? names[l] : "unknown";
-}
+const char *life_name(enum life l) { return (unsigned)l < LIFE_COUNT ? names[l] : "unknown"; }
 
 bool life_find(const char *name, enum life *ret)
 {

@@ -24,7 +24,8 @@ static unsigned fuzz_feed(struct agent_in *in, const uint8_t *data, size_t len, 
 			while ((r = agent_in_next(in, &f)) > 0) {
 				frames++;
 				assert(f.len <= AGENT_PAYLOAD_MAX && f.type < AGENT_TYPE_COUNT);
-				assert(f.payload >= in->buf && f.payload + f.len <= in->buf + in->len);
+				assert(f.payload >= in->buf &&
+				       f.payload + f.len <= in->buf + in->len);
 			}
 		}
 	}

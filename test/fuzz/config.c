@@ -29,8 +29,14 @@ static void fuzz_texts(const char *text)
 		assert(n <= INT64_MAX);
 	if (life_parse_time(text, &n, NULL) == 0)
 		assert(n <= INT64_MAX);
-	struct lodge_config c = { .size = sizeof c, .guest = "demo", .name = text, .net = text,
-		                  .publish = &text, .npublish = 1, .env = &text, .nenv = 1 };
+	struct lodge_config c = {.size = sizeof c,
+				 .guest = "demo",
+				 .name = text,
+				 .net = text,
+				 .publish = &text,
+				 .npublish = 1,
+				 .env = &text,
+				 .nenv = 1};
 	if (life_config_check(&c, NULL) == 0)
 		assert(life_name_good(text));
 }

@@ -20,8 +20,8 @@ static const char *rig_query(void *arg, const char *key)
 static void rig_begin(struct rig *r)
 {
 	char home[] = "/dev/shm/lodge-fuzz-XXXXXX";
-	struct lodge_config c = { .size = sizeof c, .guest = "fake" };
-	struct life_record rec = { .state = LIFE_CREATED };
+	struct lodge_config c = {.size = sizeof c, .guest = "fake"};
+	struct life_record rec = {.state = LIFE_CREATED};
 	int pair[2];
 	if (!mkdtemp(home))
 		abort();
@@ -34,8 +34,8 @@ static void rig_begin(struct rig *r)
 		abort();
 	json_object_put(doc);
 	r->far = pair[0];
-	r->k = (struct keeper){ .inst = r->inst, .level = &fake_level, .leash = pair[1],
-		                .signal_fd = -1 };
+	r->k = (struct keeper){
+	    .inst = r->inst, .level = &fake_level, .leash = pair[1], .signal_fd = -1};
 	struct lodge_err e;
 	if (keeper_build(&r->k, &e) < 0)
 		abort();
@@ -58,9 +58,12 @@ static void rig_request(struct rig *r, char *line, const char *body)
 	char *rest = line, *method = strsep(&rest, " "), *path = rest ? strsep(&rest, " ") : NULL;
 	char none[] = "";
 	struct control_reply reply;
-	struct control_request q = { .method = method, .path = path ? path : none,
-		                     .query = rig_query, .arg = rest, .body = body ? body : none,
-		                     .body_len = body ? strlen(body) : 0 };
+	struct control_request q = {.method = method,
+				    .path = path ? path : none,
+				    .query = rig_query,
+				    .arg = rest,
+				    .body = body ? body : none,
+				    .body_len = body ? strlen(body) : 0};
 	control_handle(&r->k, &q, &reply);
 	if (reply.kind == CONTROL_REPLY)
 		assert(reply.status >= 200 && reply.status < 600);
@@ -74,7 +77,7 @@ static void rig_request(struct rig *r, char *line, const char *body)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct rig r = { 0 };
+	struct rig r = {0};
 	if (len > 4096)
 		return 0;
 	autofree char *text = calloc(1, len + 1);
