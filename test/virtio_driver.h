@@ -211,8 +211,7 @@ static inline void vd_desc(uint8_t *p, bool packed, const struct vd_seg *s, uint
 	le64_put(p, s->addr);
 	le32_put(p + 8, s->len);
 	le16_put(p + 12, packed ? id_or_next : flags);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	le16_put(p + 14, packed ? flags : id_or_next);
+	vd_store(p + 14, packed ? flags : id_or_next);
 }
 
 /* An indirect table of the same chain; returns the one segment that points to it. */
@@ -257,7 +256,7 @@ static inline uint16_t vd_add_packed(struct vdriver *d, struct vd_queue *q, cons
 			first_flags = (uint16_t)(f | (s->in ? 2 : 0));
 		/* The first one becomes available last. */
 		vd_desc(desc + 16u * q->next, true, &s[i], id,
-		        i ? f : (uint16_t)(f ^ 0x8080));
+		        i ? f : vd_load(first + 14));
 		if (++q->next == q->size) {
 			q->next = 0;
 			q->wrap = !q->wrap;
