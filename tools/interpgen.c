@@ -12,7 +12,7 @@ static const char *const op_id[RV_OPS] = {
 };
 static const char *const helper_name[RV_HELPERS] = {
 #define HELPER(name, summary) #name,
-#include "isa/riscv/helpers.def"
+#include "isa/riscv/calls.def"
 };
 
 static const char *c_type(uint8_t t)
@@ -54,8 +54,8 @@ static const char *register_text(uint64_t imm, bool put)
 		[IR_FIELD_RS2] = "u->rs2", [IR_FIELD_RS3] = "u->rs3",
 	};
 	/* x0 as a destination is register 32; as a source it must be 0 */
-	snprintf(buf, sizeof buf, "h->%c[%s%s]", imm >> 8 == RV_FILE_X ? 'x' : 'f', index[imm & 255],
-	         (imm & 255) == IR_FIELD_RD && !put ? " & 31" : "");
+	snprintf(buf, sizeof buf, "h->%c[%s%s]", imm >> 8 == RV_FILE_X ? 'x' : 'f',
+		 index[imm & 255], (imm & 255) == IR_FIELD_RD && !put ? " & 31" : "");
 	return buf;
 }
 
@@ -86,9 +86,11 @@ static void write_pure(FILE *f, const struct ir_block *b, uint32_t n)
 	else if (i->op == IR_lts)
 		fprintf(f, "(int%u_t)v%u < (int%u_t)v%u;\n", bits, i->a, bits, i->b);
 	else if (i->op == IR_shl || i->op == IR_shr)
-		fprintf(f, "v%u %s (v%u & %u);\n", i->a, i->op == IR_shl ? "<<" : ">>", i->b, bits - 1);
+		fprintf(f, "v%u %s (v%u & %u);\n", i->a, i->op == IR_shl ? "<<" : ">>", i->b,
+			bits - 1);
 	else if (i->op == IR_sar)
-		fprintf(f, "(uint%u_t)((int%u_t)v%u >> (v%u & %u));\n", bits, bits, i->a, i->b, bits - 1);
+		fprintf(f, "(uint%u_t)((int%u_t)v%u >> (v%u & %u));\n", bits, bits, i->a, i->b,
+			bits - 1);
 	else if (i->op == IR_select)
 		fprintf(f, "v%u ? v%u : v%u;\n", i->a, i->b, i->c);
 	else if (i->op == IR_sext)
@@ -127,22 +129,23 @@ static void write_memory(FILE *f, const struct ir_ins *i, uint32_t n)
 	unsigned bytes = (unsigned)(i->imm & 255), bits = bytes * 8;
 	const char *fail = "\t\treturn 1;\n";
 	if (i->op == IR_load)
-		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_load%u(h, v%u, &v%u)))\n%s", n, bytes,
-		        i->a, n, fail);
+		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_load%u(h, v%u, &v%u)))\n%s", n,
+			bytes, i->a, n, fail);
 	else if (i->op == IR_store)
-		fprintf(f, "\tif (unlikely(!mem_store%u(h, v%u, v%u)))\n%s", bytes, i->a, i->b, fail);
+		fprintf(f, "\tif (unlikely(!mem_store%u(h, v%u, v%u)))\n%s", bytes, i->a, i->b,
+			fail);
 	else if (i->op == IR_lr)
-		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_lr(h, v%u, %u, &v%u)))\n%s", n, i->a,
-		        bytes, n, fail);
+		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_lr(h, v%u, %u, &v%u)))\n%s", n,
+			i->a, bytes, n, fail);
 	else if (i->op == IR_sc)
-		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_sc(h, v%u, v%u, %u, &v%u)))\n%s", n,
-		        i->a, i->b, bytes, n, fail);
+		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_sc(h, v%u, v%u, %u, &v%u)))\n%s",
+			n, i->a, i->b, bytes, n, fail);
 	else {
-		fprintf(f, "\tvoid *p%u = atomic_at(h, v%u, %u);\n\tif (unlikely(!p%u))\n%s", n, i->a,
-		        bytes, n, fail);
+		fprintf(f, "\tvoid *p%u = atomic_at(h, v%u, %u);\n\tif (unlikely(!p%u))\n%s", n,
+			i->a, bytes, n, fail);
 		if (i->op == IR_amo)
-			fprintf(f, "\tconst uint64_t v%u = amo_%s_uint%u_t(p%u, (uint%u_t)v%u);\n", n,
-			        ir_amo_name[i->imm >> 8], bits, n, bits, i->b);
+			fprintf(f, "\tconst uint64_t v%u = amo_%s_uint%u_t(p%u, (uint%u_t)v%u);\n",
+				n, ir_amo_name[i->imm >> 8], bits, n, bits, i->b);
 		else
 			fprintf(f, "\tconst uint64_t v%u = amo_cas_uint%u_t(p%u, (uint%u_t)v%u, "
 			           "(uint%u_t)v%u);\n", n, bits, n, bits, i->b, bits, i->c);
@@ -164,11 +167,15 @@ static void write_ins(FILE *f, const struct ir_block *b, uint32_t n)
 	const struct ir_ins *i = &b->ins[n];
 	const char *t = c_type(i->type);
 	switch ((enum ir_op)i->op) {
-	case IR_const: fprintf(f, "\tconst %s v%u = 0x%llxu;\n", t, n, (unsigned long long)i->imm); break;
+	case IR_const:
+		fprintf(f, "\tconst %s v%u = 0x%llxu;\n", t, n, (unsigned long long)i->imm);
+		break;
 	case IR_field: fprintf(f, "\tconst %s v%u = %s;\n", t, n, field_text(i->imm)); break;
 	case IR_get: fprintf(f, "\tconst %s v%u = h->%s;\n", t, n, slot_name(i->imm)); break;
 	case IR_put: fprintf(f, "\th->%s = v%u;\n", slot_name(i->imm), i->a); break;
-	case IR_getr: fprintf(f, "\tconst %s v%u = %s;\n", t, n, register_text(i->imm, false)); break;
+	case IR_getr:
+		fprintf(f, "\tconst %s v%u = %s;\n", t, n, register_text(i->imm, false));
+		break;
 	case IR_putr: fprintf(f, "\t%s = v%u;\n", register_text(i->imm, true), i->a); break;
 	case IR_load: case IR_store: case IR_lr: case IR_sc: case IR_amo: case IR_cas:
 		write_memory(f, i, n);

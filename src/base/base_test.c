@@ -8,8 +8,7 @@ struct sample {
 	uint8_t c;
 };
 static const struct state_field sample_state[] = {
-	STATE(struct sample, a, 1), STATE(struct sample, b, 1), STATE(struct sample, c, 2), STATE_END
-};
+    STATE(struct sample, a, 1), STATE(struct sample, b, 1), STATE(struct sample, c, 2), STATE_END};
 
 TEST(state_round_trip_and_missing_field)
 {

@@ -27,10 +27,11 @@ static int elf_segment(struct img_plan *p, const uint8_t *ph, uint64_t len, stru
 	if (le32_at(ph) != PT_LOAD || !s.mem_len)
 		return 0;
 	if (s.file_len > s.mem_len || s.off > len || s.file_len > len - s.off)
-		return err_set(e, EINVAL, "ELF segment of %llu bytes at offset %llu is outside the file "
-		               "(%llu bytes): the file is truncated or damaged",
-		               (unsigned long long)s.file_len, (unsigned long long)s.off,
-		               (unsigned long long)len);
+		return err_set(e, EINVAL,
+			       "ELF segment of %llu bytes at offset %llu is outside the file "
+			       "(%llu bytes): the file is truncated or damaged",
+			       (unsigned long long)s.file_len, (unsigned long long)s.off,
+			       (unsigned long long)len);
 	if (__builtin_add_overflow(s.at, s.mem_len, &end))
 		return err_set(e, EINVAL, "ELF segment wraps around the address space");
 	if (p->nsegments == IMG_SEGMENTS_MAX)
@@ -42,14 +43,16 @@ static int elf_segment(struct img_plan *p, const uint8_t *ph, uint64_t len, stru
 static int elf_plan(struct img_plan *p, const uint8_t *f, uint64_t len, struct lodge_err *e)
 {
 	if (len < ELF_HEADER)
-		return err_set(e, EINVAL, "ELF header is truncated (%llu bytes)", (unsigned long long)len);
+		return err_set(e, EINVAL, "ELF header is truncated (%llu bytes)",
+			       (unsigned long long)len);
 	if (f[4] != 2 || f[5] != 1 || le16_at(f + 18) != EM_RISCV)
 		return err_set(e, ENOEXEC, "not a 64-bit little-endian RISC-V ELF (machine %u)",
 		               le16_at(f + 18));
 	uint64_t off = le64_at(f + 32);
 	unsigned size = le16_at(f + 54), n = le16_at(f + 56);
 	if (n && (size < ELF_PHDR || off > len || (uint64_t)n * size > len - off))
-		return err_set(e, EINVAL, "ELF program headers are outside the file: truncated or damaged");
+		return err_set(e, EINVAL,
+			       "ELF program headers are outside the file: truncated or damaged");
 	*p = (struct img_plan){ .kind = IMG_ELF, .entry = le64_at(f + 24) };
 	for (unsigned i = 0; i < n; i++) {
 		int r = elf_segment(p, f + off + (uint64_t)i * size, len, e);
@@ -65,8 +68,10 @@ static int linux_plan(struct img_plan *p, const uint8_t *f, uint64_t len, struct
 {
 	uint64_t text = le64_at(f + 8), size = le64_at(f + 16);
 	if (size && (size > 1ull << 32 || text > 1ull << 32 || len > size))
-		return err_set(e, EINVAL, "Linux image header is damaged: it needs %llu bytes and the "
-		               "file has %llu", (unsigned long long)size, (unsigned long long)len);
+		return err_set(e, EINVAL,
+			       "Linux image header is damaged: it needs %llu bytes and the "
+			       "file has %llu",
+			       (unsigned long long)size, (unsigned long long)len);
 	*p = (struct img_plan){ .kind = IMG_LINUX, .relative = true, .text_offset = text,
 		.memory_size = size ? size : len, .nsegments = 1 };
 	p->segments[0] = (struct img_segment){ 0, 0, len, p->memory_size };
@@ -75,7 +80,8 @@ static int linux_plan(struct img_plan *p, const uint8_t *f, uint64_t len, struct
 
 int img_plan(struct img_plan *ret, const uint8_t *file, uint64_t len, struct lodge_err *e)
 {
-	struct img_plan p = { .kind = IMG_FLAT, .relative = true, .memory_size = len, .nsegments = 1 };
+	struct img_plan p = {
+	    .kind = IMG_FLAT, .relative = true, .memory_size = len, .nsegments = 1};
 	int r = 0;
 	if (len < 4)
 		return err_set(e, EINVAL, "a bootable image of %llu bytes is too short",

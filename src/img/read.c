@@ -15,9 +15,10 @@ static int inflate_all(z_stream *z, uint8_t **buf, uint64_t *cap, uint64_t max, 
 			uint64_t want = min_u64(*cap ? *cap * 2 : GROW, max);
 			uint8_t *more = want > *cap ? realloc(*buf, want) : NULL;
 			if (!more)
-				return want > *cap ? err_set(e, ENOMEM, "no memory to unpack")
-				                   : err_set(e, E2BIG, "unpacks to more than %llu bytes",
-				                             (unsigned long long)max);
+				return want > *cap
+					   ? err_set(e, ENOMEM, "no memory to unpack")
+					   : err_set(e, E2BIG, "unpacks to more than %llu bytes",
+						     (unsigned long long)max);
 			*buf = more;
 			*cap = want;
 		}

@@ -85,7 +85,7 @@ struct ir_val ir_trunc(struct ir_block *b, struct ir_val x)
 
 struct ir_val ir_load(struct ir_block *b, struct ir_val at, unsigned bytes)
 {
-	return ir_emit(b, (struct ir_ins){ .op = IR_load, .type = IR_I64, .a = at.i, .imm = bytes });
+	return ir_emit(b, (struct ir_ins){.op = IR_load, .type = IR_I64, .a = at.i, .imm = bytes});
 }
 
 void ir_store(struct ir_block *b, struct ir_val at, struct ir_val v, unsigned bytes)
@@ -143,12 +143,14 @@ const char *ir_check(const struct ir_block *b)
 			return "no such operation or type";
 		const uint32_t arg[3] = { i->a, i->b, i->c };
 		for (int a = 0; a < ir_opinfo[i->op].nargs; a++)
-			if (arg[a] >= n && !(i->op == IR_fcall && fp_opinfo[i->imm].arg[a] == IR_VOID))
+			if (arg[a] >= n &&
+			    !(i->op == IR_fcall && fp_opinfo[i->imm].arg[a] == IR_VOID))
 				return "used before it is made";
 		const char *wrong = types_check(b, i);
 		if (wrong)
 			return wrong;
-		bool last = i->op == IR_br || i->op == IR_jump || i->op == IR_jumpr || i->op == IR_end;
+		bool last =
+		    i->op == IR_br || i->op == IR_jump || i->op == IR_jumpr || i->op == IR_end;
 		if (last && n + 1 != b->n)
 			return "control flow is not last";
 	}
@@ -162,8 +164,9 @@ size_t ir_print(const struct ir_block *b, char *buf, size_t cap)
 		const struct ir_ins *o = &b->ins[i];
 		const uint32_t arg[3] = { o->a, o->b, o->c };
 		char line[160];
-		int len = snprintf(line, sizeof line, "v%u:%s = %s", i, ir_type_name[o->type],
-		                   o->op == IR_fcall ? fp_opinfo[o->imm].name : ir_opinfo[o->op].name);
+		int len =
+		    snprintf(line, sizeof line, "v%u:%s = %s", i, ir_type_name[o->type],
+			     o->op == IR_fcall ? fp_opinfo[o->imm].name : ir_opinfo[o->op].name);
 		for (int a = 0; a < ir_opinfo[o->op].nargs; a++)
 			len += snprintf(line + len, sizeof line - (size_t)len, " v%u", arg[a]);
 		len += snprintf(line + len, sizeof line - (size_t)len, " #%llx\n",

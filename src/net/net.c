@@ -94,7 +94,8 @@ void net_enqueue(struct net *n, const struct net_meta *meta, const uint8_t *fram
 {
 	if (len < NET_ETH_HEADER || len > NET_FRAME_MAX)
 		return;
-	while (n->head && (n->nqueued >= NET_QUEUE_FRAMES || n->queued_bytes + len > NET_QUEUE_BYTES)) {
+	while (n->head &&
+	       (n->nqueued >= NET_QUEUE_FRAMES || n->queued_bytes + len > NET_QUEUE_BYTES)) {
 		net_drop_oldest(n);
 		n->dropped++;
 	}

@@ -28,7 +28,13 @@ struct net_meta {
 	uint16_t csum_start, csum_offset;
 };
 enum { NET_NEEDS_CSUM = 1, NET_DATA_VALID = 2 };
-enum { NET_GSO_NONE = 0, NET_GSO_TCPV4 = 1, NET_GSO_UDP = 3, NET_GSO_TCPV6 = 4, NET_GSO_ECN = 0x80 };
+enum {
+	NET_GSO_NONE = 0,
+	NET_GSO_TCPV4 = 1,
+	NET_GSO_UDP = 3,
+	NET_GSO_TCPV6 = 4,
+	NET_GSO_ECN = 0x80
+};
 
 /* What a kind can take from the guest (net_offloads), or the guest from it (net_set_offloads). */
 enum { NET_CAN_CSUM = 1, NET_CAN_TSO4 = 2, NET_CAN_TSO6 = 4, NET_CAN_ECN = 8 };

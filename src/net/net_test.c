@@ -35,7 +35,8 @@ static bool rig_frame(void *arg, const struct net_meta *m, const uint8_t *frame,
 		return false;
 	r->seen++;
 	CHECK(m->flags == NET_DATA_VALID);
-	if (be16_at(frame + 12) == 0x0806 && be16_at(frame + 20) == 1 && be32_at(frame + 38) == IP_GUEST)
+	if (be16_at(frame + 12) == 0x0806 && be16_at(frame + 20) == 1 &&
+	    be32_at(frame + 38) == IP_GUEST)
 		arp_reply(r, frame);
 	if (!r->got && r->want && r->want(r, frame, len)) {
 		memcpy(r->frame, frame, len);
@@ -128,12 +129,13 @@ static void arp_reply(struct rig *r, const uint8_t *ask)
 
 /* An IPv4 header before @len bytes of payload. The sum of @proto's header is left to the network:
  * the field holds the pseudo header's, as a driver with VIRTIO_NET_F_CSUM does it. */
-static void ip_send(struct rig *r, uint8_t *f, uint32_t src, uint32_t dst, unsigned proto, size_t len,
-                    unsigned sum_at)
+static void ip_send(struct rig *r, uint8_t *f, uint32_t src, uint32_t dst, unsigned proto,
+		    size_t len, unsigned sum_at)
 {
 	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	struct net_meta own = { .csum_start = 14, .csum_offset = 10 };
-	struct net_meta m = { .flags = NET_NEEDS_CSUM, .csum_start = 34, .csum_offset = (uint16_t)sum_at };
+	struct net_meta m = {
+	    .flags = NET_NEEDS_CSUM, .csum_start = 34, .csum_offset = (uint16_t)sum_at};
 	uint8_t *ip = f + 14;
 	eth_put(r, f, all, 0x0800);
 	memset(ip, 0, 20);
@@ -141,7 +143,8 @@ static void ip_send(struct rig *r, uint8_t *f, uint32_t src, uint32_t dst, unsig
 	be16_put(ip + 2, (unsigned)len + 20);
 	be32_put(ip + 12, src), be32_put(ip + 16, dst);
 	CHECK(net_checksum(&own, f, 34));
-	uint32_t pseudo = (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) + proto + (uint32_t)len;
+	uint32_t pseudo =
+	    (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) + proto + (uint32_t)len;
 	pseudo = (pseudo >> 16) + (pseudo & 0xffff);
 	pseudo = (pseudo >> 16) + (pseudo & 0xffff);
 	be16_put(f + 34 + sum_at, proto == 1 ? 0 : pseudo);
@@ -176,15 +179,22 @@ static bool is_ip(const uint8_t *f, size_t len, unsigned proto)
 }
 static bool want_arp(struct rig *r, const uint8_t *f, size_t len)
 {
-	return len >= 42 && be16_at(f + 12) == 0x0806 && be16_at(f + 20) == 2 && !memcmp(f, r->mac, 6);
+	return len >= 42 && be16_at(f + 12) == 0x0806 && be16_at(f + 20) == 2 &&
+	       !memcmp(f, r->mac, 6);
 }
 static bool want_ping(struct rig *r, const uint8_t *f, size_t len)
 {
 	(void)r;
 	return is_ip(f, len, 1) && f[34] == 0;
 }
-static bool want_udp(struct rig *r, const uint8_t *f, size_t len) { return (void)r, is_ip(f, len, 17); }
-static bool want_tcp(struct rig *r, const uint8_t *f, size_t len) { return (void)r, is_ip(f, len, 6); }
+static bool want_udp(struct rig *r, const uint8_t *f, size_t len)
+{
+	return (void)r, is_ip(f, len, 17);
+}
+static bool want_tcp(struct rig *r, const uint8_t *f, size_t len)
+{
+	return (void)r, is_ip(f, len, 6);
+}
 static bool want_data(struct rig *r, const uint8_t *f, size_t len)
 {
 	return want_tcp(r, f, len) && be16_at(f + 16) > 40;
@@ -198,7 +208,8 @@ static int host_socket(int type, uint16_t *ret_port)
 	struct timeval limit = { .tv_sec = 3 };
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 	CHECK(fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
-	CHECK(!bind(fd, (struct sockaddr *)&a, sizeof a) && !getsockname(fd, (struct sockaddr *)&a, &len));
+	CHECK(!bind(fd, (struct sockaddr *)&a, sizeof a) &&
+	      !getsockname(fd, (struct sockaddr *)&a, &len));
 	*ret_port = ntohs(a.sin_port);
 	return fd;
 }
@@ -217,9 +228,10 @@ TEST(net_port_texts)
 		{ "0.0.0.0:53:53/udp", "0.0.0.0", 53, 53, true },
 		{ "192.0.2.1:65535:65535", "192.0.2.1", 65535, 65535, false },
 	};
-	static const char *const bad[] = { "", "80", ":", "80:", ":80", "80:0", "65536:1", "1:65536",
-		                           "a:1", "1:b", "1:2/sctp", "1:2/", "localhost:1:2", "+1:2",
-		                           "1:2:3:4", "[::1]:1:2", " 1:2", "1:2 ", "000001:2", "1.2.3.4::5" };
+	static const char *const bad[] = {
+	    "",        "80",        ":",    "80:",      ":80",      "80:0",          "65536:1",
+	    "1:65536", "a:1",       "1:b",  "1:2/sctp", "1:2/",     "localhost:1:2", "+1:2",
+	    "1:2:3:4", "[::1]:1:2", " 1:2", "1:2 ",     "000001:2", "1.2.3.4::5"};
 	struct net_port p;
 	for (size_t i = 0; i < countof(good); i++) {
 		CHECK(net_port_parse(&p, good[i].text, NULL) == 0);
@@ -247,16 +259,21 @@ TEST(net_checksum_is_rfc1071_and_stays_inside)
 		}
 	/* The example of RFC 1071 §3: the words sum up to ddf2. */
 	uint8_t x[10] = { 0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0, 0 };
-	CHECK(net_checksum(&(struct net_meta){ .csum_offset = 8 }, x, 10) && be16_at(x + 8) == 0x220d);
+	CHECK(net_checksum(&(struct net_meta){.csum_offset = 8}, x, 10) &&
+	      be16_at(x + 8) == 0x220d);
 }
 
 TEST(net_open_refuses_what_makes_no_sense)
 {
 	const char *port[] = { "1:2" };
 	const struct net_options bad[] = {
-		{ .kind = "carrier-pigeon" }, { .mac = "02:00" }, { .mac = "03:00:00:00:00:01" },
-		{ .mac = "02:00:00:00:00:011" }, { .kind = "tap" }, { .kind = "tap", .tap = "much-too-long-name" },
-		{ .kind = "none", .publish = port, .npublish = 1 },
+	    {.kind = "carrier-pigeon"},
+	    {.mac = "02:00"},
+	    {.mac = "03:00:00:00:00:01"},
+	    {.mac = "02:00:00:00:00:011"},
+	    {.kind = "tap"},
+	    {.kind = "tap", .tap = "much-too-long-name"},
+	    {.kind = "none", .publish = port, .npublish = 1},
 	};
 	struct loop *l;
 	CHECK(loop_new(&l, NULL) == 0);
@@ -289,8 +306,9 @@ TEST(net_user_answers_arp_and_ping)
 TEST(net_user_survives_a_lonely_last_fragment)
 {
 	struct rig r;
-	uint8_t f[53] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 0x27,
-		          0, 0, 4, 6, 0x40, 0xbf, 0x5e, 2, 10, 0, 2, 15, 10, 0, 2, 2 };
+	uint8_t f[53] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,  0, 0, 0, 0,    1,
+			 8,    0,    0x45, 0,    0,    0x27, 0,  0, 4, 6, 0x40, 0xbf,
+			 0x5e, 2,    10,   0,    2,    15,   10, 0, 2, 2};
 	rig_init(&r, &(struct net_options){ 0 });
 	rig_send(&r, &(struct net_meta){ 0 }, f, sizeof f);
 	rig_run_ms(&r, 5);
@@ -317,7 +335,8 @@ TEST(net_user_hands_out_an_address_and_a_name)
 	udp_send(&r, 0, 0xffffffff, 68, 67, b, sizeof b);
 	CHECK(rig_wait(&r, want_udp));
 	CHECK(be32_at(r.frame + 58) == IP_GUEST); /* yiaddr */
-	const uint8_t *router = dhcp_option(&r, 3), *dns = dhcp_option(&r, 6), *name = dhcp_option(&r, 12);
+	const uint8_t *router = dhcp_option(&r, 3), *dns = dhcp_option(&r, 6),
+		      *name = dhcp_option(&r, 12);
 	CHECK(router && be32_at(router) == IP_HOST);
 	CHECK(dns && be32_at(dns) == IP_DNS);
 	CHECK(name && !memcmp(name, "attic", 5));
@@ -413,10 +432,12 @@ TEST(net_user_published_ports_reach_the_guest)
 	const char *publish[] = { "0:80", "0:53/udp" };
 	rig_init(&r, &(struct net_options){ .publish = publish, .npublish = 2 });
 	const struct net_port *web = net_port_at(r.net, 0), *dns = net_port_at(r.net, 1);
-	CHECK(web && web->host && !web->udp && dns && dns->host && dns->udp && !net_port_at(r.net, 2));
+	CHECK(web && web->host && !web->udp && dns && dns->host && dns->udp &&
+	      !net_port_at(r.net, 2));
 	int u = host_connect(dns, SOCK_DGRAM);
 	CHECK(write(u, "name?", 5) == 5);
-	CHECK(rig_wait(&r, want_udp) && be16_at(r.frame + 36) == 53 && !memcmp(r.frame + 42, "name?", 5));
+	CHECK(rig_wait(&r, want_udp) && be16_at(r.frame + 36) == 53 &&
+	      !memcmp(r.frame + 42, "name?", 5));
 	udp_send(&r, IP_GUEST, be32_at(r.frame + 26), 53, be16_at(r.frame + 34), "attic", 5);
 	CHECK(read(u, buf, sizeof buf) == 5 && !memcmp(buf, "attic", 5));
 	int c = host_connect(web, SOCK_STREAM);

@@ -59,10 +59,12 @@ static int tap_attach(struct tap *t, struct lodge_err *e)
 	memcpy(q.ifr_name, t->name, sizeof q.ifr_name);
 	if (ioctl(t->fd, TUNSETIFF, &q) < 0) {
 		if (errno == EPERM)
-			return err_set(e, EPERM,
-			               "not allowed to use tap interface %s; make it for yourself with: "
-			               "sudo ip tuntap add dev %s mode tap user $USER && "
-			               "sudo ip link set %s up", t->name, t->name, t->name);
+			return err_set(
+			    e, EPERM,
+			    "not allowed to use tap interface %s; make it for yourself with: "
+			    "sudo ip tuntap add dev %s mode tap user $USER && "
+			    "sudo ip link set %s up",
+			    t->name, t->name, t->name);
 		if (errno == EBUSY)
 			return err_set(e, EBUSY, "tap interface %s has another user", t->name);
 		return err_sys(e, "tap interface %s", t->name);

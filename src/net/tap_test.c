@@ -55,8 +55,9 @@ static void tap_configure(const char *name)
 /* Who has 198.51.100.1, asked by .2: the host's kernel answers. */
 static void tap_ask(struct net *n)
 {
-	uint8_t f[60] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4,
-		          0, 1, 2, 0, 0, 0, 0, 1, 198, 51, 100, 2, 0, 0, 0, 0, 0, 0, 198, 51, 100, 1 };
+	uint8_t f[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0,   1,  8,   6,
+			 0,    1,    8,    0,    6,    4,    0, 1, 2, 0, 0,   0,  0,   1,
+			 198,  51,   100,  2,    0,    0,    0, 0, 0, 0, 198, 51, 100, 1};
 	net_send(n, &(struct net_meta){ 0 }, &(struct iovec){ f, sizeof f }, 1);
 }
 
@@ -69,7 +70,8 @@ TEST(tap_carries_frames_or_says_what_to_do)
 	CHECK(loop_new(&r.loop, NULL) == 0);
 	CHECK(loop_timer_new(&limit, r.loop, NULL, rig_stop, &r, NULL) == 0);
 	snprintf(name, sizeof name, "lodge%u", (unsigned)getpid());
-	int err = net_open(&r.net, &(struct net_options){ .kind = "tap", .tap = name }, r.loop, NULL, &e);
+	int err =
+	    net_open(&r.net, &(struct net_options){.kind = "tap", .tap = name}, r.loop, NULL, &e);
 	if (err) {
 		CHECK(!r.net && strstr(e.msg, "network tap: "));
 		CHECK(err != -EPERM || strstr(e.msg, "sudo ip tuntap add"));

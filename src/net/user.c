@@ -292,7 +292,8 @@ static int user_port_refused(const struct net_port *p, struct lodge_err *e)
 	if (code == EADDRINUSE)
 		hint = ": another program has it; choose another host port, or 0 for a free one";
 	else if (code == EACCES || code == EPERM)
-		hint = ": ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE";
+		hint =
+		    ": ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE";
 	else if (code == EADDRNOTAVAIL)
 		hint = ": this host has no such address";
 	errno = code;
@@ -384,7 +385,8 @@ static int user_open(struct net *n, const struct net_options *o, struct lodge_er
 	user_config(&c, o);
 	u->slirp = slirp_new(&c, &user_callbacks, u);
 	if (!u->slirp)
-		return err_set(e, EINVAL, "libslirp %s refused its settings", slirp_version_string());
+		return err_set(e, EINVAL, "libslirp %s refused its settings",
+			       slirp_version_string());
 	int r = user_publish_all(u, o, e);
 	if (!r)
 		r = loop_timer_new(&u->timer, n->loop, NULL, user_turn, u, e);

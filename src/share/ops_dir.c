@@ -51,12 +51,14 @@ static bool listing_add(struct listing *l, const struct dirent *d)
 	if (!strcmp(d->d_name, "..") && l->node->id == FUSE_ROOT_ID)
 		p.attr.st_ino = l->node->ino; /* what lies above is none of the guest's business */
 	if (!l->plus) {
-		need = fuse_add_direntry(l->req, l->buf + l->len, room, d->d_name, &p.attr, d->d_off);
+		need =
+		    fuse_add_direntry(l->req, l->buf + l->len, room, d->d_name, &p.attr, d->d_off);
 	} else {
 		/* An entry that vanished just now is listed without attributes. */
 		if (!name_is_dots(d->d_name) && share_entry(s, l->node, d->d_name, &p))
 			p.ino = 0;
-		need = fuse_add_direntry_plus(l->req, l->buf + l->len, room, d->d_name, &p, d->d_off);
+		need =
+		    fuse_add_direntry_plus(l->req, l->buf + l->len, room, d->d_name, &p, d->d_off);
 		if (need > room && p.ino)
 			node_forget(s, p.ino, 1);
 	}

@@ -14,7 +14,7 @@ mode_t share_mode(const struct share *s, mode_t mode)
 int share_entry(struct share *s, struct node *parent, const char *name,
                 struct fuse_entry_param *ret)
 {
-	struct fuse_entry_param p = { .attr_timeout = SHARE_TIMEOUT, .entry_timeout = SHARE_TIMEOUT };
+	struct fuse_entry_param p = {.attr_timeout = SHARE_TIMEOUT, .entry_timeout = SHARE_TIMEOUT};
 	int fd = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;

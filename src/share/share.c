@@ -94,7 +94,8 @@ static void share_init(void *user, struct fuse_conn_info *c)
 	struct share *s = user;
 	s->inited = true;
 	c->max_write = SHARE_DATA_MAX;
-	/* Who clears set-user-id bits on a write? The guest: the keeper may be too mighty for it. */
+	/* Who clears set-user-id bits on a write? The guest: the keeper may be too mighty for it.
+	 */
 	c->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
 	c->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	c->want |= c->capable & FUSE_CAP_PARALLEL_DIROPS;
@@ -329,9 +330,9 @@ void share_reset(struct share *s)
 
 int share_attach(struct share *s, pthread_mutex_t *lock, struct lodge_err *e)
 {
-	return s->loop ? loop_watch_new(&s->watch, s->loop, s->event, EPOLLIN, lock, share_completed,
-	                                s, e)
-	               : 0;
+	return s->loop ? loop_watch_new(&s->watch, s->loop, s->event, EPOLLIN, lock,
+					share_completed, s, e)
+		       : 0;
 }
 
 void share_detach(struct share *s)

@@ -159,8 +159,8 @@ static int do_write(struct rig *g, uint64_t node, uint64_t fh, uint64_t off, con
 	return msg_send(g);
 }
 
-static int do_create(struct rig *g, uint64_t parent, const char *name, uint32_t flags, uint32_t mode,
-                     uint64_t *ret_node, uint64_t *ret_fh)
+static int do_create(struct rig *g, uint64_t parent, const char *name, uint32_t flags,
+		     uint32_t mode, uint64_t *ret_node, uint64_t *ret_fh)
 {
 	struct fuse_create_in in = { .flags = flags, .mode = mode };
 	struct fuse_entry_out e;
@@ -220,12 +220,14 @@ TEST(share_reads_and_writes_files)
 	struct stat st;
 	rig_init(g, (struct share_options){ 0 });
 	rig_write(g, "hello", "from the host");
-	CHECK(do_lookup(g, 1, "hello", &node) == 0 && do_open(g, FUSE_OPEN, node, O_RDWR, &fh) == 0);
+	CHECK(do_lookup(g, 1, "hello", &node) == 0 &&
+	      do_open(g, FUSE_OPEN, node, O_RDWR, &fh) == 0);
 	CHECK(do_read(g, FUSE_READ, node, fh, 5, 1 << 20) == 0);
 	CHECK(g->got == 16 + 8 && !memcmp(rig_body(g), "the host", 8));
 	CHECK(do_read(g, FUSE_READ, node, fh, 100, 10) == 0 && g->got == 16);
 	CHECK(do_write(g, node, fh, 9, "guest") == 0);
-	CHECK(do_read(g, FUSE_READ, node, fh, 0, 64) == 0 && !memcmp(rig_body(g), "from the guest", 14));
+	CHECK(do_read(g, FUSE_READ, node, fh, 0, 64) == 0 &&
+	      !memcmp(rig_body(g), "from the guest", 14));
 	CHECK(do_release(g, FUSE_RELEASE, node, fh) == 0);
 	CHECK(do_read(g, FUSE_READ, node, fh, 0, 64) == -EBADF);
 	CHECK(do_create(g, 1, "new", O_RDWR, S_IFREG | 06755, &node, &fh) == 0);
@@ -254,7 +256,8 @@ TEST(share_makes_and_moves_names)
 	CHECK(do_named(g, FUSE_SYMLINK, 1, NULL, 0, "soft", "../../etc/passwd") == 0);
 	CHECK(do_lookup(g, 1, "soft", &again) == 0);
 	msg_begin(g, FUSE_READLINK, again);
-	CHECK(msg_send(g) == 0 && g->got == 16 + 16 && !memcmp(rig_body(g), "../../etc/passwd", 16));
+	CHECK(msg_send(g) == 0 && g->got == 16 + 16 &&
+	      !memcmp(rig_body(g), "../../etc/passwd", 16));
 	struct fuse_rename_in mv = { .newdir = 1 };
 	CHECK(do_named(g, FUSE_RENAME, dir, &mv, sizeof mv, "f", "moved") == 0);
 	CHECK(rig_stat(g, "moved", &st) && !rig_stat(g, "d/f", &st));
@@ -329,8 +332,8 @@ TEST(share_carries_user_attributes_when_asked)
 		int q = do_named(g, FUSE_GETXATTR, node, &get, sizeof get, "user.color", NULL);
 		CHECK(r ? q < 0 : q == 0 && !memcmp(rig_body(g), "red", 3));
 		if (on)
-			CHECK(do_named(g, FUSE_GETXATTR, node, &get, sizeof get, "security.capability",
-			               NULL) == -EOPNOTSUPP);
+			CHECK(do_named(g, FUSE_GETXATTR, node, &get, sizeof get,
+				       "security.capability", NULL) == -EOPNOTSUPP);
 		msg_begin(g, FUSE_LISTXATTR, node);
 		msg_add(g, &get, sizeof get);
 		q = msg_send(g);
@@ -348,20 +351,26 @@ TEST(share_changes_attributes_within_bounds)
 	rig_init(g, (struct share_options){ 0 });
 	rig_write(g, "f", "12345");
 	CHECK(do_lookup(g, 1, "f", &node) == 0);
-	struct fuse_setattr_in mode = { .valid = FATTR_MODE, .mode = S_IFREG | 06751 },
-	                       own = { .valid = FATTR_UID | FATTR_GID, .uid = geteuid(), .gid = getegid() },
-	                       give = { .valid = FATTR_UID, .uid = geteuid() + 1 },
-	                       time = { .valid = FATTR_MTIME, .mtime = 1000000000, .mtimensec = 5 },
-	                       size = { .valid = FATTR_SIZE, .size = 3 };
-	CHECK(do_setattr(g, node, &mode) == 0 && rig_stat(g, "f", &st) && (st.st_mode & 07777) == 0751);
+	struct fuse_setattr_in mode = {.valid = FATTR_MODE, .mode = S_IFREG | 06751},
+			       own = {.valid = FATTR_UID | FATTR_GID,
+				      .uid = geteuid(),
+				      .gid = getegid()},
+			       give = {.valid = FATTR_UID, .uid = geteuid() + 1},
+			       time = {.valid = FATTR_MTIME, .mtime = 1000000000, .mtimensec = 5},
+			       size = {.valid = FATTR_SIZE, .size = 3};
+	CHECK(do_setattr(g, node, &mode) == 0 && rig_stat(g, "f", &st) &&
+	      (st.st_mode & 07777) == 0751);
 	CHECK(do_setattr(g, node, &own) == 0 && do_setattr(g, node, &give) == -EPERM);
-	CHECK(do_setattr(g, node, &time) == 0 && rig_stat(g, "f", &st) && st.st_mtime == 1000000000);
+	CHECK(do_setattr(g, node, &time) == 0 && rig_stat(g, "f", &st) &&
+	      st.st_mtime == 1000000000);
 	CHECK(do_setattr(g, node, &size) == 0 && rig_stat(g, "f", &st) && st.st_size == 3);
-	struct fuse_mknod_in dev = { .mode = S_IFCHR | 0666, .rdev = 0x103 }, pipe = { .mode = S_IFIFO | 0644 };
+	struct fuse_mknod_in dev = {.mode = S_IFCHR | 0666, .rdev = 0x103},
+			     pipe = {.mode = S_IFIFO | 0644};
 	CHECK(do_named(g, FUSE_MKNOD, 1, &dev, sizeof dev, "null", NULL) == -EPERM);
 	CHECK(do_named(g, FUSE_MKNOD, 1, &pipe, sizeof pipe, "pipe", NULL) == 0);
 	uint64_t fh;
-	CHECK(do_lookup(g, 1, "pipe", &node) == 0 && do_open(g, FUSE_OPEN, node, O_RDONLY, &fh) == -ENXIO);
+	CHECK(do_lookup(g, 1, "pipe", &node) == 0 &&
+	      do_open(g, FUSE_OPEN, node, O_RDONLY, &fh) == -ENXIO);
 	CHECK(do_create(g, 1, "pipe", O_WRONLY, 0644, &node, &fh) == -ENXIO);
 	rig_fini(g);
 	free(g);
@@ -392,7 +401,8 @@ TEST(share_read_only_changes_nothing)
 
 TEST(share_refuses_names_that_lead_out)
 {
-	static const char *const names[] = { "..", ".", "", "/", "a/b", "../secret", "/etc/passwd", "in/.." };
+	static const char *const names[] = {"..",        ".",           "",     "/", "a/b",
+					    "../secret", "/etc/passwd", "in/.."};
 	struct rig *g = malloc(sizeof *g);
 	uint64_t node, fh = 0;
 	struct stat st;
@@ -435,8 +445,9 @@ TEST(share_never_follows_links_on_the_host)
 	CHECK(do_lookup(g, 1, "leak", &link) == 0);
 	CHECK(do_open(g, FUSE_OPEN, link, O_RDONLY, &fh) == -ENXIO);
 	CHECK(do_create(g, 1, "leak", O_RDWR, 0644, &node, &fh) == -ENXIO);
-	struct fuse_setattr_in size = { .valid = FATTR_SIZE }, mode = { .valid = FATTR_MODE, .mode = 0777 },
-	                       time = { .valid = FATTR_MTIME, .mtime = 5 };
+	struct fuse_setattr_in size = {.valid = FATTR_SIZE},
+			       mode = {.valid = FATTR_MODE, .mode = 0777},
+			       time = {.valid = FATTR_MTIME, .mtime = 5};
 	CHECK(do_setattr(g, link, &size) == -ENXIO);
 	CHECK(do_setattr(g, link, &time) == 0);
 	(void)do_setattr(g, link, &mode);
@@ -458,7 +469,8 @@ TEST(share_never_follows_links_on_the_host)
 
 TEST(share_refuses_forged_numbers)
 {
-	static const uint64_t ids[] = { 0, 3, 1ull << 32 | 1, UINT64_MAX, 0xdeadbeef00000002, 1000000 };
+	static const uint64_t ids[] = {0,      3, 1ull << 32 | 1, UINT64_MAX, 0xdeadbeef00000002,
+				       1000000};
 	struct rig *g = malloc(sizeof *g);
 	uint64_t node, fh = 0, other;
 	rig_init(g, (struct share_options){ 0 });
@@ -473,7 +485,8 @@ TEST(share_refuses_forged_numbers)
 		CHECK(do_release(g, FUSE_RELEASE, node, ids[i]) == 0);
 		CHECK(do_forget(g, ids[i], UINT64_MAX) == 1);
 	}
-	CHECK(do_lookup(g, 1, "g", &other) == 0 && do_read(g, FUSE_READ, other, fh, 0, 10) == -EBADF);
+	CHECK(do_lookup(g, 1, "g", &other) == 0 &&
+	      do_read(g, FUSE_READ, other, fh, 0, 10) == -EBADF);
 	CHECK(do_read(g, FUSE_READ, node, fh, 0, 10) == 0);
 	/* Forgotten more often than told: gone, and the number is not given out again. */
 	CHECK(do_forget(g, node, 1000) == 1);
@@ -557,7 +570,8 @@ TEST(share_mounts_again_and_leaks_nothing)
 	rig_init(g, (struct share_options){ 0 });
 	rig_write(g, "f", "12345");
 	for (int i = 0; i < 20; i++) {
-		CHECK(do_lookup(g, 1, "f", &node) == 0 && do_open(g, FUSE_OPEN, node, O_RDWR, &fh) == 0);
+		CHECK(do_lookup(g, 1, "f", &node) == 0 &&
+		      do_open(g, FUSE_OPEN, node, O_RDWR, &fh) == 0);
 		if (i % 3 == 0) {
 			msg_begin(g, FUSE_DESTROY, 0);
 			CHECK(msg_send(g) == 0);

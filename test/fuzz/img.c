@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct lodge_err e;
 	if (img_plan(&p, data, len, &e) == 0)
 		for (unsigned i = 0; i < p.nsegments; i++)
-			if (p.segments[i].off > len || p.segments[i].file_len > len - p.segments[i].off)
+			if (p.segments[i].off > len ||
+			    p.segments[i].file_len > len - p.segments[i].off)
 				__builtin_trap();
 	uint8_t *out = NULL;
 	uint64_t n = 0;

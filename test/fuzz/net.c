@@ -111,15 +111,17 @@ static void fuzz_ip(struct fuzz *f, bool six)
 	memcpy(eth + 6, "\2\0\0\0\0\1", 6);
 	memcpy(eth + 12, six ? "\x86\xdd" : "\x08\x00", 2);
 	if (six) {
-		static const uint8_t src[16] = { 0xfe, 0x80, [15] = 0x15 }, dst[16] = { 0xfd, 0x4c, 0x6f, 0x64,
-			0x67, 0x65, [15] = 2 }, all[16] = { 0xff, 2, [15] = 2 };
+		static const uint8_t src[16] = {0xfe, 0x80, [15] = 0x15},
+				     dst[16] = {0xfd, 0x4c, 0x6f, 0x64, 0x67, 0x65, [15] = 2},
+				     all[16] = {0xff, 2, [15] = 2};
 		ip[0] = 0x60, ip[4] = (uint8_t)(body >> 8), ip[5] = (uint8_t)body;
 		ip[6] = (uint8_t)proto, ip[7] = 255;
 		memcpy(ip + 8, src, 16), memcpy(ip + 24, how & 2 ? all : dst, 16);
 	} else {
 		static const uint8_t ends[] = { 10, 0, 2, 15, 10, 0, 2, 2 };
 		ip[0] = 0x45, ip[2] = (uint8_t)((body + 20) >> 8), ip[3] = (uint8_t)(body + 20);
-		ip[6] = (uint8_t)(frag >> 8), ip[7] = (uint8_t)frag, ip[8] = 64, ip[9] = (uint8_t)proto;
+		ip[6] = (uint8_t)(frag >> 8), ip[7] = (uint8_t)frag, ip[8] = 64,
+		ip[9] = (uint8_t)proto;
 		memcpy(ip + 12, ends, 8);
 		memset(ip + 16, how & 2 ? 0xff : ip[16], how & 2 ? 4 : 1);
 		uint32_t sum = 0;
@@ -136,7 +138,8 @@ static void fuzz_ip(struct fuzz *f, bool six)
 		for (unsigned i = six ? 8 : 12; i < head && proto != 1; i += 2)
 			sum += be16_at(ip + i);
 		sum = proto == 1 ? 0 : (sum >> 16) + (sum & 0xffff);
-		ip[head + sum_at[proto]] = (uint8_t)(sum >> 8), ip[head + sum_at[proto] + 1] = (uint8_t)sum;
+		ip[head + sum_at[proto]] = (uint8_t)(sum >> 8),
+			  ip[head + sum_at[proto] + 1] = (uint8_t)sum;
 	} else {
 		b[0] = 0;
 	}
@@ -167,7 +170,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct fuzz f = { .p = data, .end = data + len };
 	CHECK(loop_new(&f.loop, NULL) == 0);
-	struct net_options o = { .restrict_out = true, .mac = "02:00:00:00:00:01", .hostname = "f" };
+	struct net_options o = {.restrict_out = true, .mac = "02:00:00:00:00:01", .hostname = "f"};
 	CHECK(net_open(&f.net, &o, f.loop, NULL, NULL) == 0);
 	/* The driver must not own the loop: the network outlives its card on it. */
 	struct dev_setup s = vd_prepare(&f.d, f.net, NULL, false);

@@ -62,8 +62,8 @@ static void rig_damage(struct rig *t, uint64_t block, const uint8_t *s, bool hea
 	p[(at + s[5]) % PAGE] ^= s[6];
 	if (s[1] & 64) {
 		uLong c = header ? crc32(crc32(0, p, 12), none, 4) : crc32(0, id, sizeof id);
-		le32_put(p + (header ? 12 : 0),
-		         (uint32_t)(header ? crc32(c, p + 16, PAGE - 16) : crc32(c, p + 4, PAGE - 4)));
+		le32_put(p + (header ? 12 : 0), (uint32_t)(header ? crc32(c, p + 16, PAGE - 16)
+								  : crc32(c, p + 4, PAGE - 4)));
 	}
 	if (pwrite(fd, p, PAGE, (off_t)(block * PAGE)) != PAGE)
 		abort();

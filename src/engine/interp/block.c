@@ -56,11 +56,12 @@ static struct block *block_crossing(struct rv_hart *h, struct interp *it, const 
 	return b;
 }
 
-static struct block *block_make(struct rv_hart *h, struct interp *it, const uint8_t *code, uint64_t pa)
+static struct block *block_make(struct rv_hart *h, struct interp *it, const uint8_t *code,
+				uint64_t pa)
 {
 	size_t room = 4096 - (pa & 4095);
-	size_t worst = BLOCK_UNIT + sizeof(struct block) + (BLOCK_UOPS_MAX + 1) * sizeof(struct rv_uop) +
-	               4 * BLOCK_UOPS_MAX;
+	size_t worst = BLOCK_UNIT + sizeof(struct block) +
+		       (BLOCK_UOPS_MAX + 1) * sizeof(struct rv_uop) + 4 * BLOCK_UOPS_MAX;
 	/* The guest may be writing this code just now: what runs is what was copied. */
 	uint8_t copy[4 * BLOCK_UOPS_MAX];
 	memcpy(copy, code, min_u64(room, sizeof copy));
@@ -76,7 +77,8 @@ static struct block *block_make(struct rv_hart *h, struct interp *it, const uint
 		bool is_long = (copy[off] & 3) == 3;
 		if (is_long && room - off < 4)
 			break;
-		last = uop_make(&b->u[b->n++], is_long ? le32_at(copy + off) : le16_at(copy + off), off);
+		last = uop_make(&b->u[b->n++], is_long ? le32_at(copy + off) : le16_at(copy + off),
+				off);
 		off += is_long ? 4 : 2;
 	}
 	b->bytes = (uint16_t)off;
@@ -101,7 +103,8 @@ static bool block_verify(struct rv_hart *h, struct block *b, const uint8_t *code
 }
 
 /* The block made from the code at @pa, if memory still says the same. */
-static struct block *block_find(struct rv_hart *h, struct interp *it, const uint8_t *code, uint64_t pa)
+static struct block *block_find(struct rv_hart *h, struct interp *it, const uint8_t *code,
+				uint64_t pa)
 {
 	for (block_ref *p = hash_slot(it, pa); *p; p = &block_of(it->arena, *p)->hash_next) {
 		struct block *b = block_of(it->arena, *p);

@@ -209,7 +209,8 @@ static inline uint64_t ir_bswap64(uint64_t a) { return __builtin_bswap64(a); }
 static inline uint64_t ir_orcb64(uint64_t a)
 {
 	const uint64_t low = 0x7f7f7f7f7f7f7f7full;
-	uint64_t nonzero = (((a & low) + low) | a) & ~low; /* the top bit of each byte that is not 0 */
+	uint64_t nonzero =
+	    (((a & low) + low) | a) & ~low; /* the top bit of each byte that is not 0 */
 	return (nonzero << 1) - (nonzero >> 7);
 }
 static inline unsigned __int128 ir_clmul128(uint64_t a, uint64_t b)

@@ -11,9 +11,10 @@
 
 enum {
 	BLOCK_UOPS_MAX = 64,
-	ARENAS_BYTES = 2560 << 10, /* of all harts: what a keeper may use beyond its guest is bounded */
-	HASH_SIZE = 8192,       /* blocks by physical address */
-	JUMPS_SIZE = 2048,      /* blocks by virtual address and fetch context */
+	ARENAS_BYTES =
+	    2560 << 10,    /* of all harts: what a keeper may use beyond its guest is bounded */
+	HASH_SIZE = 8192,  /* blocks by physical address */
+	JUMPS_SIZE = 2048, /* blocks by virtual address and fetch context */
 	BLOCK_UNIT = 16,
 };
 

@@ -18,7 +18,8 @@ const bool interp_ends[RV_OPS] = {
 };
 
 /* The instruction at @u did not complete: count and deliver. */
-static void interp_fault(struct rv_hart *h, const struct block *b, const struct rv_uop *u, uint64_t pc)
+static void interp_fault(struct rv_hart *h, const struct block *b, const struct rv_uop *u,
+			 uint64_t pc)
 {
 	enum rv_exc cause = (enum rv_exc)h->exc;
 	h->icount -= (uint64_t)(b->n - (u - b->u));
@@ -63,6 +64,7 @@ static void interp_execute(struct rv_hart *h)
 	block_ref *link;
 	uint64_t pc = 0;
 
+#define TARGET(u, pc) ((pc) + uop_at(u) + (uint64_t)(int64_t)(u)->imm)
 #define DISPATCH() goto *code[u->op]
 look_up:
 	if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED)))
@@ -109,13 +111,13 @@ begin:
 #define BRANCH(op)                                                                                 \
 	do_##op:                                                                                   \
 		if (rv_do_##op(h, u, pc))                                                          \
-			CHAIN(taken, pc + uop_at(u) + (uint64_t)(int64_t)u->imm)                      \
+			CHAIN(taken, TARGET(u, pc))                                                \
 		else                                                                               \
 			CHAIN(next, pc + uop_at(u) + uop_len(u))
 #define JUMP(op)                                                                                   \
 	do_##op:                                                                                   \
 		rv_do_##op(h, u, pc);                                                              \
-		CHAIN(taken, pc + uop_at(u) + (uint64_t)(int64_t)u->imm)
+		CHAIN(taken, TARGET(u, pc))
 #define JUMPR(op)                                                                                  \
 	do_##op:                                                                                   \
 		rv_do_##op(h, u, pc);                                                              \

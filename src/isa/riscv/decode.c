@@ -40,7 +40,8 @@ static int32_t imm_short_offset(uint32_t w, enum rv_kind kind)
 		return sext(bits(w, 12, 12) << 9 | bits(w, 4, 3) << 7 | bits(w, 5, 5) << 6 |
 		            bits(w, 2, 2) << 5 | bits(w, 6, 6) << 4, 10);
 	if (kind == RV_K_C4SPN)
-		v = bits(w, 10, 7) << 6 | bits(w, 12, 11) << 4 | bits(w, 5, 5) << 3 | bits(w, 6, 6) << 2;
+		v = bits(w, 10, 7) << 6 | bits(w, 12, 11) << 4 | bits(w, 5, 5) << 3 |
+		    bits(w, 6, 6) << 2;
 	else if (kind == RV_K_CLW)
 		v = bits(w, 5, 5) << 6 | bits(w, 12, 10) << 3 | bits(w, 6, 6) << 2;
 	else if (kind == RV_K_CLD)
@@ -108,8 +109,10 @@ static bool operands_take(const struct rv_pattern *p, struct rv_insn *d)
 	} else if (p->kind[5] == RV_K_AQRL) {
 		d->aux = (uint8_t)bits(word, 26, 25);
 	}
-	if (((p->flags & RV_F_RD_NONZERO) && !d->rd) || ((p->flags & RV_F_RS1_NONZERO) && !d->rs1) ||
-	    ((p->flags & RV_F_RS2_NONZERO) && !d->rs2) || ((p->flags & RV_F_IMM_NONZERO) && !d->imm))
+	if (((p->flags & RV_F_RD_NONZERO) && !d->rd) ||
+	    ((p->flags & RV_F_RS1_NONZERO) && !d->rs1) ||
+	    ((p->flags & RV_F_RS2_NONZERO) && !d->rs2) ||
+	    ((p->flags & RV_F_IMM_NONZERO) && !d->imm))
 		return false;
 	if ((p->flags & RV_F_RD_X) && !d->rd)
 		d->rd = 32;

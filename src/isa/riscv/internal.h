@@ -15,7 +15,7 @@ struct rv_builder {
 enum rv_file { RV_FILE_X, RV_FILE_F };
 enum rv_helper {
 #define HELPER(name, summary) RV_HELP_##name,
-#include "isa/riscv/helpers.def"
+#include "isa/riscv/calls.def"
 	RV_HELPERS
 };
 
@@ -43,7 +43,10 @@ static inline void set_rd_w(struct rv_builder *b, struct ir_val v)
 }
 struct ir_val rv_call(struct rv_builder *b, enum rv_helper h, struct ir_val x, struct ir_val y,
                       struct ir_val z);
-static inline struct ir_val k(struct rv_builder *b, uint64_t v) { return ir_const(b->ir, IR_I64, v); }
+static inline struct ir_val k(struct rv_builder *b, uint64_t v)
+{
+	return ir_const(b->ir, IR_I64, v);
+}
 
 /* ---- ends of blocks ---- */
 void rv_branch(struct rv_builder *b, struct ir_val taken);

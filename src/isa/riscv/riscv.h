@@ -40,7 +40,15 @@ enum rv_exc {
 	RV_EXC_NONE = -1,
 };
 /* Interrupt bits of mip and mie. Priv §3.1.9 */
-enum rv_irq { RV_SSI = 1, RV_MSI = 3, RV_STI = 5, RV_MTI = 7, RV_SEI = 9, RV_MEI = 11, RV_LCOFI = 13 };
+enum rv_irq {
+	RV_SSI = 1,
+	RV_MSI = 3,
+	RV_STI = 5,
+	RV_MTI = 7,
+	RV_SEI = 9,
+	RV_MEI = 11,
+	RV_LCOFI = 13
+};
 
 /* Data TLB. tag = (va & ~0xfff) | context; a tag that cannot match is RV_TLB_NONE.
  * An access of n bytes compares (va & (~0xfff | (n - 1))) | h->dctx, so a misaligned one misses
@@ -61,7 +69,7 @@ struct rv_env {
 	struct log *log;
 	struct rv_hart *harts[RV_HARTS_MAX];
 	unsigned nharts;
-	unsigned mmu_max;           /* 39, 48 or 57: the largest satp mode that exists; 0: bare only */
+	unsigned mmu_max; /* 39, 48 or 57: the largest satp mode that exists; 0: bare only */
 	unsigned pmp_entries;       /* 0, 16 or 64 */
 	bool sbi;                   /* built-in SBI answers ecall from S; else it traps to M */
 	/* machine services that SBI and devices ask of the level */
@@ -142,7 +150,13 @@ struct rv_hart {
 	struct rv_fences *fences;   /* remote fence queue; owned by this room */
 };
 /* bits of requests */
-enum { RV_REQ_FENCE_I = 1, RV_REQ_SFENCE = 2, RV_REQ_STOP = 4, RV_REQ_PAUSE = 8, RV_REQ_START = 16 };
+enum {
+	RV_REQ_FENCE_I = 1,
+	RV_REQ_SFENCE = 2,
+	RV_REQ_STOP = 4,
+	RV_REQ_PAUSE = 8,
+	RV_REQ_START = 16
+};
 
 /* ---- life ---- */
 int rv_hart_new(struct rv_hart **ret, struct rv_env *env, unsigned id, struct lodge_err *e) MUST;
@@ -156,7 +170,8 @@ extern const struct state_field rv_hart_state[];
 void rv_hart_loaded(struct rv_hart *h);
 
 /* ---- from other threads ---- */
-/* Drive line @irq (enum rv_irq) of the hart and wake it. Has the type of irq.set with ctx = hart. */
+/* Drive line @irq (enum rv_irq) of the hart and wake it. Has the type of irq.set with ctx = hart.
+ */
 void rv_hart_irq(void *hart, unsigned irq, bool level);
 /* Make the hart look at requests and interrupts soon (wakes WFI too). */
 void rv_hart_kick(struct rv_hart *h);
@@ -210,10 +225,10 @@ bool rv_store_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t val) 
  * RV_READ and gets load causes. */
 void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a) MUST;
 
-/* ---- helpers named by instruction semantics: rows of helpers.def ---- */
+/* ---- helpers named by instruction semantics: rows of calls.def ---- */
 #define HELPER(name, summary)                                                                      \
 	uint64_t rv_help_##name(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c);
-#include "isa/riscv/helpers.def"
+#include "isa/riscv/calls.def"
 /* An exception of the current instruction: sets h->exc, h->tval; returns 0. */
 uint64_t rv_raise(struct rv_hart *h, enum rv_exc cause, uint64_t tval);
 

@@ -36,7 +36,8 @@ struct ir_val rv_reg(struct rv_builder *b, enum rv_file f, enum ir_field which)
 	return ir_get(b->ir, IR_I64, register_offset(f, n));
 }
 
-/* x0 ignores writes: RISC-V Unpriv 20240411 §2.1. Templates write to a register that nobody reads. */
+/* x0 ignores writes: RISC-V Unpriv 20240411 §2.1. Templates write to a register that nobody reads.
+ */
 void rv_set_reg(struct rv_builder *b, enum rv_file f, struct ir_val v)
 {
 	if (!b->d)

@@ -8,7 +8,10 @@ static void op2(struct rv_builder *b, enum ir_op op)
 }
 static void op1(struct rv_builder *b, enum ir_op op) { set_rd(b, ir_1(b->ir, op, rs1(b))); }
 /* Count instructions on words: the count of an i32 is small and positive. */
-static void op1_w(struct rv_builder *b, enum ir_op op) { set_rd_w(b, ir_1(b->ir, op, w(b, rs1(b)))); }
+static void op1_w(struct rv_builder *b, enum ir_op op)
+{
+	set_rd_w(b, ir_1(b->ir, op, w(b, rs1(b))));
+}
 static struct ir_val invert(struct rv_builder *b, struct ir_val v)
 {
 	return ir_2i(b->ir, IR_xor, v, UINT64_MAX);

@@ -59,7 +59,8 @@ static void set_fd(struct rv_builder *b, struct ir_val v)
 /* The rounding mode; a dynamic one that is reserved is illegal. §20.2 */
 static struct ir_val rounding(struct rv_builder *b)
 {
-	struct ir_val dyn = ir_zext(b->ir, ir_get(b->ir, IR_I32, offsetof(struct rv_hart, frm)), 32);
+	struct ir_val dyn =
+	    ir_zext(b->ir, ir_get(b->ir, IR_I32, offsetof(struct rv_hart, frm)), 32);
 	if (b->d && b->d->aux != 7)
 		return k(b, b->d->aux);
 	struct ir_val rm = dyn;

@@ -15,7 +15,10 @@ static void op2_w(struct rv_builder *b, enum ir_op op, struct ir_val y)
 {
 	set_rd_w(b, ir_2(b->ir, op, w(b, rs1(b)), w(b, y)));
 }
-static struct ir_val bool_i64(struct rv_builder *b, struct ir_val v) { return ir_zext(b->ir, v, 32); }
+static struct ir_val bool_i64(struct rv_builder *b, struct ir_val v)
+{
+	return ir_zext(b->ir, v, 32);
+}
 static struct ir_val not_i32(struct rv_builder *b, struct ir_val v)
 {
 	return ir_2i(b->ir, IR_eq, v, 0);

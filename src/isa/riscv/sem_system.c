@@ -11,10 +11,13 @@ static void csr(struct rv_builder *b, struct ir_val operand, unsigned op)
 	struct ir_val flags;
 	if (op == 1) {
 		struct ir_val rd = rv_field(b, IR_FIELD_RD), no_read = ir_2i(b->ir, IR_eq, rd, 0);
-		flags = ir_2i(b->ir, IR_or, ir_2i(b->ir, IR_shl, ir_zext(b->ir, no_read, 32), 3), 1);
+		flags =
+		    ir_2i(b->ir, IR_or, ir_2i(b->ir, IR_shl, ir_zext(b->ir, no_read, 32), 3), 1);
 	} else {
-		struct ir_val src = rv_field(b, IR_FIELD_RS1), no_write = ir_2i(b->ir, IR_eq, src, 0);
-		flags = ir_2i(b->ir, IR_or, ir_2i(b->ir, IR_shl, ir_zext(b->ir, no_write, 32), 2), op);
+		struct ir_val src = rv_field(b, IR_FIELD_RS1),
+			      no_write = ir_2i(b->ir, IR_eq, src, 0);
+		flags =
+		    ir_2i(b->ir, IR_or, ir_2i(b->ir, IR_shl, ir_zext(b->ir, no_write, 32), 2), op);
 	}
 	set_rd(b, rv_call(b, RV_HELP_csr, ir_2i(b->ir, IR_and, imm(b), 0xfff), operand, flags));
 	rv_end(b);

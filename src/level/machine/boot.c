@@ -20,14 +20,17 @@ static int place(struct machine *m, uint64_t at, const void *data, uint64_t len,
 {
 	if (mem_write(m->mem, gpa(at), data, len))
 		return 0;
-	return err_set(e, ENOSPC, "%s of %llu bytes does not fit at 0x%llx in %llu MiB of memory: give "
-	               "the guest more with -m", what, (unsigned long long)len, (unsigned long long)at,
-	               (unsigned long long)(m->ram >> 20));
+	return err_set(e, ENOSPC,
+		       "%s of %llu bytes does not fit at 0x%llx in %llu MiB of memory: give "
+		       "the guest more with -m",
+		       what, (unsigned long long)len, (unsigned long long)at,
+		       (unsigned long long)(m->ram >> 20));
 }
 
 /* Put an image at @at (when it does not say itself where) and give its first and last address. */
 static int image_place(struct machine *m, const uint8_t *data, uint64_t len, uint64_t at,
-                       const char *what, uint64_t *ret_entry, uint64_t *ret_end, struct lodge_err *e)
+		       const char *what, uint64_t *ret_entry, uint64_t *ret_end,
+		       struct lodge_err *e)
 {
 	struct img_plan p;
 	int r = img_plan(&p, data, len, e);
@@ -39,12 +42,13 @@ static int image_place(struct machine *m, const uint8_t *data, uint64_t len, uin
 		uint64_t to = s->at + (p.relative ? at : 0), end;
 		if (__builtin_add_overflow(to, s->mem_len, &end) || end > ram_end(m) ||
 		    to < mem_base(m->mem).a)
-			return err_set(e, ENOSPC, "%s needs memory from 0x%llx to 0x%llx, RAM is 0x%llx to "
-			               "0x%llx: give the guest more with -m, or link the image for this "
-			               "board", what, (unsigned long long)to,
-			               (unsigned long long)(to + s->mem_len),
-			               (unsigned long long)mem_base(m->mem).a,
-			               (unsigned long long)ram_end(m));
+			return err_set(
+			    e, ENOSPC,
+			    "%s needs memory from 0x%llx to 0x%llx, RAM is 0x%llx to "
+			    "0x%llx: give the guest more with -m, or link the image for this "
+			    "board",
+			    what, (unsigned long long)to, (unsigned long long)(to + s->mem_len),
+			    (unsigned long long)mem_base(m->mem).a, (unsigned long long)ram_end(m));
 		r = place(m, to, data + s->off, s->file_len, what, e);
 		if (r < 0)
 			return r;
@@ -62,8 +66,10 @@ static int image_load(struct machine *m, const char *path, uint64_t at, const ch
 	uint64_t len = 0;
 	int r = img_read(&data, &len, path, m->ram, e);
 	if (r == -E2BIG)
-		return err_set(e, ENOSPC, "%s %s does not fit in %llu MiB of memory: give the guest more "
-		               "with -m", what, path, (unsigned long long)(m->ram >> 20));
+		return err_set(e, ENOSPC,
+			       "%s %s does not fit in %llu MiB of memory: give the guest more "
+			       "with -m",
+			       what, path, (unsigned long long)(m->ram >> 20));
 	if (r < 0)
 		return err_in(e, r, "%s", what);
 	char name[512];
@@ -78,7 +84,8 @@ static const char *kernel_path(const struct lodge_config *c)
 	return c->kernel ? c->kernel : c->guest;
 }
 
-static int kernel_load(struct machine *m, uint64_t *ret_entry, uint64_t *ret_end, struct lodge_err *e)
+static int kernel_load(struct machine *m, uint64_t *ret_entry, uint64_t *ret_end,
+		       struct lodge_err *e)
 {
 	const struct lodge_config *c = m->config;
 	uint64_t at = mem_base(m->mem).a + KERNEL_OFFSET;
@@ -88,8 +95,9 @@ static int kernel_load(struct machine *m, uint64_t *ret_entry, uint64_t *ret_end
 		return image_place(m, image, len, at, "demo", ret_entry, ret_end, e);
 	}
 	if (!kernel_path(c))
-		return err_set(e, EINVAL, "nothing to boot: give --kernel FILE, --firmware FILE, an image "
-		               "that is a kernel, or a guest's name");
+		return err_set(e, EINVAL,
+			       "nothing to boot: give --kernel FILE, --firmware FILE, an image "
+			       "that is a kernel, or a guest's name");
 	return image_load(m, kernel_path(c), at, "kernel", ret_entry, ret_end, e);
 }
 
@@ -107,9 +115,11 @@ static int initrd_load(struct machine *m, uint64_t low, struct lodge_err *e)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "initrd %s", path);
 	if ((uint64_t)st.st_size + FDT_MAX + low + MEM_FRAME > ram_end(m))
-		return err_set(e, ENOSPC, "initrd %s of %lld MiB does not fit beside the kernel in %llu MiB "
-		               "of memory: give the guest more with -m", path,
-		               (long long)(st.st_size >> 20), (unsigned long long)(m->ram >> 20));
+		return err_set(e, ENOSPC,
+			       "initrd %s of %lld MiB does not fit beside the kernel in %llu MiB "
+			       "of memory: give the guest more with -m",
+			       path, (long long)(st.st_size >> 20),
+			       (unsigned long long)(m->ram >> 20));
 	/* As it is: a packed initrd is the kernel's to unpack. */
 	len = (uint64_t)st.st_size;
 	m->initrd = (ram_end(m) - len) & ~(uint64_t)(MEM_FRAME - 1);
@@ -122,14 +132,16 @@ static int initrd_load(struct machine *m, uint64_t low, struct lodge_err *e)
 			continue;
 		if (n <= 0)
 			return n < 0 ? err_sys(e, "reading initrd %s", path)
-			             : err_set(e, EIO, "initrd %s became shorter while it was read", path);
+				     : err_set(e, EIO, "initrd %s became shorter while it was read",
+					       path);
 		got += (uint64_t)n;
 	}
 	m->initrd_len = len;
 	return 0;
 }
 
-/* What OpenSBI's fw_dynamic finds by a2: where to go on, in S mode. OpenSBI docs/firmware/fw_dynamic */
+/* What OpenSBI's fw_dynamic finds by a2: where to go on, in S mode. OpenSBI
+ * docs/firmware/fw_dynamic */
 static void dynamic_info(const struct machine *m, uint8_t *at)
 {
 	const uint64_t v[] = { 0x4942534f, 2, m->kernel, 1, 0, 0 };
@@ -172,11 +184,13 @@ int boot_load(struct machine *m, struct lodge_err *e)
 	m->kernel_len = kernel_entry ? end - kernel_entry : 0;
 	if (c->firmware) {
 		uint64_t fw_end;
-		r = image_load(m, c->firmware, mem_base(m->mem).a, "firmware", &m->entry, &fw_end, e);
+		r = image_load(m, c->firmware, mem_base(m->mem).a, "firmware", &m->entry, &fw_end,
+			       e);
 		if (r < 0)
 			return r;
 		if (kernel_entry && fw_end > kernel_entry && m->entry < kernel_entry)
-			return err_set(e, EINVAL, "firmware %s reaches into the kernel", c->firmware);
+			return err_set(e, EINVAL, "firmware %s reaches into the kernel",
+				       c->firmware);
 		if (fw_end > end)
 			end = fw_end;
 	}

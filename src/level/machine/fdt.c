@@ -18,8 +18,14 @@ struct tree { void *buf; int bad; };
 
 static void node(struct tree *t, const char *name) { t->bad |= fdt_begin_node(t->buf, name); }
 static void end(struct tree *t) { t->bad |= fdt_end_node(t->buf); }
-static void u32(struct tree *t, const char *k, uint32_t v) { t->bad |= fdt_property_u32(t->buf, k, v); }
-static void u64(struct tree *t, const char *k, uint64_t v) { t->bad |= fdt_property_u64(t->buf, k, v); }
+static void u32(struct tree *t, const char *k, uint32_t v)
+{
+	t->bad |= fdt_property_u32(t->buf, k, v);
+}
+static void u64(struct tree *t, const char *k, uint64_t v)
+{
+	t->bad |= fdt_property_u64(t->buf, k, v);
+}
 static void str(struct tree *t, const char *k, const char *v)
 {
 	t->bad |= fdt_property(t->buf, k, v, (int)strlen(v) + 1);
@@ -189,10 +195,27 @@ static void tree_pci(struct tree *t)
 	cells(t, "bus-range", (uint32_t[]){ 0, 255 }, 2);
 	flag(t, "dma-coherent");
 	const uint32_t ranges[] = {
-		0x01000000, 0, 0, 0, (uint32_t)io->base, 0, (uint32_t)io->size,
-		0x02000000, 0, (uint32_t)lo->base, 0, (uint32_t)lo->base, 0, (uint32_t)lo->size,
-		0x03000000, (uint32_t)(hi->base >> 32), (uint32_t)hi->base, (uint32_t)(hi->base >> 32),
-		(uint32_t)hi->base, (uint32_t)(hi->size >> 32), (uint32_t)hi->size,
+	    0x01000000,
+	    0,
+	    0,
+	    0,
+	    (uint32_t)io->base,
+	    0,
+	    (uint32_t)io->size,
+	    0x02000000,
+	    0,
+	    (uint32_t)lo->base,
+	    0,
+	    (uint32_t)lo->base,
+	    0,
+	    (uint32_t)lo->size,
+	    0x03000000,
+	    (uint32_t)(hi->base >> 32),
+	    (uint32_t)hi->base,
+	    (uint32_t)(hi->base >> 32),
+	    (uint32_t)hi->base,
+	    (uint32_t)(hi->size >> 32),
+	    (uint32_t)hi->size,
 	};
 	cells(t, "ranges", ranges, countof(ranges));
 	tree_pci_interrupts(t);
@@ -256,7 +279,9 @@ int fdt_make(const struct machine *m, void *buf, size_t cap, struct lodge_err *e
 	tree_board(&t, m);
 	t.bad |= fdt_finish(buf);
 	if (t.bad)
-		return err_set(e, ENOSPC, "the device tree does not fit in %zu bytes: a shorter --append "
-		               "or fewer devices", cap);
+		return err_set(e, ENOSPC,
+			       "the device tree does not fit in %zu bytes: a shorter --append "
+			       "or fewer devices",
+			       cap);
 	return (int)fdt_totalsize(buf);
 }

@@ -123,8 +123,8 @@ static void machine_destroy(void *self)
 	free(m);
 }
 
-static int option_unsigned(const struct lodge_config *c, const char *key, unsigned def, unsigned max,
-                           unsigned *ret, struct lodge_err *e)
+static int option_unsigned(const struct lodge_config *c, const char *key, unsigned def,
+			   unsigned max, unsigned *ret, struct lodge_err *e)
 {
 	const char *text = life_option(c, key);
 	char *rest = NULL;
@@ -143,12 +143,14 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 	};
 	m->ram = align_up(c->memory ? c->memory : memory_default, MEM_FRAME);
 	if (m->ram < memory_min || m->ram > memory_max)
-		return err_set(e, EINVAL, "memory of %llu MiB: a machine takes %llu MiB to %llu GiB",
-		               (unsigned long long)(m->ram >> 20), (unsigned long long)(memory_min >> 20),
-		               (unsigned long long)(memory_max >> 30));
+		return err_set(
+		    e, EINVAL, "memory of %llu MiB: a machine takes %llu MiB to %llu GiB",
+		    (unsigned long long)(m->ram >> 20), (unsigned long long)(memory_min >> 20),
+		    (unsigned long long)(memory_max >> 30));
 	m->rv.nharts = c->cpus ? c->cpus : 1;
 	if (m->rv.nharts > RV_HARTS_MAX)
-		return err_set(e, EINVAL, "%u harts: a machine takes 1 to %d", m->rv.nharts, RV_HARTS_MAX);
+		return err_set(e, EINVAL, "%u harts: a machine takes 1 to %d", m->rv.nharts,
+			       RV_HARTS_MAX);
 	m->rv.mmu_max = c->mmu ? 1 : 57;
 	for (size_t i = 0; i < countof(modes); i++)
 		if (c->mmu && !strcmp(c->mmu, modes[i].name))
@@ -287,7 +289,8 @@ static void machine_inspect(void *self, struct json_object *out)
 	const struct net_port *p;
 	for (unsigned i = 0; m->net && (p = net_port_at(m->net, i)); i++) {
 		char text[NET_ADDRESS_MAX + 32];
-		snprintf(text, sizeof text, "%s:%u:%u/%s", p->bind, p->host, p->guest, p->udp ? "udp" : "tcp");
+		snprintf(text, sizeof text, "%s:%u:%u/%s", p->bind, p->host, p->guest,
+			 p->udp ? "udp" : "tcp");
 		json_object_array_add(ports, json_object_new_string(text));
 	}
 	json_object_object_add(out, "ports", ports);

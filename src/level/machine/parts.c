@@ -87,12 +87,15 @@ static int part_pci(struct machine *m, struct lodge_err *e)
 	for (unsigned i = 0; i < 4; i++)
 		in[i] = plic_line(m->plic, BOARD_IRQ_PCI + i);
 	const struct window_at *w = board_windows;
-	snprintf(options, sizeof options, "ecam=0x%llx,io=0x%llx:0x%llx,mmio32=0x%llx:0x%llx,"
-	         "mmio64=0x%llx:0x%llx", (unsigned long long)w[WINDOW_ecam].base,
-	         (unsigned long long)w[WINDOW_pci_io].base, (unsigned long long)w[WINDOW_pci_io].size,
-	         (unsigned long long)w[WINDOW_pci_mem].base, (unsigned long long)w[WINDOW_pci_mem].size,
-	         (unsigned long long)w[WINDOW_pci_mem64].base,
-	         (unsigned long long)w[WINDOW_pci_mem64].size);
+	snprintf(options, sizeof options,
+		 "ecam=0x%llx,io=0x%llx:0x%llx,mmio32=0x%llx:0x%llx,"
+		 "mmio64=0x%llx:0x%llx",
+		 (unsigned long long)w[WINDOW_ecam].base, (unsigned long long)w[WINDOW_pci_io].base,
+		 (unsigned long long)w[WINDOW_pci_io].size,
+		 (unsigned long long)w[WINDOW_pci_mem].base,
+		 (unsigned long long)w[WINDOW_pci_mem].size,
+		 (unsigned long long)w[WINDOW_pci_mem64].base,
+		 (unsigned long long)w[WINDOW_pci_mem64].size);
 	struct dev_setup s = part_setup(m, in, 4, options, NULL);
 	return part_platform(m, &m->pci, "pci-host", WINDOW_ecam, &s, e);
 }
@@ -113,14 +116,16 @@ static int part_virtio(struct machine *m, struct dev **ret, const char *class, c
 			r = part_keep(m, d, e);
 	} else {
 		if (m->mmio_slots == BOARD_MMIO_SLOTS)
-			return err_set(e, ENOSPC, "more than %d virtio devices over MMIO: use bus=pci",
-			               BOARD_MMIO_SLOTS);
+			return err_set(e, ENOSPC,
+				       "more than %d virtio devices over MMIO: use bus=pci",
+				       BOARD_MMIO_SLOTS);
 		unsigned slot = m->mmio_slots;
 		struct irq line = plic_line(m->plic, BOARD_IRQ_MMIO + slot);
 		struct dev_setup s = part_setup(m, &line, 1, options, backend);
 		r = virtio_mmio_new(&d, c, &s, e);
 		if (r == 0 && (r = part_keep(m, d, e)) == 0)
-			r = dev_map(d, gpa(board_windows[WINDOW_virtio].base + 0x1000ull * slot), e);
+			r = dev_map(d, gpa(board_windows[WINDOW_virtio].base + 0x1000ull * slot),
+				    e);
 		m->mmio[slot].base = board_windows[WINDOW_virtio].base + 0x1000ull * slot;
 		m->mmio[slot].irq = BOARD_IRQ_MMIO + slot;
 		m->mmio_slots++;
@@ -139,15 +144,19 @@ static int part_disk(struct machine *m, const char *spec, struct lodge_err *e)
 		return r;
 	unsigned i = m->ndisks;
 	snprintf(path, sizeof path, "%s/disk%u.raw", m->env->instance_dir, i);
-	struct blk_options o = { .path = d.path ? d.path : path, .format = d.path ? d.format : "raw",
-		.overlay = d.overlay, .readonly = d.readonly, .size = d.path ? 0 : d.size };
+	struct blk_options o = {.path = d.path ? d.path : path,
+				.format = d.path ? d.format : "raw",
+				.overlay = d.overlay,
+				.readonly = d.readonly,
+				.size = d.path ? 0 : d.size};
 	r = i == DISKS_MAX ? err_set(e, ENOSPC, "more than %d disks", DISKS_MAX)
 	                   : blk_open(&m->disks[i], &o, m->env->loop, e);
 	if (r == 0) {
 		m->ndisks++;
 		snprintf(options, sizeof options, "serial=lodge%u,queues=%u", i,
 		         m->rv.nharts < 8 ? m->rv.nharts : 8);
-		r = part_virtio(m, NULL, "blk", d.bus ? d.bus : m->config->bus, options, m->disks[i], e);
+		r = part_virtio(m, NULL, "blk", d.bus ? d.bus : m->config->bus, options,
+				m->disks[i], e);
 	}
 	life_disk_fini(&d);
 	return err_in(e, r, "disk %s", spec);
@@ -161,7 +170,8 @@ static int part_volume(struct machine *m, unsigned i, struct lodge_err *e)
 	if (r < 0)
 		return r;
 	if (strchr(v.source, ','))
-		r = err_set(e, EINVAL, "shared folder %s: a comma in the path is not possible", v.source);
+		r = err_set(e, EINVAL, "shared folder %s: a comma in the path is not possible",
+			    v.source);
 	else {
 		snprintf(options, sizeof options, "tag=lodge%u,path=%s%s", i, v.source,
 		         v.readonly ? ",ro=on" : "");
@@ -240,7 +250,8 @@ int parts_make(struct machine *m, struct lodge_err *e)
 		r = part_platform(m, NULL, "finisher", WINDOW_finisher, &plain, e);
 	if (r < 0)
 		return r;
-	struct irq rtc = plic_line(m->plic, BOARD_IRQ_RTC), uart = plic_line(m->plic, BOARD_IRQ_UART);
+	struct irq rtc = plic_line(m->plic, BOARD_IRQ_RTC),
+		   uart = plic_line(m->plic, BOARD_IRQ_UART);
 	struct dev_setup rtc_setup = part_setup(m, &rtc, 1, NULL, NULL);
 	struct dev_setup uart_setup = part_setup(m, &uart, 1, NULL, hvc ? NULL : m->console);
 	r = part_platform(m, NULL, "rtc-goldfish", WINDOW_rtc, &rtc_setup, e);
