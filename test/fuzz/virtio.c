@@ -39,14 +39,23 @@ static uint32_t fuzz_take(struct fuzz *f, unsigned n)
 }
 
 /* Where unix sockets live: one folder for the run of the program. */
+static char fuzz_folder[32] = "/tmp/lodge-fuzz-XXXXXX";
+
+static void fuzz_clean(void)
+{
+	char path[64];
+	snprintf(path, sizeof path, "%s/v_1024", fuzz_folder);
+	unlink(path);
+	rmdir(fuzz_folder);
+}
+
 static const char *fuzz_dir(void)
 {
-	static char dir[32] = "/tmp/lodge-fuzz-XXXXXX";
 	static bool made;
 	if (!made)
-		CHECK(mkdtemp(dir));
+		CHECK(mkdtemp(fuzz_folder) && atexit(fuzz_clean) == 0);
 	made = true;
-	return dir;
+	return fuzz_folder;
 }
 
 static int fuzz_socket(const char *suffix, bool listening)
