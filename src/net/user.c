@@ -152,6 +152,8 @@ static void user_arm(struct user *u)
 	for (int fd = 0; fd < u->cap_fds; fd++)
 		if (u->fds[fd].turn != u->turn)
 			user_fd_drop(u, fd);
+	if (u->soon)
+		return; /* asked for while libslirp was at work: the timer is set */
 	loop_timer_set(u->timer, wait_ms == UINT32_MAX
 	                             ? UINT64_MAX
 	                             : host_monotonic_ns() + (uint64_t)wait_ms * 1000000);
@@ -199,7 +201,6 @@ static ssize_t user_packet(const void *frame, size_t len, void *arg)
 	/* libslirp has computed every checksum of what it sends. */
 	struct net_meta meta = { .flags = NET_DATA_VALID };
 	net_enqueue(&u->n, &meta, frame, len);
-	user_turn_soon(u);
 	return (ssize_t)len;
 }
 
