@@ -63,6 +63,7 @@ static void interp_execute(struct rv_hart *h)
 	struct block *b;
 	block_ref *link;
 	uint64_t pc = 0;
+	int failed;
 
 #define TARGET(u, pc) ((pc) + uop_at(u) + (uint64_t)(int64_t)(u)->imm)
 #define DISPATCH() goto *code[u->op]
@@ -123,20 +124,18 @@ begin:
 		rv_do_##op(h, u, pc);                                                              \
 		h->pc = h->npc;                                                                    \
 		goto look_up;
-#define END(op)                                                                                    \
+#define SYSTEM(op, then)                                                                           \
 	do_##op:                                                                                   \
 		h->pc = pc + uop_at(u);                                                            \
-		if (unlikely(rv_do_##op(h, u, pc)))                                                \
+		h->icount--; /* counters that it reads do not count itself */                      \
+		failed = rv_do_##op(h, u, pc);                                                     \
+		h->icount++;                                                                       \
+		if (unlikely(failed))                                                              \
 			goto fault;                                                                \
-		h->pc = pc + uop_at(u) + uop_len(u);                                               \
+		h->pc = then;                                                                      \
 		goto look_up;
-#define ENDNPC(op)                                                                                 \
-	do_##op:                                                                                   \
-		h->pc = pc + uop_at(u);                                                            \
-		if (unlikely(rv_do_##op(h, u, pc)))                                                \
-			goto fault;                                                                \
-		h->pc = h->npc;                                                                    \
-		goto look_up;
+#define END(op) SYSTEM(op, pc + uop_at(u) + uop_len(u))
+#define ENDNPC(op) SYSTEM(op, h->npc)
 #define BODY(op, shape) shape(op)
 	RV_EACH_BODY(BODY)
 
