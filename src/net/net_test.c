@@ -3,8 +3,10 @@
 #include "net/internal.h"
 #include "test/test.h"
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 enum { IP_GUEST = 0x0a00020f, IP_HOST = 0x0a000202, IP_DNS = 0x0a000203, WAIT_MS = 3000 };
@@ -301,6 +303,39 @@ TEST(net_user_answers_arp_and_ping)
 	ip_send(&r, f, IP_GUEST, IP_HOST, 1, 8 + 13, 2);
 	CHECK(rig_wait(&r, want_ping) && !memcmp(r.frame + 42, "are you there", 13));
 	rig_fini(&r);
+}
+
+static unsigned fds_open(void)
+{
+	unsigned n = 0;
+	DIR *d = opendir("/proc/self/fd");
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+TEST(net_user_opens_no_more_than_its_share)
+{
+	struct rig r;
+	struct rlimit old, low;
+	uint16_t port;
+	int fd = host_socket(SOCK_DGRAM, &port);
+	CHECK(!getrlimit(RLIMIT_NOFILE, &old));
+	low = old;
+	low.rlim_cur = min_u64(old.rlim_cur, 200);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &low));
+	rig_init(&r, &(struct net_options){ 0 });
+	unsigned before = fds_open();
+	for (unsigned i = 0; i < 300; i++) {
+		udp_send(&r, IP_GUEST, IP_HOST, 2000 + i, port, "x", 1);
+		if (i % 10 == 0)
+			rig_run_ms(&r, 1);
+	}
+	CHECK(fds_open() - before <= 100 + 10);
+	rig_fini(&r);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &old));
+	close(fd);
 }
 
 TEST(net_user_survives_a_lonely_last_fragment)

@@ -7,17 +7,19 @@
  * are handed in at once, and a turn follows when the batch is over. */
 #include "internal.h"
 #include <arpa/inet.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <slirp/libslirp.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 enum {
 	USER_MTU = 65520,  /* the largest multiple of 16 that libslirp takes (65521) */
 	USER_EVENTS = 64,  /* collected per system call */
+	USER_POLLS_MAX = 16384,
 	USER_TRIES = 16,   /* for a free port */
+	USER_BACKLOG = 128, /* connections that wait for the guest's attention */
 };
 
 /* A descriptor that libslirp waits for in this turn. */
@@ -45,6 +47,7 @@ struct user {
 	int npolls, cap_polls;
 	struct user_fd *fds;      /* owned, by descriptor number */
 	int cap_fds;
+	int max_polls;            /* more are not opened for the guest */
 };
 
 struct user_timer {
@@ -110,6 +113,15 @@ static int user_got(uint32_t events)
 	       (events & EPOLLHUP ? SLIRP_POLL_HUP : 0);
 }
 
+/* libslirp lets one connection wait at a published port; a browser opens several at once. */
+static void user_widen(int fd)
+{
+	int listening = 0;
+	socklen_t len = sizeof listening;
+	if (!getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) && listening)
+		(void)listen(fd, USER_BACKLOG);
+}
+
 /* libslirp names a descriptor it waits for; the answer is its index, or -1. */
 static int user_add_poll(int fd, int want, void *arg)
 {
@@ -130,6 +142,8 @@ static int user_add_poll(int fd, int want, void *arg)
 		if (r < 0)
 			return -1;
 	}
+	if (u->turn == 1)
+		user_widen(fd); /* nothing but published ports so early */
 	f->turn = u->turn;
 	f->at = u->npolls;
 	u->polls[u->npolls] = (struct user_poll){ .fd = fd, .want = want };
@@ -376,6 +390,14 @@ static void user_config(SlirpConfig *c, const struct net_options *o)
 	};
 }
 
+/* Half of the process's descriptors are for the guest's connections. */
+static int user_bound(void)
+{
+	struct rlimit lim = { .rlim_cur = 1024 };
+	(void)getrlimit(RLIMIT_NOFILE, &lim);
+	return (int)min_u64(lim.rlim_cur / 2, USER_POLLS_MAX);
+}
+
 static int user_open(struct net *n, const struct net_options *o, struct lodge_err *e)
 {
 	struct user *u = user_of(n);
@@ -383,6 +405,7 @@ static int user_open(struct net *n, const struct net_options *o, struct lodge_er
 	u->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (u->epoll < 0)
 		return err_sys(e, "epoll");
+	u->max_polls = user_bound();
 	user_config(&c, o);
 	u->slirp = slirp_new(&c, &user_callbacks, u);
 	if (!u->slirp)
@@ -413,13 +436,41 @@ static void user_close(struct net *n)
 	free(u->fds);
 }
 
-/* May libslirp see this frame? Its reassembly of IPv4 fragments (4.7.0 as Debian builds it) crashes
- * on a last fragment that comes first. With our MTU a guest has no reason to send any. */
-static bool user_safe(const uint8_t *frame, size_t len)
+/* Where the IP header's payload starts and what it is; 0: no IP packet, or a fragment. */
+static size_t user_payload(const uint8_t *frame, size_t len, uint8_t *ret_proto)
 {
 	enum { IP = NET_ETH_HEADER, MORE_OR_OFFSET = 0x3fff };
-	return be16_at(frame + 12) != 0x0800 || len < IP + 20 ||
-	       !(be16_at(frame + IP + 6) & MORE_OR_OFFSET);
+	unsigned type = be16_at(frame + 12);
+	if (type == 0x0800 && len >= IP + 20 && !(be16_at(frame + IP + 6) & MORE_OR_OFFSET)) {
+		*ret_proto = frame[IP + 9];
+		return IP + 4u * (frame[IP] & 15);
+	}
+	if (type == 0x86dd && len >= IP + 40) {
+		*ret_proto = frame[IP + 6];
+		return IP + 40;
+	}
+	return 0;
+}
+
+/* May this packet make libslirp open a descriptor? */
+static bool user_opens(const uint8_t *frame, size_t len, size_t at, uint8_t proto)
+{
+	enum { TCP = 6, TCP_FLAGS = 13, SYN = 2, ACK = 16 };
+	if (proto != TCP)
+		return true;
+	return at + TCP_FLAGS < len && (frame[at + TCP_FLAGS] & (SYN | ACK)) == SYN;
+}
+
+/* May libslirp see this frame? Its reassembly of IPv4 fragments (4.7.0 as Debian builds it) crashes
+ * on a last fragment that comes first; with our MTU a guest has no reason to send any. And it opens
+ * as many descriptors as the guest likes, which the rest of the keeper needs too. */
+static bool user_safe(const struct user *u, const uint8_t *frame, size_t len)
+{
+	uint8_t proto = 0;
+	size_t at = user_payload(frame, len, &proto);
+	if (!at)
+		return be16_at(frame + 12) != 0x0800;
+	return u->npolls < u->max_polls || !user_opens(frame, len, at, proto);
 }
 
 static void user_send(struct net *n, const struct net_meta *meta, uint8_t *frame, size_t len)
@@ -428,8 +479,8 @@ static void user_send(struct net *n, const struct net_meta *meta, uint8_t *frame
 	/* libslirp verifies checksums, so what the guest left to us must be done here. */
 	if (meta->flags & NET_NEEDS_CSUM && !net_checksum(meta, frame, len))
 		return;
-	if (!user_safe(frame, len)) {
-		log_guest(n->log, "network user: an IPv4 fragment is dropped");
+	if (!user_safe(u, frame, len)) {
+		log_guest(n->log, "network user: a fragment, or one connection too many, is dropped");
 		return;
 	}
 	slirp_input(u->slirp, frame, (int)len);
