@@ -480,7 +480,8 @@ static void user_send(struct net *n, const struct net_meta *meta, uint8_t *frame
 	if (meta->flags & NET_NEEDS_CSUM && !net_checksum(meta, frame, len))
 		return;
 	if (!user_safe(u, frame, len)) {
-		log_guest(n->log, "network user: a fragment, or one connection too many, is dropped");
+		log_guest(n->log,
+			  "network user: a fragment, or one connection too many, is dropped");
 		return;
 	}
 	slirp_input(u->slirp, frame, (int)len);

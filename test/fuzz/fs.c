@@ -130,15 +130,20 @@ static void fuzz_learn(struct fuzz *f, uint32_t opcode, const uint8_t *body, siz
 static void fuzz_send(struct fuzz *f, uint32_t opcode, uint64_t node, unsigned how,
                       const uint8_t *body, size_t len)
 {
-	struct fuse_in_header h = { .len = (uint32_t)(sizeof h + len), .opcode = opcode, .nodeid = node,
-		                    .unique = 1, .uid = 1000, .gid = 1000 };
+	struct fuse_in_header h = {.len = (uint32_t)(sizeof h + len),
+				   .opcode = opcode,
+				   .nodeid = node,
+				   .unique = 1,
+				   .uid = 1000,
+				   .gid = 1000};
 	static uint8_t answer[ANSWER];
 	uint8_t m[sizeof h + BODY];
 	if (!(how & FIX_LEN))
 		h.len = fuzz_take(f, 2);
 	memcpy(m, &h, sizeof h);
 	memcpy(m + sizeof h, body, len);
-	size_t total = sizeof h + len, cut = total / 3, room = how & SMALL_ROOM ? fuzz_take(f, 1) : ANSWER;
+	size_t total = sizeof h + len, cut = total / 3,
+	       room = how & SMALL_ROOM ? fuzz_take(f, 1) : ANSWER;
 	struct iovec out[2] = { { m, cut }, { m + cut, total - cut } };
 	struct iovec in[2] = { { answer, room / 2 }, { answer + room / 2, room - room / 2 } };
 	f->r = (struct share_req){ .out = out, .nout = 2, .in = in, .nin = 2, .done = fuzz_done };
@@ -151,7 +156,8 @@ static void fuzz_send(struct fuzz *f, uint32_t opcode, uint64_t node, unsigned h
 
 static void fuzz_mount(struct fuzz *f)
 {
-	struct fuse_init_in in = { .major = 7, .minor = 38, .max_readahead = 1 << 20, .flags = 0xffffff };
+	struct fuse_init_in in = {
+	    .major = 7, .minor = 38, .max_readahead = 1 << 20, .flags = 0xffffff};
 	fuzz_send(f, FUSE_INIT, 0, FIX_LEN, (const uint8_t *)&in, sizeof in);
 }
 

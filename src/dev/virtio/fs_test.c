@@ -32,7 +32,8 @@ struct message {
 	uint32_t out, in;
 };
 
-static struct message fs_message(struct vdriver *d, uint32_t op, const void *p, uint32_t len, uint32_t in)
+static struct message fs_message(struct vdriver *d, uint32_t op, const void *p, uint32_t len,
+				 uint32_t in)
 {
 	struct fuse_in_header h = { .opcode = op, .unique = 5, .nodeid = 1, .len = 40 + len };
 	struct message m = { vd_alloc(d, 40 + len + in), 40 + len, in };
@@ -44,8 +45,10 @@ static struct message fs_message(struct vdriver *d, uint32_t op, const void *p, 
 
 static void fs_put(struct vdriver *d, unsigned queue, const struct message *m)
 {
-	struct vd_seg s[] = { { m->at, 40, false }, { m->at + 40, m->out - 40, false },
-		              { m->at + m->out, 16, true }, { m->at + m->out + 16, m->in - 16, true } };
+	struct vd_seg s[] = {{m->at, 40, false},
+			     {m->at + 40, m->out - 40, false},
+			     {m->at + m->out, 16, true},
+			     {m->at + m->out + 16, m->in - 16, true}};
 	if (m->out == 40) {
 		s[1] = s[2];
 		s[2] = s[3];
@@ -80,7 +83,8 @@ static int32_t fs_call(struct vdriver *d, const struct message *m)
 static void fs_mount(struct vdriver *d)
 {
 	struct fuse_init_in in = { .major = 7, .minor = 38, .flags = FUSE_MAX_PAGES };
-	struct message m = fs_message(d, FUSE_INIT, &in, sizeof in, 16 + sizeof(struct fuse_init_out));
+	struct message m =
+	    fs_message(d, FUSE_INIT, &in, sizeof in, 16 + sizeof(struct fuse_init_out));
 	CHECK(fs_call(d, &m) == 0);
 }
 
@@ -89,7 +93,8 @@ TEST(fs_config_has_tag_and_queues)
 	struct vdriver d;
 	char dir[32];
 	fs_up(&d, dir, 0, true);
-	CHECK(d.read(&d, 0x100, 1) == 'a' && d.read(&d, 0x104, 1) == 'c' && d.read(&d, 0x105, 1) == 0);
+	CHECK(d.read(&d, 0x100, 1) == 'a' && d.read(&d, 0x104, 1) == 'c' &&
+	      d.read(&d, 0x105, 1) == 0);
 	CHECK(d.read(&d, 0x124, 4) == 1);
 	fs_down(&d, dir);
 }
@@ -132,7 +137,8 @@ TEST(fs_reset_in_the_middle_touches_no_memory_afterwards)
 		char dir[32];
 		fs_up(&d, dir, 0, true);
 		fs_mount(&d);
-		struct message m = fs_message(&d, FUSE_LOOKUP, "f", 2, 16 + sizeof(struct fuse_entry_out));
+		struct message m =
+		    fs_message(&d, FUSE_LOOKUP, "f", 2, 16 + sizeof(struct fuse_entry_out));
 		for (int i = 0; i < 12; i++)
 			fs_put(&d, 1, &m);
 		vd_kick(&d, 1);

@@ -26,12 +26,12 @@ enum {
 	QUEUE_RX = 0,
 	QUEUE_TX = 1,
 	QUEUE_CTRL = 2,
-	HEADER = 12,         /* struct virtio_net_hdr with num_buffers: always, VERSION_1 is a must */
-	CONFIG = 17,         /* up to duplex */
-	RX_CHAINS = 64,      /* buffers that one frame may be spread over */
-	TABLE = 64,          /* addresses the receive filter remembers */
-	TABLE_SANE = 1024,   /* addresses in one command; more is refused */
-	SPEED = 10000,       /* Mbit/s: there is no wire, but tools like a number */
+	HEADER = 12,       /* struct virtio_net_hdr with num_buffers: always, VERSION_1 is a must */
+	CONFIG = 17,       /* up to duplex */
+	RX_CHAINS = 64,    /* buffers that one frame may be spread over */
+	TABLE = 64,        /* addresses the receive filter remembers */
+	TABLE_SANE = 1024, /* addresses in one command; more is refused */
+	SPEED = 10000,     /* Mbit/s: there is no wire, but tools like a number */
 	LINK_UP = 1,
 };
 
@@ -375,10 +375,11 @@ static void card_fini(struct virtio *v)
 }
 
 const struct virtio_class virtio_net = {
-	.name = "net", .summary = "network card (backend: struct net)", .size = sizeof(struct card),
-	.device_id = 1, .pci_class = 0x020000, .config_len = CONFIG, .nqueues = 3,
-	.features = F_MTU | F_MAC | F_MRG_RXBUF | F_STATUS | F_CTRL_VQ | F_CTRL_RX | F_CTRL_RX_EXTRA |
-	            F_CTRL_MAC_ADDR | F_SPEED_DUPLEX,
+	.name = "net", .summary = "network card (backend: struct net)",
+	.size = sizeof(struct card), .device_id = 1, .pci_class = 0x020000,
+	.config_len = CONFIG, .nqueues = 3,
+	.features = F_MTU | F_MAC | F_MRG_RXBUF | F_STATUS | F_CTRL_VQ | F_CTRL_RX |
+	            F_CTRL_RX_EXTRA | F_CTRL_MAC_ADDR | F_SPEED_DUPLEX,
 	.init = card_init, .fini = card_fini, .reset = card_reset, .serve = card_serve,
 	.config_read = card_config_read, .ready = card_ready, .state = card_state,
 	.loaded = card_loaded,

@@ -97,23 +97,23 @@ TEST(net_card_refuses_headers_that_lie)
 		uint64_t features;
 		bool ok;
 	} rows[] = {
-		{ { 0 }, 0, true },
-		{ { 1, 0, 0, 0, 0, 0, 34, 0, 16 }, CSUM, true },
-		{ { 1, 0, 0, 0, 0, 0, 34, 0, 16 }, 0, false },             /* not negotiated */
-		{ { 1, 0, 0, 0, 0, 0, 82, 0, 16 }, CSUM, true },           /* the last two bytes */
-		{ { 1, 0, 0, 0, 0, 0, 83, 0, 16 }, CSUM, false },
-		{ { 1, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff }, CSUM, false },
-		{ { 1, 0, 0, 0, 0, 0, 13, 0, 1 }, CSUM, false },           /* in the Ethernet header */
-		{ { 1, 1, 54, 0, 40, 0, 34, 0, 16 }, CSUM | HOST_TSO4, true },
-		{ { 1, 1, 54, 0, 40, 0, 34, 0, 16 }, CSUM, false },
-		{ { 1, 4, 54, 0, 40, 0, 34, 0, 16 }, CSUM | HOST_TSO4, false }, /* v6 not negotiated */
-		{ { 0, 1, 54, 0, 40, 0, 34, 0, 16 }, CSUM | HOST_TSO4, false },
-		{ { 1, 1, 54, 0, 0, 0, 34, 0, 16 }, CSUM | HOST_TSO4, false },  /* segments of nothing */
-		{ { 1, 1, 101, 0, 40, 0, 34, 0, 16 }, CSUM | HOST_TSO4, false },
-		{ { 1, 0x81, 54, 0, 40, 0, 34, 0, 16 }, CSUM | HOST_TSO4, false }, /* ECN */
-		{ { 1, 3, 54, 0, 40, 0, 34, 0, 16 }, CSUM | HOST_TSO4, false },    /* UFO */
-		{ { 1, 5, 54, 0, 40, 0, 34, 0, 16 }, CSUM | HOST_TSO4, false },
-		{ { 1, 0x80, 54, 0, 40, 0, 34, 0, 16 }, CSUM | HOST_TSO4, false },
+	    {{0}, 0, true},
+	    {{1, 0, 0, 0, 0, 0, 34, 0, 16}, CSUM, true},
+	    {{1, 0, 0, 0, 0, 0, 34, 0, 16}, 0, false},   /* not negotiated */
+	    {{1, 0, 0, 0, 0, 0, 82, 0, 16}, CSUM, true}, /* the last two bytes */
+	    {{1, 0, 0, 0, 0, 0, 83, 0, 16}, CSUM, false},
+	    {{1, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, CSUM, false},
+	    {{1, 0, 0, 0, 0, 0, 13, 0, 1}, CSUM, false}, /* in the Ethernet header */
+	    {{1, 1, 54, 0, 40, 0, 34, 0, 16}, CSUM | HOST_TSO4, true},
+	    {{1, 1, 54, 0, 40, 0, 34, 0, 16}, CSUM, false},
+	    {{1, 4, 54, 0, 40, 0, 34, 0, 16}, CSUM | HOST_TSO4, false}, /* v6 not negotiated */
+	    {{0, 1, 54, 0, 40, 0, 34, 0, 16}, CSUM | HOST_TSO4, false},
+	    {{1, 1, 54, 0, 0, 0, 34, 0, 16}, CSUM | HOST_TSO4, false}, /* segments of nothing */
+	    {{1, 1, 101, 0, 40, 0, 34, 0, 16}, CSUM | HOST_TSO4, false},
+	    {{1, 0x81, 54, 0, 40, 0, 34, 0, 16}, CSUM | HOST_TSO4, false}, /* ECN */
+	    {{1, 3, 54, 0, 40, 0, 34, 0, 16}, CSUM | HOST_TSO4, false},    /* UFO */
+	    {{1, 5, 54, 0, 40, 0, 34, 0, 16}, CSUM | HOST_TSO4, false},
+	    {{1, 0x80, 54, 0, 40, 0, 34, 0, 16}, CSUM | HOST_TSO4, false},
 	};
 	for (size_t i = 0; i < countof(rows); i++) {
 		struct vdriver d;
@@ -218,12 +218,12 @@ TEST(net_card_filters_by_address)
 {
 	struct vdriver d;
 	static uint8_t f[4096];
-	static const uint8_t promisc[] = { 0, 0, 1 }, own[] = { 0, 0, 0 }, short_cmd[] = { 0 },
-	                     list[] = { 1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 5, 0, 0, 0, 0 },
-	                     cut[] = { 1, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 6, 0, 0, 0, 0 },
-	                     huge[] = { 1, 0, 0xff, 0xff, 0xff, 0xff },
-	                     mac[] = { 1, 1, 2, 0, 0, 0, 0, 7 }, group[] = { 1, 1, 3, 0, 0, 0, 0, 7 },
-	                     unknown[] = { 9, 9, 9 };
+	static const uint8_t promisc[] = {0, 0, 1}, own[] = {0, 0, 0}, short_cmd[] = {0},
+			     list[] = {1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 5, 0, 0, 0, 0},
+			     cut[] = {1, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 6, 0, 0, 0, 0},
+			     huge[] = {1, 0, 0xff, 0xff, 0xff, 0xff},
+			     mac[] = {1, 1, 2, 0, 0, 0, 0, 7}, group[] = {1, 1, 3, 0, 0, 0, 0, 7},
+			     unknown[] = {9, 9, 9};
 	card_up(&d, MRG | CTRL_VQ | CTRL_RX | CTRL_MAC, true);
 	uint64_t buf = vd_alloc(&d, 16 * 256);
 	for (uint32_t i = 0; i < 16; i++)
