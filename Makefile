@@ -80,8 +80,7 @@ packages:
 test: packages
 	@tools/run-tests
 # A real guest: Debian's riscv64 kernel and a small initramfs of Debian's packages.
-run: packages
-	@$(MAKE) --no-print-directory -j$(shell nproc) build
+run:
 	@tools/make-run $O/lodge
 
 clean:
