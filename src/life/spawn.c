@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,8 +50,19 @@ static void signals_default(void)
 			signal(s, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a guest's write past a file limit is an error, not our end */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Connections and files of the guest are descriptors of ours: as many as the host allows. */
+static void limits_raise(void)
+{
+	struct rlimit lim;
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	lim.rlim_cur = lim.rlim_max < 65536 ? lim.rlim_max : 65536;
+	(void)setrlimit(RLIMIT_NOFILE, &lim);
 }
 
 static int fd_order(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
@@ -103,6 +115,7 @@ static void keeper_surroundings(struct instance *i, int leash)
 	int keep[] = {i->dirfd, i->lock, leash};
 	setsid();
 	signals_default();
+	limits_raise();
 	umask(077);
 	snprintf(title, sizeof title, "lodge:%.9s", i->name);
 	prctl(PR_SET_NAME, title);
