@@ -49,7 +49,7 @@ struct lodge_config {
 	uint64_t memory;        /* bytes; 0: the level's default */
 	uint32_t cpus;          /* 0: the level's default */
 	uint32_t flags;         /* LODGE_RM, ... */
-	const char *accel;      /* "auto" (NULL), "interpret", "translate", "direct", "kvm" */
+	const char *accel;      /* "auto" (NULL), "interpret" */
 	const char *kernel, *initrd, *firmware; /* paths */
 	const char *append;     /* kernel command line */
 	/* "PATH|SIZE[,format=raw|qcow2][,ro][,bus=mmio|pci][,overlay=PATH]" */
