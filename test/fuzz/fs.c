@@ -42,10 +42,14 @@ static uint32_t fuzz_take(struct fuzz *f, unsigned n)
 
 /* ---- the folder: root/in is shared, root/secret is not ---- */
 
+static const char *fuzz_root(void);
+static void fuzz_leave(void) { rmdir(fuzz_root()); }
+
 static const char *fuzz_root(void)
 {
 	static char dir[40];
 	if (!*dir) {
+		atexit(fuzz_leave);
 		struct rlimit lim = { FILE_MAX, FILE_MAX };
 		signal(SIGXFSZ, SIG_IGN);
 		CHECK(setrlimit(RLIMIT_FSIZE, &lim) == 0);
