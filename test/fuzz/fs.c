@@ -42,27 +42,21 @@ static uint32_t fuzz_take(struct fuzz *f, unsigned n)
 
 /* ---- the folder: root/in is shared, root/secret is not ---- */
 
-static const char *fuzz_root(void);
-static void fuzz_leave(void) { rmdir(fuzz_root()); }
+static char fuzz_dir[40];
 
-static const char *fuzz_root(void)
+static void fuzz_root(void)
 {
-	static char dir[40];
-	if (!*dir) {
-		atexit(fuzz_leave);
-		struct rlimit lim = { FILE_MAX, FILE_MAX };
-		signal(SIGXFSZ, SIG_IGN);
-		CHECK(setrlimit(RLIMIT_FSIZE, &lim) == 0);
-		strcpy(dir, access("/dev/shm", W_OK) ? "/tmp/lodge-fuzz-XXXXXX"
-		                                     : "/dev/shm/lodge-fuzz-XXXXXX");
-		CHECK(mkdtemp(dir));
-	}
-	return dir;
+	struct rlimit lim = { FILE_MAX, FILE_MAX };
+	signal(SIGXFSZ, SIG_IGN);
+	CHECK(setrlimit(RLIMIT_FSIZE, &lim) == 0);
+	strcpy(fuzz_dir, access("/dev/shm", W_OK) ? "/tmp/lodge-fuzz-XXXXXX"
+	                                          : "/dev/shm/lodge-fuzz-XXXXXX");
+	CHECK(mkdtemp(fuzz_dir));
 }
 
 static const char *fuzz_path(char buf[80], const char *name)
 {
-	snprintf(buf, 80, "%s/%s", fuzz_root(), name);
+	snprintf(buf, 80, "%s/%s", fuzz_dir, name);
 	return buf;
 }
 
@@ -75,10 +69,8 @@ static void fuzz_file(const char *name, const char *text)
 
 static int fuzz_remove(const char *path, const struct stat *st, int type, struct FTW *w)
 {
-	(void)st, (void)type;
-	if (w->level)
-		CHECK(!remove(path));
-	return 0;
+	(void)st, (void)type, (void)w;
+	return remove(path);
 }
 
 static void fuzz_folder(void)
@@ -102,7 +94,7 @@ static void fuzz_check(void)
 	CHECK(f && fgets(text, sizeof text, f) && !strcmp(text, "not yours"));
 	CHECK(!fstat(fileno(f), &st) && (st.st_mode & 07777) == 0444 && st.st_nlink == 1);
 	fclose(f);
-	DIR *d = opendir(fuzz_root());
+	DIR *d = opendir(fuzz_dir);
 	CHECK(d);
 	while (readdir(d))
 		n++;
@@ -190,6 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct fuzz f = { .p = data, .end = data + len };
 	char path[80];
+	fuzz_root();
 	fuzz_folder();
 	unsigned mode = fuzz_take(&f, 1);
 	struct share_options o = { .path = fuzz_path(path, "in"), .readonly = (mode & 3) == 3,
@@ -202,6 +195,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		fuzz_step(&f);
 	share_close(f.s);
 	fuzz_check();
-	CHECK(!nftw(fuzz_root(), fuzz_remove, 16, FTW_DEPTH | FTW_PHYS));
+	CHECK(!nftw(fuzz_dir, fuzz_remove, 16, FTW_DEPTH | FTW_PHYS));
 	return 0;
 }
