@@ -44,6 +44,8 @@ const char *sbi_impl_name(void)
 	static const char *const names[] = {"BBL",    "OpenSBI", "Xvisor",
 					    "KVM",    "RustSBI", "Diosix",
 					    "Coffer", "Xen",     "PolarFire HSS"};
+	if (machine.sbi_impl == 0x4c4f)
+		return "Lodge";
 	return machine.sbi_impl < countof(names) ? names[machine.sbi_impl] : "other";
 }
 

@@ -293,6 +293,9 @@ words
 # Ends the guest. A code other than 0 goes to the test finisher, which the kernel cannot do itself.
 down() { # CODE
 	sync
+	# What was printed is still in the terminal's buffer, and power-off does not wait for it:
+	# changing a setting does.
+	busybox stty opost <&1 2>/dev/null
 	at=
 	for reg in /sys/firmware/devicetree/base/soc/test@*/reg; do
 		if [ "$1" -ne 0 ] && [ -e "$reg" ]; then at=0x$(xxd -p -l 8 "$reg"); fi
@@ -715,7 +718,7 @@ settings() { # ROOT
 	sed -i 's/^root:[^:]*:/root::/' "$1/etc/shadow"
 	mkdir -p "$1/etc/systemd/network" "$1/etc/systemd/system/multi-user.target.wants" \
 		"$1/etc/systemd/system/sockets.target.wants" "$1/etc/systemd/system/sysinit.target.wants"
-	printf '[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nUseDomains=yes\n' \
+	printf '[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nUseDomains=yes\nUseHostname=no\n' \
 		>"$1/etc/systemd/network/80-lodge.network"
 	for unit in systemd-networkd.service systemd-resolved.service; do
 		ln -sf "/usr/lib/systemd/system/$unit" "$1/etc/systemd/system/multi-user.target.wants/$unit"
