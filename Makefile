@@ -26,9 +26,9 @@ SAN_cov   := --coverage -O0
 SAN       := $(SAN_$m)
 WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wcast-qual -Wswitch-enum -Wvla -Wundef \
            -Wstrict-prototypes -Wmissing-prototypes -Wimplicit-fallthrough -Wwrite-strings
-WARN    += $(if $(findstring clang,$(shell $(CC) --version)),-Wconditional-uninitialized)
+WARN    += $(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),-Wconditional-uninitialized)
 # gcc's thread sanitizer sees no fences: it may report what a fence orders, and must not stop at them
-WARN    += $(if $(filter tsan,$m),$(if $(findstring clang,$(shell $(CC) --version)),,-Wno-tsan))
+WARN    += $(if $(filter tsan,$m),$(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),,-Wno-tsan))
 INC     := -Isrc -Iinclude -I. -I$O/gen
 DEPINC  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfdt -lpthread -lm
