@@ -218,8 +218,9 @@ static int read_backing(struct qcow2 *q, const struct image_options *o, const ui
 	if (strlen(name) != len)
 		return err_set(e, EINVAL, "%s: the backing file's name is damaged", path);
 	if (o->no_base)
-		return err_set(e, EINVAL, "%s has the backing file %s; images from elsewhere must "
-		               "stand alone: flatten it with qemu-img convert", path, name);
+		return err_set(e, EINVAL, "%s names the backing file %s: if you trust it, say so "
+		               "with format=qcow2; else flatten it with qemu-img convert", path,
+		               name);
 	return open_backing(q, name, format, e);
 }
 

@@ -213,3 +213,18 @@ root() {
 	echo "anonymous and file pages: $rss KiB"
 	[ "$rss" -le 8192 ]
 }
+
+@test "a probed disk may not name other files, nor change its format" {
+	qemu-img create -q -f raw "$BATS_TEST_TMPDIR/secret" 1M
+	qemu-img create -q -f qcow2 -b "$BATS_TEST_TMPDIR/secret" -F raw "$BATS_TEST_TMPDIR/evil" 1M
+	run lodge run --rm --timeout 5 --disk "$BATS_TEST_TMPDIR/evil,ro" demo
+	[ "$status" -eq 125 ] || [ "$status" -eq 126 ]
+	[[ "$output" == *"format=qcow2"* ]]
+	truncate -s 1M "$BATS_TEST_TMPDIR/raw"
+	lodge create --name turncoat --disk "$BATS_TEST_TMPDIR/raw" demo
+	lodge start turncoat && lodge kill turncoat
+	dd if="$BATS_TEST_TMPDIR/evil" of="$BATS_TEST_TMPDIR/raw" conv=notrunc status=none
+	lodge start turncoat # still raw
+	grep -qx raw "$XDG_DATA_HOME/lodge/instances/turncoat/disk0.format"
+	lodge rm -f turncoat
+}

@@ -135,24 +135,62 @@ static int part_virtio(struct machine *m, struct dev **ret, const char *class, c
 	return err_in(e, r, "virtio-%s", class);
 }
 
+/* The format of disk @i, as it was found when the guest first started: a guest can write another
+ * format's header into its own raw disk, and must not get it believed at the next start. */
+static int format_recall(const struct machine *m, unsigned i, char *ret, size_t cap)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/disk%u.format", m->env->instance_dir, i);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	char *got = fgets(ret, (int)cap, f);
+	fclose(f);
+	return got ? 0 : -EINVAL;
+}
+
+static int format_keep(const struct machine *m, unsigned i, const char *format, struct lodge_err *e)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/disk%u.format", m->env->instance_dir, i);
+	FILE *f = fopen(path, "we");
+	if (!f)
+		return err_sys(e, "%s", path);
+	bool bad = fputs(format, f) < 0;
+	return fclose(f) || bad ? err_sys(e, "writing %s", path) : 0;
+}
+
+static int part_blk(struct machine *m, const struct life_disk *d, struct lodge_err *e)
+{
+	char path[4096], known[16];
+	unsigned i = m->ndisks;
+	if (i == DISKS_MAX)
+		return err_set(e, ENOSPC, "more than %d disks", DISKS_MAX);
+	snprintf(path, sizeof path, "%s/disk%u.raw", m->env->instance_dir, i);
+	bool recalled = format_recall(m, i, known, sizeof known) == 0;
+	const char *format = !d->path ? "raw" : d->format ? d->format : recalled ? known : NULL;
+	/* Whoever names the format trusts the image; a probed one may not name other files. */
+	struct blk_options o = { .path = d->path ? d->path : path, .format = format,
+		.overlay = d->overlay, .readonly = d->readonly, .size = d->path ? 0 : d->size,
+		.no_base = d->path && !d->format };
+	int r = blk_open(&m->disks[i], &o, m->env->loop, e);
+	if (r == 0) {
+		m->ndisks++;
+		r = recalled ? 0 : format_keep(m, i, blk_format(m->disks[i]), e);
+	}
+	return r;
+}
+
 static int part_disk(struct machine *m, const char *spec, struct lodge_err *e)
 {
 	struct life_disk d;
-	char path[4096], options[64];
+	char options[64];
 	int r = life_disk_parse(&d, spec, e);
 	if (r < 0)
 		return r;
 	unsigned i = m->ndisks;
-	snprintf(path, sizeof path, "%s/disk%u.raw", m->env->instance_dir, i);
-	struct blk_options o = {.path = d.path ? d.path : path,
-				.format = d.path ? d.format : "raw",
-				.overlay = d.overlay,
-				.readonly = d.readonly,
-				.size = d.path ? 0 : d.size};
-	r = i == DISKS_MAX ? err_set(e, ENOSPC, "more than %d disks", DISKS_MAX)
-	                   : blk_open(&m->disks[i], &o, m->env->loop, e);
+	r = part_blk(m, &d, e);
 	if (r == 0) {
-		m->ndisks++;
 		snprintf(options, sizeof options, "serial=lodge%u,queues=%u", i,
 		         m->rv.nharts < 8 ? m->rv.nharts : 8);
 		r = part_virtio(m, NULL, "blk", d.bus ? d.bus : m->config->bus, options,
