@@ -81,7 +81,7 @@ int lodge_console_exit(struct lodge_console *c, int *ret_exit_code, struct lodge
 	json_object_object_get_ex(o, "exit_code", &code);
 	*ret_exit_code = code ? json_object_get_int(code) : LODGE_EXIT_LODGE;
 	json_object_put(o);
-	return 0;
+	return guest_gone(c->g, e);
 }
 
 void lodge_console_close(struct lodge_console *c)

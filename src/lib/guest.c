@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { GONE_WAIT_MS = 10000 };
+enum { GONE_WAIT_MS = 10000, SETTLE_MS = 3000 };
 
 const char *lodge_version(void) { return "0.1.0"; }
 void lodge_free(void *p) { free(p); }
@@ -145,6 +145,41 @@ const char *lodge_state(const struct lodge_guest *g)
 	return life_name(r.state);
 }
 
+/* ---- the lock ---- */
+
+/* Until nobody holds the folder. */
+static bool unlocked_within(const struct lodge_guest *g, int ms)
+{
+	struct timespec pause = { .tv_nsec = 1000000 };
+	for (int i = 0; i < ms; i++) {
+		if (!instance_locked(g->inst))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/* The keeper has said its last word; it holds the folder some moments more. */
+int guest_gone(const struct lodge_guest *g, struct lodge_err *e)
+{
+	if (unlocked_within(g, GONE_WAIT_MS))
+		return 0;
+	return err_set(e, ETIMEDOUT, "the keeper of %s does not go away", g->inst->name);
+}
+
+/* Lock a guest that does not run; one that has just ended is waited for. */
+static int guest_lock(struct lodge_guest *g, struct lodge_err *e)
+{
+	struct life_record rec;
+	int r = instance_lock(g->inst, e);
+	if (r != -EBUSY)
+		return r;
+	instance_record(g->inst, &rec);
+	if (rec.state == LIFE_RUNNING || rec.state == LIFE_PAUSED || !unlocked_within(g, SETTLE_MS))
+		return r;
+	return instance_lock(g->inst, e);
+}
+
 /* ---- starting ---- */
 
 int lodge_keep(struct lodge_guest *g, struct lodge_err *e)
@@ -158,7 +193,7 @@ int lodge_keep(struct lodge_guest *g, struct lodge_err *e)
 	life_config_free(lc);
 	if (!l)
 		return err_set(e, why.code, "%s", why.msg);
-	r = instance_lock(g->inst, e);
+	r = guest_lock(g, e);
 	return r < 0 ? r : keeper_spawn(g->inst, l, &g->leash, e);
 }
 
@@ -184,18 +219,6 @@ int lodge_resume(struct lodge_guest *g, struct lodge_err *e)
 
 /* ---- ending ---- */
 
-/* The keeper has said its last word; it holds the folder some moments more. */
-static int gone_wait(struct lodge_guest *g, struct lodge_err *e)
-{
-	struct timespec ms = {.tv_nsec = 1000000};
-	for (int i = 0; i < GONE_WAIT_MS; i++) {
-		if (!instance_locked(g->inst))
-			return 0;
-		nanosleep(&ms, NULL);
-	}
-	return err_set(e, ETIMEDOUT, "the keeper of %s does not go away", g->inst->name);
-}
-
 int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e)
 {
 	struct json_object *o = NULL, *code = NULL;
@@ -207,9 +230,9 @@ int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e)
 		json_object_object_get_ex(o, "exit_code", &code);
 		*ret_exit_code = code ? json_object_get_int(code) : LODGE_EXIT_LODGE;
 		json_object_put(o);
-		return gone_wait(g, e);
+		return guest_gone(g, e);
 	}
-	if ((r = gone_wait(g, e)) < 0)
+	if ((r = guest_gone(g, e)) < 0)
 		return r;
 	instance_record(g->inst, &rec);
 	if (rec.state == LIFE_FAILED)
@@ -258,7 +281,7 @@ static int remove_kill(struct lodge_guest *g, struct lodge_err *e)
 	int r = control_call(g->inst, "POST", "/v1/kill", NULL, NULL, e);
 	if (r == -ENOTCONN || r == -ECONNRESET || r == -EBUSY)
 		r = 0;
-	return r < 0 ? r : lodge_wait(g, &code, NULL) < 0 ? gone_wait(g, e) : 0;
+	return r < 0 ? r : lodge_wait(g, &code, NULL) < 0 ? guest_gone(g, e) : 0;
 }
 
 int lodge_remove(const char *name, int force, struct lodge_err *e)
@@ -267,7 +290,7 @@ int lodge_remove(const char *name, int force, struct lodge_err *e)
 	int r = lodge_open(&g, name, e);
 	if (r < 0)
 		return r;
-	r = instance_lock(g->inst, e);
+	r = guest_lock(g, e);
 	if (r == -EBUSY && force) {
 		r = remove_kill(g, e);
 		if (r == 0)

@@ -9,6 +9,9 @@ struct lodge_guest {
 	int leash;             /* -1: none; held between lodge_keep and lodge_start */
 };
 
+/* Wait until a keeper that has ended its guest has let go of the folder. */
+int guest_gone(const struct lodge_guest *g, struct lodge_err *e) MUST;
+
 /* An image: a name that stands for files in the cache, and how to get them. */
 struct image {
 	const char *name, *alias, *summary;
