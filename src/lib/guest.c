@@ -150,7 +150,7 @@ const char *lodge_state(const struct lodge_guest *g)
 /* Until nobody holds the folder. */
 static bool unlocked_within(const struct lodge_guest *g, int ms)
 {
-	struct timespec pause = { .tv_nsec = 1000000 };
+	struct timespec pause = {.tv_nsec = 1000000};
 	for (int i = 0; i < ms; i++) {
 		if (!instance_locked(g->inst))
 			return true;

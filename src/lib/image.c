@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 static const struct image images[] = {
@@ -123,14 +124,9 @@ static bool image_shares(const struct image *m, const char *file)
 	return false;
 }
 
-/* The image's own file goes; what others share stays. Removing the base removes the rest. */
-int lodge_image_remove(const char *name, struct lodge_err *e)
+/* The image's own files go; what others share stays. */
+static int image_files_remove(const struct image *m, struct lodge_err *e)
 {
-	const struct image *m = image_find(name);
-	if (!m || !image_ready(m))
-		return err_set(e, ENOENT,
-			       "there is no image '%s' in the cache; lodge images lists them",
-			       name);
 	autofree char *files = strdup(m->files);
 	char *rest = files;
 	bool removed = false;
@@ -147,4 +143,36 @@ int lodge_image_remove(const char *name, struct lodge_err *e)
 			       "every file of %s belongs to another image too; remove that first",
 			       m->name);
 	return 0;
+}
+
+static bool image_folder_used(const struct image *m)
+{
+	for (size_t i = 0; i < countof(images); i++)
+		if (&images[i] != m && !strcmp(images[i].folder, m->folder) &&
+		    image_ready(&images[i]))
+			return true;
+	return false;
+}
+
+int lodge_image_remove(const char *name, struct lodge_err *e)
+{
+	const struct image *m = image_find(name);
+	if (!m || !image_ready(m))
+		return err_set(e, ENOENT,
+			       "there is no image '%s' in the cache; lodge images lists them",
+			       name);
+	autofree char *cache = life_home("cache");
+	autofree char *lock = NULL;
+	if (!cache || asprintf(&lock, "%s/%s.lock", cache, m->folder) < 0)
+		return err_set(e, ENOMEM, "out of memory");
+	/* The fetch script holds this while it works. */
+	autoclose int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, "%s", lock);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, EBUSY, "%s is being fetched just now", m->name);
+	if (image_folder_used(m))
+		return image_files_remove(m, e);
+	autofree char *folder = image_file(m, "");
+	return folder ? life_remove_tree(folder, e) : err_set(e, ENOMEM, "out of memory");
 }

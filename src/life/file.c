@@ -106,3 +106,14 @@ int file_remove_tree(int dirfd, const char *name, struct lodge_err *e)
 		return err_sys(e, "removing %s", name);
 	return 0;
 }
+
+int life_remove_tree(const char *path, struct lodge_err *e)
+{
+	size_t n = strlen(path);
+	autofree char *copy = strdup(path);
+	if (!copy)
+		return err_set(e, ENOMEM, "out of memory");
+	while (n > 1 && copy[n - 1] == '/')
+		copy[--n] = 0;
+	return file_remove_tree(AT_FDCWD, copy, e);
+}

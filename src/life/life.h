@@ -147,6 +147,8 @@ int instance_remove(struct instance *i, struct lodge_err *e) MUST;
 int instance_names(struct json_object **ret, struct lodge_err *e) MUST;
 /* $XDG_DATA_HOME/lodge (kind "data"), $XDG_CACHE_HOME/lodge ("cache"), ...; malloc'ed. */
 char *life_home(const char *kind);
+/* Delete a folder and all below it, never through a symbolic link. 0 also when it is not there. */
+int life_remove_tree(const char *path, struct lodge_err *e) MUST;
 int life_runtime_check(struct lodge_err *e) MUST; /* can sockets be kept safely? */
 
 /* ---- the keeper ---- */

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/lib.h"
+#include "test/test.h"
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static void put_file(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	FILE *f = fopen(path, "w");
+	CHECK(f != NULL);
+	CHECK(fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+static void home_begin(char *home)
+{
+	char dir[64];
+	strcpy(home, "/tmp/lodge-test-XXXXXX");
+	CHECK(mkdtemp(home) != NULL);
+	setenv("XDG_DATA_HOME", home, 1);
+	setenv("XDG_RUNTIME_DIR", home, 1);
+	setenv("XDG_CACHE_HOME", home, 1);
+	setenv("XDG_CONFIG_HOME", home, 1);
+	snprintf(dir, sizeof dir, "%s/lodge", home);
+	CHECK(mkdir(dir, 0700) == 0);
+}
+
+static void home_end(const char *home) { CHECK(life_remove_tree(home, NULL) == 0); }
+
+TEST(lib_settings_environment_before_file)
+{
+	char home[32], buf[16];
+	struct lodge_err e;
+	home_begin(home);
+	put_file(home, "lodge/config", "# c\n\n memory = 1G # mine\ncpus=2\nnet = a#b\n");
+	CHECK(lodge_setting("memory", buf, sizeof buf, &e) == 1 && !strcmp(buf, "1G"));
+	CHECK(lodge_setting("net", buf, sizeof buf, &e) == 1 && !strcmp(buf, "a#b"));
+	CHECK(lodge_setting("absent-key", buf, sizeof buf, &e) == 0);
+	setenv("LODGE_MEMORY", "2G", 1);
+	CHECK(lodge_setting("memory", buf, sizeof buf, &e) == 1 && !strcmp(buf, "2G"));
+	setenv("LODGE_MEMORY", "0123456789abcdef", 1);
+	CHECK(lodge_setting("memory", buf, sizeof buf, &e) == -EINVAL);
+	unsetenv("LODGE_MEMORY");
+	put_file(home, "lodge/config", "cpus=2\nthis is no setting\n");
+	CHECK(lodge_setting("cpus", buf, sizeof buf, &e) == 1);
+	CHECK(lodge_setting("memory", buf, sizeof buf, &e) == -EINVAL && strstr(e.msg, "config:2"));
+	home_end(home);
+}
+
+TEST(lib_images_have_short_names)
+{
+	const struct image *d = image_find("debian"), *s = image_find("debian-small");
+	CHECK(d && s && d != s && d == image_find("debian:13") &&
+	      d == image_find("debian:13/riscv64"));
+	CHECK(s == image_find("debian-small:13/riscv64"));
+	CHECK(!image_find("deb") && !image_find("") && !image_find("debian:1"));
+	CHECK(!image_find("debian:13/riscv64/x") && !image_find("demo"));
+}
+
+TEST(lib_images_share_files)
+{
+	char home[32], dir[96];
+	struct stat st;
+	home_begin(home);
+	snprintf(dir, sizeof dir, "%s/lodge/debian-13-riscv64", home);
+	CHECK(mkdir(dir, 0700) == 0 && lodge_image_state("debian") == 0);
+	put_file(dir, "kernel", "k");
+	put_file(dir, "initrd-small", "i");
+	put_file(dir, "kernel.info", "v");
+	CHECK(lodge_image_state("debian-small") == 1 && lodge_image_state("debian") == 0);
+	put_file(dir, "disk.raw", "d");
+	CHECK(lodge_image_state("debian") == 1 && lodge_image_state("nothing") == -ENOENT);
+	CHECK(lodge_image_remove("debian-small", NULL) == -EBUSY);
+	CHECK(lodge_image_remove("debian", NULL) == 0 && lodge_image_state("debian-small") == 1);
+	CHECK(lodge_image_remove("debian-small", NULL) == 0 && stat(dir, &st) < 0);
+	CHECK(lodge_image_remove("debian-small", NULL) == -ENOENT);
+	home_end(home);
+}
+
+TEST(lib_copies_keep_holes)
+{
+	char home[32], from[64];
+	struct stat a, b;
+	home_begin(home);
+	snprintf(from, sizeof from, "%s/from", home);
+	autoclose int fd = open(from, O_RDWR | O_CREAT, 0600);
+	autoclose int dir = open(home, O_RDONLY | O_DIRECTORY);
+	CHECK(ftruncate(fd, 64 << 20) == 0 && pwrite(fd, "middle", 6, 32 << 20) == 6);
+	CHECK(copy_sparse(from, dir, "to", 96 << 20, NULL) == 0);
+	CHECK(fstat(fd, &a) == 0 && fstatat(dir, "to", &b, 0) == 0);
+	CHECK(b.st_size == 96 << 20 && b.st_blocks <= a.st_blocks + 64);
+	char buf[6];
+	autoclose int to = openat(dir, "to", O_RDONLY);
+	CHECK(pread(to, buf, 6, 32 << 20) == 6 && !memcmp(buf, "middle", 6));
+	CHECK(copy_sparse(from, dir, "to", 0, NULL) == -EEXIST);
+	home_end(home);
+}
+
+TEST(lib_an_image_becomes_kernel_initrd_and_a_disk_of_its_own)
+{
+	char home[32], dir[96];
+	struct instance *i = NULL;
+	struct json_object *o = NULL, *v = NULL;
+	const char *argv[] = {"echo", "it's"}, *env[] = {"A=b"}, *vol[] = {"/tmp:/mnt:ro"};
+	struct lodge_config c = {.size = sizeof c,
+				 .guest = "debian-small",
+				 .argv = argv,
+				 .argc = 2,
+				 .env = env,
+				 .nenv = 1,
+				 .volumes = vol,
+				 .nvolumes = 1,
+				 .append = "quiet"};
+	home_begin(home);
+	snprintf(dir, sizeof dir, "%s/lodge/debian-13-riscv64", home);
+	CHECK(instance_new(&i, "x", NULL) == 0);
+	CHECK(prepare_config(i, &c, &o, NULL) == -ENOENT); /* not in the cache */
+	CHECK(mkdir(dir, 0700) == 0);
+	put_file(dir, "kernel", "k");
+	put_file(dir, "initrd-small", "i");
+	put_file(dir, "kernel.info", "v");
+	put_file(dir, "disk.raw", "disk");
+	CHECK(prepare_config(i, &c, &o, NULL) == 0);
+	CHECK(json_object_object_get_ex(o, "append", &v));
+	/* 'echo' 'it'\''s' in base64 */
+	CHECK(strstr(json_object_get_string(v), "lodge.run64=J2VjaG8nICdpdCdcJydzJw==") != NULL);
+	CHECK(strstr(json_object_get_string(v), "lodge.env=A=b") != NULL);
+	CHECK(strstr(json_object_get_string(v), "lodge.mount=lodge0:/mnt:ro") != NULL);
+	json_object_put(o);
+	c = (struct lodge_config){.size = sizeof c, .guest = "debian"};
+	CHECK(prepare_config(i, &c, &o, NULL) == 0 && json_object_object_get_ex(o, "disks", &v));
+	CHECK(strstr(json_object_to_json_string(v), "root.raw,format=raw") != NULL);
+	json_object_put(o);
+	instance_free(i);
+	home_end(home);
+}
+
+TEST(lib_refuses_before_it_makes)
+{
+	char home[32], *json = NULL;
+	const char *argv[] = {"x"};
+	struct lodge_guest *g = NULL;
+	struct lodge_err e;
+	struct lodge_config c = {.size = sizeof c, .guest = "/dev/null/none"};
+	home_begin(home);
+	CHECK(lodge_create(&g, &c, &e) == -ENOENT && strstr(e.msg, "neither"));
+	c.guest = "demo";
+	c.argv = argv;
+	c.argc = 1;
+	CHECK(lodge_create(&g, &c, &e) == -EINVAL && strstr(e.msg, "no arguments"));
+	c.argc = 0;
+	c.size = 8;
+	CHECK(lodge_create(&g, &c, &e) == -EINVAL);
+	CHECK(lodge_list(&json, &e) == 0 && !strchr(json, '{'));
+	lodge_free(json);
+	home_end(home);
+}
+
+TEST(lib_tail_keeps_the_end)
+{
+	struct tail t = {.len = 0};
+	for (int i = 0; i < 1000; i++)
+		tail_add(&t, "0123456789", 10);
+	tail_add(&t, "END", 3);
+	CHECK(strlen(t.text) == sizeof t.text - 1 && !strcmp(t.text + sizeof t.text - 4, "END"));
+}
