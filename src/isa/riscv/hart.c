@@ -143,5 +143,8 @@ void rv_hart_loaded(struct rv_hart *h)
 	h->npc = h->pc;
 	h->poll_icount = h->icount;
 	rv_mmu_flush(h, true);
+	/* requests are not saved: this is the one that the rest of the state calls for */
+	if (__atomic_load_n(&h->hsm, __ATOMIC_SEQ_CST) == RV_HSM_START_PENDING)
+		__atomic_fetch_or(&h->requests, RV_REQ_START, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&h->limit, 0, __ATOMIC_SEQ_CST);
 }

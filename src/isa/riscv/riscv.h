@@ -233,6 +233,6 @@ void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_acces
 uint64_t rv_raise(struct rv_hart *h, enum rv_exc cause, uint64_t tval);
 
 /* ---- SBI ---- */
-/* Serve an ecall from S mode (a7 extension, a6 function). False: no such extension was meant for
- * us. Result in a0, a1. SBI 2.0 §3 */
+/* Serve an ecall from S mode (a7 extension, a6 function); h->npc is already behind it. Result in
+ * a0, a1. A call that has to give way to a pause sets npc back: it is made again. SBI 2.0 §3 */
 void rv_sbi_ecall(struct rv_hart *h);

@@ -257,6 +257,18 @@ TEST(trap_timer_is_seen_while_running)
 	rig_fini(&r);
 }
 
+TEST(hart_that_was_about_to_start_starts_after_a_load)
+{
+	struct rig r;
+	rig_init(&r, 2, true);
+	struct rv_hart *b = r.env.harts[1];
+	b->hsm = RV_HSM_START_PENDING;
+	b->hsm_start_pc = RIG_BASE + 64;
+	rv_hart_loaded(b);
+	CHECK(rv_poll(b) && b->hsm == RV_HSM_STARTED && b->pc == RIG_BASE + 64);
+	rig_fini(&r);
+}
+
 TEST(hart_state_round_trip)
 {
 	struct rig r;
