@@ -43,7 +43,8 @@ static double cpu_reaped(void)
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
-/* Fields of /proc/PID/stat: proc(5). The name may hold spaces and brackets: look behind the last. */
+/* Fields of /proc/PID/stat: proc(5). The name may hold spaces and brackets: look behind the last.
+ */
 static bool process_read(struct process *p, int pid)
 {
 	char path[64], line[1024];
@@ -155,6 +156,7 @@ int main(int argc, char **argv)
 	if (!found)
 		fprintf(stderr, "bench-boot: the output had no \"%s\"\n", argv[1]);
 	if (status != 0)
-		fprintf(stderr, "bench-boot: %s ended with status %#x\n", argv[2], (unsigned)status);
+		fprintf(stderr, "bench-boot: %s ended with status %#x\n", argv[2],
+			(unsigned)status);
 	return !found || status != 0;
 }
