@@ -23,7 +23,7 @@ make_root() {
 	r=$BATS_FILE_TMPDIR/root
 	mkdir -p "$r"/{bin,sbin,proc,dev,boot/extlinux}
 	cp "$IMAGE/busybox" "$r/bin/busybox"
-	printf '#!/bin/busybox sh\n/bin/busybox mount -t proc proc /proc\n/bin/busybox echo root-is "$(/bin/busybox grep " / " /proc/mounts)"\n/bin/busybox echo written >/mark; /bin/busybox sync\n/bin/busybox poweroff -f\n' >"$r/sbin/init"
+	printf '#!/bin/busybox sh\n/bin/busybox mount -t proc proc /proc\n/bin/busybox echo root-is "$(/bin/busybox grep " / " /proc/mounts)"\n/bin/busybox echo written >/mark; /bin/busybox sync; /bin/busybox sleep 1\n/bin/busybox poweroff -f\n' >"$r/sbin/init"
 	chmod 755 "$r/sbin/init"
 	cp "$IMAGE/kernel" "$IMAGE/initrd-small" "$r/boot/"
 	printf 'default l\ntimeout 1\nlabel l\n  kernel /boot/kernel\n  initrd /boot/initrd-small\n  append console=ttyS0 lodge.run=uname\n' >"$r/boot/extlinux/extlinux.conf"
@@ -38,12 +38,13 @@ make_root() {
 }
 
 lodge() { "$LODGE" "$@"; }
-# small COMMAND OPTIONS...: run a command in Debian's kernel with the small initramfs
+# small COMMAND OPTIONS...: run a command in Debian's kernel with the small initramfs. Power-off does
+# not wait for what a terminal still buffers, so the guest waits a second.
 small() {
 	command=$1
 	shift
 	run lodge run --rm --timeout 120 --kernel "$IMAGE/kernel" --initrd "$IMAGE/initrd-small" \
-		--append "console=ttyS0 quiet lodge.run=\"$command\"" "$@"
+		--append "console=ttyS0 quiet lodge.run=\"( $command ); c=\$?; sleep 1; exit \$c\"" "$@"
 	printf '%s\n' "$output" | tail -20
 }
 
@@ -86,7 +87,7 @@ small() {
 	for fw in fw_jump.elf fw_dynamic.bin; do
 		run lodge run --rm --timeout 120 --kernel "$IMAGE/kernel" --initrd "$IMAGE/initrd-small" \
 			--firmware /usr/lib/riscv64-linux-gnu/opensbi/generic/$fw --cpus 2 \
-			--append 'console=ttyS0 lodge.run="echo harts=$(grep -c ^processor /proc/cpuinfo)"'
+			--append 'console=ttyS0 lodge.run="echo harts=$(grep -c ^processor /proc/cpuinfo); sleep 1"'
 		[ "$status" -eq 0 ]
 		[[ "$output" == *OpenSBI* ]]
 		[[ "$output" == *harts=2* ]]
@@ -131,7 +132,7 @@ root() {
 
 @test "console on virtio" {
 	run lodge run --rm --timeout 120 --kernel "$IMAGE/kernel" --initrd "$IMAGE/initrd-small" \
-		-o console=virtio --append 'console=hvc0 lodge.run="echo over-$(cat /sys/class/tty/console/active)"'
+		-o console=virtio --append 'console=hvc0 lodge.run="echo over-$(cat /sys/class/tty/console/active); sleep 1"'
 	printf '%s\n' "$output" | tail
 	[ "$status" -eq 0 ]
 	[[ "$output" == *over-hvc0* ]]
