@@ -8,7 +8,7 @@ CONFORM_SEED ?= 1
 CONFORM_ARGS ?=
 CF           := $O/conform
 CF_OBJ       := $(patsubst %.c,$O/obj/test/conform/%.o,rvdiff.c program.c values.c oracle.c lodge.c)
-CF_ROOMS     := base host mem bus fp ir isa engine
+CF_ROOMS     := base host mem bus fp ir isa jit engine
 CF_SRC       := $(filter $(foreach r,$(CF_ROOMS),src/$r/%) $O/gen/%,$(SRC))
 CF_LIB       := $(CF_SRC:%.c=$O/obj/%.o)
 RV_FLAGS     := -O2 -Wall -Wextra -Werror -I.

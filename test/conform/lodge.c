@@ -44,7 +44,7 @@ int lodge_rig_new(struct lodge_rig **ret, const char *engine, const char *blob, 
 		return err;
 	vclock_init(&r->clock);
 	r->variant = 2;
-	r->env = (struct rv_env){ .clock = &r->clock, .nharts = 1, .mmu_max = 57 };
+	r->env = (struct rv_env){ .clock = &r->clock, .nharts = 1, .hot = 1, .mmu_max = 57 };
 	r->engine = engine_find(engine);
 	if (!r->engine)
 		err = err_set(e, EINVAL, "no engine '%s'", engine);

@@ -38,6 +38,7 @@ static void block_finish(struct block *b, uint32_t epoch, const uint8_t *code)
 	memcpy((uint8_t *)&b->u[b->n + 1], code, b->bytes);
 	b->epoch = epoch;
 	b->taken = b->next = 0;
+	b->heat = 0;
 }
 
 /* An instruction whose second half is in the next page: never kept. */
@@ -140,16 +141,35 @@ struct block *interp_block(struct rv_hart *h)
 	return b;
 }
 
+void interp_fini(struct interp *it)
+{
+	if (it->arena)
+		munmap(it->arena, it->arena_bytes);
+	free(it->crossing);
+}
+
 static void interp_detach(struct rv_hart *h)
 {
 	struct interp *it = h->engine;
 	if (!it)
 		return;
 	h->engine = NULL;
-	if (it->arena)
-		munmap(it->arena, it->arena_bytes);
-	free(it->crossing);
+	interp_fini(it);
 	free(it);
+}
+
+int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
+{
+	it->hot = UINT32_MAX;
+	it->crossing = calloc(1, sizeof *it->crossing + 2 * sizeof(struct rv_uop) + 4);
+	it->arena_bytes = ARENAS_BYTES / (h->env->nharts ? h->env->nharts : 1);
+	void *arena = mmap(NULL, it->arena_bytes, PROT_READ | PROT_WRITE,
+	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	it->arena = arena == MAP_FAILED ? NULL : arena;
+	it->used = align_up(sizeof(struct block), BLOCK_UNIT);
+	if (!it->crossing || !it->arena)
+		return err_set(e, ENOMEM, "no memory for the interpreter's block cache");
+	return 0;
 }
 
 static int interp_attach(struct rv_hart *h, struct lodge_err *e)
@@ -158,17 +178,10 @@ static int interp_attach(struct rv_hart *h, struct lodge_err *e)
 	h->engine = it;
 	if (!it)
 		return err_set(e, ENOMEM, "no memory for the interpreter");
-	it->crossing = calloc(1, sizeof *it->crossing + 2 * sizeof(struct rv_uop) + 4);
-	it->arena_bytes = ARENAS_BYTES / (h->env->nharts ? h->env->nharts : 1);
-	void *arena = mmap(NULL, it->arena_bytes, PROT_READ | PROT_WRITE,
-	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	it->arena = arena == MAP_FAILED ? NULL : arena;
-	it->used = align_up(sizeof(struct block), BLOCK_UNIT);
-	if (!it->crossing || !it->arena) {
+	int r = interp_init(it, h, e);
+	if (r < 0)
 		interp_detach(h);
-		return err_set(e, ENOMEM, "no memory for the interpreter's block cache");
-	}
-	return 0;
+	return r;
 }
 
 static void interp_stats(const struct rv_hart *h, struct engine_stats *ret)

@@ -28,6 +28,7 @@ struct block {
 	uint16_t bytes;         /* of guest code */
 	block_ref hash_next;
 	block_ref taken, next;  /* followers in the same page, once known */
+	uint32_t heat;          /* times begun */
 	struct rv_uop u[];      /* n and one that goes on to the next block, then the code bytes */
 };
 
@@ -44,7 +45,14 @@ struct interp {
 	size_t arena_bytes, used;
 	struct block *crossing; /* owned scratch: one instruction that spans two pages */
 	uint64_t blocks_made, flushes;
+	/* A block begun more often than this is offered to a translator. True: it ran, go on at
+	 * h->pc. UINT32_MAX and NULL without one. */
+	uint32_t hot;
+	bool (*enter)(struct rv_hart *h, struct block *b);
 };
+/* Prepare @it for @h, which need not be its engine data. Errors: ENOMEM; call interp_fini then too. */
+int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e) MUST;
+void interp_fini(struct interp *it);
 
 extern const bool interp_ends[RV_OPS];  /* operations that end a block */
 void interp_run(struct rv_hart *h);

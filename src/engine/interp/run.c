@@ -57,6 +57,7 @@ static void interp_execute(struct rv_hart *h)
 		[UOP_GOES_ON] = &&goes_on,
 	};
 	uint8_t *const arena = ((struct interp *)h->engine)->arena;
+	const uint32_t hot = ((struct interp *)h->engine)->hot;
 	/* block 0 stands for "not linked": its epoch cannot come up before we return */
 	block_of(arena, 0)->epoch = h->fetch_epoch + (1u << 31);
 	const struct rv_uop *u;
@@ -85,6 +86,11 @@ enter:
 	}
 	pc = h->pc;
 begin:
+	if (unlikely(b->heat++ >= hot)) {
+		h->pc = pc;
+		if (((struct interp *)h->engine)->enter(h, b))
+			goto look_up;
+	}
 	h->icount += b->n;
 	u = b->u;
 	DISPATCH();

@@ -11,6 +11,8 @@ struct rv_builder {
 	struct ir_block *ir;
 	const struct rv_insn *d;    /* NULL: template */
 	uint64_t pc;                /* of the instruction, when d is set */
+	uint64_t delta;             /* offset in the hart of what turns pc into the virtual address;
+	                             * 0: it is that */
 };
 enum rv_file { RV_FILE_X, RV_FILE_F };
 enum rv_helper {

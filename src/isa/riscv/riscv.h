@@ -71,6 +71,9 @@ struct rv_env {
 	unsigned nharts;
 	unsigned mmu_max; /* 39, 48 or 57: the largest satp mode that exists; 0: bare only */
 	unsigned pmp_entries;       /* 0, 16 or 64 */
+	/* for engines that translate; 0: their own choice */
+	uint32_t hot;               /* runs of a block before it is translated, plus 1 */
+	uint64_t code_bytes;        /* of all harts' translated code */
 	bool sbi;                   /* built-in SBI answers ecall from S; else it traps to M */
 	/* machine services that SBI and devices ask of the level */
 	void (*system_reset)(void *user, uint32_t type, uint32_t reason); /* SBI SRST values */
@@ -107,6 +110,7 @@ struct rv_hart {
 	uint32_t fetch_epoch;       /* ++ by fence.i: decoded blocks older than this are verified */
 	uint32_t map_epoch;         /* ++ when any virtual-to-physical fetch mapping may differ */
 	uint64_t fctx;              /* context of instruction fetch (id, not shifted) */
+	uint64_t engine_run[12];    /* of engines: what generated code reaches by offset */
 	struct rv_tlb tlb[RV_TLB_SIZE];
 
 	/* ---- load reservation ---- */
@@ -192,8 +196,13 @@ bool rv_decode(uint32_t word, struct rv_insn *ret) MUST;
 /* Text of the instruction at @pc into @buf, "illegal 0x..." when it is none. */
 void rv_disasm(uint32_t word, uint64_t pc, char *buf, size_t cap);
 struct rv_builder;
+struct ir_block;
 /* Append the meaning of operation @op to b->ir. */
 void rv_semantics(struct rv_builder *b, unsigned op);
+/* The meaning of @d at @pc into the emptied @ir. With @delta, @pc is an address of the caller's kind
+ * (physical, say) and the hart's field at that offset is what must be added to make it virtual;
+ * targets of jumps stay of the caller's kind. */
+void rv_lift(struct ir_block *ir, const struct rv_insn *d, uint64_t pc, uint64_t delta);
 
 /* ---- called by engines, on the hart's thread ---- */
 /* Take the exception @cause at h->pc: updates CSRs, privilege, pc. Priv §3.1.6.1 */

@@ -10,6 +10,14 @@ static void (*const semantics[RV_OPS])(struct rv_builder *) = {
 
 void rv_semantics(struct rv_builder *b, unsigned op) { semantics[op](b); }
 
+void rv_lift(struct ir_block *ir, const struct rv_insn *d, uint64_t pc, uint64_t delta)
+{
+	struct rv_builder b = { .ir = ir, .d = d, .pc = pc, .delta = delta };
+	ir->n = 0;
+	ir->full = false;
+	rv_semantics(&b, d->op);
+}
+
 static uint8_t register_number(const struct rv_insn *d, enum ir_field which)
 {
 	if (which == IR_FIELD_RD)
@@ -57,8 +65,10 @@ struct ir_val rv_field(struct rv_builder *b, enum ir_field which)
 		return k(b, (uint64_t)(int64_t)d->imm);
 	if (which == IR_FIELD_AUX)
 		return k(b, d->aux);
-	if (which == IR_FIELD_PC || which == IR_FIELD_NEXT)
-		return k(b, b->pc + (which == IR_FIELD_NEXT ? d->len : 0u));
+	if (which == IR_FIELD_PC || which == IR_FIELD_NEXT) {
+		struct ir_val pc = k(b, b->pc + (which == IR_FIELD_NEXT ? d->len : 0u));
+		return b->delta ? ir_2(b->ir, IR_add, pc, ir_get(b->ir, IR_I64, b->delta)) : pc;
+	}
 	return k(b, register_number(d, which) & 31u);
 }
 

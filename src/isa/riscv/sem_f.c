@@ -151,7 +151,14 @@ static void sign_inject(struct rv_builder *b, enum ir_type t, enum sign_rule rul
 {
 	uint64_t sign = t == IR_F64 ? 1ull << 63 : 1ull << 31;
 	fp_begin(b);
-	struct ir_val x = bits_as(b, IR_I64, fs1(b, t)), y = bits_as(b, IR_I64, fs2(b, t));
+	struct ir_val x = bits_as(b, IR_I64, fs1(b, t));
+	if (b->d && b->d->rs1 == b->d->rs2) { /* fmv, fneg, fabs: translators get them plain */
+		set_fd_bits(b, t, rule == SIGN_COPY  ? x
+		                  : rule == SIGN_NOT ? ir_2i(b->ir, IR_xor, x, sign)
+		                                     : ir_2i(b->ir, IR_and, x, ~sign));
+		return;
+	}
+	struct ir_val y = bits_as(b, IR_I64, fs2(b, t));
 	if (rule == SIGN_NOT)
 		y = ir_2i(b->ir, IR_xor, y, sign);
 	y = ir_2i(b->ir, IR_and, y, sign);

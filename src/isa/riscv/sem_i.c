@@ -87,8 +87,13 @@ SEM(srlw) { op2_w(b, IR_shr, rs2(b)); }
 SEM(sraw) { op2_w(b, IR_sar, rs2(b)); }
 
 /* Loads and stores of one hart are host loads and stores; on a TSO host only store-to-load order
- * needs a barrier, so every fence is a full one and nothing else is. §17.1 */
-SEM(fence) { ir_emit(b->ir, (struct ir_ins){ .op = IR_fence }); }
+ * needs a barrier: fences that order it are full ones, the others nothing. §17.1 */
+SEM(fence)
+{
+	enum { PRED_WO = 0x50, SUCC_RI = 0xa }; /* bits 27..20: pred, succ, each i o r w */
+	if (!b->d || (b->d->word >> 20 & PRED_WO && b->d->word >> 20 & SUCC_RI))
+		ir_emit(b->ir, (struct ir_ins){ .op = IR_fence });
+}
 SEM(fence_i)
 {
 	rv_call(b, RV_HELP_fence_i, k(b, 0), k(b, 0), k(b, 0));

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What generated code calls, and the FPU's state around it: MXCSR collects the guest's flags while
+ * it runs. Spec: SDM 083 vol. 1 §10.2.3; RISC-V Unpriv 20240411 §20.2 */
+#include "engine/interp/exec.h"
+#include "engine/translate/internal.h"
+#include <xmmintrin.h>
+
+enum { MX_DEFAULT = 0x1f80, MX_FLAGS = 0x3f, MX_MODE_SHIFT = 13 };
+
+static unsigned mx_of(const struct rv_hart *h)
+{
+	static const unsigned mode[4] = { 0, 3, 1, 2 }; /* RNE, RTZ, RDN, RUP */
+	return MX_DEFAULT | mode[h->frm & 3] << MX_MODE_SHIFT;
+}
+
+void translate_fp_in(struct rv_hart *h) { _mm_setcsr(mx_of(h)); }
+
+void translate_fp_out(struct rv_hart *h)
+{
+	unsigned m = _mm_getcsr();
+	/* IE DE ZE OE UE PE to NV DZ OF UF NX */
+	h->fp.flags |= (uint8_t)((m & 1) << 4 | (m & 4) << 1 | (m & 8) >> 1 | (m & 16) >> 3 |
+	                         (m & 32) >> 5);
+	_mm_setcsr(MX_DEFAULT);
+}
+
+static uint64_t call_load(void *state, uint64_t va, uint64_t bytes)
+{
+	uint64_t v = 0;
+	(void)!rv_load_slow(state, va, (unsigned)bytes, &v);
+	return v;
+}
+
+static uint64_t call_store(void *state, uint64_t va, uint64_t bytes, uint64_t v)
+{
+	(void)!rv_store_slow(state, va, (unsigned)bytes, v);
+	return 0;
+}
+
+static uint64_t amo4(uint32_t *p, unsigned kind, uint32_t v)
+{
+	switch ((int)kind) {
+	case IR_AMO_swap: return amo_swap_uint32_t(p, v);
+	case IR_AMO_add: return amo_add_uint32_t(p, v);
+	case IR_AMO_xor: return amo_xor_uint32_t(p, v);
+	case IR_AMO_and: return amo_and_uint32_t(p, v);
+	case IR_AMO_or: return amo_or_uint32_t(p, v);
+	case IR_AMO_min: return amo_min_uint32_t(p, v);
+	case IR_AMO_max: return amo_max_uint32_t(p, v);
+	case IR_AMO_minu: return amo_minu_uint32_t(p, v);
+	default: return amo_maxu_uint32_t(p, v);
+	}
+}
+
+static uint64_t amo8(uint64_t *p, unsigned kind, uint64_t v)
+{
+	switch ((int)kind) {
+	case IR_AMO_swap: return amo_swap_uint64_t(p, v);
+	case IR_AMO_add: return amo_add_uint64_t(p, v);
+	case IR_AMO_xor: return amo_xor_uint64_t(p, v);
+	case IR_AMO_and: return amo_and_uint64_t(p, v);
+	case IR_AMO_or: return amo_or_uint64_t(p, v);
+	case IR_AMO_min: return amo_min_uint64_t(p, v);
+	case IR_AMO_max: return amo_max_uint64_t(p, v);
+	case IR_AMO_minu: return amo_minu_uint64_t(p, v);
+	default: return amo_maxu_uint64_t(p, v);
+	}
+}
+
+static uint64_t call_atomic(void *state, uint64_t va, uint64_t what, uint64_t v, uint64_t want)
+{
+	struct rv_hart *h = state;
+	unsigned bytes = what & 255, kind = (unsigned)(what >> 16);
+	uint64_t r = 0;
+	void *p;
+	switch ((int)(what >> 8 & 255)) {
+	case JIT_LR: (void)!mem_lr(h, va, bytes, &r); return r;
+	case JIT_SC: (void)!mem_sc(h, va, v, bytes, &r); return r;
+	default: break;
+	}
+	p = atomic_at(h, va, bytes);
+	if (!p)
+		return 0;
+	switch ((int)(what >> 8 & 255)) {
+	case JIT_AMO: return bytes == 4 ? amo4(p, kind, (uint32_t)v) : amo8(p, kind, v);
+	case JIT_CAS:
+		return bytes == 4 ? amo_cas_uint32_t(p, (uint32_t)want, (uint32_t)v)
+		                  : amo_cas_uint64_t(p, want, v);
+	default: return (uint64_t)(uintptr_t)p;
+	}
+}
+
+/* ---- floating point: each row of fpops.def, its arguments as bits ---- */
+#define ARGS_VOID(v)
+#define ARGS_I32(v) , (uint32_t)(v)
+#define ARGS_I64(v) , (v)
+#define ARGS_F16(v) , (uint16_t)(v)
+#define ARGS_F32(v) , (uint32_t)(v)
+#define ARGS_F64(v) , (v)
+#define RM_0
+#define RM_1 , rm
+#define CALL_0(name, a_, b_, c_) fp_##name(env ARGS_##a_(a) ARGS_##b_(b) ARGS_##c_(c) RM_0)
+#define CALL_1(name, a_, b_, c_) fp_##name(env ARGS_##a_(a) ARGS_##b_(b) ARGS_##c_(c) RM_1)
+#define CALL_2(name, a_, b_, c_) fp_##name((unsigned)a)
+
+static uint64_t call_fp(void *state, uint64_t what, uint64_t a, uint64_t b, uint64_t c)
+{
+	struct rv_hart *h = state;
+	struct fp_env *env = &h->fp;
+	unsigned rm = (unsigned)(what >> 8) == 7 ? h->frm : (unsigned)(what >> 8);
+	uint64_t r = 0;
+	translate_fp_out(h);
+	switch ((int)(what & 255)) {
+#define FPOP(name, ret, a_, b_, c_, rm_) case FP_##name: r = CALL_##rm_(name, a_, b_, c_); break;
+#include "ir/fpops.def"
+	default: break;
+	}
+	translate_fp_in(h);
+	return r;
+}
+
+static uint64_t call_helper(void *state, uint64_t which, uint64_t a, uint64_t b, uint64_t c)
+{
+	static uint64_t (*const helpers[])(struct rv_hart *, uint64_t, uint64_t, uint64_t) = {
+#define HELPER(name, summary) rv_help_##name,
+#include "isa/riscv/calls.def"
+	};
+	struct rv_hart *h = state;
+	translate_fp_out(h);
+	h->icount--; /* counters that it reads do not count itself */
+	uint64_t r = helpers[which](h, a, b, c);
+	h->icount++;
+	translate_fp_in(h);
+	return r;
+}
+
+#define RUN_AT offsetof(struct rv_hart, engine_run)
+const struct jit_guest translate_guest = {
+	.pc = offsetof(struct rv_hart, pc), .npc = offsetof(struct rv_hart, npc),
+	.count = offsetof(struct rv_hart, icount), .limit = offsetof(struct rv_hart, limit),
+	.exc = offsetof(struct rv_hart, exc), .tval = offsetof(struct rv_hart, tval),
+	.run = RUN_AT, .key = offsetof(struct rv_hart, fctx),
+	.tlb = offsetof(struct rv_hart, tlb), .tlb_entries = RV_TLB_SIZE,
+	.dctx = offsetof(struct rv_hart, dctx), .fp_on = offsetof(struct rv_hart, fs),
+	.fp_mode = offsetof(struct rv_hart, frm), .fp_regs = offsetof(struct rv_hart, f),
+	.load = call_load, .store = call_store, .atomic = call_atomic, .fp = call_fp,
+	.call = call_helper,
+};

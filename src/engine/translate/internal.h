@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/translate, private: the interpreter runs what is cold; what is hot becomes units of host
+ * code. A unit is a straight range of one page, found by physical address and by how far around it
+ * virtual and physical addresses run in step. Everything here belongs to one hart. */
+#pragma once
+#include "engine/engine.h"
+#include "engine/interp/internal.h"
+#include "jit/jit.h"
+
+enum {
+	HOT = 24,               /* runs of a block before it is translated */
+	UNIT_INSNS = 200,
+	UNITS_HASH = 8192,
+	CACHE_BYTES = 32 << 20, /* of all harts */
+};
+
+struct unit;
+/* An exit of one unit that leads to another. */
+struct link {
+	struct unit *from;      /* borrowed */
+	uint32_t exit;
+	struct link *next;      /* owned */
+};
+struct unit {
+	struct jit_unit j;
+	uint64_t pa;
+	uint16_t bytes;         /* of guest code */
+	uint8_t reach;
+	bool dead;
+	struct unit *hash_next;
+	struct link *in;        /* owned: who comes here */
+	uint8_t code[];         /* the guest code that it was made from */
+};
+
+struct translate {
+	struct interp it;       /* first: the interpreter finds itself in h->engine */
+	struct jit_cache *cache;
+	struct jit_gen *gen;
+	struct jit_jump *jumps; /* JIT_JUMPS */
+	struct unit *hash[UNITS_HASH];
+	struct unit **units;    /* all, in order of their code; owned */
+	uint32_t nunits, units_cap;
+	uint32_t map_epoch, fetch_epoch;
+	bool deopt;             /* the interpreter has to run the next block */
+	uint64_t made, killed, clears, entries, links, looks;
+};
+
+/* ---- unit.c ---- */
+/* The unit at @pa of code @host, made if need be. NULL: it cannot be. */
+struct unit *unit_get(struct rv_hart *h, uint64_t pa, const uint8_t *host, unsigned reach,
+                      bool make);
+struct unit *unit_at_code(struct translate *t, uint32_t off);
+void units_clear(struct translate *t);
+/* fence.i: drop the units whose code has changed. */
+void units_verify(struct rv_hart *h);
+void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
+               struct unit *to);
+
+/* ---- call.c: the C side of generated code ---- */
+extern const struct jit_guest translate_guest;
+void translate_fp_in(struct rv_hart *h);
+void translate_fp_out(struct rv_hart *h);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Units: which guest code becomes one, how it is found, and how it goes away. */
+#include "engine/translate/internal.h"
+#include "rv_exec.gen.h"
+
+enum shape { SHAPE_PLAIN, SHAPE_BRANCH, SHAPE_JUMP, SHAPE_JUMPR, SHAPE_END, SHAPE_ENDNPC };
+static const uint8_t shapes[RV_OPS] = {
+#define ROW(op, shape) SHAPE_##shape,
+	RV_EACH_BODY(ROW)
+#undef ROW
+};
+
+/* A range of guest code that is about to become a unit. */
+struct range {
+	uint64_t pa;
+	unsigned n, bytes;      /* instructions and bytes */
+	struct rv_insn insn[UNIT_INSNS];
+	uint16_t off[UNIT_INSNS];
+	bool start[2 * JIT_UNIT_INSNS];         /* an instruction begins at 2 * i */
+	bool target[2 * JIT_UNIT_INSNS];        /* a jump from inside goes to 2 * i */
+	bool back[2 * JIT_UNIT_INSNS];          /* one that goes back */
+	unsigned far;           /* the farthest forward target, bytes */
+	uint8_t code[4096];
+};
+
+static struct unit **hash_slot(struct translate *t, uint64_t pa)
+{
+	return &t->hash[(pa >> 1 ^ pa >> 13) % UNITS_HASH];
+}
+
+/* ---- what belongs to the unit ---- */
+
+static void target_note(struct range *r, unsigned from, int64_t to)
+{
+	if (to < 0 || to >= 2 * 2 * JIT_UNIT_INSNS)
+		return;
+	r->target[to / 2] = true;
+	if (to <= (int64_t)from)
+		r->back[to / 2] = true;
+	else if ((unsigned)to > r->far)
+		r->far = (unsigned)to;
+}
+
+static bool is_call(const struct rv_insn *d)
+{
+	return d->rd == 1;
+}
+
+/* Does control reach what stands behind @d? Its targets are noted. */
+static bool falls_through(struct range *r, const struct rv_insn *d, unsigned off)
+{
+	switch ((int)shapes[d->op]) {
+	case SHAPE_BRANCH: target_note(r, off, (int64_t)off + d->imm); return true;
+	case SHAPE_JUMP:
+		if (is_call(d))
+			return true;
+		target_note(r, off, (int64_t)off + d->imm);
+		return false;
+	case SHAPE_JUMPR: return is_call(d);
+	case SHAPE_END: return d->op >= RV_OP_csrrw && d->op <= RV_OP_csrrci;
+	case SHAPE_ENDNPC: return false;
+	default: return d->op != RV_OP_ebreak;
+	}
+}
+
+static void range_scan(struct range *r, const uint8_t *host, uint64_t pa)
+{
+	unsigned room = (unsigned)(4096 - (pa & 4095)), off = 0;
+	/* The guest may be writing this code just now: what is translated is what was copied. */
+	room = (unsigned)min_u64(room, 4 * UNIT_INSNS);
+	memcpy(r->code, host, room);
+	r->pa = pa;
+	r->n = r->far = 0;
+	memset(r->start, 0, sizeof r->start);
+	memset(r->target, 0, sizeof r->target);
+	memset(r->back, 0, sizeof r->back);
+	for (bool reached = true; r->n < UNIT_INSNS && off + 2 <= room;) {
+		bool is_long = (r->code[off] & 3) == 3;
+		struct rv_insn *d = &r->insn[r->n];
+		if (!reached && !(r->far >= off && r->target[off / 2]))
+			break;
+		if ((is_long && off + 4 > room) ||
+		    !rv_decode(is_long ? le32_at(r->code + off) : le16_at(r->code + off), d))
+			break;
+		r->start[off / 2] = true;
+		r->off[r->n++] = (uint16_t)off;
+		reached = falls_through(r, d, off);
+		off += d->len;
+	}
+	r->bytes = off;
+}
+
+/* ---- translating ---- */
+
+static enum jit_after after_of(const struct rv_insn *d)
+{
+	if (shapes[d->op] == SHAPE_ENDNPC)
+		return JIT_AFTER_JUMP;
+	bool csr = d->op >= RV_OP_csrrw && d->op <= RV_OP_csrrci;
+	return csr && (d->imm & 0xfff) != 0x180 ? JIT_AFTER_GO_ON : JIT_AFTER_LEAVE;
+}
+
+static struct jit_insn insn_info(const struct range *r, unsigned n, const bool *leader)
+{
+	const struct rv_insn *d = &r->insn[n];
+	unsigned at = r->off[n] / 2u;
+	bool jumps = shapes[d->op] == SHAPE_JUMP || shapes[d->op] == SHAPE_JUMPR;
+	bool after_csr = n && shapes[r->insn[n - 1].op] == SHAPE_END;
+	return (struct jit_insn){ .pa = r->pa + r->off[n], .len = d->len,
+		.call = jumps && is_call(d),
+		.ret = shapes[d->op] == SHAPE_JUMPR && d->rd == 32 && d->rs1 == 1 && d->imm == 0,
+		.label = leader[at], .check = n == 0 || after_csr || (leader[at] && r->back[at]),
+		.after = after_of(d) };
+}
+
+/* The first @n instructions of @r. Returns how many could be taken: less than @n when one of them
+ * cannot be translated. */
+static unsigned range_generate(struct translate *t, struct range *r, unsigned n, unsigned reach)
+{
+	static const uint64_t delta = offsetof(struct rv_hart, engine_run) +
+	                              offsetof(struct jit_run, delta);
+	bool leader[2 * JIT_UNIT_INSNS];
+	struct ir_block ir;
+	unsigned end = n < r->n ? r->off[n] : r->bytes;
+	for (unsigned i = 0; i < countof(leader); i++)
+		leader[i] = r->start[i] && r->target[i] && 2 * i < end;
+	leader[0] = true;
+	jit_begin(t->gen, r->pa, r->pa + end, leader, reach);
+	for (unsigned i = 0; i < n; i++) {
+		struct jit_insn info = insn_info(r, i, leader);
+		rv_lift(&ir, &r->insn[i], info.pa, delta);
+		if (!jit_insn(t->gen, &info, &ir))
+			return i;
+	}
+	jit_goes_on(t->gen, r->pa + end);
+	return n;
+}
+
+static bool unit_add(struct translate *t, struct unit *u)
+{
+	if (t->nunits == t->units_cap) {
+		uint32_t cap = t->units_cap ? t->units_cap * 2 : 1024;
+		struct unit **more = realloc(t->units, cap * sizeof *more);
+		if (!more)
+			return false;
+		t->units = more;
+		t->units_cap = cap;
+	}
+	t->units[t->nunits++] = u;
+	struct unit **slot = hash_slot(t, u->pa);
+	u->hash_next = *slot;
+	*slot = u;
+	t->made++;
+	return true;
+}
+
+static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *host, unsigned reach)
+{
+	struct translate *t = h->engine;
+	static _Thread_local struct range r;
+	struct jit_unit j;
+	range_scan(&r, host, pa);
+	unsigned n = r.n;
+	for (unsigned tries = 0;; tries++) {
+		for (unsigned got; n && (got = range_generate(t, &r, n, reach)) < n;)
+			n = got;
+		if (!n)
+			return NULL;
+		if (jit_end(t->gen, &j))
+			break;
+		if (tries)
+			return NULL;
+		units_clear(t);
+	}
+	unsigned bytes = n < r.n ? r.off[n] : r.bytes;
+	struct unit *u = calloc(1, sizeof *u + bytes);
+	if (u) {
+		u->j = j;
+		u->pa = pa;
+		u->bytes = (uint16_t)bytes;
+		u->reach = (uint8_t)reach;
+		memcpy(u->code, r.code, bytes);
+	}
+	if (!u || !unit_add(t, u)) {
+		free(j.exits);
+		free(j.sites);
+		free(u);
+		return NULL;
+	}
+	return u;
+}
+
+struct unit *unit_get(struct rv_hart *h, uint64_t pa, const uint8_t *host, unsigned reach,
+                      bool make)
+{
+	struct translate *t = h->engine;
+	for (struct unit *u = *hash_slot(t, pa); u; u = u->hash_next)
+		if (u->pa == pa && u->reach == reach)
+			return u;
+	return make ? unit_make(h, pa, host, reach) : NULL;
+}
+
+struct unit *unit_at_code(struct translate *t, uint32_t off)
+{
+	uint32_t lo = 0, hi = t->nunits;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (t->units[mid]->j.code < off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo ? t->units[lo - 1] : NULL;
+}
+
+/* ---- links ---- */
+
+void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
+               struct unit *to)
+{
+	struct link *l = malloc(sizeof *l);
+	if (!l)
+		return;
+	*l = (struct link){ from, (uint32_t)(x - from->j.exits), to->in };
+	to->in = l;
+	jit_link(t->cache, x, to->j.code);
+	t->links++;
+}
+
+static void links_free(struct unit *u)
+{
+	for (struct link *l = u->in, *next; l; l = next) {
+		next = l->next;
+		free(l);
+	}
+	u->in = NULL;
+}
+
+/* ---- going away ---- */
+
+void units_clear(struct translate *t)
+{
+	for (uint32_t n = 0; n < t->nunits; n++) {
+		struct unit *u = t->units[n];
+		links_free(u);
+		free(u->j.exits);
+		free(u->j.sites);
+		free(u);
+	}
+	t->nunits = 0;
+	t->clears++;
+	memset(t->hash, 0, sizeof t->hash);
+	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+	jit_cache_clear(t->cache);
+}
+
+static void unit_kill(struct translate *t, struct unit *u)
+{
+	for (struct unit **p = hash_slot(t, u->pa); *p; p = &(*p)->hash_next)
+		if (*p == u) {
+			*p = u->hash_next;
+			break;
+		}
+	for (struct link *l = u->in; l; l = l->next)
+		jit_link(t->cache, &l->from->j.exits[l->exit], 0);
+	links_free(u);
+	jit_unit_kill(t->cache, &u->j);
+	u->dead = true;
+	t->killed++;
+}
+
+void units_verify(struct rv_hart *h)
+{
+	struct translate *t = h->engine;
+	bool any = false;
+	for (uint32_t n = 0; n < t->nunits; n++) {
+		struct unit *u = t->units[n];
+		const uint8_t *now = mem_ptr(h->env->mem, gpa(u->pa), u->bytes);
+		if (u->dead || (now && !memcmp(now, u->code, u->bytes)))
+			continue;
+		unit_kill(t, u);
+		any = true;
+	}
+	if (any)
+		memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+}

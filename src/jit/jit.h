@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jit: IR into host code. It knows the guest's state only as offsets (struct jit_guest) and the
+ * host only in its folder (x64/). A unit is a straight range of guest code with one entry: its
+ * instructions are given one by one as IR, in order; control moves inside it by labels, out of it by
+ * exits that the owner links to other units. The guest's registers have fixed host registers or
+ * stay in the state, and each is written when its instruction is done, so the state is exact at
+ * every instruction that can fault.
+ *
+ * Code lives in a cache that is mapped twice, once to write and once to run (W^X). A cache and what
+ * is made in it belong to one vCPU thread: no locks, no patching under another thread. */
+#pragma once
+#include "host/host.h"
+#include "ir/ir.h"
+
+/* What generated code keeps in the guest's state, at jit_guest.run. */
+struct jit_run {
+	uint64_t delta;             /* virtual minus physical address of the code that runs */
+	uint64_t c_sp;              /* the C stack, while generated code runs */
+	uint64_t j_sp;              /* the stack of generated code: return addresses only */
+	uint64_t j_base, j_limit;   /* where that stack is empty, and where it is full */
+	uint64_t detail;            /* of an exit: where in the code */
+	void *jumps;                /* struct jit_jump[JIT_JUMPS] */
+	uint64_t spare[5];
+};
+
+/* Where control goes by virtual address: filled by the owner, read by generated code. */
+struct jit_jump {
+	uint64_t va, key;           /* valid while the state's key field equals this */
+	const uint8_t *code;        /* to run */
+	uint64_t delta;
+};
+enum { JIT_JUMPS = 4096, JIT_TLB_ENTRY = 32 };
+static inline unsigned jit_jump_index(uint64_t va) { return (unsigned)(va >> 1) % JIT_JUMPS; }
+
+/* The guest, as generated code sees it: byte offsets into the state, and what C code does. The
+ * functions get the state as first argument; what they report by setting exc leaves the unit. */
+struct jit_guest {
+	uint32_t pc, npc, count, limit, exc, tval, run, key;
+	uint32_t tlb, tlb_entries, dctx;    /* entries {tag_r, tag_w, add, -} of JIT_TLB_ENTRY */
+	uint32_t fp_on, fp_mode;            /* i32: 0 off, 3 dirty; rounding mode */
+	uint32_t fp_regs;                   /* 32 slots of 8 bytes */
+	bool smp;                           /* other vCPUs may touch memory at the same time */
+	uint64_t (*load)(void *state, uint64_t va, uint64_t bytes);
+	uint64_t (*store)(void *state, uint64_t va, uint64_t bytes, uint64_t v);
+	uint64_t (*atomic)(void *state, uint64_t va, uint64_t what, uint64_t v, uint64_t want);
+	uint64_t (*fp)(void *state, uint64_t what, uint64_t a, uint64_t b, uint64_t c);
+	uint64_t (*call)(void *state, uint64_t which, uint64_t a, uint64_t b, uint64_t c);
+};
+/* atomic's what: bytes | kind << 8 | enum ir_amo << 16 */
+enum jit_atomic { JIT_LR, JIT_SC, JIT_AMO, JIT_CAS, JIT_PTR /* host address */ };
+/* fp's what: enum fp_op | rounding mode << 8 */
+
+/* Why generated code came back. */
+enum jit_exit {
+	JIT_LINK,       /* to a known address: jit_exit_find says which; may be linked */
+	JIT_JUMP,       /* to the virtual address in the state's pc */
+	JIT_FAULT,      /* exc is set: jit_site_find says where */
+	JIT_LEAVE,      /* stop before the instruction at jit_exit_find's address */
+	JIT_DEOPT,      /* the same, and it has to be interpreted */
+	JIT_STALE,      /* the unit's code was taken away; jit_exit_find is no use */
+};
+/* What a call leaves behind (what the owner answers for the helper of an IR_call). */
+enum jit_after { JIT_AFTER_GO_ON, JIT_AFTER_LEAVE, JIT_AFTER_JUMP };
+
+struct jit_exit_at { uint32_t back, patch; uint64_t pa; };
+struct jit_site_at { uint32_t back; uint16_t off, undo; };
+
+/* A finished unit. Owned by the caller; the code is the cache's. */
+struct jit_unit {
+	uint64_t pa;                /* guest physical address of the first instruction */
+	uint32_t code, code_len;    /* offset in the cache */
+	uint32_t nexits, nsites;
+	struct jit_exit_at *exits;  /* sorted by back: offset in the cache of the return address */
+	struct jit_site_at *sites;  /* the same */
+};
+
+struct jit_cache;
+int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t bytes,
+                  struct lodge_err *e) MUST;
+void jit_cache_free(struct jit_cache *c);
+/* 0 when this host has what generated code needs, else -ENOTSUP and what is missing. */
+int jit_probe(struct lodge_err *e) MUST;
+void jit_cache_clear(struct jit_cache *c);
+uint64_t jit_cache_used(const struct jit_cache *c);
+const uint8_t *jit_cache_code(const struct jit_cache *c, uint32_t off); /* to run */
+uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code);
+/* Run @code with the state @state until it comes back: enum jit_exit. The state's run.delta and
+ * count are set. */
+enum jit_exit jit_enter(struct jit_cache *c, void *state, const uint8_t *code);
+/* Forget all return addresses: contexts or code have changed. */
+void jit_stack_reset(struct jit_cache *c, struct jit_run *run);
+
+/* ---- making a unit ---- */
+struct jit_gen;
+enum { JIT_UNIT_INSNS = 256 };
+/* What the owner says of an instruction beside its IR. */
+struct jit_insn {
+	uint64_t pa;
+	uint8_t len;                /* bytes */
+	bool call, ret;             /* jump that links, jump back: use the return stack */
+	bool label;                 /* control may come here from inside the unit */
+	bool check;                 /* look at limit here (entry and heads of loops) */
+	enum jit_after after;       /* for IR_end */
+};
+int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e) MUST;
+void jit_gen_free(struct jit_gen *g);
+/* Begin a unit of guest code [pa, end). @leader[i]: the instruction at pa + 2 * i is a label.
+ * Jumps inside the naturally aligned 2^@reach bytes around @pa are exits to link, as virtual and
+ * physical addresses run in step there; jumps beyond go by the virtual address. */
+void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader, unsigned reach);
+/* False: this cannot be translated; begin again and end before it. */
+bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir) MUST;
+/* The code goes on at @pa, outside of the unit. */
+void jit_goes_on(struct jit_gen *g, uint64_t pa);
+/* Finish. False: no room in the cache: clear it and make the unit again. The arrays in @ret are
+ * allocated, the caller frees them. */
+bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
+
+/* ---- finished units ---- */
+const struct jit_exit_at *jit_exit_find(const struct jit_unit *u, uint32_t back);
+const struct jit_site_at *jit_site_find(const struct jit_unit *u, uint32_t back);
+/* Let exit @x lead to the code at offset @to; 0: back to where it came from. */
+void jit_link(struct jit_cache *c, const struct jit_exit_at *x, uint32_t to);
+/* Whoever enters the unit gets JIT_STALE from now on. */
+void jit_unit_kill(struct jit_cache *c, const struct jit_unit *u);

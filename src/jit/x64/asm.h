@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jit/x64, private: the assembler. One function per encoding form; operands are register numbers.
+ * Spec: SDM 083 vol. 2 §2.1 (REX), §2.3 (VEX) */
+#pragma once
+#include "base/base.h"
+
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, NOREG = 255 };
+/* condition codes of jcc, setcc, cmovcc; cc ^ 1 is the opposite */
+enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP,
+       CC_L, CC_GE, CC_LE, CC_G };
+/* the eight operations of opcodes 00..3f and 81 /n */
+enum { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
+/* groups c1 /n and d3 /n */
+enum { SH_ROL = 0, SH_ROR = 1, SH_SHL = 4, SH_SHR = 5, SH_SAR = 7 };
+
+struct jit_asm {
+	uint8_t *start, *p, *end;   /* the writable view */
+	bool full;                  /* something did not fit: nothing of it may be used */
+};
+
+static inline void a8(struct jit_asm *a, unsigned v)
+{
+	if (unlikely(a->p >= a->end)) {
+		a->full = true;
+		return;
+	}
+	*a->p++ = (uint8_t)v;
+}
+static inline void a32(struct jit_asm *a, uint32_t v)
+{
+	for (unsigned i = 0; i < 4; i++)
+		a8(a, v >> 8 * i & 255);
+}
+static inline void a64(struct jit_asm *a, uint64_t v)
+{
+	a32(a, (uint32_t)v);
+	a32(a, (uint32_t)(v >> 32));
+}
+static inline uint32_t asm_off(const struct jit_asm *a) { return (uint32_t)(a->p - a->start); }
+static inline bool fits8(int64_t v) { return v == (int8_t)v; }
+static inline bool fits32(int64_t v) { return v == (int32_t)v; }
+
+static inline void asm_op(struct jit_asm *a, unsigned op)
+{
+	if (op > 0xffff)
+		a8(a, op >> 16);
+	if (op > 0xff)
+		a8(a, op >> 8 & 255);
+	a8(a, op & 255);
+}
+
+/* REX when it says something; @force for byte registers 4..7. */
+static inline void asm_rex(struct jit_asm *a, bool w, unsigned reg, unsigned index, unsigned base,
+                           bool force)
+{
+	unsigned rex = 0x40u | (unsigned)w << 3 | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
+	if (rex != 0x40 || force)
+		a8(a, rex);
+}
+
+/* op reg, rm: both registers. @pfx: a mandatory prefix, or 0. */
+static inline void asm_prr(struct jit_asm *a, unsigned pfx, bool w, unsigned op, unsigned reg,
+                           unsigned rm)
+{
+	if (pfx)
+		a8(a, pfx);
+	asm_rex(a, w, reg, 0, rm, false);
+	asm_op(a, op);
+	a8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+static inline void asm_rr(struct jit_asm *a, bool w, unsigned op, unsigned reg, unsigned rm)
+{
+	asm_prr(a, 0, w, op, reg, rm);
+}
+/* The same for byte registers: sil, dil, spl, bpl need a REX. */
+static inline void asm_rr8(struct jit_asm *a, bool w, unsigned op, unsigned reg, unsigned rm)
+{
+	asm_rex(a, w, reg, 0, rm, true);
+	asm_op(a, op);
+	a8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+/* ModRM and SIB of [base + disp] */
+static inline void asm_mem(struct jit_asm *a, unsigned reg, unsigned base, int32_t disp)
+{
+	unsigned mod = disp == 0 && (base & 7) != RBP ? 0 : fits8(disp) ? 1 : 2;
+	a8(a, mod << 6 | (reg & 7) << 3 | (base & 7));
+	if ((base & 7) == RSP)
+		a8(a, 0x24);
+	if (mod == 1)
+		a8(a, (uint8_t)disp);
+	else if (mod == 2)
+		a32(a, (uint32_t)disp);
+}
+/* [base + index << scale + disp]; index is not RSP */
+static inline void asm_sib(struct jit_asm *a, unsigned reg, unsigned base, unsigned index,
+                           unsigned scale, int32_t disp)
+{
+	unsigned mod = disp == 0 && (base & 7) != RBP ? 0 : fits8(disp) ? 1 : 2;
+	a8(a, mod << 6 | (reg & 7) << 3 | 4);
+	a8(a, scale << 6 | (index & 7) << 3 | (base & 7));
+	if (mod == 1)
+		a8(a, (uint8_t)disp);
+	else if (mod == 2)
+		a32(a, (uint32_t)disp);
+}
+static inline void asm_prm(struct jit_asm *a, unsigned pfx, bool w, unsigned op, unsigned reg,
+                           unsigned base, int32_t disp)
+{
+	if (pfx)
+		a8(a, pfx);
+	asm_rex(a, w, reg, 0, base, false);
+	asm_op(a, op);
+	asm_mem(a, reg, base, disp);
+}
+static inline void asm_rm(struct jit_asm *a, bool w, unsigned op, unsigned reg, unsigned base,
+                          int32_t disp)
+{
+	asm_prm(a, 0, w, op, reg, base, disp);
+}
+/* byte register @reg, memory */
+static inline void asm_rm8(struct jit_asm *a, unsigned op, unsigned reg, unsigned base,
+                           int32_t disp)
+{
+	asm_rex(a, false, reg, 0, base, reg >= 4);
+	asm_op(a, op);
+	asm_mem(a, reg, base, disp);
+}
+static inline void asm_rmx(struct jit_asm *a, bool w, unsigned op, unsigned reg, unsigned base,
+                           unsigned index, unsigned scale, int32_t disp)
+{
+	asm_rex(a, w, reg, index, base, false);
+	asm_op(a, op);
+	asm_sib(a, reg, base, index, scale, disp);
+}
+
+/* VEX: @pp 0 none 1 66 2 f3 3 f2; @map 1 0f, 2 0f38, 3 0f3a */
+static inline void asm_vex(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned reg,
+                           unsigned vvvv, unsigned rm)
+{
+	a8(a, 0xc4);
+	a8(a, (~reg >> 3 & 1) << 7 | 1u << 6 | (~rm >> 3 & 1) << 5 | map);
+	a8(a, (unsigned)w << 7 | (~vvvv & 15) << 3 | pp);
+}
+static inline void asm_vrr(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned op,
+                           unsigned reg, unsigned vvvv, unsigned rm)
+{
+	asm_vex(a, map, pp, w, reg, vvvv, rm);
+	a8(a, op);
+	a8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+static inline void asm_vrm(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned op,
+                           unsigned reg, unsigned vvvv, unsigned base, int32_t disp)
+{
+	asm_vex(a, map, pp, w, reg, vvvv, base);
+	a8(a, op);
+	asm_mem(a, reg, base, disp);
+}
+
+/* ---- instructions ---- */
+static inline void x_mov(struct jit_asm *a, bool w, unsigned to, unsigned from)
+{
+	if (to != from || !w)
+		asm_rr(a, w, 0x89, from, to);
+}
+/* The shortest form; leaves the flags alone. */
+static inline void x_movi(struct jit_asm *a, unsigned to, uint64_t v)
+{
+	if (v <= UINT32_MAX) {
+		asm_rex(a, false, 0, 0, to, false);
+		a8(a, 0xb8 | (to & 7));
+		a32(a, (uint32_t)v);
+	} else if (fits32((int64_t)v)) {
+		asm_rex(a, true, 0, 0, to, false);
+		a8(a, 0xc7);
+		a8(a, 0xc0 | (to & 7));
+		a32(a, (uint32_t)v);
+	} else {
+		asm_rex(a, true, 0, 0, to, false);
+		a8(a, 0xb8 | (to & 7));
+		a64(a, v);
+	}
+}
+static inline void x_load(struct jit_asm *a, bool w, unsigned to, unsigned base, int32_t disp)
+{
+	asm_rm(a, w, 0x8b, to, base, disp);
+}
+static inline void x_store(struct jit_asm *a, bool w, unsigned from, unsigned base, int32_t disp)
+{
+	asm_rm(a, w, 0x89, from, base, disp);
+}
+/* [base + disp] := sign-extended @v */
+static inline void x_storei(struct jit_asm *a, bool w, int32_t v, unsigned base, int32_t disp)
+{
+	asm_rm(a, w, 0xc7, 0, base, disp);
+	a32(a, (uint32_t)v);
+}
+static inline void x_lea(struct jit_asm *a, unsigned to, unsigned base, int32_t disp)
+{
+	asm_rm(a, true, 0x8d, to, base, disp);
+}
+static inline void x_alu(struct jit_asm *a, bool w, unsigned op, unsigned to, unsigned from)
+{
+	asm_rr(a, w, op << 3 | 1, from, to);
+}
+static inline void x_alum(struct jit_asm *a, bool w, unsigned op, unsigned to, unsigned base,
+                          int32_t disp)
+{
+	asm_rm(a, w, op << 3 | 3, to, base, disp);
+}
+static inline void x_alui(struct jit_asm *a, bool w, unsigned op, unsigned to, int32_t v)
+{
+	asm_rex(a, w, 0, 0, to, false);
+	a8(a, fits8(v) ? 0x83 : 0x81);
+	a8(a, 0xc0 | op << 3 | (to & 7));
+	if (fits8(v))
+		a8(a, (uint8_t)v);
+	else
+		a32(a, (uint32_t)v);
+}
+/* op [base + disp], imm */
+static inline void x_alumi(struct jit_asm *a, bool w, unsigned op, unsigned base, int32_t disp,
+                           int32_t v)
+{
+	asm_rm(a, w, fits8(v) ? 0x83 : 0x81, op, base, disp);
+	if (fits8(v))
+		a8(a, (uint8_t)v);
+	else
+		a32(a, (uint32_t)v);
+}
+static inline void x_shi(struct jit_asm *a, bool w, unsigned op, unsigned to, unsigned n)
+{
+	asm_rr(a, w, 0xc1, op, to);
+	a8(a, n);
+}
+static inline void x_test(struct jit_asm *a, bool w, unsigned x, unsigned y)
+{
+	asm_rr(a, w, 0x85, y, x);
+}
+static inline void x_jcc_to(struct jit_asm *a, unsigned cc, const uint8_t *to)
+{
+	asm_op(a, 0x0f80 | cc);
+	a32(a, (uint32_t)(to - (a->p + 4)));
+}
+static inline void x_jmp_to(struct jit_asm *a, const uint8_t *to)
+{
+	a8(a, 0xe9);
+	a32(a, (uint32_t)(to - (a->p + 4)));
+}
+static inline void x_call_to(struct jit_asm *a, const uint8_t *to)
+{
+	a8(a, 0xe8);
+	a32(a, (uint32_t)(to - (a->p + 4)));
+}
+/* Forward jumps inside one function of the generator: returns where the distance goes. */
+static inline uint8_t *x_jcc8(struct jit_asm *a, unsigned cc)
+{
+	a8(a, 0x70 | cc);
+	a8(a, 0);
+	return a->p;
+}
+static inline uint8_t *x_jmp8(struct jit_asm *a)
+{
+	a8(a, 0xeb);
+	a8(a, 0);
+	return a->p;
+}
+static inline void x_here8(struct jit_asm *a, uint8_t *from)
+{
+	if (!a->full)
+		from[-1] = (uint8_t)(a->p - from);
+}
+static inline uint8_t *x_jcc32(struct jit_asm *a, unsigned cc)
+{
+	asm_op(a, 0x0f80 | cc);
+	a32(a, 0);
+	return a->p;
+}
+static inline uint8_t *x_jmp32(struct jit_asm *a)
+{
+	a8(a, 0xe9);
+	a32(a, 0);
+	return a->p;
+}
+/* Make the 32-bit distance that ends at @from lead to @to. */
+static inline void x_aim(uint8_t *from, const uint8_t *to)
+{
+	int32_t d = (int32_t)(to - from);
+	memcpy(from - 4, &d, 4);
+}
+static inline void x_push(struct jit_asm *a, unsigned r)
+{
+	asm_rex(a, false, 0, 0, r, false);
+	a8(a, 0x50 | (r & 7));
+}
+static inline void x_pop(struct jit_asm *a, unsigned r)
+{
+	asm_rex(a, false, 0, 0, r, false);
+	a8(a, 0x58 | (r & 7));
+}

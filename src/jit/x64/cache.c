@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The code cache: one memory file, mapped once writable and once executable, never both at once. */
+#include "jit/x64/internal.h"
+#include <cpuid.h>
+#include <sys/mman.h>
+
+enum { STACK_BYTES = 64 << 10, STACK_SLACK = 4096, BYTES_MIN = 64 << 10, RET_NONE = 1 };
+
+/* Guest registers by how often compilers use them; the first six are lost in C calls. */
+static const struct { uint8_t guest, host; } homes[] = {
+	{ 10, RSI }, { 11, RDI }, { 12, R8 }, { 13, R9 }, { 14, R10 }, { 15, R11 },
+	{ 1, R12 }, { 2, RBX }, { 8, R13 }, { 9, R14 },
+};
+
+int jit_probe(struct lodge_err *e)
+{
+	unsigned a, b, c, d;
+	const unsigned need_c = bit_AVX | bit_FMA | bit_POPCNT | bit_PCLMUL | bit_OSXSAVE;
+	const unsigned need_b = bit_BMI | bit_BMI2;
+	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need_c) != need_c)
+		return err_set(e, ENOTSUP, "this CPU has no AVX, FMA, POPCNT or PCLMULQDQ: "
+		                           "run with --accel interpret");
+	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & need_b) != need_b)
+		return err_set(e, ENOTSUP, "this CPU has no BMI2: run with --accel interpret");
+	if (!__get_cpuid(0x80000001u, &a, &b, &c, &d) || !(c & bit_LZCNT))
+		return err_set(e, ENOTSUP, "this CPU has no LZCNT: run with --accel interpret");
+	return 0;
+}
+
+static int cache_map(struct jit_cache *c, struct lodge_err *e)
+{
+	autoclose int fd = -1;
+	int r = host_memfd_new(&fd, "lodge-code", c->bytes, e);
+	if (r < 0)
+		return r;
+	void *w = mmap(NULL, c->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *x = mmap(NULL, c->bytes, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	void *s = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	               0);
+	c->w = w == MAP_FAILED ? NULL : w;
+	c->x = x == MAP_FAILED ? NULL : x;
+	c->stack = s == MAP_FAILED ? NULL : s;
+	if (!c->w || !c->x || !c->stack)
+		return err_sys(e, "mapping a code cache of %llu bytes",
+		               (unsigned long long)c->bytes);
+	return 0;
+}
+
+int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t bytes,
+                  struct lodge_err *e)
+{
+	struct jit_cache *c = calloc(1, sizeof *c);
+	if (!c)
+		return err_set(e, ENOMEM, "no memory for a code cache");
+	c->g = *g;
+	c->bytes = align_up(bytes < BYTES_MIN ? BYTES_MIN : bytes, 4096);
+	memset(c->home, -1, sizeof c->home);
+	for (unsigned n = 0; n < countof(homes); n++)
+		c->home[homes[n].guest] = (int8_t)homes[n].host;
+	int r = cache_map(c, e);
+	if (r < 0) {
+		jit_cache_free(c);
+		return r;
+	}
+	struct jit_asm a = { c->w, c->w, c->w + c->bytes, false };
+	thunks_make(c, &a);
+	c->first = c->used = (uint64_t)(a.p - c->w);
+	*ret = c;
+	return 0;
+}
+
+void jit_cache_free(struct jit_cache *c)
+{
+	if (!c)
+		return;
+	if (c->w)
+		munmap(c->w, c->bytes);
+	if (c->x)
+		munmap((void *)(uintptr_t)c->x, c->bytes);
+	if (c->stack)
+		munmap(c->stack, STACK_BYTES);
+	free(c);
+}
+
+void jit_cache_clear(struct jit_cache *c) { c->used = c->first; }
+uint64_t jit_cache_used(const struct jit_cache *c) { return c->used; }
+const uint8_t *jit_cache_code(const struct jit_cache *c, uint32_t off) { return c->x + off; }
+uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code)
+{
+	return (uint32_t)(code - (uint64_t)(uintptr_t)c->x);
+}
+
+enum jit_exit jit_enter(struct jit_cache *c, void *state, const uint8_t *code)
+{
+	uint64_t (*enter)(void *, const uint8_t *);
+	const uint8_t *at_enter = c->x + c->t.enter;
+	memcpy(&enter, &at_enter, sizeof enter);
+	return (enum jit_exit)enter(state, code);
+}
+
+void jit_stack_reset(struct jit_cache *c, struct jit_run *run)
+{
+	uint64_t *base = (uint64_t *)(void *)(c->stack + STACK_BYTES - 64);
+	base[0] = (uint64_t)(uintptr_t)(c->x + c->t.sentinel);
+	base[1] = RET_NONE; /* no return address that a call made: it is odd */
+	run->j_base = run->j_sp = (uint64_t)(uintptr_t)base;
+	run->j_limit = (uint64_t)(uintptr_t)(c->stack + STACK_SLACK);
+}

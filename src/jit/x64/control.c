@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Units: basic blocks and their count of instructions, jumps, calls and returns, and the code out
+ * of line that is written behind. */
+#include "jit/x64/internal.h"
+#include <stdlib.h>
+
+static int32_t run_at(const struct jit_gen *g, size_t off)
+{
+	return at(g->c->g.run + off);
+}
+#define RUN(g, field) run_at(g, offsetof(struct jit_run, field))
+
+struct slow *gen_slow(struct jit_gen *g, enum slow_kind k, uint8_t *from)
+{
+	if (g->nslow == SLOW_MAX) {
+		g->cannot = true;
+		g->nslow--;
+	}
+	struct slow *s = &g->slow[g->nslow++];
+	*s = (struct slow){ .kind = (uint8_t)k, .from = from, .back = g->a.p,
+		.bb = (uint16_t)g->bb, .k = (uint16_t)g->k,
+		.off = (uint16_t)(g->in->pa - g->pa) };
+	return s;
+}
+
+void gen_forget(struct jit_gen *g)
+{
+	g->fp_on = g->fp_dirty = g->mode_ok = false;
+	g->boxed = 0;
+}
+
+/* ---- basic blocks ---- */
+
+static void block_close(struct jit_gen *g)
+{
+	if (g->bb_imm && !g->a.full)
+		*g->bb_imm = (uint8_t)g->k;
+	g->bb_len[g->bb] = (uint16_t)g->k;
+	g->bb_imm = NULL;
+	g->bb_close = false;
+}
+
+static void block_open(struct jit_gen *g, bool check)
+{
+	struct jit_asm *a = &g->a;
+	if (g->bb_imm)
+		block_close(g);
+	g->bb_close = false;
+	if (check) {
+		x_alum(a, true, ALU_CMP, COUNT_REG, STATE_REG, at(g->c->g.limit));
+		struct slow *s = gen_slow(g, SLOW_LEAVE, x_jcc32(a, CC_AE));
+		s->pa = g->in->pa;
+		s->k = UINT16_MAX;
+	}
+	if (++g->bb >= BBS) {
+		g->cannot = true;
+		g->bb = 0;
+	}
+	g->k = 0;
+	x_alui(a, true, ALU_ADD, COUNT_REG, 1);
+	g->bb_imm = a->p - 1;
+}
+
+/* ---- jumps ---- */
+
+static bool is_label(const struct jit_gen *g, uint64_t pa)
+{
+	return pa >= g->pa && pa < g->end && g->leader[(pa - g->pa) / 2];
+}
+
+/* A jump that ends at @from goes to @pa: a label of the unit, or an exit. */
+static void aim(struct jit_gen *g, uint8_t *from, uint64_t pa)
+{
+	if (!is_label(g, pa)) {
+		bool far = (pa ^ g->pa) >> g->reach;
+		struct slow *s = gen_slow(g, far ? SLOW_FAR : SLOW_LINK, from);
+		s->pa = pa;
+		return;
+	}
+	unsigned n = (unsigned)(pa - g->pa) / 2;
+	if (g->label[n] && !g->a.full) {
+		x_aim(from, g->label[n]);
+	} else if (g->nwait == SLOW_MAX) {
+		g->cannot = true;
+	} else {
+		g->wait[g->nwait].from = from;
+		g->wait[g->nwait++].label = (uint16_t)n;
+	}
+}
+
+/* The return address and where to go on: [rsp] host, [rsp + 8] guest. */
+static void call_begin(struct jit_gen *g)
+{
+	struct jit_asm *a = &g->a;
+	x_alum(a, true, ALU_CMP, RSP, STATE_REG, RUN(g, j_limit));
+	struct slow *s = gen_slow(g, SLOW_STACK, x_jcc32(a, CC_B));
+	s->back = a->p;
+	x_push(a, gen_home(g, 8));
+}
+
+/* The callee came back: the code's virtual address may have been another's meanwhile. */
+static void call_end(struct jit_gen *g)
+{
+	struct jit_asm *a = &g->a;
+	x_pop(a, RAX);
+	x_movi(a, RCX, g->in->pa + g->in->len);
+	x_alu(a, true, ALU_SUB, RAX, RCX);
+	x_store(a, true, RAX, STATE_REG, RUN(g, delta));
+	gen_forget(g);
+}
+
+static void call(struct jit_gen *g, uint64_t pa)
+{
+	call_begin(g);
+	a8(&g->a, 0xe8);
+	a32(&g->a, 0);
+	aim(g, g->a.p, pa);
+	call_end(g);
+}
+
+/* Jump to the code of the virtual address in rax, or leave. Overwrites rcx, rdx. */
+static void look_up(struct jit_cache *c, struct jit_asm *a)
+{
+	int32_t run = at(c->g.run);
+	x_mov(a, false, RCX, RAX);
+	x_shi(a, false, SH_SHL, RCX, 4);
+	x_alui(a, false, ALU_AND, RCX, (JIT_JUMPS - 1) * (int32_t)sizeof(struct jit_jump));
+	x_alum(a, true, ALU_ADD, RCX, STATE_REG, run + (int32_t)offsetof(struct jit_run, jumps));
+	asm_rm(a, true, ALU_CMP << 3 | 3, RAX, RCX, 0);
+	x_jcc_to(a, CC_NE, c->w + c->t.jump);
+	x_load(a, true, RDX, RCX, offsetof(struct jit_jump, key));
+	x_alum(a, true, ALU_CMP, RDX, STATE_REG, at(c->g.key));
+	x_jcc_to(a, CC_NE, c->w + c->t.jump);
+	x_load(a, true, RDX, RCX, offsetof(struct jit_jump, delta));
+	x_store(a, true, RDX, STATE_REG, run + (int32_t)offsetof(struct jit_run, delta));
+	asm_rm(a, false, 0xff, 4, RCX, offsetof(struct jit_jump, code));
+}
+
+void thunk_look_up(struct jit_cache *c, struct jit_asm *a) { look_up(c, a); }
+
+static void jump_register(struct jit_gen *g, uint32_t v)
+{
+	struct jit_asm *a = &g->a;
+	unsigned ra = gen_home(g, 8);
+	gen_take(g, RAX);
+	if (g->in->ret) {
+		asm_rm(a, true, ALU_CMP << 3 | 3, ra, RSP, 8);
+		uint8_t *miss = x_jcc8(a, CC_NE);
+		a8(a, 0xc3);
+		x_here8(a, miss);
+		gen_into(g, v, RAX);
+		x_jmp_to(a, g->c->w + g->c->t.look_up);
+		return;
+	}
+	gen_into(g, v, RAX);
+	if (g->in->call) {
+		call_begin(g);
+		a8(a, 0xe8);
+		a32(a, 0);
+		gen_slow(g, SLOW_ICALL, a->p);
+		call_end(g);
+		return;
+	}
+	look_up(g->c, a);
+}
+
+/* Leave for the owner; the instruction at @pa comes next. */
+static void leave(struct jit_gen *g, uint64_t pa)
+{
+	struct slow *s = gen_slow(g, SLOW_LEAVE, x_jmp32(&g->a));
+	s->pa = pa;
+	s->k = UINT16_MAX; /* all of the block is done */
+}
+
+void gen_control(struct jit_gen *g, uint32_t n)
+{
+	const struct ir_ins *i = ins(g, n);
+	struct jit_asm *a = &g->a;
+	switch ((int)i->op) {
+	case IR_br: {
+		unsigned cc = gen_cond(g, i->a);
+		aim(g, x_jcc32(a, cc), i->imm);
+		break;
+	}
+	case IR_jump:
+		if (g->in->call)
+			call(g, i->imm);
+		else
+			aim(g, x_jmp32(a), i->imm);
+		break;
+	case IR_jumpr: jump_register(g, i->a); break;
+	default:
+		if (g->in->after == JIT_AFTER_LEAVE) {
+			leave(g, g->in->pa + g->in->len);
+		} else if (g->in->after == JIT_AFTER_JUMP) {
+			x_load(a, true, RSP, STATE_REG, RUN(g, j_base));
+			x_load(a, true, RAX, STATE_REG, at(g->c->g.npc));
+			x_jmp_to(a, g->c->w + g->c->t.look_up);
+		}
+	}
+	g->bb_close = true;
+}
+
+/* ---- out of line ---- */
+
+static void site(struct jit_gen *g, const struct slow *s, const uint8_t *back)
+{
+	g->sites[g->nsites++] = (struct jit_site_at){ (uint32_t)(back - g->c->w), s->off,
+		(uint16_t)(g->bb_len[s->bb] - s->k + 1) };
+}
+
+static void thunk_call(struct jit_gen *g, const struct slow *s, uint32_t thunk)
+{
+	x_call_to(&g->a, g->c->w + thunk);
+	site(g, s, g->a.p);
+}
+
+static void slow_load(struct jit_gen *g, const struct slow *s)
+{
+	static const unsigned op[3] = { 0x0fbe, 0x0fbf, 0x63 };
+	unsigned n = (unsigned)__builtin_ctz(s->bytes);
+	thunk_call(g, s, g->c->t.load[n]);
+	if (s->is_signed && n == 0)
+		asm_rr8(&g->a, true, op[n], s->reg, RAX);
+	else if (s->is_signed && n < 3)
+		asm_rr(&g->a, true, op[n], s->reg, RAX);
+	else
+		x_mov(&g->a, true, s->reg, RAX);
+	x_jmp_to(&g->a, s->back);
+}
+
+static void slow_store(struct jit_gen *g, const struct slow *s)
+{
+	if (s->imm_val)
+		x_movi(&g->a, RDX, (uint64_t)s->imm);
+	else if (s->slot_val)
+		x_load(&g->a, true, RDX, STATE_REG, s->slot);
+	else
+		x_mov(&g->a, true, RDX, s->reg);
+	thunk_call(g, s, g->c->t.store[__builtin_ctz(s->bytes)]);
+	x_jmp_to(&g->a, s->back);
+}
+
+static void slow_fp(struct jit_gen *g, const struct slow *s)
+{
+	struct jit_asm *a = &g->a;
+	for (unsigned k = 0; k < 3; k++) {
+		static const uint8_t reg[3] = { RAX, RDX, RCX };
+		asm_prr(a, 0x66, true, 0x0f7e, k + 1, reg[k]);
+	}
+	x_storei(a, true, (int32_t)s->imm, STATE_REG, RUN(g, detail));
+	x_call_to(a, g->c->w + g->c->t.fp);
+	if (s->reg == NOREG)
+		asm_prr(a, 0x66, true, 0x0f6e, 0, RAX);
+	else
+		x_mov(a, true, s->reg, RAX);
+	x_jmp_to(a, s->back);
+}
+
+/* An exit's record: @patch is the end of the jump that a link changes; 0: none. */
+static void exit_call(struct jit_gen *g, const struct slow *s, uint32_t thunk, bool link)
+{
+	x_call_to(&g->a, g->c->w + thunk);
+	g->exits[g->nexits++] = (struct jit_exit_at){ (uint32_t)(g->a.p - g->c->w),
+		link ? (uint32_t)(s->from - g->c->w) : 0, s->pa };
+}
+
+static void undo(struct jit_gen *g, const struct slow *s)
+{
+	unsigned begun = s->k == UINT16_MAX ? g->bb_len[s->bb] : s->k ? s->k - 1u : 0;
+	if (g->bb_len[s->bb] != begun)
+		x_alui(&g->a, true, ALU_SUB, COUNT_REG, (int32_t)(g->bb_len[s->bb] - begun));
+}
+
+static void slow_write(struct jit_gen *g, const struct slow *s)
+{
+	struct jit_asm *a = &g->a;
+	const struct thunks *t = &g->c->t;
+	if (s->kind == SLOW_SITE) {
+		site(g, s, s->back);
+		return;
+	}
+	if (!a->full)
+		x_aim(s->from, a->p);
+	switch ((int)s->kind) {
+	case SLOW_LOAD: slow_load(g, s); break;
+	case SLOW_STORE: slow_store(g, s); break;
+	case SLOW_ATOMIC:
+		x_storei(a, true, s->bytes | JIT_PTR << 8, STATE_REG, RUN(g, detail));
+		thunk_call(g, s, t->atomic);
+		x_jmp_to(a, s->back);
+		break;
+	case SLOW_FP: slow_fp(g, s); break;
+	case SLOW_NAN:
+		x_storei(a, false, 0x7fc00000, RSP, -8);
+		asm_prm(a, 0xf3, false, 0x0f10, s->reg, RSP, -8);
+		x_jmp_to(a, s->back);
+		break;
+	case SLOW_FAULT:
+		x_storei(a, true, (int32_t)s->imm, STATE_REG, at(g->c->g.exc));
+		x_storei(a, true, 0, STATE_REG, at(g->c->g.tval));
+		thunk_call(g, s, t->fault);
+		break;
+	case SLOW_LINK: exit_call(g, s, t->link, true); break;
+	case SLOW_LEAVE:
+		undo(g, s);
+		exit_call(g, s, t->leave, false);
+		break;
+	case SLOW_DEOPT:
+		undo(g, s);
+		exit_call(g, s, t->deopt, false);
+		break;
+	case SLOW_STACK:
+		x_load(a, true, RSP, STATE_REG, RUN(g, j_base));
+		x_jmp_to(a, s->back);
+		break;
+	case SLOW_FAR:
+		x_movi(a, RAX, s->pa);
+		x_alum(a, true, ALU_ADD, RAX, STATE_REG, RUN(g, delta));
+		look_up(g->c, a);
+		break;
+	case SLOW_ICALL: look_up(g->c, a); break;
+	case SLOW_SITE: break;
+	}
+}
+
+/* ---- the door ---- */
+
+int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e)
+{
+	struct jit_gen *g = calloc(1, sizeof *g);
+	if (!g)
+		return err_set(e, ENOMEM, "no memory for the translator");
+	g->c = c;
+	*ret = g;
+	return 0;
+}
+
+void jit_gen_free(struct jit_gen *g) { free(g); }
+
+void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader, unsigned reach)
+{
+	struct jit_cache *c = g->c;
+	uint8_t *at16 = c->w + align_up(c->used, 16);
+	g->a = (struct jit_asm){ .start = at16, .p = at16, .end = c->w + c->bytes };
+	if (at16 >= g->a.end)
+		g->a.full = true;
+	g->cannot = false;
+	g->pa = pa;
+	g->end = end;
+	g->leader = leader;
+	g->reach = reach;
+	memset(g->label, 0, sizeof g->label);
+	g->nwait = g->nslow = g->nexits = g->nsites = 0;
+	g->bb = g->k = 0;
+	g->bb_imm = NULL;
+	g->bb_close = false;
+	gen_forget(g);
+}
+
+bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir)
+{
+	g->in = i;
+	if (i->label) {
+		if (g->bb_imm)
+			block_close(g);
+		g->label[(i->pa - g->pa) / 2] = g->a.p;
+		gen_forget(g);
+		block_open(g, i->check);
+	} else if (!g->bb_imm || g->bb_close || g->k == 100) {
+		block_open(g, i->check);
+	}
+	g->k++;
+	gen_instruction(g, ir);
+	return !g->cannot;
+}
+
+void jit_goes_on(struct jit_gen *g, uint64_t pa)
+{
+	aim(g, x_jmp32(&g->a), pa);
+}
+
+static void *copy_of(const void *p, size_t n)
+{
+	void *r = malloc(n ? n : 1);
+	if (r)
+		memcpy(r, p, n);
+	return r;
+}
+
+bool jit_end(struct jit_gen *g, struct jit_unit *ret)
+{
+	struct jit_cache *c = g->c;
+	if (g->bb_imm)
+		block_close(g);
+	for (unsigned n = 0; n < g->nslow && !g->a.full; n++)
+		if (g->slow[n].kind == SLOW_SITE)
+			slow_write(g, &g->slow[n]);
+	for (unsigned n = 0; n < g->nslow && !g->a.full; n++)
+		if (g->slow[n].kind != SLOW_SITE)
+			slow_write(g, &g->slow[n]);
+	if (g->a.full || g->cannot)
+		return false;
+	for (unsigned n = 0; n < g->nwait; n++)
+		x_aim(g->wait[n].from, g->label[g->wait[n].label]);
+	*ret = (struct jit_unit){ .pa = g->pa, .code = (uint32_t)(g->a.start - c->w),
+		.code_len = asm_off(&g->a), .nexits = g->nexits, .nsites = g->nsites };
+	ret->exits = copy_of(g->exits, g->nexits * sizeof *g->exits);
+	ret->sites = copy_of(g->sites, g->nsites * sizeof *g->sites);
+	if (!ret->exits || !ret->sites) {
+		free(ret->exits);
+		free(ret->sites);
+		return false;
+	}
+	c->used = (uint64_t)(g->a.p - c->w);
+	return true;
+}
+
+/* ---- finished units ---- */
+
+const struct jit_exit_at *jit_exit_find(const struct jit_unit *u, uint32_t back)
+{
+	for (uint32_t n = 0; n < u->nexits; n++)
+		if (u->exits[n].back == back)
+			return &u->exits[n];
+	return NULL;
+}
+
+const struct jit_site_at *jit_site_find(const struct jit_unit *u, uint32_t back)
+{
+	for (uint32_t n = 0; n < u->nsites; n++)
+		if (u->sites[n].back == back)
+			return &u->sites[n];
+	return NULL;
+}
+
+void jit_link(struct jit_cache *c, const struct jit_exit_at *x, uint32_t to)
+{
+	/* the stub that leaves is the call that ends at back */
+	x_aim(c->w + x->patch, c->w + (to ? to : x->back - 5));
+}
+
+void jit_unit_kill(struct jit_cache *c, const struct jit_unit *u)
+{
+	struct jit_asm a = { c->w + u->code, c->w + u->code, c->w + u->code + 5, false };
+	x_call_to(&a, c->w + c->t.stale);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jit/x64, private: the generator's state and what its files share.
+ *
+ * Registers: rbp is the state + 128, so that its first 32 slots have short addresses; r15 counts
+ * guest instructions; rax, rcx, rdx are temporaries; the other ten hold guest registers. */
+#pragma once
+#include "jit/jit.h"
+#include "jit/x64/asm.h"
+
+enum { BIAS = 128, COUNT_REG = R15, STATE_REG = RBP };
+enum { SLOTS = 33, TEMPS = 1 << RAX | 1 << RCX | 1 << RDX };
+enum { SLOW_MAX = 1024, LABELS = 2 * JIT_UNIT_INSNS, BBS = 2 * JIT_UNIT_INSNS };
+
+/* Entry points of the shared code at the start of the cache: offsets. */
+struct thunks {
+	uint32_t enter, link, jump, fault, leave, deopt, stale, look_up, sentinel;
+	uint32_t load[4], store[4], atomic, fp, call;
+};
+
+struct jit_cache {
+	struct jit_guest g;
+	int8_t home[SLOTS];     /* host register of each guest register; -1: in the state */
+	uint8_t *w;             /* writable view */
+	const uint8_t *x;       /* the same, to run */
+	uint64_t bytes, used, first;
+	uint8_t *stack;         /* of generated code: return addresses */
+	struct thunks t;
+};
+
+/* Out-of-line code to be written behind the unit. */
+enum slow_kind {
+	SLOW_LOAD,      /* a load that missed */
+	SLOW_STORE,
+	SLOW_ATOMIC,    /* host address for an atomic that missed */
+	SLOW_FP,        /* by the fp room after all */
+	SLOW_NAN,       /* an f32 that is not boxed */
+	SLOW_SITE,      /* no code: a call inside the unit that may come back with a fault */
+	SLOW_FAULT,     /* an exception */
+	SLOW_LINK,      /* to code elsewhere in reach */
+	SLOW_FAR,       /* to code out of reach: by its virtual address */
+	SLOW_LEAVE,     /* back to the owner before an instruction */
+	SLOW_DEOPT,
+	SLOW_STACK,     /* the return stack is full */
+	SLOW_ICALL,     /* the callee of an indirect call */
+};
+struct slow {
+	uint8_t kind, bytes, reg;
+	bool is_signed, imm_val, slot_val;
+	uint16_t bb, k, off;    /* basic block, its instructions begun, guest bytes from the start */
+	int64_t imm;            /* value to store; exception; what of fp */
+	uint64_t pa;            /* target */
+	uint8_t *from, *back;   /* end of the jump to here; where to go on */
+	int32_t slot;           /* value to store, if slot_val: is in the state here */
+};
+enum { RECORDS = SLOW_MAX };
+
+struct jit_gen {
+	struct jit_cache *c;
+	struct jit_asm a;
+	bool cannot;
+	const struct ir_block *ir;
+	const struct jit_insn *in;
+	uint8_t loc[IR_BLOCK_MAX], uses[IR_BLOCK_MAX];
+	unsigned temps;             /* free temporaries */
+	uint64_t saved;             /* values read from a slot that has changed since */
+
+	uint64_t pa, end;
+	unsigned reach;             /* see jit_begin */
+	const bool *leader;
+	uint8_t *label[LABELS];     /* code of leaders, once known */
+	struct { uint8_t *from; uint16_t label; } wait[SLOW_MAX];
+	unsigned nwait;
+	/* the basic block that is open */
+	unsigned bb, k;             /* its number; instructions begun in it */
+	uint8_t *bb_imm;            /* where its length goes; NULL: none is open */
+	uint16_t bb_len[BBS];
+	bool bb_close;              /* the next instruction begins another */
+	/* what is known at this point of the basic block */
+	bool fp_on, fp_dirty, mode_ok;
+	uint32_t boxed;             /* f registers that hold a boxed f32 */
+
+	struct slow slow[SLOW_MAX];
+	unsigned nslow;
+	struct jit_exit_at exits[RECORDS];
+	struct jit_site_at sites[RECORDS];
+	unsigned nexits, nsites;
+};
+
+void thunks_make(struct jit_cache *c, struct jit_asm *a);
+void thunk_look_up(struct jit_cache *c, struct jit_asm *a);
+
+/* ---- gen.c: values ---- */
+static inline int32_t at(uint64_t off) { return (int32_t)off - BIAS; }
+static inline const struct ir_ins *ins(const struct jit_gen *g, uint32_t v)
+{
+	return &g->ir->ins[v];
+}
+unsigned gen_temp(struct jit_gen *g);
+void gen_temp_free(struct jit_gen *g, unsigned r);
+/* Take temporary @r, which must be free. */
+void gen_take(struct jit_gen *g, unsigned r);
+/* Host register that holds @v; given back by gen_done. */
+unsigned gen_any(struct jit_gen *g, uint32_t v);
+void gen_done(struct jit_gen *g, uint32_t v, unsigned r);
+void gen_into(struct jit_gen *g, uint32_t v, unsigned to);
+/* Flags for @v; the condition code under which it is not 0. */
+unsigned gen_cond(struct jit_gen *g, uint32_t v);
+/* Home of the slot at @off, NOREG: memory. */
+unsigned gen_home(const struct jit_gen *g, uint64_t off);
+bool gen_is_const(const struct jit_gen *g, uint32_t v, int64_t *ret);
+struct slow *gen_slow(struct jit_gen *g, enum slow_kind k, uint8_t *from);
+void gen_forget(struct jit_gen *g); /* facts */
+
+void gen_instruction(struct jit_gen *g, const struct ir_block *b);
+
+/* ---- div.c: multiplication to 128 bits, division, carry-less product and the like ---- */
+void gen_mulh(struct jit_gen *g, uint32_t v, unsigned to);
+void gen_divide(struct jit_gen *g, uint32_t v, unsigned to);
+void gen_vector(struct jit_gen *g, uint32_t v, unsigned to);
+
+/* ---- mem.c ---- */
+void gen_load(struct jit_gen *g, uint32_t v, unsigned to, bool is_signed);
+void gen_store(struct jit_gen *g, uint32_t v);
+void gen_atomic(struct jit_gen *g, uint32_t v);
+void gen_call(struct jit_gen *g, uint32_t v);
+
+/* ---- fp.c ---- */
+/* Is the f register put @v a floating-point value of its own (not integer bits)? Then it is done. */
+bool gen_put_fp(struct jit_gen *g, uint64_t off, uint32_t v);
+void gen_fcall_int(struct jit_gen *g, uint32_t v, unsigned to);
+/* Is @v the check of FP state that need not be made again? */
+bool gen_guard_fp(struct jit_gen *g, uint32_t v);
+
+/* ---- control.c ---- */
+void gen_control(struct jit_gen *g, uint32_t v);
