@@ -35,3 +35,24 @@ bool mem_write(struct mem *m, struct gpa at, const void *buf, uint64_t len) MUST
 uint64_t mem_release(struct mem *m, struct gpa at, uint64_t len);
 /* Bytes of RAM that the host backs with memory now. */
 uint64_t mem_resident(const struct mem *m);
+
+/* ---- frames that somebody derived something from (an engine: translated code) ----
+ * A watcher says which frames it is about to read; the first write after that ends the watch of all
+ * watchers and puts the frame into a log that each of them reads with its own cursor. Nothing
+ * happens at the write itself. Any thread, without locks. */
+enum { MEM_WATCHERS = 16, MEM_LOG = 1024 };
+/* Watcher @who (below MEM_WATCHERS) reads the frame of @at from now on: a full barrier. True: it
+ * did not watch it; false: it already does, or @at is not RAM. */
+bool mem_watch(struct mem *m, struct gpa at, unsigned who);
+/* Does anybody watch the frame of @at? */
+bool mem_watched(const struct mem *m, struct gpa at) MUST;
+/* The range was written: call it after the data is there and before the guest is told. mem_write
+ * and mem_release do; who writes through mem_ptr calls it. What lies outside RAM is ignored. */
+void mem_written(struct mem *m, struct gpa at, uint64_t len);
+/* The same by host address, for those that keep spans. */
+void mem_written_host(struct mem *m, const void *p, uint64_t len);
+/* Physical addresses of frames whose watch ended since *@cursor, which moves; at first it is 0.
+ * *ret_lost: they are unknown, for they were more than @cap or than the log holds. A frame may be
+ * named more than once. Returns how many. */
+size_t mem_written_read(struct mem *m, uint64_t *cursor, uint64_t *ret_frames, size_t cap,
+			bool *ret_lost);

@@ -64,6 +64,7 @@ struct request {
 	uint32_t epoch, written;
 	uint16_t head, slots, queue;
 	uint8_t verdict;
+	bool reads;                /* the data goes into guest memory */
 	bool flush_after;          /* the driver wants it on stable storage at once */
 	unsigned nranges, at_range;
 	struct range ranges[RANGES_MAX];
@@ -99,7 +100,7 @@ static struct request *request_new(struct vblk *d)
 	q->d = d;
 	q->next = NULL;
 	q->nranges = q->at_range = 0;
-	q->flush_after = false;
+	q->flush_after = q->reads = false;
 	q->verdict = S_OK;
 	return q;
 }
@@ -117,8 +118,13 @@ static void request_answer(struct vblk *d, struct request *q)
 {
 	struct chain *c = &d->chain;
 	bool sure = q->verdict == S_OK || q->written == 1; /* all of it was written */
+	if (q->reads)
+		for (int i = 0; i < q->r.niov; i++)
+			mem_written_host(d->v.s.mem, q->iov[i].iov_base, q->iov[i].iov_len);
 	if (d->v.queues[q->queue].epoch == q->epoch) {
 		*q->status = q->verdict;
+		mem_written_host(d->v.s.mem, q->status, 1);
+		c->nin = 0; /* its spans are gone; what was written is noted above */
 		c->head = q->head;
 		c->slots = q->slots;
 		c->epoch = q->epoch;
@@ -263,6 +269,7 @@ static uint8_t request_start(struct vblk *d, struct request *q, struct chain *c,
 		q->r.op = type == T_IN ? BLK_READ : BLK_WRITE;
 		if (!request_data(q, c, type == T_IN, sector))
 			return S_IOERR;
+		q->reads = type == T_IN;
 		blk_submit(d->b, &q->r);
 	} else if (type == T_FLUSH) {
 		q->r.op = BLK_FLUSH;
@@ -304,6 +311,7 @@ static void vblk_request(struct vblk *d, unsigned queue, struct request *q)
 	} else if (type == T_GET_ID) {
 		verdict = c->in_len > 1 ? S_OK : S_IOERR;
 		size_t n = chain_write(c, d->serial, min_u64(ID_LEN, c->in_len - 1));
+		chain_written(&d->v, c);
 		q->written = (uint32_t)n + 1;
 	}
 	q->verdict = verdict;

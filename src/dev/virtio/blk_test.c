@@ -135,6 +135,24 @@ static unsigned driver_do(struct driver *t, uint32_t type, uint64_t sector, uint
 	return *driver_at(t, slot_off(0, 0) + STATUS);
 }
 
+TEST(virtio_blk_tells_what_it_wrote)
+{
+	static const struct { unsigned type, len; bool data; } kinds[] = {
+		{ T_IN, 4096, true }, { T_OUT, 4096, false }, { T_GET_ID, 20, true },
+		{ T_FLUSH, 0, false }, { T_IN, 511, false },
+	};
+	static struct driver t;
+	driver_init(&t, false, false, NULL);
+	struct gpa data = gpa(base + slot_off(0, 0)), status = gpa(data.a + STATUS);
+	for (size_t i = 0; i < countof(kinds); i++) {
+		mem_watch(t.mem, data, 0);
+		mem_watch(t.mem, status, 0);
+		driver_do(&t, kinds[i].type, 0, kinds[i].len);
+		CHECK(mem_watched(t.mem, data) == !kinds[i].data && !mem_watched(t.mem, status));
+	}
+	driver_fini(&t);
+}
+
 TEST(virtio_blk_serves_every_kind_of_request)
 {
 	static struct driver t;

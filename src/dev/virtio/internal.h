@@ -85,7 +85,7 @@ const char *chain_table(struct virtio *v, uint64_t addr, uint32_t len, const uin
 /* Publish what was pushed and interrupt when the driver wants it. */
 void virtq_flush(struct virtio *v, struct virtq *q);
 /* No notifications while the queue is being served. */
-void virtq_hush(struct virtq *q);
+void virtq_hush(struct virtio *v, struct virtq *q);
 /* Find the ring's areas in RAM again (after a load). NULL, or what is wrong with them. */
 const char *virtq_place(struct virtio *v, struct virtq *q);
 

@@ -180,7 +180,7 @@ static void virtio_serve(struct virtio *v, unsigned queue)
 		return;
 	struct virtq *q = &v->queues[queue];
 	v->budget = BUDGET;
-	virtq_hush(q);
+	virtq_hush(v, q);
 	v->class->serve(v, queue);
 	/* Serving one queue may have given chains of another back. */
 	for (unsigned i = 0; i < v->nqueues; i++)

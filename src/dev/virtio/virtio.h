@@ -96,6 +96,9 @@ bool virtq_pop(struct virtio *v, unsigned queue, struct chain *ret) MUST;
 /* Give a chain back with @written bytes in its in-spans, and notify when the driver wants it.
  * Frees chain->more. */
 void virtq_push(struct virtio *v, unsigned queue, struct chain *c, uint32_t written);
+/* Device memory access is over: engines learn that the in-spans were written. virtq_push and
+ * virtq_unpop do it; for a chain that is finished otherwise. */
+void chain_written(struct virtio *v, const struct chain *c);
 /* Put a popped chain back as not taken (receive queues without room). Only the last popped. */
 void virtq_unpop(struct virtio *v, unsigned queue, struct chain *c);
 /* Forget a chain that will never be pushed (the device is being reset). */

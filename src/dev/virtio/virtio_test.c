@@ -47,6 +47,25 @@ TEST(virtio_rings_of_every_kind_serve_many_rounds)
 	}
 }
 
+TEST(virtio_tells_what_it_wrote)
+{
+	for (size_t k = 0; k < countof(kinds); k++) {
+		struct vdriver d;
+		vd_init(&d, rng(), NULL, "packed=on", true);
+		vd_up(&d, kinds[k], 1, 8);
+		uint64_t buf = (vd_alloc(&d, 3 * MEM_FRAME) + MEM_FRAME - 1) & ~(MEM_FRAME - 1ull);
+		uint64_t ring = kinds[k] & VIRTIO_F_RING_PACKED ? d.q[0].desc : d.q[0].device;
+		struct vd_seg s[] = { { buf, 16, false }, { buf + MEM_FRAME, 16, true } };
+		mem_watch(d.mem, gpa(buf), 0);
+		mem_watch(d.mem, gpa(buf + MEM_FRAME), 0);
+		mem_watch(d.mem, gpa(ring), 0);
+		CHECK(vd_do(&d, 0, s, 2, 0) == 16);
+		CHECK(mem_watched(d.mem, gpa(buf)));
+		CHECK(!mem_watched(d.mem, gpa(buf + MEM_FRAME)) && !mem_watched(d.mem, gpa(ring)));
+		vd_fini(&d);
+	}
+}
+
 TEST(virtio_batch_of_chains_raises_one_interrupt)
 {
 	for (size_t k = 0; k < countof(kinds); k++) {

@@ -145,7 +145,23 @@ size_t chain_write(struct chain *c, const void *buf, size_t len)
 	return done;
 }
 
+void chain_written(struct virtio *v, const struct chain *c)
+{
+	for (unsigned i = 0; i < c->nin; i++)
+		mem_written_host(v->s.mem, c->in[i].p, c->in[i].len);
+}
+
 /* ---- queues ---- */
+
+/* We wrote into the ring itself, which may share its frames with anything. */
+static void ring_written(struct virtio *v, const struct virtq *q)
+{
+	uint32_t len[3];
+	virtq_ops(q)->layout(q, len);
+	if (q->packed)
+		mem_written(v->s.mem, gpa(q->desc), len[0]);
+	mem_written(v->s.mem, gpa(q->device), len[2]);
+}
 
 bool virtq_ready(const struct virtio *v, unsigned queue)
 {
@@ -155,12 +171,13 @@ bool virtq_ready(const struct virtio *v, unsigned queue)
 
 /* Is a chain waiting? When none is, the driver is asked to notify, and one that came in between
  * is still seen: the request must be visible before the second look. VIRTIO 1.2 §2.7.10.1 */
-static bool virtq_waiting(struct virtq *q)
+static bool virtq_waiting(struct virtio *v, struct virtq *q)
 {
 	const struct ring_ops *ops = virtq_ops(q);
 	if (ops->available(q))
 		return true;
 	ops->listen(q, true);
+	ring_written(v, q);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return ops->available(q);
 }
@@ -174,7 +191,7 @@ bool virtq_pop(struct virtio *v, unsigned queue, struct chain *ret)
 		v->again |= 1ull << queue;
 		return false;
 	}
-	if (!virtq_waiting(q))
+	if (!virtq_waiting(v, q))
 		return false;
 	chain_init(ret, q);
 	const char *why = virtq_ops(q)->pull(v, q, ret);
@@ -193,6 +210,7 @@ bool virtq_pop(struct virtio *v, unsigned queue, struct chain *ret)
 void virtq_unpop(struct virtio *v, unsigned queue, struct chain *c)
 {
 	struct virtq *q = &v->queues[queue];
+	chain_written(v, c);
 	if (q->epoch == c->epoch && virtq_ready(v, queue)) {
 		virtq_ops(q)->unpop(q, c);
 		q->inuse = (uint16_t)(q->inuse - c->slots);
@@ -203,8 +221,11 @@ void virtq_unpop(struct virtio *v, unsigned queue, struct chain *c)
 void virtq_push(struct virtio *v, unsigned queue, struct chain *c, uint32_t written)
 {
 	struct virtq *q = &v->queues[queue];
+	chain_written(v, c);
 	if (q->epoch == c->epoch && virtq_ready(v, queue)) {
 		virtq_ops(q)->put(q, c, written);
+		if (q->packed) /* seen by the driver at once */
+			ring_written(v, q);
 		q->inuse = (uint16_t)(q->inuse - c->slots);
 		q->since += c->slots;
 		if (!v->serving)
@@ -221,16 +242,19 @@ void virtq_flush(struct virtio *v, struct virtq *q)
 	ops->publish(q);
 	/* The driver arms its event, then looks at the index; we do it the other way round. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	ring_written(v, q);
 	bool wanted = ops->wanted(q);
 	q->since = 0;
 	if (wanted && v->notify)
 		v->notify(v->transport, (int)(q - v->queues));
 }
 
-void virtq_hush(struct virtq *q)
+void virtq_hush(struct virtio *v, struct virtq *q)
 {
-	if (q->enabled && (q->packed || !q->event_idx))
-		virtq_ops(q)->listen(q, false);
+	if (!q->enabled || (!q->packed && q->event_idx))
+		return;
+	virtq_ops(q)->listen(q, false);
+	ring_written(v, q);
 }
 
 /* ---- registers ---- */

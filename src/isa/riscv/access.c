@@ -38,6 +38,8 @@ static bool data_map(struct rv_hart *h, uint64_t va, unsigned size, enum rv_acce
 {
 	if (!rv_walk(h, va, size, a, h->mmu->priv, ret))
 		return false;
+	if (a & RV_WRITE && likely(ret->host))
+		rv_code_note(h, ret->pa, size);
 	if (likely(ret->host && ret->perm))
 		rv_mmu_enter(h, va, ret);
 	return true;
@@ -73,7 +75,7 @@ static bool page_store(struct rv_hart *h, uint64_t va, unsigned size, uint64_t v
 {
 	struct rv_map w;
 	const struct rv_tlb *e = &h->tlb[(va >> 12) % RV_TLB_SIZE];
-	if (((va & ~UINT64_C(0xfff)) | h->dctx) == e->tag_w) {
+	if (((va & ~UINT64_C(0xfff)) | h->dctx) == rv_tag_w(e)) {
 		host_store((uint8_t *)(uintptr_t)(va + e->add), size, v);
 		return true;
 	}
@@ -143,7 +145,7 @@ void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_acces
 	}
 	const struct rv_tlb *e = &h->tlb[(va >> 12) % RV_TLB_SIZE];
 	uint64_t want = (va & ~UINT64_C(0xfff)) | h->dctx;
-	if (want == (load ? e->tag_r : e->tag_w) && want == e->tag_r)
+	if (want == e->tag_r && (load || want == rv_tag_w(e)))
 		return (void *)(uintptr_t)(va + e->add);
 	if (!data_map(h, va, size, load ? RV_READ : RV_READ | RV_WRITE, &w))
 		return NULL;

@@ -24,6 +24,7 @@ struct rv_fences {
 	uint32_t resting; /* atomic: 1 while the thread runs no guest code */
 	uint32_t asleep;  /* atomic: 1 while it may be in pthread_cond_wait */
 	uint32_t waiters; /* atomic: harts to wake when done moves */
+	uint64_t polls;   /* atomic: written by the hart */
 };
 
 int rv_fences_new(struct rv_fences **ret, struct lodge_err *e)
@@ -53,10 +54,24 @@ void rv_fences_free(struct rv_fences *f)
 
 /* ---- running and resting ---- */
 
+/* Stores of before are seen by whoever sees the count; rv_poll's next store is a full barrier. */
 void rv_active(struct rv_hart *h)
 {
-	if (unlikely(__atomic_load_n(&h->fences->resting, __ATOMIC_RELAXED)))
-		__atomic_store_n(&h->fences->resting, 0, __ATOMIC_SEQ_CST);
+	struct rv_fences *f = h->fences;
+	uint64_t n = __atomic_load_n(&f->polls, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->polls, n + 1, __ATOMIC_RELEASE);
+	if (unlikely(__atomic_load_n(&f->resting, __ATOMIC_RELAXED)))
+		__atomic_store_n(&f->resting, 0, __ATOMIC_SEQ_CST);
+}
+
+uint64_t rv_polls(const struct rv_hart *h)
+{
+	return __atomic_load_n(&h->fences->polls, __ATOMIC_SEQ_CST);
+}
+
+bool rv_resting(const struct rv_hart *h)
+{
+	return __atomic_load_n(&h->fences->resting, __ATOMIC_SEQ_CST);
 }
 
 void rv_rest(struct rv_hart *h)

@@ -72,6 +72,7 @@ uint64_t rv_help_cbo_zero(struct rv_hart *h, uint64_t va, uint64_t b, uint64_t c
 	}
 	if (!w.host)
 		return rv_raise(h, RV_EXC_STORE_ACCESS, va);
+	rv_code_note(h, w.pa, CBO_BLOCK);
 	memset(w.host, 0, CBO_BLOCK);
 	if (w.perm)
 		rv_mmu_enter(h, cbo_block(va), &w);

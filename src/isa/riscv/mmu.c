@@ -24,10 +24,22 @@ bool sieve_has(const struct sieve *s, uint64_t key)
 	return s->w[i / 64] >> i % 64 & 1;
 }
 
+/* Entries belong to the hart, but for this: others take write tags away (rv_code_watch). */
+static void tags_put(struct rv_tlb *e, uint64_t r, uint64_t w)
+{
+	e->tag_r = r;
+	__atomic_store_n(&e->tag_w, w, __ATOMIC_RELAXED);
+}
+
+static uint64_t tag_of(const struct rv_tlb *e)
+{
+	return e->tag_r != RV_TLB_NONE ? e->tag_r : rv_tag_w(e);
+}
+
 static void tlb_clear(struct rv_hart *h)
 {
 	for (unsigned i = 0; i < RV_TLB_SIZE; i++)
-		h->tlb[i].tag_r = h->tlb[i].tag_w = RV_TLB_NONE;
+		tags_put(&h->tlb[i], RV_TLB_NONE, RV_TLB_NONE);
 	h->mmu->nuser = 0;
 }
 
@@ -121,7 +133,7 @@ static void user_slots_drop(struct rv_hart *h)
 	struct rv_mmu *m = h->mmu;
 	for (unsigned i = 0; i < m->nuser; i++) {
 		struct rv_tlb *e = &h->tlb[m->user_slot[i]];
-		e->tag_r = e->tag_w = RV_TLB_NONE;
+		tags_put(e, RV_TLB_NONE, RV_TLB_NONE);
 	}
 	m->nuser = 0;
 }
@@ -169,6 +181,21 @@ void rv_mmu_mark_super(struct rv_mmu *m, uint64_t va, unsigned shift)
 		m->super_huge = true;
 }
 
+/* Frames with translated code get no write tag. Another hart that begins to watch this one right
+ * now marks it, then looks at our entries; we write the entry, then look for the mark. */
+static void write_tag_put(struct rv_hart *h, struct rv_tlb *e, uint64_t tag)
+{
+	struct mem *mem = h->env->mem;
+	if (mem_watched(mem, gpa(e->pa)))
+		return;
+	__atomic_store_n(&e->tag_w, tag, __ATOMIC_RELAXED);
+	if (h->env->nharts <= 1)
+		return;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (unlikely(mem_watched(mem, gpa(e->pa))))
+		__atomic_store_n(&e->tag_w, RV_TLB_NONE, __ATOMIC_RELAXED);
+}
+
 void rv_mmu_enter(struct rv_hart *h, uint64_t va, const struct rv_map *w)
 {
 	struct rv_mmu *m = h->mmu;
@@ -180,10 +207,11 @@ void rv_mmu_enter(struct rv_hart *h, uint64_t va, const struct rv_map *w)
 			user_slots_drop(h);
 		m->user_slot[m->nuser++] = (uint16_t)slot;
 	}
-	e->tag_r = w->perm & RV_READ ? page | h->dctx : RV_TLB_NONE;
-	e->tag_w = w->perm & RV_WRITE ? page | h->dctx : RV_TLB_NONE;
+	tags_put(e, w->perm & RV_READ ? page | h->dctx : RV_TLB_NONE, RV_TLB_NONE);
 	e->add = (uint64_t)(uintptr_t)w->host - va;
-	e->pa = w->pa & ~UINT64_C(0xfff);
+	__atomic_store_n(&e->pa, w->pa & ~UINT64_C(0xfff), __ATOMIC_RELAXED);
+	if (w->perm & RV_WRITE)
+		write_tag_put(h, e, page | h->dctx);
 }
 
 /* ---- invalidation ---- */
@@ -214,9 +242,8 @@ static void region_drop(struct rv_hart *h, uint64_t va, unsigned shift)
 {
 	for (unsigned i = 0; i < RV_TLB_SIZE; i++) {
 		struct rv_tlb *e = &h->tlb[i];
-		uint64_t tag = e->tag_r != RV_TLB_NONE ? e->tag_r : e->tag_w;
-		if (tag >> shift == va >> shift)
-			e->tag_r = e->tag_w = RV_TLB_NONE;
+		if (tag_of(e) >> shift == va >> shift)
+			tags_put(e, RV_TLB_NONE, RV_TLB_NONE);
 	}
 }
 
@@ -230,9 +257,9 @@ void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid)
 		return;
 	}
 	struct rv_tlb *e = &h->tlb[(va >> 12) % RV_TLB_SIZE];
-	uint64_t tag = e->tag_r != RV_TLB_NONE ? e->tag_r : e->tag_w;
+	uint64_t tag = tag_of(e);
 	if (tag >> 12 == va >> 12 && (asid < 0 || m->asid_of[tag >> 4 & 0xff] == asid))
-		e->tag_r = e->tag_w = RV_TLB_NONE;
+		tags_put(e, RV_TLB_NONE, RV_TLB_NONE);
 	if (unlikely(in2m))
 		region_drop(h, va, 21);
 	if (unlikely(in1g))

@@ -72,7 +72,22 @@ struct rv_pmp_span {
 	unsigned perm; /* enum rv_access bits */
 };
 
-enum { RV_SPACES = 256, RV_FETCH_ENTRIES = 128, RV_USER_SLOTS = 64 };
+enum { RV_SPACES = 256, RV_FETCH_ENTRIES = 128, RV_USER_SLOTS = 64, RV_UNSETTLED = 512 };
+
+/* Frames that another hart might still write by a check it did before they were watched. */
+struct rv_unsettled {
+	uint64_t frame[RV_UNSETTLED];
+	uint64_t polls[RV_HARTS_MAX]; /* of the other harts when the last frame came */
+	unsigned n;
+	bool more; /* than fit */
+};
+
+_Static_assert((int)RV_HARTS_MAX <= (int)MEM_WATCHERS, "each hart watches");
+struct rv_code {
+	uint64_t cursor; /* in the log of mem */
+	struct rv_unsettled batch[2];
+	unsigned now; /* the batch that takes frames; the other one is older */
+};
 
 struct rv_mmu {
 	uint8_t *ram; /* borrowed from mem */
@@ -101,6 +116,7 @@ struct rv_mmu {
 
 	struct rv_pmp_span pmp[2]; /* [0] S and U, [1] M */
 	struct rv_fetch_entry itlb[RV_FETCH_ENTRIES];
+	struct rv_code code;
 };
 
 /* A translated page. */
@@ -110,6 +126,12 @@ struct rv_map {
 	unsigned perm;    /* what may be done without another walk; 0: do not remember */
 	bool user;        /* U bit of the leaf */
 };
+
+/* Other harts may take a write tag away: rv_code_watch. */
+static inline uint64_t rv_tag_w(const struct rv_tlb *e)
+{
+	return __atomic_load_n(&e->tag_w, __ATOMIC_RELAXED);
+}
 
 /* ---- mmu.c: contexts and invalidation ---- */
 int rv_mmu_new(struct rv_mmu **ret, struct rv_hart *h, struct lodge_err *e) MUST;
@@ -168,8 +190,15 @@ struct rv_fence {
 bool rv_fence_remote(struct rv_hart *h, uint32_t mask, const struct rv_fence *fc) MUST;
 void rv_fence_serve(struct rv_hart *h);
 void rv_fence_apply(struct rv_hart *h, const struct rv_fence *fc);
-/* The thread runs guest code from now on. */
+/* The thread runs guest code from now on. Part of each poll. */
 void rv_active(struct rv_hart *h);
+/* How often the hart has polled; and whether it runs no guest code now. Any thread. */
+uint64_t rv_polls(const struct rv_hart *h);
+bool rv_resting(const struct rv_hart *h);
+
+/* ---- code.c ---- */
+/* This hart is about to write @size bytes at @pa, inside a frame, other than by a write tag. */
+void rv_code_note(struct rv_hart *h, uint64_t pa, unsigned size);
 
 /* ---- sbi ---- */
 enum sbi_error {

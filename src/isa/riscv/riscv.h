@@ -234,6 +234,19 @@ bool rv_store_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t val) 
  * RV_READ and gets load causes. */
 void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a) MUST;
 
+/* ---- code that an engine keeps (code.c) ----
+ * A frame is watched from the moment that an engine reads code out of it until somebody writes to
+ * it; what was written is asked for after each fence.i, which is when stores must become visible
+ * to fetch. So stores cost nothing extra, and a fence.i only verifies what changed. */
+/* The engine is about to read code from the frame of @pa: call it before each look at the bytes,
+ * also when code kept from it is compared again; cheap when the frame is watched already. */
+void rv_code_watch(struct rv_hart *h, uint64_t pa);
+/* After h->fetch_epoch moved: physical addresses of frames that may have been written since the
+ * last call; code kept from any other frame is still what memory holds. A frame may be named
+ * twice, or without need. *ret_all: too many (for @cap, too): nothing is sure. To keep code of a
+ * named frame: rv_code_watch, then compare. Returns how many. */
+size_t rv_code_written(struct rv_hart *h, uint64_t *ret_frames, size_t cap, bool *ret_all);
+
 /* ---- helpers named by instruction semantics: rows of calls.def ---- */
 #define HELPER(name, summary)                                                                      \
 	uint64_t rv_help_##name(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c);

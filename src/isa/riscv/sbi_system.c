@@ -45,9 +45,11 @@ static struct sbi_ret console_transfer(struct rv_hart *h, bool write)
 	if (!p)
 		return sbi_ret(SBI_INVALID_PARAM, 0);
 	len = min_u64(len, CONSOLE_MOST);
-	if (!write)
-		return sbi_ret(
-		    SBI_OK, h->env->console_read ? h->env->console_read(h->env->user, p, len) : 0);
+	if (!write) {
+		len = h->env->console_read ? h->env->console_read(h->env->user, p, len) : 0;
+		mem_written_host(h->env->mem, p, len);
+		return sbi_ret(SBI_OK, len);
+	}
 	if (!h->env->console_write)
 		return sbi_ret(SBI_FAILED, 0);
 	h->env->console_write(h->env->user, p, len);
@@ -137,4 +139,5 @@ void rv_sbi_steal(struct rv_hart *h)
 	__atomic_store_n(sequence, odd, __ATOMIC_SEQ_CST);
 	__atomic_store_n((uint64_t *)(void *)(p + STA_STEAL), h->steal_ns, __ATOMIC_SEQ_CST);
 	__atomic_store_n(sequence, odd + 1, __ATOMIC_SEQ_CST);
+	mem_written(h->env->mem, gpa(h->sta_gpa), STA_LEN);
 }

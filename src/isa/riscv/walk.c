@@ -75,6 +75,7 @@ static enum outcome leaf_touch(const struct walk *w, uint64_t *slot, uint64_t sl
 		return WALK_PAGE;
 	if (!rv_pmp_allows(w->h, slot_pa, 8, RV_WRITE, RV_S))
 		return WALK_ACCESS;
+	rv_code_note(w->h, slot_pa, 8);
 	if (!__atomic_compare_exchange_n(slot, &pte, want, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_RELAXED))
 		return WALK_AGAIN;

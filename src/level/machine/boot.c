@@ -136,6 +136,7 @@ static int initrd_load(struct machine *m, uint64_t low, struct lodge_err *e)
 					       path);
 		got += (uint64_t)n;
 	}
+	mem_written(m->mem, gpa(m->initrd), len);
 	m->initrd_len = len;
 	return 0;
 }
