@@ -50,10 +50,50 @@ struct ir_val ir_1(struct ir_block *b, enum ir_op op, struct ir_val x)
 	return ir_emit(b, (struct ir_ins){ .op = (uint8_t)op, .type = b->ins[x.i].type, .a = x.i });
 }
 
+/* The low @bits of @v, sign-extended. */
+static int64_t sign_of(uint64_t v, unsigned bits)
+{
+	return (int64_t)(v << (64 - bits)) >> (64 - bits);
+}
+
+/* What builders meet with the operands of a decoded instruction: @x op @y, both constants of
+ * @bits. False: left to run time. */
+static bool fold(enum ir_op op, unsigned bits, uint64_t x, uint64_t y, uint64_t *ret)
+{
+	unsigned n = (unsigned)y & (bits - 1);
+	x = bits == 32 ? (uint32_t)x : x;
+	y = bits == 32 ? (uint32_t)y : y;
+	switch ((int)op) {
+	case IR_add: *ret = x + y; break;
+	case IR_sub: *ret = x - y; break;
+	case IR_and: *ret = x & y; break;
+	case IR_or: *ret = x | y; break;
+	case IR_xor: *ret = x ^ y; break;
+	case IR_shl: *ret = x << n; break;
+	case IR_shr: *ret = x >> n; break;
+	case IR_eq: *ret = x == y; break;
+	case IR_ne: *ret = x != y; break;
+	case IR_ltu: *ret = x < y; break;
+	case IR_lts: *ret = sign_of(x, bits) < sign_of(y, bits); break;
+	default: return false;
+	}
+	return true;
+}
+
+static bool is_const(const struct ir_block *b, struct ir_val v)
+{
+	return b->ins[v.i].op == IR_const;
+}
+
 struct ir_val ir_2(struct ir_block *b, enum ir_op op, struct ir_val x, struct ir_val y)
 {
+	uint64_t k;
+	unsigned bits = b->ins[x.i].type == IR_I32 ? 32 : 64;
 	bool compare = op == IR_eq || op == IR_ne || op == IR_lts || op == IR_ltu;
 	uint8_t type = compare ? IR_I32 : b->ins[x.i].type;
+	if (is_const(b, x) && is_const(b, y) &&
+	    fold(op, bits, b->ins[x.i].imm, b->ins[y.i].imm, &k))
+		return ir_const(b, type, type == IR_I32 ? (uint32_t)k : k);
 	return ir_emit(b, (struct ir_ins){ .op = (uint8_t)op, .type = type, .a = x.i, .b = y.i });
 }
 
@@ -70,16 +110,22 @@ struct ir_val ir_select(struct ir_block *b, struct ir_val c, struct ir_val x, st
 
 struct ir_val ir_sext(struct ir_block *b, struct ir_val x, unsigned bits)
 {
+	if (is_const(b, x))
+		return ir_const(b, IR_I64, (uint64_t)sign_of(b->ins[x.i].imm, bits));
 	return ir_emit(b, (struct ir_ins){ .op = IR_sext, .type = IR_I64, .a = x.i, .imm = bits });
 }
 
 struct ir_val ir_zext(struct ir_block *b, struct ir_val x, unsigned bits)
 {
+	if (is_const(b, x))
+		return ir_const(b, IR_I64, b->ins[x.i].imm & UINT64_MAX >> (64 - bits));
 	return ir_emit(b, (struct ir_ins){ .op = IR_zext, .type = IR_I64, .a = x.i, .imm = bits });
 }
 
 struct ir_val ir_trunc(struct ir_block *b, struct ir_val x)
 {
+	if (is_const(b, x))
+		return ir_const(b, IR_I32, (uint32_t)b->ins[x.i].imm);
 	return ir_emit(b, (struct ir_ins){ .op = IR_trunc, .type = IR_I32, .a = x.i });
 }
 

@@ -10,7 +10,8 @@
 enum {
 	HOT = 24,               /* runs of a block before it is translated */
 	UNIT_INSNS = 200,
-	UNITS_HASH = 8192,
+	UNITS_HASH = 16384,
+	PAGES_HASH = 4096,
 	CACHE_BYTES = 32 << 20, /* of all harts */
 };
 
@@ -27,7 +28,7 @@ struct unit {
 	uint16_t bytes;         /* of guest code */
 	uint8_t reach;
 	bool dead;
-	struct unit *hash_next;
+	struct unit *hash_next, *page_next;
 	struct link *in;        /* owned: who comes here */
 	uint8_t code[];         /* the guest code that it was made from */
 };
@@ -38,6 +39,7 @@ struct translate {
 	struct jit_gen *gen;
 	struct jit_jump *jumps; /* JIT_JUMPS */
 	struct unit *hash[UNITS_HASH];
+	struct unit *pages[PAGES_HASH]; /* by frame */
 	struct unit **units;    /* all, in order of their code; owned */
 	uint32_t nunits, units_cap;
 	uint32_t map_epoch, fetch_epoch;

@@ -2,6 +2,7 @@
 /* Units: which guest code becomes one, how it is found, and how it goes away. */
 #include "engine/translate/internal.h"
 #include "rv_exec.gen.h"
+#include <stdio.h>
 
 enum shape { SHAPE_PLAIN, SHAPE_BRANCH, SHAPE_JUMP, SHAPE_JUMPR, SHAPE_END, SHAPE_ENDNPC };
 static const uint8_t shapes[RV_OPS] = {
@@ -26,6 +27,11 @@ struct range {
 static struct unit **hash_slot(struct translate *t, uint64_t pa)
 {
 	return &t->hash[(pa >> 1 ^ pa >> 13) % UNITS_HASH];
+}
+
+static struct unit **page_slot(struct translate *t, uint64_t pa)
+{
+	return &t->pages[(pa >> 12) % PAGES_HASH];
 }
 
 /* ---- what belongs to the unit ---- */
@@ -113,6 +119,19 @@ static struct jit_insn insn_info(const struct range *r, unsigned n, const bool *
 		.after = after_of(d) };
 }
 
+/* auipc and jalr over the same register are a jump to a known place: jump there. */
+static void jump_resolve(const struct range *r, unsigned n, const bool *leader, struct ir_block *ir)
+{
+	const struct rv_insn *d = &r->insn[n], *before = d - 1;
+	if (n == 0 || d->op != RV_OP_jalr || before->op != RV_OP_auipc || before->rd != d->rs1 ||
+	    leader[r->off[n] / 2] || ir->ins[ir->n - 1].op != IR_jumpr)
+		return;
+	struct ir_ins *last = &ir->ins[ir->n - 1];
+	uint64_t to = r->pa + r->off[n - 1] + (uint64_t)(int64_t)before->imm +
+	              (uint64_t)(int64_t)d->imm;
+	*last = (struct ir_ins){ .op = IR_jump, .imm = to & ~1ull };
+}
+
 /* The first @n instructions of @r. Returns how many could be taken: less than @n when one of them
  * cannot be translated. */
 static unsigned range_generate(struct translate *t, struct range *r, unsigned n, unsigned reach)
@@ -129,6 +148,7 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 	for (unsigned i = 0; i < n; i++) {
 		struct jit_insn info = insn_info(r, i, leader);
 		rv_lift(&ir, &r->insn[i], info.pa, delta);
+		jump_resolve(r, i, leader, &ir);
 		if (!jit_insn(t->gen, &info, &ir))
 			return i;
 	}
@@ -150,6 +170,9 @@ static bool unit_add(struct translate *t, struct unit *u)
 	struct unit **slot = hash_slot(t, u->pa);
 	u->hash_next = *slot;
 	*slot = u;
+	slot = page_slot(t, u->pa);
+	u->page_next = *slot;
+	*slot = u;
 	t->made++;
 	return true;
 }
@@ -159,13 +182,17 @@ static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *hos
 	struct translate *t = h->engine;
 	static _Thread_local struct range r;
 	struct jit_unit j;
+	rv_code_watch(h, pa);
 	range_scan(&r, host, pa);
 	unsigned n = r.n;
 	for (unsigned tries = 0;; tries++) {
 		for (unsigned got; n && (got = range_generate(t, &r, n, reach)) < n;)
 			n = got;
-		if (!n)
+		if (!n) {
+			static unsigned long cc;
+			cc++; if (!(cc & (cc - 1))) { FILE *f = fopen("/tmp/trdbg", "a"); char b[99]; rv_disasm(r.insn[0].word, pa, b, 99); fprintf(f, "cannot %lx n %u %s\n", pa, r.n, b); fclose(f); }
 			return NULL;
+		}
 		if (jit_end(t->gen, &j))
 			break;
 		if (tries)
@@ -250,6 +277,7 @@ void units_clear(struct translate *t)
 	t->nunits = 0;
 	t->clears++;
 	memset(t->hash, 0, sizeof t->hash);
+	memset(t->pages, 0, sizeof t->pages);
 	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
 	jit_cache_clear(t->cache);
 }
@@ -269,17 +297,43 @@ static void unit_kill(struct translate *t, struct unit *u)
 	t->killed++;
 }
 
+/* Compare the units of frame @pa with memory. True: some are gone. */
+static bool page_verify(struct rv_hart *h, uint64_t pa)
+{
+	struct translate *t = h->engine;
+	bool any = false, watched = false;
+	for (struct unit **p = page_slot(t, pa), *u; (u = *p);) {
+		if (u->pa >> 12 != pa >> 12) {
+			p = &u->page_next;
+			continue;
+		}
+		if (!watched)
+			rv_code_watch(h, pa);
+		watched = true;
+		const uint8_t *now = mem_ptr(h->env->mem, gpa(u->pa), u->bytes);
+		if (now && !memcmp(now, u->code, u->bytes)) {
+			p = &u->page_next;
+			continue;
+		}
+		*p = u->page_next;
+		unit_kill(t, u);
+		any = true;
+	}
+	return any;
+}
+
 void units_verify(struct rv_hart *h)
 {
 	struct translate *t = h->engine;
-	bool any = false;
-	for (uint32_t n = 0; n < t->nunits; n++) {
-		struct unit *u = t->units[n];
-		const uint8_t *now = mem_ptr(h->env->mem, gpa(u->pa), u->bytes);
-		if (u->dead || (now && !memcmp(now, u->code, u->bytes)))
-			continue;
-		unit_kill(t, u);
-		any = true;
+	enum { FRAMES = 256 };
+	uint64_t frames[FRAMES];
+	bool all, any = false;
+	size_t n = rv_code_written(h, frames, FRAMES, &all);
+	for (size_t i = 0; i < n; i++)
+		any |= page_verify(h, frames[i]);
+	if (all) { /* rare */
+		units_clear(t);
+		return;
 	}
 	if (any)
 		memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);

@@ -142,7 +142,7 @@ static void jump_register(struct jit_gen *g, uint32_t v)
 {
 	struct jit_asm *a = &g->a;
 	unsigned ra = gen_home(g, 8);
-	gen_take(g, RAX);
+	/* rax may hold what the target is made of: it was read before the link was written */
 	if (g->in->ret) {
 		asm_rm(a, true, ALU_CMP << 3 | 3, ra, RSP, 8);
 		uint8_t *miss = x_jcc8(a, CC_NE);
