@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash disable=SC2054,SC2154
+# shellcheck shell=bash disable=SC2034,SC2054,SC2154
 # Sourced by run and quick: the machines that are measured, and how a run of one is read.
 # The caller has set $build and $work (a folder of its own) and $lodge. Results are lines of
 # "MACHINE name usec sum exact", one for each run.
@@ -82,9 +82,12 @@ results() { # MACHINE LINES
 		END { exit bad }' div="$div"
 }
 
-# programs MACHINE NAME...: runs these once and prints their results.
+until="Run /init as init process"
+quiet='console=ttyS0 loglevel=3 lodge.net=off lodge.run="sh /bench.sh"'
+
+# programs MACHINE NAME...: runs these of test/bench/guest once and prints their results.
 programs() {
-	local machine=$1 by=$div
+	local machine=$1
 	shift
 	case $machine in
 	native)
@@ -94,11 +97,50 @@ programs() {
 		"$build/bench-native" -d "$div" "$@" | sed 's/^/0 /' >"$work/lines"
 		div=0 results check "$work/lines" ;;
 	*)
-		echo "lodge-bench -d $by $*" >"$work/script"
+		echo "lodge-bench -d $div $*" >"$work/script"
 		initrd "$work/initrd.img" "$work/script"
 		until="RUN " boot "$machine" "$work/lines" 1024 1 "$work/initrd.img" "$quiet" >/dev/null
 		results "$machine" "$work/lines" ;;
 	esac
 }
-until="Run /init as init process"
-quiet='console=ttyS0 loglevel=3 lodge.net=off lodge.run="sh /bench.sh"'
+
+# The whole jobs of test/bench/jobs.
+all_jobs="gcc sqlite3 python3 gzip xz sha256sum awk shell"
+disk=$image/bench.raw
+
+# Debian with what the jobs need, fetched once.
+jobs_image() {
+	sh guest/fetch/debian.sh image --agent "$build/guest/lodge-agent" --out "$disk" \
+		--add "gcc sqlite3 python3-minimal xz-utils"
+}
+
+# Their inputs, from our own sources: the same for every machine of a run.
+jobs_inputs() {
+	[ ! -d "$work/job" ] || return 0
+	mkdir "$work/job"
+	cp test/bench/jobs/* "$work/job/"
+	find src LICENSE -name '*.[ch]' -o -name LICENSE | LC_ALL=C sort | xargs cat 2>/dev/null |
+		head -c 1000000 >"$work/job/text" 2>/dev/null
+	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -Isrc -Iinclude -E -P \
+		-o "$work/job/unit.i" src/blk/overlay.c || die "the unit for gcc cannot be made"
+	cp -r "$work/job" "$work/host"
+	cp "$build/bench-native" "$work/host/lodge-bench"
+	for _ in $(seq 20); do cat "$work/job/text"; done >"$work/host/big"
+}
+
+# jobs MACHINE NAME...: runs these once and prints their results.
+jobs() {
+	local machine=$1
+	shift
+	jobs_inputs
+	if [ "$machine" = native ]; then
+		CC=riscv64-linux-gnu-gcc sh "$work/host/run.sh" "$@" | sed 's/^/0 /' >"$work/lines"
+		div=0 results native "$work/lines"
+		return
+	fi
+	echo "exec sh /job/guest.sh $*" >"$work/script"
+	initrd "$work/initrd.img" "$work/script" "$work"/job/*
+	until="RUN " boot "$machine" "$work/lines" 1024 1 "$work/initrd.img" "$quiet" "$disk" \
+		>/dev/null
+	div=1 results "$machine" "$work/lines"
+}

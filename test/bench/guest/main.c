@@ -8,7 +8,8 @@
  *   lodge-bench -l                the table: name, bar in tenths, what
  *   lodge-bench [-d DIV] NAME...  run these with 1/DIV of their work
  *   lodge-bench -2 [-d DIV] NAME  the time of one process, and of two at once: PAIR name one two
- *   lodge-bench -t NAME PROGRAM ARG...  time a command; sum is that of its standard output
+ *   lodge-bench [-e] -t NAME PROGRAM ARG...  time a command; the sum is that of its standard
+ *                                 output; -e: exact only, the host has another version
  *   lodge-bench -x                do nothing (what the program forkexec starts) */
 #include "bench.h"
 #include <errno.h>
@@ -164,7 +165,7 @@ static int run_pair(const struct program *p, uint64_t div)
 	return !good;
 }
 
-static int run_command(const char *name, char **argv)
+static int run_command(const char *name, char **argv, bool exact_only)
 {
 	static unsigned char buf[65536];
 	int out[2], status = 0;
@@ -192,18 +193,19 @@ static int run_command(const char *name, char **argv)
 		errno = WIFEXITED(status) && WEXITSTATUS(status) == 127 ? ENOENT : EIO;
 		bench_die(argv[0]);
 	}
-	report(usec(begun, ended), sum, sum);
+	report(usec(begun, ended), exact_only ? 0 : sum, sum);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t div = 1;
-	bool pair = false, good = true;
-	for (int opt; (opt = getopt(argc, argv, "+2d:ltx")) >= 0;) {
+	bool pair = false, good = true, exact_only = false;
+	for (int opt; (opt = getopt(argc, argv, "+2d:eltx")) >= 0;) {
 		switch (opt) {
 		case '2': pair = true; break;
 		case 'd': div = strtoull(optarg, NULL, 10); break;
+		case 'e': exact_only = true; break;
 		case 'l':
 			for (const struct program *p = programs; p < programs + PROGRAMS; p++)
 				printf("%s %u %s\n", p->name, p->bar, p->what);
@@ -211,7 +213,7 @@ int main(int argc, char **argv)
 		case 't':
 			if (argc - optind < 2)
 				return 2;
-			return run_command(argv[optind], argv + optind + 1);
+			return run_command(argv[optind], argv + optind + 1, exact_only);
 		case 'x': return 0;
 		default: return 2;
 		}
