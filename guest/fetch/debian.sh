@@ -10,6 +10,7 @@
 #           --agent FILE  lodge-agent for riscv64, put into initramfs and image
 #           --out FILE    image: where the disk goes (default CACHE/debian-13-riscv64/disk.raw)
 #           --size SIZE   image: its size (default 4G; sparse)
+#           --add WORDS   image: packages beyond those of lodge's image
 #           --refresh     fetch again even if the cache has it
 # Environment: LODGE_CACHE, LODGE_AGENT, LODGE_DISK_SIZE: defaults of the options;
 #           LODGE_DEBIAN_MIRROR, LODGE_DEBIAN_SECURITY: mirrors (default: those of the host's apt);
@@ -60,7 +61,7 @@ die() {
 }
 usage() {
 	say "usage: debian.sh kernel|image|host-packages [--cache DIR] [--agent FILE] [--out FILE]" \
-		"[--size SIZE] [--refresh]"
+		"[--size SIZE] [--add PACKAGES] [--refresh]"
 	exit 2
 }
 
@@ -597,6 +598,18 @@ write_stand_ins() { # DIR
 	END
 	printf '#!/bin/sh\nnames=group tool=chgrp exec "%s/chown" "$@"\n' "$1" >"$1/chgrp"
 	printf '#!/bin/sh\nexit 1\n' >"$1/setcap" # then the script falls back to set-user-ID
+	# Python marks what is installed below / whatever folder it is unpacked into.
+	cat >"$1/touch" <<-'END'
+	#!/bin/sh
+	for arg; do
+		shift
+		case $arg in
+		/var/lib/python/*) arg=$DPKG_ROOT$arg; mkdir -p "${arg%/*}" ;;
+		esac
+		set -- "$@" "$arg"
+	done
+	exec /bin/touch "$@"
+	END
 	# systemd-sysusers [--root=DIR] [FILE...]: the lines u, g and m of sysusers.d(5).
 	cat >"$1/systemd-sysusers" <<-'END'
 	#!/bin/sh
@@ -888,7 +901,7 @@ image_ready() {
 }
 
 # An image is the user's once it is made: only a new format or size makes a new one.
-image_stamp() { echo "$FORMAT $SIZE"; }
+image_stamp() { echo "$FORMAT $SIZE${ADD:+ $ADD}"; }
 
 make_image() {
 	for tool in dpkg fakeroot mke2fs perl; do
@@ -906,13 +919,14 @@ make_image() {
 	fi
 	# shellcheck disable=SC2086 # the list is words
 	apt-get -c "$APT/apt.conf" -q -y --print-uris install '?essential' '?priority(required)' \
-		$IMAGE_PACKAGES >"$WORK/uris" 2>"$WORK/log" || explain "cannot choose Debian's packages" "$WORK/log"
+		$IMAGE_PACKAGES $ADD >"$WORK/uris" 2>"$WORK/log" || explain "cannot choose Debian's packages" "$WORK/log"
 	count=$(grep -c "^'" "$WORK/uris")
 	total=$(awk "/^'/ { n += \$3 } END { printf \"%.0f\", n }" "$WORK/uris")
 	step 6 "download $count packages, $((total / 1000000)) MB"
 	rm -f "$APT"/archives/linux-image-*.deb "$APT"/archives/busybox-static*.deb
 	# shellcheck disable=SC2086 # the list is words
-	apt_download "$total" -y --download-only install '?essential' '?priority(required)' $IMAGE_PACKAGES
+	apt_download "$total" -y --download-only install '?essential' '?priority(required)' $IMAGE_PACKAGES \
+		$ADD
 	# Root's own folder may be closed to others: the ordinary user works in a folder for temporary files.
 	BOX=$WORK/box
 	run=
@@ -976,6 +990,7 @@ main() {
 	CACHE=${LODGE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/lodge}
 	AGENT=${LODGE_AGENT:-}
 	SIZE=${LODGE_DISK_SIZE:-4G}
+	ADD=
 	DISK=
 	REFRESH=0
 	[ $# -gt 0 ] || usage
@@ -987,13 +1002,14 @@ main() {
 	fi
 	while [ $# -gt 0 ]; do
 		case $1 in
-		--cache | --agent | --out | --size) [ $# -ge 2 ] || usage ;;
+		--cache | --agent | --out | --size | --add) [ $# -ge 2 ] || usage ;;
 		esac
 		case $1 in
 		--cache) CACHE=$2; shift ;;
 		--agent) AGENT=$2; shift ;;
 		--out) DISK=$2; shift ;;
 		--size) SIZE=$2; shift ;;
+		--add) ADD=$2; shift ;;
 		--refresh) REFRESH=1 ;;
 		*) usage ;;
 		esac

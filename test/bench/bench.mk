@@ -1,7 +1,18 @@
-# Ratios side by side with the peer, in the same run; the table also goes to build/bench.txt.
-# BENCH_PAIRS=N: pairs of runs (3).
-.PHONY: bench
+# Ratios side by side with the peers, in the same run; the table also goes to build/bench.txt.
+# The knobs (BENCH_PAIRS, BENCH_ONLY, ...) stand in test/bench/run.
+.PHONY: bench bench-programs
+BENCH_SRC   := $(wildcard test/bench/guest/*.c)
+BENCH_FLAGS := -std=gnu17 -D_GNU_SOURCE -O2 -static -pthread -Wall -Wextra -Wshadow -Wconversion \
+               -Wstrict-prototypes -Werror
 $O/bench-boot: $O/obj/test/bench/boot.o
 	$Q$(CC) $(SAN) -o $@ $<
-bench: $O/lodge $O/bench-boot $O/bench-fp $O/bench-blk
+# The same sources, the same flags: one for the guest, one for the host.
+$O/bench-guest: $(BENCH_SRC) $(wildcard test/bench/guest/*.h test/bench/guest/*.def)
+	@mkdir -p $(@D)
+	$Q$(RVCC) $(BENCH_FLAGS) -march=rv64gc -o $@ $(BENCH_SRC) -lm
+$O/bench-native: $(BENCH_SRC) $(wildcard test/bench/guest/*.h test/bench/guest/*.def)
+	@mkdir -p $(@D)
+	$Qgcc $(BENCH_FLAGS) -o $@ $(BENCH_SRC) -lm
+bench-programs: $O/bench-boot $O/bench-guest $O/bench-native
+bench: $O/lodge $O/bench-fp $O/bench-blk bench-programs
 	@test/bench/run $O

@@ -3,7 +3,8 @@
  * wall clock and in CPU seconds (user and system), as "wall cpu wall cpu".
  *   build/bench-boot TEXT COMMAND ARG...
  * Processes that detach themselves count too: they become our children (subreaper, prctl(2)), and
- * the end is when none is left. The output goes to stderr with BENCH_VERBOSE=1. */
+ * the end is when none is left. The output goes to stderr with BENCH_VERBOSE=1, and to the file
+ * BENCH_LINES, each line after its time in seconds since the start. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LIMIT_SECONDS = 600, PROCESSES = 4096 };
+enum { LIMIT_SECONDS = 1800, PROCESSES = 4096 };
 
 struct mark {
 	double wall, cpu;
@@ -97,16 +98,22 @@ static double cpu_living(void)
 static bool output_read(FILE *out, const char *text, double start, struct mark *ret_seen)
 {
 	char line[4096];
+	const char *path = getenv("BENCH_LINES");
+	FILE *lines = path != NULL ? fopen(path, "we") : NULL;
 	bool seen = false, verbose = getenv("BENCH_VERBOSE") != NULL;
 	while (fgets(line, sizeof line, out) != NULL) {
 		if (verbose)
 			fputs(line, stderr);
+		if (lines != NULL)
+			fprintf(lines, "%.6f %s", wall_now() - start, line);
 		if (seen || strstr(line, text) == NULL)
 			continue;
 		seen = true;
 		ret_seen->wall = wall_now() - start;
 		ret_seen->cpu = cpu_reaped() + cpu_living();
 	}
+	if (lines != NULL)
+		fclose(lines);
 	return seen;
 }
 
@@ -121,6 +128,7 @@ static pid_t command_start(char **argv, FILE **ret_out)
 			_exit(127);
 		close(fd[0]);
 		close(fd[1]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execvp(argv[0], argv);
 		_exit(127);
 	}
