@@ -5,23 +5,7 @@
 #include "base/base.h"
 #include "rv_insn.gen.h"
 #include "test/conform/guest.h"
-
-/* xorshift64*: the same numbers everywhere; so never two draws in one expression, whose order C
- * leaves open. */
-struct rng {
-	uint64_t s;
-};
-static inline uint64_t rng_next(struct rng *r)
-{
-	r->s ^= r->s << 13;
-	r->s ^= r->s >> 7;
-	r->s ^= r->s << 17;
-	return r->s * 0x2545f4914f6cdd1d;
-}
-static inline unsigned rng_below(struct rng *r, unsigned n)
-{
-	return (unsigned)((rng_next(r) >> 32) % n);
-}
+#include "test/conform/values.h"
 
 /* What a program is about, for reports and counts; a pattern index or one of these. */
 enum { ABOUT_SEQUENCE = RV_PATTERNS, ABOUT_ILLEGAL, ABOUTS };
@@ -40,9 +24,6 @@ struct maker {
 void maker_init(struct maker *m, const char *exts, const char *wrong, const char *only);
 /* Fill @b with @n programs; the same for the same seed and batch number. */
 void maker_batch(struct maker *m, struct batch *b, uint64_t seed, unsigned number, unsigned n);
-/* values.c: operands of one cell */
-uint64_t value_int(struct rng *r, uint64_t near);
-uint64_t value_float(struct rng *r, char format, uint64_t near);
 
 /* oracle.c */
 struct oracle {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conform: operand values with a taste for edges. */
-#include "test/conform/conform.h"
+#include "base/base.h"
+#include "test/conform/values.h"
 
 uint64_t value_int(struct rng *r, uint64_t near)
 {
