@@ -232,7 +232,7 @@ enum session_end session_exec(struct lodge_exec *x, bool interactive, bool tty, 
 {
 	struct session s;
 	struct pollfd p[3];
-	int r = OUT_WAIT;
+	int r = OUT_MORE; /* the answer may have come with the greeting's */
 	session_begin(&s, interactive, tty);
 	while (r == OUT_WAIT || r == OUT_MORE) {
 		session_poll(&s, lodge_exec_fd(x), r == OUT_MORE, p);
