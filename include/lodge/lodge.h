@@ -164,7 +164,8 @@ enum { LODGE_EXEC_STDOUT = 1, LODGE_EXEC_STDERR = 2 };
 /* Start a program. -ENOTCONN: the guest has no agent, or it does not answer. */
 LODGE_API int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
                          const struct lodge_exec_config *c, struct lodge_err *e);
-LODGE_API int lodge_exec_fd(const struct lodge_exec *x); /* polls readable for lodge_exec_read */
+/* Polls readable for lodge_exec_read, which reads ahead: wait only after its -EAGAIN. */
+LODGE_API int lodge_exec_fd(const struct lodge_exec *x);
 /* Bytes read into @buf, *ret_stream says of which; 0: the program has ended; -EAGAIN. */
 LODGE_API long lodge_exec_read(struct lodge_exec *x, void *buf, size_t cap, int *ret_stream,
                                struct lodge_err *e);

@@ -176,6 +176,8 @@ int file_write_buf(const struct file *f, uint64_t off, const void *buf, size_t l
 
 int file_flush(const struct file *f)
 {
+	if (f->before_flush)
+		f->before_flush(f->before_flush_arg);
 	return fdatasync(f->fd) < 0 ? -errno : 0;
 }
 

@@ -32,6 +32,10 @@ struct file {
 	uint64_t bytes;    /* size when opened */
 	uint64_t mtime_ns;
 	uint64_t dev, ino;
+	/* Called before each flush: what is not durable yet a power cut would lose. NULL but in
+	 * tests. */
+	void (*before_flush)(void *arg);
+	void *before_flush_arg;
 };
 enum file_access { FILE_READ, FILE_WRITE, FILE_CREATE };
 /* Open and lock: shared for reading, alone for writing. FILE_CREATE: must not exist yet. */

@@ -92,15 +92,16 @@ static void session_taken(struct session *s, long n)
 	s->in_len -= (size_t)n;
 }
 
-/* Wait for stdin (when there is room), signals and @fd. Readiness by index: 0, 1, 2. */
-static void session_poll(const struct session *s, int fd, struct pollfd p[3])
+/* Wait for stdin (when there is room), signals and @fd, or only look, when there is @more to do.
+ * Readiness by index: 0, 1, 2. */
+static void session_poll(const struct session *s, int fd, bool more, struct pollfd p[3])
 {
 	p[0] = (struct pollfd){.fd = s->interactive && !s->eof && !s->in_len ? 0 : -1,
 			       .events = POLLIN};
 	p[1] = (struct pollfd){.fd = s->signals, .events = POLLIN};
 	p[2] = (struct pollfd){.fd = fd,
 			       .events = (short)(POLLIN | (s->in_len && !s->full ? POLLOUT : 0))};
-	poll(p, 3, -1);
+	poll(p, 3, more ? 0 : -1);
 }
 
 /* ---- console ---- */
@@ -155,7 +156,7 @@ enum session_end session_console(struct lodge_guest *g, struct lodge_console *c,
 	session_begin(&s, interactive, true);
 	console_size(c);
 	while (r == 1) {
-		session_poll(&s, lodge_console_fd(c), p);
+		session_poll(&s, lodge_console_fd(c), false, p);
 		if (p[0].revents && session_read(&s)) {
 			end = SESSION_DETACHED;
 			break;
@@ -178,6 +179,11 @@ enum session_end session_console(struct lodge_guest *g, struct lodge_console *c,
 
 /* ---- a program in the guest ---- */
 
+/* What exec_out has come to; negative: an error. */
+enum { OUT_END, OUT_WAIT, OUT_MORE };
+
+/* The library has read ahead, so the descriptor says nothing about what is left: OUT_WAIT only
+ * after -EAGAIN. */
 static int exec_out(struct lodge_exec *x, struct lodge_err *e)
 {
 	char buf[BUF];
@@ -185,15 +191,15 @@ static int exec_out(struct lodge_exec *x, struct lodge_err *e)
 	for (int i = 0; i < 64; i++) {
 		long n = lodge_exec_read(x, buf, sizeof buf, &stream, e);
 		if (n == -EAGAIN)
-			return 1;
+			return OUT_WAIT;
 		if (n <= 0)
-			return (int)n;
+			return n < 0 ? (int)n : OUT_END;
 		if (!write_out(stream == LODGE_EXEC_STDERR ? 2 : 1, buf, (size_t)n)) {
 			lodge_exec_signal(x, SIGPIPE);
-			return 1;
+			return OUT_MORE;
 		}
 	}
-	return 1;
+	return OUT_MORE;
 }
 
 static void exec_signal(struct session *s, struct lodge_exec *x)
@@ -226,10 +232,10 @@ enum session_end session_exec(struct lodge_exec *x, bool interactive, bool tty, 
 {
 	struct session s;
 	struct pollfd p[3];
-	int r = 1;
+	int r = OUT_MORE; /* the answer may have come with the greeting's */
 	session_begin(&s, interactive, tty);
-	while (r == 1) {
-		session_poll(&s, lodge_exec_fd(x), p);
+	while (r == OUT_WAIT || r == OUT_MORE) {
+		session_poll(&s, lodge_exec_fd(x), r == OUT_MORE, p);
 		if (p[0].revents && session_read(&s)) {
 			session_end(&s);
 			return SESSION_DETACHED;

@@ -73,15 +73,16 @@ static int msg_send(struct rig *g) { return msg_send_as(g, g->len, ANSWER); }
 
 static const void *rig_body(const struct rig *g) { return g->answer + SHARE_HEADER_OUT; }
 
-static int rig_mount(struct rig *g)
+static int rig_mount_as(struct rig *g, uint32_t minor)
 {
-	struct fuse_init_in in = { .major = 7, .minor = 38, .max_readahead = 1 << 20,
+	struct fuse_init_in in = { .major = 7, .minor = minor, .max_readahead = 1 << 20,
 		                   .flags = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_MAX_PAGES |
 		                            FUSE_DO_READDIRPLUS | FUSE_PARALLEL_DIROPS };
 	msg_begin(g, FUSE_INIT, 0);
 	msg_add(g, &in, sizeof in);
 	return msg_send(g);
 }
+static int rig_mount(struct rig *g) { return rig_mount_as(g, 38); }
 
 static void rig_init(struct rig *g, struct share_options o)
 {
@@ -427,6 +428,33 @@ TEST(share_refuses_names_that_lead_out)
 		CHECK(do_named(g, FUSE_RENAME, 1, &mv, sizeof mv, "f", n) == -EINVAL);
 	}
 	CHECK(rig_stat(g, "f", &st) && rig_stat(g, "../secret", &st));
+	rig_fini(g);
+	free(g);
+}
+
+/* Before 7.12 the names of CREATE, MKNOD and MKDIR lay where newer messages have the umask. */
+TEST(share_refuses_protocols_with_other_places_for_names)
+{
+	struct rig *g = malloc(sizeof *g);
+	uint64_t node, fh = 0;
+	struct stat st;
+	rig_init(g, (struct share_options){ 0 });
+	struct fuse_create_in create = { .flags = O_RDWR, .mode = 0644 };
+	struct fuse_mknod_in node_in = { .mode = S_IFREG | 0644 };
+	memcpy(&create.umask, "../a", 4);
+	memcpy(&node_in.umask, "../b", 4);
+	msg_begin(g, FUSE_DESTROY, 0);
+	CHECK(msg_send(g) == 0);
+	for (uint32_t minor = 0; minor < 12; minor++) {
+		CHECK(rig_mount_as(g, minor) == -EPROTO);
+		msg_begin(g, FUSE_CREATE, 1);
+		msg_add(g, &create, sizeof create);
+		msg_text(g, "f");
+		CHECK(msg_send(g) == -EIO);
+		CHECK(do_named(g, FUSE_MKNOD, 1, &node_in, sizeof node_in, "g", NULL) == -EIO);
+	}
+	CHECK(!rig_stat(g, "../a", &st) && !rig_stat(g, "../b", &st));
+	CHECK(rig_mount(g) == 0 && do_create(g, 1, "f", O_RDWR, 0644, &node, &fh) == 0);
 	rig_fini(g);
 	free(g);
 }

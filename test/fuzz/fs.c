@@ -40,7 +40,11 @@ static uint32_t fuzz_take(struct fuzz *f, unsigned n)
 	return v;
 }
 
-/* ---- the folder: root/in is shared, root/secret is not ---- */
+/* ---- the folder: root/up/up/in is shared, what lies beside it is not ---- */
+
+/* Two more folders above, so that a short name that leads out ends in something that is checked,
+ * and not in what the next input finds. */
+#define UP   "up/up/"
 
 static char fuzz_dir[40];
 
@@ -76,30 +80,37 @@ static int fuzz_remove(const char *path, const struct stat *st, int type, struct
 static void fuzz_folder(void)
 {
 	char path[80], target[80];
-	CHECK(!mkdir(fuzz_path(path, "in"), 0755) && !mkdir(fuzz_path(path, "in/d"), 0755));
-	fuzz_file("secret", "not yours");
-	fuzz_file("in/f", "hello");
-	CHECK(!symlink("../secret", fuzz_path(path, "in/l")));
-	CHECK(!symlink(fuzz_path(target, "secret"), fuzz_path(path, "in/d/l")));
-	CHECK(!mkfifo(fuzz_path(path, "in/p"), 0644));
-	CHECK(!chmod(fuzz_path(path, "secret"), 0444));
+	CHECK(!mkdir(fuzz_path(path, "up"), 0755) && !mkdir(fuzz_path(path, UP), 0755));
+	CHECK(!mkdir(fuzz_path(path, UP "in"), 0755) && !mkdir(fuzz_path(path, UP "in/d"), 0755));
+	fuzz_file(UP "secret", "not yours");
+	fuzz_file(UP "in/f", "hello");
+	CHECK(!symlink("../secret", fuzz_path(path, UP "in/l")));
+	CHECK(!symlink(fuzz_path(target, UP "secret"), fuzz_path(path, UP "in/d/l")));
+	CHECK(!mkfifo(fuzz_path(path, UP "in/p"), 0644));
+	CHECK(!chmod(fuzz_path(path, UP "secret"), 0444));
+}
+
+static unsigned fuzz_count(const char *name)
+{
+	char path[80];
+	unsigned n = 0;
+	DIR *d = opendir(fuzz_path(path, name));
+	CHECK(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
 }
 
 static void fuzz_check(void)
 {
 	char path[80], text[16] = "";
 	struct stat st;
-	unsigned n = 0;
-	FILE *f = fopen(fuzz_path(path, "secret"), "r");
+	FILE *f = fopen(fuzz_path(path, UP "secret"), "r");
 	CHECK(f && fgets(text, sizeof text, f) && !strcmp(text, "not yours"));
 	CHECK(!fstat(fileno(f), &st) && (st.st_mode & 07777) == 0444 && st.st_nlink == 1);
 	fclose(f);
-	DIR *d = opendir(fuzz_dir);
-	CHECK(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	CHECK(n == 4);
+	CHECK(fuzz_count("") == 3 && fuzz_count("up") == 3 && fuzz_count(UP) == 4);
 }
 
 /* ---- messages ---- */
@@ -185,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	fuzz_root();
 	fuzz_folder();
 	unsigned mode = fuzz_take(&f, 1);
-	struct share_options o = { .path = fuzz_path(path, "in"), .readonly = (mode & 3) == 3,
+	struct share_options o = { .path = fuzz_path(path, UP "in"), .readonly = (mode & 3) == 3,
 		                   .xattr = mode & 4, .guest_owner = mode & 8 && geteuid() == 0 };
 	struct lodge_err e;
 	CHECK(share_open(&f.s, &o, NULL, NULL, &e) == 0);

@@ -4,6 +4,8 @@
 # U-Boot; harts, page-table modes, memory sizes, buses and disk formats; bad input.
 # The images come into the user's cache once; everything else is thrown away.
 
+bats_require_minimum_version 1.5.0 # run -CODE
+
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
 	export LODGE=$PWD/build/lodge
@@ -155,7 +157,7 @@ root() {
 	run lodge run --rm --kernel "$BATS_TEST_TMPDIR/x86"
 	[ "$status" -eq 125 ] || [ "$status" -eq 126 ]
 	[[ "$output" == *RISC-V* ]]
-	run lodge run --rm --kernel "$BATS_TEST_TMPDIR/none"
+	run -127 lodge run --rm --kernel "$BATS_TEST_TMPDIR/none"
 	[[ "$output" == *"No such file"* ]]
 	run lodge run --rm -m 17M --kernel "$IMAGE/kernel"
 	[[ "$output" == *"-m"* ]]
