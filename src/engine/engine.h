@@ -13,6 +13,8 @@ struct engine_stats {
 
 struct engine {
 	const char *name, *summary;
+	/* Can this host run it? NULL: any can. -ENOTSUP and what is missing. */
+	int (*probe)(struct lodge_err *e);
 	/* Give @h what it needs to run here (h->engine). Errors: ENOMEM. */
 	int (*attach)(struct rv_hart *h, struct lodge_err *e);
 	void (*detach)(struct rv_hart *h);      /* accepts a hart that is not attached */
@@ -22,4 +24,6 @@ struct engine {
 	void (*stats)(const struct rv_hart *h, struct engine_stats *ret);
 };
 const struct engine *engine_at(size_t i);               /* NULL past the end */
+/* The one to take when none is asked for: the last of engines.def that this host can run. */
+const struct engine *engine_default(void);
 const struct engine *engine_find(const char *name);     /* NULL: none by that name */

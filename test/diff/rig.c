@@ -115,7 +115,7 @@ int rig_new(struct rig **ret, const struct engine *e, struct lodge_err *err)
 		return err_set(err, ENOMEM, "no memory");
 	r->e = e;
 	r->clock.stopped_at_ns = 1;
-	r->env = (struct rv_env){.clock = &r->clock, .nharts = 1, .mmu_max = 57, .pmp_entries = 16};
+	r->env = (struct rv_env){.clock = &r->clock, .nharts = 1, .hot = 1, .mmu_max = 57, .pmp_entries = 16};
 	int bad = mem_new(&r->env.mem, gpa(RAM_AT), RAM_SIZE, err);
 	if (!bad)
 		bad = bus_new(&r->env.bus, err);

@@ -80,6 +80,10 @@ size_t rv_code_written(struct rv_hart *h, uint64_t *ret_frames, size_t cap, bool
 	struct rv_code *c = &h->mmu->code;
 	struct rv_unsettled *young = &c->batch[c->now], *old = &c->batch[!c->now];
 	size_t n = mem_written_read(h->env->mem, &c->cursor, ret_frames, cap, ret_all);
+	if (unlikely(c->lost)) {
+		c->lost = false;
+		*ret_all = true;
+	}
 	if (likely(!young->n && !old->n))
 		return n;
 	/* Asked before the caller compares: what is settled now is named for the last time. */

@@ -139,6 +139,7 @@ void rv_hart_loaded(struct rv_hart *h)
 {
 	memset(h->mmu->pmp, 0, sizeof h->mmu->pmp);
 	h->fetch_epoch++;
+	h->mmu->code.lost = true;
 	h->res_va = UINT64_MAX;
 	h->npc = h->pc;
 	h->poll_icount = h->icount;

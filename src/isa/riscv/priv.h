@@ -84,6 +84,7 @@ struct rv_unsettled {
 
 _Static_assert((int)RV_HARTS_MAX <= (int)MEM_WATCHERS, "each hart watches");
 struct rv_code {
+	bool lost; /* the state was replaced: nothing is sure */
 	uint64_t cursor; /* in the log of mem */
 	struct rv_unsettled batch[2];
 	unsigned now; /* the batch that takes frames; the other one is older */
