@@ -26,6 +26,22 @@ static void kept_init(struct kept *k, unsigned harts)
 		h->menvcfg = ENVCFG_ADUE | ENVCFG_CBZE;
 		rv_mmu_update(h);
 	}
+	k->all = true;
+	rv_code_written(k->r.h, k->got, CAP, &k->all);
+}
+
+/* A hart that was reset or loaded once says that nothing is sure, and no more. */
+TEST(code_all_is_lost_when_a_hart_is_loaded)
+{
+	struct rig r;
+	uint64_t got[4];
+	bool all;
+	rig_init(&r, 1, false);
+	CHECK(rv_code_written(r.h, got, 4, &all) == 0 && all);
+	CHECK(rv_code_written(r.h, got, 4, &all) == 0 && !all);
+	rv_hart_loaded(r.h);
+	CHECK(rv_code_written(r.h, got, 4, &all) == 0 && all);
+	rig_fini(&r);
 }
 
 static void forget_all(struct rv_hart *h) { rv_help_sfence_vma(h, 0, 0, 3); }
@@ -112,6 +128,7 @@ TEST(code_sbi_writes_are_noted)
 {
 	struct kept k;
 	rig_init(&k.r, 1, true);
+	rv_code_written(k.r.h, k.got, CAP, &k.all);
 	k.r.typed = "ls";
 	rv_code_watch(k.r.h, CODE);
 	CHECK(rig_sbi(k.r.h, 0x4442434e, 1, (const uint64_t[6]){8, CODE + 8, 0}, NULL) == 0);
