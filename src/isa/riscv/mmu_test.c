@@ -304,7 +304,8 @@ static uint64_t chaos_leaf(struct chaos *c, unsigned page)
 static void chaos_remap(struct chaos *c)
 {
 	struct rv_hart *h = c->r.h;
-	unsigned page = (unsigned)chaos_rand(c, CHAOS_PAGES), i = (unsigned)chaos_rand(c, CHAOS_SPACES);
+	unsigned page = (unsigned)chaos_rand(c, CHAOS_PAGES);
+	unsigned i = (unsigned)chaos_rand(c, CHAOS_SPACES);
 	uint64_t leaf = chaos_leaf(c, page);
 	bool global = page == 3 || page == 5;
 	for (unsigned k = 0; k < CHAOS_SPACES; k++)
