@@ -34,7 +34,8 @@ static struct unit *unit_find(struct rv_hart *h, bool make)
 		h->exc = RV_EXC_NONE; /* the interpreter meets it again */
 		return NULL;
 	}
-	return unit_get(h, pa, code, 12, make);
+	bool global;
+	return unit_get(h, pa, code, rv_fetch_region(h, h->pc, &global), make);
 }
 
 /* ---- why generated code came back ---- */

@@ -156,17 +156,36 @@ void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_acces
 	return w.host;
 }
 
+/* How far around the page that holds @va, mapped as @w says, the same holds: log2, 12 to 21. */
+static uint8_t fetch_shift(struct rv_hart *h, uint64_t va, const struct rv_map *w)
+{
+	struct rv_mmu *m = h->mmu;
+	unsigned shift = w->shift < 21 ? w->shift : 21;
+	uint64_t size = BIT(shift), off = (w->pa & ~(size - 1)) - m->ram_base;
+	if (shift == 12 || ((va ^ w->pa) & (size - 1)) || off > m->ram_size ||
+	    m->ram_size - off < size ||
+	    !rv_pmp_uniform(h, w->pa & ~(size - 1), size, h->priv))
+		return 12;
+	return (uint8_t)shift;
+}
+
+static struct rv_fetch_entry *fetch_entry(struct rv_hart *h, uint64_t va)
+{
+	return &h->mmu->itlb[((va >> 12) ^ h->fctx) % RV_FETCH_ENTRIES];
+}
+
+static bool fetch_hits(const struct rv_hart *h, const struct rv_fetch_entry *e, uint64_t va)
+{
+	return e->va == (va & ~UINT64_C(0xfff)) && e->fctx == h->fctx && e->epoch == h->map_epoch;
+}
+
 /* DEVIATES: RISC-V Priv 20240411 §3.7.1: where PMP lets only a part of a page execute, an engine
  * that got an address in that part may run to the end of the page. */
 bool rv_fetch(struct rv_hart *h, uint64_t va, const uint8_t **ret_host, uint64_t *ret_pa)
 {
-	struct rv_mmu *m = h->mmu;
-	uint64_t page = va & ~UINT64_C(0xfff);
-	struct rv_fetch_entry *e = &m->itlb[(va >> 12) % RV_FETCH_ENTRIES];
+	struct rv_fetch_entry *e = fetch_entry(h, va);
 	struct rv_map w;
-	m->any_fetched = true;
-	sieve_add(&m->fetched, va >> 12);
-	if (e->va == page && e->fctx == h->fctx && e->epoch == h->map_epoch) {
+	if (likely(fetch_hits(h, e, va))) {
 		*ret_host = e->host + (va & 0xfff);
 		*ret_pa = e->pa | (va & 0xfff);
 		return true;
@@ -175,10 +194,31 @@ bool rv_fetch(struct rv_hart *h, uint64_t va, const uint8_t **ret_host, uint64_t
 		return false;
 	if (!w.host)
 		return bus_fault(h, RV_EXC_FETCH_ACCESS, va);
-	if (w.perm)
-		*e = (struct rv_fetch_entry){page, h->fctx, w.pa & ~UINT64_C(0xfff),
-					     w.host - (va & 0xfff), h->map_epoch};
+	rv_mmu_fetched(h, va, &w);
+	if (w.perm) {
+		e = fetch_entry(h, va);
+		*e = (struct rv_fetch_entry){.va = va & ~UINT64_C(0xfff), .fctx = h->fctx,
+			.pa = w.pa & ~UINT64_C(0xfff), .host = w.host - (va & 0xfff),
+			.epoch = h->map_epoch, .shift = fetch_shift(h, va, &w),
+			.global = w.global};
+	}
 	*ret_host = w.host;
 	*ret_pa = w.pa;
 	return true;
+}
+
+unsigned rv_fetch_region(struct rv_hart *h, uint64_t va, bool *ret_global)
+{
+	const uint8_t *host;
+	uint64_t pa;
+	*ret_global = false;
+	if (!fetch_hits(h, fetch_entry(h, va), va) && !rv_fetch(h, va, &host, &pa)) {
+		h->exc = RV_EXC_NONE;
+		return 12;
+	}
+	const struct rv_fetch_entry *e = fetch_entry(h, va);
+	if (!fetch_hits(h, e, va))
+		return 12;
+	*ret_global = e->global;
+	return e->shift;
 }

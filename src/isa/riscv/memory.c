@@ -66,6 +66,12 @@ uint64_t rv_help_cbo_zero(struct rv_hart *h, uint64_t va, uint64_t b, uint64_t c
 	struct rv_map w;
 	if (!envcfg_allows(h, ENVCFG_CBZE))
 		return 0;
+	/* kernels clear whole pages so */
+	const struct rv_tlb *e = &h->tlb[(va >> 12) % RV_TLB_SIZE];
+	if (likely(((va & ~UINT64_C(0xfff)) | h->dctx) == rv_tag_w(e))) {
+		memset((uint8_t *)(uintptr_t)(cbo_block(va) + e->add), 0, CBO_BLOCK);
+		return 0;
+	}
 	if (!rv_walk(h, cbo_block(va), CBO_BLOCK, RV_WRITE, h->mmu->priv, &w)) {
 		h->tval = va;
 		return 0;

@@ -4,23 +4,28 @@
  * A context id stands for (satp, privilege, MXR). Ids are found through spaces[], a hash of satp
  * values, so privilege changes and returns to a known satp keep all their entries. Forgetting an
  * address space is forgetting its ids: entries made under them can never match again, and the
- * table itself is cleared only when the 255 ids are used up. RISC-V Priv 20240411 §4.2.1 */
+ * table itself is cleared only when the 255 ids are used up.
+ *
+ * A kernel's own pages are global (G): S mode has the same ids in all spaces, so that a switch of
+ * processes costs the kernel nothing. The few pages that it sees and that are not global are
+ * forgotten when the space changes; a space with many (a kernel that does not use G) is given ids
+ * of its own. RISC-V Priv 20240411 §4.2.1, §4.3.1 */
 #include "isa/riscv/priv.h"
 
-static unsigned sieve_slot(uint64_t key)
+static unsigned key_slot(uint64_t key, unsigned shift)
 {
-	return (unsigned)(key * UINT64_C(0x9e3779b97f4a7c15) >> 52);
+	return (unsigned)(key * UINT64_C(0x9e3779b97f4a7c15) >> (64 - shift));
 }
 
-void sieve_add(struct sieve *s, uint64_t key)
+static void sieve_add(struct sieve *s, uint64_t key)
 {
-	unsigned i = sieve_slot(key);
+	unsigned i = key_slot(key, SIEVE_SHIFT);
 	s->w[i / 64] |= BIT(i % 64);
 }
 
-bool sieve_has(const struct sieve *s, uint64_t key)
+static bool sieve_has(const struct sieve *s, uint64_t key)
 {
-	unsigned i = sieve_slot(key);
+	unsigned i = key_slot(key, SIEVE_SHIFT);
 	return s->w[i / 64] >> i % 64 & 1;
 }
 
@@ -40,7 +45,7 @@ static void tlb_clear(struct rv_hart *h)
 {
 	for (unsigned i = 0; i < RV_TLB_SIZE; i++)
 		tags_put(&h->tlb[i], RV_TLB_NONE, RV_TLB_NONE);
-	h->mmu->nuser = 0;
+	h->mmu->nbrief = 0;
 }
 
 int rv_mmu_new(struct rv_mmu **ret, struct rv_hart *h, struct lodge_err *e)
@@ -87,16 +92,17 @@ static struct rv_space *space_get(struct rv_mmu *m, uint64_t satp)
 
 static void fetched_clear(struct rv_mmu *m)
 {
-	if (m->any_fetched)
+	if (m->fetched.n)
 		memset(&m->fetched, 0, sizeof m->fetched);
-	m->any_fetched = false;
 }
 
-/* A generation ends: every id given out so far is unknown from here on. */
+/* A generation ends: every id given out so far is unknown from here on, but for those of
+ * untranslated accesses. */
 static void generation_end(struct rv_mmu *m)
 {
 	m->gen++;
 	m->bare.gen = m->gen;
+	m->common = (struct rv_space){.gen = m->gen};
 	m->nlive = 0;
 	if (m->any_super) {
 		memset(&m->super2m, 0, sizeof m->super2m);
@@ -113,29 +119,46 @@ static unsigned data_id(struct rv_mmu *m, struct rv_space *s, unsigned which)
 		return s->id[which];
 	if (m->next_id > 255)
 		return 0;
-	m->asid_of[m->next_id] = satp_asid(s->satp);
+	m->asid_of[m->next_id] = s == &m->common ? -1 : satp_asid(s->satp);
 	return s->id[which] = (uint8_t)m->next_id++;
 }
 
+/* Fetch ids are never used twice: they stay. */
 static void ids_recycle(struct rv_hart *h)
 {
 	struct rv_mmu *m = h->mmu;
 	tlb_clear(h);
-	generation_end(m);
-	m->bare = (struct rv_space){.gen = m->gen};
+	memset(m->bare.id, 0, sizeof m->bare.id);
+	memset(m->common.id, 0, sizeof m->common.id);
+	for (unsigned i = 0; i < m->nlive; i++)
+		memset(m->spaces[m->live[i]].id, 0, sizeof m->bare.id);
 	m->next_id = 1;
-	h->map_epoch++;
 }
 
-/* S mode may not see user pages any more: drop those it entered. */
-static void user_slots_drop(struct rv_hart *h)
+/* S mode may not see these pages any more. */
+static void brief_drop(struct rv_hart *h)
 {
 	struct rv_mmu *m = h->mmu;
-	for (unsigned i = 0; i < m->nuser; i++) {
-		struct rv_tlb *e = &h->tlb[m->user_slot[i]];
+	for (unsigned i = 0; i < m->nbrief; i++) {
+		struct rv_tlb *e = &h->tlb[m->brief_slot[i]];
 		tags_put(e, RV_TLB_NONE, RV_TLB_NONE);
 	}
-	m->nuser = 0;
+	m->nbrief = 0;
+}
+
+static void space_change(struct rv_hart *h)
+{
+	struct rv_mmu *m = h->mmu;
+	m->cur = space_get(m, h->satp);
+	brief_drop(h);
+}
+
+/* The space whose ids accesses by @priv use. */
+static struct rv_space *space_of(struct rv_mmu *m, unsigned priv)
+{
+	if (priv == RV_M)
+		return &m->bare;
+	return priv == RV_U || m->cur->own || m->cur == &m->bare ? m->cur : &m->common;
 }
 
 void rv_mmu_update(struct rv_hart *h)
@@ -146,22 +169,21 @@ void rv_mmu_update(struct rv_hart *h)
 	if (unlikely(st & MSTATUS_MPRV))
 		priv = mstatus_mpp(st);
 	m->priv = priv;
-	if (unlikely(m->nuser) && !(st & MSTATUS_SUM))
-		user_slots_drop(h);
+	if (unlikely(m->nbrief) && !(st & MSTATUS_SUM))
+		brief_drop(h);
 	if (m->cur->satp != h->satp || m->cur->gen != m->gen)
-		m->cur = space_get(m, h->satp);
-	struct rv_space *d = priv == RV_M ? &m->bare : m->cur;
+		space_change(h);
+	struct rv_space *d = space_of(m, priv);
+	m->in_common = d == &m->common;
 	unsigned which =
 	    d == &m->bare ? priv != RV_M : (priv == RV_S) * 2u + ((st & MSTATUS_MXR) != 0);
 	unsigned id = data_id(m, d, which);
 	if (unlikely(!id)) {
 		ids_recycle(h);
-		m->cur = space_get(m, h->satp);
-		d = priv == RV_M ? &m->bare : m->cur;
 		id = data_id(m, d, which);
 	}
 	h->dctx = (uint64_t)id << 4;
-	struct rv_space *f = h->priv == RV_M ? &m->bare : m->cur;
+	struct rv_space *f = space_of(m, h->priv);
 	unsigned fw = f == &m->bare ? h->priv != RV_M : h->priv == RV_S;
 	if (unlikely(!f->fid[fw]))
 		f->fid[fw] = m->next_fid++;
@@ -170,7 +192,7 @@ void rv_mmu_update(struct rv_hart *h)
 
 /* ---- entries ---- */
 
-void rv_mmu_mark_super(struct rv_mmu *m, uint64_t va, unsigned shift)
+static void super_mark(struct rv_mmu *m, uint64_t va, unsigned shift)
 {
 	m->any_super = true;
 	if (shift <= 21)
@@ -179,6 +201,17 @@ void rv_mmu_mark_super(struct rv_mmu *m, uint64_t va, unsigned shift)
 		sieve_add(&m->super1g, va >> 30);
 	else
 		m->super_huge = true;
+}
+
+/* The entry at @slot is for S mode, but not for good. */
+static void brief_add(struct rv_hart *h, unsigned slot, const struct rv_map *w)
+{
+	struct rv_mmu *m = h->mmu;
+	if (m->nbrief == RV_BRIEF_SLOTS)
+		brief_drop(h);
+	m->brief_slot[m->nbrief++] = (uint16_t)slot;
+	if (!w->user) /* from the next change of context on */
+		m->cur->own = true;
 }
 
 /* Frames with translated code get no write tag. Another hart that begins to watch this one right
@@ -202,16 +235,104 @@ void rv_mmu_enter(struct rv_hart *h, uint64_t va, const struct rv_map *w)
 	uint64_t page = va & ~UINT64_C(0xfff);
 	unsigned slot = (unsigned)(va >> 12) % RV_TLB_SIZE;
 	struct rv_tlb *e = &h->tlb[slot];
-	if (w->user && m->priv == RV_S) {
-		if (m->nuser == RV_USER_SLOTS)
-			user_slots_drop(h);
-		m->user_slot[m->nuser++] = (uint16_t)slot;
-	}
+	if (m->priv == RV_S && (w->user || (!w->global && m->in_common)))
+		brief_add(h, slot, w);
+	if (w->shift > 12 && w->shift < 63)
+		super_mark(m, va, w->shift);
 	tags_put(e, w->perm & RV_READ ? page | h->dctx : RV_TLB_NONE, RV_TLB_NONE);
 	e->add = (uint64_t)(uintptr_t)w->host - va;
 	__atomic_store_n(&e->pa, w->pa & ~UINT64_C(0xfff), __ATOMIC_RELAXED);
 	if (w->perm & RV_WRITE)
 		write_tag_put(h, e, page | h->dctx);
+}
+
+/* ---- fetched pages ---- */
+
+/* @size: 0 4 KiB, 1 to 2 MiB, 2 to 1 GiB. @fid 0: any. */
+static uint64_t fetched_key(uint64_t va, unsigned size, uint64_t fid)
+{
+	return (va >> (12 + 9 * size) << 2 | size) ^ fid * UINT64_C(0xd6e8feb86659fd93);
+}
+
+static void fetched_add(struct rv_fetched *f, uint64_t key)
+{
+	unsigned i = key_slot(key, FETCHED_SHIFT);
+	f->n += !(f->w[i / 64] >> i % 64 & 1);
+	f->w[i / 64] |= BIT(i % 64);
+}
+
+static bool fetched_has(const struct rv_fetched *f, uint64_t va, uint64_t fid)
+{
+	for (unsigned size = 0; size < (f->large ? 3u : 1u); size++) {
+		unsigned i = key_slot(fetched_key(va, size, fid), FETCHED_SHIFT);
+		if (f->w[i / 64] >> i % 64 & 1)
+			return true;
+	}
+	return false;
+}
+
+/* Every translated fetch context gets a new id when it is next used. */
+static void fids_renew(struct rv_mmu *m)
+{
+	memset(m->common.fid, 0, sizeof m->common.fid);
+	for (unsigned i = 0; i < m->nlive; i++)
+		memset(m->spaces[m->live[i]].fid, 0, sizeof m->common.fid);
+	fetched_clear(m);
+}
+
+void rv_mmu_fetched(struct rv_hart *h, uint64_t va, const struct rv_map *w)
+{
+	struct rv_mmu *m = h->mmu;
+	struct rv_fetched *f = &m->fetched;
+	if (w->shift == 63)
+		return;
+	if (unlikely(!w->global && h->fctx == m->common.fid[1])) {
+		m->cur->own = true;
+		rv_mmu_update(h);
+	}
+	if (unlikely(f->n >= FETCHED_MOST)) {
+		fids_renew(m);
+		rv_mmu_update(h);
+	}
+	unsigned size = w->shift == 12 ? 0 : w->shift <= 21 ? 1 : 2;
+	f->large |= size > 0;
+	f->huge |= w->shift > 30;
+	fetched_add(f, fetched_key(va, size, 0));
+	fetched_add(f, fetched_key(va, size, h->fctx));
+}
+
+static bool space_fetched_drop(struct rv_mmu *m, struct rv_space *s, uint64_t va)
+{
+	bool hit = false;
+	for (unsigned i = 0; i < 2; i++)
+		if (s->fid[i] && fetched_has(&m->fetched, va, s->fid[i])) {
+			s->fid[i] = 0;
+			hit = true;
+		}
+	return hit;
+}
+
+/* Renew the ids of those that fetched from the page at @va; @asid < 0: of all spaces. */
+static void fetched_drop(struct rv_hart *h, uint64_t va, int asid)
+{
+	struct rv_mmu *m = h->mmu;
+	bool hit = false;
+	if (likely(!m->fetched.huge && !fetched_has(&m->fetched, va, 0)))
+		return;
+	if (m->fetched.huge) {
+		fids_renew(m);
+		rv_mmu_update(h);
+		return;
+	}
+	if (asid < 0)
+		hit = space_fetched_drop(m, &m->common, va);
+	for (unsigned i = 0; i < m->nlive; i++) {
+		struct rv_space *s = &m->spaces[m->live[i]];
+		if (asid < 0 || satp_asid(s->satp) == asid)
+			hit |= space_fetched_drop(m, s, va);
+	}
+	if (hit)
+		rv_mmu_update(h);
 }
 
 /* ---- invalidation ---- */
@@ -220,9 +341,10 @@ void rv_mmu_flush(struct rv_hart *h, bool physical)
 {
 	struct rv_mmu *m = h->mmu;
 	generation_end(m);
-	if (physical)
+	if (physical) {
 		m->bare = (struct rv_space){.gen = m->gen};
-	h->map_epoch++;
+		h->map_epoch++;
+	}
 	rv_mmu_update(h);
 }
 
@@ -231,41 +353,40 @@ void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid)
 	struct rv_mmu *m = h->mmu;
 	for (unsigned i = 0; i < m->nlive; i++) {
 		struct rv_space *s = &m->spaces[m->live[i]];
-		if (s->gen == m->gen && satp_asid(s->satp) == asid)
-			*s = (struct rv_space){.satp = s->satp, .gen = m->gen};
+		if (satp_asid(s->satp) == asid)
+			*s = (struct rv_space){.satp = s->satp, .gen = m->gen, .own = s->own};
 	}
+	brief_drop(h);
 	rv_mmu_update(h);
 }
 
 /* Drop data entries of the naturally aligned region of 2^@shift bytes around @va. */
 static void region_drop(struct rv_hart *h, uint64_t va, unsigned shift)
 {
-	for (unsigned i = 0; i < RV_TLB_SIZE; i++) {
-		struct rv_tlb *e = &h->tlb[i];
+	uint64_t n = min_u64(BIT(shift - 12), RV_TLB_SIZE);
+	struct rv_tlb *e = &h->tlb[(va >> 12) % RV_TLB_SIZE & ~(n - 1)];
+	for (struct rv_tlb *end = e + n; e < end; e++)
 		if (tag_of(e) >> shift == va >> shift)
 			tags_put(e, RV_TLB_NONE, RV_TLB_NONE);
-	}
 }
 
 void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid)
 {
 	struct rv_mmu *m = h->mmu;
-	bool in2m = m->any_super && sieve_has(&m->super2m, va >> 21);
-	bool in1g = m->any_super && sieve_has(&m->super1g, va >> 30);
 	if (unlikely(m->super_huge)) {
 		rv_mmu_flush(h, false);
 		return;
 	}
 	struct rv_tlb *e = &h->tlb[(va >> 12) % RV_TLB_SIZE];
 	uint64_t tag = tag_of(e);
-	if (tag >> 12 == va >> 12 && (asid < 0 || m->asid_of[tag >> 4 & 0xff] == asid))
-		tags_put(e, RV_TLB_NONE, RV_TLB_NONE);
-	if (unlikely(in2m))
-		region_drop(h, va, 21);
-	if (unlikely(in1g))
-		region_drop(h, va, 30);
-	if (in2m || in1g || sieve_has(&m->fetched, va >> 12)) {
-		fetched_clear(m);
-		h->map_epoch++;
+	if (tag >> 12 == va >> 12) {
+		int32_t of = m->asid_of[tag >> 4 & 0xff];
+		if (asid < 0 || of < 0 || of == asid)
+			tags_put(e, RV_TLB_NONE, RV_TLB_NONE);
 	}
+	if (m->any_super && unlikely(sieve_has(&m->super2m, va >> 21)))
+		region_drop(h, va, 21);
+	if (m->any_super && unlikely(sieve_has(&m->super1g, va >> 30)))
+		region_drop(h, va, 30);
+	fetched_drop(h, va, asid);
 }

@@ -5,6 +5,7 @@
 
 enum { V = 1, R = 2, W = 4, X = 8, U = 16, G = 32, A = 64, D = 128, RWX = V | R | W | X | A | D };
 #define VA UINT64_C(0x40200000)
+#define FAR (VA + (1 << 30) + 0x3000)
 
 /* Two frames: what a stale translation reads is 1, what a fresh one reads is 2. */
 #define OLD (RIG_BASE + 0x200000)
@@ -76,8 +77,9 @@ TEST(mmu_fences_reach_what_they_must_and_little_else)
 			struct spaces s;
 			spaces_init(&s, c->level, RWX);
 			space_enter(&s, space);
-			CHECK(word_at(s.r.h, VA) == 1);
+			/* the first page that is not global gives the space its own ids */
 			CHECK(rig_access(s.r.h, VA, RV_EXEC, 4) == RV_EXC_NONE);
+			CHECK(word_at(s.r.h, VA) == 1);
 			*rig_word(&s.r, s.slot[space]) = rig_leaf(NEW, RWX);
 			rv_help_sfence_vma(s.r.h, c->va, c->asid, c->flags);
 			bool hit = rig_hits(s.r.h, VA, RV_READ);
@@ -150,20 +152,255 @@ TEST(mmu_fragments_of_napot_pages_are_fenced_as_one)
 TEST(mmu_switching_between_spaces_forgets_nothing)
 {
 	struct spaces s;
-	spaces_init(&s, 0, RWX);
+	spaces_init(&s, 0, RWX | U);
 	struct rv_hart *h = s.r.h;
-	*rig_word(&s.r, s.slot[1]) = rig_leaf(NEW, RWX);
-	space_enter(&s, 0);
+	rig_priv_set(&s.r, RV_U);
+	*rig_word(&s.r, s.slot[1]) = rig_leaf(NEW, RWX | U);
+	uint64_t satp[2] = {rig_satp(3, 1, s.root[0]), rig_satp(3, 2, s.root[1])};
+	rig_satp_set(&s.r, satp[0]);
 	uint64_t ctx = h->dctx, fctx = h->fctx;
 	uint32_t epoch = h->map_epoch;
 	CHECK(word_at(h, VA) == 1);
-	space_enter(&s, 1);
-	CHECK(h->dctx != ctx && h->fctx != fctx && word_at(h, VA + 0x400000) == 1);
+	rig_satp_set(&s.r, satp[1]);
+	CHECK(h->dctx != ctx && h->fctx != fctx && !rig_hits(h, VA, RV_READ));
 	CHECK(word_at(h, VA) == 2);
-	space_enter(&s, 0);
+	rig_satp_set(&s.r, satp[0]);
 	CHECK(h->dctx == ctx && h->fctx == fctx && h->map_epoch == epoch);
 	CHECK(word_at(h, VA) == 1);
 	rig_fini(&s.r);
+}
+
+TEST(mmu_global_pages_survive_a_change_of_space)
+{
+	struct spaces s;
+	spaces_init(&s, 0, RWX | G);
+	struct rv_hart *h = s.r.h;
+	for (unsigned i = 0; i < 2; i++) /* G above the leaf does as well */
+		rig_map(&s.r, s.root[i], 3, FAR, 0, rig_leaf(OLD, RWX));
+	for (unsigned i = 0; i < 2; i++)
+		*rig_word(&s.r, s.root[i] + 8 * (VA >> 30) + 8) |= G;
+	space_enter(&s, 0);
+	uint64_t fctx = h->fctx, pa;
+	const uint8_t *p;
+	CHECK(word_at(h, VA) == 1 && word_at(h, FAR) == 1);
+	CHECK(rv_fetch(h, VA, &p, &pa) && h->fctx == fctx);
+	space_enter(&s, 1);
+	CHECK(rig_hits(h, VA, RV_READ) && rig_hits(h, FAR, RV_READ));
+	CHECK(h->fctx == fctx);
+	/* others do not, and what fences one space leaves them */
+	*rig_word(&s.r, s.slot[1] + 8) = rig_leaf(OLD, RWX);
+	CHECK(word_at(h, VA + 4096) == 1 && rig_hits(h, VA + 4096, RV_READ));
+	CHECK(h->fctx == fctx);
+	space_enter(&s, 0);
+	CHECK(!rig_hits(h, VA + 4096, RV_READ) && rig_hits(h, VA, RV_READ) && h->fctx == fctx);
+	rv_help_sfence_vma(h, 0, 1, 1);
+	CHECK(rig_hits(h, VA, RV_READ) && h->fctx == fctx);
+	/* the space with such a page does not take part any more */
+	space_enter(&s, 1);
+	CHECK(h->fctx != fctx && word_at(h, VA) == 1);
+	space_enter(&s, 2);
+	CHECK(h->fctx == fctx && word_at(h, VA) == 1);
+	/* a fence for everything ends them */
+	rv_help_sfence_vma(h, 0, 0, 3);
+	CHECK(!rig_hits(h, VA, RV_READ) && h->fctx != fctx);
+	rig_fini(&s.r);
+}
+
+TEST(mmu_fences_renew_only_contexts_that_fetched_the_page)
+{
+	struct spaces s;
+	spaces_init(&s, 0, RWX | U);
+	struct rv_hart *h = s.r.h;
+	uint64_t fctx[2], pa;
+	const uint8_t *p;
+	h->priv = RV_U;
+	for (unsigned i = 0; i < 2; i++) {
+		rig_satp_set(&s.r, rig_satp(3, i + 1, s.root[i]));
+		CHECK(rv_fetch(h, VA, &p, &pa));
+		fctx[i] = h->fctx;
+	}
+	rv_mmu_flush_page(h, VA + 0x1000, -1); /* never fetched */
+	rv_mmu_flush_page(h, VA, 1);           /* the other space */
+	CHECK(h->fctx == fctx[1] && rv_fetch(h, VA, &p, &pa) && h->fctx == fctx[1]);
+	rig_satp_set(&s.r, rig_satp(3, 1, s.root[0]));
+	CHECK(h->fctx != fctx[0]);
+	fctx[0] = h->fctx;
+	rv_mmu_flush_page(h, VA, -1);
+	CHECK(h->fctx == fctx[0]); /* it has not fetched since */
+	rig_satp_set(&s.r, rig_satp(3, 2, s.root[1]));
+	CHECK(h->fctx != fctx[1]);
+	rig_fini(&s.r);
+}
+
+TEST(mmu_fetch_regions_are_what_one_leaf_maps)
+{
+	static const struct {
+		unsigned level, shift;
+		uint64_t flags;
+	} cases[] = {{0, 12, RWX}, {1, 21, RWX}, {1, 21, RWX | G}, {2, 21, RWX}, {0, 16, RWX}};
+	for (unsigned i = 0; i < countof(cases); i++) {
+		struct rig r;
+		rig_init(&r, 1, false);
+		uint64_t root = rig_table(&r), va = UINT64_C(0x80200000);
+		uint64_t to = cases[i].level == 2 ? RIG_BASE : OLD, pa;
+		const uint8_t *p;
+		bool global;
+		to = rig_leaf(to, cases[i].flags);
+		rig_map(&r, root, 3, va, cases[i].level,
+			cases[i].shift == 16 ? rig_leaf(OLD + 0x8000, RWX) | BIT(63) : to);
+		rig_satp_set(&r, rig_satp(3, 1, root));
+		rig_priv_set(&r, RV_S);
+		CHECK(rv_fetch(r.h, va + 8, &p, &pa) && pa == OLD + 8);
+		rig_check(rv_fetch_region(r.h, va + 8, &global) == cases[i].shift &&
+			  global == !!(cases[i].flags & G), "case %u", i);
+		rig_fini(&r);
+	}
+	struct rig r;
+	bool global;
+	rig_init(&r, 1, false);
+	CHECK(rv_fetch_region(r.h, RIG_BASE + 0x1234, &global) == 21 && global);
+	CHECK(rv_fetch_region(r.h, RIG_BASE + RIG_RAM, &global) == 12 && r.h->exc == RV_EXC_NONE);
+	/* PMP that cuts the region */
+	rig_priv_set(&r, RV_S);
+	rv_pmp_set_addr(r.h, 1, UINT64_MAX);
+	rv_pmp_set_cfg(r.h, 1, 0x1f);
+	rv_pmp_set_addr(r.h, 0, (RIG_BASE + 0x10000) >> 2);
+	rv_pmp_set_cfg(r.h, 0, 0x0f);
+	CHECK(rv_fetch_region(r.h, RIG_BASE + 0x1234, &global) == 12);
+	rig_fini(&r);
+}
+
+/* ---- everything at once, against what a fresh walk says ---- */
+
+enum { CHAOS_PAGES = 6, CHAOS_SPACES = 3, CHAOS_KEPT = 4096 };
+
+struct chaos {
+	struct rig r;
+	uint64_t seed, root[CHAOS_SPACES], slot[CHAOS_SPACES][CHAOS_PAGES];
+	struct { uint64_t va, fctx, pa; } kept[CHAOS_KEPT]; /* as an engine keeps jumps */
+	uint32_t map_epoch;
+};
+
+static uint64_t chaos_rand(struct chaos *c, uint64_t n)
+{
+	c->seed = c->seed * 6364136223846793005u + 1442695040888963407u;
+	return (c->seed >> 33) % n;
+}
+
+/* Pages 0, 1: user; 2: of S mode, not global; 3: global; 4: user, 2 MiB; 5: global, 2 MiB. */
+static uint64_t chaos_va(unsigned page)
+{
+	return page < 4 ? VA + page * 4096 : VA + (page - 2) * UINT64_C(0x200000);
+}
+
+static uint64_t chaos_leaf(struct chaos *c, unsigned page)
+{
+	uint64_t flags = RWX | (page == 0 || page == 1 || page == 4 ? U : 0) |
+			 (page == 3 || page == 5 ? G : 0);
+	uint64_t pa = page < 4 ? OLD + chaos_rand(c, 16) * 4096 : OLD + chaos_rand(c, 2) * 0x200000;
+	return rig_leaf(pa, chaos_rand(c, 8) ? flags : flags & ~(uint64_t)(V | X));
+}
+
+static void chaos_remap(struct chaos *c)
+{
+	struct rv_hart *h = c->r.h;
+	unsigned page = (unsigned)chaos_rand(c, CHAOS_PAGES);
+	unsigned i = (unsigned)chaos_rand(c, CHAOS_SPACES);
+	uint64_t leaf = chaos_leaf(c, page);
+	bool global = page == 3 || page == 5;
+	for (unsigned k = 0; k < CHAOS_SPACES; k++)
+		if (global || k == i)
+			*rig_word(&c->r, c->slot[k][page]) = leaf;
+	/* any fence that is enough */
+	unsigned flags = (unsigned)chaos_rand(c, 4) | (global ? 2 : 0);
+	uint64_t in = chaos_va(page) + (page < 4 ? 0 : chaos_rand(c, 512) * 4096);
+	uint8_t priv = h->priv;
+	rig_priv_set(&c->r, RV_S);
+	rv_help_sfence_vma(h, in, i + 1, flags);
+	rig_priv_set(&c->r, priv);
+}
+
+static void chaos_fetch(struct chaos *c, uint64_t va)
+{
+	struct rv_hart *h = c->r.h;
+	struct rv_map w;
+	const uint8_t *p;
+	uint64_t pa;
+	if (c->map_epoch != h->map_epoch)
+		memset(c->kept, 0, sizeof c->kept);
+	c->map_epoch = h->map_epoch;
+	bool ok = rv_walk(h, va, 2, RV_EXEC, h->priv, &w);
+	h->exc = RV_EXC_NONE;
+	unsigned k = (unsigned)((va >> 12) * 31 + h->fctx) % CHAOS_KEPT;
+	if (c->kept[k].va == va && c->kept[k].fctx == h->fctx)
+		CHECK(ok && c->kept[k].pa == w.pa);
+	CHECK(rv_fetch(h, va, &p, &pa) == ok);
+	h->exc = RV_EXC_NONE;
+	if (!ok)
+		return;
+	CHECK(pa == w.pa);
+	k = (unsigned)((va >> 12) * 31 + h->fctx) % CHAOS_KEPT;
+	c->kept[k].va = va;
+	c->kept[k].fctx = h->fctx;
+	c->kept[k].pa = pa;
+}
+
+static void chaos_load(struct chaos *c, uint64_t va, enum rv_access a)
+{
+	struct rv_hart *h = c->r.h;
+	struct rv_map w;
+	uint64_t v;
+	bool ok = rv_walk(h, va, 8, a, h->mmu->priv, &w);
+	h->exc = RV_EXC_NONE;
+	if (rig_hits(h, va, a)) {
+		const struct rv_tlb *e = &h->tlb[(va >> 12) % RV_TLB_SIZE];
+		CHECK(ok && va + e->add == (uint64_t)(uintptr_t)w.host);
+	}
+	CHECK((a == RV_WRITE ? rv_store_slow(h, va, 8, 1) : rv_load_slow(h, va, 8, &v)) == ok);
+	h->exc = RV_EXC_NONE;
+}
+
+TEST(mmu_chaos_is_what_a_walk_says)
+{
+	static struct chaos c;
+	c.seed = 7;
+	rig_init(&c.r, 1, false);
+	for (unsigned i = 0; i < CHAOS_SPACES; i++) {
+		c.root[i] = rig_table(&c.r);
+		for (unsigned page = 0; page < CHAOS_PAGES; page++)
+			c.slot[i][page] = rig_map(&c.r, c.root[i], 3, chaos_va(page), page >= 4,
+						  rig_leaf(OLD, 0));
+	}
+	rig_satp_set(&c.r, rig_satp(3, 1, c.root[0]));
+	rig_priv_set(&c.r, RV_S);
+	for (unsigned n = 0; n < 400000; n++) {
+		struct rv_hart *h = c.r.h;
+		unsigned page = (unsigned)chaos_rand(&c, CHAOS_PAGES), i;
+		uint64_t va = chaos_va(page) + (page < 4 ? 0 : chaos_rand(&c, 512) * 4096);
+		switch (chaos_rand(&c, n / 50000 % 2 ? 40 : 12)) {
+		case 0: chaos_remap(&c); break;
+		case 1:
+			i = (unsigned)chaos_rand(&c, CHAOS_SPACES);
+			rig_satp_set(&c.r, rig_satp(3, i + 1, c.root[i]));
+			break;
+		case 2: rig_priv_set(&c.r, chaos_rand(&c, 2) ? RV_S : RV_U); break;
+		case 3:
+			h->mstatus ^= MSTATUS_SUM;
+			rv_mmu_update(h);
+			break;
+		case 4:
+			if (chaos_rand(&c, 100) == 0)
+				rv_mmu_flush(h, chaos_rand(&c, 2));
+			break;
+		case 5:
+		case 6:
+		case 7: chaos_load(&c, va, RV_WRITE); break;
+		case 8:
+		case 9: chaos_fetch(&c, va); break;
+		default: chaos_load(&c, va, RV_READ); break;
+		}
+	}
+	rig_fini(&c.r);
 }
 
 /* More address spaces than ids: each must still see only its own pages. */
@@ -189,7 +426,7 @@ TEST(mmu_sum_opens_user_pages_and_closes_them_again)
 	struct spaces s;
 	spaces_init(&s, 0, RWX | U);
 	struct rv_hart *h = s.r.h;
-	rig_map(&s.r, s.root[0], 3, VA + 0x1000, 0, rig_leaf(OLD, RWX));
+	rig_map(&s.r, s.root[0], 3, VA + 0x1000, 0, rig_leaf(OLD, RWX | G));
 	space_enter(&s, 0);
 	for (unsigned round = 0; round < 200; round++) {
 		CHECK(rig_access(h, VA + 0x1000, RV_READ, 8) == RV_EXC_NONE);

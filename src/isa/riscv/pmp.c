@@ -90,6 +90,12 @@ bool rv_pmp_page(struct rv_hart *h, uint64_t pa, unsigned priv, unsigned *ret_pe
 	return s->lo <= page && s->hi - page >= 4096;
 }
 
+bool rv_pmp_uniform(struct rv_hart *h, uint64_t pa, uint64_t len, unsigned priv)
+{
+	const struct rv_pmp_span *s = span_at(h, pa, priv);
+	return s->lo <= pa && s->hi - pa >= len;
+}
+
 static void pmp_changed(struct rv_hart *h)
 {
 	/* an empty span: the next question looks at the entries */

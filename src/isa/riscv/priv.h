@@ -46,9 +46,9 @@ static inline uint64_t satp_root(uint64_t satp) { return (satp & (BIT(44) - 1)) 
 #define IRQ_NONE 64u
 
 /* A bit set that may say yes wrongly, never no wrongly. */
-enum { SIEVE_BITS = 4096 };
+enum { SIEVE_SHIFT = 12 };
 struct sieve {
-	uint64_t w[SIEVE_BITS / 64];
+	uint64_t w[1 << (SIEVE_SHIFT - 6)];
 };
 
 /* One value of satp: the context ids of its (privilege, MXR) combinations, given out when first
@@ -57,6 +57,7 @@ struct rv_space {
 	uint64_t satp;
 	uint64_t gen;   /* ids are valid while this equals rv_mmu.gen */
 	uint8_t id[4];  /* paged: S << 1 | MXR; bare: not M */
+	bool own;       /* S mode has pages here that are not global: it uses ids of this space */
 	uint64_t fid[2]; /* paged: S; bare: not M */
 };
 
@@ -64,6 +65,16 @@ struct rv_fetch_entry {
 	uint64_t va, fctx, pa;
 	const uint8_t *host;
 	uint32_t epoch; /* valid while this equals h->map_epoch */
+	uint8_t shift;  /* rv_fetch_region */
+	bool global;
+};
+
+/* Which pages were fetched by which fetch ids: a sieve, emptied when it has taken too many. */
+enum { FETCHED_SHIFT = 16, FETCHED_MOST = 8192 };
+struct rv_fetched {
+	uint64_t w[1 << (FETCHED_SHIFT - 6)];
+	unsigned n;
+	bool large, huge; /* leaves of more than 4 KiB, of more than 1 GiB are in it */
 };
 
 /* Physical addresses [lo, hi) around the last one checked that PMP treats alike. */
@@ -72,7 +83,7 @@ struct rv_pmp_span {
 	unsigned perm; /* enum rv_access bits */
 };
 
-enum { RV_SPACES = 256, RV_FETCH_ENTRIES = 128, RV_USER_SLOTS = 64, RV_UNSETTLED = 512 };
+enum { RV_SPACES = 256, RV_FETCH_ENTRIES = 512, RV_BRIEF_SLOTS = 64, RV_UNSETTLED = 512 };
 
 /* Frames that another hart might still write by a check it did before they were watched. */
 struct rv_unsettled {
@@ -98,22 +109,25 @@ struct rv_mmu {
 	unsigned next_id;
 	uint64_t next_fid;
 	unsigned priv;           /* of data accesses, after MPRV */
+	bool in_common;          /* they use common ids */
 	struct rv_space *cur;    /* of h->satp */
 	struct rv_space bare;
+	struct rv_space common;  /* S mode in every paged space, for global pages */
 	struct rv_space spaces[RV_SPACES];
 	uint8_t live[RV_SPACES]; /* the spaces of this generation */
 	unsigned nlive;
-	uint16_t asid_of[256];   /* data context id to ASID */
+	int32_t asid_of[256];    /* data context id to ASID; -1: common */
 
-	/* TLB slots with user pages entered by S mode under SUM: emptied when SUM goes off, so
-	 * that kernel entries serve both settings. */
-	uint16_t user_slot[RV_USER_SLOTS];
-	unsigned nuser;
+	/* TLB slots that S mode entered and that are not for good: user pages, until SUM goes off,
+	 * so that kernel entries serve both settings; and any page that is not global in a space
+	 * that uses the common ids, until the space changes. */
+	uint16_t brief_slot[RV_BRIEF_SLOTS];
+	unsigned nbrief;
 
-	struct sieve fetched;    /* pages given to the engine since map_epoch last moved */
-	struct sieve super2m, super1g; /* regions with superpage fragments in either TLB */
-	bool super_huge;         /* a leaf larger than 1 GiB is in either TLB */
-	bool any_super, any_fetched; /* the sieves are not empty */
+	struct sieve super2m, super1g; /* regions with superpage fragments in the data TLB */
+	bool super_huge;         /* a leaf larger than 1 GiB is in it */
+	bool any_super;          /* the sieves are not empty */
+	struct rv_fetched fetched;
 
 	struct rv_pmp_span pmp[2]; /* [0] S and U, [1] M */
 	struct rv_fetch_entry itlb[RV_FETCH_ENTRIES];
@@ -126,6 +140,8 @@ struct rv_map {
 	uint8_t *host;    /* of that byte; NULL: not RAM */
 	unsigned perm;    /* what may be done without another walk; 0: do not remember */
 	bool user;        /* U bit of the leaf */
+	bool global;      /* G bit of the leaf or above it; no translation */
+	uint8_t shift;    /* log2 of the leaf's size; 63: no translation */
 };
 
 /* Other harts may take a write tag away: rv_code_watch. */
@@ -145,9 +161,8 @@ void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid);
 /* One page; @asid < 0: of every address space. */
 void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid);
 void rv_mmu_enter(struct rv_hart *h, uint64_t va, const struct rv_map *w);
-void rv_mmu_mark_super(struct rv_mmu *m, uint64_t va, unsigned shift);
-void sieve_add(struct sieve *s, uint64_t key);
-bool sieve_has(const struct sieve *s, uint64_t key);
+/* The engine is told of the page at @va by the current fetch context: fences must renew it. */
+void rv_mmu_fetched(struct rv_hart *h, uint64_t va, const struct rv_map *w);
 bool rv_satp_mode_exists(const struct rv_hart *h, unsigned mode);
 
 /* ---- walk.c ---- */
@@ -158,6 +173,8 @@ bool rv_walk(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a, un
 
 /* ---- pmp.c ---- */
 bool rv_pmp_allows(struct rv_hart *h, uint64_t pa, uint64_t len, enum rv_access a, unsigned priv);
+/* Is all of [@pa, @pa + @len) alike? */
+bool rv_pmp_uniform(struct rv_hart *h, uint64_t pa, uint64_t len, unsigned priv);
 /* What all of the page at @pa allows; false: parts differ, ask for each access. */
 bool rv_pmp_page(struct rv_hart *h, uint64_t pa, unsigned priv, unsigned *ret_perm);
 void rv_pmp_set_cfg(struct rv_hart *h, unsigned i, uint8_t v);

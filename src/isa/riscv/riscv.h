@@ -12,7 +12,7 @@
 
 enum {
 	RV_HARTS_MAX = 16,
-	RV_TLB_SIZE = 512,          /* entries of the data TLB, direct-mapped */
+	RV_TLB_SIZE = 4096,         /* entries of the data TLB, direct-mapped */
 	RV_PMP_MAX = 64,
 	RV_HPM_MAX = 29,            /* mhpmcounter3..31 */
 	RV_TIMEBASE_HZ = 10000000,
@@ -108,8 +108,11 @@ struct rv_hart {
 	uint8_t priv;               /* enum rv_priv */
 	bool wfi;                   /* waiting for an interrupt */
 	uint32_t fetch_epoch;       /* ++ by fence.i: decoded blocks older than this are verified */
-	uint32_t map_epoch;         /* ++ when any virtual-to-physical fetch mapping may differ */
-	uint64_t fctx;              /* context of instruction fetch (id, not shifted) */
+	uint32_t map_epoch;         /* ++ when fetch mappings of all contexts may differ */
+	/* context of instruction fetch: a number that is never used for another one. What is kept
+	 * by (virtual address, fctx) stays right while map_epoch stays: a fence gives a new fctx to
+	 * the contexts that it concerns. So does rv_fetch now and then: read this after it. */
+	uint64_t fctx;
 	uint64_t engine_run[12];    /* of engines: what generated code reaches by offset */
 	struct rv_tlb tlb[RV_TLB_SIZE];
 
@@ -225,6 +228,11 @@ void rv_rest(struct rv_hart *h);
  * *ret_pa its physical address; both valid to the end of the 4 KiB page. Else h->exc, h->tval
  * are set. Execution outside RAM is an access fault. Priv §4.3.2 */
 bool rv_fetch(struct rv_hart *h, uint64_t va, const uint8_t **ret_host, uint64_t *ret_pa) MUST;
+/* After rv_fetch of @va: log2 of the naturally aligned region around it that the same leaf maps, so
+ * that code in it may be reached by a distance: 12, 16 or 21. What hangs on that has to be found
+ * by the physical address and this number together, for the page may also be mapped otherwise.
+ * *ret_global: the leaf is the same in all address spaces. */
+unsigned rv_fetch_region(struct rv_hart *h, uint64_t va, bool *ret_global);
 /* Slow paths of loads and stores of 1, 2, 4, 8 bytes: walk, fill the TLB, MMIO, misaligned and
  * page-crossing accesses. False: h->exc and h->tval are set. */
 bool rv_load_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *ret_zext) MUST;

@@ -303,17 +303,17 @@ TEST(sbi_remote_fences_are_complete_on_return)
 		CHECK(hsm_becomes(s.r.env.harts[i], RV_HSM_STARTED));
 	}
 	for (unsigned n = 0; n < 200; n++) {
-		uint32_t before[4], insn[4];
+		uint64_t before[4];
+		uint32_t insn[4];
 		for (unsigned i = 0; i < 4; i++) {
-			before[i] = __atomic_load_n(&s.r.env.harts[i]->map_epoch, __ATOMIC_SEQ_CST);
+			before[i] = __atomic_load_n(&s.r.env.harts[i]->mmu->gen, __ATOMIC_SEQ_CST);
 			insn[i] = __atomic_load_n(&s.r.env.harts[i]->fetch_epoch, __ATOMIC_SEQ_CST);
 		}
 		CHECK(rig_sbi(h, RFENCE, n & 1, (const uint64_t[6]){0, ALL, 0, ALL}, NULL) == 0);
 		for (unsigned i = 0; i < 4; i++) {
 			struct rv_hart *o = s.r.env.harts[i];
 			if (n & 1)
-				CHECK(__atomic_load_n(&o->map_epoch, __ATOMIC_SEQ_CST) !=
-				      before[i]);
+				CHECK(__atomic_load_n(&o->mmu->gen, __ATOMIC_SEQ_CST) != before[i]);
 			else
 				CHECK(__atomic_load_n(&o->fetch_epoch, __ATOMIC_SEQ_CST) !=
 				      insn[i]);
@@ -380,9 +380,9 @@ TEST(sbi_long_fence_queues_become_one_flush)
 	CHECK(rig_access(o, RIG_BASE, RV_READ, 8) == RV_EXC_NONE);
 	for (uint64_t n = 0; n < 100; n++)
 		CHECK(rig_sbi(h, RFENCE, 1, (const uint64_t[6]){2, 0, n * 4096, 4096}, NULL) == 0);
-	uint32_t before = o->map_epoch;
+	uint64_t before = o->mmu->gen;
 	rv_poll(o);
-	CHECK(o->map_epoch != before && !(o->requests & (RV_REQ_SFENCE | RV_REQ_FENCE_I)));
+	CHECK(o->mmu->gen != before && !(o->requests & (RV_REQ_SFENCE | RV_REQ_FENCE_I)));
 	rig_fini(&r);
 }
 

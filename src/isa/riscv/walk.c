@@ -8,6 +8,7 @@
 #define PTE_W        BIT(2)
 #define PTE_X        BIT(3)
 #define PTE_U        BIT(4)
+#define PTE_G        BIT(5)
 #define PTE_A        BIT(6)
 #define PTE_D        BIT(7)
 #define PTE_RESERVED (BIT(54) | BIT(55) | BIT(56) | BIT(57) | BIT(58) | BIT(59) | BIT(60))
@@ -98,8 +99,8 @@ static enum outcome leaf_use(const struct walk *w, uint64_t *slot, uint64_t slot
 	ret->pa = (pte_ppn(pte) << 12 & ~low) | (w->va & low);
 	ret->perm = pte & PTE_D ? perm : perm & ~(unsigned)RV_WRITE;
 	ret->user = pte & PTE_U;
-	if (shift > 12)
-		rv_mmu_mark_super(w->h->mmu, w->va, shift);
+	ret->global |= !!(pte & PTE_G);
+	ret->shift = (uint8_t)shift;
 	return WALK_OK;
 }
 
@@ -111,6 +112,7 @@ static enum outcome walk_tables(const struct walk *w, struct rv_map *ret)
 	if ((uint64_t)((int64_t)(w->va << (64 - bits)) >> (64 - bits)) != w->va)
 		return WALK_PAGE;
 	uint64_t table = satp_root(w->h->satp);
+	ret->global = false;
 	while (level-- > 0) {
 		uint64_t pa = table + (w->va >> (12 + 9 * level) & 511) * 8;
 		uint64_t off = pa - m->ram_base;
@@ -124,6 +126,7 @@ static enum outcome walk_tables(const struct walk *w, struct rv_map *ret)
 			return leaf_use(w, slot, pa, pte, level, ret);
 		if (pte & (PTE_D | PTE_A | PTE_U | PTE_N | PTE_PBMT))
 			return WALK_PAGE;
+		ret->global |= !!(pte & PTE_G);
 		table = pte_ppn(pte) << 12;
 	}
 	return WALK_PAGE;
@@ -134,7 +137,8 @@ bool rv_walk(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a, un
 {
 	struct rv_mmu *m = h->mmu;
 	unsigned pmp;
-	*ret = (struct rv_map){.pa = va, .perm = RV_READ | RV_WRITE | RV_EXEC};
+	*ret = (struct rv_map){
+	    .pa = va, .perm = RV_READ | RV_WRITE | RV_EXEC, .global = true, .shift = 63};
 	if (priv != RV_M && satp_mode(h->satp) != SATP_BARE) {
 		const struct walk w = {h, va, a, priv};
 		enum outcome o;
