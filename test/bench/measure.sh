@@ -31,9 +31,9 @@ initrd() {
 
 # boot MACHINE LINES MEMORY CPUS INITRD APPEND [DISK]: one run of qemu or lodge (or interpret:
 # lodge's interpreter), its console in LINES; prints "wall cpu wall cpu": until the text $until is
-# there, and to the end.
+# there, and to the end. With $stop set the guest is ended as soon as the text is there.
 boot() {
-	local machine=$1 lines=$2 memory=$3 cpus=$4 initrd=$5 append=$6 disk=${7:-} run
+	local machine=$1 lines=$2 memory=$3 cpus=$4 initrd=$5 append=$6 disk=${7:-} run end=true
 	case $machine in
 	qemu)
 		run=(qemu-system-riscv64 -M virt -m "$memory" -smp "$cpus" -nographic
@@ -43,7 +43,7 @@ boot() {
 				-device virtio-blk-device,drive=d)
 		fi ;;
 	*)
-		run=("$lodge" run --rm -m "${memory}M" --cpus "$cpus" --kernel "$image/kernel"
+		run=("$lodge" run --rm --name bench -m "${memory}M" --cpus "$cpus" --kernel "$image/kernel"
 			--initrd "$initrd" --append "$append")
 		if [ "$machine" = interpret ]; then
 			run+=(--accel interpret)
@@ -53,8 +53,10 @@ boot() {
 		if [ -n "$disk" ]; then
 			rm -f "$work/overlay"
 			run+=(--disk "$disk,format=raw,overlay=$work/overlay")
-		fi ;;
+		fi
+		end="$lodge rm -f bench >/dev/null" ;;
 	esac
+	if [ -n "${stop:-}" ]; then export BENCH_STOP=$end; else unset BENCH_STOP; fi
 	BENCH_LINES=$lines "$build/bench-boot" "$until" "${run[@]}" ||
 		{ tail -n 5 "$lines" >&2; die "the run failed: ${run[*]}"; }
 }
