@@ -11,6 +11,7 @@
  *                                 PAIR name usec usec
  *   lodge-bench [-e] -t NAME PROGRAM ARG...  time a command; the sum is that of its standard
  *                                 output; -e: exact only, the host has another version
+ *   lodge-bench -s SECONDS        the storm of storm.c, with its verdict
  *   lodge-bench -x                do nothing (what the program forkexec starts) */
 #include "bench.h"
 #include <errno.h>
@@ -201,7 +202,7 @@ int main(int argc, char **argv)
 {
 	uint64_t div = 1;
 	bool pair = false, good = true, exact_only = false;
-	for (int opt; (opt = getopt(argc, argv, "+2d:eltx")) >= 0;) {
+	for (int opt; (opt = getopt(argc, argv, "+2d:els:tx")) >= 0;) {
 		switch (opt) {
 		case '2': pair = true; break;
 		case 'd': div = strtoull(optarg, NULL, 10); break;
@@ -210,6 +211,7 @@ int main(int argc, char **argv)
 			for (const struct program *p = programs; p < programs + PROGRAMS; p++)
 				printf("%s %u %s\n", p->name, p->bar, p->what);
 			return 0;
+		case 's': return bench_storm((unsigned)strtoul(optarg, NULL, 10));
 		case 't':
 			if (argc - optind < 2)
 				return 2;
