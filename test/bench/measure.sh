@@ -125,6 +125,20 @@ jobs_image() {
 		--add "gcc sqlite3 python3-minimal xz-utils"
 }
 
+# The packages of both sides, "name: host VERSION, guest VERSION".
+jobs_versions() {
+	local host guest name
+	debugfs -R 'cat /var/lib/dpkg/status' "$disk" 2>/dev/null >"$work/status"
+	for name in gcc sqlite3 python3-minimal gzip xz-utils coreutils mawk dash; do
+		guest=$(awk -v p="$name" '$1 == "Package:" { is = $2 == p }
+			is && $1 == "Version:" { print $2; exit }' "$work/status")
+		[ "$name" != gcc ] || name=gcc-riscv64-linux-gnu
+		# shellcheck disable=SC2016 # dpkg-query expands it
+		host=$(dpkg-query -W -f '${Version}' "$name" 2>/dev/null)
+		echo "$name: host ${host:-none}, guest ${guest:-none}"
+	done
+}
+
 # Their inputs, from our own sources: the same for every machine of a run.
 jobs_inputs() {
 	[ ! -d "$work/job" ] || return 0
