@@ -4,7 +4,9 @@
  *   build/bench-boot TEXT COMMAND ARG...
  * Processes that detach themselves count too: they become our children (subreaper, prctl(2)), and
  * the end is when none is left. The output goes to stderr with BENCH_VERBOSE=1, and to the file
- * BENCH_LINES, each line after its time in seconds since the start. */
+ * BENCH_LINES, each line after its time in seconds since the start. With BENCH_STOP=COMMAND the
+ * end need not be waited for: when the text was there, the shell runs COMMAND and our child is
+ * killed; how it ends is not looked at. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -94,11 +96,12 @@ static double cpu_living(void)
 	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Reads to the end of the output; true if the text was there, then with its mark. */
-static bool output_read(FILE *out, const char *text, double start, struct mark *ret_seen)
+/* Reads to the end of the output of @pid; true if the text was there, then with its mark. */
+static bool output_read(FILE *out, const char *text, double start, pid_t pid,
+			struct mark *ret_seen)
 {
 	char line[4096];
-	const char *path = getenv("BENCH_LINES");
+	const char *path = getenv("BENCH_LINES"), *stop = getenv("BENCH_STOP");
 	FILE *lines = path != NULL ? fopen(path, "we") : NULL;
 	bool seen = false, verbose = getenv("BENCH_VERBOSE") != NULL;
 	while (fgets(line, sizeof line, out) != NULL) {
@@ -111,6 +114,10 @@ static bool output_read(FILE *out, const char *text, double start, struct mark *
 		seen = true;
 		ret_seen->wall = wall_now() - start;
 		ret_seen->cpu = cpu_reaped() + cpu_living();
+		if (stop != NULL && system(stop) != 0)
+			fprintf(stderr, "bench-boot: failed: %s\n", stop);
+		if (stop != NULL)
+			kill(pid, SIGKILL);
 	}
 	if (lines != NULL)
 		fclose(lines);
@@ -153,7 +160,7 @@ int main(int argc, char **argv)
 		perror(argv[2]);
 		return 1;
 	}
-	bool found = output_read(out, argv[1], start, &seen);
+	bool found = output_read(out, argv[1], start, pid, &seen);
 	int status = -1, s;
 	for (pid_t w; (w = wait(&s)) > 0;) {
 		if (w == pid)
@@ -163,6 +170,8 @@ int main(int argc, char **argv)
 	printf("%.3f %.3f %.3f %.3f\n", seen.wall, seen.cpu, wall_now() - start, cpu_reaped());
 	if (!found)
 		fprintf(stderr, "bench-boot: the output had no \"%s\"\n", argv[1]);
+	if (getenv("BENCH_STOP") != NULL)
+		status = 0;
 	if (status != 0)
 		fprintf(stderr, "bench-boot: %s ended with status %#x\n", argv[2],
 			(unsigned)status);

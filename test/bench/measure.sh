@@ -31,9 +31,9 @@ initrd() {
 
 # boot MACHINE LINES MEMORY CPUS INITRD APPEND [DISK]: one run of qemu or lodge (or interpret:
 # lodge's interpreter), its console in LINES; prints "wall cpu wall cpu": until the text $until is
-# there, and to the end.
+# there, and to the end. With $stop set the guest is ended as soon as the text is there.
 boot() {
-	local machine=$1 lines=$2 memory=$3 cpus=$4 initrd=$5 append=$6 disk=${7:-} run
+	local machine=$1 lines=$2 memory=$3 cpus=$4 initrd=$5 append=$6 disk=${7:-} run end=true
 	case $machine in
 	qemu)
 		run=(qemu-system-riscv64 -M virt -m "$memory" -smp "$cpus" -nographic
@@ -43,7 +43,7 @@ boot() {
 				-device virtio-blk-device,drive=d)
 		fi ;;
 	*)
-		run=("$lodge" run --rm -m "${memory}M" --cpus "$cpus" --kernel "$image/kernel"
+		run=("$lodge" run --rm --name bench -m "${memory}M" --cpus "$cpus" --kernel "$image/kernel"
 			--initrd "$initrd" --append "$append")
 		if [ "$machine" = interpret ]; then
 			run+=(--accel interpret)
@@ -53,10 +53,12 @@ boot() {
 		if [ -n "$disk" ]; then
 			rm -f "$work/overlay"
 			run+=(--disk "$disk,format=raw,overlay=$work/overlay")
-		fi ;;
+		fi
+		end="$lodge rm -f bench >/dev/null" ;;
 	esac
+	if [ -n "${stop:-}" ]; then export BENCH_STOP=$end; else unset BENCH_STOP; fi
 	BENCH_LINES=$lines "$build/bench-boot" "$until" "${run[@]}" ||
-		{ tail -n 5 "$lines" >&2; die "the run failed: ${run[*]}"; }
+		{ tail -n 5 "$lines" >&2; echo "bench: the run failed: ${run[*]}" >&2; return 1; }
 }
 
 # The time by the guest's own clock at which the kernel started /init.
@@ -64,16 +66,17 @@ init_clock() { # LINES
 	sed -n 's/.*\[ *\([0-9.]*\)\] Run \/init as init process.*/\1/p' "$1" | head -n 1
 }
 
-# What the programs said, as results; and a guest whose clock is not the host's is told.
+# What the programs said, as results; and a guest whose clock is not the host's is told. $div: by
+# how much less was done; 0: the lines have no times of the host.
 results() { # MACHINE LINES
 	tr -d '\r' <"$2" | awk -v machine="$1" '
 		$2 == "RUN" { begun = $1 }
 		$2 == "FAIL" { sub(/^[^ ]* /, ""); print "bench: " machine ": " $0 >"/dev/stderr"; bad = 1 }
 		$2 == "BENCH" && NF == 6 {
 			print machine, $3, $4, $5, $6
-			if (div == 1) {
-				host = ($1 - begun) * 1e6
-				if ($4 < host * 0.7 - 50000 || $4 > host * 1.3 + 50000)
+			if (div) {
+				host = ($1 - begun) * 1e6 * div
+				if ($4 < host * 0.7 - 50000 * div || $4 > host * 1.3 + 50000 * div)
 					printf "bench: %s: %s took %d us by the guest, %d us by the host\n",
 						machine, $3, $4, host >"/dev/stderr"
 			}
@@ -84,6 +87,15 @@ results() { # MACHINE LINES
 
 until="Run /init as init process"
 quiet='console=ttyS0 loglevel=3 lodge.net=off lodge.run="sh /bench.sh"'
+
+# measured MACHINE [DISK]: boots $work/initrd.img and prints the results, also of a run that failed.
+measured() {
+	local good=0
+	until="RUN " boot "$1" "$work/lines" 1024 1 "$work/initrd.img" "$quiet" "${2:-}" >/dev/null ||
+		good=1
+	results "$1" "$work/lines" || good=1
+	return $good
+}
 
 # programs MACHINE NAME...: runs these of test/bench/guest once and prints their results.
 programs() {
@@ -99,8 +111,7 @@ programs() {
 	*)
 		echo "lodge-bench -d $div $*" >"$work/script"
 		initrd "$work/initrd.img" "$work/script"
-		until="RUN " boot "$machine" "$work/lines" 1024 1 "$work/initrd.img" "$quiet" >/dev/null
-		results "$machine" "$work/lines" ;;
+		measured "$machine" ;;
 	esac
 }
 
@@ -112,6 +123,20 @@ disk=$image/bench.raw
 jobs_image() {
 	sh guest/fetch/debian.sh image --agent "$build/guest/lodge-agent" --out "$disk" \
 		--add "gcc sqlite3 python3-minimal xz-utils"
+}
+
+# The packages of both sides, "name: host VERSION, guest VERSION".
+jobs_versions() {
+	local host guest name
+	debugfs -R 'cat /var/lib/dpkg/status' "$disk" 2>/dev/null >"$work/status"
+	for name in gcc sqlite3 python3-minimal gzip xz-utils coreutils mawk dash; do
+		guest=$(awk -v p="$name" '$1 == "Package:" { is = $2 == p }
+			is && $1 == "Version:" { print $2; exit }' "$work/status")
+		[ "$name" != gcc ] || name=gcc-riscv64-linux-gnu
+		# shellcheck disable=SC2016 # dpkg-query expands it
+		host=$(dpkg-query -W -f '${Version}' "$name" 2>/dev/null)
+		echo "$name: host ${host:-none}, guest ${guest:-none}"
+	done
 }
 
 # Their inputs, from our own sources: the same for every machine of a run.
@@ -140,7 +165,5 @@ jobs() {
 	fi
 	echo "exec sh /job/guest.sh $*" >"$work/script"
 	initrd "$work/initrd.img" "$work/script" "$work"/job/*
-	until="RUN " boot "$machine" "$work/lines" 1024 1 "$work/initrd.img" "$quiet" "$disk" \
-		>/dev/null
-	div=1 results "$machine" "$work/lines"
+	div=1 measured "$machine" "$disk"
 }

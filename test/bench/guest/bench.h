@@ -27,6 +27,9 @@ void bench_pin(void);
 /* Ends the program: what could not be done. */
 _Noreturn void bench_die(const char *what);
 
+/* storm.c: 0 when all was right. */
+int bench_storm(unsigned seconds);
+
 /* Zeroed memory, never given back. */
 static inline void *bench_memory(size_t size)
 {

@@ -7,9 +7,11 @@
  *
  *   lodge-bench -l                the table: name, bar in tenths, what
  *   lodge-bench [-d DIV] NAME...  run these with 1/DIV of their work
- *   lodge-bench -2 [-d DIV] NAME  the time of one process, and of two at once: PAIR name one two
+ *   lodge-bench -2 [-d DIV] NAME  ten times the work, in one process and in two at once:
+ *                                 PAIR name usec usec
  *   lodge-bench [-e] -t NAME PROGRAM ARG...  time a command; the sum is that of its standard
  *                                 output; -e: exact only, the host has another version
+ *   lodge-bench -s SECONDS        the storm of storm.c, with its verdict
  *   lodge-bench -x                do nothing (what the program forkexec starts) */
 #include "bench.h"
 #include <errno.h>
@@ -114,9 +116,8 @@ static uint64_t scaled(const struct program *p, uint64_t div)
 	return p->work > div ? p->work / div : 1;
 }
 
-static void program_run(const struct program *p, uint64_t div)
+static void program_run(const struct program *p, uint64_t n)
 {
-	uint64_t n = scaled(p, div);
 	running = p->name;
 	uint64_t sum = p->run(n);
 	if (!has_ended)
@@ -126,11 +127,11 @@ static void program_run(const struct program *p, uint64_t div)
 }
 
 /* In a process of its own: each begins with the same memory. */
-static pid_t program_start(const struct program *p, uint64_t div)
+static pid_t program_start(const struct program *p, uint64_t n)
 {
 	pid_t pid = fork();
 	if (pid == 0) {
-		program_run(p, div);
+		program_run(p, n);
 		_exit(0);
 	}
 	if (pid < 0)
@@ -150,14 +151,14 @@ static bool program_wait(const struct program *p, pid_t pid)
 	return false;
 }
 
-static int run_pair(const struct program *p, uint64_t div)
+static int run_pair(const struct program *p, uint64_t n)
 {
 	struct timespec a, b, c;
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	if (!program_wait(p, program_start(p, div)))
+	if (!program_wait(p, program_start(p, n)))
 		return 1;
 	clock_gettime(CLOCK_MONOTONIC, &b);
-	pid_t one = program_start(p, div), two = program_start(p, div);
+	pid_t one = program_start(p, n), two = program_start(p, n);
 	bool good = program_wait(p, one) & program_wait(p, two);
 	clock_gettime(CLOCK_MONOTONIC, &c);
 	printf("PAIR %s %llu %llu\n", p->name, (unsigned long long)usec(a, b),
@@ -201,7 +202,7 @@ int main(int argc, char **argv)
 {
 	uint64_t div = 1;
 	bool pair = false, good = true, exact_only = false;
-	for (int opt; (opt = getopt(argc, argv, "+2d:eltx")) >= 0;) {
+	for (int opt; (opt = getopt(argc, argv, "+2d:els:tx")) >= 0;) {
 		switch (opt) {
 		case '2': pair = true; break;
 		case 'd': div = strtoull(optarg, NULL, 10); break;
@@ -210,6 +211,7 @@ int main(int argc, char **argv)
 			for (const struct program *p = programs; p < programs + PROGRAMS; p++)
 				printf("%s %u %s\n", p->name, p->bar, p->what);
 			return 0;
+		case 's': return bench_storm((unsigned)strtoul(optarg, NULL, 10));
 		case 't':
 			if (argc - optind < 2)
 				return 2;
@@ -225,7 +227,8 @@ int main(int argc, char **argv)
 	}
 	for (int i = optind; i < argc; i++) {
 		const struct program *p = program_get(argv[i]);
-		good &= pair ? !run_pair(p, div) : program_wait(p, program_start(p, div));
+		uint64_t n = scaled(p, div);
+		good &= pair ? !run_pair(p, 10 * n) : program_wait(p, program_start(p, n));
 	}
 	return !good;
 }
