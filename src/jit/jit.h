@@ -38,6 +38,8 @@ struct jit_guest {
 	uint32_t pc, npc, count, limit, exc, tval, run, key;
 	uint32_t tlb, tlb_entries, dctx;    /* entries {tag_r, tag_w, add, -} of JIT_TLB_ENTRY */
 	uint32_t fp_on, fp_mode;            /* i32: 0 off, 3 dirty; rounding mode */
+	uint32_t fp_flags;                  /* byte: flags beyond those that MXCSR holds */
+	const uint8_t *mx_flags;            /* [64]: MXCSR's flags as the guest's */
 	uint32_t fp_regs;                   /* 32 slots of 8 bytes */
 	bool smp;                           /* other vCPUs may touch memory at the same time */
 	uint64_t (*load)(void *state, uint64_t va, uint64_t bytes);

@@ -131,5 +131,8 @@ void gen_fcall_int(struct jit_gen *g, uint32_t v, unsigned to);
 /* Is @v the check of FP state that need not be made again? */
 bool gen_guard_fp(struct jit_gen *g, uint32_t v);
 
+void gen_flags(struct jit_gen *g, uint32_t n);
+void gen_setflags(struct jit_gen *g, uint32_t n);
+
 /* ---- control.c ---- */
 void gen_control(struct jit_gen *g, uint32_t v);
