@@ -118,6 +118,9 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa);
  * allocated, the caller frees them. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 
+/* Where the code of instruction @n of the unit just made ends, from its start. For dumps. */
+uint32_t jit_insn_end(const struct jit_gen *g, unsigned n);
+
 /* ---- finished units ---- */
 const struct jit_exit_at *jit_exit_find(const struct jit_unit *u, uint32_t back);
 const struct jit_site_at *jit_site_find(const struct jit_unit *u, uint32_t back);

@@ -58,6 +58,16 @@ void units_verify(struct rv_hart *h);
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
                struct unit *to);
 
+/* ---- dump.c ---- */
+/* The instructions of a unit that was just made. */
+struct unit_text {
+	unsigned n;
+	const struct rv_insn *insn;
+	const uint64_t *pa;
+};
+/* Into the log of h->env; h->pc is the unit's virtual address. */
+void unit_dump(struct rv_hart *h, const struct unit *u, const struct unit_text *t);
+
 /* ---- call.c: the C side of generated code ---- */
 extern const struct jit_guest translate_guest;
 void translate_fp_in(struct rv_hart *h);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine `translate`: the interpreter's loop, which enters generated code at hot blocks. */
 #include "engine/translate/internal.h"
-#include <stdio.h>
-static unsigned long cnt[16];
 
 static struct jit_run *run_of(struct rv_hart *h) { return (struct jit_run *)(void *)h->engine_run; }
 _Static_assert(sizeof(struct jit_run) <= sizeof(((struct rv_hart *)0)->engine_run), "engine_run");
@@ -108,17 +106,14 @@ static void translate_run(struct rv_hart *h, struct unit *u)
 		translate_fp_in(h);
 		enum jit_exit why = jit_enter(t->cache, h, jit_cache_code(t->cache, u->j.code));
 		translate_fp_out(h);
-		cnt[why]++;
 		if (!exit_take(h, t, why, &from, &x))
 			return;
 		if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED)))
 			return;
 		translate_sync(h);
 		u = unit_find(h, false);
-		if (!u) {
-			cnt[8 + why]++;
+		if (!u)
 			return;
-		}
 		if (x && !from->dead && u->pa == x->pa && u->reach == from->reach)
 			unit_link(t, from, x, u);
 		else if (!x)
@@ -151,8 +146,6 @@ static void translate_detach(struct rv_hart *h)
 	if (!t)
 		return;
 	h->engine = NULL;
-	FILE *dbg = fopen("/tmp/trdbg", "a"); if (dbg) fprintf(dbg, "made %lu killed %lu clears %lu entries %lu links %lu looks %lu map %u fetch %u used %lu icount %lu\r\n", t->made, t->killed, t->clears, t->entries, t->links, t->looks, h->map_epoch, h->fetch_epoch, (long)jit_cache_used(t->cache), h->icount), fclose(dbg);
-	dbg = fopen("/tmp/trdbg", "a"); for (int i = 0; i < 16; i++) fprintf(dbg, "%d: %lu\n", i, cnt[i]); fclose(dbg);
 	if (t->cache && t->jumps)
 		units_clear(t);
 	free(t->units);

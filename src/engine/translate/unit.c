@@ -2,7 +2,6 @@
 /* Units: which guest code becomes one, how it is found, and how it goes away. */
 #include "engine/translate/internal.h"
 #include "rv_exec.gen.h"
-#include <stdio.h>
 
 enum shape { SHAPE_PLAIN, SHAPE_BRANCH, SHAPE_JUMP, SHAPE_JUMPR, SHAPE_END, SHAPE_ENDNPC };
 static const uint8_t shapes[RV_OPS] = {
@@ -188,11 +187,8 @@ static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *hos
 	for (unsigned tries = 0;; tries++) {
 		for (unsigned got; n && (got = range_generate(t, &r, n, reach)) < n;)
 			n = got;
-		if (!n) {
-			static unsigned long cc;
-			cc++; if (!(cc & (cc - 1))) { FILE *f = fopen("/tmp/trdbg", "a"); char b[99]; rv_disasm(r.insn[0].word, pa, b, 99); fprintf(f, "cannot %lx n %u %s\n", pa, r.n, b); fclose(f); }
+		if (!n)
 			return NULL;
-		}
 		if (jit_end(t->gen, &j))
 			break;
 		if (tries)
@@ -213,6 +209,13 @@ static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *hos
 		free(j.sites);
 		free(u);
 		return NULL;
+	}
+	uint64_t trace = h->env->trace_pc;
+	if (unlikely(trace && (trace == UINT64_MAX || trace - h->pc < bytes))) {
+		uint64_t at[UNIT_INSNS];
+		for (unsigned i = 0; i < n; i++)
+			at[i] = pa + r.off[i];
+		unit_dump(h, u, &(struct unit_text){ n, r.insn, at });
 	}
 	return u;
 }

@@ -74,6 +74,8 @@ struct rv_env {
 	/* for engines that translate; 0: their own choice */
 	uint32_t hot;               /* runs of a block before it is translated, plus 1 */
 	uint64_t code_bytes;        /* of all harts' translated code */
+	uint64_t trace_pc;          /* log the translation of code at this virtual address; 0: none,
+	                             * UINT64_MAX: all */
 	bool sbi;                   /* built-in SBI answers ecall from S; else it traps to M */
 	/* machine services that SBI and devices ask of the level */
 	void (*system_reset)(void *user, uint32_t type, uint32_t reason); /* SBI SRST values */

@@ -352,11 +352,13 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->reach = reach;
 	memset(g->label, 0, sizeof g->label);
 	g->nwait = g->nslow = g->nexits = g->nsites = 0;
-	g->bb = g->k = 0;
+	g->bb = g->k = g->insns = 0;
 	g->bb_imm = NULL;
 	g->bb_close = false;
 	gen_forget(g);
 }
+
+uint32_t jit_insn_end(const struct jit_gen *g, unsigned n) { return g->insn_end[n]; }
 
 bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir)
 {
@@ -372,6 +374,8 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 	}
 	g->k++;
 	gen_instruction(g, ir);
+	if (g->insns < JIT_UNIT_INSNS)
+		g->insn_end[g->insns++] = asm_off(&g->a);
 	return !g->cannot;
 }
 

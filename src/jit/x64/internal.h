@@ -75,6 +75,8 @@ struct jit_gen {
 	uint8_t *bb_imm;            /* where its length goes; NULL: none is open */
 	uint16_t bb_len[BBS];
 	bool bb_close;              /* the next instruction begins another */
+	uint32_t insn_end[JIT_UNIT_INSNS];
+	unsigned insns;
 	/* what is known at this point of the basic block */
 	bool fp_on, fp_dirty, mode_ok;
 	uint32_t boxed;             /* f registers that hold a boxed f32 */

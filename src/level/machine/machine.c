@@ -161,7 +161,9 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 	m->engine = engine_find(accel);
 	if (!m->engine)
 		return err_set(e, EINVAL, "no engine \"%s\" for a riscv64 machine here", accel);
-	const char *console = life_option(c, "console");
+	const char *console = life_option(c, "console"), *trace = life_option(c, "trace");
+	if (trace)
+		m->rv.trace_pc = strcmp(trace, "all") ? strtoull(trace, NULL, 16) : UINT64_MAX;
 	if (console && strcmp(console, "uart") && strcmp(console, "virtio"))
 		return err_set(e, EINVAL, "option console=%s: uart or virtio", console);
 	m->rv.sbi = !c->firmware;
