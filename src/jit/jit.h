@@ -108,7 +108,8 @@ int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e) 
 void jit_gen_free(struct jit_gen *g);
 /* Begin a unit of guest code [pa, end). @leader[i]: the instruction at pa + 2 * i is a label.
  * Jumps inside the naturally aligned 2^@reach bytes around @pa are exits to link, as virtual and
- * physical addresses run in step there; jumps beyond go by the virtual address. */
+ * physical addresses run in step there; jumps beyond, and to the last halfword of a page, go by the
+ * virtual address. */
 void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader, unsigned reach);
 /* False: this cannot be translated; begin again and end before it. */
 bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir) MUST;

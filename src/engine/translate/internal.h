@@ -28,7 +28,8 @@ struct unit {
 	uint16_t bytes;         /* of guest code */
 	uint8_t reach;
 	bool dead;
-	struct unit *hash_next, *page_next;
+	uint64_t pa2;           /* of its second page, when it is one instruction across two; else 0 */
+	struct unit *hash_next, *page_next, *page2_next;
 	struct link *in;        /* owned: who comes here */
 	uint8_t code[];         /* the guest code that it was made from */
 };
@@ -40,6 +41,7 @@ struct translate {
 	struct jit_jump *jumps; /* JIT_JUMPS */
 	struct unit *hash[UNITS_HASH];
 	struct unit *pages[PAGES_HASH]; /* by frame */
+	struct unit *pages2[PAGES_HASH]; /* by frame of the second page */
 	struct unit **units;    /* all, in order of their code; owned */
 	uint32_t nunits, units_cap;
 	uint32_t map_epoch, fetch_epoch;
@@ -48,9 +50,16 @@ struct translate {
 };
 
 /* ---- unit.c ---- */
-/* The unit at @pa of code @host, made if need be. NULL: it cannot be. */
-struct unit *unit_get(struct rv_hart *h, uint64_t pa, const uint8_t *host, unsigned reach,
-                      bool make);
+/* Where code is: host and physical address, how far around it they run in step with the virtual
+ * one; of an instruction that goes on in another page also that page. */
+struct place {
+	const uint8_t *host, *host2;
+	uint64_t pa, pa2;
+	unsigned reach;
+};
+enum { REACH_CROSSING = 1 };
+/* The unit at @p, made if need be. NULL: there is none, or it cannot be made. */
+struct unit *unit_get(struct rv_hart *h, const struct place *p, bool make);
 struct unit *unit_at_code(struct translate *t, uint32_t off);
 void units_clear(struct translate *t);
 /* fence.i: drop the units whose code has changed. */

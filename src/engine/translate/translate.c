@@ -23,17 +23,35 @@ static void translate_sync(struct rv_hart *h)
 	}
 }
 
-/* The unit at h->pc; NULL: there is none (with @make: it cannot be made). */
+/* Find the code at h->pc. False: it cannot be fetched; the interpreter meets the fault again. */
+static bool place_find(struct rv_hart *h, struct place *p)
+{
+	bool global;
+	*p = (struct place){ .pa2 = 0 };
+	if (!rv_fetch(h, h->pc, &p->host, &p->pa)) {
+		h->exc = RV_EXC_NONE;
+		return false;
+	}
+	if ((h->pc & 0xfff) == 0xffe && (*p->host & 3) == 3) {
+		p->reach = REACH_CROSSING;
+		if (!rv_fetch(h, h->pc + 2, &p->host2, &p->pa2)) {
+			h->exc = RV_EXC_NONE;
+			return false;
+		}
+		return true;
+	}
+	p->reach = rv_fetch_region(h, h->pc, &global);
+	return true;
+}
+
+/* The unit at h->pc; NULL: there is none (with @make: it cannot be made). The interpreter does not
+ * keep instructions across two pages, so these do not get hot there: they are made at once. */
 static struct unit *unit_find(struct rv_hart *h, bool make)
 {
-	const uint8_t *code;
-	uint64_t pa;
-	if (!rv_fetch(h, h->pc, &code, &pa)) {
-		h->exc = RV_EXC_NONE; /* the interpreter meets it again */
+	struct place p;
+	if (!place_find(h, &p))
 		return NULL;
-	}
-	bool global;
-	return unit_get(h, pa, code, rv_fetch_region(h, h->pc, &global), make);
+	return unit_get(h, &p, make || p.reach == REACH_CROSSING);
 }
 
 /* ---- why generated code came back ---- */
@@ -111,10 +129,13 @@ static void translate_run(struct rv_hart *h, struct unit *u)
 		if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED)))
 			return;
 		translate_sync(h);
+		uint64_t clears = t->clears;
 		u = unit_find(h, false);
 		if (!u)
 			return;
-		if (x && !from->dead && u->pa == x->pa && u->reach == from->reach)
+		if (clears != t->clears) /* from is gone, and return addresses with it */
+			jit_stack_reset(t->cache, run);
+		if (x && clears == t->clears && !from->dead && u->reach != REACH_CROSSING && u->pa == x->pa && u->reach == from->reach)
 			unit_link(t, from, x, u);
 		else if (!x)
 			jump_remember(h, t, u);

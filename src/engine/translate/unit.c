@@ -68,13 +68,17 @@ static bool falls_through(struct range *r, const struct rv_insn *d, unsigned off
 	}
 }
 
-static void range_scan(struct range *r, const uint8_t *host, uint64_t pa)
+static void range_scan(struct range *r, const struct place *p)
 {
-	unsigned room = (unsigned)(4096 - (pa & 4095)), off = 0;
+	unsigned room = (unsigned)(4096 - (p->pa & 4095)), off = 0;
 	/* The guest may be writing this code just now: what is translated is what was copied. */
 	room = (unsigned)min_u64(room, 4 * UNIT_INSNS);
-	memcpy(r->code, host, room);
-	r->pa = pa;
+	memcpy(r->code, p->host, room);
+	if (p->pa2) {
+		memcpy(r->code + 2, p->host2, 2);
+		room = 4;
+	}
+	r->pa = p->pa;
 	r->n = r->far = 0;
 	memset(r->start, 0, sizeof r->start);
 	memset(r->target, 0, sizeof r->target);
@@ -172,20 +176,27 @@ static bool unit_add(struct translate *t, struct unit *u)
 	slot = page_slot(t, u->pa);
 	u->page_next = *slot;
 	*slot = u;
+	if (u->pa2) {
+		slot = &t->pages2[(u->pa2 >> 12) % PAGES_HASH];
+		u->page2_next = *slot;
+		*slot = u;
+	}
 	t->made++;
 	return true;
 }
 
-static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *host, unsigned reach)
+static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 {
 	struct translate *t = h->engine;
 	static _Thread_local struct range r;
 	struct jit_unit j;
-	rv_code_watch(h, pa);
-	range_scan(&r, host, pa);
+	rv_code_watch(h, p->pa);
+	if (p->pa2)
+		rv_code_watch(h, p->pa2);
+	range_scan(&r, p);
 	unsigned n = r.n;
 	for (unsigned tries = 0;; tries++) {
-		for (unsigned got; n && (got = range_generate(t, &r, n, reach)) < n;)
+		for (unsigned got; n && (got = range_generate(t, &r, n, p->reach)) < n;)
 			n = got;
 		if (!n)
 			return NULL;
@@ -199,9 +210,10 @@ static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *hos
 	struct unit *u = calloc(1, sizeof *u + bytes);
 	if (u) {
 		u->j = j;
-		u->pa = pa;
+		u->pa = p->pa;
+		u->pa2 = p->pa2;
 		u->bytes = (uint16_t)bytes;
-		u->reach = (uint8_t)reach;
+		u->reach = (uint8_t)p->reach;
 		memcpy(u->code, r.code, bytes);
 	}
 	if (!u || !unit_add(t, u)) {
@@ -214,20 +226,19 @@ static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *hos
 	if (unlikely(trace && (trace == UINT64_MAX || trace - h->pc < bytes))) {
 		uint64_t at[UNIT_INSNS];
 		for (unsigned i = 0; i < n; i++)
-			at[i] = pa + r.off[i];
+			at[i] = p->pa + r.off[i];
 		unit_dump(h, u, &(struct unit_text){ n, r.insn, at });
 	}
 	return u;
 }
 
-struct unit *unit_get(struct rv_hart *h, uint64_t pa, const uint8_t *host, unsigned reach,
-                      bool make)
+struct unit *unit_get(struct rv_hart *h, const struct place *p, bool make)
 {
 	struct translate *t = h->engine;
-	for (struct unit *u = *hash_slot(t, pa); u; u = u->hash_next)
-		if (u->pa == pa && u->reach == reach)
+	for (struct unit *u = *hash_slot(t, p->pa); u; u = u->hash_next)
+		if (u->pa == p->pa && u->reach == p->reach && u->pa2 == p->pa2)
 			return u;
-	return make ? unit_make(h, pa, host, reach) : NULL;
+	return make ? unit_make(h, p) : NULL;
 }
 
 struct unit *unit_at_code(struct translate *t, uint32_t off)
@@ -281,6 +292,7 @@ void units_clear(struct translate *t)
 	t->clears++;
 	memset(t->hash, 0, sizeof t->hash);
 	memset(t->pages, 0, sizeof t->pages);
+	memset(t->pages2, 0, sizeof t->pages2);
 	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
 	jit_cache_clear(t->cache);
 }
@@ -300,26 +312,52 @@ static void unit_kill(struct translate *t, struct unit *u)
 	t->killed++;
 }
 
+/* Is what @u was made from still there? */
+static bool unit_same(struct rv_hart *h, const struct unit *u)
+{
+	unsigned first = u->pa2 ? 2 : u->bytes;
+	const uint8_t *a = mem_ptr(h->env->mem, gpa(u->pa), first), *b = NULL;
+	if (u->pa2)
+		b = mem_ptr(h->env->mem, gpa(u->pa2), 2);
+	return a && !memcmp(a, u->code, first) && (!u->pa2 || (b && !memcmp(b, u->code + 2, 2)));
+}
+
+static void unlink_from(struct unit **p, const struct unit *u, size_t next)
+{
+	while (*p && *p != u)
+		p = (struct unit **)(void *)((char *)*p + next);
+	if (*p)
+		*p = *(struct unit **)(void *)((char *)*p + next);
+}
+
+static void unit_drop(struct translate *t, struct unit *u)
+{
+	unlink_from(page_slot(t, u->pa), u, offsetof(struct unit, page_next));
+	if (u->pa2)
+		unlink_from(&t->pages2[(u->pa2 >> 12) % PAGES_HASH], u,
+		            offsetof(struct unit, page2_next));
+	unit_kill(t, u);
+}
+
 /* Compare the units of frame @pa with memory. True: some are gone. */
 static bool page_verify(struct rv_hart *h, uint64_t pa)
 {
 	struct translate *t = h->engine;
-	bool any = false, watched = false;
-	for (struct unit **p = page_slot(t, pa), *u; (u = *p);) {
-		if (u->pa >> 12 != pa >> 12) {
-			p = &u->page_next;
+	bool any = false;
+	uint64_t frame = pa >> 12;
+	rv_code_watch(h, pa);
+	for (struct unit *u = *page_slot(t, pa), *next; u; u = next) {
+		next = u->page_next;
+		if (u->pa >> 12 != frame || unit_same(h, u))
 			continue;
-		}
-		if (!watched)
-			rv_code_watch(h, pa);
-		watched = true;
-		const uint8_t *now = mem_ptr(h->env->mem, gpa(u->pa), u->bytes);
-		if (now && !memcmp(now, u->code, u->bytes)) {
-			p = &u->page_next;
+		unit_drop(t, u);
+		any = true;
+	}
+	for (struct unit *u = t->pages2[frame % PAGES_HASH], *next; u; u = next) {
+		next = u->page2_next;
+		if (u->pa2 >> 12 != frame || unit_same(h, u))
 			continue;
-		}
-		*p = u->page_next;
-		unit_kill(t, u);
+		unit_drop(t, u);
 		any = true;
 	}
 	return any;

@@ -72,7 +72,8 @@ static bool is_label(const struct jit_gen *g, uint64_t pa)
 static void aim(struct jit_gen *g, uint8_t *from, uint64_t pa)
 {
 	if (!is_label(g, pa)) {
-		bool far = (pa ^ g->pa) >> g->reach;
+		/* the last halfword of a page may begin an instruction that goes on in another one */
+		bool far = (pa ^ g->pa) >> g->reach || (pa & 0xfff) == 0xffe;
 		struct slow *s = gen_slow(g, far ? SLOW_FAR : SLOW_LINK, from);
 		s->pa = pa;
 		return;
