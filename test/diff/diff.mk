@@ -25,7 +25,7 @@ $(LS)/lockstep: $(LS_OBJ) $(LS_LIB)
 	$Q$(CC) $(SAN) -o $@ $^ $(LIBS)
 
 lockstep: $(LS)/lockstep
-	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 3000 $(LOCKSTEP_ARGS)
+	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 4000 $(LOCKSTEP_ARGS)
 lockstep-smoke: $(LS)/lockstep
 	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 200 $(LOCKSTEP_ARGS)
 -include $(LS_OBJ:.o=.d)
