@@ -192,6 +192,10 @@ void rv_counter_event(struct rv_hart *h, unsigned i, uint64_t v);
 /* ---- trap.c ---- */
 /* The interrupt to take now out of @pending; IRQ_NONE: none is enabled. */
 unsigned rv_irq_choose(const struct rv_hart *h, uint64_t pending);
+/* Helpers of the instructions behind which counted time lets interrupts in (rv_hart.sync). */
+void rv_sync(struct rv_hart *h);
+/* Let counted time pass up to the next timer event. */
+void rv_skip_idle(struct rv_hart *h);
 /* Something that may enable an interrupt changed: look soon if one is waiting. */
 void rv_irq_recheck(struct rv_hart *h);
 

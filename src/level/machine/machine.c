@@ -115,6 +115,7 @@ static void machine_destroy(void *self)
 	loop_cancel(m->env->loop, m);
 	parts_free(m);
 	vcpus_free(m);
+	repeat_fini(m);
 	bus_free(m->bus);
 	mem_free(m->mem);
 	chr_free(m->console);
@@ -123,7 +124,7 @@ static void machine_destroy(void *self)
 	free(m);
 }
 
-static int option_unsigned(const struct lodge_config *c, const char *key, unsigned def,
+int option_unsigned(const struct lodge_config *c, const char *key, unsigned def,
 			   unsigned max, unsigned *ret, struct lodge_err *e)
 {
 	const char *text = life_option(c, key);
@@ -167,7 +168,8 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 	if (console && strcmp(console, "uart") && strcmp(console, "virtio"))
 		return err_set(e, EINVAL, "option console=%s: uart or virtio", console);
 	m->rv.sbi = !c->firmware;
-	return option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
+	int r = option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
+	return r < 0 ? r : repeat_configure(m, e);
 }
 
 static int machine_build(struct machine *m, struct lodge_err *e)
@@ -195,8 +197,10 @@ static int machine_build(struct machine *m, struct lodge_err *e)
 	m->rv.console_read = machine_console_read;
 	m->rv.user = m;
 	r = vcpus_make(m, e);
-	if (r == 0)
+	if (r == 0) {
+		repeat_begin(m);
 		r = parts_make(m, e);
+	}
 	return r < 0 ? r : boot_load(m, e);
 }
 
