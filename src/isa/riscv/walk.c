@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Page-table walks: Sv39, Sv48, Sv57 with Svnapot, Svpbmt, Svade and Svadu.
+/* Page-table walks: Sv39, Sv48, Sv57 with Svnapot, Svpbmt, Svade and Svadu. A walk that fails
+ * leaves nothing behind, so that an entry made valid is seen at once: Svvptc 1.0 §1.
  * RISC-V Priv 20240411 §4.3.2, steps 1 to 10 */
 #include "isa/riscv/priv.h"
 
