@@ -356,6 +356,7 @@ void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid)
 		if (satp_asid(s->satp) == asid)
 			*s = (struct rv_space){.satp = s->satp, .gen = m->gen, .own = s->own};
 	}
+	memset(m->tables, 0, sizeof m->tables);
 	brief_drop(h);
 	rv_mmu_update(h);
 }
@@ -388,5 +389,7 @@ void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid)
 		region_drop(h, va, 21);
 	if (m->any_super && unlikely(sieve_has(&m->super1g, va >> 30)))
 		region_drop(h, va, 30);
+	/* the fence is for the leaf only, but some change more and fence one address */
+	rv_table_at(h, va)->gen = 0;
 	fetched_drop(h, va, asid);
 }
