@@ -140,6 +140,9 @@ struct rv_mmu {
 	struct rv_pmp_span pmp[2]; /* [0] S and U, [1] M */
 	struct rv_fetch_entry itlb[RV_FETCH_ENTRIES];
 	struct rv_code code;
+	/* atomic: number of the frame that the entry of the TLB may write, from 1; 0: none. Other
+	 * harts search here, in an eighth of the memory that the TLB itself is. */
+	uint32_t write_frame[RV_TLB_SIZE];
 };
 
 /* A translated page. */
@@ -169,6 +172,11 @@ void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid);
 /* One page; @asid < 0: of every address space. */
 void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid);
 void rv_mmu_enter(struct rv_hart *h, uint64_t va, const struct rv_map *w);
+/* What write_frame says of @pa, which is in RAM: not 0. */
+static inline uint32_t rv_frame(const struct rv_hart *h, uint64_t pa)
+{
+	return (uint32_t)((pa - h->mmu->ram_base) / MEM_FRAME + 1);
+}
 /* Where the table of the page at @va is remembered; an entry of this place may be of another. */
 static inline struct rv_table *rv_table_at(const struct rv_hart *h, uint64_t va)
 {
