@@ -90,7 +90,7 @@ struct rv_pmp_span {
 	unsigned perm; /* enum rv_access bits */
 };
 
-enum { RV_SPACES = 256, RV_FETCH_ENTRIES = 512, RV_BRIEF_SLOTS = 64 };
+enum { RV_SPACES = 256, RV_FETCH_ENTRIES = 1024, RV_BRIEF_SLOTS = 64 };
 enum { RV_TABLES = 64, RV_UNSETTLED = 512 };
 
 /* Frames that another hart might still write by a check it did before they were watched. */
