@@ -119,6 +119,9 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa);
  * allocated, the caller frees them. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 
+/* Offset in the cache of the code at the label @i (2 * i bytes from the start) of the unit just
+ * made; 0: none. Control may enter there as at the start. */
+uint32_t jit_label_code(const struct jit_gen *g, unsigned i);
 /* Where the code of instruction @n of the unit just made ends, from its start. For dumps. */
 uint32_t jit_insn_end(const struct jit_gen *g, unsigned n);
 

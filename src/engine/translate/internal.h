@@ -16,6 +16,13 @@ enum {
 };
 
 struct unit;
+/* Where a unit may be entered: its start, and each label inside it. */
+struct entry {
+	uint64_t pa;
+	struct unit *unit;      /* borrowed */
+	uint32_t code;          /* offset in the cache */
+	struct entry *next;     /* of the same hash */
+};
 /* An exit of one unit that leads to another. */
 struct link {
 	struct unit *from;      /* borrowed */
@@ -29,8 +36,10 @@ struct unit {
 	uint8_t reach;
 	bool dead;
 	uint64_t pa2;           /* of its second page, when it is one instruction across two; else 0 */
-	struct unit *hash_next, *page_next, *page2_next;
+	struct unit *page_next, *page2_next;
 	struct link *in;        /* owned: who comes here */
+	struct entry *entries;  /* owned: nentries */
+	uint16_t nentries;
 	uint8_t code[];         /* the guest code that it was made from */
 };
 
@@ -39,14 +48,14 @@ struct translate {
 	struct jit_cache *cache;
 	struct jit_gen *gen;
 	struct jit_jump *jumps; /* JIT_JUMPS */
-	struct unit *hash[UNITS_HASH];
+	struct entry *hash[UNITS_HASH];
 	struct unit *pages[PAGES_HASH]; /* by frame */
 	struct unit *pages2[PAGES_HASH]; /* by frame of the second page */
 	struct unit **units;    /* all, in order of their code; owned */
 	uint32_t nunits, units_cap;
 	uint32_t map_epoch, fetch_epoch;
 	bool deopt;             /* the interpreter has to run the next block */
-	uint64_t made, killed, clears, entries, links, looks;
+	uint64_t made, killed, clears, entered, links;
 };
 
 /* ---- unit.c ---- */
@@ -58,14 +67,14 @@ struct place {
 	unsigned reach;
 };
 enum { REACH_CROSSING = 1 };
-/* The unit at @p, made if need be. NULL: there is none, or it cannot be made. */
-struct unit *unit_get(struct rv_hart *h, const struct place *p, bool make);
+/* The code for @p, made if need be. NULL: there is none, or it cannot be made. */
+struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make);
 struct unit *unit_at_code(struct translate *t, uint32_t off);
 void units_clear(struct translate *t);
 /* fence.i: drop the units whose code has changed. */
 void units_verify(struct rv_hart *h);
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
-               struct unit *to);
+               struct entry *to);
 
 /* ---- dump.c ---- */
 /* The instructions of a unit that was just made. */

@@ -44,9 +44,9 @@ static bool place_find(struct rv_hart *h, struct place *p)
 	return true;
 }
 
-/* The unit at h->pc; NULL: there is none (with @make: it cannot be made). The interpreter does not
+/* The code for h->pc; NULL: there is none (with @make: it cannot be made). The interpreter does not
  * keep instructions across two pages, so these do not get hot there: they are made at once. */
-static struct unit *unit_find(struct rv_hart *h, bool make)
+static struct entry *unit_find(struct rv_hart *h, bool make)
 {
 	struct place p;
 	if (!place_find(h, &p))
@@ -105,13 +105,13 @@ static bool exit_take(struct rv_hart *h, struct translate *t, enum jit_exit why,
 	return false;
 }
 
-static void jump_remember(struct rv_hart *h, struct translate *t, const struct unit *u)
+static void jump_remember(struct rv_hart *h, struct translate *t, const struct entry *e)
 {
 	t->jumps[jit_jump_index(h->pc)] = (struct jit_jump){ h->pc, h->fctx,
-		jit_cache_code(t->cache, u->j.code), h->pc - u->pa };
+		jit_cache_code(t->cache, e->code), h->pc - e->pa };
 }
 
-static void translate_run(struct rv_hart *h, struct unit *u)
+static void translate_run(struct rv_hart *h, struct entry *e)
 {
 	struct translate *t = h->engine;
 	struct jit_run *run = run_of(h);
@@ -119,10 +119,10 @@ static void translate_run(struct rv_hart *h, struct unit *u)
 	for (;;) {
 		const struct jit_exit_at *x;
 		struct unit *from = NULL;
-		run->delta = h->pc - u->pa;
-		t->entries++;
+		run->delta = h->pc - e->pa;
+		t->entered++;
 		translate_fp_in(h);
-		enum jit_exit why = jit_enter(t->cache, h, jit_cache_code(t->cache, u->j.code));
+		enum jit_exit why = jit_enter(t->cache, h, jit_cache_code(t->cache, e->code));
 		translate_fp_out(h);
 		if (!exit_take(h, t, why, &from, &x))
 			return;
@@ -130,15 +130,16 @@ static void translate_run(struct rv_hart *h, struct unit *u)
 			return;
 		translate_sync(h);
 		uint64_t clears = t->clears;
-		u = unit_find(h, false);
-		if (!u)
+		e = unit_find(h, false);
+		if (!e)
 			return;
 		if (clears != t->clears) /* from is gone, and return addresses with it */
 			jit_stack_reset(t->cache, run);
-		if (x && clears == t->clears && !from->dead && u->reach != REACH_CROSSING && u->pa == x->pa && u->reach == from->reach)
-			unit_link(t, from, x, u);
-		else if (!x)
-			jump_remember(h, t, u);
+		else if (x && !from->dead && e->unit->reach != REACH_CROSSING && e->pa == x->pa &&
+		         e->unit->reach == from->reach)
+			unit_link(t, from, x, e);
+		if (!x)
+			jump_remember(h, t, e);
 	}
 }
 
@@ -150,12 +151,12 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 		return false;
 	}
 	translate_sync(h);
-	struct unit *u = unit_find(h, true);
-	if (!u) {
+	struct entry *e = unit_find(h, true);
+	if (!e) {
 		b->heat = 0;
 		return false;
 	}
-	translate_run(h, u);
+	translate_run(h, e);
 	return true;
 }
 

@@ -23,7 +23,7 @@ struct range {
 	uint8_t code[4096];
 };
 
-static struct unit **hash_slot(struct translate *t, uint64_t pa)
+static struct entry **hash_slot(struct translate *t, uint64_t pa)
 {
 	return &t->hash[(pa >> 1 ^ pa >> 13) % UNITS_HASH];
 }
@@ -109,14 +109,19 @@ static enum jit_after after_of(const struct rv_insn *d)
 	return csr && (d->imm & 0xfff) != 0x180 ? JIT_AFTER_GO_ON : JIT_AFTER_LEAVE;
 }
 
+static bool insn_is_call(const struct range *r, unsigned n)
+{
+	const struct rv_insn *d = &r->insn[n];
+	return (shapes[d->op] == SHAPE_JUMP || shapes[d->op] == SHAPE_JUMPR) && is_call(d);
+}
+
 static struct jit_insn insn_info(const struct range *r, unsigned n, const bool *leader)
 {
 	const struct rv_insn *d = &r->insn[n];
 	unsigned at = r->off[n] / 2u;
-	bool jumps = shapes[d->op] == SHAPE_JUMP || shapes[d->op] == SHAPE_JUMPR;
 	bool after_csr = n && shapes[r->insn[n - 1].op] == SHAPE_END;
 	return (struct jit_insn){ .pa = r->pa + r->off[n], .len = d->len,
-		.call = jumps && is_call(d),
+		.call = insn_is_call(r, n),
 		.ret = shapes[d->op] == SHAPE_JUMPR && d->rd == 32 && d->rs1 == 1 && d->imm == 0,
 		.label = leader[at], .check = n == 0 || after_csr || (leader[at] && r->back[at]),
 		.after = after_of(d) };
@@ -147,6 +152,10 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 	for (unsigned i = 0; i < countof(leader); i++)
 		leader[i] = r->start[i] && r->target[i] && 2 * i < end;
 	leader[0] = true;
+	/* calls may come back by the virtual address: let them come back into the unit */
+	for (unsigned i = 1; i < n; i++)
+		if (insn_is_call(r, i - 1))
+			leader[r->off[i] / 2] = true;
 	jit_begin(t->gen, r->pa, r->pa + end, leader, reach);
 	for (unsigned i = 0; i < n; i++) {
 		struct jit_insn info = insn_info(r, i, leader);
@@ -170,10 +179,12 @@ static bool unit_add(struct translate *t, struct unit *u)
 		t->units_cap = cap;
 	}
 	t->units[t->nunits++] = u;
-	struct unit **slot = hash_slot(t, u->pa);
-	u->hash_next = *slot;
-	*slot = u;
-	slot = page_slot(t, u->pa);
+	for (unsigned n = u->nentries; n-- > 0;) { /* the start last: found first */
+		struct entry **e = hash_slot(t, u->entries[n].pa);
+		u->entries[n].next = *e;
+		*e = &u->entries[n];
+	}
+	struct unit **slot = page_slot(t, u->pa);
 	u->page_next = *slot;
 	*slot = u;
 	if (u->pa2) {
@@ -182,6 +193,23 @@ static bool unit_add(struct translate *t, struct unit *u)
 		*slot = u;
 	}
 	t->made++;
+	return true;
+}
+
+/* The labels of the unit just made: control may come in at each. */
+static bool entries_make(struct translate *t, const struct range *r, struct unit *u)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < u->bytes / 2u; i++)
+		n += jit_label_code(t->gen, i) != 0;
+	u->entries = calloc(n, sizeof *u->entries);
+	if (!u->entries)
+		return false;
+	for (unsigned i = 0; i < u->bytes / 2u; i++) {
+		uint32_t code = jit_label_code(t->gen, i);
+		if (code)
+			u->entries[u->nentries++] = (struct entry){ r->pa + 2 * i, u, code, NULL };
+	}
 	return true;
 }
 
@@ -216,9 +244,10 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 		u->reach = (uint8_t)p->reach;
 		memcpy(u->code, r.code, bytes);
 	}
-	if (!u || !unit_add(t, u)) {
+	if (!u || !entries_make(t, &r, u) || !unit_add(t, u)) {
 		free(j.exits);
 		free(j.sites);
+		free(u ? u->entries : NULL);
 		free(u);
 		return NULL;
 	}
@@ -232,13 +261,14 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 	return u;
 }
 
-struct unit *unit_get(struct rv_hart *h, const struct place *p, bool make)
+struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make)
 {
 	struct translate *t = h->engine;
-	for (struct unit *u = *hash_slot(t, p->pa); u; u = u->hash_next)
-		if (u->pa == p->pa && u->reach == p->reach && u->pa2 == p->pa2)
-			return u;
-	return make ? unit_make(h, p) : NULL;
+	for (struct entry *e = *hash_slot(t, p->pa); e; e = e->next)
+		if (e->pa == p->pa && e->unit->reach == p->reach && e->unit->pa2 == p->pa2)
+			return e;
+	struct unit *u = make ? unit_make(h, p) : NULL;
+	return u ? &u->entries[0] : NULL;
 }
 
 struct unit *unit_at_code(struct translate *t, uint32_t off)
@@ -257,14 +287,14 @@ struct unit *unit_at_code(struct translate *t, uint32_t off)
 /* ---- links ---- */
 
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
-               struct unit *to)
+               struct entry *to)
 {
 	struct link *l = malloc(sizeof *l);
 	if (!l)
 		return;
-	*l = (struct link){ from, (uint32_t)(x - from->j.exits), to->in };
-	to->in = l;
-	jit_link(t->cache, x, to->j.code);
+	*l = (struct link){ from, (uint32_t)(x - from->j.exits), to->unit->in };
+	to->unit->in = l;
+	jit_link(t->cache, x, to->code);
 	t->links++;
 }
 
@@ -286,6 +316,7 @@ void units_clear(struct translate *t)
 		links_free(u);
 		free(u->j.exits);
 		free(u->j.sites);
+		free(u->entries);
 		free(u);
 	}
 	t->nunits = 0;
@@ -299,11 +330,12 @@ void units_clear(struct translate *t)
 
 static void unit_kill(struct translate *t, struct unit *u)
 {
-	for (struct unit **p = hash_slot(t, u->pa); *p; p = &(*p)->hash_next)
-		if (*p == u) {
-			*p = u->hash_next;
-			break;
-		}
+	for (unsigned n = 0; n < u->nentries; n++) {
+		struct entry **p = hash_slot(t, u->entries[n].pa);
+		while (*p != &u->entries[n])
+			p = &(*p)->next;
+		*p = u->entries[n].next;
+	}
 	for (struct link *l = u->in; l; l = l->next)
 		jit_link(t->cache, &l->from->j.exits[l->exit], 0);
 	links_free(u);

@@ -184,10 +184,12 @@ static void checkpoint(struct rv_hart *h)
 
 /* ---- the look around between blocks ---- */
 
-/* Instructions until the next look: about 50 us at the measured speed, less before a timer. */
+/* Instructions until the next look: about 100 us at the measured speed, less before a timer. Kicks
+ * do not wait for it. A guess that was too high makes a timer late, so the speed follows at once
+ * when it falls by much, and slowly otherwise. */
 static uint64_t quantum(struct rv_hart *h)
 {
-	enum { SHORTEST = 500, LONGEST = 50000, USUAL_NS = 50000 };
+	enum { SHORTEST = 500, LONGEST = 1000000, USUAL_NS = 100000 };
 	if (unlikely(is_counted(h)))
 		return counted_quantum(h);
 	uint64_t now = vclock_ns(h->env->clock), due = rv_next_event_ns(h);
@@ -195,8 +197,10 @@ static uint64_t quantum(struct rv_hart *h)
 	/* a timer that has fired is looked at again when the hart enables something */
 	uint64_t wait = due <= now ? USUAL_NS : min_u64(due - now, USUAL_NS);
 	/* instructions per 1024 ns, smoothed; a sleep in between would look like slowness */
-	if (ns > 1000 && ns < 10000000 && n >= SHORTEST)
-		h->poll_rate = (h->poll_rate * 7 + min_u64(n * 1024 / ns, 65536)) / 8;
+	if (ns > 1000 && ns < 10000000 && n >= SHORTEST) {
+		uint64_t rate = min_u64(n * 1024 / ns, 65536);
+		h->poll_rate = rate < h->poll_rate / 2 ? rate : (h->poll_rate * 7 + rate) / 8;
+	}
 	h->poll_ns = now;
 	h->poll_icount = h->icount;
 	h->stip = h->stimecmp != UINT64_MAX && now / (1000000000u / RV_TIMEBASE_HZ) >= h->stimecmp;

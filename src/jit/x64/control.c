@@ -318,7 +318,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 	case SLOW_FAR:
 		x_movi(a, RAX, s->pa);
 		x_alum(a, true, ALU_ADD, RAX, STATE_REG, RUN(g, delta));
-		look_up(g->c, a);
+		x_jmp_to(a, g->c->w + t->look_up);
 		break;
 	case SLOW_ICALL: look_up(g->c, a); break;
 	case SLOW_SITE: break;
@@ -357,6 +357,11 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->bb_imm = NULL;
 	g->bb_close = false;
 	gen_forget(g);
+}
+
+uint32_t jit_label_code(const struct jit_gen *g, unsigned i)
+{
+	return i < LABELS && g->label[i] ? (uint32_t)(g->label[i] - g->c->w) : 0;
 }
 
 uint32_t jit_insn_end(const struct jit_gen *g, unsigned n) { return g->insn_end[n]; }

@@ -8,7 +8,7 @@
 static const char *const extensions[] = {
 	"i", "m", "a", "f", "d", "c", "zicbom", "zicbop", "zicboz", "zicntr", "zicond", "zicsr",
 	"zifencei", "zihpm", "zawrs", "zacas", "zfa", "zfhmin", "zba", "zbb", "zbc", "zbs", "sstc",
-	"svinval", "svnapot", "svpbmt",
+	"svinval", "svnapot", "svpbmt", "svvptc",
 };
 /* phandles */
 enum { PHANDLE_PLIC = 1, PHANDLE_FINISHER = 2, PHANDLE_CPU = 16 /* + hart: its interrupts */ };
