@@ -20,7 +20,8 @@ struct jit_run {
 	uint64_t j_base, j_limit;   /* where that stack is empty, and where it is full */
 	uint64_t detail;            /* of an exit: where in the code */
 	void *jumps;                /* struct jit_jump[JIT_JUMPS] */
-	uint64_t spare[5];
+	uint64_t limit;             /* of owners that give jit_guest.limit this place */
+	uint64_t spare[4];
 };
 
 /* Where control goes by virtual address: filled by the owner, read by generated code. */

@@ -133,6 +133,8 @@ static uint64_t call_helper(void *state, uint64_t which, uint64_t a, uint64_t b,
 	h->icount--; /* counters that it reads do not count itself */
 	uint64_t r = helpers[which](h, a, b, c);
 	h->icount++;
+	if (!__atomic_load_n(&h->limit, __ATOMIC_RELAXED)) /* see counted_begin */
+		((struct jit_run *)(void *)h->engine_run)->limit = 0;
 	translate_fp_in(h);
 	return r;
 }

@@ -54,6 +54,21 @@ static struct entry *unit_find(struct rv_hart *h, bool make)
 	return unit_get(h, &p, make || p.reach == REACH_CROSSING);
 }
 
+/* In counted time a look around has to come at one and the same instruction on every engine. So
+ * generated code stops short of it, and the interpreter goes the rest of the way. False: it has to
+ * now. */
+static bool counted_begin(struct rv_hart *h)
+{
+	enum { MARGIN = 4 * JIT_UNIT_INSNS }; /* more than runs between two checks */
+	if (likely(!vclock_is_counted(h->env->clock)))
+		return true;
+	uint64_t limit = __atomic_load_n(&h->limit, __ATOMIC_RELAXED);
+	if (limit < MARGIN || h->icount >= limit - MARGIN)
+		return false;
+	run_of(h)->limit = limit - MARGIN;
+	return true;
+}
+
 /* ---- why generated code came back ---- */
 
 static void exit_fault(struct rv_hart *h, struct translate *t, struct unit *u, uint32_t back)
@@ -119,6 +134,8 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 	for (;;) {
 		const struct jit_exit_at *x;
 		struct unit *from = NULL;
+		if (!counted_begin(h))
+			return;
 		run->delta = h->pc - e->pa;
 		t->entered++;
 		translate_fp_in(h);
@@ -150,6 +167,8 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 		t->deopt = false;
 		return false;
 	}
+	if (!counted_begin(h))
+		return false;
 	translate_sync(h);
 	struct entry *e = unit_find(h, true);
 	if (!e) {
@@ -183,6 +202,8 @@ static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodg
 	struct jit_guest g = translate_guest;
 	unsigned n = h->env->nharts ? h->env->nharts : 1;
 	g.smp = n > 1;
+	if (vclock_is_counted(h->env->clock))
+		g.limit = g.run + (uint32_t)offsetof(struct jit_run, limit);
 	int r = jit_probe(e);
 	if (r == 0)
 		r = interp_init(&t->it, h, e);
