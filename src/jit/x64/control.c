@@ -368,7 +368,8 @@ uint32_t jit_insn_end(const struct jit_gen *g, unsigned n) { return g->insn_end[
 
 bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir)
 {
-	g->in = i;
+	g->now = *i;
+	g->in = &g->now;
 	if (i->label) {
 		if (g->bb_imm)
 			block_close(g);

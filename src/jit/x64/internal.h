@@ -59,7 +59,8 @@ struct jit_gen {
 	struct jit_asm a;
 	bool cannot;
 	const struct ir_block *ir;
-	const struct jit_insn *in;
+	struct jit_insn now;        /* the instruction that is being made, or was last */
+	const struct jit_insn *in;  /* the same */
 	uint8_t loc[IR_BLOCK_MAX], uses[IR_BLOCK_MAX];
 	unsigned temps;             /* free temporaries */
 	uint64_t saved;             /* values read from a slot that has changed since */
