@@ -54,6 +54,7 @@ struct translate {
 	struct unit **units;    /* all, in order of their code; owned */
 	uint32_t nunits, units_cap;
 	uint32_t map_epoch, fetch_epoch;
+	bool counted;           /* generated code looks at jit_run.limit: see counted_begin */
 	bool deopt;             /* the interpreter has to run the next block */
 	uint64_t made, killed, clears, entered, links;
 };

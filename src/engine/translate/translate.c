@@ -197,25 +197,47 @@ static void translate_detach(struct rv_hart *h)
 	free(t);
 }
 
-static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodge_err *e)
+/* Make the cache and the generator, for the time that the guest's clock keeps. */
+static int cache_make(struct rv_hart *h, struct translate *t, struct lodge_err *e)
 {
 	struct jit_guest g = translate_guest;
 	unsigned n = h->env->nharts ? h->env->nharts : 1;
+	uint64_t bytes = h->env->code_bytes ? h->env->code_bytes : CACHE_BYTES;
 	g.smp = n > 1;
-	if (vclock_is_counted(h->env->clock))
+	t->counted = vclock_is_counted(h->env->clock);
+	if (t->counted)
 		g.limit = g.run + (uint32_t)offsetof(struct jit_run, limit);
+	int r = jit_cache_new(&t->cache, &g, bytes / n, e);
+	return r ? r : jit_gen_new(&t->gen, t->cache, e);
+}
+
+static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodge_err *e)
+{
 	int r = jit_probe(e);
 	if (r == 0)
 		r = interp_init(&t->it, h, e);
 	if (r == 0)
-		r = jit_cache_new(&t->cache, &g,
-		                  (h->env->code_bytes ? h->env->code_bytes : CACHE_BYTES) / n, e);
-	if (r == 0)
-		r = jit_gen_new(&t->gen, t->cache, e);
+		r = cache_make(h, t, e);
 	t->jumps = calloc(JIT_JUMPS, sizeof *t->jumps);
 	if (r == 0 && !t->jumps)
 		r = err_set(e, ENOMEM, "no memory for the translator");
 	return r;
+}
+
+/* The kind of clock is settled after harts are attached: the first run may find another one. */
+static void engine_run(struct rv_hart *h)
+{
+	struct translate *t = h->engine;
+	if (unlikely(t->counted != vclock_is_counted(h->env->clock))) {
+		units_clear(t);
+		jit_gen_free(take(t->gen));
+		jit_cache_free(take(t->cache));
+		if (cache_make(h, t, NULL) < 0) /* no memory: interpret */
+			t->it.hot = UINT32_MAX;
+		else
+			jit_stack_reset(t->cache, run_of(h));
+	}
+	interp_run(h);
 }
 
 static int translate_attach(struct rv_hart *h, struct lodge_err *e)
@@ -248,6 +270,6 @@ static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 const struct engine engine_translate = {
 	.name = "translate",
 	.summary = "hot code translated into host code, the rest interpreted",
-	.probe = jit_probe, .attach = translate_attach, .detach = translate_detach, .run = interp_run,
+	.probe = jit_probe, .attach = translate_attach, .detach = translate_detach, .run = engine_run,
 	.stats = translate_stats,
 };
