@@ -74,6 +74,9 @@ struct rv_env {
 	/* for engines that translate; 0: their own choice */
 	uint32_t hot;               /* runs of a block before it is translated, plus 1 */
 	uint64_t code_bytes;        /* of all harts' translated code */
+	/* CPU time in us after which an address space gets a window onto its memory, plus 1; 0: no
+	 * windows, 1: at once and whatever it costs */
+	uint32_t mirror;
 	bool sbi;                   /* built-in SBI answers ecall from S; else it traps to M */
 	/* machine services that SBI and devices ask of the level */
 	void (*system_reset)(void *user, uint32_t type, uint32_t reason); /* SBI SRST values */
@@ -153,6 +156,13 @@ struct rv_hart {
 	uint64_t poll_rate;         /* instructions per 1024 ns, smoothed */
 	struct rv_env *env;         /* borrowed */
 	void *engine;               /* the engine's own data of this hart; owned by the engine */
+	/* For an engine that keeps data translations of its own; NULL: none does. */
+	/* What is known of user page @va (UINT64_MAX: of all pages) in address space @asid (< 0: in
+	 * all) ends before U mode runs again. Thread: the hart's. */
+	void (*fenced)(struct rv_hart *h, uint64_t va, int asid);
+	/* On return nothing is written to the frame @pa but by rv_store_slow and the like. Thread:
+	 * any. */
+	void (*watched)(struct rv_hart *h, uint64_t pa);
 	struct rv_mmu *mmu;         /* contexts and page-range bookkeeping; owned by this room */
 	struct rv_fences *fences;   /* remote fence queue; owned by this room */
 };
@@ -241,6 +251,12 @@ bool rv_store_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t val) 
  * writable with A and D set), or NULL with h->exc, h->tval set (store/AMO causes). LR passes
  * RV_READ and gets load causes. */
 void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a) MUST;
+
+/* What the tables say now of the page at @va for U mode's loads and stores, with A (and D) set
+ * already. Changes nothing. False: a load needs a walk, or more than one answer. *ret_shift: log2
+ * of the leaf's size. */
+bool rv_user_page(struct rv_hart *h, uint64_t va, uint64_t *ret_pa, bool *ret_write,
+                  unsigned *ret_shift) MUST;
 
 /* ---- code that an engine keeps (code.c) ----
  * A frame is watched from the moment that an engine reads code out of it until somebody writes to
