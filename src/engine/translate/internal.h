@@ -13,6 +13,7 @@ enum {
 	UNITS_HASH = 16384,
 	PAGES_HASH = 4096,
 	CACHE_BYTES = 32 << 20, /* of all harts */
+	UNIT_MIRRORED = 128,    /* in unit.reach: a mirrored unit */
 };
 
 struct unit;
@@ -26,7 +27,7 @@ struct unit {
 	struct jit_unit j;
 	uint64_t pa;
 	uint16_t bytes;         /* of guest code */
-	uint8_t reach;
+	uint8_t reach;          /* | UNIT_MIRRORED */
 	bool dead;
 	struct unit *hash_next, *page_next;
 	struct link *in;        /* owned: who comes here */
@@ -38,13 +39,14 @@ struct translate {
 	struct jit_cache *cache;
 	struct jit_gen *gen;
 	struct jit_jump *jumps; /* JIT_JUMPS */
+	struct mirror *mirror;  /* owned; NULL: there is none */
 	struct unit *hash[UNITS_HASH];
 	struct unit *pages[PAGES_HASH]; /* by frame */
 	struct unit **units;    /* all, in order of their code; owned */
 	uint32_t nunits, units_cap;
 	uint32_t map_epoch, fetch_epoch;
 	bool deopt;             /* the interpreter has to run the next block */
-	uint64_t made, killed, clears, entries, links, looks;
+	uint64_t made, killed, clears, entries, links, looks, misses;
 };
 
 /* ---- unit.c ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine `translate`: the interpreter's loop, which enters generated code at hot blocks. */
-#include "engine/translate/internal.h"
+#include "engine/translate/mirror.h"
 #include <stdio.h>
 static unsigned long cnt[16];
 
@@ -35,7 +35,8 @@ static struct unit *unit_find(struct rv_hart *h, bool make)
 		return NULL;
 	}
 	bool global;
-	return unit_get(h, pa, code, rv_fetch_region(h, h->pc, &global), make);
+	return unit_get(h, pa, code, rv_fetch_region(h, h->pc, &global) | mirror_key(h, h->engine),
+	                make);
 }
 
 /* ---- why generated code came back ---- */
@@ -105,6 +106,7 @@ static void translate_run(struct rv_hart *h, struct unit *u)
 		struct unit *from = NULL;
 		run->delta = h->pc - u->pa;
 		t->entries++;
+		mirror_ready(h, t);
 		translate_fp_in(h);
 		enum jit_exit why = jit_enter(t->cache, h, jit_cache_code(t->cache, u->j.code));
 		translate_fp_out(h);
@@ -134,6 +136,8 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 		return false;
 	}
 	translate_sync(h);
+	if (t->mirror && (t->mirror->poll_ns != h->poll_ns || t->mirror->always))
+		mirror_look(h);
 	struct unit *u = unit_find(h, true);
 	if (!u) {
 		b->heat = 0;
@@ -155,6 +159,9 @@ static void translate_detach(struct rv_hart *h)
 	dbg = fopen("/tmp/trdbg", "a"); for (int i = 0; i < 16; i++) fprintf(dbg, "%d: %lu\n", i, cnt[i]); fclose(dbg);
 	if (t->cache && t->jumps)
 		units_clear(t);
+	h->fenced = NULL;
+	h->watched = NULL;
+	mirror_free(t->mirror);
 	free(t->units);
 	free(t->jumps);
 	jit_gen_free(t->gen);
@@ -199,19 +206,39 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	t->fetch_epoch = h->fetch_epoch;
 	t->it.hot = h->env->hot ? h->env->hot - 1 : HOT;
 	t->it.enter = translate_enter;
+	/* without windows it is only slower */
+	if (h->env->mirror && jit_mirror_probe())
+		(void)!mirror_new(&t->mirror, h, NULL);
 	return 0;
+}
+
+static void translate_loop(struct rv_hart *h)
+{
+	const struct translate *t = h->engine;
+	if (t->mirror)
+		mirror_begin(h);
+	interp_run(h);
+	if (t->mirror)
+		mirror_end(h);
 }
 
 static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 {
 	const struct translate *t = h->engine;
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = t->made,
-		.cache_flushes = t->clears, .cache_bytes = jit_cache_used(t->cache) };
+		.cache_flushes = t->clears, .cache_bytes = jit_cache_used(t->cache),
+		.tlb_misses = t->misses };
+	if (t->mirror) {
+		ret->mirror_faults = t->mirror->guard.taken;
+		ret->mirror_maps = t->mirror->maps;
+		ret->mirror_pages = t->mirror->pages;
+		ret->mirror_drops = t->mirror->drops;
+	}
 }
 
 const struct engine engine_translate = {
 	.name = "translate",
 	.summary = "hot code translated into host code, the rest interpreted",
-	.probe = jit_probe, .attach = translate_attach, .detach = translate_detach, .run = interp_run,
+	.probe = jit_probe, .attach = translate_attach, .detach = translate_detach, .run = translate_loop,
 	.stats = translate_stats,
 };

@@ -144,7 +144,9 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 	for (unsigned i = 0; i < countof(leader); i++)
 		leader[i] = r->start[i] && r->target[i] && 2 * i < end;
 	leader[0] = true;
-	jit_begin(t->gen, r->pa, r->pa + end, leader, reach);
+	jit_begin(t->gen, r->pa, r->pa + end, leader, reach & ~(unsigned)UNIT_MIRRORED);
+	if (reach & UNIT_MIRRORED)
+		jit_mirrored(t->gen);
 	for (unsigned i = 0; i < n; i++) {
 		struct jit_insn info = insn_info(r, i, leader);
 		rv_lift(&ir, &r->insn[i], info.pa, delta);
@@ -209,8 +211,7 @@ static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *hos
 		memcpy(u->code, r.code, bytes);
 	}
 	if (!u || !unit_add(t, u)) {
-		free(j.exits);
-		free(j.sites);
+		jit_unit_fini(&j);
 		free(u);
 		return NULL;
 	}
@@ -270,8 +271,7 @@ void units_clear(struct translate *t)
 	for (uint32_t n = 0; n < t->nunits; n++) {
 		struct unit *u = t->units[n];
 		links_free(u);
-		free(u->j.exits);
-		free(u->j.sites);
+		jit_unit_fini(&u->j);
 		free(u);
 	}
 	t->nunits = 0;
