@@ -9,6 +9,11 @@ struct engine_stats {
 	uint64_t blocks_made;       /* decoded or translated */
 	uint64_t cache_flushes;     /* the block cache was full */
 	uint64_t cache_bytes;       /* in use */
+	/* of generated code */
+	uint64_t tlb_misses;        /* accesses that were made by a C function */
+	uint64_t mirror_faults;     /* of them those that faulted in a window */
+	uint64_t mirror_maps, mirror_pages; /* mappings made in windows, and their pages */
+	uint64_t mirror_drops;      /* pages that lost rights there */
 };
 
 struct engine {

@@ -21,7 +21,8 @@ struct jit_run {
 	uint64_t detail;            /* of an exit: where in the code */
 	void *jumps;                /* struct jit_jump[JIT_JUMPS] */
 	uint64_t limit;             /* of owners that give jit_guest.limit this place */
-	uint64_t spare[4];
+	uint64_t window;            /* host address of guest address 0, for mirrored units */
+	uint64_t spare[3];
 };
 
 /* Where control goes by virtual address: filled by the owner, read by generated code. */
@@ -67,14 +68,17 @@ enum jit_after { JIT_AFTER_GO_ON, JIT_AFTER_LEAVE, JIT_AFTER_JUMP };
 
 struct jit_exit_at { uint32_t back, patch; uint64_t pa; };
 struct jit_site_at { uint32_t back; uint16_t off, undo; };
+struct jit_touch_at { uint32_t at, stub; };
 
 /* A finished unit. Owned by the caller; the code is the cache's. */
 struct jit_unit {
 	uint64_t pa;                /* guest physical address of the first instruction */
 	uint32_t code, code_len;    /* offset in the cache */
-	uint32_t nexits, nsites;
+	uint32_t nexits, nsites, ntouches;
 	struct jit_exit_at *exits;  /* sorted by back: offset in the cache of the return address */
 	struct jit_site_at *sites;  /* the same */
+	/* mirrored accesses, sorted by at: where each is and where it is made otherwise */
+	struct jit_touch_at *touches;
 };
 
 struct jit_cache;
@@ -112,13 +116,16 @@ void jit_gen_free(struct jit_gen *g);
  * physical addresses run in step there; jumps beyond, and to the last halfword of a page, go by the
  * virtual address. */
 void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader, unsigned reach);
+/* After jit_begin: loads and stores go to the window at gs (jit_guard). */
+void jit_mirrored(struct jit_gen *g);
 /* False: this cannot be translated; begin again and end before it. */
 bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir) MUST;
 /* The code goes on at @pa, outside of the unit. */
 void jit_goes_on(struct jit_gen *g, uint64_t pa);
 /* Finish. False: no room in the cache: clear it and make the unit again. The arrays in @ret are
- * allocated, the caller frees them. */
+ * allocated: jit_unit_fini. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
+void jit_unit_fini(struct jit_unit *u); /* frees the arrays */
 
 /* Offset in the cache of the code at the label @i (2 * i bytes from the start) of the unit just
  * made; 0: none. Control may enter there as at the start. */
@@ -129,7 +136,34 @@ uint32_t jit_insn_end(const struct jit_gen *g, unsigned n);
 /* ---- finished units ---- */
 const struct jit_exit_at *jit_exit_find(const struct jit_unit *u, uint32_t back);
 const struct jit_site_at *jit_site_find(const struct jit_unit *u, uint32_t back);
+/* Where the mirrored access at offset @at is made otherwise; 0: there is none. */
+uint32_t jit_touch_find(const struct jit_unit *u, uint32_t at);
 /* Let exit @x lead to the code at offset @to; 0: back to where it came from. */
 void jit_link(struct jit_cache *c, const struct jit_exit_at *x, uint32_t to);
 /* Whoever enters the unit gets JIT_STALE from now on. */
 void jit_unit_kill(struct jit_cache *c, const struct jit_unit *u);
+
+/* ---- mirrored units: the guest's memory as the host's ----
+ * A window is a reserved range of host addresses for the 2^JIT_WINDOW_BITS lowest guest addresses,
+ * and JIT_WINDOW_GUARD bytes on either side. Code of mirrored units touches nothing else: it checks
+ * the register that an address is made of, and the guards take the distance. What is not mapped
+ * there faults, and the access is made by the C function instead. */
+enum { JIT_WINDOW_BITS = 38 };
+#define JIT_WINDOW_SPAN (UINT64_C(1) << JIT_WINDOW_BITS)
+#define JIT_WINDOW_GUARD (UINT64_C(4) << 30)
+struct jit_guard {
+	const struct jit_cache *cache;
+	uint64_t window;            /* of the code that may run now */
+	/* Where the access at @off in the cache is made otherwise; 0: it is none. Called by a
+	 * signal handler. */
+	uint32_t (*find)(void *user, uint32_t off);
+	void *user;
+	uint64_t taken;             /* faults so far */
+};
+bool jit_mirror_probe(void);            /* can this host run mirrored units? */
+/* This thread's generated code from now on; NULL: none. The first call in a process installs a
+ * handler of SIGSEGV and SIGBUS, which leaves to the one before what is not a mirrored access. The
+ * caller sees to it that the thread has an alternate signal stack and does not block the two. */
+int jit_guard_set(struct jit_guard *w, struct lodge_err *e) MUST;
+/* w->window has changed. */
+void jit_guard_move(const struct jit_guard *w);

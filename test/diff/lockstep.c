@@ -2,7 +2,7 @@
 /* lockstep: the same random programs on two engines; everything that they leave is compared.
  *
  *   lockstep [-a ENGINE] [-b ENGINE] [-s SEED] [-n PROGRAMS] [-f FUEL] [-o INSTRUCTION]
- *            [-r RUNS] [-p SEED] [-x GOOD=BAD] [-q] [-v]
+ *            [-r RUNS] [-p SEED] [-x GOOD=BAD] [-m on|off] [-q] [-v]
  *
  *   -a -b   the engines: the first of engines.def against each other one (against itself where
  *           there is no other)
@@ -12,6 +12,7 @@
  *   -r      programs that one pair of harts runs before it is made anew (64)
  *   -p      one program, by the number that a report gives; -v shows it
  *   -x      the second engine is told BAD where programs have GOOD: does the tester find that?
+ *   -m      mirrored user memory (both, one after the other)
  *   -q      differences are only counted, not made small
  *
  * Exit: 0 equal, 1 different, 2 could not run. */
@@ -23,7 +24,7 @@
 enum { SHOWN = 3, PER_SEED = 1000000 };
 
 struct options {
-	const char *engine[2], *only, *plant;
+	const char *engine[2], *only, *plant, *mirror;
 	uint64_t seed, fuel, one;
 	unsigned n, per_rig;
 	bool quiet, verbose, has_one;
@@ -31,7 +32,7 @@ struct options {
 
 struct counts {
 	unsigned compared, different, unfinished;
-	uint64_t instructions, traps, longest;
+	uint64_t instructions, traps, longest, mirrored;
 };
 
 static void difference_report(const struct options *o, const struct pair *q, struct program *p)
@@ -92,9 +93,9 @@ static int pair_run(const struct options *o, const struct pair *q, struct counts
 	int r = p ? 0 : err_set(e, ENOMEM, "no memory");
 	for (unsigned i = 0; !r && i < o->n; i++) {
 		if (!rig[0]) {
-			r = rig_new(&rig[0], q->e[0], e);
+			r = rig_new(&rig[0], q->e[0], q->mirror, e);
 			if (!r)
-				r = rig_new(&rig[1], q->e[1], e);
+				r = rig_new(&rig[1], q->e[1], q->mirror, e);
 		}
 		if (r)
 			break;
@@ -102,11 +103,14 @@ static int pair_run(const struct options *o, const struct pair *q, struct counts
 		if (o->has_one && o->verbose)
 			program_show(p);
 		if (!program_run(o, q, rig, p, c) || i % o->per_rig == o->per_rig - 1) {
+			c->mirrored += rig_mirrored(rig[1]);
 			rig_free(rig[0]);
 			rig_free(rig[1]);
 			rig[0] = rig[1] = NULL;
 		}
 	}
+	if (rig[1])
+		c->mirrored += rig_mirrored(rig[1]);
 	rig_free(rig[0]);
 	rig_free(rig[1]);
 	free(p);
@@ -122,9 +126,10 @@ static int pair_report(const struct options *o, const struct pair *q, struct cou
 	if (r)
 		return r;
 	printf("lockstep: %s and %s: %u programs, %" PRIu64 " instructions, %" PRIu64
-	       " traps, longest %" PRIu64 ": %u differ, %u do not end; seed %" PRIu64 ", %ld s\n",
+	       " traps, longest %" PRIu64 ", %" PRIu64 " pages mirrored: %u differ, %u do not end;"
+	       " seed %" PRIu64 ", %ld s\n",
 	       q->e[0]->name, q->e[1]->name, c.compared, c.instructions, c.traps, c.longest,
-	       c.different, c.unfinished, o->seed, (long)(time(NULL) - began));
+	       c.mirrored, c.different, c.unfinished, o->seed, (long)(time(NULL) - began));
 	sum->different += c.different;
 	/* one that ends on neither engine tells nothing; there must not be many */
 	if (c.unfinished > 1 + c.compared / 100)
@@ -132,10 +137,22 @@ static int pair_report(const struct options *o, const struct pair *q, struct cou
 	return 0;
 }
 
+static int pair_both(const struct options *o, struct pair *q, struct counts *sum,
+		     struct lodge_err *e)
+{
+	int r = 0;
+	for (unsigned on = 0; on < 2 && !r; on++) {
+		q->mirror = on;
+		if (!o->mirror || !strcmp(o->mirror, on ? "on" : "off"))
+			r = pair_report(o, q, sum, e);
+	}
+	return r;
+}
+
 static bool options_read(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){.seed = 1, .n = 200, .per_rig = 64};
-	for (int c; (c = getopt(argc, argv, "a:b:s:n:f:o:r:p:x:qv")) != -1;)
+	for (int c; (c = getopt(argc, argv, "a:b:s:n:f:o:r:p:x:m:qv")) != -1;)
 		switch (c) {
 		case 'a': o->engine[0] = optarg; break;
 		case 'b': o->engine[1] = optarg; break;
@@ -150,6 +167,7 @@ static bool options_read(struct options *o, int argc, char **argv)
 			o->n = 1;
 			break;
 		case 'x': o->plant = optarg; break;
+		case 'm': o->mirror = optarg; break;
 		case 'q': o->quiet = true; break;
 		case 'v': o->verbose = true; break;
 		default: return false;
@@ -165,7 +183,7 @@ int main(int argc, char **argv)
 	if (!options_read(&o, argc, argv)) {
 		fprintf(stderr, "usage: lockstep [-a ENGINE] [-b ENGINE] [-s SEED] [-n PROGRAMS]"
 				" [-f FUEL] [-o INSTRUCTION] [-r RUNS] [-p PROGRAM] [-x GOOD=BAD]"
-				" [-q] [-v]\n");
+				" [-m on|off] [-q] [-v]\n");
 		return 2;
 	}
 	struct pair q = {.plant = o.plant};
@@ -180,7 +198,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; !r && engine_at(i); i++) {
 		q.e[1] = engine_at(i);
 		if (only ? q.e[1] == only : alone || q.e[1] != q.e[0])
-			r = pair_report(&o, &q, &sum, &e);
+			r = pair_both(&o, &q, &sum, &e);
 	}
 	if (r) {
 		fprintf(stderr, "lockstep: %s\n", e.msg);

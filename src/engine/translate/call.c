@@ -2,7 +2,7 @@
 /* What generated code calls, and the FPU's state around it: MXCSR collects the guest's flags while
  * it runs. Spec: SDM 083 vol. 1 §10.2.3; RISC-V Unpriv 20240411 §20.2 */
 #include "engine/interp/exec.h"
-#include "engine/translate/internal.h"
+#include "engine/translate/mirror.h"
 #include <xmmintrin.h>
 
 enum { MX_DEFAULT = 0x1f80, MX_FLAGS = 0x3f, MX_MODE_SHIFT = 13 };
@@ -30,13 +30,15 @@ void translate_fp_out(struct rv_hart *h)
 static uint64_t call_load(void *state, uint64_t va, uint64_t bytes)
 {
 	uint64_t v = 0;
-	(void)!rv_load_slow(state, va, (unsigned)bytes, &v);
+	bool ok = rv_load_slow(state, va, (unsigned)bytes, &v);
+	mirror_after(state, va, bytes, ok);
 	return v;
 }
 
 static uint64_t call_store(void *state, uint64_t va, uint64_t bytes, uint64_t v)
 {
-	(void)!rv_store_slow(state, va, (unsigned)bytes, v);
+	bool ok = rv_store_slow(state, va, (unsigned)bytes, v);
+	mirror_after(state, va, bytes, ok);
 	return 0;
 }
 
@@ -82,6 +84,7 @@ static uint64_t call_atomic(void *state, uint64_t va, uint64_t what, uint64_t v,
 	default: break;
 	}
 	p = atomic_at(h, va, bytes);
+	mirror_after(h, va, bytes, p != NULL);
 	if (!p)
 		return 0;
 	switch ((int)(what >> 8 & 255)) {
@@ -135,6 +138,7 @@ static uint64_t call_helper(void *state, uint64_t which, uint64_t a, uint64_t b,
 	h->icount++;
 	if (!__atomic_load_n(&h->limit, __ATOMIC_RELAXED)) /* see counted_begin */
 		((struct jit_run *)(void *)h->engine_run)->limit = 0;
+	mirror_ready(h, h->engine);
 	translate_fp_in(h);
 	return r;
 }

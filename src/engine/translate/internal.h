@@ -13,6 +13,7 @@ enum {
 	UNITS_HASH = 16384,
 	PAGES_HASH = 4096,
 	CACHE_BYTES = 32 << 20, /* of all harts */
+	UNIT_MIRRORED = 128,    /* in unit.reach: a mirrored unit */
 };
 
 struct unit;
@@ -33,7 +34,7 @@ struct unit {
 	struct jit_unit j;
 	uint64_t pa;
 	uint16_t bytes;         /* of guest code */
-	uint8_t reach;
+	uint8_t reach;          /* | UNIT_MIRRORED */
 	bool dead;
 	uint64_t pa2;           /* of its second page, when it is one instruction across two; else 0 */
 	struct unit *page_next, *page2_next;
@@ -48,6 +49,7 @@ struct translate {
 	struct jit_cache *cache;
 	struct jit_gen *gen;
 	struct jit_jump *jumps; /* JIT_JUMPS */
+	struct mirror *mirror;  /* owned; NULL: there is none */
 	struct entry *hash[UNITS_HASH];
 	struct unit *pages[PAGES_HASH]; /* by frame */
 	struct unit *pages2[PAGES_HASH]; /* by frame of the second page */
@@ -56,7 +58,7 @@ struct translate {
 	uint32_t map_epoch, fetch_epoch;
 	bool counted;           /* generated code looks at jit_run.limit: see counted_begin */
 	bool deopt;             /* the interpreter has to run the next block */
-	uint64_t made, killed, clears, entered, links;
+	uint64_t made, killed, clears, entered, links, misses;
 };
 
 /* ---- unit.c ---- */
@@ -68,6 +70,10 @@ struct place {
 	unsigned reach;
 };
 enum { REACH_CROSSING = 1 };
+static inline bool is_crossing(unsigned reach)
+{
+	return (reach & ~(unsigned)UNIT_MIRRORED) == REACH_CROSSING;
+}
 /* The code for @p, made if need be. NULL: there is none, or it cannot be made. */
 struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make);
 struct unit *unit_at_code(struct translate *t, uint32_t off);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine `translate`: the interpreter's loop, which enters generated code at hot blocks. */
-#include "engine/translate/internal.h"
+#include "engine/translate/mirror.h"
 
 static struct jit_run *run_of(struct rv_hart *h) { return (struct jit_run *)(void *)h->engine_run; }
 _Static_assert(sizeof(struct jit_run) <= sizeof(((struct rv_hart *)0)->engine_run), "engine_run");
@@ -33,14 +33,14 @@ static bool place_find(struct rv_hart *h, struct place *p)
 		return false;
 	}
 	if ((h->pc & 0xfff) == 0xffe && (*p->host & 3) == 3) {
-		p->reach = REACH_CROSSING;
+		p->reach = REACH_CROSSING | mirror_key(h, h->engine);
 		if (!rv_fetch(h, h->pc + 2, &p->host2, &p->pa2)) {
 			h->exc = RV_EXC_NONE;
 			return false;
 		}
 		return true;
 	}
-	p->reach = rv_fetch_region(h, h->pc, &global);
+	p->reach = rv_fetch_region(h, h->pc, &global) | mirror_key(h, h->engine);
 	return true;
 }
 
@@ -51,7 +51,7 @@ static struct entry *unit_find(struct rv_hart *h, bool make)
 	struct place p;
 	if (!place_find(h, &p))
 		return NULL;
-	return unit_get(h, &p, make || p.reach == REACH_CROSSING);
+	return unit_get(h, &p, make || is_crossing(p.reach));
 }
 
 /* In counted time a look around has to come at one and the same instruction on every engine. So
@@ -138,6 +138,7 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 			return;
 		run->delta = h->pc - e->pa;
 		t->entered++;
+		mirror_ready(h, t);
 		translate_fp_in(h);
 		enum jit_exit why = jit_enter(t->cache, h, jit_cache_code(t->cache, e->code));
 		translate_fp_out(h);
@@ -152,7 +153,7 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 			return;
 		if (clears != t->clears) /* from is gone, and return addresses with it */
 			jit_stack_reset(t->cache, run);
-		else if (x && !from->dead && e->unit->reach != REACH_CROSSING && e->pa == x->pa &&
+		else if (x && !from->dead && !is_crossing(e->unit->reach) && e->pa == x->pa &&
 		         e->unit->reach == from->reach)
 			unit_link(t, from, x, e);
 		if (!x)
@@ -170,6 +171,8 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 	if (!counted_begin(h))
 		return false;
 	translate_sync(h);
+	if (t->mirror && (t->mirror->poll_ns != h->poll_ns || t->mirror->always))
+		mirror_look(h);
 	struct entry *e = unit_find(h, true);
 	if (!e) {
 		b->heat = 0;
@@ -189,6 +192,9 @@ static void translate_detach(struct rv_hart *h)
 	h->engine = NULL;
 	if (t->cache && t->jumps)
 		units_clear(t);
+	h->fenced = NULL;
+	h->watched = NULL;
+	mirror_free(t->mirror);
 	free(t->units);
 	free(t->jumps);
 	jit_gen_free(t->gen);
@@ -237,7 +243,11 @@ static void engine_run(struct rv_hart *h)
 		else
 			jit_stack_reset(t->cache, run_of(h));
 	}
+	if (t->mirror)
+		mirror_begin(h);
 	interp_run(h);
+	if (t->mirror)
+		mirror_end(h);
 }
 
 static int translate_attach(struct rv_hart *h, struct lodge_err *e)
@@ -257,6 +267,9 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	t->fetch_epoch = h->fetch_epoch;
 	t->it.hot = h->env->hot ? h->env->hot - 1 : HOT;
 	t->it.enter = translate_enter;
+	/* without windows it is only slower */
+	if (h->env->mirror && jit_mirror_probe())
+		(void)!mirror_new(&t->mirror, h, NULL);
 	return 0;
 }
 
@@ -264,7 +277,14 @@ static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 {
 	const struct translate *t = h->engine;
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = t->made,
-		.cache_flushes = t->clears, .cache_bytes = jit_cache_used(t->cache) };
+		.cache_flushes = t->clears, .cache_bytes = jit_cache_used(t->cache),
+		.tlb_misses = t->misses };
+	if (t->mirror) {
+		ret->mirror_faults = t->mirror->guard.taken;
+		ret->mirror_maps = t->mirror->maps;
+		ret->mirror_pages = t->mirror->pages;
+		ret->mirror_drops = t->mirror->drops;
+	}
 }
 
 const struct engine engine_translate = {

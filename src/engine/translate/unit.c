@@ -156,7 +156,9 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 	for (unsigned i = 1; i < n; i++)
 		if (insn_is_call(r, i - 1))
 			leader[r->off[i] / 2] = true;
-	jit_begin(t->gen, r->pa, r->pa + end, leader, reach);
+	jit_begin(t->gen, r->pa, r->pa + end, leader, reach & ~(unsigned)UNIT_MIRRORED);
+	if (reach & UNIT_MIRRORED)
+		jit_mirrored(t->gen);
 	for (unsigned i = 0; i < n; i++) {
 		struct jit_insn info = insn_info(r, i, leader);
 		rv_lift(&ir, &r->insn[i], info.pa, delta);
@@ -245,8 +247,7 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 		memcpy(u->code, r.code, bytes);
 	}
 	if (!u || !entries_make(t, &r, u) || !unit_add(t, u)) {
-		free(j.exits);
-		free(j.sites);
+		jit_unit_fini(&j);
 		free(u ? u->entries : NULL);
 		free(u);
 		return NULL;
@@ -314,8 +315,7 @@ void units_clear(struct translate *t)
 	for (uint32_t n = 0; n < t->nunits; n++) {
 		struct unit *u = t->units[n];
 		links_free(u);
-		free(u->j.exits);
-		free(u->j.sites);
+		jit_unit_fini(&u->j);
 		free(u->entries);
 		free(u);
 	}

@@ -64,9 +64,16 @@ void rv_code_watch(struct rv_hart *h, uint64_t pa)
 		return;
 	/* Although another hart may watch it already: it may not be through with this. */
 	write_tags_drop(h, page);
-	for (unsigned i = 0; i < h->env->nharts; i++)
-		if (other_at(h, i))
-			write_tags_drop(h->env->harts[i], page);
+	if (h->watched)
+		h->watched(h, page);
+	for (unsigned i = 0; i < h->env->nharts; i++) {
+		struct rv_hart *to = other_at(h, i);
+		if (!to)
+			continue;
+		write_tags_drop(to, page);
+		if (to->watched)
+			to->watched(to, page);
+	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	unsettled_add(h, page);
 }

@@ -338,6 +338,12 @@ static void fetched_drop(struct rv_hart *h, uint64_t va, int asid)
 
 /* ---- invalidation ---- */
 
+static void fenced(struct rv_hart *h, uint64_t va, int asid)
+{
+	if (h->fenced)
+		h->fenced(h, va, asid);
+}
+
 void rv_mmu_flush(struct rv_hart *h, bool physical)
 {
 	struct rv_mmu *m = h->mmu;
@@ -346,6 +352,7 @@ void rv_mmu_flush(struct rv_hart *h, bool physical)
 		m->bare = (struct rv_space){.gen = m->gen};
 		h->map_epoch++;
 	}
+	fenced(h, UINT64_MAX, -1);
 	rv_mmu_update(h);
 }
 
@@ -359,6 +366,7 @@ void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid)
 	}
 	memset(m->tables, 0, sizeof m->tables);
 	brief_drop(h);
+	fenced(h, UINT64_MAX, asid);
 	rv_mmu_update(h);
 }
 
@@ -379,6 +387,7 @@ void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid)
 		rv_mmu_flush(h, false);
 		return;
 	}
+	fenced(h, va & ~UINT64_C(0xfff), asid);
 	struct rv_tlb *e = &h->tlb[(va >> 12) % RV_TLB_SIZE];
 	uint64_t tag = tag_of(e);
 	if (tag >> 12 == va >> 12) {

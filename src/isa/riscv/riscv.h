@@ -76,6 +76,9 @@ struct rv_env {
 	uint64_t code_bytes;        /* of all harts' translated code */
 	uint64_t trace_pc;          /* log the translation of code at this virtual address; 0: none,
 	                             * UINT64_MAX: all */
+	/* CPU time in us after which an address space gets a window onto its memory, plus 1; 0: no
+	 * windows, 1: at once and whatever it costs */
+	uint32_t mirror;
 	bool sbi;                   /* built-in SBI answers ecall from S; else it traps to M */
 	/* Every @checkpoint_every instructions (0: never) of a hart whose time is counted. Called
 	 * with all of @h's registers in place, on its thread. */
@@ -170,6 +173,13 @@ struct rv_hart {
 	uint64_t next_checkpoint;
 	struct rv_env *env;         /* borrowed */
 	void *engine;               /* the engine's own data of this hart; owned by the engine */
+	/* For an engine that keeps data translations of its own; NULL: none does. */
+	/* What is known of user page @va (UINT64_MAX: of all pages) in address space @asid (< 0: in
+	 * all) ends before U mode runs again. Thread: the hart's. */
+	void (*fenced)(struct rv_hart *h, uint64_t va, int asid);
+	/* On return nothing is written to the frame @pa but by rv_store_slow and the like. Thread:
+	 * any. */
+	void (*watched)(struct rv_hart *h, uint64_t pa);
 	struct rv_mmu *mmu;         /* contexts and page-range bookkeeping; owned by this room */
 	struct rv_fences *fences;   /* remote fence queue; owned by this room */
 };
@@ -258,6 +268,12 @@ bool rv_store_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t val) 
  * writable with A and D set), or NULL with h->exc, h->tval set (store/AMO causes). LR passes
  * RV_READ and gets load causes. */
 void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a) MUST;
+
+/* What the tables say now of the page at @va for U mode's loads and stores, with A (and D) set
+ * already. Changes nothing. False: a load needs a walk, or more than one answer. *ret_shift: log2
+ * of the leaf's size. */
+bool rv_user_page(struct rv_hart *h, uint64_t va, uint64_t *ret_pa, bool *ret_write,
+                  unsigned *ret_shift) MUST;
 
 /* ---- code that an engine keeps (code.c) ----
  * A frame is watched from the moment that an engine reads code out of it until somebody writes to

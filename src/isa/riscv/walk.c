@@ -24,6 +24,7 @@ struct walk {
 	uint64_t va;
 	enum rv_access access;
 	unsigned priv;
+	bool look;      /* set nothing, and MXR does not matter */
 };
 
 static bool fault(struct rv_hart *h, enum outcome o, enum rv_access a, uint64_t va)
@@ -45,7 +46,7 @@ static unsigned leaf_perm(const struct walk *w, uint64_t pte)
 {
 	uint64_t st = w->h->mstatus;
 	unsigned perm = (unsigned)(pte >> 1) & (RV_READ | RV_WRITE | RV_EXEC);
-	if (st & MSTATUS_MXR && perm & RV_EXEC)
+	if (st & MSTATUS_MXR && perm & RV_EXEC && !w->look)
 		perm |= RV_READ;
 	if (w->priv == RV_U)
 		return pte & PTE_U ? perm : 0;
@@ -73,7 +74,7 @@ static enum outcome leaf_touch(const struct walk *w, uint64_t *slot, uint64_t sl
 	*ret_pte = want;
 	if (likely(want == pte))
 		return WALK_OK;
-	if (!(w->h->menvcfg & ENVCFG_ADUE))
+	if (!(w->h->menvcfg & ENVCFG_ADUE) || w->look)
 		return WALK_PAGE;
 	if (!rv_pmp_allows(w->h, slot_pa, 8, RV_WRITE, RV_S))
 		return WALK_ACCESS;
@@ -150,7 +151,7 @@ bool rv_walk(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a, un
 	*ret = (struct rv_map){
 	    .pa = va, .perm = RV_READ | RV_WRITE | RV_EXEC, .global = true, .shift = 63};
 	if (priv != RV_M && satp_mode(h->satp) != SATP_BARE) {
-		const struct walk w = {h, va, a, priv};
+		const struct walk w = {h, va, a, priv, false};
 		enum outcome o;
 		while ((o = walk_tables(&w, ret)) == WALK_AGAIN)
 			continue;
@@ -169,5 +170,21 @@ bool rv_walk(struct rv_hart *h, uint64_t va, unsigned size, enum rv_access a, un
 	uint64_t off = ret->pa - m->ram_base;
 	if (likely(off < m->ram_size))
 		ret->host = m->ram + off;
+	return true;
+}
+
+bool rv_user_page(struct rv_hart *h, uint64_t va, uint64_t *ret_pa, bool *ret_write,
+		  unsigned *ret_shift)
+{
+	const struct walk w = {h, va, RV_READ, RV_U, true};
+	struct rv_map map;
+	unsigned pmp;
+	if (satp_mode(h->satp) == SATP_BARE || walk_tables(&w, &map) != WALK_OK ||
+	    map.pa - h->mmu->ram_base >= h->mmu->ram_size ||
+	    !rv_pmp_page(h, map.pa, RV_U, &pmp) || !(pmp & RV_READ))
+		return false;
+	*ret_pa = map.pa & ~UINT64_C(0xfff);
+	*ret_write = map.perm & pmp & RV_WRITE;
+	*ret_shift = map.shift;
 	return true;
 }

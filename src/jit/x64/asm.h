@@ -10,6 +10,7 @@ enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC
        CC_L, CC_GE, CC_LE, CC_G };
 /* the eight operations of opcodes 00..3f and 81 /n */
 enum { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
+enum { SEG_GS = 0x65 };     /* prefix, before all others */
 /* groups c1 /n and d3 /n */
 enum { SH_ROL = 0, SH_ROR = 1, SH_SHL = 4, SH_SHR = 5, SH_SAR = 7 };
 

@@ -27,6 +27,7 @@ void gen_forget(struct jit_gen *g)
 {
 	g->fp_on = g->fp_dirty = g->mode_ok = false;
 	g->boxed = 0;
+	memset(g->near, 0, sizeof g->near);
 }
 
 /* ---- basic blocks ---- */
@@ -281,7 +282,9 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		site(g, s, s->back);
 		return;
 	}
-	if (!a->full)
+	if (s->touch[0])
+		gen_touch_begin(g, s);
+	else if (!a->full)
 		x_aim(s->from, a->p);
 	switch ((int)s->kind) {
 	case SLOW_LOAD: slow_load(g, s); break;
@@ -352,7 +355,8 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->leader = leader;
 	g->reach = reach;
 	memset(g->label, 0, sizeof g->label);
-	g->nwait = g->nslow = g->nexits = g->nsites = 0;
+	g->nwait = g->nslow = g->nexits = g->nsites = g->ntouches = 0;
+	g->mirror = false;
 	g->bb = g->k = g->insns = 0;
 	g->bb_imm = NULL;
 	g->bb_close = false;
@@ -415,16 +419,24 @@ bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 	for (unsigned n = 0; n < g->nwait; n++)
 		x_aim(g->wait[n].from, g->label[g->wait[n].label]);
 	*ret = (struct jit_unit){ .pa = g->pa, .code = (uint32_t)(g->a.start - c->w),
-		.code_len = asm_off(&g->a), .nexits = g->nexits, .nsites = g->nsites };
+		.code_len = asm_off(&g->a), .nexits = g->nexits, .nsites = g->nsites,
+		.ntouches = g->ntouches };
 	ret->exits = copy_of(g->exits, g->nexits * sizeof *g->exits);
 	ret->sites = copy_of(g->sites, g->nsites * sizeof *g->sites);
-	if (!ret->exits || !ret->sites) {
-		free(ret->exits);
-		free(ret->sites);
+	ret->touches = copy_of(g->touches, g->ntouches * sizeof *g->touches);
+	if (!ret->exits || !ret->sites || !ret->touches) {
+		jit_unit_fini(ret);
 		return false;
 	}
 	c->used = (uint64_t)(g->a.p - c->w);
 	return true;
+}
+
+void jit_unit_fini(struct jit_unit *u)
+{
+	free(u->exits);
+	free(u->sites);
+	free(u->touches);
 }
 
 /* ---- finished units ---- */
@@ -443,6 +455,19 @@ const struct jit_site_at *jit_site_find(const struct jit_unit *u, uint32_t back)
 		if (u->sites[n].back == back)
 			return &u->sites[n];
 	return NULL;
+}
+
+uint32_t jit_touch_find(const struct jit_unit *u, uint32_t at)
+{
+	uint32_t lo = 0, hi = u->ntouches;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (u->touches[mid].at < at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < u->ntouches && u->touches[lo].at == at ? u->touches[lo].stub : 0;
 }
 
 void jit_link(struct jit_cache *c, const struct jit_exit_at *x, uint32_t to)

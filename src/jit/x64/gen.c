@@ -633,7 +633,10 @@ static void effect(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
 	switch ((int)i->op) {
-	case IR_put: put(g, n); break;
+	case IR_put:
+		put(g, n);
+		gen_near_put(g, n);
+		break;
 	case IR_store: gen_store(g, n); break;
 	case IR_lr: case IR_sc: case IR_amo: case IR_cas: gen_atomic(g, n); break;
 	case IR_call: gen_call(g, n); break;

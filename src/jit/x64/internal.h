@@ -51,6 +51,10 @@ struct slow {
 	uint64_t pa;            /* target */
 	uint8_t *from, *back;   /* end of the jump to here; where to go on */
 	int32_t slot;           /* value to store, if slot_val: is in the state here */
+	uint8_t *touch[2];      /* mirrored: the accesses that may fault; from is NULL */
+	bool host;              /* rax is the host's address by then, else base + disp the guest's */
+	uint8_t base;
+	int32_t disp;
 };
 enum { RECORDS = SLOW_MAX };
 
@@ -81,12 +85,18 @@ struct jit_gen {
 	/* what is known at this point of the basic block */
 	bool fp_on, fp_dirty, mode_ok;
 	uint32_t boxed;             /* f registers that hold a boxed f32 */
+	/* x registers that lie in the window: how far outside they may be by now, plus 1; 0: unknown */
+	uint32_t near[SLOTS];
 
 	struct slow slow[SLOW_MAX];
 	unsigned nslow;
 	struct jit_exit_at exits[RECORDS];
 	struct jit_site_at sites[RECORDS];
 	unsigned nexits, nsites;
+
+	bool mirror;
+	struct jit_touch_at touches[2 * RECORDS];
+	unsigned ntouches;
 };
 
 void thunks_make(struct jit_cache *c, struct jit_asm *a);
@@ -126,6 +136,28 @@ void gen_load(struct jit_gen *g, uint32_t v, unsigned to, bool is_signed);
 void gen_store(struct jit_gen *g, uint32_t v);
 void gen_atomic(struct jit_gen *g, uint32_t v);
 void gen_call(struct jit_gen *g, uint32_t v);
+
+/* Between @to and guest memory at [base + disp], in the host's addresses or, in mirrored units,
+ * through gs. */
+struct place {
+	unsigned base;
+	int32_t disp;
+	bool mirror;
+};
+void gen_host_load(struct jit_gen *g, struct place p, unsigned to, unsigned bytes, bool is_signed);
+
+/* ---- mirror.c: mirrored units ---- */
+/* The place of guest address @v, which is checked; all temporaries are taken. */
+struct place gen_place(struct jit_gen *g, uint32_t v);
+/* The access from @touch to here is at @p; @s takes over if it faults. */
+void gen_touch(struct slow *s, struct place p, uint8_t *touch);
+/* rax = host address for an atomic at @v of @bytes. */
+void gen_place_atomic(struct jit_gen *g, uint32_t v, unsigned bytes);
+void gen_touch_atomic(struct slow *s, uint8_t *touch);
+/* What put @n does to what is known of its register. */
+void gen_near_put(struct jit_gen *g, uint32_t n);
+/* The start of the code out of line: rax = guest address. */
+void gen_touch_begin(struct jit_gen *g, const struct slow *s);
 
 /* ---- fp.c ---- */
 /* Is the f register put @v a floating-point value of its own (not integer bits)? Then it is done. */

@@ -44,13 +44,16 @@ static void free_all(struct jit_gen *g)
 	gen_temp_free(g, RDX);
 }
 
-/* [rax] into @to */
-static void load_host(struct jit_gen *g, unsigned to, unsigned bytes, bool is_signed)
+static const struct place at_rax = { RAX, 0, false };
+
+void gen_host_load(struct jit_gen *g, struct place p, unsigned to, unsigned bytes, bool is_signed)
 {
 	static const unsigned op[4][2] = { { 0x0fb6, 0x0fbe }, { 0x0fb7, 0x0fbf },
 		                           { 0x8b, 0x63 }, { 0x8b, 0x8b } };
 	unsigned n = log2_of(bytes);
-	asm_rm(&g->a, n == 3 || is_signed, op[n][is_signed], to, RAX, 0);
+	if (p.mirror)
+		a8(&g->a, SEG_GS);
+	asm_rm(&g->a, n == 3 || is_signed, op[n][is_signed], to, p.base, p.disp);
 }
 
 /* @to may be a temporary that the caller holds: it stays held. */
@@ -59,11 +62,19 @@ void gen_load(struct jit_gen *g, uint32_t v, unsigned to, bool is_signed)
 	unsigned bytes = (unsigned)ins(g, v)->imm, had = g->temps;
 	if (to < 16)
 		g->temps |= TEMPS & 1u << to;
-	address(g, ins(g, v)->a);
-	take_all(g);
-	uint8_t *miss = tlb(g, bytes, false);
-	load_host(g, to, bytes, is_signed);
+	struct place p = at_rax;
+	uint8_t *miss = NULL;
+	if (g->mirror) {
+		p = gen_place(g, ins(g, v)->a);
+	} else {
+		address(g, ins(g, v)->a);
+		take_all(g);
+		miss = tlb(g, bytes, false);
+	}
+	uint8_t *touch = g->a.p;
+	gen_host_load(g, p, to, bytes, is_signed);
 	struct slow *s = gen_slow(g, SLOW_LOAD, miss);
+	gen_touch(s, p, touch);
 	s->bytes = (uint8_t)bytes;
 	s->reg = (uint8_t)to;
 	s->is_signed = is_signed;
@@ -94,38 +105,51 @@ static struct value store_value(struct jit_gen *g, uint32_t v)
 	return r;
 }
 
-static void store_host(struct jit_gen *g, unsigned bytes, struct value v)
+/* Returns where the instruction that stores begins. */
+static uint8_t *store_host(struct jit_gen *g, struct place p, unsigned bytes, struct value v)
 {
 	struct jit_asm *a = &g->a;
 	unsigned r = v.reg;
-	if (v.is_imm) {
-		if (bytes == 2)
-			a8(a, 0x66);
-		asm_rm(a, bytes == 8, bytes == 1 ? 0xc6 : 0xc7, 0, RAX, 0);
-		for (unsigned n = 0; n < (bytes == 8 ? 4 : bytes); n++)
-			a8(a, (uint64_t)v.imm >> 8 * n & 255);
-		return;
-	}
 	if (v.is_slot) {
 		x_load(a, bytes == 8, RCX, STATE_REG, v.slot);
 		r = RCX;
 	}
+	uint8_t *start = a->p;
+	if (p.mirror)
+		a8(a, SEG_GS);
+	if (v.is_imm) {
+		if (bytes == 2)
+			a8(a, 0x66);
+		asm_rm(a, bytes == 8, bytes == 1 ? 0xc6 : 0xc7, 0, p.base, p.disp);
+		for (unsigned n = 0; n < (bytes == 8 ? 4 : bytes); n++)
+			a8(a, (uint64_t)v.imm >> 8 * n & 255);
+		return start;
+	}
 	if (bytes == 1)
-		asm_rm8(a, 0x88, r, RAX, 0);
+		asm_rm8(a, 0x88, r, p.base, p.disp);
 	else
-		asm_prm(a, bytes == 2 ? 0x66 : 0, bytes == 8, 0x89, r, RAX, 0);
+		asm_prm(a, bytes == 2 ? 0x66 : 0, bytes == 8, 0x89, r, p.base, p.disp);
+	return start;
 }
 
 void gen_store(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
 	unsigned bytes = (unsigned)i->imm;
-	address(g, i->a);
-	take_all(g);
+	struct place p = at_rax;
+	uint8_t *miss = NULL;
+	if (g->mirror) {
+		p = gen_place(g, i->a);
+	} else {
+		address(g, i->a);
+		take_all(g);
+	}
 	struct value v = store_value(g, i->b);
-	uint8_t *miss = tlb(g, bytes, true);
-	store_host(g, bytes, v);
+	if (!g->mirror)
+		miss = tlb(g, bytes, true);
+	uint8_t *touch = store_host(g, p, bytes, v);
 	struct slow *s = gen_slow(g, SLOW_STORE, miss);
+	gen_touch(s, p, touch);
 	s->bytes = (uint8_t)bytes;
 	s->reg = (uint8_t)v.reg;
 	s->imm_val = v.is_imm;
@@ -154,11 +178,18 @@ static bool amo_inline(struct jit_gen *g, uint32_t n)
 	                        kind != IR_AMO_and && kind != IR_AMO_xor))
 		return false;
 	struct jit_asm *a = &g->a;
-	address(g, i->a);
-	take_all(g);
+	/* the loop of compare and exchange has too much on its hands to be taken up elsewhere */
+	bool mirror = g->mirror && (!lock || kind == IR_AMO_swap || kind == IR_AMO_add);
+	if (mirror) {
+		gen_place_atomic(g, i->a, bytes);
+	} else {
+		address(g, i->a);
+		take_all(g);
+	}
 	struct value v = store_value(g, i->b);
-	struct slow *s = gen_slow(g, SLOW_ATOMIC, tlb(g, bytes, true));
+	struct slow *s = gen_slow(g, SLOW_ATOMIC, mirror ? NULL : tlb(g, bytes, true));
 	s->bytes = (uint8_t)bytes;
+	s->host = mirror;
 	s->back = a->p;
 	/* rdx: operand, then the old value */
 	if (v.is_imm)
@@ -167,10 +198,14 @@ static bool amo_inline(struct jit_gen *g, uint32_t n)
 		x_load(a, true, RDX, STATE_REG, v.slot);
 	else
 		x_mov(a, true, RDX, v.reg);
+	if (mirror)
+		gen_touch_atomic(s, a->p);
 	if (kind == IR_AMO_swap && lock) {
 		asm_rm(a, w, 0x87, RDX, RAX, 0);
 	} else if (kind == IR_AMO_swap) {
 		x_load(a, w, RCX, RAX, 0);
+		if (mirror)
+			gen_touch_atomic(s, a->p);
 		x_store(a, w, RDX, RAX, 0);
 		x_mov(a, true, RDX, RCX);
 	} else if (kind == IR_AMO_add) {
@@ -183,6 +218,8 @@ static bool amo_inline(struct jit_gen *g, uint32_t n)
 		if (!lock) {
 			x_load(a, w, RCX, RAX, 0);
 			x_alu(a, w, alu[kind], RDX, RCX);
+			if (mirror)
+				gen_touch_atomic(s, a->p);
 			x_store(a, w, RDX, RAX, 0);
 			x_mov(a, true, RDX, RCX);
 		} else {

@@ -136,6 +136,8 @@ int option_unsigned(const struct lodge_config *c, const char *key, unsigned def,
 	return 0;
 }
 
+enum { MIRROR_AFTER_US = 15000 };
+
 static int machine_configure(struct machine *m, struct lodge_err *e)
 {
 	const struct lodge_config *c = m->config;
@@ -152,7 +154,8 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 	if (m->rv.nharts > RV_HARTS_MAX)
 		return err_set(e, EINVAL, "%u harts: a machine takes 1 to %d", m->rv.nharts,
 			       RV_HARTS_MAX);
-	m->rv.mmu_max = c->mmu ? 1 : 57;
+	/* Linux then keeps user memory where it can be mirrored */
+	m->rv.mmu_max = c->mmu ? 1 : 39;
 	for (size_t i = 0; i < countof(modes); i++)
 		if (c->mmu && !strcmp(c->mmu, modes[i].name))
 			m->rv.mmu_max = modes[i].bits;
@@ -167,6 +170,10 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 		m->rv.trace_pc = strcmp(trace, "all") ? strtoull(trace, NULL, 16) : UINT64_MAX;
 	if (console && strcmp(console, "uart") && strcmp(console, "virtio"))
 		return err_set(e, EINVAL, "option console=%s: uart or virtio", console);
+	const char *mirror = life_option(c, "mirror");
+	if (mirror && strcmp(mirror, "on") && strcmp(mirror, "off"))
+		return err_set(e, EINVAL, "option mirror=%s: on or off", mirror);
+	m->rv.mirror = !mirror || !strcmp(mirror, "on") ? MIRROR_AFTER_US + 1 : 0;
 	m->rv.sbi = !c->firmware;
 	int r = option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
 	return r < 0 ? r : repeat_configure(m, e);
@@ -313,6 +320,11 @@ static void machine_stats(void *self, struct json_object *out)
 		sum.blocks_made += s.blocks_made;
 		sum.cache_flushes += s.cache_flushes;
 		sum.cache_bytes += s.cache_bytes;
+		sum.tlb_misses += s.tlb_misses;
+		sum.mirror_faults += s.mirror_faults;
+		sum.mirror_maps += s.mirror_maps;
+		sum.mirror_pages += s.mirror_pages;
+		sum.mirror_drops += s.mirror_drops;
 	}
 	uint64_t ns = vclock_ns(&m->clock);
 	put_u64(out, "instructions", sum.instructions);
@@ -321,6 +333,11 @@ static void machine_stats(void *self, struct json_object *out)
 	put_u64(out, "blocks_made", sum.blocks_made);
 	put_u64(out, "code_cache_bytes", sum.cache_bytes);
 	put_u64(out, "code_cache_flushes", sum.cache_flushes);
+	put_u64(out, "tlb_misses", sum.tlb_misses);
+	put_u64(out, "mirror_faults", sum.mirror_faults);
+	put_u64(out, "mirror_maps", sum.mirror_maps);
+	put_u64(out, "mirror_pages", sum.mirror_pages);
+	put_u64(out, "mirror_drops", sum.mirror_drops);
 	put_u64(out, "memory_resident", mem_resident(m->mem));
 }
 

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mirrored units: guest memory through gs. A guest may put any number into a register, so that each
+ * one an address is made of is checked before it is used: only what lies in the window goes on. The
+ * check is made once while a register keeps its value or moves by small steps, for which the guards
+ * around the window are there. What fails it leaves the unit, so that behind it all is known. */
+#include "jit/x64/internal.h"
+
+/* Registers stray no farther than this between checks, and immediates add at most 2^31. */
+enum { NEAR_MAX = 1 << 30 };
+_Static_assert(JIT_WINDOW_GUARD >= (UINT64_C(1) << 31) + NEAR_MAX + 4096, "guards");
+
+static uint64_t distance(int64_t n) { return n < 0 ? -(uint64_t)n : (uint64_t)n; }
+
+/* The x register that @v reads; 0: none. */
+static unsigned register_of(const struct jit_gen *g, uint32_t v)
+{
+	const struct ir_ins *i = ins(g, v);
+	return i->op == IR_get && i->imm % 8 == 0 && i->imm < 8 * 32 ? (unsigned)i->imm / 8 : 0;
+}
+
+static bool is_step(const struct jit_gen *g, const struct ir_ins *i, int64_t *ret)
+{
+	return i->op == IR_add && i->type == IR_I64 && gen_is_const(g, i->b, ret) && fits32(*ret);
+}
+
+void jit_mirrored(struct jit_gen *g) { g->mirror = true; }
+
+void gen_near_put(struct jit_gen *g, uint32_t n)
+{
+	const struct ir_ins *put = ins(g, n), *i = ins(g, put->a);
+	uint64_t far = NEAR_MAX;
+	int64_t step = 0;
+	unsigned from = 0;
+	if (put->imm >= sizeof g->near / sizeof *g->near * 8)
+		return;
+	if (is_step(g, i, &step))
+		from = register_of(g, i->a);
+	else if (i->op == IR_get)
+		from = register_of(g, put->a);
+	/* another put of the same instruction may lie between the read and here */
+	for (uint32_t k = 0; k < n && from; k++)
+		if (ins(g, k)->op == IR_put)
+			from = 0;
+	if (from && g->near[from])
+		far = g->near[from] + distance(step);
+	g->near[put->imm / 8] = far < NEAR_MAX ? (uint32_t)far : 0;
+}
+
+/* Leave the unit unless @base is in the window. rcx is overwritten. */
+static void check(struct jit_gen *g, unsigned base, unsigned reg)
+{
+	struct jit_asm *a = &g->a;
+	if (reg && g->near[reg])
+		return;
+	x_mov(a, true, RCX, base);
+	x_shi(a, true, SH_SHR, RCX, JIT_WINDOW_BITS);
+	gen_slow(g, SLOW_DEOPT, x_jcc32(a, CC_NE))->pa = g->in->pa;
+	if (reg)
+		g->near[reg] = 1;
+}
+
+static void take_all(struct jit_gen *g)
+{
+	gen_take(g, RCX);
+	gen_take(g, RDX);
+}
+
+struct place gen_place(struct jit_gen *g, uint32_t v)
+{
+	const struct ir_ins *i = ins(g, v);
+	struct place p = { RAX, 0, true };
+	uint32_t from = v;
+	int64_t step = 0;
+	unsigned reg;
+	if (g->loc[v] == NOREG && g->uses[v] == 1 && is_step(g, i, &step))
+		from = i->a;
+	reg = g->loc[from] == NOREG ? register_of(g, from) : 0;
+	gen_take(g, RAX);
+	if (!reg) {
+		/* the sum itself is checked: nothing is known of its parts */
+		gen_into(g, v, RAX);
+		gen_done(g, v, NOREG);
+		take_all(g);
+		check(g, RAX, 0);
+		return p;
+	}
+	p.base = gen_home(g, 8ull * reg);
+	p.disp = from == v ? 0 : (int32_t)step;
+	if (p.base == NOREG) {
+		gen_into(g, from, RAX);
+		p.base = RAX;
+	}
+	if (from != v) {
+		g->uses[v]--;
+		g->uses[i->b]--;
+	}
+	gen_done(g, from, NOREG);
+	take_all(g);
+	check(g, p.base, reg);
+	return p;
+}
+
+void gen_touch(struct slow *s, struct place p, uint8_t *touch)
+{
+	if (!p.mirror)
+		return;
+	s->touch[0] = touch;
+	s->base = (uint8_t)p.base;
+	s->disp = p.disp;
+}
+
+void gen_place_atomic(struct jit_gen *g, uint32_t v, unsigned bytes)
+{
+	struct jit_asm *a = &g->a;
+	struct place p = gen_place(g, v);
+	if (p.base != RAX || p.disp)
+		x_lea(a, RAX, p.base, p.disp);
+	asm_rr(a, false, 0xf6, 0, RAX); /* test al, bytes - 1 */
+	a8(a, bytes - 1);
+	gen_slow(g, SLOW_DEOPT, x_jcc32(a, CC_NE))->pa = g->in->pa;
+	x_alum(a, true, ALU_ADD, RAX, STATE_REG,
+	       at(g->c->g.run + offsetof(struct jit_run, window)));
+}
+
+void gen_touch_atomic(struct slow *s, uint8_t *touch) { s->touch[s->touch[0] != NULL] = touch; }
+
+void gen_touch_begin(struct jit_gen *g, const struct slow *s)
+{
+	struct jit_asm *a = &g->a;
+	for (unsigned k = 0; k < 2 && s->touch[k]; k++)
+		g->touches[g->ntouches++] = (struct jit_touch_at){
+			(uint32_t)(s->touch[k] - g->c->w), (uint32_t)(a->p - g->c->w) };
+	if (s->host)
+		x_alum(a, true, ALU_SUB, RAX, STATE_REG,
+		       at(g->c->g.run + offsetof(struct jit_run, window)));
+	else if (s->base != RAX || s->disp)
+		x_lea(a, RAX, s->base, s->disp);
+}
