@@ -19,6 +19,7 @@ struct range {
 	bool start[2 * JIT_UNIT_INSNS];         /* an instruction begins at 2 * i */
 	bool target[2 * JIT_UNIT_INSNS];        /* a jump from inside goes to 2 * i */
 	bool back[2 * JIT_UNIT_INSNS];          /* one that goes back */
+	bool leader[2 * JIT_UNIT_INSNS];        /* a label of the unit begins there */
 	unsigned far;           /* the farthest forward target, bytes */
 	uint8_t code[4096];
 };
@@ -115,24 +116,31 @@ static bool insn_is_call(const struct range *r, unsigned n)
 	return (shapes[d->op] == SHAPE_JUMP || shapes[d->op] == SHAPE_JUMPR) && is_call(d);
 }
 
-static struct jit_insn insn_info(const struct range *r, unsigned n, const bool *leader)
+/* Every way round comes by a look at the limit: where units may be entered, and at heads of loops. */
+static bool insn_checks(const struct range *r, unsigned n)
+{
+	unsigned at = r->off[n] / 2u;
+	return n == 0 || shapes[r->insn[n - 1].op] == SHAPE_END || insn_is_call(r, n - 1) ||
+	       (r->leader[at] && r->back[at]);
+}
+
+static struct jit_insn insn_info(const struct range *r, unsigned n)
 {
 	const struct rv_insn *d = &r->insn[n];
 	unsigned at = r->off[n] / 2u;
-	bool after_csr = n && shapes[r->insn[n - 1].op] == SHAPE_END;
 	return (struct jit_insn){ .pa = r->pa + r->off[n], .len = d->len,
 		.call = insn_is_call(r, n),
 		.ret = shapes[d->op] == SHAPE_JUMPR && d->rd == 32 && d->rs1 == 1 && d->imm == 0,
-		.label = leader[at], .check = n == 0 || after_csr || (leader[at] && r->back[at]),
+		.label = r->leader[at], .check = insn_checks(r, n),
 		.after = after_of(d) };
 }
 
 /* auipc and jalr over the same register are a jump to a known place: jump there. */
-static void jump_resolve(const struct range *r, unsigned n, const bool *leader, struct ir_block *ir)
+static void jump_resolve(const struct range *r, unsigned n, struct ir_block *ir)
 {
 	const struct rv_insn *d = &r->insn[n], *before = d - 1;
 	if (n == 0 || d->op != RV_OP_jalr || before->op != RV_OP_auipc || before->rd != d->rs1 ||
-	    leader[r->off[n] / 2] || ir->ins[ir->n - 1].op != IR_jumpr)
+	    r->leader[r->off[n] / 2] || ir->ins[ir->n - 1].op != IR_jumpr)
 		return;
 	struct ir_ins *last = &ir->ins[ir->n - 1];
 	uint64_t to = r->pa + r->off[n - 1] + (uint64_t)(int64_t)before->imm +
@@ -146,10 +154,10 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 {
 	static const uint64_t delta = offsetof(struct rv_hart, engine_run) +
 	                              offsetof(struct jit_run, delta);
-	bool leader[2 * JIT_UNIT_INSNS];
+	bool *leader = r->leader;
 	struct ir_block ir;
 	unsigned end = n < r->n ? r->off[n] : r->bytes;
-	for (unsigned i = 0; i < countof(leader); i++)
+	for (unsigned i = 0; i < countof(r->leader); i++)
 		leader[i] = r->start[i] && r->target[i] && 2 * i < end;
 	leader[0] = true;
 	/* calls may come back by the virtual address: let them come back into the unit */
@@ -160,9 +168,9 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 	if (reach & UNIT_MIRRORED)
 		jit_mirrored(t->gen);
 	for (unsigned i = 0; i < n; i++) {
-		struct jit_insn info = insn_info(r, i, leader);
+		struct jit_insn info = insn_info(r, i);
 		rv_lift(&ir, &r->insn[i], info.pa, delta);
-		jump_resolve(r, i, leader, &ir);
+		jump_resolve(r, i, &ir);
 		if (!jit_insn(t->gen, &info, &ir))
 			return i;
 	}
@@ -198,20 +206,21 @@ static bool unit_add(struct translate *t, struct unit *u)
 	return true;
 }
 
-/* The labels of the unit just made: control may come in at each. */
-static bool entries_make(struct translate *t, const struct range *r, struct unit *u)
+/* The labels of the unit just made where control may come in: those that look at the limit. */
+static bool entries_make(struct translate *t, const struct range *r, struct unit *u, unsigned n)
 {
-	unsigned n = 0;
-	for (unsigned i = 0; i < u->bytes / 2u; i++)
-		n += jit_label_code(t->gen, i) != 0;
 	u->entries = calloc(n, sizeof *u->entries);
 	if (!u->entries)
 		return false;
-	for (unsigned i = 0; i < u->bytes / 2u; i++) {
-		uint32_t code = jit_label_code(t->gen, i);
-		if (code)
-			u->entries[u->nentries++] = (struct entry){ r->pa + 2 * i, u, code, NULL };
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t code = jit_label_code(t->gen, r->off[i] / 2u);
+		if (code && insn_checks(r, i))
+			u->entries[u->nentries++] =
+			    (struct entry){ r->pa + r->off[i], u, code, NULL };
 	}
+	struct entry *fit = realloc(u->entries, u->nentries * sizeof *fit);
+	if (fit)
+		u->entries = fit;
 	return true;
 }
 
@@ -246,7 +255,7 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 		u->reach = (uint8_t)p->reach;
 		memcpy(u->code, r.code, bytes);
 	}
-	if (!u || !entries_make(t, &r, u) || !unit_add(t, u)) {
+	if (!u || !entries_make(t, &r, u, n) || !unit_add(t, u)) {
 		jit_unit_fini(&j);
 		free(u ? u->entries : NULL);
 		free(u);

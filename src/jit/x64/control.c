@@ -72,14 +72,15 @@ static bool is_label(const struct jit_gen *g, uint64_t pa)
 /* A jump that ends at @from goes to @pa: a label of the unit, or an exit. */
 static void aim(struct jit_gen *g, uint8_t *from, uint64_t pa)
 {
-	if (!is_label(g, pa)) {
+	/* no way round without a look at the limit: back only to labels that have one */
+	unsigned n = (unsigned)(pa - g->pa) / 2;
+	if (!is_label(g, pa) || (g->label[n] && !g->checks[n])) {
 		/* the last halfword of a page may begin an instruction that goes on in another one */
 		bool far = (pa ^ g->pa) >> g->reach || (pa & 0xfff) == 0xffe;
 		struct slow *s = gen_slow(g, far ? SLOW_FAR : SLOW_LINK, from);
 		s->pa = pa;
 		return;
 	}
-	unsigned n = (unsigned)(pa - g->pa) / 2;
 	if (g->label[n] && !g->a.full) {
 		x_aim(from, g->label[n]);
 	} else if (g->nwait == SLOW_MAX) {
@@ -378,6 +379,7 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 		if (g->bb_imm)
 			block_close(g);
 		g->label[(i->pa - g->pa) / 2] = g->a.p;
+		g->checks[(i->pa - g->pa) / 2] = i->check;
 		gen_forget(g);
 		block_open(g, i->check);
 	} else if (!g->bb_imm || g->bb_close || g->k == 100) {

@@ -73,6 +73,7 @@ struct jit_gen {
 	unsigned reach;             /* see jit_begin */
 	const bool *leader;
 	uint8_t *label[LABELS];     /* code of leaders, once known */
+	bool checks[LABELS];        /* it looks at the limit */
 	struct { uint8_t *from; uint16_t label; } wait[SLOW_MAX];
 	unsigned nwait;
 	/* the basic block that is open */
