@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jit: IR into host code. It knows the guest's state only as offsets (struct jit_guest) and the
  * host only in its folder (x64/). A unit is a straight range of guest code with one entry: its
- * instructions are given one by one as IR, in order; control moves inside it by labels, out of it by
- * exits that the owner links to other units. The guest's registers have fixed host registers or
+ * instructions are given one by one as IR, in order; control moves inside it by labels, out of it
+ * by exits that the owner links to other units. The guest's registers have fixed host registers or
  * stay in the state, and each is written when its instruction is done, so the state is exact at
  * every instruction that can fault.
  *

@@ -35,9 +35,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len < 2 || len > RAM_BYTES / 2)
 		return 0;
 	vclock_init(&clock);
-	struct rv_env env = { .clock = &clock, .nharts = 1, 
-		.hot = 1 + (data[0] >> 7), .code_bytes = 64 << 10, .mmu_max = modes[data[0] >> 1 & 3],
-		.pmp_entries = 16, .sbi = data[0] & 1, .system_reset = reset_asked, .user = &r };
+	struct rv_env env = {.clock = &clock,
+			     .nharts = 1,
+			     .hot = 1 + (data[0] >> 7),
+			     .code_bytes = 64 << 10,
+			     .mmu_max = modes[data[0] >> 1 & 3],
+			     .pmp_entries = 16,
+			     .sbi = data[0] & 1,
+			     .system_reset = reset_asked,
+			     .user = &r};
 	size_t engines = 0;
 	while (engine_at(engines))
 		engines++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What generated code calls, and the FPU's state around it: MXCSR collects the guest's flags while
- * it runs. Spec: SDM 083 vol. 1 §10.2.3; RISC-V Unpriv 20240411 §20.2 */
+ * it runs. Spec: SDM1 083 §10.2.3; RISC-V Unpriv 20240411 §20.2 */
 #include "engine/interp/exec.h"
 #include "engine/translate/mirror.h"
 #include <xmmintrin.h>

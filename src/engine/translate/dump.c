@@ -10,7 +10,8 @@ enum { LINE = 256, IR_TEXT = 8192 };
 
 static void line_log(struct log *l, const char *prefix, char *text)
 {
-	for (char *save = NULL, *s = strtok_r(text, "\n", &save); s; s = strtok_r(NULL, "\n", &save))
+	for (char *save = NULL, *s = strtok_r(text, "\n", &save); s;
+	     s = strtok_r(NULL, "\n", &save))
 		log_at(l, LOG_INFO, "%s%s", prefix, s);
 }
 
@@ -26,7 +27,8 @@ static FILE *objdump(const uint8_t *code, size_t len, int *ret_fd)
 		return NULL;
 	}
 	snprintf(command, sizeof command,
-	         "objdump -D -b binary -m i386:x86-64 /proc/%d/fd/%d 2>/dev/null", (int)getpid(), fd);
+		 "objdump -D -b binary -m i386:x86-64 /proc/%d/fd/%d 2>/dev/null", (int)getpid(),
+		 fd);
 	FILE *f = popen(command, "re");
 	if (!f)
 		close(fd);
@@ -45,8 +47,8 @@ static void host_lines(FILE *f, struct log *l, unsigned long end, char line[LINE
 		if (at >= end)
 			return;
 		const char *text = strchr(rest + 2, '\t');
-		log_at(l, LOG_INFO, "        %4lx  %.*s", at, (int)strcspn(text ? text + 1 : rest, "\n"),
-		       text ? text + 1 : rest);
+		log_at(l, LOG_INFO, "        %4lx  %.*s", at,
+		       (int)strcspn(text ? text + 1 : rest, "\n"), text ? text + 1 : rest);
 	} while (fgets(line, LINE, f));
 	line[0] = 0;
 }

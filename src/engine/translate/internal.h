@@ -36,7 +36,7 @@ struct unit {
 	uint16_t bytes;         /* of guest code */
 	uint8_t reach;          /* | UNIT_MIRRORED */
 	bool dead;
-	uint64_t pa2;           /* of its second page, when it is one instruction across two; else 0 */
+	uint64_t pa2; /* of its second page, when it is one instruction across two; else 0 */
 	struct unit *page_next, *page2_next;
 	struct link *in;        /* owned: who comes here */
 	struct entry *entries;  /* owned: nentries */

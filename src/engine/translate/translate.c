@@ -288,8 +288,11 @@ static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 }
 
 const struct engine engine_translate = {
-	.name = "translate",
-	.summary = "hot code translated into host code, the rest interpreted",
-	.probe = jit_probe, .attach = translate_attach, .detach = translate_detach, .run = engine_run,
-	.stats = translate_stats,
+    .name = "translate",
+    .summary = "hot code translated into host code, the rest interpreted",
+    .probe = jit_probe,
+    .attach = translate_attach,
+    .detach = translate_detach,
+    .run = engine_run,
+    .stats = translate_stats,
 };

@@ -116,7 +116,8 @@ static bool insn_is_call(const struct range *r, unsigned n)
 	return (shapes[d->op] == SHAPE_JUMP || shapes[d->op] == SHAPE_JUMPR) && is_call(d);
 }
 
-/* Every way round comes by a look at the limit: where units may be entered, and at heads of loops. */
+/* Every way round comes by a look at the limit: where units may be entered, and at heads of loops.
+ */
 static bool insn_checks(const struct range *r, unsigned n)
 {
 	unsigned at = r->off[n] / 2u;

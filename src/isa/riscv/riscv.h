@@ -229,9 +229,9 @@ struct rv_builder;
 struct ir_block;
 /* Append the meaning of operation @op to b->ir. */
 void rv_semantics(struct rv_builder *b, unsigned op);
-/* The meaning of @d at @pc into the emptied @ir. With @delta, @pc is an address of the caller's kind
- * (physical, say) and the hart's field at that offset is what must be added to make it virtual;
- * targets of jumps stay of the caller's kind. */
+/* The meaning of @d at @pc into the emptied @ir. With @delta, @pc is an address of the caller's
+ * kind (physical, say) and the hart's field at that offset is what must be added to make it
+ * virtual; targets of jumps stay of the caller's kind. */
 void rv_lift(struct ir_block *ir, const struct rv_insn *d, uint64_t pc, uint64_t delta);
 
 /* ---- called by engines, on the hart's thread ---- */

@@ -15,8 +15,9 @@ static void fflags(struct rv_builder *b, struct ir_val operand, unsigned op, boo
 	struct ir_val old = ir_emit(b->ir, (struct ir_ins){ .op = IR_flags, .type = IR_I64 });
 	struct ir_val v = operand;
 	if (op != CSR_WRITE)
-		v = op == CSR_SET ? ir_2(b->ir, IR_or, old, operand)
-		                  : ir_2(b->ir, IR_and, old, ir_2i(b->ir, IR_xor, operand, UINT64_MAX));
+		v = op == CSR_SET
+			? ir_2(b->ir, IR_or, old, operand)
+			: ir_2(b->ir, IR_and, old, ir_2i(b->ir, IR_xor, operand, UINT64_MAX));
 	if (writes) {
 		ir_emit(b->ir, (struct ir_ins){ .op = IR_setflags, .a = v.i });
 		ir_put(b->ir, offsetof(struct rv_hart, fs), ir_const(b->ir, IR_I32, 3));

@@ -75,7 +75,8 @@ static void aim(struct jit_gen *g, uint8_t *from, uint64_t pa)
 	/* no way round without a look at the limit: back only to labels that have one */
 	unsigned n = (unsigned)(pa - g->pa) / 2;
 	if (!is_label(g, pa) || (g->label[n] && !g->checks[n])) {
-		/* the last halfword of a page may begin an instruction that goes on in another one */
+		/* the last halfword of a page may begin an instruction that goes on in another one
+		 */
 		bool far = (pa ^ g->pa) >> g->reach || (pa & 0xfff) == 0xffe;
 		struct slow *s = gen_slow(g, far ? SLOW_FAR : SLOW_LINK, from);
 		s->pa = pa;

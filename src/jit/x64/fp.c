@@ -2,7 +2,7 @@
 /* Floating point on the host's FPU. MXCSR holds the guest's rounding mode and collects its flags
  * while generated code runs; a result that is a NaN, and what the FPU cannot do in just the guest's
  * way, goes to the fp room by a C call. xmm0 is the result, xmm1..3 the arguments.
- * Spec: RISC-V Unpriv 20240411 §20, §21 through the IR; SDM 083 vol. 1 §11.5 */
+ * Spec: RISC-V Unpriv 20240411 §20, §21 through the IR; SDM1 083 §11.5 */
 #include "jit/x64/internal.h"
 
 enum { RM_RTZ = 1, RM_DYNAMIC = 7, RM_NONE = 8 };

@@ -46,13 +46,13 @@ enum slow_kind {
 struct slow {
 	uint8_t kind, bytes, reg;
 	bool is_signed, imm_val, slot_val;
-	uint16_t bb, k, off;    /* basic block, its instructions begun, guest bytes from the start */
+	uint16_t bb, k, off; /* basic block, its instructions begun, guest bytes from the start */
 	int64_t imm;            /* value to store; exception; what of fp */
 	uint64_t pa;            /* target */
 	uint8_t *from, *back;   /* end of the jump to here; where to go on */
 	int32_t slot;           /* value to store, if slot_val: is in the state here */
 	uint8_t *touch[2];      /* mirrored: the accesses that may fault; from is NULL */
-	bool host;              /* rax is the host's address by then, else base + disp the guest's */
+	bool host; /* rax is the host's address by then, else base + disp the guest's */
 	uint8_t base;
 	int32_t disp;
 };
@@ -86,7 +86,8 @@ struct jit_gen {
 	/* what is known at this point of the basic block */
 	bool fp_on, fp_dirty, mode_ok;
 	uint32_t boxed;             /* f registers that hold a boxed f32 */
-	/* x registers that lie in the window: how far outside they may be by now, plus 1; 0: unknown */
+	/* x registers that lie in the window: how far outside they may be by now, plus 1; 0:
+	 * unknown */
 	uint32_t near[SLOTS];
 
 	struct slow slow[SLOW_MAX];
@@ -161,7 +162,8 @@ void gen_near_put(struct jit_gen *g, uint32_t n);
 void gen_touch_begin(struct jit_gen *g, const struct slow *s);
 
 /* ---- fp.c ---- */
-/* Is the f register put @v a floating-point value of its own (not integer bits)? Then it is done. */
+/* Is the f register put @v a floating-point value of its own (not integer bits)? Then it is done.
+ */
 bool gen_put_fp(struct jit_gen *g, uint64_t off, uint32_t v);
 void gen_fcall_int(struct jit_gen *g, uint32_t v, unsigned to);
 /* Is @v the check of FP state that need not be made again? */

@@ -161,7 +161,8 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 			m->rv.mmu_max = modes[i].bits;
 	if (m->rv.mmu_max == 1)
 		return err_set(e, EINVAL, "mmu %s: sv39, sv48, sv57 or bare", c->mmu);
-	const char *accel = c->accel && strcmp(c->accel, "auto") ? c->accel : engine_default()->name;
+	const char *accel =
+	    c->accel && strcmp(c->accel, "auto") ? c->accel : engine_default()->name;
 	m->engine = engine_find(accel);
 	if (!m->engine)
 		return err_set(e, EINVAL, "no engine \"%s\" for a riscv64 machine here", accel);
