@@ -53,7 +53,7 @@ int repeat_configure(struct machine *m, struct lodge_err *e)
 {
 	const struct lodge_config *c = m->config;
 	const char *clock = life_option(c, "clock"), *file = life_option(c, "hash");
-	unsigned every, ram;
+	unsigned every, ram = 0;
 	if (clock && strcmp(clock, "icount") && strcmp(clock, "host"))
 		return err_set(e, EINVAL, "option clock=%s: host or icount", clock);
 	int r = option_unsigned(c, "hash-every", HASH_EVERY, UINT32_MAX, &every, e);
