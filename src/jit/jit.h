@@ -7,7 +7,10 @@
  * every instruction that can fault.
  *
  * Code lives in a cache that is mapped twice, once to write and once to run (W^X). A cache and what
- * is made in it belong to one vCPU thread: no locks, no patching under another thread. */
+ * is made in it belong to one vCPU thread: no locks, no patching under another thread. The one
+ * exception: units with register maps of their own go to the second part of the cache, and one other
+ * thread may make them there, with a jit_gen of its own, from jit_plan_begin to jit_end; from then
+ * on they are the vCPU thread's. */
 #pragma once
 #include "host/host.h"
 #include "ir/ir.h"
@@ -89,6 +92,8 @@ void jit_cache_free(struct jit_cache *c);
 int jit_probe(struct lodge_err *e) MUST;
 void jit_cache_clear(struct jit_cache *c);
 uint64_t jit_cache_used(const struct jit_cache *c);
+uint64_t jit_cache_used2(const struct jit_cache *c);            /* of the second part */
+bool jit_cache_is2(const struct jit_cache *c, uint32_t off);    /* is @off in it? */
 const uint8_t *jit_cache_code(const struct jit_cache *c, uint32_t off); /* to run */
 uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code);
 /* Run @code with the state @state until it comes back: enum jit_exit. The state's run.delta and
@@ -125,6 +130,18 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa);
 /* Finish. False: no room in the cache: clear it and make the unit again. The arrays in @ret are
  * allocated: jit_unit_fini. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
+bool jit_full(const struct jit_gen *g); /* was it for want of room? */
+
+/* ---- units with a register map of their own ---- */
+/* Before jit_begin: all instructions of the unit [pa, end), in order. */
+void jit_plan_begin(struct jit_gen *g, uint64_t pa, uint64_t end);
+void jit_plan_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir);
+/* Is a map of its own worth it? Then the next unit that is begun gets it, in the second part of the
+ * cache. @force: even if it is not. */
+bool jit_plan_end(struct jit_gen *g, bool force);
+/* Its code stays: the next one is made behind it. Else the next one is made in its place. No unit
+ * may be in the making. */
+void jit_unit_keep(struct jit_cache *c, const struct jit_unit *u);
 void jit_unit_fini(struct jit_unit *u); /* frees the arrays */
 
 /* Offset in the cache of the code at the label @i (2 * i bytes from the start) of the unit just
@@ -140,6 +157,8 @@ const struct jit_site_at *jit_site_find(const struct jit_unit *u, uint32_t back)
 uint32_t jit_touch_find(const struct jit_unit *u, uint32_t at);
 /* Let exit @x lead to the code at offset @to; 0: back to where it came from. */
 void jit_link(struct jit_cache *c, const struct jit_exit_at *x, uint32_t to);
+/* Whoever enters @u runs @to, which is of the same guest code. */
+void jit_unit_redirect(struct jit_cache *c, const struct jit_unit *u, const struct jit_unit *to);
 /* Whoever enters the unit gets JIT_STALE from now on. */
 void jit_unit_kill(struct jit_cache *c, const struct jit_unit *u);
 

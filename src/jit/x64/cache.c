@@ -4,7 +4,8 @@
 #include <cpuid.h>
 #include <sys/mman.h>
 
-enum { STACK_BYTES = 64 << 10, STACK_SLACK = 4096, BYTES_MIN = 64 << 10, RET_NONE = 1 };
+enum { STACK_BYTES = 64 << 10, STACK_SLACK = 4096, BYTES_MIN = 64 << 10, RET_NONE = 1,
+       SECOND_PART = 4 };
 
 /* Guest registers by how often compilers use them; the first six are lost in C calls. */
 static const struct { uint8_t guest, host; } homes[] = {
@@ -65,6 +66,7 @@ int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t by
 	struct jit_asm a = { c->w, c->w, c->w + c->bytes, false };
 	thunks_make(c, &a);
 	c->first = c->used = (uint64_t)(a.p - c->w);
+	c->split = c->used2 = align_up(c->bytes - c->bytes / SECOND_PART, 16);
 	*ret = c;
 	return 0;
 }
@@ -82,8 +84,15 @@ void jit_cache_free(struct jit_cache *c)
 	free(c);
 }
 
-void jit_cache_clear(struct jit_cache *c) { c->used = c->first; }
-uint64_t jit_cache_used(const struct jit_cache *c) { return c->used; }
+void jit_cache_clear(struct jit_cache *c)
+{
+	c->used = c->first;
+	/* the thread that is about to write there may read it just now */
+	__atomic_store_n(&c->used2, c->split, __ATOMIC_RELAXED);
+}
+uint64_t jit_cache_used(const struct jit_cache *c) { return c->used + c->used2 - c->split; }
+uint64_t jit_cache_used2(const struct jit_cache *c) { return c->used2 - c->split; }
+bool jit_cache_is2(const struct jit_cache *c, uint32_t off) { return off >= c->split; }
 const uint8_t *jit_cache_code(const struct jit_cache *c, uint32_t off) { return c->x + off; }
 uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code)
 {

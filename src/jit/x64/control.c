@@ -25,8 +25,9 @@ struct slow *gen_slow(struct jit_gen *g, enum slow_kind k, uint8_t *from)
 
 void gen_forget(struct jit_gen *g)
 {
-	g->fp_on = g->fp_dirty = g->mode_ok = false;
-	g->boxed = 0;
+	g->fp_on = g->fp_dirty = g->own && g->plan.fp;
+	g->mode_ok = g->own && g->plan.rounds;
+	g->boxed = g->own ? g->plan.boxed : 0;
 	memset(g->near, 0, sizeof g->near);
 }
 
@@ -69,17 +70,23 @@ static bool is_label(const struct jit_gen *g, uint64_t pa)
 	return pa >= g->pa && pa < g->end && g->leader[(pa - g->pa) / 2];
 }
 
+/* A jump that ends at @from leaves the unit for @pa. @standard: that map holds already. */
+static void exit_to(struct jit_gen *g, uint8_t *from, uint64_t pa, bool standard)
+{
+	/* the last halfword of a page may begin an instruction that goes on in another one */
+	bool far = (pa ^ g->pa) >> g->reach || (pa & 0xfff) == 0xffe;
+	struct slow *s = gen_slow(g, far ? SLOW_FAR : SLOW_LINK, from);
+	s->pa = pa;
+	s->standard = standard || !g->own;
+}
+
 /* A jump that ends at @from goes to @pa: a label of the unit, or an exit. */
 static void aim(struct jit_gen *g, uint8_t *from, uint64_t pa)
 {
 	/* no way round without a look at the limit: back only to labels that have one */
 	unsigned n = (unsigned)(pa - g->pa) / 2;
 	if (!is_label(g, pa) || (g->label[n] && !g->checks[n])) {
-		/* the last halfword of a page may begin an instruction that goes on in another one
-		 */
-		bool far = (pa ^ g->pa) >> g->reach || (pa & 0xfff) == 0xffe;
-		struct slow *s = gen_slow(g, far ? SLOW_FAR : SLOW_LINK, from);
-		s->pa = pa;
+		exit_to(g, from, pa, false);
 		return;
 	}
 	if (g->label[n] && !g->a.full) {
@@ -99,7 +106,7 @@ static void call_begin(struct jit_gen *g)
 	x_alum(a, true, ALU_CMP, RSP, STATE_REG, RUN(g, j_limit));
 	struct slow *s = gen_slow(g, SLOW_STACK, x_jcc32(a, CC_B));
 	s->back = a->p;
-	x_push(a, gen_home(g, 8));
+	x_push(a, (unsigned)g->c->home[1]);
 }
 
 /* The callee came back: the code's virtual address may have been another's meanwhile. */
@@ -110,15 +117,17 @@ static void call_end(struct jit_gen *g)
 	x_movi(a, RCX, g->in->pa + g->in->len);
 	x_alu(a, true, ALU_SUB, RAX, RCX);
 	x_store(a, true, RAX, STATE_REG, RUN(g, delta));
+	own_in(g);
 	gen_forget(g);
 }
 
 static void call(struct jit_gen *g, uint64_t pa)
 {
+	own_out(g);
 	call_begin(g);
 	a8(&g->a, 0xe8);
 	a32(&g->a, 0);
-	aim(g, g->a.p, pa);
+	exit_to(g, g->a.p, pa, true);
 	call_end(g);
 }
 
@@ -145,18 +154,24 @@ void thunk_look_up(struct jit_cache *c, struct jit_asm *a) { look_up(c, a); }
 static void jump_register(struct jit_gen *g, uint32_t v)
 {
 	struct jit_asm *a = &g->a;
-	unsigned ra = gen_home(g, 8);
+	unsigned ra = (unsigned)g->c->home[1];
 	/* rax may hold what the target is made of: it was read before the link was written */
+	if (g->own) {
+		gen_into(g, v, RAX);
+		own_out(g);
+	}
 	if (g->in->ret) {
 		asm_rm(a, true, ALU_CMP << 3 | 3, ra, RSP, 8);
 		uint8_t *miss = x_jcc8(a, CC_NE);
 		a8(a, 0xc3);
 		x_here8(a, miss);
-		gen_into(g, v, RAX);
+		if (!g->own)
+			gen_into(g, v, RAX);
 		x_jmp_to(a, g->c->w + g->c->t.look_up);
 		return;
 	}
-	gen_into(g, v, RAX);
+	if (!g->own)
+		gen_into(g, v, RAX);
 	if (g->in->call) {
 		call_begin(g);
 		a8(a, 0xe8);
@@ -197,6 +212,7 @@ void gen_control(struct jit_gen *g, uint32_t n)
 		if (g->in->after == JIT_AFTER_LEAVE) {
 			leave(g, g->in->pa + g->in->len);
 		} else if (g->in->after == JIT_AFTER_JUMP) {
+			own_out(g);
 			x_load(a, true, RSP, STATE_REG, RUN(g, j_base));
 			x_load(a, true, RAX, STATE_REG, at(g->c->g.npc));
 			x_jmp_to(a, g->c->w + g->c->t.look_up);
@@ -213,9 +229,9 @@ static void site(struct jit_gen *g, const struct slow *s, const uint8_t *back)
 		(uint16_t)(g->bb_len[s->bb] - s->k + 1) };
 }
 
-static void thunk_call(struct jit_gen *g, const struct slow *s, uint32_t thunk)
+static void thunk_call(struct jit_gen *g, const struct slow *s, uint32_t thunk, enum own_thunk own)
 {
-	x_call_to(&g->a, g->c->w + thunk);
+	gen_thunk_call(g, thunk, own);
 	site(g, s, g->a.p);
 }
 
@@ -223,8 +239,12 @@ static void slow_load(struct jit_gen *g, const struct slow *s)
 {
 	static const unsigned op[3] = { 0x0fbe, 0x0fbf, 0x63 };
 	unsigned n = (unsigned)__builtin_ctz(s->bytes);
-	thunk_call(g, s, g->c->t.load[n]);
-	if (s->is_signed && n == 0)
+	thunk_call(g, s, g->c->t.load[n], OWN_LOAD + n);
+	if (s->reg >= XMM && n == 3)
+		asm_prr(&g->a, 0x66, true, 0x0f6e, s->reg - XMM, RAX);
+	else if (s->reg >= XMM)
+		own_box(g, s->reg - XMM, RAX);
+	else if (s->is_signed && n == 0)
 		asm_rr8(&g->a, true, op[n], s->reg, RAX);
 	else if (s->is_signed && n < 3)
 		asm_rr(&g->a, true, op[n], s->reg, RAX);
@@ -239,9 +259,12 @@ static void slow_store(struct jit_gen *g, const struct slow *s)
 		x_movi(&g->a, RDX, (uint64_t)s->imm);
 	else if (s->slot_val)
 		x_load(&g->a, true, RDX, STATE_REG, s->slot);
+	else if (s->reg >= XMM)
+		asm_prr(&g->a, 0x66, true, 0x0f7e, s->reg - XMM, RDX);
 	else
 		x_mov(&g->a, true, RDX, s->reg);
-	thunk_call(g, s, g->c->t.store[__builtin_ctz(s->bytes)]);
+	unsigned n = (unsigned)__builtin_ctz(s->bytes);
+	thunk_call(g, s, g->c->t.store[n], OWN_STORE + n);
 	x_jmp_to(&g->a, s->back);
 }
 
@@ -250,23 +273,39 @@ static void slow_fp(struct jit_gen *g, const struct slow *s)
 	struct jit_asm *a = &g->a;
 	for (unsigned k = 0; k < 3; k++) {
 		static const uint8_t reg[3] = { RAX, RDX, RCX };
-		asm_prr(a, 0x66, true, 0x0f7e, k + 1, reg[k]);
+		asm_prr(a, 0x66, true, 0x0f7e, s->arg[k], reg[k]);
 	}
 	x_storei(a, true, (int32_t)s->imm, STATE_REG, RUN(g, detail));
-	x_call_to(a, g->c->w + g->c->t.fp);
-	if (s->reg == NOREG)
-		asm_prr(a, 0x66, true, 0x0f6e, 0, RAX);
+	gen_thunk_call(g, g->c->t.fp, OWN_FP);
+	if (s->reg >= XMM && s->boxed)
+		own_box(g, s->reg - XMM, RAX);
+	else if (s->reg >= XMM)
+		asm_prr(a, 0x66, true, 0x0f6e, s->reg - XMM, RAX);
 	else
 		x_mov(a, true, s->reg, RAX);
 	x_jmp_to(a, s->back);
 }
 
 /* An exit's record: @patch is the end of the jump that a link changes; 0: none. */
-static void exit_call(struct jit_gen *g, const struct slow *s, uint32_t thunk, bool link)
+static void exit_call(struct jit_gen *g, const struct slow *s, uint32_t thunk, enum own_thunk own)
 {
-	x_call_to(&g->a, g->c->w + thunk);
-	g->exits[g->nexits++] = (struct jit_exit_at){ (uint32_t)(g->a.p - g->c->w),
-		link ? (uint32_t)(s->from - g->c->w) : 0, s->pa };
+	if (own == OWN_THUNKS)
+		x_call_to(&g->a, g->c->w + thunk);
+	else
+		gen_thunk_call(g, thunk, own);
+	g->exits[g->nexits++] = (struct jit_exit_at){ (uint32_t)(g->a.p - g->c->w), 0, s->pa };
+}
+
+/* Links change the jump to here, or the one behind the change of maps. */
+static void exit_link(struct jit_gen *g, const struct slow *s)
+{
+	uint8_t *from = s->from;
+	if (!s->standard) {
+		own_out(g);
+		from = x_jmp32(&g->a);
+	}
+	exit_call(g, s, g->c->t.link, OWN_THUNKS);
+	g->exits[g->nexits - 1].patch = (uint32_t)(from - g->c->w);
 }
 
 static void undo(struct jit_gen *g, const struct slow *s)
@@ -293,7 +332,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 	case SLOW_STORE: slow_store(g, s); break;
 	case SLOW_ATOMIC:
 		x_storei(a, true, s->bytes | JIT_PTR << 8, STATE_REG, RUN(g, detail));
-		thunk_call(g, s, t->atomic);
+		thunk_call(g, s, t->atomic, OWN_ATOMIC);
 		x_jmp_to(a, s->back);
 		break;
 	case SLOW_FP: slow_fp(g, s); break;
@@ -305,22 +344,25 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 	case SLOW_FAULT:
 		x_storei(a, true, (int32_t)s->imm, STATE_REG, at(g->c->g.exc));
 		x_storei(a, true, 0, STATE_REG, at(g->c->g.tval));
-		thunk_call(g, s, t->fault);
+		thunk_call(g, s, t->fault, OWN_FAULT);
 		break;
-	case SLOW_LINK: exit_call(g, s, t->link, true); break;
+	case SLOW_LINK: exit_link(g, s); break;
+	case SLOW_ENTRY: exit_call(g, s, t->deopt, OWN_THUNKS); break;
 	case SLOW_LEAVE:
 		undo(g, s);
-		exit_call(g, s, t->leave, false);
+		exit_call(g, s, t->leave, OWN_LEAVE);
 		break;
 	case SLOW_DEOPT:
 		undo(g, s);
-		exit_call(g, s, t->deopt, false);
+		exit_call(g, s, t->deopt, OWN_DEOPT);
 		break;
 	case SLOW_STACK:
 		x_load(a, true, RSP, STATE_REG, RUN(g, j_base));
 		x_jmp_to(a, s->back);
 		break;
 	case SLOW_FAR:
+		if (!s->standard)
+			own_out(g);
 		x_movi(a, RAX, s->pa);
 		x_alum(a, true, ALU_ADD, RAX, STATE_REG, RUN(g, delta));
 		x_jmp_to(a, g->c->w + t->look_up);
@@ -338,6 +380,7 @@ int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e)
 	if (!g)
 		return err_set(e, ENOMEM, "no memory for the translator");
 	g->c = c;
+	memset(g->fhome, -1, sizeof g->fhome);
 	*ret = g;
 	return 0;
 }
@@ -347,8 +390,18 @@ void jit_gen_free(struct jit_gen *g) { free(g); }
 void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader, unsigned reach)
 {
 	struct jit_cache *c = g->c;
-	uint8_t *at16 = c->w + align_up(c->used, 16);
-	g->a = (struct jit_asm){ .start = at16, .p = at16, .end = c->w + c->bytes };
+	g->own = g->plan.ready;
+	uint64_t used = g->own ? __atomic_load_n(&c->used2, __ATOMIC_RELAXED) : c->used;
+	uint8_t *at16 = c->w + align_up(used, 16);
+	g->a = (struct jit_asm){ .start = at16, .p = at16,
+		.end = c->w + (g->own ? c->bytes : c->split) };
+	memcpy(g->home, g->own ? g->plan.home : c->home, sizeof g->home);
+	if (g->own)
+		memcpy(g->fhome, g->plan.fhome, sizeof g->fhome);
+	else
+		memset(g->fhome, -1, sizeof g->fhome);
+	g->plan.ready = g->entered = false;
+	g->nown = 0;
 	if (at16 >= g->a.end)
 		g->a.full = true;
 	g->cannot = false;
@@ -367,7 +420,9 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 
 uint32_t jit_label_code(const struct jit_gen *g, unsigned i)
 {
-	return i < LABELS && g->label[i] ? (uint32_t)(g->label[i] - g->c->w) : 0;
+	if (i >= LABELS || !g->label[i])
+		return 0;
+	return g->own ? g->stub[i] : (uint32_t)(g->label[i] - g->c->w);
 }
 
 uint32_t jit_insn_end(const struct jit_gen *g, unsigned n) { return g->insn_end[n]; }
@@ -376,6 +431,8 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 {
 	g->now = *i;
 	g->in = &g->now;
+	if (g->own && !g->entered)
+		own_entry(g, g->pa);
 	if (i->label) {
 		if (g->bb_imm)
 			block_close(g);
@@ -398,6 +455,8 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa)
 	aim(g, x_jmp32(&g->a), pa);
 }
 
+bool jit_full(const struct jit_gen *g) { return g->a.full; }
+
 static void *copy_of(const void *p, size_t n)
 {
 	void *r = malloc(n ? n : 1);
@@ -411,12 +470,14 @@ bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 	struct jit_cache *c = g->c;
 	if (g->bb_imm)
 		block_close(g);
+	own_stubs(g);
 	for (unsigned n = 0; n < g->nslow && !g->a.full; n++)
 		if (g->slow[n].kind == SLOW_SITE)
 			slow_write(g, &g->slow[n]);
 	for (unsigned n = 0; n < g->nslow && !g->a.full; n++)
 		if (g->slow[n].kind != SLOW_SITE)
 			slow_write(g, &g->slow[n]);
+	own_thunks(g);
 	if (g->a.full || g->cannot)
 		return false;
 	for (unsigned n = 0; n < g->nwait; n++)
@@ -431,7 +492,8 @@ bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 		jit_unit_fini(ret);
 		return false;
 	}
-	c->used = (uint64_t)(g->a.p - c->w);
+	if (!g->own) /* else when it is kept */
+		c->used = (uint64_t)(g->a.p - c->w);
 	return true;
 }
 
@@ -477,6 +539,17 @@ void jit_link(struct jit_cache *c, const struct jit_exit_at *x, uint32_t to)
 {
 	/* the stub that leaves is the call that ends at back */
 	x_aim(c->w + x->patch, c->w + (to ? to : x->back - 5));
+}
+
+void jit_unit_keep(struct jit_cache *c, const struct jit_unit *u)
+{
+	c->used2 = u->code + u->code_len;
+}
+
+void jit_unit_redirect(struct jit_cache *c, const struct jit_unit *u, const struct jit_unit *to)
+{
+	struct jit_asm a = { c->w + u->code, c->w + u->code, c->w + u->code + 5, false };
+	x_jmp_to(&a, c->w + to->code);
 }
 
 void jit_unit_kill(struct jit_cache *c, const struct jit_unit *u)

@@ -46,7 +46,7 @@ static unsigned mode_of(const struct jit_gen *g, const struct ir_ins *f)
 
 /* ---- values in xmm registers ---- */
 
-/* The slot of the f register that @v reads unchanged; @v is i64. */
+/* The f register that @v reads unchanged; @v is i64. */
 static bool slot_of(const struct jit_gen *g, uint32_t v, int32_t *ret, unsigned *ret_n)
 {
 	const struct ir_ins *i = ins(g, v);
@@ -58,49 +58,78 @@ static bool slot_of(const struct jit_gen *g, uint32_t v, int32_t *ret, unsigned 
 	return true;
 }
 
-/* An f32 out of its box: select(x < ones, NaN, x) */
-static bool unbox(struct jit_gen *g, uint32_t v, unsigned x)
+static void xmm_mov(struct jit_gen *g, unsigned to, unsigned from)
+{
+	if (to != from)
+		asm_vrr(&g->a, 1, 0, false, 0x28, to, 0, from); /* vmovaps */
+}
+
+/* The f32 in home @h, which need not be boxed. */
+static unsigned unbox_home(struct jit_gen *g, unsigned h, unsigned x)
+{
+	unsigned t = gen_temp(g);
+	asm_prr(&g->a, 0x66, false, 0x0f3a16, h, t); /* pextrd t, h, 1 */
+	a8(&g->a, 1);
+	xmm_mov(g, x, h);
+	x_alui(&g->a, false, ALU_CMP, t, -1);
+	gen_slow(g, SLOW_NAN, x_jcc32(&g->a, CC_NE))->reg = (uint8_t)x;
+	g->slow[g->nslow - 1].back = g->a.p;
+	gen_temp_free(g, t);
+	return x;
+}
+
+/* An f32 out of its box, in @x or a home: select(x < ones, NaN, x). NOREG: it is none. */
+static unsigned unbox(struct jit_gen *g, uint32_t v, unsigned x)
 {
 	const struct ir_ins *i = ins(g, v);
 	int32_t slot;
-	unsigned n;
+	unsigned n, h;
 	if (i->op != IR_select || !slot_of(g, i->c, &slot, &n))
-		return false;
+		return NOREG;
+	h = gen_fhome(g, ins(g, i->c)->imm);
+	if (h != NOREG)
+		return g->boxed >> n & 1 ? h : unbox_home(g, h, x);
 	if (!(g->boxed >> n & 1)) {
 		x_alumi(&g->a, false, ALU_CMP, STATE_REG, slot + 4, -1);
 		struct slow *s = gen_slow(g, SLOW_NAN, x_jcc32(&g->a, CC_NE));
 		asm_prm(&g->a, 0xf3, false, 0x0f10, x, STATE_REG, slot);
 		s->reg = (uint8_t)x;
 		s->back = g->a.p;
-		return true;
+		return x;
 	}
 	asm_prm(&g->a, 0xf3, false, 0x0f10, x, STATE_REG, slot);
-	return true;
+	return x;
 }
 
 /* A sign turned by an exclusive or of the bits. */
 static bool negated(struct jit_gen *g, uint32_t v, unsigned x, bool d);
 
-/* @v (f32 or f64) into xmm @x */
-static void value(struct jit_gen *g, uint32_t v, unsigned x)
+/* @v (f32 or f64) in xmm @x, or in the home of an f register. */
+static unsigned value(struct jit_gen *g, uint32_t v, unsigned x)
 {
 	const struct ir_ins *i = ins(g, v);
 	bool d = i->type == IR_F64;
 	int32_t slot;
-	unsigned n;
+	unsigned n, h;
 	if (i->op != IR_bits) {
 		g->cannot = true;
-		return;
+		return x;
 	}
 	if (d && slot_of(g, i->a, &slot, &n)) {
+		h = gen_fhome(g, ins(g, i->a)->imm);
+		if (h != NOREG)
+			return h;
 		asm_prm(&g->a, 0xf2, false, 0x0f10, x, STATE_REG, slot);
-		return;
+		return x;
 	}
-	if ((!d && unbox(g, i->a, x)) || negated(g, i->a, x, d))
-		return;
+	if (!d && (h = unbox(g, i->a, x)) != NOREG)
+		return h;
+	if (negated(g, i->a, x, d))
+		return x;
 	unsigned r = gen_any(g, i->a);
 	asm_prr(&g->a, 0x66, d, 0x0f6e, x, r);
 	gen_done(g, i->a, r);
+	return x;
 }
 
 static bool negated(struct jit_gen *g, uint32_t v, unsigned x, bool d)
@@ -111,8 +140,8 @@ static bool negated(struct jit_gen *g, uint32_t v, unsigned x, bool d)
 	    ins(g, ins(g, i->a)->a)->type != (d ? IR_F64 : IR_F32))
 		return false;
 	unsigned r = gen_temp(g);
-	value(g, ins(g, i->a)->a, x);
-	asm_prr(&g->a, 0x66, d, 0x0f7e, x, r);
+	unsigned from = value(g, ins(g, i->a)->a, x);
+	asm_prr(&g->a, 0x66, d, 0x0f7e, from, r);
 	asm_rr(&g->a, d, 0x0fba, 7, r); /* btc r, top */
 	a8(&g->a, d ? 63 : 31);
 	asm_prr(&g->a, 0x66, d, 0x0f6e, x, r);
@@ -145,13 +174,23 @@ static void compare(struct jit_gen *g, bool d, bool loud, unsigned x, unsigned y
 	asm_vrr(&g->a, 1, d, false, loud ? 0x2f : 0x2e, x, 0, y);
 }
 
-/* A result that is no number is made again by the fp room: payloads, flags. */
-static void fp_check(struct jit_gen *g, const struct ir_ins *f)
+/* The slow way of @f, whose arguments are in @arg, into @to. */
+static struct slow *slow_fp(struct jit_gen *g, uint8_t *from, int64_t what, const uint8_t arg[3],
+                            unsigned to)
 {
-	compare(g, fp_opinfo[f->imm].ret == IR_F64, false, 0, 0);
-	struct slow *s = gen_slow(g, SLOW_FP, x_jcc32(&g->a, CC_P));
-	s->imm = (int64_t)(f->imm | mode_of(g, f) << 8);
-	s->reg = NOREG;
+	struct slow *s = gen_slow(g, SLOW_FP, from);
+	s->imm = what;
+	s->reg = (uint8_t)to;
+	memcpy(s->arg, arg, sizeof s->arg);
+	s->boxed = g->own && fp_opinfo[what & 255].ret == IR_F32;
+	return s;
+}
+
+/* A result that is no number is made again by the fp room: payloads, flags. */
+static void fp_check(struct jit_gen *g, const struct ir_ins *f, const uint8_t arg[3], unsigned to)
+{
+	compare(g, fp_opinfo[f->imm].ret == IR_F64, false, to, to);
+	slow_fp(g, x_jcc32(&g->a, CC_P), (int64_t)(f->imm | mode_of(g, f) << 8), arg, XMM + to);
 }
 
 static bool is_from_int(unsigned f)
@@ -179,9 +218,9 @@ static bool can_x(const struct jit_gen *g, const struct ir_ins *i)
 	       f == FP_fma_d || f == FP_cvt_s_d || f == FP_cvt_d_s;
 }
 
-static void from_int(struct jit_gen *g, const struct ir_ins *i)
+static void from_int(struct jit_gen *g, const struct ir_ins *i, unsigned to)
 {
-	unsigned f = (unsigned)i->imm;
+	unsigned f = (unsigned)i->imm, keep = 0;
 	bool d = fp_opinfo[f].ret == IR_F64, is_u = f == FP_cvt_d_wu || f == FP_cvt_s_wu;
 	bool w = f == FP_cvt_d_l || f == FP_cvt_s_l;
 	unsigned r = gen_any(g, i->a), t = r;
@@ -189,72 +228,124 @@ static void from_int(struct jit_gen *g, const struct ir_ins *i)
 		t = gen_temp(g);
 		x_mov(&g->a, false, t, r);
 	}
-	asm_vrr(&g->a, 1, 0, false, 0x57, 0, 0, 0); /* vxorps xmm0: break the dependence */
-	asm_vrr(&g->a, 1, d ? 3 : 2, w || is_u, 0x2a, 0, 0, t);
+	if (g->own && !d)
+		keep = XMM_ONES; /* boxes it, too */
+	else
+		asm_vrr(&g->a, 1, 0, false, 0x57, 0, 0, 0); /* vxorps xmm0: no dependence */
+	asm_vrr(&g->a, 1, d ? 3 : 2, w || is_u, 0x2a, to, keep, t);
 	if (is_u)
 		gen_temp_free(g, t);
 	gen_done(g, i->a, r);
 }
 
 /* The smaller or larger of two numbers; zeros of two signs and NaNs go the slow way. */
-static void min_max(struct jit_gen *g, const struct ir_ins *i, bool d)
+static void min_max(struct jit_gen *g, const struct ir_ins *i, bool d, const uint8_t arg[3],
+                    unsigned to)
 {
 	unsigned f = (unsigned)i->imm;
-	compare(g, d, false, 1, 2);
-	struct slow *s = gen_slow(g, SLOW_FP, x_jcc32(&g->a, CC_E));
-	s->imm = (int64_t)(f | RM_NONE << 8);
-	s->reg = NOREG;
-	asm_vrr(&g->a, 1, d ? 3 : 2, false, f == FP_min_d || f == FP_min_s ? 0x5d : 0x5f, 0, 1, 2);
+	compare(g, d, false, arg[0], arg[1]);
+	struct slow *s = slow_fp(g, x_jcc32(&g->a, CC_E), (int64_t)(f | RM_NONE << 8), arg,
+	                         XMM + to);
+	asm_vrr(&g->a, 1, d ? 3 : 2, false, f == FP_min_d || f == FP_min_s ? 0x5d : 0x5f, to,
+	        arg[0], arg[1]);
 	s->back = g->a.p;
 }
 
-static void operation(struct jit_gen *g, const struct ir_ins *i)
+/* @i into a register: @to if need be, which may be an argument. Units with maps of their own: f32
+ * come boxed. */
+static void operation(struct jit_gen *g, const struct ir_ins *i, unsigned to)
 {
-	unsigned f = (unsigned)i->imm;
-	bool d = is_double(f);
+	unsigned f = (unsigned)i->imm, res = to;
+	bool d = is_double(f), narrow = g->own && fp_opinfo[f].ret == IR_F32;
 	struct jit_asm *a = &g->a;
+	uint8_t x[3] = { 1, 2, 3 };
 	if (is_from_int(f)) {
-		from_int(g, i);
+		from_int(g, i, to);
 		return;
 	}
-	value(g, i->a, 1);
+	x[0] = (uint8_t)value(g, i->a, 1);
 	if (fp_opinfo[f].arg[1] != IR_VOID)
-		value(g, i->b, 2);
+		x[1] = (uint8_t)value(g, i->b, 2);
 	if (fp_opinfo[f].arg[2] != IR_VOID)
-		value(g, i->c, 3);
+		x[2] = (uint8_t)value(g, i->c, 3);
+	/* the slow way needs the arguments */
+	if (to == x[0] || to == x[1] || to == x[2])
+		res = 0;
+	bool boxed = x[0] >= XMM_FIRST; /* the upper half comes from the first source */
 	if (arith(f)) {
-		asm_vrr(a, 1, d ? 3 : 2, false, arith(f), 0, 1, 2);
+		asm_vrr(a, 1, d ? 3 : 2, false, arith(f), res, x[0], x[1]);
 	} else if (f == FP_sqrt_s || f == FP_sqrt_d) {
-		asm_vrr(a, 1, d ? 3 : 2, false, 0x51, 0, 1, 1);
+		asm_vrr(a, 1, d ? 3 : 2, false, 0x51, res, x[0], x[0]);
 	} else if (f == FP_fma_s || f == FP_fma_d) {
-		asm_vrr(a, 1, 0, false, 0x28, 0, 0, 3);  /* vmovaps xmm0, xmm3 */
-		asm_vrr(a, 2, 1, d, 0xb9, 0, 1, 2);      /* vfmadd231s xmm0, xmm1, xmm2 */
+		xmm_mov(g, res, x[2]);
+		asm_vrr(a, 2, 1, d, 0xb9, res, x[0], x[1]); /* vfmadd231s */
+		boxed = x[2] >= XMM_FIRST;
 	} else if (f == FP_cvt_s_d) {
-		asm_vrr(a, 1, 3, false, 0x5a, 0, 1, 1);
+		asm_vrr(a, 1, 3, false, 0x5a, res, narrow ? XMM_ONES : x[0], x[0]);
+		boxed = true;
 	} else if (f == FP_cvt_d_s) {
-		asm_vrr(a, 1, 2, false, 0x5a, 0, 1, 1);
+		asm_vrr(a, 1, 2, false, 0x5a, res, x[0], x[0]);
 	} else {
-		min_max(g, i, d);
-		return;
+		min_max(g, i, d, x, res);
 	}
-	fp_check(g, i);
+	if (f != FP_min_s && f != FP_max_s && f != FP_min_d && f != FP_max_d)
+		fp_check(g, i, x, res);
+	if (narrow && !boxed) { /* vblendps to, ones, res, 1 */
+		asm_vrr(a, 3, 1, false, 0x0c, to, XMM_ONES, res);
+		a8(a, 1);
+	} else {
+		xmm_mov(g, to, res);
+	}
 }
 
 /* ---- results ---- */
 
+/* The f register in xmm @h := @v, which is no operation; @narrow: i->a is to be boxed. */
+static void home_put(struct jit_gen *g, uint32_t v, unsigned h, bool narrow)
+{
+	const struct ir_ins *i = ins(g, v);
+	unsigned from;
+	uint32_t b = narrow ? i->a : v;
+	if (ins(g, b)->op == IR_load && g->loc[b] == NOREG && g->uses[b] == 1 &&
+	    ins(g, b)->imm == (narrow ? 4 : 8)) {
+		gen_load(g, b, XMM + h, false);
+		g->uses[b] = 0;
+		g->loc[b] = RDX; /* done */
+		return;
+	}
+	if (!narrow && i->op == IR_bits && ins(g, i->a)->op == IR_bits &&
+	    ins(g, i->a)->type == IR_F64)
+		v = ins(g, i->a)->a;
+	if (!narrow && ins(g, v)->op == IR_get && g->loc[v] == NOREG &&
+	    (from = gen_fhome(g, ins(g, v)->imm)) != NOREG) {
+		xmm_mov(g, h, from);
+		return;
+	}
+	unsigned r = gen_any(g, b);
+	if (narrow)
+		own_box(g, h, r);
+	else
+		asm_prr(&g->a, 0x66, true, 0x0f6e, h, r);
+	gen_done(g, b, r);
+}
+
 bool gen_put_fp(struct jit_gen *g, uint64_t off, uint32_t v)
 {
 	const struct ir_ins *i = ins(g, v);
-	unsigned n = (unsigned)(off - g->c->g.fp_regs) / 8;
+	unsigned n = (unsigned)(off - g->c->g.fp_regs) / 8, h = gen_fhome(g, off);
 	bool narrow = i->op == IR_or && ins(g, i->b)->op == IR_const && ins(g, i->b)->imm == BOXED;
 	const struct ir_ins *b = narrow ? ins(g, i->a) : i;
-	if (b->op == IR_bits && ins(g, b->a)->op == IR_fcall && can_x(g, ins(g, b->a))) {
+	bool is_fp = b->op == IR_bits && ins(g, b->a)->op == IR_fcall && can_x(g, ins(g, b->a));
+	if (is_fp) {
 		const struct ir_ins *f = ins(g, b->a);
-		operation(g, f);
-		asm_prm(&g->a, f->type == IR_F64 ? 0xf2 : 0xf3, false, 0x0f11, 0, STATE_REG,
-		        at(off));
+		operation(g, f, h != NOREG ? h : 0);
+		if (h == NOREG)
+			asm_prm(&g->a, f->type == IR_F64 ? 0xf2 : 0xf3, false, 0x0f11, 0, STATE_REG,
+			        at(off));
 		g->uses[b->a] = 0;
 		g->loc[b->a] = RDX; /* done: not again as an effect */
+	} else if (h != NOREG) {
+		home_put(g, v, h, narrow);
 	} else if (narrow) {
 		unsigned r = gen_any(g, i->a);
 		x_store(&g->a, false, r, STATE_REG, at(off));
@@ -265,7 +356,8 @@ bool gen_put_fp(struct jit_gen *g, uint64_t off, uint32_t v)
 	}
 	g->boxed &= ~(1u << n);
 	if (narrow) {
-		x_storei(&g->a, false, -1, STATE_REG, at(off) + 4);
+		if (h == NOREG)
+			x_storei(&g->a, false, -1, STATE_REG, at(off) + 4);
 		g->boxed |= 1u << n;
 	}
 	return true;
@@ -289,7 +381,7 @@ static void by_call(struct jit_gen *g, uint32_t v, unsigned to)
 	}
 	x_storei(&g->a, true, (int32_t)(f | mode_of(g, i) << 8), STATE_REG,
 	         at(g->c->g.run + offsetof(struct jit_run, detail)));
-	x_call_to(&g->a, g->c->w + g->c->t.fp);
+	gen_thunk_call(g, g->c->t.fp, OWN_FP);
 	x_mov(&g->a, true, to, RAX);
 	g->temps = had;
 }
@@ -305,15 +397,14 @@ static void compare_into(struct jit_gen *g, const struct ir_ins *i, unsigned to)
 	unsigned f = (unsigned)i->imm, t = gen_temp(g), u = gen_temp(g);
 	bool d = is_double(f), le = f == FP_le_s || f == FP_le_d || f == FP_leq_s || f == FP_leq_d;
 	bool quiet = f == FP_ltq_s || f == FP_ltq_d || f == FP_leq_s || f == FP_leq_d;
-	value(g, i->a, 1);
-	value(g, i->b, 2);
+	unsigned x = value(g, i->a, 1), y = value(g, i->b, 2);
 	if (f == FP_eq_s || f == FP_eq_d) {
-		compare(g, d, false, 1, 2);
+		compare(g, d, false, x, y);
 		asm_rr8(&g->a, false, 0x0f90 | CC_NP, 0, t);
 		asm_rr8(&g->a, false, 0x0f90 | CC_E, 0, u);
 		x_alu(&g->a, false, ALU_AND, t, u);
 	} else { /* a < b is b > a, which is false when unordered */
-		compare(g, d, !quiet, 2, 1);
+		compare(g, d, !quiet, y, x);
 		asm_rr8(&g->a, false, 0x0f90 | (le ? CC_AE : CC_A), 0, t);
 	}
 	asm_rr8(&g->a, false, 0x0fb6, to, t);
@@ -328,12 +419,10 @@ static bool to_int(struct jit_gen *g, const struct ir_ins *i, unsigned to)
 	bool w = f == FP_cvt_l_s || f == FP_cvt_l_d, d = is_double(f);
 	if (!(w || f == FP_cvt_w_s || f == FP_cvt_w_d) || (rm != RM_RTZ && rm != RM_DYNAMIC))
 		return false;
-	value(g, i->a, 1);
-	asm_vrr(&g->a, 1, d ? 3 : 2, w, rm == RM_RTZ ? 0x2c : 0x2d, to, 0, 1);
+	uint8_t x[3] = { (uint8_t)value(g, i->a, 1), 2, 3 };
+	asm_vrr(&g->a, 1, d ? 3 : 2, w, rm == RM_RTZ ? 0x2c : 0x2d, to, 0, x[0]);
 	x_alui(&g->a, w, ALU_CMP, to, 1);
-	struct slow *s = gen_slow(g, SLOW_FP, x_jcc32(&g->a, CC_O));
-	s->imm = (int64_t)(f | rm << 8);
-	s->reg = (uint8_t)to;
+	slow_fp(g, x_jcc32(&g->a, CC_O), (int64_t)(f | rm << 8), x, to);
 	return true;
 }
 
@@ -341,7 +430,7 @@ void gen_fcall_int(struct jit_gen *g, uint32_t v, unsigned to)
 {
 	const struct ir_ins *i = ins(g, v);
 	if (can_x(g, i)) {
-		operation(g, i);
+		operation(g, i, 0);
 		asm_prr(&g->a, 0x66, i->type == IR_F64, 0x0f7e, 0, to);
 	} else if (is_compare((unsigned)i->imm)) {
 		compare_into(g, i, to);

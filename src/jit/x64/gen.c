@@ -29,7 +29,13 @@ void gen_take(struct jit_gen *g, unsigned r)
 
 unsigned gen_home(const struct jit_gen *g, uint64_t off)
 {
-	return off < 8 * SLOTS && g->c->home[off / 8] >= 0 ? (unsigned)g->c->home[off / 8] : NOREG;
+	return off < 8 * SLOTS && g->home[off / 8] >= 0 ? (unsigned)g->home[off / 8] : NOREG;
+}
+
+unsigned gen_fhome(const struct jit_gen *g, uint64_t off)
+{
+	uint64_t n = (off - g->c->g.fp_regs) / 8;
+	return off >= g->c->g.fp_regs && n < 32 && g->fhome[n] >= 0 ? (unsigned)g->fhome[n] : NOREG;
 }
 
 bool gen_is_const(const struct jit_gen *g, uint32_t v, int64_t *ret)
@@ -169,7 +175,7 @@ static bool is_slot(const struct jit_gen *g, uint32_t v, int32_t *ret)
 		return false;
 	if (i->op == IR_trunc && g->loc[i->a] == NOREG)
 		i = ins(g, i->a);
-	if (i->op != IR_get || gen_home(g, i->imm) != NOREG)
+	if (i->op != IR_get || gen_home(g, i->imm) != NOREG || gen_fhome(g, i->imm) != NOREG)
 		return false;
 	*ret = at(i->imm);
 	return true;
@@ -490,9 +496,11 @@ static void count_bits(struct jit_gen *g, uint32_t v, unsigned to)
 static void get(struct jit_gen *g, uint32_t v, unsigned to)
 {
 	const struct ir_ins *i = ins(g, v);
-	unsigned h = gen_home(g, i->imm);
+	unsigned h = gen_home(g, i->imm), f = gen_fhome(g, i->imm);
 	if (h != NOREG)
 		x_mov(&g->a, true, to, h);
+	else if (f != NOREG)
+		asm_prr(&g->a, 0x66, true, 0x0f7e, f, to);
 	else
 		x_load(&g->a, wide(g, v), to, STATE_REG, at(i->imm));
 }

@@ -2,7 +2,10 @@
 /* jit/x64, private: the generator's state and what its files share.
  *
  * Registers: rbp is the state + 128, so that its first 32 slots have short addresses; r15 counts
- * guest instructions; rax, rcx, rdx are temporaries; the other ten hold guest registers. */
+ * guest instructions; rax, rcx, rdx are temporaries; the other ten hold guest registers: which ones
+ * is the standard map, which holds wherever control enters or leaves a unit, or the unit's own
+ * (plan.c, own.c). Own maps also keep f registers in xmm4..xmm14, all 64 bits of them; xmm15 is
+ * ones then. */
 #pragma once
 #include "jit/jit.h"
 #include "jit/x64/asm.h"
@@ -15,7 +18,21 @@ enum { SLOW_MAX = 1024, LABELS = 2 * JIT_UNIT_INSNS, BBS = 2 * JIT_UNIT_INSNS };
 struct thunks {
 	uint32_t enter, link, jump, fault, leave, deopt, stale, look_up, sentinel;
 	uint32_t load[4], store[4], atomic, fp, call;
+	uint32_t fault_own, leave_own, deopt_own; /* the state is in memory already */
 };
+/* Code that each unit with a map of its own has for itself: around calls of C, and ways out. */
+enum own_thunk {
+	OWN_LOAD,
+	OWN_STORE = 4,
+	OWN_ATOMIC = 8,
+	OWN_FP,
+	OWN_CALL,
+	OWN_FAULT,
+	OWN_LEAVE,
+	OWN_DEOPT,
+	OWN_THUNKS,
+};
+enum { XMM = 16, XMM_FIRST = 4, XMM_ONES = 15 }; /* register numbers from XMM on are xmm */
 
 struct jit_cache {
 	struct jit_guest g;
@@ -23,6 +40,7 @@ struct jit_cache {
 	uint8_t *w;             /* writable view */
 	const uint8_t *x;       /* the same, to run */
 	uint64_t bytes, used, first;
+	uint64_t split, used2;  /* the second part: units with maps of their own */
 	uint8_t *stack;         /* of generated code: return addresses */
 	struct thunks t;
 };
@@ -42,10 +60,14 @@ enum slow_kind {
 	SLOW_DEOPT,
 	SLOW_STACK,     /* the return stack is full */
 	SLOW_ICALL,     /* the callee of an indirect call */
+	SLOW_ENTRY,     /* what the unit relies on does not hold: interpret, before it begins */
 };
 struct slow {
 	uint8_t kind, bytes, reg;
 	bool is_signed, imm_val, slot_val;
+	bool standard;          /* the standard map holds here */
+	bool boxed;             /* SLOW_FP: box the f32 */
+	uint8_t arg[3];         /* SLOW_FP: xmm registers */
 	uint16_t bb, k, off; /* basic block, its instructions begun, guest bytes from the start */
 	int64_t imm;            /* value to store; exception; what of fp */
 	uint64_t pa;            /* target */
@@ -58,8 +80,36 @@ struct slow {
 };
 enum { RECORDS = SLOW_MAX };
 
+/* What the instructions of a unit do with registers, and the map that follows. */
+struct plan_insn {
+	uint32_t x_read, x_write;       /* guest registers, one bit each */
+	uint32_t f_read, f_write;
+	uint32_t f_box;                 /* read as boxed f32 */
+	uint32_t f_wide;                /* written as anything else than a boxed f32 */
+	uint16_t at, target;            /* halfwords from the start; UINT16_MAX: no jump inside */
+	bool falls, call, helper, fp, rounds;
+};
+struct plan {
+	struct plan_insn insn[JIT_UNIT_INSNS];
+	unsigned n;
+	int8_t home[SLOTS], fhome[32];
+	uint32_t x_dirty, f_dirty;      /* written somewhere in the unit */
+	uint32_t boxed;                 /* f registers that are boxed all through the unit, */
+	uint32_t boxed_entry;           /* if these are at the entry */
+	bool fp, rounds;                /* FP is on and dirty all through, rounding mode valid */
+	bool ready;
+};
+
 struct jit_gen {
 	struct jit_cache *c;
+	int8_t home[SLOTS];         /* host register of each x register; -1: in the state */
+	int8_t fhome[32];           /* xmm register of each f register; -1: in the state */
+	uint32_t stub[LABELS];      /* where labels are entered, with a map of its own */
+	bool own;                   /* not the standard map */
+	bool entered;
+	struct plan plan;
+	struct { uint8_t *from; uint8_t thunk; } own_wait[SLOW_MAX];
+	unsigned nown;
 	struct jit_asm a;
 	bool cannot;
 	const struct ir_block *ir;
@@ -103,6 +153,21 @@ struct jit_gen {
 
 void thunks_make(struct jit_cache *c, struct jit_asm *a);
 void thunk_look_up(struct jit_cache *c, struct jit_asm *a);
+/* @g's own code around a C call: without spill and fill of the standard map. */
+void thunk_own(struct jit_gen *g, enum own_thunk n);
+
+/* ---- own.c: maps of single units ---- */
+void own_entry(struct jit_gen *g, uint64_t pa);
+void own_stubs(struct jit_gen *g);  /* entries to labels */
+void own_in(struct jit_gen *g);     /* from the standard map to the unit's */
+void own_out(struct jit_gen *g);    /* and back */
+void own_spill(struct jit_gen *g);  /* all into the state */
+void own_fill(struct jit_gen *g, bool all); /* what C calls overwrite, or all */
+void own_thunks(struct jit_gen *g); /* behind the unit */
+/* xmm @x := the boxed f32 in the low half of @r */
+void own_box(struct jit_gen *g, unsigned x, unsigned r);
+/* Call the thunk at offset @shared, or the unit's own code in its place. */
+void gen_thunk_call(struct jit_gen *g, uint32_t shared, enum own_thunk own);
 
 /* ---- gen.c: values ---- */
 static inline int32_t at(uint64_t off) { return (int32_t)off - BIAS; }
@@ -122,6 +187,8 @@ void gen_into(struct jit_gen *g, uint32_t v, unsigned to);
 unsigned gen_cond(struct jit_gen *g, uint32_t v);
 /* Home of the slot at @off, NOREG: memory. */
 unsigned gen_home(const struct jit_gen *g, uint64_t off);
+/* xmm register of the f register at @off, NOREG: memory or none. */
+unsigned gen_fhome(const struct jit_gen *g, uint64_t off);
 bool gen_is_const(const struct jit_gen *g, uint32_t v, int64_t *ret);
 struct slow *gen_slow(struct jit_gen *g, enum slow_kind k, uint8_t *from);
 void gen_forget(struct jit_gen *g); /* facts */
@@ -134,6 +201,7 @@ void gen_divide(struct jit_gen *g, uint32_t v, unsigned to);
 void gen_vector(struct jit_gen *g, uint32_t v, unsigned to);
 
 /* ---- mem.c ---- */
+/* @to from XMM on: an xmm register, f32 are boxed. */
 void gen_load(struct jit_gen *g, uint32_t v, unsigned to, bool is_signed);
 void gen_store(struct jit_gen *g, uint32_t v);
 void gen_atomic(struct jit_gen *g, uint32_t v);

@@ -56,6 +56,15 @@ void gen_host_load(struct jit_gen *g, struct place p, unsigned to, unsigned byte
 	unsigned n = log2_of(bytes);
 	if (p.mirror)
 		a8(&g->a, SEG_GS);
+	if (to >= XMM && n == 3) {
+		asm_prm(&g->a, 0xf3, false, 0x0f7e, to - XMM, p.base, p.disp); /* movq */
+		return;
+	}
+	if (to >= XMM) { /* vinsertps to, ones, [], 0 */
+		asm_vrm(&g->a, 3, 1, false, 0x21, to - XMM, XMM_ONES, p.base, p.disp);
+		a8(&g->a, 0);
+		return;
+	}
 	asm_rm(&g->a, n == 3 || is_signed, op[n][is_signed], to, p.base, p.disp);
 }
 
@@ -100,6 +109,8 @@ static struct value store_value(struct jit_gen *g, uint32_t v)
 		r.is_imm = true;
 	else if (i->op == IR_get && gen_home(g, i->imm) != NOREG)
 		r.reg = gen_home(g, i->imm);
+	else if (i->op == IR_get && gen_fhome(g, i->imm) != NOREG)
+		r.reg = XMM + gen_fhome(g, i->imm);
 	else if (i->op == IR_get)
 		r.slot = at(i->imm), r.is_slot = true;
 	else
@@ -117,6 +128,10 @@ static uint8_t *store_host(struct jit_gen *g, struct place p, unsigned bytes, st
 		x_load(a, bytes == 8, RCX, STATE_REG, v.slot);
 		r = RCX;
 	}
+	if (r != NOREG && r >= XMM && bytes == 2) {
+		asm_prr(a, 0x66, false, 0x0f7e, r - XMM, RCX);
+		r = RCX;
+	}
 	uint8_t *start = a->p;
 	if (p.mirror)
 		a8(a, SEG_GS);
@@ -126,6 +141,13 @@ static uint8_t *store_host(struct jit_gen *g, struct place p, unsigned bytes, st
 		asm_rm(a, bytes == 8, bytes == 1 ? 0xc6 : 0xc7, 0, p.base, p.disp);
 		for (unsigned n = 0; n < (bytes == 8 ? 4 : bytes); n++)
 			a8(a, (uint64_t)v.imm >> 8 * n & 255);
+		return start;
+	}
+	if (r != NOREG && r >= XMM) {
+		if (bytes == 8)
+			asm_prm(a, 0x66, false, 0x0fd6, r - XMM, p.base, p.disp); /* movq */
+		else
+			asm_prm(a, 0xf3, false, 0x0f11, r - XMM, p.base, p.disp); /* movss */
 		return start;
 	}
 	if (bytes == 1)
@@ -165,9 +187,9 @@ void gen_store(struct jit_gen *g, uint32_t n)
 /* ---- atomics and helpers: C functions ---- */
 
 /* Where a call with a fault comes back: a site of the instruction. */
-static void site_call(struct jit_gen *g, uint32_t thunk)
+static void site_call(struct jit_gen *g, uint32_t thunk, enum own_thunk own)
 {
-	x_call_to(&g->a, g->c->w + thunk);
+	gen_thunk_call(g, thunk, own);
 	gen_slow(g, SLOW_SITE, NULL);
 }
 
@@ -293,7 +315,7 @@ void gen_atomic(struct jit_gen *g, uint32_t n)
 		gen_take(g, RDX);
 	x_storei(&g->a, true, (int32_t)(bytes | (unsigned)what << 8 | kind << 16), STATE_REG,
 	         at(g->c->g.run + offsetof(struct jit_run, detail)));
-	site_call(g, g->c->t.atomic);
+	site_call(g, g->c->t.atomic, OWN_ATOMIC);
 	result(g, n);
 }
 
@@ -305,7 +327,7 @@ void gen_call(struct jit_gen *g, uint32_t n)
 	argument(g, i->c, RCX);
 	x_storei(&g->a, true, (int32_t)i->imm, STATE_REG,
 	         at(g->c->g.run + offsetof(struct jit_run, detail)));
-	site_call(g, g->c->t.call);
+	site_call(g, g->c->t.call, OWN_CALL);
 	result(g, n);
 	gen_forget(g);
 }

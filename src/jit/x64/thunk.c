@@ -51,13 +51,14 @@ static void make_enter(struct jit_cache *c, struct jit_asm *a)
 }
 
 /* eax: enum jit_exit */
-static uint8_t *make_exit(struct jit_cache *c, struct jit_asm *a)
+static uint8_t *make_exit(struct jit_cache *c, struct jit_asm *a, bool full)
 {
 	here(c, a);
 	uint8_t *start = a->p;
 	x_store(a, true, RSP, STATE_REG, RUN(c, j_sp));
 	x_load(a, true, RSP, STATE_REG, RUN(c, c_sp));
-	spill(c, a, true);
+	if (full)
+		spill(c, a, true);
 	x_store(a, true, COUNT_REG, STATE_REG, at(c->g.count));
 	x_alui(a, true, ALU_ADD, RSP, 8);
 	for (unsigned n = countof(saved); n-- > 0;)
@@ -92,19 +93,19 @@ struct around {
 	bool all, may_fault;
 };
 
-static uint32_t make_call(struct jit_cache *c, struct jit_asm *a, const struct around *k)
+static uint32_t make_call(struct jit_cache *c, struct jit_asm *a, struct around k)
 {
 	uint32_t off = here(c, a);
-	spill(c, a, k->all);
+	spill(c, a, k.all);
 	x_store(a, true, COUNT_REG, STATE_REG, at(c->g.count)); /* clocks may count it */
 	x_store(a, true, RSP, STATE_REG, RUN(c, j_sp));
 	x_load(a, true, RSP, STATE_REG, RUN(c, c_sp));
-	k->args(c, a, k->bytes);
+	k.args(c, a, k.bytes);
 	x_lea(a, RDI, STATE_REG, -BIAS);
-	call_c(a, k->fn);
+	call_c(a, k.fn);
 	x_load(a, true, RSP, STATE_REG, RUN(c, j_sp));
-	fill(c, a, k->all);
-	if (k->may_fault) {
+	fill(c, a, k.all);
+	if (k.may_fault) {
 		x_alumi(a, true, ALU_CMP, STATE_REG, at(c->g.exc), -1);
 		x_jcc_to(a, CC_NE, c->w + c->t.fault);
 	}
@@ -141,10 +142,49 @@ static void args_call(struct jit_cache *c, struct jit_asm *a, unsigned bytes)
 	x_load(a, true, RSI, STATE_REG, RUN(c, detail));
 }
 
+static struct around around_of(const struct jit_guest *s, enum own_thunk n)
+{
+	if (n < OWN_STORE)
+		return (struct around){ (const void *)s->load, args_load, 1u << n, false, true };
+	if (n < OWN_ATOMIC)
+		return (struct around){ (const void *)s->store, args_store, 1u << (n - OWN_STORE),
+			false, true };
+	if (n == OWN_ATOMIC)
+		return (struct around){ (const void *)s->atomic, args_atomic, 0, false, true };
+	if (n == OWN_FP)
+		return (struct around){ (const void *)s->fp, args_call, 0, false, false };
+	return (struct around){ (const void *)s->call, args_call, 0, true, true };
+}
+
+void thunk_own(struct jit_gen *g, enum own_thunk n)
+{
+	struct jit_cache *c = g->c;
+	struct jit_asm *a = &g->a;
+	struct around k = around_of(&c->g, n);
+	own_spill(g);
+	x_store(a, true, COUNT_REG, STATE_REG, at(c->g.count));
+	x_store(a, true, RSP, STATE_REG, RUN(c, j_sp));
+	x_load(a, true, RSP, STATE_REG, RUN(c, c_sp));
+	k.args(c, a, k.bytes);
+	x_lea(a, RDI, STATE_REG, -BIAS);
+	call_c(a, k.fn);
+	x_load(a, true, RSP, STATE_REG, RUN(c, j_sp));
+	if (k.may_fault) {
+		x_alumi(a, true, ALU_CMP, STATE_REG, at(c->g.exc), -1);
+		x_jcc_to(a, CC_NE, c->w + c->t.fault_own);
+	}
+	own_fill(g, k.all);
+	a8(a, 0xc3);
+}
+
 void thunks_make(struct jit_cache *c, struct jit_asm *a)
 {
 	make_enter(c, a);
-	const uint8_t *out = make_exit(c, a);
+	const uint8_t *bare = make_exit(c, a, false);
+	c->t.leave_own = make_out(c, a, JIT_LEAVE, bare);
+	c->t.deopt_own = make_out(c, a, JIT_DEOPT, bare);
+	c->t.fault_own = make_out(c, a, JIT_FAULT, bare);
+	const uint8_t *out = make_exit(c, a, true);
 	c->t.link = make_out(c, a, JIT_LINK, out);
 	c->t.leave = make_out(c, a, JIT_LEAVE, out);
 	c->t.deopt = make_out(c, a, JIT_DEOPT, out);
@@ -161,15 +201,10 @@ void thunks_make(struct jit_cache *c, struct jit_asm *a)
 	x_movi(a, RAX, 0);
 	x_jmp_to(a, c->w + c->t.look_up);
 	for (unsigned n = 0; n < 4; n++) {
-		c->t.load[n] = make_call(c, a, &(struct around){ (const void *)c->g.load, args_load,
-			1u << n, false, true });
-		c->t.store[n] = make_call(c, a, &(struct around){ (const void *)c->g.store,
-			args_store, 1u << n, false, true });
+		c->t.load[n] = make_call(c, a, around_of(&c->g, OWN_LOAD + n));
+		c->t.store[n] = make_call(c, a, around_of(&c->g, OWN_STORE + n));
 	}
-	c->t.atomic = make_call(c, a, &(struct around){ (const void *)c->g.atomic, args_atomic, 0,
-		false, true });
-	c->t.fp = make_call(c, a, &(struct around){ (const void *)c->g.fp, args_call, 0, false,
-		false });
-	c->t.call = make_call(c, a, &(struct around){ (const void *)c->g.call, args_call, 0, true,
-		true });
+	c->t.atomic = make_call(c, a, around_of(&c->g, OWN_ATOMIC));
+	c->t.fp = make_call(c, a, around_of(&c->g, OWN_FP));
+	c->t.call = make_call(c, a, around_of(&c->g, OWN_CALL));
 }
