@@ -9,6 +9,8 @@ struct engine_stats {
 	uint64_t blocks_made;       /* decoded or translated */
 	uint64_t cache_flushes;     /* the block cache was full */
 	uint64_t cache_bytes;       /* in use */
+	uint64_t units[2];          /* made by the first tier, the optimizing tier */
+	uint64_t unit_bytes[2];     /* of their host code, in use */
 	/* of generated code */
 	uint64_t tlb_misses;        /* accesses that were made by a C function */
 	uint64_t mirror_faults;     /* of them those that faulted in a window */

@@ -13,6 +13,9 @@ enum {
 	UNITS_HASH = 16384,
 	PAGES_HASH = 4096,
 	CACHE_BYTES = 32 << 20, /* of all harts */
+	OPT_AT = 3,             /* samples of a unit before it is optimized */
+	OPT_BAD = 32,           /* it could not be entered so often: it is given up */
+	OPT_NEVER = 256,
 	UNIT_MIRRORED = 128,    /* in unit.reach: a mirrored unit */
 };
 
@@ -35,7 +38,9 @@ struct unit {
 	uint64_t pa;
 	uint16_t bytes;         /* of guest code */
 	uint8_t reach;          /* | UNIT_MIRRORED */
-	bool dead;
+	uint8_t tier;           /* 0, 1 */
+	bool dead, refused;     /* no use in optimizing it */
+	uint16_t heat, bad;     /* samples; tries to enter it in vain */
 	uint64_t pa2; /* of its second page, when it is one instruction across two; else 0 */
 	struct unit *page_next, *page2_next;
 	struct link *in;        /* owned: who comes here */
@@ -44,6 +49,21 @@ struct unit {
 	uint8_t code[];         /* the guest code that it was made from */
 };
 
+/* A range of guest code that is about to become a unit. */
+struct range {
+	uint64_t pa;
+	unsigned n, bytes;      /* instructions and bytes */
+	struct rv_insn insn[UNIT_INSNS];
+	uint16_t off[UNIT_INSNS];
+	bool start[2 * JIT_UNIT_INSNS];         /* an instruction begins at 2 * i */
+	bool target[2 * JIT_UNIT_INSNS];        /* a jump from inside goes to 2 * i */
+	bool back[2 * JIT_UNIT_INSNS];          /* one that goes back */
+	bool leader[2 * JIT_UNIT_INSNS];        /* a label of the unit begins there */
+	unsigned far;           /* the farthest forward target, bytes */
+	uint8_t code[4096];
+};
+
+struct opt;
 struct translate {
 	struct interp it;       /* first: the interpreter finds itself in h->engine */
 	struct jit_cache *cache;
@@ -55,10 +75,14 @@ struct translate {
 	struct unit *pages2[PAGES_HASH]; /* by frame of the second page */
 	struct unit **units;    /* all, in order of their code; owned */
 	uint32_t nunits, units_cap;
+	struct unit **units2;   /* the same, of the optimizing tier */
+	uint32_t nunits2, units2_cap;
+	struct opt *opt;        /* owned; NULL: nothing was optimized yet */
+	uint64_t opt_never[OPT_NEVER]; /* units that were given up */
 	uint32_t map_epoch, fetch_epoch;
 	bool counted;           /* generated code looks at jit_run.limit: see counted_begin */
 	bool deopt;             /* the interpreter has to run the next block */
-	uint64_t made, killed, clears, entered, links, misses;
+	uint64_t made, made2, killed, clears, entered, links, misses;
 };
 
 /* ---- unit.c ---- */
@@ -82,6 +106,33 @@ void units_clear(struct translate *t);
 void units_verify(struct rv_hart *h);
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
                struct entry *to);
+
+/* Put @to in the place of @from, which is of the same guest code: whatever leads to @from leads to
+ * @to from now on. */
+void unit_replace(struct translate *t, struct unit *from, struct unit *to);
+void unit_drop(struct translate *t, struct unit *u);
+/* The unit that @g has just made as @j of @n instructions of @r, not to be found yet. NULL: no
+ * memory. Takes @j's arrays. */
+struct unit *unit_new(const struct jit_gen *g, const struct range *r, unsigned n, unsigned reach,
+                      struct jit_unit *j);
+void unit_free(struct unit *u);
+bool unit_add(struct translate *t, struct unit *u);
+/* The code in r->code, @room bytes. */
+void range_scan(struct range *r, unsigned room, uint64_t pa);
+/* The first @n instructions of @r. Returns how many could be taken: less than @n when one of them
+ * cannot be translated. @plan: only plan. */
+unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan);
+
+/* ---- opt.c: the optimizing tier ---- */
+/* Generated code came back from a check in @u: it runs hot. */
+void opt_sample(struct rv_hart *h, struct unit *u);
+/* @u is optimized, but what it relies on did not hold. */
+void opt_deopt(struct translate *t, struct unit *u);
+/* Take over what has been made. To be called where no unit is held. */
+void opt_take(struct rv_hart *h);
+/* For tests: optimize @u here and now if that can be; as opt_take. */
+void opt_now(struct rv_hart *h, struct unit *u);
+void opt_free(struct translate *t);
 
 /* ---- dump.c ---- */
 /* The instructions of a unit that was just made. */

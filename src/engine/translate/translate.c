@@ -142,8 +142,13 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 		translate_fp_in(h);
 		enum jit_exit why = jit_enter(t->cache, h, jit_cache_code(t->cache, e->code));
 		translate_fp_out(h);
-		if (!exit_take(h, t, why, &from, &x))
+		if (!exit_take(h, t, why, &from, &x)) {
+			if (why == JIT_LEAVE)
+				opt_sample(h, from);
+			else if (from->tier)
+				opt_deopt(t, from);
 			return;
+		}
 		if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED)))
 			return;
 		translate_sync(h);
@@ -173,7 +178,12 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 	translate_sync(h);
 	if (t->mirror && (t->mirror->poll_ns != h->poll_ns || t->mirror->always))
 		mirror_look(h);
+	opt_take(h);
 	struct entry *e = unit_find(h, true);
+	if (unlikely(e && h->env->opt_at == 1)) {
+		opt_now(h, e->unit);
+		e = unit_find(h, true);
+	}
 	if (!e) {
 		b->heat = 0;
 		return false;
@@ -190,8 +200,10 @@ static void translate_detach(struct rv_hart *h)
 	if (!t)
 		return;
 	h->engine = NULL;
+	opt_free(t);
 	if (t->cache && t->jumps)
 		units_clear(t);
+	free(t->units2);
 	h->fenced = NULL;
 	h->watched = NULL;
 	mirror_free(t->mirror);
@@ -235,6 +247,7 @@ static void engine_run(struct rv_hart *h)
 {
 	struct translate *t = h->engine;
 	if (unlikely(t->counted != vclock_is_counted(h->env->clock))) {
+		opt_free(t);
 		units_clear(t);
 		jit_gen_free(take(t->gen));
 		jit_cache_free(take(t->cache));
@@ -278,7 +291,9 @@ static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 	const struct translate *t = h->engine;
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = t->made,
 		.cache_flushes = t->clears, .cache_bytes = jit_cache_used(t->cache),
-		.tlb_misses = t->misses };
+		.tlb_misses = t->misses, .units = { t->made - t->made2, t->made2 } };
+	ret->unit_bytes[1] = jit_cache_used2(t->cache);
+	ret->unit_bytes[0] = ret->cache_bytes - ret->unit_bytes[1];
 	if (t->mirror) {
 		ret->mirror_faults = t->mirror->guard.taken;
 		ret->mirror_maps = t->mirror->maps;

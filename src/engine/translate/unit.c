@@ -10,20 +10,6 @@ static const uint8_t shapes[RV_OPS] = {
 #undef ROW
 };
 
-/* A range of guest code that is about to become a unit. */
-struct range {
-	uint64_t pa;
-	unsigned n, bytes;      /* instructions and bytes */
-	struct rv_insn insn[UNIT_INSNS];
-	uint16_t off[UNIT_INSNS];
-	bool start[2 * JIT_UNIT_INSNS];         /* an instruction begins at 2 * i */
-	bool target[2 * JIT_UNIT_INSNS];        /* a jump from inside goes to 2 * i */
-	bool back[2 * JIT_UNIT_INSNS];          /* one that goes back */
-	bool leader[2 * JIT_UNIT_INSNS];        /* a label of the unit begins there */
-	unsigned far;           /* the farthest forward target, bytes */
-	uint8_t code[4096];
-};
-
 static struct entry **hash_slot(struct translate *t, uint64_t pa)
 {
 	return &t->hash[(pa >> 1 ^ pa >> 13) % UNITS_HASH];
@@ -69,17 +55,22 @@ static bool falls_through(struct range *r, const struct rv_insn *d, unsigned off
 	}
 }
 
-static void range_scan(struct range *r, const struct place *p)
+/* The guest may be writing this code just now: what is translated is what was copied. */
+static unsigned range_copy(struct range *r, const struct place *p)
 {
-	unsigned room = (unsigned)(4096 - (p->pa & 4095)), off = 0;
-	/* The guest may be writing this code just now: what is translated is what was copied. */
-	room = (unsigned)min_u64(room, 4 * UNIT_INSNS);
+	unsigned room = (unsigned)min_u64(4096 - (p->pa & 4095), 4 * UNIT_INSNS);
 	memcpy(r->code, p->host, room);
 	if (p->pa2) {
 		memcpy(r->code + 2, p->host2, 2);
 		room = 4;
 	}
-	r->pa = p->pa;
+	return room;
+}
+
+void range_scan(struct range *r, unsigned room, uint64_t pa)
+{
+	unsigned off = 0;
+	r->pa = pa;
 	r->n = r->far = 0;
 	memset(r->start, 0, sizeof r->start);
 	memset(r->target, 0, sizeof r->target);
@@ -149,9 +140,7 @@ static void jump_resolve(const struct range *r, unsigned n, struct ir_block *ir)
 	*last = (struct ir_ins){ .op = IR_jump, .imm = to & ~1ull };
 }
 
-/* The first @n instructions of @r. Returns how many could be taken: less than @n when one of them
- * cannot be translated. */
-static unsigned range_generate(struct translate *t, struct range *r, unsigned n, unsigned reach)
+unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan)
 {
 	static const uint64_t delta = offsetof(struct rv_hart, engine_run) +
 	                              offsetof(struct jit_run, delta);
@@ -165,31 +154,45 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 	for (unsigned i = 1; i < n; i++)
 		if (insn_is_call(r, i - 1))
 			leader[r->off[i] / 2] = true;
-	jit_begin(t->gen, r->pa, r->pa + end, leader, reach & ~(unsigned)UNIT_MIRRORED);
-	if (reach & UNIT_MIRRORED)
-		jit_mirrored(t->gen);
+	if (plan)
+		jit_plan_begin(g, r->pa, r->pa + end);
+	else
+		jit_begin(g, r->pa, r->pa + end, leader, reach & ~(unsigned)UNIT_MIRRORED);
+	if (!plan && reach & UNIT_MIRRORED)
+		jit_mirrored(g);
 	for (unsigned i = 0; i < n; i++) {
 		struct jit_insn info = insn_info(r, i);
 		rv_lift(&ir, &r->insn[i], info.pa, delta);
 		jump_resolve(r, i, &ir);
-		if (!jit_insn(t->gen, &info, &ir))
+		if (plan)
+			jit_plan_insn(g, &info, &ir);
+		else if (!jit_insn(g, &info, &ir))
 			return i;
 	}
-	jit_goes_on(t->gen, r->pa + end);
+	if (!plan)
+		jit_goes_on(g, r->pa + end);
 	return n;
 }
 
-static bool unit_add(struct translate *t, struct unit *u)
+static bool list_add(struct unit ***units, uint32_t *n, uint32_t *have, struct unit *u)
 {
-	if (t->nunits == t->units_cap) {
-		uint32_t cap = t->units_cap ? t->units_cap * 2 : 1024;
-		struct unit **more = realloc(t->units, cap * sizeof *more);
+	if (*n == *have) {
+		uint32_t cap = *have ? *have * 2 : 1024;
+		struct unit **more = realloc(*units, cap * sizeof *more);
 		if (!more)
 			return false;
-		t->units = more;
-		t->units_cap = cap;
+		*units = more;
+		*have = cap;
 	}
-	t->units[t->nunits++] = u;
+	(*units)[(*n)++] = u;
+	return true;
+}
+
+bool unit_add(struct translate *t, struct unit *u)
+{
+	if (u->tier ? !list_add(&t->units2, &t->nunits2, &t->units2_cap, u)
+	            : !list_add(&t->units, &t->nunits, &t->units_cap, u))
+		return false;
 	for (unsigned n = u->nentries; n-- > 0;) { /* the start last: found first */
 		struct entry **e = hash_slot(t, u->entries[n].pa);
 		u->entries[n].next = *e;
@@ -204,17 +207,18 @@ static bool unit_add(struct translate *t, struct unit *u)
 		*slot = u;
 	}
 	t->made++;
+	t->made2 += u->tier;
 	return true;
 }
 
 /* The labels of the unit just made where control may come in: those that look at the limit. */
-static bool entries_make(struct translate *t, const struct range *r, struct unit *u, unsigned n)
+static bool entries_make(const struct jit_gen *g, const struct range *r, struct unit *u, unsigned n)
 {
 	u->entries = calloc(n, sizeof *u->entries);
 	if (!u->entries)
 		return false;
 	for (unsigned i = 0; i < n; i++) {
-		uint32_t code = jit_label_code(t->gen, r->off[i] / 2u);
+		uint32_t code = jit_label_code(g, r->off[i] / 2u);
 		if (code && insn_checks(r, i))
 			u->entries[u->nentries++] =
 			    (struct entry){ r->pa + r->off[i], u, code, NULL };
@@ -225,6 +229,45 @@ static bool entries_make(struct translate *t, const struct range *r, struct unit
 	return true;
 }
 
+static void links_free(struct unit *u)
+{
+	for (struct link *l = u->in, *next; l; l = next) {
+		next = l->next;
+		free(l);
+	}
+	u->in = NULL;
+}
+
+void unit_free(struct unit *u)
+{
+	if (!u)
+		return;
+	links_free(u);
+	jit_unit_fini(&u->j);
+	free(u->entries);
+	free(u);
+}
+
+struct unit *unit_new(const struct jit_gen *g, const struct range *r, unsigned n, unsigned reach,
+                      struct jit_unit *j)
+{
+	unsigned bytes = n < r->n ? r->off[n] : r->bytes;
+	struct unit *u = calloc(1, sizeof *u + bytes);
+	if (!u) {
+		jit_unit_fini(j);
+		return NULL;
+	}
+	u->j = *j;
+	u->pa = r->pa;
+	u->bytes = (uint16_t)bytes;
+	u->reach = (uint8_t)reach;
+	memcpy(u->code, r->code, bytes);
+	if (entries_make(g, r, u, n))
+		return u;
+	unit_free(u);
+	return NULL;
+}
+
 static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 {
 	struct translate *t = h->engine;
@@ -233,10 +276,10 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 	rv_code_watch(h, p->pa);
 	if (p->pa2)
 		rv_code_watch(h, p->pa2);
-	range_scan(&r, p);
+	range_scan(&r, range_copy(&r, p), p->pa);
 	unsigned n = r.n;
 	for (unsigned tries = 0;; tries++) {
-		for (unsigned got; n && (got = range_generate(t, &r, n, p->reach)) < n;)
+		for (unsigned got; n && (got = range_generate(t->gen, &r, n, p->reach, false)) < n;)
 			n = got;
 		if (!n)
 			return NULL;
@@ -246,24 +289,15 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 			return NULL;
 		units_clear(t);
 	}
-	unsigned bytes = n < r.n ? r.off[n] : r.bytes;
-	struct unit *u = calloc(1, sizeof *u + bytes);
-	if (u) {
-		u->j = j;
-		u->pa = p->pa;
+	struct unit *u = unit_new(t->gen, &r, n, p->reach, &j);
+	if (u)
 		u->pa2 = p->pa2;
-		u->bytes = (uint16_t)bytes;
-		u->reach = (uint8_t)p->reach;
-		memcpy(u->code, r.code, bytes);
-	}
-	if (!u || !entries_make(t, &r, u, n) || !unit_add(t, u)) {
-		jit_unit_fini(&j);
-		free(u ? u->entries : NULL);
-		free(u);
+	if (!u || !unit_add(t, u)) {
+		unit_free(u);
 		return NULL;
 	}
 	uint64_t trace = h->env->trace_pc;
-	if (unlikely(trace && (trace == UINT64_MAX || trace - h->pc < bytes))) {
+	if (unlikely(trace && (trace == UINT64_MAX || trace - h->pc < u->bytes))) {
 		uint64_t at[UNIT_INSNS];
 		for (unsigned i = 0; i < n; i++)
 			at[i] = p->pa + r.off[i];
@@ -284,15 +318,17 @@ struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make)
 
 struct unit *unit_at_code(struct translate *t, uint32_t off)
 {
-	uint32_t lo = 0, hi = t->nunits;
+	bool second = jit_cache_is2(t->cache, off);
+	uint32_t lo = 0, hi = second ? t->nunits2 : t->nunits;
+	struct unit **units = second ? t->units2 : t->units;
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
-		if (t->units[mid]->j.code < off)
+		if (units[mid]->j.code < off)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return lo ? t->units[lo - 1] : NULL;
+	return lo ? units[lo - 1] : NULL;
 }
 
 /* ---- links ---- */
@@ -309,27 +345,15 @@ void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at 
 	t->links++;
 }
 
-static void links_free(struct unit *u)
-{
-	for (struct link *l = u->in, *next; l; l = next) {
-		next = l->next;
-		free(l);
-	}
-	u->in = NULL;
-}
-
 /* ---- going away ---- */
 
 void units_clear(struct translate *t)
 {
-	for (uint32_t n = 0; n < t->nunits; n++) {
-		struct unit *u = t->units[n];
-		links_free(u);
-		jit_unit_fini(&u->j);
-		free(u->entries);
-		free(u);
-	}
-	t->nunits = 0;
+	for (uint32_t n = 0; n < t->nunits; n++)
+		unit_free(t->units[n]);
+	for (uint32_t n = 0; n < t->nunits2; n++)
+		unit_free(t->units2[n]);
+	t->nunits = t->nunits2 = 0;
 	t->clears++;
 	memset(t->hash, 0, sizeof t->hash);
 	memset(t->pages, 0, sizeof t->pages);
@@ -338,7 +362,7 @@ void units_clear(struct translate *t)
 	jit_cache_clear(t->cache);
 }
 
-static void unit_kill(struct translate *t, struct unit *u)
+static void entries_remove(struct translate *t, struct unit *u)
 {
 	for (unsigned n = 0; n < u->nentries; n++) {
 		struct entry **p = hash_slot(t, u->entries[n].pa);
@@ -346,6 +370,11 @@ static void unit_kill(struct translate *t, struct unit *u)
 			p = &(*p)->next;
 		*p = u->entries[n].next;
 	}
+}
+
+static void unit_kill(struct translate *t, struct unit *u)
+{
+	entries_remove(t, u);
 	for (struct link *l = u->in; l; l = l->next)
 		jit_link(t->cache, &l->from->j.exits[l->exit], 0);
 	links_free(u);
@@ -372,13 +401,45 @@ static void unlink_from(struct unit **p, const struct unit *u, size_t next)
 		*p = *(struct unit **)(void *)((char *)*p + next);
 }
 
-static void unit_drop(struct translate *t, struct unit *u)
+static void lists_remove(struct translate *t, struct unit *u)
 {
 	unlink_from(page_slot(t, u->pa), u, offsetof(struct unit, page_next));
 	if (u->pa2)
 		unlink_from(&t->pages2[(u->pa2 >> 12) % PAGES_HASH], u,
 		            offsetof(struct unit, page2_next));
+}
+
+void unit_drop(struct translate *t, struct unit *u)
+{
+	lists_remove(t, u);
 	unit_kill(t, u);
+}
+
+static const struct entry *entry_at(const struct unit *u, uint64_t pa)
+{
+	unsigned n = 0;
+	while (n + 1 < u->nentries && u->entries[n].pa != pa)
+		n++;
+	return &u->entries[n];
+}
+
+/* Both have the same labels. */
+void unit_replace(struct translate *t, struct unit *from, struct unit *to)
+{
+	struct link **end = &to->in;
+	for (struct link *l = from->in; l; l = l->next) {
+		const struct jit_exit_at *x = &l->from->j.exits[l->exit];
+		jit_link(t->cache, x, entry_at(to, x->pa)->code);
+	}
+	while (*end)
+		end = &(*end)->next;
+	*end = from->in;
+	from->in = NULL;
+	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+	jit_unit_redirect(t->cache, &from->j, &to->j);
+	entries_remove(t, from);
+	lists_remove(t, from);
+	from->dead = true;
 }
 
 /* Compare the units of frame @pa with memory. True: some are gone. */

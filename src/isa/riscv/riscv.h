@@ -74,6 +74,9 @@ struct rv_env {
 	/* for engines that translate; 0: their own choice */
 	uint32_t hot;               /* runs of a block before it is translated, plus 1 */
 	uint64_t code_bytes;        /* of all harts' translated code */
+	uint32_t opt_at;            /* samples of a unit before it is optimized; 1: all, at once,
+	                             * even where it is of no use, for tests */
+	bool opt_sync;              /* optimize on the hart's own thread */
 	uint64_t trace_pc;          /* log the translation of code at this virtual address; 0: none,
 	                             * UINT64_MAX: all */
 	/* CPU time in us after which an address space gets a window onto its memory, plus 1; 0: no

@@ -321,6 +321,10 @@ static void machine_stats(void *self, struct json_object *out)
 		sum.blocks_made += s.blocks_made;
 		sum.cache_flushes += s.cache_flushes;
 		sum.cache_bytes += s.cache_bytes;
+		for (unsigned k = 0; k < countof(sum.units); k++) {
+			sum.units[k] += s.units[k];
+			sum.unit_bytes[k] += s.unit_bytes[k];
+		}
 		sum.tlb_misses += s.tlb_misses;
 		sum.mirror_faults += s.mirror_faults;
 		sum.mirror_maps += s.mirror_maps;
@@ -332,6 +336,10 @@ static void machine_stats(void *self, struct json_object *out)
 	put_u64(out, "guest_time_ns", ns);
 	put_u64(out, "mips", ns ? sum.instructions * 1000 / ns : 0);
 	put_u64(out, "blocks_made", sum.blocks_made);
+	put_u64(out, "units_first_tier", sum.units[0]);
+	put_u64(out, "units_optimized", sum.units[1]);
+	put_u64(out, "code_bytes_first_tier", sum.unit_bytes[0]);
+	put_u64(out, "code_bytes_optimized", sum.unit_bytes[1]);
 	put_u64(out, "code_cache_bytes", sum.cache_bytes);
 	put_u64(out, "code_cache_flushes", sum.cache_flushes);
 	put_u64(out, "tlb_misses", sum.tlb_misses);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The optimizing tier: units that run hot are made again, with a register map of their own, by a
+ * second thread of each hart.
+ *
+ * Heat is sampled: generated code comes back from its checks every so often, and the unit that it
+ * comes back from is the one that runs. One request at a time: the thread gets a copy of the guest
+ * code and writes only to the second part of the code cache, where nothing else is written; the
+ * hart takes the result at its next entry. A unit that is gone by then, or a cache that was
+ * cleared, makes it void. */
+#include "engine/translate/internal.h"
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+enum state { FREE, ASKED, DONE };
+enum { NICER = 5 };     /* so that harts come first on a small host */
+
+struct opt {
+	struct jit_gen *gen;    /* whoever has the request uses it */
+	uint32_t state;         /* enum state, atomic: who has the rest of this */
+	/* the request */
+	uint64_t pa, clears;
+	unsigned reach, bytes;
+	bool force;
+	uint8_t code[4096];
+	/* the result */
+	bool made, full;
+	unsigned n;
+	struct jit_unit j;
+	struct range r;
+	/* the thread */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	pthread_t thread;
+	bool runs, quit;        /* quit: under lock */
+};
+
+static uint32_t state_of(const struct opt *o)
+{
+	return __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
+}
+static void state_set(struct opt *o, enum state s)
+{
+	__atomic_store_n(&o->state, s, __ATOMIC_RELEASE);
+}
+
+/* ---- making ---- */
+
+static void request_make(struct opt *o)
+{
+	o->made = o->full = false;
+	memcpy(o->r.code, o->code, o->bytes);
+	range_scan(&o->r, o->bytes, o->pa);
+	o->n = o->r.n;
+	(void)range_generate(o->gen, &o->r, o->n, o->reach, true);
+	if (!o->n || o->r.bytes != o->bytes || !jit_plan_end(o->gen, o->force))
+		return;
+	o->made = range_generate(o->gen, &o->r, o->n, o->reach, false) == o->n &&
+	          jit_end(o->gen, &o->j);
+	o->full = !o->made && jit_full(o->gen);
+}
+
+static void *opt_main(void *opt)
+{
+	struct opt *o = opt;
+	(void)!nice(NICER); /* of this thread; if not, then not */
+	pthread_mutex_lock(&o->lock);
+	while (!o->quit) {
+		if (state_of(o) != ASKED) {
+			pthread_cond_wait(&o->wake, &o->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&o->lock);
+		request_make(o);
+		state_set(o, DONE);
+		pthread_mutex_lock(&o->lock);
+	}
+	pthread_mutex_unlock(&o->lock);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static bool thread_start(struct opt *o)
+{
+	sigset_t all, had;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &had);
+	o->runs = !pthread_create(&o->thread, NULL, opt_main, o);
+	pthread_sigmask(SIG_SETMASK, &had, NULL);
+	return o->runs;
+}
+
+static struct opt *opt_get(struct rv_hart *h)
+{
+	struct translate *t = h->engine;
+	bool sync = h->env->opt_sync || h->env->opt_at == 1;
+	if (t->opt)
+		return t->opt;
+	struct opt *o = calloc(1, sizeof *o);
+	if (!o)
+		return NULL;
+	pthread_mutex_init(&o->lock, NULL);
+	pthread_cond_init(&o->wake, NULL);
+	t->opt = o;
+	if (jit_gen_new(&o->gen, t->cache, NULL) < 0 || (!sync && !thread_start(o)))
+		opt_free(t);
+	return t->opt;
+}
+
+void opt_free(struct translate *t)
+{
+	struct opt *o = t->opt;
+	if (!o)
+		return;
+	t->opt = NULL;
+	if (o->runs) {
+		pthread_mutex_lock(&o->lock);
+		o->quit = true;
+		pthread_cond_signal(&o->wake);
+		pthread_mutex_unlock(&o->lock);
+		pthread_join(o->thread, NULL);
+	}
+	if (state_of(o) == DONE && o->made) {
+		jit_unit_fini(&o->j);
+	}
+	pthread_cond_destroy(&o->wake);
+	pthread_mutex_destroy(&o->lock);
+	jit_gen_free(o->gen);
+	free(o);
+}
+
+/* ---- asking ---- */
+
+static uint64_t *never_slot(struct translate *t, uint64_t pa)
+{
+	return &t->opt_never[(pa >> 1) % OPT_NEVER];
+}
+
+/* False: not now. */
+static bool request(struct rv_hart *h, struct unit *u, bool force)
+{
+	struct translate *t = h->engine;
+	struct opt *o = opt_get(h);
+	if (!o || state_of(o) != FREE)
+		return false;
+	o->pa = u->pa;
+	o->reach = u->reach;
+	o->bytes = u->bytes;
+	o->clears = t->clears;
+	o->force = force;
+	memcpy(o->code, u->code, u->bytes);
+	if (!o->runs) {
+		request_make(o);
+		state_set(o, DONE);
+		return true;
+	}
+	pthread_mutex_lock(&o->lock);
+	state_set(o, ASKED);
+	pthread_cond_signal(&o->wake);
+	pthread_mutex_unlock(&o->lock);
+	return true;
+}
+
+void opt_sample(struct rv_hart *h, struct unit *u)
+{
+	struct translate *t = h->engine;
+	uint32_t enough = h->env->opt_at ? h->env->opt_at : OPT_AT;
+	if (u->tier || u->refused || u->dead || u->pa2 || ++u->heat < enough)
+		return;
+	u->heat = 0;
+	if (*never_slot(t, u->pa) == u->pa)
+		u->refused = true;
+	else
+		(void)request(h, u, false);
+}
+
+void opt_deopt(struct translate *t, struct unit *u)
+{
+	if (u->dead || ++u->bad < OPT_BAD)
+		return;
+	*never_slot(t, u->pa) = u->pa;
+	unit_drop(t, u);
+}
+
+/* ---- taking ---- */
+
+/* The unit that the request was made from, as it is now. */
+static struct unit *request_unit(struct rv_hart *h, const struct opt *o)
+{
+	struct translate *t = h->engine;
+	struct entry *e = NULL;
+	if (o->clears == t->clears)
+		e = unit_get(h, &(struct place){ .pa = o->pa, .reach = o->reach }, false);
+	struct unit *u = e ? e->unit : NULL;
+	if (!u || u->pa != o->pa || u->tier || u->bytes != o->bytes)
+		return NULL;
+	return memcmp(u->code, o->code, o->bytes) ? NULL : u;
+}
+
+/* NULL: nothing of it is used. */
+static struct unit *result_take(struct rv_hart *h, struct opt *o)
+{
+	struct translate *t = h->engine;
+	struct unit *old = request_unit(h, o);
+	if (!o->made) {
+		if (old)
+			old->refused = true;
+		return NULL;
+	}
+	struct unit *u = unit_new(o->gen, &o->r, o->n, o->reach, &o->j);
+	if (u && old) {
+		u->tier = 1;
+		if (unit_add(t, u)) {
+			unit_replace(t, old, u);
+			jit_unit_keep(t->cache, &u->j);
+			return u;
+		}
+	}
+	unit_free(u);
+	return NULL;
+}
+
+static struct unit *done_take(struct rv_hart *h, struct opt *o)
+{
+	struct translate *t = h->engine;
+	bool full = o->full && o->clears == t->clears;
+	struct unit *u = result_take(h, o);
+	state_set(o, FREE);
+	if (full && jit_cache_used2(t->cache))
+		units_clear(t);
+	return u;
+}
+
+void opt_take(struct rv_hart *h)
+{
+	struct opt *o = ((struct translate *)h->engine)->opt;
+	if (unlikely(o && state_of(o) == DONE))
+		(void)done_take(h, o);
+}
+
+void opt_now(struct rv_hart *h, struct unit *u)
+{
+	struct translate *t = h->engine;
+	if (!u->tier && !u->refused && !u->pa2 && *never_slot(t, u->pa) != u->pa &&
+	    request(h, u, true))
+		(void)done_take(h, t->opt);
+}
