@@ -39,7 +39,7 @@ void oracle_stop(struct oracle *o);
 
 /* lodge.c */
 struct lodge_rig;
-int lodge_rig_new(struct lodge_rig **ret, const char *engine, const char *blob,
+int lodge_rig_new(struct lodge_rig **ret, const char *engine, unsigned opt_at, const char *blob,
                   struct lodge_err *e) MUST;
 void lodge_rig_free(struct lodge_rig *r);
 /* Run a copy of @b; the result stays valid until the next run. */

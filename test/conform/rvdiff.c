@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rvdiff: every user-level instruction of Lodge against an emulator that Debian packages.
  *
- *   rvdiff [-n COMPARISONS] [-s SEED] [-b FIRST_BATCH] [-o ONLY] [-e ENGINE] EMULATOR RUNNER BLOB
+ *   rvdiff [-n COMPARISONS] [-s SEED] [-b FIRST_BATCH] [-o ONLY] [-e ENGINE]
+ *          [-t SAMPLES] EMULATOR RUNNER BLOB
+ *
+ *   -t   samples of a unit before it is optimized (1: all, at once)
  *
  * Prints what differs (all registers, flags, memory, where execution left) with the batch number
  * that reproduces it, then one line of sums. Exit: 0 equal, 1 different, 2 could not run. */
@@ -32,7 +35,7 @@ static const struct oracle_kind {
 struct options {
 	uint64_t seed;
 	unsigned long n;
-	unsigned first;
+	unsigned first, opt_at;
 	const char *only, *engine, *emulator, *runner, *blob;
 };
 
@@ -173,13 +176,14 @@ static int run_all(const struct options *o, const struct oracle_kind *k, struct 
 static bool options_read(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){ .seed = 1, .n = 200000, .engine = "interpret" };
-	for (int c; (c = getopt(argc, argv, "n:s:b:o:e:")) != -1;)
+	for (int c; (c = getopt(argc, argv, "n:s:b:o:e:t:")) != -1;)
 		switch (c) {
 		case 'n': o->n = strtoul(optarg, NULL, 10); break;
 		case 's': o->seed = strtoull(optarg, NULL, 10); break;
 		case 'b': o->first = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'o': o->only = optarg; break;
 		case 'e': o->engine = optarg; break;
+		case 't': o->opt_at = (unsigned)strtoul(optarg, NULL, 10); break;
 		default: return false;
 		}
 	if (argc - optind != 3)
@@ -199,7 +203,7 @@ int main(int argc, char **argv)
 	static struct counts c;
 	if (!options_read(&o, argc, argv)) {
 		fprintf(stderr, "usage: rvdiff [-n COMPARISONS] [-s SEED] [-b FIRST_BATCH]"
-				" [-o ONLY] [-e ENGINE] EMULATOR RUNNER BLOB\n");
+				" [-o ONLY] [-e ENGINE] [-t SAMPLES] EMULATOR RUNNER BLOB\n");
 		return 2;
 	}
 	const struct oracle_kind *k = kind_of(o.emulator);
@@ -208,7 +212,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	time_t start = time(NULL);
-	int r = lodge_rig_new(&rig, o.engine, o.blob, &e);
+	int r = lodge_rig_new(&rig, o.engine, o.opt_at, o.blob, &e);
 	if (!r)
 		r = oracle_start(&q, o.emulator, k->cpu, o.runner, o.blob, &e);
 	if (!r) {

@@ -79,8 +79,9 @@ void program_make(struct program *p, uint64_t seed, uint64_t fuel, const char *o
 
 /* ---- rig.c ---- */
 struct rig;
-/* @mirror: user memory is mirrored where the engine can (rv_env.mirror). */
-int rig_new(struct rig **ret, const struct engine *e, bool mirror, struct lodge_err *err) MUST;
+/* @mirror: user memory is mirrored where the engine can (rv_env.mirror). @opt_at: rv_env.opt_at */
+int rig_new(struct rig **ret, const struct engine *e, bool mirror, unsigned opt_at,
+	    struct lodge_err *err) MUST;
 void rig_free(struct rig *r);
 /* Run @p from its start. False: it did not end in time. @plant: NULL, or "mul=mulh": words of the
  * one instruction in the program become the other, as if the engine had it wrong. */
@@ -89,6 +90,7 @@ const struct rv_hart *rig_hart(const struct rig *r);
 const uint8_t *rig_ram(const struct rig *r);
 uint64_t rig_instructions(const struct rig *r); /* of the last run */
 unsigned rig_device_uses(const struct rig *r);
+uint64_t rig_optimized(const struct rig *r); /* units optimized since then */
 uint64_t rig_mirrored(const struct rig *r); /* pages mirrored since rig_new */
 
 /* ---- compare.c ---- */
@@ -99,6 +101,7 @@ void rigs_show(const struct program *p, const struct rig *a, const struct rig *b
 struct pair {
 	const struct engine *e[2];
 	const char *plant; /* of the second */
+	unsigned opt_at;
 	bool mirror;       /* rig_new */
 };
 /* Do fresh rigs of both engines differ after @p? 1 yes, 0 no, -1 no run. */

@@ -2,7 +2,7 @@
 /* lockstep: the same random programs on two engines; everything that they leave is compared.
  *
  *   lockstep [-a ENGINE] [-b ENGINE] [-s SEED] [-n PROGRAMS] [-f FUEL] [-o INSTRUCTION]
- *            [-r RUNS] [-p SEED] [-x GOOD=BAD] [-m on|off] [-q] [-v]
+ *            [-r RUNS] [-t SAMPLES] [-p SEED] [-x GOOD=BAD] [-m on|off] [-q] [-v]
  *
  *   -a -b   the engines: the first of engines.def against each other one (against itself where
  *           there is no other)
@@ -10,6 +10,7 @@
  *   -f      how often a program goes backward: hot loops get hotter
  *   -o      programs mostly of this instruction
  *   -r      programs that one pair of harts runs before it is made anew (64)
+ *   -t      samples of a unit before it is optimized, on the hart's thread (1: all, at once)
  *   -p      one program, by the number that a report gives; -v shows it
  *   -x      the second engine is told BAD where programs have GOOD: does the tester find that?
  *   -m      mirrored user memory (both, one after the other)
@@ -26,13 +27,13 @@ enum { SHOWN = 3, PER_SEED = 1000000 };
 struct options {
 	const char *engine[2], *only, *plant, *mirror;
 	uint64_t seed, fuel, one;
-	unsigned n, per_rig;
+	unsigned n, per_rig, opt_at;
 	bool quiet, verbose, has_one;
 };
 
 struct counts {
 	unsigned compared, different, unfinished;
-	uint64_t instructions, traps, longest, mirrored;
+	uint64_t instructions, traps, longest, mirrored, optimized;
 };
 
 static void difference_report(const struct options *o, const struct pair *q, struct program *p)
@@ -93,9 +94,9 @@ static int pair_run(const struct options *o, const struct pair *q, struct counts
 	int r = p ? 0 : err_set(e, ENOMEM, "no memory");
 	for (unsigned i = 0; !r && i < o->n; i++) {
 		if (!rig[0]) {
-			r = rig_new(&rig[0], q->e[0], q->mirror, e);
+			r = rig_new(&rig[0], q->e[0], q->mirror, q->opt_at, e);
 			if (!r)
-				r = rig_new(&rig[1], q->e[1], q->mirror, e);
+				r = rig_new(&rig[1], q->e[1], q->mirror, q->opt_at, e);
 		}
 		if (r)
 			break;
@@ -104,13 +105,16 @@ static int pair_run(const struct options *o, const struct pair *q, struct counts
 			program_show(p);
 		if (!program_run(o, q, rig, p, c) || i % o->per_rig == o->per_rig - 1) {
 			c->mirrored += rig_mirrored(rig[1]);
+			c->optimized += rig_optimized(rig[1]);
 			rig_free(rig[0]);
 			rig_free(rig[1]);
 			rig[0] = rig[1] = NULL;
 		}
 	}
-	if (rig[1])
+	if (rig[1]) {
 		c->mirrored += rig_mirrored(rig[1]);
+		c->optimized += rig_optimized(rig[1]);
+	}
 	rig_free(rig[0]);
 	rig_free(rig[1]);
 	free(p);
@@ -126,10 +130,12 @@ static int pair_report(const struct options *o, const struct pair *q, struct cou
 	if (r)
 		return r;
 	printf("lockstep: %s and %s: %u programs, %" PRIu64 " instructions, %" PRIu64
-	       " traps, longest %" PRIu64 ", %" PRIu64 " pages mirrored: %u differ, %u do not end;"
+	       " traps, longest %" PRIu64 ", %" PRIu64 " pages mirrored,"
+	       " %" PRIu64 " units optimized: %u differ, %u do not end;"
 	       " seed %" PRIu64 ", %ld s\n",
 	       q->e[0]->name, q->e[1]->name, c.compared, c.instructions, c.traps, c.longest,
-	       c.mirrored, c.different, c.unfinished, o->seed, (long)(time(NULL) - began));
+	       c.mirrored, c.optimized, c.different, c.unfinished, o->seed,
+	       (long)(time(NULL) - began));
 	sum->different += c.different;
 	/* one that ends on neither engine tells nothing; there must not be many */
 	if (c.unfinished > 1 + c.compared / 100)
@@ -152,7 +158,7 @@ static int pair_both(const struct options *o, struct pair *q, struct counts *sum
 static bool options_read(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){.seed = 1, .n = 200, .per_rig = 64};
-	for (int c; (c = getopt(argc, argv, "a:b:s:n:f:o:r:p:x:m:qv")) != -1;)
+	for (int c; (c = getopt(argc, argv, "a:b:s:n:f:o:r:t:p:x:m:qv")) != -1;)
 		switch (c) {
 		case 'a': o->engine[0] = optarg; break;
 		case 'b': o->engine[1] = optarg; break;
@@ -161,6 +167,7 @@ static bool options_read(struct options *o, int argc, char **argv)
 		case 'f': o->fuel = strtoull(optarg, NULL, 10); break;
 		case 'o': o->only = optarg; break;
 		case 'r': o->per_rig = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 't': o->opt_at = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'p':
 			o->one = strtoull(optarg, NULL, 10);
 			o->has_one = true;
@@ -186,7 +193,7 @@ int main(int argc, char **argv)
 				" [-m on|off] [-q] [-v]\n");
 		return 2;
 	}
-	struct pair q = {.plant = o.plant};
+	struct pair q = {.plant = o.plant, .opt_at = o.opt_at};
 	q.e[0] = o.engine[0] ? engine_find(o.engine[0]) : engine_at(0);
 	const struct engine *only = o.engine[1] ? engine_find(o.engine[1]) : NULL;
 	if (!q.e[0] || (o.engine[1] && !only)) {

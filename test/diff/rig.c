@@ -106,7 +106,8 @@ static void watch_set(struct rig *r, bool running)
 	pthread_mutex_unlock(&r->lock);
 }
 
-int rig_new(struct rig **ret, const struct engine *e, bool mirror, struct lodge_err *err)
+int rig_new(struct rig **ret, const struct engine *e, bool mirror, unsigned opt_at,
+	    struct lodge_err *err)
 {
 	static const struct bus_ops stop = {stop_read, stop_write, 1, 8};
 	static const struct bus_ops device = {device_read, device_write, 1, 8};
@@ -120,7 +121,9 @@ int rig_new(struct rig **ret, const struct engine *e, bool mirror, struct lodge_
 				 .hot = 1,
 				 .mmu_max = 57,
 				 .pmp_entries = 16,
-				 .mirror = mirror};
+				 .mirror = mirror,
+				 .opt_at = opt_at,
+				 .opt_sync = opt_at != 0};
 	int bad = mem_new(&r->env.mem, gpa(RAM_AT), RAM_SIZE, err);
 	if (!bad)
 		bad = bus_new(&r->env.bus, err);
@@ -268,6 +271,12 @@ const struct rv_hart *rig_hart(const struct rig *r) { return r->h; }
 const uint8_t *rig_ram(const struct rig *r) { return mem_host(r->env.mem); }
 uint64_t rig_instructions(const struct rig *r) { return r->h->icount - r->began; }
 unsigned rig_device_uses(const struct rig *r) { return r->uses; }
+uint64_t rig_optimized(const struct rig *r)
+{
+	struct engine_stats s;
+	r->e->stats(r->h, &s);
+	return s.units[1];
+}
 uint64_t rig_mirrored(const struct rig *r)
 {
 	struct engine_stats s;
