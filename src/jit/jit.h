@@ -8,9 +8,9 @@
  *
  * Code lives in a cache that is mapped twice, once to write and once to run (W^X). A cache and what
  * is made in it belong to one vCPU thread: no locks, no patching under another thread. The one
- * exception: units with register maps of their own go to the second part of the cache, and one other
- * thread may make them there, with a jit_gen of its own, from jit_plan_begin to jit_end; from then
- * on they are the vCPU thread's. */
+ * exception: units with register maps of their own go to the second part of the cache, and another
+ * thread may make them there, one at a time, with a jit_gen of its own, from jit_plan_begin to
+ * jit_end; from then on they are the vCPU thread's. */
 #pragma once
 #include "host/host.h"
 #include "ir/ir.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Units with a register map of their own. The standard map holds at entries and at every way out, so
+/* Units with a register map of their own. The standard map holds at entries and at all ways out, so
  * other units need not know. Where both maps agree on a host register nothing is to be done; where
  * they do not, the slot of the standard register is up to date inside the unit, and so is that of a
  * register of the unit that the unit never writes. */
