@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Faults of mirrored accesses. The handler belongs to the process, as signals do; it acts on nothing
- * but an access that a unit has written down, in the window of the thread that faults. */
+/* Faults of mirrored accesses. The handler belongs to the process, as signals do; it acts on
+ * nothing but an access that a unit has written down, in the window of the thread that faults. */
 #include "jit/x64/internal.h"
 #include <pthread.h>
 #include <signal.h>

@@ -52,7 +52,7 @@ struct slow {
 	uint8_t *from, *back;   /* end of the jump to here; where to go on */
 	int32_t slot;           /* value to store, if slot_val: is in the state here */
 	uint8_t *touch[2];      /* mirrored: the accesses that may fault; from is NULL */
-	bool host;              /* rax is the host's address by then, else base + disp the guest's */
+	bool host;              /* rax is the host's address then; else the guest's: base + disp */
 	uint8_t base;
 	int32_t disp;
 };
@@ -82,7 +82,7 @@ struct jit_gen {
 	/* what is known at this point of the basic block */
 	bool fp_on, fp_dirty, mode_ok;
 	uint32_t boxed;             /* f registers that hold a boxed f32 */
-	/* x registers that lie in the window: how far outside they may be by now, plus 1; 0: unknown */
+	/* x registers that lie in the window: how far outside they may be now, plus 1; 0: unknown */
 	uint32_t near[SLOTS];
 
 	struct slow slow[SLOW_MAX];
