@@ -140,6 +140,7 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 	                              offsetof(struct jit_run, delta);
 	bool leader[2 * JIT_UNIT_INSNS];
 	struct ir_block ir;
+	struct jit_insn info; /* the generator looks at the last one until it is done */
 	unsigned end = n < r->n ? r->off[n] : r->bytes;
 	for (unsigned i = 0; i < countof(leader); i++)
 		leader[i] = r->start[i] && r->target[i] && 2 * i < end;
@@ -148,7 +149,7 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 	if (reach & UNIT_MIRRORED)
 		jit_mirrored(t->gen);
 	for (unsigned i = 0; i < n; i++) {
-		struct jit_insn info = insn_info(r, i, leader);
+		info = insn_info(r, i, leader);
 		rv_lift(&ir, &r->insn[i], info.pa, delta);
 		jump_resolve(r, i, leader, &ir);
 		if (!jit_insn(t->gen, &info, &ir))

@@ -171,7 +171,7 @@ void window_fill(struct rv_hart *h, struct mirror *m, struct window *w, uint64_t
 	    now >> 2 == (uint32_t)((r.pa - mem_base(m->mem).a) >> 12))
 		return; /* a store to a frame with code: it stays as it is */
 	w->large |= shift > 12;
-	uint64_t piece = (shift > 12 ? PIECE_LARGE : PIECE) << 12;
+	uint64_t piece = (uint64_t)(shift > 12 ? PIECE_LARGE : PIECE) << 12;
 	uint64_t lo = va & ~(piece - 1), hi = lo + piece;
 	while (r.va + (r.n << 12) < hi &&
 	       run_joins(h, m, w, &r, r.va + (r.n << 12), r.pa + (r.n << 12)))
