@@ -50,10 +50,18 @@ bool bus_write(struct bus *b, struct gpa at, unsigned width, uint64_t val) MUST;
 struct vclock {
 	int64_t offset_ns;      /* guest time = host monotonic + offset */
 	uint64_t stopped_at_ns; /* guest time while paused; 0: running */
+	/* Time that is counted instead, so that a run can be repeated: @count_ns for each of
+	 * what these two sum up to. Borrowed; NULL: the host's time. */
+	const uint64_t *counts[2];
+	uint64_t count_ns;
 };
 void vclock_init(struct vclock *c);                 /* guest time starts at 0, running */
+/* From now on guest time is @ns for each of *@a + *@b; it stands while these do. */
+void vclock_count(struct vclock *c, const uint64_t *a, const uint64_t *b, uint64_t ns);
+static inline bool vclock_is_counted(const struct vclock *c) { return c->counts[0] != NULL; }
 uint64_t vclock_ns(const struct vclock *c);         /* guest ns since the machine was made */
 void vclock_pause(struct vclock *c);
 void vclock_resume(struct vclock *c);
-/* Host CLOCK_MONOTONIC instant at which guest time is @guest_ns (UINT64_MAX while paused). */
+/* Host CLOCK_MONOTONIC instant at which guest time is @guest_ns (UINT64_MAX while paused, and when
+ * time is counted). */
 uint64_t vclock_host_deadline(const struct vclock *c, uint64_t guest_ns);

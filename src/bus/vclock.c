@@ -20,8 +20,23 @@ void vclock_init(struct vclock *c)
 	*c = (struct vclock){ .offset_ns = -(int64_t)host_monotonic_ns() };
 }
 
+void vclock_count(struct vclock *c, const uint64_t *a, const uint64_t *b, uint64_t ns)
+{
+	c->counts[0] = a;
+	c->counts[1] = b;
+	c->count_ns = ns;
+}
+
+static uint64_t vclock_counted_ns(const struct vclock *c)
+{
+	uint64_t n = __atomic_load_n(c->counts[0], __ATOMIC_RELAXED);
+	return (n + __atomic_load_n(c->counts[1], __ATOMIC_RELAXED)) * c->count_ns;
+}
+
 uint64_t vclock_ns(const struct vclock *c)
 {
+	if (unlikely(vclock_is_counted(c)))
+		return vclock_counted_ns(c);
 	uint64_t at = vclock_stopped_ns(c);
 	return at ? at : vclock_running_ns(c);
 }
@@ -45,7 +60,7 @@ void vclock_resume(struct vclock *c)
 
 uint64_t vclock_host_deadline(const struct vclock *c, uint64_t guest_ns)
 {
-	if (vclock_stopped_ns(c))
+	if (vclock_stopped_ns(c) || vclock_is_counted(c))
 		return UINT64_MAX;
 	int64_t off = __atomic_load_n(&c->offset_ns, __ATOMIC_ACQUIRE), at;
 	/* Beyond 292 years from now is never. */

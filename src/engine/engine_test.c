@@ -206,3 +206,33 @@ TEST(engines_survive_more_code_than_their_cache_holds)
 		rig_fini(&r);
 	}
 }
+
+/* Where time is counted, a timer strikes behind the first jump that does not go forward, whatever
+ * blocks an engine makes. */
+TEST(engines_take_a_counted_timer_at_one_place)
+{
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		rig_init(&r, e);
+		vclock_count(&r.clock, &r.h->icount, &r.h->idle, 10);
+		put(&r, RAM, 0x00150513);        /* 1: addi a0, a0, 1 */
+		put(&r, RAM + 4, 0x00000463);    /* beq x0, x0, +8 */
+		put(&r, RAM + 12, 0x00000013);   /* nop */
+		put(&r, RAM + 16, 0xff1ff06f);   /* j 1b */
+		put(&r, RAM + 0x100, 0xc0102673); /* csrr a2, time */
+		put(&r, RAM + 0x104, 0xb02026f3); /* csrr a3, minstret */
+		put_stop(&r, RAM + 0x108);
+		r.h->x[10] = 0;
+		r.h->mtvec = RAM + 0x100;
+		r.h->mie = 1 << RV_STI;
+		r.h->mstatus = 8; /* MIE */
+		r.h->menvcfg = UINT64_C(1) << 63; /* STCE */
+		r.h->stimecmp = 100; /* of 100 ns: 1000 instructions */
+		rig_run(&r);
+		CHECK(r.h->mcause == (UINT64_C(1) << 63 | RV_STI) && r.h->mepc == RAM);
+		CHECK(r.h->x[10] == 250); /* rounds of 4 */
+		CHECK(r.h->x[12] == 100 && r.h->x[13] == 1001);
+		rig_fini(&r);
+	}
+}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jit: IR into host code. It knows the guest's state only as offsets (struct jit_guest) and the
  * host only in its folder (x64/). A unit is a straight range of guest code with one entry: its
- * instructions are given one by one as IR, in order; control moves inside it by labels, out of it by
- * exits that the owner links to other units. The guest's registers have fixed host registers or
+ * instructions are given one by one as IR, in order; control moves inside it by labels, out of it
+ * by exits that the owner links to other units. The guest's registers have fixed host registers or
  * stay in the state, and each is written when its instruction is done, so the state is exact at
  * every instruction that can fault.
  *
@@ -20,8 +20,9 @@ struct jit_run {
 	uint64_t j_base, j_limit;   /* where that stack is empty, and where it is full */
 	uint64_t detail;            /* of an exit: where in the code */
 	void *jumps;                /* struct jit_jump[JIT_JUMPS] */
+	uint64_t limit;             /* of owners that give jit_guest.limit this place */
 	uint64_t window;            /* host address of guest address 0, for mirrored units */
-	uint64_t spare[4];
+	uint64_t spare[3];
 };
 
 /* Where control goes by virtual address: filled by the owner, read by generated code. */
@@ -39,6 +40,8 @@ struct jit_guest {
 	uint32_t pc, npc, count, limit, exc, tval, run, key;
 	uint32_t tlb, tlb_entries, dctx;    /* entries {tag_r, tag_w, add, -} of JIT_TLB_ENTRY */
 	uint32_t fp_on, fp_mode;            /* i32: 0 off, 3 dirty; rounding mode */
+	uint32_t fp_flags;                  /* byte: flags beyond those that MXCSR holds */
+	const uint8_t *mx_flags;            /* [64]: MXCSR's flags as the guest's */
 	uint32_t fp_regs;                   /* 32 slots of 8 bytes */
 	bool smp;                           /* other vCPUs may touch memory at the same time */
 	uint64_t (*load)(void *state, uint64_t va, uint64_t bytes);
@@ -110,7 +113,8 @@ int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e) 
 void jit_gen_free(struct jit_gen *g);
 /* Begin a unit of guest code [pa, end). @leader[i]: the instruction at pa + 2 * i is a label.
  * Jumps inside the naturally aligned 2^@reach bytes around @pa are exits to link, as virtual and
- * physical addresses run in step there; jumps beyond go by the virtual address. */
+ * physical addresses run in step there; jumps beyond, and to the last halfword of a page, go by the
+ * virtual address. */
 void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader, unsigned reach);
 /* After jit_begin: loads and stores go to the window at gs (jit_guard). */
 void jit_mirrored(struct jit_gen *g);
@@ -122,6 +126,12 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa);
  * allocated: jit_unit_fini. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 void jit_unit_fini(struct jit_unit *u); /* frees the arrays */
+
+/* Offset in the cache of the code at the label @i (2 * i bytes from the start) of the unit just
+ * made; 0: none. Control may enter there as at the start. */
+uint32_t jit_label_code(const struct jit_gen *g, unsigned i);
+/* Where the code of instruction @n of the unit just made ends, from its start. For dumps. */
+uint32_t jit_insn_end(const struct jit_gen *g, unsigned n);
 
 /* ---- finished units ---- */
 const struct jit_exit_at *jit_exit_find(const struct jit_unit *u, uint32_t back);

@@ -152,8 +152,10 @@ enum { MAJOR = 7, MINOR_MIN = 12 };
 
 static bool version_ok(const uint8_t *fixed)
 {
-	/* With another major libfuse only answers, and waits for an INIT that it understands. */
-	return le32_at(fixed) != MAJOR || le32_at(fixed + 4) >= MINOR_MIN;
+	uint32_t major = le32_at(fixed);
+	/* To a newer major libfuse answers with its own, and waits for another INIT; of an older
+	 * one it complains on stderr, which is not the guest's to fill. */
+	return major > MAJOR || (major == MAJOR && le32_at(fixed + 4) >= MINOR_MIN);
 }
 
 enum share_verdict share_check(const struct share *s, const uint8_t *buf, size_t have, size_t len,

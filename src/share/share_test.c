@@ -73,16 +73,16 @@ static int msg_send(struct rig *g) { return msg_send_as(g, g->len, ANSWER); }
 
 static const void *rig_body(const struct rig *g) { return g->answer + SHARE_HEADER_OUT; }
 
-static int rig_mount_as(struct rig *g, uint32_t minor)
+static int rig_mount_as(struct rig *g, uint32_t major, uint32_t minor)
 {
-	struct fuse_init_in in = { .major = 7, .minor = minor, .max_readahead = 1 << 20,
+	struct fuse_init_in in = { .major = major, .minor = minor, .max_readahead = 1 << 20,
 		                   .flags = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_MAX_PAGES |
 		                            FUSE_DO_READDIRPLUS | FUSE_PARALLEL_DIROPS };
 	msg_begin(g, FUSE_INIT, 0);
 	msg_add(g, &in, sizeof in);
 	return msg_send(g);
 }
-static int rig_mount(struct rig *g) { return rig_mount_as(g, 38); }
+static int rig_mount(struct rig *g) { return rig_mount_as(g, 7, 38); }
 
 static void rig_init(struct rig *g, struct share_options o)
 {
@@ -446,14 +446,17 @@ TEST(share_refuses_protocols_with_other_places_for_names)
 	msg_begin(g, FUSE_DESTROY, 0);
 	CHECK(msg_send(g) == 0);
 	for (uint32_t minor = 0; minor < 12; minor++) {
-		CHECK(rig_mount_as(g, minor) == -EPROTO);
+		CHECK(rig_mount_as(g, 7, minor) == -EPROTO);
 		msg_begin(g, FUSE_CREATE, 1);
 		msg_add(g, &create, sizeof create);
 		msg_text(g, "f");
 		CHECK(msg_send(g) == -EIO);
 		CHECK(do_named(g, FUSE_MKNOD, 1, &node_in, sizeof node_in, "g", NULL) == -EIO);
 	}
+	CHECK(rig_mount_as(g, 6, 38) == -EPROTO);
 	CHECK(!rig_stat(g, "../a", &st) && !rig_stat(g, "../b", &st));
+	/* A newer one is told what we speak, and then speaks it. */
+	CHECK(rig_mount_as(g, 8, 0) == 0 && do_lookup(g, 1, "f", &node) == -EIO);
 	CHECK(rig_mount(g) == 0 && do_create(g, 1, "f", O_RDWR, 0644, &node, &fh) == 0);
 	rig_fini(g);
 	free(g);

@@ -35,4 +35,5 @@ conform: $(CF)/rvdiff $(CF)/blob.bin $(CF)/runner
 	@$(CONFORM_RUN) -n 2000000 $$oracle $(CF)/runner $(CF)/blob.bin
 conform-smoke: $(CF)/rvdiff $(CF)/blob.bin $(CF)/runner
 	@$(CONFORM_RUN) -n 200000 $$oracle $(CF)/runner $(CF)/blob.bin
+
 -include $(CF_OBJ:.o=.d)

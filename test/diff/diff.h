@@ -28,8 +28,10 @@ enum {
 	BAD = 64,
 	TARGETS = 128,
 	SLOTS = 144,
+	SLOTS_CODE = 156, /* the last four are of FUNC: in space 0 for S, U, then in space 1 */
 	VAS = 160,
 	PTES = 176,
+	PTES_CODE = 188, /* the first and the other FUNC for S, then for U */
 	PATCHES = 192,
 	FUNCS = 200,
 	PATCHED = 224,

@@ -3,6 +3,7 @@
 # leave is compared.
 #   make lockstep           every engine against the first: at least 10 million instructions each
 #   make lockstep-smoke     a little of it
+#   make lockstep-boot      Debian's kernel on every engine with counted time, checkpoints compared
 #   LOCKSTEP_SEED=n         other programs      LOCKSTEP_ARGS=...    see test/diff/lockstep.c
 LOCKSTEP_SEED ?= 1
 LOCKSTEP_ARGS ?=
@@ -10,7 +11,7 @@ LS           := $O/diff
 LS_OBJ       := $(patsubst %.c,$O/obj/%.o,$(wildcard test/diff/*.c)) $O/obj/test/conform/values.o
 LS_LIB       := $(patsubst %.c,$O/obj/%.o,$(filter $(foreach r,$(CF_ROOMS),src/$r/%) $O/gen/%,$(SRC)))
 
-.PHONY: lockstep lockstep-smoke
+.PHONY: lockstep lockstep-smoke lockstep-boot
 # The handler as bytes of a C array.
 $O/gen/diff_handler.gen.h: test/diff/handler.S test/diff/layout.h
 	@mkdir -p $(@D) $(LS)
@@ -25,7 +26,9 @@ $(LS)/lockstep: $(LS_OBJ) $(LS_LIB)
 	$Q$(CC) $(SAN) -o $@ $^ $(LIBS)
 
 lockstep: $(LS)/lockstep
-	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 3000 $(LOCKSTEP_ARGS)
+	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 4000 $(LOCKSTEP_ARGS)
 lockstep-smoke: $(LS)/lockstep
 	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 200 $(LOCKSTEP_ARGS)
+lockstep-boot: $O/lodge
+	test/diff/boot $O/lodge
 -include $(LS_OBJ:.o=.d)

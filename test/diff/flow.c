@@ -214,9 +214,9 @@ void body_make(struct making *k, unsigned units)
 			put_atomic(k);
 		else if (what < 71)
 			put_pointer(k);
-		else if (what < 76)
+		else if (what < 77)
 			put_system(k);
-		else if (what < 78)
+		else if (what < 79)
 			put_fault(k);
 		else if (what < 80)
 			put_slot(k);

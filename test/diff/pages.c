@@ -63,6 +63,8 @@ static void map_window(struct program *p, unsigned s, uint64_t w, unsigned u, un
 	map_range(p, s, w + CODE, CODE, CODE_SIZE, code | u | A);
 	map_range(p, s, w + FUNC, func, 2 * 4096, X | R | u | A);
 	map_range(p, s, w + DATA, DATA, DATA_SIZE, R | W | u | AD);
+	for (uint64_t i = 8; s && i < 16; i++) /* the second space has some of them elsewhere */
+		map(p, s, w + DATA + 4096 * i, DATA + 4096 * (i ^ 1), R | W | u | AD);
 	map_range(p, s, w + CODE_ALIAS, CODE, CODE_SIZE, R | W | u | AD);
 	map_range(p, s, w + FUNC_ALIAS, func, 2 * 4096, R | W | u | AD);
 	map_range(p, s, w + DATA_ALIAS, DATA, DATA_SIZE, R | W | u | AD);
@@ -107,13 +109,17 @@ static uint64_t data_address(struct rng *r, unsigned first)
 static uint64_t bad_address(const struct program *p, struct rng *r)
 {
 	uint64_t in = data_address(r, 4), page = 4096 * (uint64_t)rng_below(r, 12);
-	switch (rng_below(r, 10)) {
+	switch (rng_below(r, 14)) {
 	case 0: return in - DATA + DATA_ALIAS;
 	case 1: return in - RAM_AT + MEGA;
 	case 2: return ODD + page + in % 4096;
 	case 3: return ODD + page + 4096 - rng_below(r, 9);
-	case 4: return PLAY + page % 0x8000 + in % 4096;
-	case 5: return rng_below(r, 2) ? in + p->window : in - p->window;
+	case 4:
+	case 12:
+	case 13: return PLAY + page % 0x8000 + in % 4096;
+	case 5:
+	case 10:
+	case 11: return rng_below(r, 2) ? in + p->window : in - p->window;
 	case 6: return in | 1ull << (39 + rng_below(r, 25));
 	case 7: return DEVICE + rng_below(r, 64);
 	case 8: return ODD + in % 4096;
@@ -150,9 +156,16 @@ static void table_fill(struct program *p, struct rng *r)
 			to = SPARE + 6 * 4096 + rng_below(r, 4096) * 2;
 		entry_put(p, TARGETS + i, to, to - SPARE < RAM_SIZE ? false : rng_below(r, 2));
 	}
-	for (unsigned i = 0; i < PATCHES - PTES; i++)
-		entry_put(p, PTES + i, pte_random(r), false);
-	for (unsigned i = 0; p->mode && i < VAS - SLOTS; i++) {
+	for (unsigned i = PTES; i < PTES_CODE; i++)
+		entry_put(p, i, pte_random(r), false);
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t va = FUNC + (i & 1 ? p->window : 0);
+		entry_put(p, PTES_CODE + i,
+			  pte(i & 1 ? FUNC_B : FUNC, V | R | X | A | (i & 2 ? U : 0)), false);
+		entry_put(p, SLOTS_CODE + i, p->mode ? pte_at(p, i >> 1, va, 0) : 0, false);
+		entry_put(p, SLOTS_CODE + i + (VAS - SLOTS), va, false);
+	}
+	for (unsigned i = 0; p->mode && i < SLOTS_CODE - SLOTS; i++) {
 		uint64_t va = PLAY + 4096ull * rng_below(r, 8) + (rng_below(r, 2) ? p->window : 0);
 		entry_put(p, SLOTS + i, pte_at(p, rng_below(r, 2), va, 0), false);
 		entry_put(p, VAS + i, va, false);

@@ -115,8 +115,12 @@ int rig_new(struct rig **ret, const struct engine *e, bool mirror, struct lodge_
 		return err_set(err, ENOMEM, "no memory");
 	r->e = e;
 	r->clock.stopped_at_ns = 1;
-	r->env = (struct rv_env){.clock = &r->clock, .nharts = 1, .hot = 1, .mmu_max = 57, .pmp_entries = 16,
-		.mirror = mirror};
+	r->env = (struct rv_env){.clock = &r->clock,
+				 .nharts = 1,
+				 .hot = 1,
+				 .mmu_max = 57,
+				 .pmp_entries = 16,
+				 .mirror = mirror};
 	int bad = mem_new(&r->env.mem, gpa(RAM_AT), RAM_SIZE, err);
 	if (!bad)
 		bad = bus_new(&r->env.bus, err);

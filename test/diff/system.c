@@ -119,12 +119,12 @@ static void fence(struct making *k)
 static void page_change(struct making *k)
 {
 	struct rng *r = &k->rng;
-	unsigned t, u, i = rng_below(r, VAS - SLOTS);
+	unsigned t, u, i = rng_below(r, SLOTS_CODE - SLOTS);
 	if (!k->p->mode)
 		return;
 	regs_two(k, &t, &u);
 	put(k, ld(t, GP, 8 * (int)(SLOTS + i)));
-	put(k, ld(u, GP, 8 * (int)(PTES + rng_below(r, PATCHES - PTES))));
+	put(k, ld(u, GP, 8 * (int)(PTES + rng_below(r, PTES_CODE - PTES))));
 	put(k, store(3, u, t, 0));
 	put(k, ld(t, GP, 8 * (int)(VAS + i)));
 	put(k, sfence_vma(rng_below(r, 3) ? t : 0, 0));
@@ -132,6 +132,42 @@ static void page_change(struct making *k)
 		put(k, addi(S1, t, (int)rng_below(r, 1024) * 2 - 4));
 		put(k, ld(reg_free(k), S1, 0));
 	}
+}
+
+static void function_call(struct making *k, unsigned t, unsigned which)
+{
+	put(k, ld(t, GP, 8 * (int)(FUNCS + which)));
+	put(k, jalr(RA, t, 0));
+	put(k, NOP4); /* for who returns one instruction later */
+}
+
+/* Other functions at the same address; one is called before and behind. */
+static void code_change(struct making *k)
+{
+	struct rng *r = &k->rng;
+	unsigned t, u, i = rng_below(r, 4), which = rng_below(r, (PATCHED - FUNCS) / 2);
+	uint64_t from = k->at;
+	bool calls = !k->in_function && rng_below(r, 4);
+	if (!k->p->mode)
+		return;
+	regs_two(k, &t, &u);
+	if (calls) {
+		put(k, auipc(S10, 0));
+		put(k, NOP4);
+		function_call(k, t, which);
+	}
+	put(k, ld(t, GP, 8 * (int)(SLOTS_CODE + i)));
+	put(k, ld(u, GP, 8 * (int)(PTES_CODE + 2 * (i & 1) + rng_below(r, 2))));
+	put(k, store(3, u, t, 0));
+	put(k, ld(t, GP, 8 * (int)(SLOTS_CODE + i + (VAS - SLOTS))));
+	put(k, sfence_vma(rng_below(r, 3) ? t : 0, 0));
+	if (!calls)
+		return;
+	function_call(k, t, which);
+	uint64_t end = k->at;
+	k->at = from + 4;
+	put(k, addi(S10, S10, (int)(end - from)));
+	k->at = end;
 }
 
 static void space_change(struct making *k)
@@ -238,24 +274,29 @@ void put_system(struct making *k)
 		unit_end(k, from, true);
 		return;
 	}
-	switch (rng_below(&k->rng, 16)) {
-	case 0:
-	case 1:
-	case 2:
-	case 3: csr_read(k); break;
-	case 4:
-	case 5: csr_float(k); break;
-	case 6:
-	case 7: csr_status(k); break;
-	case 8: csr_other(k); break;
-	case 9: fence(k); break;
-	case 10:
-	case 11: page_change(k); break;
-	case 12: space_change(k); break;
-	case 13: mprv(k); break;
-	case 14: trap_return(k); break;
-	default: pmp_change(k); break;
-	}
+	unsigned what = rng_below(&k->rng, 21);
+	if (what < 4)
+		csr_read(k);
+	else if (what < 6)
+		csr_float(k);
+	else if (what < 8)
+		csr_status(k);
+	else if (what < 9)
+		csr_other(k);
+	else if (what < 10)
+		fence(k);
+	else if (what < 13)
+		page_change(k);
+	else if (what < 15)
+		code_change(k);
+	else if (what < 18)
+		space_change(k);
+	else if (what < 19)
+		mprv(k);
+	else if (what < 20)
+		trap_return(k);
+	else
+		pmp_change(k);
 	unit_end(k, from, true);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A hart that runs any bytes as code, in M mode or under the built-in SBI: nothing outside its RAM
- * is touched, nothing crashes or hangs. Byte 0: bit 0 SBI, bits 1-2 page-table mode. */
+ * is touched, nothing crashes or hangs. Byte 0: bit 0 SBI, bits 1-2 page-table mode, bits 3-4 which
+ * engine. */
 #include "engine/engine.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -34,9 +35,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len < 2 || len > RAM_BYTES / 2)
 		return 0;
 	vclock_init(&clock);
-	struct rv_env env = { .clock = &clock, .nharts = 1, .mmu_max = modes[data[0] >> 1 & 3],
-		.pmp_entries = 16, .sbi = data[0] & 1, .system_reset = reset_asked, .user = &r };
-	const struct engine *e = engine_at(0);
+	struct rv_env env = {.clock = &clock,
+			     .nharts = 1,
+			     .hot = 1 + (data[0] >> 7),
+			     .code_bytes = 64 << 10,
+			     .mmu_max = modes[data[0] >> 1 & 3],
+			     .pmp_entries = 16,
+			     .sbi = data[0] & 1,
+			     .system_reset = reset_asked,
+			     .user = &r};
+	size_t engines = 0;
+	while (engine_at(engines))
+		engines++;
+	const struct engine *e = engine_at((data[0] >> 3 & 3) % engines);
 	if (mem_new(&env.mem, gpa(RAM), RAM_BYTES, NULL) < 0 || bus_new(&env.bus, NULL) < 0 ||
 	    rv_hart_new(&r.h, &env, 0, NULL) < 0)
 		return 0;

@@ -92,6 +92,7 @@ ended() { "$LODGE" ls -a | grep '^deb ' | grep -q "exit code $1"; }
 
 @test "a C program compiled by the guest's gcc (only with LODGE_TEST_LONG=1)" {
 	[ -n "${LODGE_TEST_LONG:-}" ] || skip "installing gcc takes minutes: LODGE_TEST_LONG=1"
+	guest 'apt-get -q update'
 	guest 'DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends gcc libc6-dev'
 	printf '%s\n' '#include <stdio.h>' '#include <math.h>' \
 		'int main(void) { double s = 0; for (int i = 1; i < 100000; i++) s += 1.0 / i / i;' \

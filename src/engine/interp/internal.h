@@ -50,7 +50,8 @@ struct interp {
 	uint32_t hot;
 	bool (*enter)(struct rv_hart *h, struct block *b);
 };
-/* Prepare @it for @h, which need not be its engine data. Errors: ENOMEM; call interp_fini then too. */
+/* Prepare @it for @h, which need not be its engine data. Errors: ENOMEM; call interp_fini then too.
+ */
 int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e) MUST;
 void interp_fini(struct interp *it);
 

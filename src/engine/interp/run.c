@@ -68,14 +68,22 @@ static void interp_execute(struct rv_hart *h)
 
 #define TARGET(u, pc) ((pc) + uop_at(u) + (uint64_t)(int64_t)(u)->imm)
 #define DISPATCH() goto *code[u->op]
+jumped:
+	if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED))) {
+		h->sync = h->icount - 1;
+		return;
+	}
 look_up:
 	if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED)))
 		return;
 	b = interp_block(h);
 	goto enter;
 link_up:
-	if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED)))
+	if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED))) {
+		if (u->op != UOP_GOES_ON && h->pc <= pc + uop_at(u))
+			h->sync = h->icount - 1;
 		return;
+	}
 	b = interp_link(h, b, link, pc);
 enter:
 	if (unlikely(!b)) {
@@ -129,7 +137,7 @@ begin:
 	do_##op:                                                                                   \
 		rv_do_##op(h, u, pc);                                                              \
 		h->pc = h->npc;                                                                    \
-		goto look_up;
+		goto jumped;
 #define SYSTEM(op, then)                                                                           \
 	do_##op:                                                                                   \
 		h->pc = pc + uop_at(u);                                                            \

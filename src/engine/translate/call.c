@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What generated code calls, and the FPU's state around it: MXCSR collects the guest's flags while
- * it runs. Spec: SDM 083 vol. 1 §10.2.3; RISC-V Unpriv 20240411 §20.2 */
+ * it runs. Spec: SDM1 083 §10.2.3; RISC-V Unpriv 20240411 §20.2 */
 #include "engine/interp/exec.h"
 #include "engine/translate/mirror.h"
 #include <xmmintrin.h>
@@ -15,12 +15,15 @@ static unsigned mx_of(const struct rv_hart *h)
 
 void translate_fp_in(struct rv_hart *h) { _mm_setcsr(mx_of(h)); }
 
+/* IE DE ZE OE UE PE to NV DZ OF UF NX */
+#define MX1(m) ((m) & 1) << 4 | ((m) & 4) << 1 | ((m) & 8) >> 1 | ((m) & 16) >> 3 | ((m) & 32) >> 5
+#define MX4(m) MX1(m), MX1((m) + 1), MX1((m) + 2), MX1((m) + 3)
+#define MX16(m) MX4(m), MX4((m) + 4), MX4((m) + 8), MX4((m) + 12)
+static const uint8_t mx_flags[64] = { MX16(0), MX16(16), MX16(32), MX16(48) };
+
 void translate_fp_out(struct rv_hart *h)
 {
-	unsigned m = _mm_getcsr();
-	/* IE DE ZE OE UE PE to NV DZ OF UF NX */
-	h->fp.flags |= (uint8_t)((m & 1) << 4 | (m & 4) << 1 | (m & 8) >> 1 | (m & 16) >> 3 |
-	                         (m & 32) >> 5);
+	h->fp.flags |= mx_flags[_mm_getcsr() & MX_FLAGS];
 	_mm_setcsr(MX_DEFAULT);
 }
 
@@ -133,6 +136,8 @@ static uint64_t call_helper(void *state, uint64_t which, uint64_t a, uint64_t b,
 	h->icount--; /* counters that it reads do not count itself */
 	uint64_t r = helpers[which](h, a, b, c);
 	h->icount++;
+	if (!__atomic_load_n(&h->limit, __ATOMIC_RELAXED)) /* see counted_begin */
+		((struct jit_run *)(void *)h->engine_run)->limit = 0;
 	mirror_ready(h, h->engine);
 	translate_fp_in(h);
 	return r;
@@ -147,6 +152,7 @@ const struct jit_guest translate_guest = {
 	.tlb = offsetof(struct rv_hart, tlb), .tlb_entries = RV_TLB_SIZE,
 	.dctx = offsetof(struct rv_hart, dctx), .fp_on = offsetof(struct rv_hart, fs),
 	.fp_mode = offsetof(struct rv_hart, frm), .fp_regs = offsetof(struct rv_hart, f),
+	.fp_flags = offsetof(struct rv_hart, fp.flags), .mx_flags = mx_flags,
 	.load = call_load, .store = call_store, .atomic = call_atomic, .fp = call_fp,
 	.call = call_helper,
 };

@@ -17,6 +17,13 @@ enum {
 };
 
 struct unit;
+/* Where a unit may be entered: its start, and each label inside it. */
+struct entry {
+	uint64_t pa;
+	struct unit *unit;      /* borrowed */
+	uint32_t code;          /* offset in the cache */
+	struct entry *next;     /* of the same hash */
+};
 /* An exit of one unit that leads to another. */
 struct link {
 	struct unit *from;      /* borrowed */
@@ -29,8 +36,11 @@ struct unit {
 	uint16_t bytes;         /* of guest code */
 	uint8_t reach;          /* | UNIT_MIRRORED */
 	bool dead;
-	struct unit *hash_next, *page_next;
+	uint64_t pa2; /* of its second page, when it is one instruction across two; else 0 */
+	struct unit *page_next, *page2_next;
 	struct link *in;        /* owned: who comes here */
+	struct entry *entries;  /* owned: nentries */
+	uint16_t nentries;
 	uint8_t code[];         /* the guest code that it was made from */
 };
 
@@ -40,25 +50,48 @@ struct translate {
 	struct jit_gen *gen;
 	struct jit_jump *jumps; /* JIT_JUMPS */
 	struct mirror *mirror;  /* owned; NULL: there is none */
-	struct unit *hash[UNITS_HASH];
+	struct entry *hash[UNITS_HASH];
 	struct unit *pages[PAGES_HASH]; /* by frame */
+	struct unit *pages2[PAGES_HASH]; /* by frame of the second page */
 	struct unit **units;    /* all, in order of their code; owned */
 	uint32_t nunits, units_cap;
 	uint32_t map_epoch, fetch_epoch;
+	bool counted;           /* generated code looks at jit_run.limit: see counted_begin */
 	bool deopt;             /* the interpreter has to run the next block */
-	uint64_t made, killed, clears, entries, links, looks, misses;
+	uint64_t made, killed, clears, entered, links, misses;
 };
 
 /* ---- unit.c ---- */
-/* The unit at @pa of code @host, made if need be. NULL: it cannot be. */
-struct unit *unit_get(struct rv_hart *h, uint64_t pa, const uint8_t *host, unsigned reach,
-                      bool make);
+/* Where code is: host and physical address, how far around it they run in step with the virtual
+ * one; of an instruction that goes on in another page also that page. */
+struct place {
+	const uint8_t *host, *host2;
+	uint64_t pa, pa2;
+	unsigned reach;
+};
+enum { REACH_CROSSING = 1 };
+static inline bool is_crossing(unsigned reach)
+{
+	return (reach & ~(unsigned)UNIT_MIRRORED) == REACH_CROSSING;
+}
+/* The code for @p, made if need be. NULL: there is none, or it cannot be made. */
+struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make);
 struct unit *unit_at_code(struct translate *t, uint32_t off);
 void units_clear(struct translate *t);
 /* fence.i: drop the units whose code has changed. */
 void units_verify(struct rv_hart *h);
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
-               struct unit *to);
+               struct entry *to);
+
+/* ---- dump.c ---- */
+/* The instructions of a unit that was just made. */
+struct unit_text {
+	unsigned n;
+	const struct rv_insn *insn;
+	const uint64_t *pa;
+};
+/* Into the log of h->env; h->pc is the unit's virtual address. */
+void unit_dump(struct rv_hart *h, const struct unit *u, const struct unit_text *t);
 
 /* ---- call.c: the C side of generated code ---- */
 extern const struct jit_guest translate_guest;

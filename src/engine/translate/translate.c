@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine `translate`: the interpreter's loop, which enters generated code at hot blocks. */
 #include "engine/translate/mirror.h"
-#include <stdio.h>
-static unsigned long cnt[16];
 
 static struct jit_run *run_of(struct rv_hart *h) { return (struct jit_run *)(void *)h->engine_run; }
 _Static_assert(sizeof(struct jit_run) <= sizeof(((struct rv_hart *)0)->engine_run), "engine_run");
@@ -25,18 +23,50 @@ static void translate_sync(struct rv_hart *h)
 	}
 }
 
-/* The unit at h->pc; NULL: there is none (with @make: it cannot be made). */
-static struct unit *unit_find(struct rv_hart *h, bool make)
+/* Find the code at h->pc. False: it cannot be fetched; the interpreter meets the fault again. */
+static bool place_find(struct rv_hart *h, struct place *p)
 {
-	const uint8_t *code;
-	uint64_t pa;
-	if (!rv_fetch(h, h->pc, &code, &pa)) {
-		h->exc = RV_EXC_NONE; /* the interpreter meets it again */
-		return NULL;
-	}
 	bool global;
-	return unit_get(h, pa, code, rv_fetch_region(h, h->pc, &global) | mirror_key(h, h->engine),
-	                make);
+	*p = (struct place){ .pa2 = 0 };
+	if (!rv_fetch(h, h->pc, &p->host, &p->pa)) {
+		h->exc = RV_EXC_NONE;
+		return false;
+	}
+	if ((h->pc & 0xfff) == 0xffe && (*p->host & 3) == 3) {
+		p->reach = REACH_CROSSING | mirror_key(h, h->engine);
+		if (!rv_fetch(h, h->pc + 2, &p->host2, &p->pa2)) {
+			h->exc = RV_EXC_NONE;
+			return false;
+		}
+		return true;
+	}
+	p->reach = rv_fetch_region(h, h->pc, &global) | mirror_key(h, h->engine);
+	return true;
+}
+
+/* The code for h->pc; NULL: there is none (with @make: it cannot be made). The interpreter does not
+ * keep instructions across two pages, so these do not get hot there: they are made at once. */
+static struct entry *unit_find(struct rv_hart *h, bool make)
+{
+	struct place p;
+	if (!place_find(h, &p))
+		return NULL;
+	return unit_get(h, &p, make || is_crossing(p.reach));
+}
+
+/* In counted time a look around has to come at one and the same instruction on every engine. So
+ * generated code stops short of it, and the interpreter goes the rest of the way. False: it has to
+ * now. */
+static bool counted_begin(struct rv_hart *h)
+{
+	enum { MARGIN = 4 * JIT_UNIT_INSNS }; /* more than runs between two checks */
+	if (likely(!vclock_is_counted(h->env->clock)))
+		return true;
+	uint64_t limit = __atomic_load_n(&h->limit, __ATOMIC_RELAXED);
+	if (limit < MARGIN || h->icount >= limit - MARGIN)
+		return false;
+	run_of(h)->limit = limit - MARGIN;
+	return true;
 }
 
 /* ---- why generated code came back ---- */
@@ -90,13 +120,13 @@ static bool exit_take(struct rv_hart *h, struct translate *t, enum jit_exit why,
 	return false;
 }
 
-static void jump_remember(struct rv_hart *h, struct translate *t, const struct unit *u)
+static void jump_remember(struct rv_hart *h, struct translate *t, const struct entry *e)
 {
 	t->jumps[jit_jump_index(h->pc)] = (struct jit_jump){ h->pc, h->fctx,
-		jit_cache_code(t->cache, u->j.code), h->pc - u->pa };
+		jit_cache_code(t->cache, e->code), h->pc - e->pa };
 }
 
-static void translate_run(struct rv_hart *h, struct unit *u)
+static void translate_run(struct rv_hart *h, struct entry *e)
 {
 	struct translate *t = h->engine;
 	struct jit_run *run = run_of(h);
@@ -104,27 +134,30 @@ static void translate_run(struct rv_hart *h, struct unit *u)
 	for (;;) {
 		const struct jit_exit_at *x;
 		struct unit *from = NULL;
-		run->delta = h->pc - u->pa;
-		t->entries++;
+		if (!counted_begin(h))
+			return;
+		run->delta = h->pc - e->pa;
+		t->entered++;
 		mirror_ready(h, t);
 		translate_fp_in(h);
-		enum jit_exit why = jit_enter(t->cache, h, jit_cache_code(t->cache, u->j.code));
+		enum jit_exit why = jit_enter(t->cache, h, jit_cache_code(t->cache, e->code));
 		translate_fp_out(h);
-		cnt[why]++;
 		if (!exit_take(h, t, why, &from, &x))
 			return;
 		if (unlikely(h->icount >= __atomic_load_n(&h->limit, __ATOMIC_RELAXED)))
 			return;
 		translate_sync(h);
-		u = unit_find(h, false);
-		if (!u) {
-			cnt[8 + why]++;
+		uint64_t clears = t->clears;
+		e = unit_find(h, false);
+		if (!e)
 			return;
-		}
-		if (x && !from->dead && u->pa == x->pa && u->reach == from->reach)
-			unit_link(t, from, x, u);
-		else if (!x)
-			jump_remember(h, t, u);
+		if (clears != t->clears) /* from is gone, and return addresses with it */
+			jit_stack_reset(t->cache, run);
+		else if (x && !from->dead && !is_crossing(e->unit->reach) && e->pa == x->pa &&
+		         e->unit->reach == from->reach)
+			unit_link(t, from, x, e);
+		if (!x)
+			jump_remember(h, t, e);
 	}
 }
 
@@ -135,15 +168,17 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 		t->deopt = false;
 		return false;
 	}
+	if (!counted_begin(h))
+		return false;
 	translate_sync(h);
 	if (t->mirror && (t->mirror->poll_ns != h->poll_ns || t->mirror->always))
 		mirror_look(h);
-	struct unit *u = unit_find(h, true);
-	if (!u) {
+	struct entry *e = unit_find(h, true);
+	if (!e) {
 		b->heat = 0;
 		return false;
 	}
-	translate_run(h, u);
+	translate_run(h, e);
 	return true;
 }
 
@@ -155,8 +190,6 @@ static void translate_detach(struct rv_hart *h)
 	if (!t)
 		return;
 	h->engine = NULL;
-	FILE *dbg = fopen("/tmp/trdbg", "a"); if (dbg) fprintf(dbg, "made %lu killed %lu clears %lu entries %lu links %lu looks %lu map %u fetch %u used %lu icount %lu\r\n", t->made, t->killed, t->clears, t->entries, t->links, t->looks, h->map_epoch, h->fetch_epoch, (long)jit_cache_used(t->cache), h->icount), fclose(dbg);
-	dbg = fopen("/tmp/trdbg", "a"); for (int i = 0; i < 16; i++) fprintf(dbg, "%d: %lu\n", i, cnt[i]); fclose(dbg);
 	if (t->cache && t->jumps)
 		units_clear(t);
 	h->fenced = NULL;
@@ -170,23 +203,51 @@ static void translate_detach(struct rv_hart *h)
 	free(t);
 }
 
-static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodge_err *e)
+/* Make the cache and the generator, for the time that the guest's clock keeps. */
+static int cache_make(struct rv_hart *h, struct translate *t, struct lodge_err *e)
 {
 	struct jit_guest g = translate_guest;
 	unsigned n = h->env->nharts ? h->env->nharts : 1;
+	uint64_t bytes = h->env->code_bytes ? h->env->code_bytes : CACHE_BYTES;
 	g.smp = n > 1;
+	t->counted = vclock_is_counted(h->env->clock);
+	if (t->counted)
+		g.limit = g.run + (uint32_t)offsetof(struct jit_run, limit);
+	int r = jit_cache_new(&t->cache, &g, bytes / n, e);
+	return r ? r : jit_gen_new(&t->gen, t->cache, e);
+}
+
+static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodge_err *e)
+{
 	int r = jit_probe(e);
 	if (r == 0)
 		r = interp_init(&t->it, h, e);
 	if (r == 0)
-		r = jit_cache_new(&t->cache, &g,
-		                  (h->env->code_bytes ? h->env->code_bytes : CACHE_BYTES) / n, e);
-	if (r == 0)
-		r = jit_gen_new(&t->gen, t->cache, e);
+		r = cache_make(h, t, e);
 	t->jumps = calloc(JIT_JUMPS, sizeof *t->jumps);
 	if (r == 0 && !t->jumps)
 		r = err_set(e, ENOMEM, "no memory for the translator");
 	return r;
+}
+
+/* The kind of clock is settled after harts are attached: the first run may find another one. */
+static void engine_run(struct rv_hart *h)
+{
+	struct translate *t = h->engine;
+	if (unlikely(t->counted != vclock_is_counted(h->env->clock))) {
+		units_clear(t);
+		jit_gen_free(take(t->gen));
+		jit_cache_free(take(t->cache));
+		if (cache_make(h, t, NULL) < 0) /* no memory: interpret */
+			t->it.hot = UINT32_MAX;
+		else
+			jit_stack_reset(t->cache, run_of(h));
+	}
+	if (t->mirror)
+		mirror_begin(h);
+	interp_run(h);
+	if (t->mirror)
+		mirror_end(h);
 }
 
 static int translate_attach(struct rv_hart *h, struct lodge_err *e)
@@ -212,16 +273,6 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	return 0;
 }
 
-static void translate_loop(struct rv_hart *h)
-{
-	const struct translate *t = h->engine;
-	if (t->mirror)
-		mirror_begin(h);
-	interp_run(h);
-	if (t->mirror)
-		mirror_end(h);
-}
-
 static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 {
 	const struct translate *t = h->engine;
@@ -237,8 +288,11 @@ static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 }
 
 const struct engine engine_translate = {
-	.name = "translate",
-	.summary = "hot code translated into host code, the rest interpreted",
-	.probe = jit_probe, .attach = translate_attach, .detach = translate_detach, .run = translate_loop,
-	.stats = translate_stats,
+    .name = "translate",
+    .summary = "hot code translated into host code, the rest interpreted",
+    .probe = jit_probe,
+    .attach = translate_attach,
+    .detach = translate_detach,
+    .run = engine_run,
+    .stats = translate_stats,
 };

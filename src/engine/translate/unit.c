@@ -2,7 +2,6 @@
 /* Units: which guest code becomes one, how it is found, and how it goes away. */
 #include "engine/translate/internal.h"
 #include "rv_exec.gen.h"
-#include <stdio.h>
 
 enum shape { SHAPE_PLAIN, SHAPE_BRANCH, SHAPE_JUMP, SHAPE_JUMPR, SHAPE_END, SHAPE_ENDNPC };
 static const uint8_t shapes[RV_OPS] = {
@@ -20,11 +19,12 @@ struct range {
 	bool start[2 * JIT_UNIT_INSNS];         /* an instruction begins at 2 * i */
 	bool target[2 * JIT_UNIT_INSNS];        /* a jump from inside goes to 2 * i */
 	bool back[2 * JIT_UNIT_INSNS];          /* one that goes back */
+	bool leader[2 * JIT_UNIT_INSNS];        /* a label of the unit begins there */
 	unsigned far;           /* the farthest forward target, bytes */
 	uint8_t code[4096];
 };
 
-static struct unit **hash_slot(struct translate *t, uint64_t pa)
+static struct entry **hash_slot(struct translate *t, uint64_t pa)
 {
 	return &t->hash[(pa >> 1 ^ pa >> 13) % UNITS_HASH];
 }
@@ -69,13 +69,17 @@ static bool falls_through(struct range *r, const struct rv_insn *d, unsigned off
 	}
 }
 
-static void range_scan(struct range *r, const uint8_t *host, uint64_t pa)
+static void range_scan(struct range *r, const struct place *p)
 {
-	unsigned room = (unsigned)(4096 - (pa & 4095)), off = 0;
+	unsigned room = (unsigned)(4096 - (p->pa & 4095)), off = 0;
 	/* The guest may be writing this code just now: what is translated is what was copied. */
 	room = (unsigned)min_u64(room, 4 * UNIT_INSNS);
-	memcpy(r->code, host, room);
-	r->pa = pa;
+	memcpy(r->code, p->host, room);
+	if (p->pa2) {
+		memcpy(r->code + 2, p->host2, 2);
+		room = 4;
+	}
+	r->pa = p->pa;
 	r->n = r->far = 0;
 	memset(r->start, 0, sizeof r->start);
 	memset(r->target, 0, sizeof r->target);
@@ -106,25 +110,38 @@ static enum jit_after after_of(const struct rv_insn *d)
 	return csr && (d->imm & 0xfff) != 0x180 ? JIT_AFTER_GO_ON : JIT_AFTER_LEAVE;
 }
 
-static struct jit_insn insn_info(const struct range *r, unsigned n, const bool *leader)
+static bool insn_is_call(const struct range *r, unsigned n)
+{
+	const struct rv_insn *d = &r->insn[n];
+	return (shapes[d->op] == SHAPE_JUMP || shapes[d->op] == SHAPE_JUMPR) && is_call(d);
+}
+
+/* Every way round comes by a look at the limit: where units may be entered, and at heads of loops.
+ */
+static bool insn_checks(const struct range *r, unsigned n)
+{
+	unsigned at = r->off[n] / 2u;
+	return n == 0 || shapes[r->insn[n - 1].op] == SHAPE_END || insn_is_call(r, n - 1) ||
+	       (r->leader[at] && r->back[at]);
+}
+
+static struct jit_insn insn_info(const struct range *r, unsigned n)
 {
 	const struct rv_insn *d = &r->insn[n];
 	unsigned at = r->off[n] / 2u;
-	bool jumps = shapes[d->op] == SHAPE_JUMP || shapes[d->op] == SHAPE_JUMPR;
-	bool after_csr = n && shapes[r->insn[n - 1].op] == SHAPE_END;
 	return (struct jit_insn){ .pa = r->pa + r->off[n], .len = d->len,
-		.call = jumps && is_call(d),
+		.call = insn_is_call(r, n),
 		.ret = shapes[d->op] == SHAPE_JUMPR && d->rd == 32 && d->rs1 == 1 && d->imm == 0,
-		.label = leader[at], .check = n == 0 || after_csr || (leader[at] && r->back[at]),
+		.label = r->leader[at], .check = insn_checks(r, n),
 		.after = after_of(d) };
 }
 
 /* auipc and jalr over the same register are a jump to a known place: jump there. */
-static void jump_resolve(const struct range *r, unsigned n, const bool *leader, struct ir_block *ir)
+static void jump_resolve(const struct range *r, unsigned n, struct ir_block *ir)
 {
 	const struct rv_insn *d = &r->insn[n], *before = d - 1;
 	if (n == 0 || d->op != RV_OP_jalr || before->op != RV_OP_auipc || before->rd != d->rs1 ||
-	    leader[r->off[n] / 2] || ir->ins[ir->n - 1].op != IR_jumpr)
+	    r->leader[r->off[n] / 2] || ir->ins[ir->n - 1].op != IR_jumpr)
 		return;
 	struct ir_ins *last = &ir->ins[ir->n - 1];
 	uint64_t to = r->pa + r->off[n - 1] + (uint64_t)(int64_t)before->imm +
@@ -138,20 +155,24 @@ static unsigned range_generate(struct translate *t, struct range *r, unsigned n,
 {
 	static const uint64_t delta = offsetof(struct rv_hart, engine_run) +
 	                              offsetof(struct jit_run, delta);
-	bool leader[2 * JIT_UNIT_INSNS];
+	bool *leader = r->leader;
 	struct ir_block ir;
 	struct jit_insn info; /* the generator looks at the last one until it is done */
 	unsigned end = n < r->n ? r->off[n] : r->bytes;
-	for (unsigned i = 0; i < countof(leader); i++)
+	for (unsigned i = 0; i < countof(r->leader); i++)
 		leader[i] = r->start[i] && r->target[i] && 2 * i < end;
 	leader[0] = true;
+	/* calls may come back by the virtual address: let them come back into the unit */
+	for (unsigned i = 1; i < n; i++)
+		if (insn_is_call(r, i - 1))
+			leader[r->off[i] / 2] = true;
 	jit_begin(t->gen, r->pa, r->pa + end, leader, reach & ~(unsigned)UNIT_MIRRORED);
 	if (reach & UNIT_MIRRORED)
 		jit_mirrored(t->gen);
 	for (unsigned i = 0; i < n; i++) {
-		info = insn_info(r, i, leader);
+		info = insn_info(r, i);
 		rv_lift(&ir, &r->insn[i], info.pa, delta);
-		jump_resolve(r, i, leader, &ir);
+		jump_resolve(r, i, &ir);
 		if (!jit_insn(t->gen, &info, &ir))
 			return i;
 	}
@@ -170,32 +191,56 @@ static bool unit_add(struct translate *t, struct unit *u)
 		t->units_cap = cap;
 	}
 	t->units[t->nunits++] = u;
-	struct unit **slot = hash_slot(t, u->pa);
-	u->hash_next = *slot;
-	*slot = u;
-	slot = page_slot(t, u->pa);
+	for (unsigned n = u->nentries; n-- > 0;) { /* the start last: found first */
+		struct entry **e = hash_slot(t, u->entries[n].pa);
+		u->entries[n].next = *e;
+		*e = &u->entries[n];
+	}
+	struct unit **slot = page_slot(t, u->pa);
 	u->page_next = *slot;
 	*slot = u;
+	if (u->pa2) {
+		slot = &t->pages2[(u->pa2 >> 12) % PAGES_HASH];
+		u->page2_next = *slot;
+		*slot = u;
+	}
 	t->made++;
 	return true;
 }
 
-static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *host, unsigned reach)
+/* The labels of the unit just made where control may come in: those that look at the limit. */
+static bool entries_make(struct translate *t, const struct range *r, struct unit *u, unsigned n)
+{
+	u->entries = calloc(n, sizeof *u->entries);
+	if (!u->entries)
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t code = jit_label_code(t->gen, r->off[i] / 2u);
+		if (code && insn_checks(r, i))
+			u->entries[u->nentries++] =
+			    (struct entry){ r->pa + r->off[i], u, code, NULL };
+	}
+	struct entry *fit = realloc(u->entries, u->nentries * sizeof *fit);
+	if (fit)
+		u->entries = fit;
+	return true;
+}
+
+static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 {
 	struct translate *t = h->engine;
 	static _Thread_local struct range r;
 	struct jit_unit j;
-	rv_code_watch(h, pa);
-	range_scan(&r, host, pa);
+	rv_code_watch(h, p->pa);
+	if (p->pa2)
+		rv_code_watch(h, p->pa2);
+	range_scan(&r, p);
 	unsigned n = r.n;
 	for (unsigned tries = 0;; tries++) {
-		for (unsigned got; n && (got = range_generate(t, &r, n, reach)) < n;)
+		for (unsigned got; n && (got = range_generate(t, &r, n, p->reach)) < n;)
 			n = got;
-		if (!n) {
-			static unsigned long cc;
-			cc++; if (!(cc & (cc - 1))) { FILE *f = fopen("/tmp/trdbg", "a"); char b[99]; rv_disasm(r.insn[0].word, pa, b, 99); fprintf(f, "cannot %lx n %u %s\n", pa, r.n, b); fclose(f); }
+		if (!n)
 			return NULL;
-		}
 		if (jit_end(t->gen, &j))
 			break;
 		if (tries)
@@ -206,27 +251,36 @@ static struct unit *unit_make(struct rv_hart *h, uint64_t pa, const uint8_t *hos
 	struct unit *u = calloc(1, sizeof *u + bytes);
 	if (u) {
 		u->j = j;
-		u->pa = pa;
+		u->pa = p->pa;
+		u->pa2 = p->pa2;
 		u->bytes = (uint16_t)bytes;
-		u->reach = (uint8_t)reach;
+		u->reach = (uint8_t)p->reach;
 		memcpy(u->code, r.code, bytes);
 	}
-	if (!u || !unit_add(t, u)) {
+	if (!u || !entries_make(t, &r, u, n) || !unit_add(t, u)) {
 		jit_unit_fini(&j);
+		free(u ? u->entries : NULL);
 		free(u);
 		return NULL;
+	}
+	uint64_t trace = h->env->trace_pc;
+	if (unlikely(trace && (trace == UINT64_MAX || trace - h->pc < bytes))) {
+		uint64_t at[UNIT_INSNS];
+		for (unsigned i = 0; i < n; i++)
+			at[i] = p->pa + r.off[i];
+		unit_dump(h, u, &(struct unit_text){ n, r.insn, at });
 	}
 	return u;
 }
 
-struct unit *unit_get(struct rv_hart *h, uint64_t pa, const uint8_t *host, unsigned reach,
-                      bool make)
+struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make)
 {
 	struct translate *t = h->engine;
-	for (struct unit *u = *hash_slot(t, pa); u; u = u->hash_next)
-		if (u->pa == pa && u->reach == reach)
-			return u;
-	return make ? unit_make(h, pa, host, reach) : NULL;
+	for (struct entry *e = *hash_slot(t, p->pa); e; e = e->next)
+		if (e->pa == p->pa && e->unit->reach == p->reach && e->unit->pa2 == p->pa2)
+			return e;
+	struct unit *u = make ? unit_make(h, p) : NULL;
+	return u ? &u->entries[0] : NULL;
 }
 
 struct unit *unit_at_code(struct translate *t, uint32_t off)
@@ -245,14 +299,14 @@ struct unit *unit_at_code(struct translate *t, uint32_t off)
 /* ---- links ---- */
 
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
-               struct unit *to)
+               struct entry *to)
 {
 	struct link *l = malloc(sizeof *l);
 	if (!l)
 		return;
-	*l = (struct link){ from, (uint32_t)(x - from->j.exits), to->in };
-	to->in = l;
-	jit_link(t->cache, x, to->j.code);
+	*l = (struct link){ from, (uint32_t)(x - from->j.exits), to->unit->in };
+	to->unit->in = l;
+	jit_link(t->cache, x, to->code);
 	t->links++;
 }
 
@@ -273,23 +327,26 @@ void units_clear(struct translate *t)
 		struct unit *u = t->units[n];
 		links_free(u);
 		jit_unit_fini(&u->j);
+		free(u->entries);
 		free(u);
 	}
 	t->nunits = 0;
 	t->clears++;
 	memset(t->hash, 0, sizeof t->hash);
 	memset(t->pages, 0, sizeof t->pages);
+	memset(t->pages2, 0, sizeof t->pages2);
 	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
 	jit_cache_clear(t->cache);
 }
 
 static void unit_kill(struct translate *t, struct unit *u)
 {
-	for (struct unit **p = hash_slot(t, u->pa); *p; p = &(*p)->hash_next)
-		if (*p == u) {
-			*p = u->hash_next;
-			break;
-		}
+	for (unsigned n = 0; n < u->nentries; n++) {
+		struct entry **p = hash_slot(t, u->entries[n].pa);
+		while (*p != &u->entries[n])
+			p = &(*p)->next;
+		*p = u->entries[n].next;
+	}
 	for (struct link *l = u->in; l; l = l->next)
 		jit_link(t->cache, &l->from->j.exits[l->exit], 0);
 	links_free(u);
@@ -298,26 +355,52 @@ static void unit_kill(struct translate *t, struct unit *u)
 	t->killed++;
 }
 
+/* Is what @u was made from still there? */
+static bool unit_same(struct rv_hart *h, const struct unit *u)
+{
+	unsigned first = u->pa2 ? 2 : u->bytes;
+	const uint8_t *a = mem_ptr(h->env->mem, gpa(u->pa), first), *b = NULL;
+	if (u->pa2)
+		b = mem_ptr(h->env->mem, gpa(u->pa2), 2);
+	return a && !memcmp(a, u->code, first) && (!u->pa2 || (b && !memcmp(b, u->code + 2, 2)));
+}
+
+static void unlink_from(struct unit **p, const struct unit *u, size_t next)
+{
+	while (*p && *p != u)
+		p = (struct unit **)(void *)((char *)*p + next);
+	if (*p)
+		*p = *(struct unit **)(void *)((char *)*p + next);
+}
+
+static void unit_drop(struct translate *t, struct unit *u)
+{
+	unlink_from(page_slot(t, u->pa), u, offsetof(struct unit, page_next));
+	if (u->pa2)
+		unlink_from(&t->pages2[(u->pa2 >> 12) % PAGES_HASH], u,
+		            offsetof(struct unit, page2_next));
+	unit_kill(t, u);
+}
+
 /* Compare the units of frame @pa with memory. True: some are gone. */
 static bool page_verify(struct rv_hart *h, uint64_t pa)
 {
 	struct translate *t = h->engine;
-	bool any = false, watched = false;
-	for (struct unit **p = page_slot(t, pa), *u; (u = *p);) {
-		if (u->pa >> 12 != pa >> 12) {
-			p = &u->page_next;
+	bool any = false;
+	uint64_t frame = pa >> 12;
+	rv_code_watch(h, pa);
+	for (struct unit *u = *page_slot(t, pa), *next; u; u = next) {
+		next = u->page_next;
+		if (u->pa >> 12 != frame || unit_same(h, u))
 			continue;
-		}
-		if (!watched)
-			rv_code_watch(h, pa);
-		watched = true;
-		const uint8_t *now = mem_ptr(h->env->mem, gpa(u->pa), u->bytes);
-		if (now && !memcmp(now, u->code, u->bytes)) {
-			p = &u->page_next;
+		unit_drop(t, u);
+		any = true;
+	}
+	for (struct unit *u = t->pages2[frame % PAGES_HASH], *next; u; u = next) {
+		next = u->page2_next;
+		if (u->pa2 >> 12 != frame || unit_same(h, u))
 			continue;
-		}
-		*p = u->page_next;
-		unit_kill(t, u);
+		unit_drop(t, u);
 		any = true;
 	}
 	return any;

@@ -12,8 +12,10 @@
 /* Take write access to @page away from the fast path of @h. Any thread. */
 static void write_tags_drop(struct rv_hart *h, uint64_t page)
 {
+	const uint32_t *at = h->mmu->write_frame;
+	uint32_t frame = rv_frame(h, page);
 	for (unsigned i = 0; i < RV_TLB_SIZE; i++)
-		if (unlikely(__atomic_load_n(&h->tlb[i].pa, __ATOMIC_RELAXED) == page))
+		if (unlikely(__atomic_load_n(&at[i], __ATOMIC_RELAXED) == frame))
 			__atomic_store_n(&h->tlb[i].tag_w, RV_TLB_NONE, __ATOMIC_RELAXED);
 }
 

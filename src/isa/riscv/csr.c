@@ -285,6 +285,13 @@ static uint64_t *field_at(struct rv_hart *h, const struct csr *r)
 	return (uint64_t *)(void *)((char *)h + r->off);
 }
 
+/* Engines may do fflags, frm and fcsr without us. */
+static void sync_unless_float(struct rv_hart *h, unsigned n)
+{
+	if (n > 3)
+		rv_sync(h);
+}
+
 uint64_t rv_help_csr(struct rv_hart *h, uint64_t n, uint64_t operand, uint64_t flags)
 {
 	enum { WRITE = 1, SET = 2, NO_WRITE = 4, NO_READ = 8 };
@@ -297,13 +304,16 @@ uint64_t rv_help_csr(struct rv_hart *h, uint64_t n, uint64_t operand, uint64_t f
 	uint64_t old = 0;
 	if (!(flags & NO_READ))
 		old = r->get ? r->get(h, i) : *field_at(h, r);
-	if (!writes)
+	if (!writes) {
+		sync_unless_float(h, i);
 		return old;
+	}
 	uint64_t v = op == WRITE ? operand : op == SET ? UINT64_MAX : 0;
 	uint64_t mask = op == WRITE ? UINT64_MAX : operand;
 	if (!r->get)
 		*field_at(h, r) = mix(*field_at(h, r), v, mask & r->mask);
 	else if (r->set)
 		r->set(h, i, v, mask);
+	sync_unless_float(h, i);
 	return old;
 }

@@ -162,6 +162,8 @@ static void resume_if_due(struct rv_hart *h)
 void rv_wait(struct rv_hart *h)
 {
 	struct rv_fences *f = h->fences;
+	if (h->wfi)
+		rv_skip_idle(h);
 	if (stays_asleep(h)) {
 		rv_rest(h);
 		pthread_mutex_lock(&f->lock);

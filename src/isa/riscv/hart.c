@@ -115,6 +115,8 @@ static void registers_clear(struct rv_hart *h)
 	h->stimecmp = UINT64_MAX;
 	h->stip = false;
 	h->poll_icount = 0;
+	h->idle = h->next_checkpoint = 0;
+	h->sync = UINT64_MAX - 1;
 	h->res_va = UINT64_MAX;
 	h->exc = RV_EXC_NONE;
 	h->tval = 0;

@@ -221,6 +221,7 @@ static void write_tag_put(struct rv_hart *h, struct rv_tlb *e, uint64_t tag)
 	struct mem *mem = h->env->mem;
 	if (mem_watched(mem, gpa(e->pa)))
 		return;
+	__atomic_store_n(&h->mmu->write_frame[e - h->tlb], rv_frame(h, e->pa), __ATOMIC_RELAXED);
 	__atomic_store_n(&e->tag_w, tag, __ATOMIC_RELAXED);
 	if (h->env->nharts <= 1)
 		return;
@@ -241,7 +242,7 @@ void rv_mmu_enter(struct rv_hart *h, uint64_t va, const struct rv_map *w)
 		super_mark(m, va, w->shift);
 	tags_put(e, w->perm & RV_READ ? page | h->dctx : RV_TLB_NONE, RV_TLB_NONE);
 	e->add = (uint64_t)(uintptr_t)w->host - va;
-	__atomic_store_n(&e->pa, w->pa & ~UINT64_C(0xfff), __ATOMIC_RELAXED);
+	e->pa = w->pa & ~UINT64_C(0xfff);
 	if (w->perm & RV_WRITE)
 		write_tag_put(h, e, page | h->dctx);
 }
@@ -363,6 +364,7 @@ void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid)
 		if (satp_asid(s->satp) == asid)
 			*s = (struct rv_space){.satp = s->satp, .gen = m->gen, .own = s->own};
 	}
+	memset(m->tables, 0, sizeof m->tables);
 	brief_drop(h);
 	fenced(h, UINT64_MAX, asid);
 	rv_mmu_update(h);
@@ -397,5 +399,7 @@ void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid)
 		region_drop(h, va, 21);
 	if (m->any_super && unlikely(sieve_has(&m->super1g, va >> 30)))
 		region_drop(h, va, 30);
+	/* the fence is for the leaf only, but some change more and fence one address */
+	rv_table_at(h, va)->gen = 0;
 	fetched_drop(h, va, asid);
 }

@@ -276,7 +276,7 @@ enum { CHAOS_PAGES = 6, CHAOS_SPACES = 3, CHAOS_KEPT = 4096 };
 
 struct chaos {
 	struct rig r;
-	uint64_t seed, root[CHAOS_SPACES], slot[CHAOS_SPACES][CHAOS_PAGES];
+	uint64_t seed, root[CHAOS_SPACES], spare[CHAOS_SPACES], slot[CHAOS_SPACES][CHAOS_PAGES];
 	struct { uint64_t va, fctx, pa; } kept[CHAOS_KEPT]; /* as an engine keeps jumps */
 	uint32_t map_epoch;
 };
@@ -301,6 +301,19 @@ static uint64_t chaos_leaf(struct chaos *c, unsigned page)
 	return rig_leaf(pa, chaos_rand(c, 8) ? flags : flags & ~(uint64_t)(V | X));
 }
 
+/* Another page of the same entries takes the place of the last table: that takes a fence for all
+ * addresses. */
+static void chaos_table(struct chaos *c, unsigned i)
+{
+	uint64_t old = c->slot[i][0] & ~UINT64_C(0xfff), new = c->spare[i];
+	memcpy(rig_word(&c->r, new), rig_word(&c->r, old), 4096);
+	rig_map(&c->r, c->root[i], 3, VA, 1, rig_leaf(new, V));
+	memset(rig_word(&c->r, old), 0xff, 4096);
+	c->spare[i] = old;
+	for (unsigned page = 0; page < 4; page++)
+		c->slot[i][page] = new | (c->slot[i][page] & 0xfff);
+}
+
 static void chaos_remap(struct chaos *c)
 {
 	struct rv_hart *h = c->r.h;
@@ -313,6 +326,8 @@ static void chaos_remap(struct chaos *c)
 			*rig_word(&c->r, c->slot[k][page]) = leaf;
 	/* any fence that is enough */
 	unsigned flags = (unsigned)chaos_rand(c, 4) | (global ? 2 : 0);
+	if (flags & 1 && chaos_rand(c, 2))
+		chaos_table(c, i);
 	uint64_t in = chaos_va(page) + (page < 4 ? 0 : chaos_rand(c, 512) * 4096);
 	uint8_t priv = h->priv;
 	rig_priv_set(&c->r, RV_S);
@@ -367,6 +382,7 @@ TEST(mmu_chaos_is_what_a_walk_says)
 	rig_init(&c.r, 1, false);
 	for (unsigned i = 0; i < CHAOS_SPACES; i++) {
 		c.root[i] = rig_table(&c.r);
+		c.spare[i] = rig_table(&c.r);
 		for (unsigned page = 0; page < CHAOS_PAGES; page++)
 			c.slot[i][page] = rig_map(&c.r, c.root[i], 3, chaos_va(page), page >= 4,
 						  rig_leaf(OLD, 0));

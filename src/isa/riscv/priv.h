@@ -77,13 +77,21 @@ struct rv_fetched {
 	bool large, huge; /* leaves of more than 4 KiB, of more than 1 GiB are in it */
 };
 
+/* The last page table on the way to the 2 MiB at @region << 21. */
+struct rv_table {
+	uint64_t region, satp, gen; /* valid while gen is that of rv_mmu */
+	uint64_t pa;
+	bool global;
+};
+
 /* Physical addresses [lo, hi) around the last one checked that PMP treats alike. */
 struct rv_pmp_span {
 	uint64_t lo, hi;
 	unsigned perm; /* enum rv_access bits */
 };
 
-enum { RV_SPACES = 256, RV_FETCH_ENTRIES = 512, RV_BRIEF_SLOTS = 64, RV_UNSETTLED = 512 };
+enum { RV_SPACES = 256, RV_FETCH_ENTRIES = 1024, RV_BRIEF_SLOTS = 64 };
+enum { RV_TABLES = 64, RV_UNSETTLED = 512 };
 
 /* Frames that another hart might still write by a check it did before they were watched. */
 struct rv_unsettled {
@@ -128,10 +136,14 @@ struct rv_mmu {
 	bool super_huge;         /* a leaf larger than 1 GiB is in it */
 	bool any_super;          /* the sieves are not empty */
 	struct rv_fetched fetched;
+	struct rv_table tables[RV_TABLES];
 
 	struct rv_pmp_span pmp[2]; /* [0] S and U, [1] M */
 	struct rv_fetch_entry itlb[RV_FETCH_ENTRIES];
 	struct rv_code code;
+	/* atomic: number of the frame that the entry of the TLB may write, from 1; 0: none. Other
+	 * harts search here, in an eighth of the memory that the TLB itself is. */
+	uint32_t write_frame[RV_TLB_SIZE];
 };
 
 /* A translated page. */
@@ -161,6 +173,16 @@ void rv_mmu_flush_asid(struct rv_hart *h, uint16_t asid);
 /* One page; @asid < 0: of every address space. */
 void rv_mmu_flush_page(struct rv_hart *h, uint64_t va, int asid);
 void rv_mmu_enter(struct rv_hart *h, uint64_t va, const struct rv_map *w);
+/* What write_frame says of @pa, which is in RAM: not 0. */
+static inline uint32_t rv_frame(const struct rv_hart *h, uint64_t pa)
+{
+	return (uint32_t)((pa - h->mmu->ram_base) / MEM_FRAME + 1);
+}
+/* Where the table of the page at @va is remembered; an entry of this place may be of another. */
+static inline struct rv_table *rv_table_at(const struct rv_hart *h, uint64_t va)
+{
+	return &h->mmu->tables[(va >> 21) % RV_TABLES];
+}
 /* The engine is told of the page at @va by the current fetch context: fences must renew it. */
 void rv_mmu_fetched(struct rv_hart *h, uint64_t va, const struct rv_map *w);
 bool rv_satp_mode_exists(const struct rv_hart *h, unsigned mode);
@@ -192,6 +214,10 @@ void rv_counter_event(struct rv_hart *h, unsigned i, uint64_t v);
 /* ---- trap.c ---- */
 /* The interrupt to take now out of @pending; IRQ_NONE: none is enabled. */
 unsigned rv_irq_choose(const struct rv_hart *h, uint64_t pending);
+/* Helpers of the instructions behind which counted time lets interrupts in (rv_hart.sync). */
+void rv_sync(struct rv_hart *h);
+/* Let counted time pass up to the next timer event. */
+void rv_skip_idle(struct rv_hart *h);
 /* Something that may enable an interrupt changed: look soon if one is waiting. */
 void rv_irq_recheck(struct rv_hart *h);
 

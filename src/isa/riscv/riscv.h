@@ -74,10 +74,16 @@ struct rv_env {
 	/* for engines that translate; 0: their own choice */
 	uint32_t hot;               /* runs of a block before it is translated, plus 1 */
 	uint64_t code_bytes;        /* of all harts' translated code */
+	uint64_t trace_pc;          /* log the translation of code at this virtual address; 0: none,
+	                             * UINT64_MAX: all */
 	/* CPU time in us after which an address space gets a window onto its memory, plus 1; 0: no
 	 * windows, 1: at once and whatever it costs */
 	uint32_t mirror;
 	bool sbi;                   /* built-in SBI answers ecall from S; else it traps to M */
+	/* Every @checkpoint_every instructions (0: never) of a hart whose time is counted. Called
+	 * with all of @h's registers in place, on its thread. */
+	uint64_t checkpoint_every;
+	void (*checkpoint)(void *user, struct rv_hart *h);
 	/* machine services that SBI and devices ask of the level */
 	void (*system_reset)(void *user, uint32_t type, uint32_t reason); /* SBI SRST values */
 	void (*console_write)(void *user, const uint8_t *p, size_t n);
@@ -154,6 +160,17 @@ struct rv_hart {
 	bool stip;                  /* stimecmp had passed at the last look at the clock */
 	uint64_t poll_ns, poll_icount; /* when that was */
 	uint64_t poll_rate;         /* instructions per 1024 ns, smoothed */
+	/* ---- counted time (vclock_count) ----
+	 * Runs are then the same on every engine, though blocks end at different places: what
+	 * is due is done at the first of these instructions that both know: csr instructions
+	 * (but fflags, frm, fcsr), mret, sret, ecall to the SBI, wfi; jalr; and branches and jal
+	 * that are taken and do not go forward. @sync is the icount before such an instruction.
+	 * Helpers set it for the first group; for jumps, an engine that finds icount >= limit
+	 * right behind one stores icount - 1 before it calls rv_poll. rv_poll at another place
+	 * does nothing of the kind and asks for a look after one more instruction. */
+	uint64_t idle;              /* instructions' worth of time that wfi skipped */
+	uint64_t sync;
+	uint64_t next_checkpoint;
 	struct rv_env *env;         /* borrowed */
 	void *engine;               /* the engine's own data of this hart; owned by the engine */
 	/* For an engine that keeps data translations of its own; NULL: none does. */
@@ -212,9 +229,9 @@ struct rv_builder;
 struct ir_block;
 /* Append the meaning of operation @op to b->ir. */
 void rv_semantics(struct rv_builder *b, unsigned op);
-/* The meaning of @d at @pc into the emptied @ir. With @delta, @pc is an address of the caller's kind
- * (physical, say) and the hart's field at that offset is what must be added to make it virtual;
- * targets of jumps stay of the caller's kind. */
+/* The meaning of @d at @pc into the emptied @ir. With @delta, @pc is an address of the caller's
+ * kind (physical, say) and the hart's field at that offset is what must be added to make it
+ * virtual; targets of jumps stay of the caller's kind. */
 void rv_lift(struct ir_block *ir, const struct rv_insn *d, uint64_t pc, uint64_t delta);
 
 /* ---- called by engines, on the hart's thread ---- */

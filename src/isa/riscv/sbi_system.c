@@ -82,7 +82,7 @@ struct sbi_ret rv_sbi_sta(struct rv_hart *h, uint64_t fn)
 {
 	uint64_t lo = sbi_arg(h, 0), hi = sbi_arg(h, 1);
 	static const uint8_t zero[STA_LEN];
-	if (fn != 0)
+	if (fn != 0 || vclock_is_counted(h->env->clock))
 		return sbi_ret(SBI_NOT_SUPPORTED, 0);
 	if (sbi_arg(h, 2))
 		return sbi_ret(SBI_INVALID_PARAM, 0);

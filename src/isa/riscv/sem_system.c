@@ -4,11 +4,36 @@
  * Spec: RISC-V Unpriv 20240411 §7, §15; RISC-V Priv 20240411 §3.3, §10.2.1, §13; CMO 1.0 §7 */
 #include "isa/riscv/internal.h"
 
+enum { CSR_FFLAGS = 1, CSR_WRITE = 1, CSR_SET = 2 };
+
+/* fflags without leaving translated code: compilers save and restore it around each comparison
+ * that must be quiet. RISC-V Unpriv 20240411 §20.2 */
+static void fflags(struct rv_builder *b, struct ir_val operand, unsigned op, bool writes)
+{
+	ir_guard(b->ir, ir_2i(b->ir, IR_ne, ir_get(b->ir, IR_I32, offsetof(struct rv_hart, fs)), 0),
+	         RV_EXC_ILLEGAL);
+	struct ir_val old = ir_emit(b->ir, (struct ir_ins){ .op = IR_flags, .type = IR_I64 });
+	struct ir_val v = operand;
+	if (op != CSR_WRITE)
+		v = op == CSR_SET
+			? ir_2(b->ir, IR_or, old, operand)
+			: ir_2(b->ir, IR_and, old, ir_2i(b->ir, IR_xor, operand, UINT64_MAX));
+	if (writes) {
+		ir_emit(b->ir, (struct ir_ins){ .op = IR_setflags, .a = v.i });
+		ir_put(b->ir, offsetof(struct rv_hart, fs), ir_const(b->ir, IR_I32, 3));
+	}
+	set_rd(b, old);
+}
+
 /* @op 1 write, 2 set, 3 clear. A set or clear with x0 or 0 does not write; csrrw to x0 does not
  * read. §7.1. Fields are i64 values, so the flags are computed the same way in templates. */
 static void csr(struct rv_builder *b, struct ir_val operand, unsigned op)
 {
 	struct ir_val flags;
+	if (b->d && (b->d->imm & 0xfff) == CSR_FFLAGS) {
+		fflags(b, operand, op, op == CSR_WRITE || b->d->rs1);
+		return;
+	}
 	if (op == 1) {
 		struct ir_val rd = rv_field(b, IR_FIELD_RD), no_read = ir_2i(b->ir, IR_eq, rd, 0);
 		flags =

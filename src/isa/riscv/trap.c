@@ -9,6 +9,9 @@ uint64_t rv_raise(struct rv_hart *h, enum rv_exc cause, uint64_t tval)
 	return 0;
 }
 
+/* Of h->sync: no instruction has this number, and none comes right after it. */
+#define SYNC_NEVER (UINT64_MAX - 1)
+
 /* Where a trap with @cause goes, given the trap vector @tvec. */
 static uint64_t vector_of(uint64_t tvec, uint64_t cause)
 {
@@ -43,6 +46,7 @@ static void enter_m(struct rv_hart *h, uint64_t cause, uint64_t tval)
 void rv_trap(struct rv_hart *h, enum rv_exc cause, uint64_t tval)
 {
 	h->exc = RV_EXC_NONE;
+	h->sync = SYNC_NEVER;
 	if (h->priv <= RV_S && h->medeleg >> cause & 1)
 		enter_s(h, (uint64_t)cause, tval);
 	else
@@ -124,19 +128,79 @@ uint64_t rv_next_event_ns(struct rv_hart *h)
 	return h->stimecmp * ns;
 }
 
+/* ---- counted time ---- */
+
+static bool is_counted(const struct rv_hart *h) { return vclock_is_counted(h->env->clock); }
+
+static bool checkpoint_due(const struct rv_hart *h)
+{
+	return h->env->checkpoint_every && h->icount >= h->next_checkpoint;
+}
+
+void rv_sync(struct rv_hart *h)
+{
+	if (likely(!is_counted(h)))
+		return;
+	h->sync = h->icount;
+	stip_update(h);
+	if (irq_levels(h) & h->mie || checkpoint_due(h))
+		__atomic_store_n(&h->limit, 0, __ATOMIC_RELAXED);
+}
+
+/* Instructions until the next look; one where there is something to do that has to wait for an
+ * instruction to do it behind. */
+static uint64_t counted_quantum(struct rv_hart *h)
+{
+	const struct vclock *c = h->env->clock;
+	uint64_t due = rv_next_event_ns(h), at = UINT64_MAX / 2;
+	stip_update(h);
+	if (due != UINT64_MAX && !h->stip)
+		at = (due + c->count_ns - 1) / c->count_ns - h->idle;
+	if (h->env->checkpoint_every)
+		at = min_u64(at, h->next_checkpoint);
+	if (rv_irq_choose(h, irq_levels(h) & h->mie) != IRQ_NONE || at <= h->icount)
+		return 1;
+	return at - h->icount;
+}
+
+/* Right behind an instruction that called rv_sync? */
+static bool is_synced(const struct rv_hart *h) { return h->icount == h->sync + 1; }
+
+void rv_skip_idle(struct rv_hart *h)
+{
+	uint64_t due = rv_next_event_ns(h), now = vclock_ns(h->env->clock);
+	if (!is_counted(h) || !h->wfi || rv_irq_pending(h) || due == UINT64_MAX || due <= now)
+		return;
+	uint64_t n = (due - now + h->env->clock->count_ns - 1) / h->env->clock->count_ns;
+	__atomic_store_n(&h->idle, h->idle + n, __ATOMIC_RELAXED);
+}
+
+static void checkpoint(struct rv_hart *h)
+{
+	uint64_t every = h->env->checkpoint_every;
+	h->next_checkpoint = (h->icount / every + 1) * every;
+	h->env->checkpoint(h->env->user, h);
+}
+
 /* ---- the look around between blocks ---- */
 
-/* Instructions until the next look: about 50 us at the measured speed, less before a timer. */
+/* Instructions until the next look: about 100 us at the measured speed, less before a timer. Kicks
+ * do not wait for it. A guess that was too high makes a timer late, so the speed follows at once
+ * when it falls by much, and slowly otherwise. */
 static uint64_t quantum(struct rv_hart *h)
 {
-	enum { SHORTEST = 500, LONGEST = 50000, USUAL_NS = 50000 };
+	enum { SHORTEST = 500, LONGEST = 1000000, USUAL_NS = 100000 };
+	if (unlikely(is_counted(h)))
+		return counted_quantum(h);
 	uint64_t now = vclock_ns(h->env->clock), due = rv_next_event_ns(h);
 	uint64_t ns = now - h->poll_ns, n = h->icount - h->poll_icount;
 	/* a timer that has fired is looked at again when the hart enables something */
 	uint64_t wait = due <= now ? USUAL_NS : min_u64(due - now, USUAL_NS);
 	/* instructions per 1024 ns, smoothed; a sleep in between would look like slowness */
-	if (ns > 1000 && ns < 10000000 && n >= SHORTEST)
-		h->poll_rate = (h->poll_rate * 7 + min_u64(n * 1024 / ns, 65536)) / 8;
+	if (ns > 1000 && ns < 10000000 && n >= SHORTEST) {
+		uint64_t rate = min_u64(n * 1024 / ns, 65536);
+		h->poll_rate = rate < h->poll_rate / 2 ? rate : (h->poll_rate * 7 + rate) / 8;
+	}
 	h->poll_ns = now;
 	h->poll_icount = h->icount;
 	h->stip = h->stimecmp != UINT64_MAX && now / (1000000000u / RV_TIMEBASE_HZ) >= h->stimecmp;
@@ -169,6 +233,12 @@ bool rv_poll(struct rv_hart *h)
 	}
 	if (unlikely(h->sta_gpa != UINT64_MAX))
 		rv_sbi_steal(h);
+	if (unlikely(is_counted(h))) {
+		if (!is_synced(h))
+			return changed;
+		if (checkpoint_due(h))
+			checkpoint(h);
+	}
 	uint64_t pending = irq_levels(h) & h->mie;
 	return (pending && irq_take(h, pending)) || changed;
 }
@@ -191,6 +261,7 @@ uint64_t rv_help_mret(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c)
 	h->res_va = UINT64_MAX;
 	rv_mmu_update(h);
 	rv_irq_recheck(h);
+	rv_sync(h);
 	return 0;
 }
 
@@ -208,6 +279,7 @@ uint64_t rv_help_sret(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c)
 	h->res_va = UINT64_MAX;
 	rv_mmu_update(h);
 	rv_irq_recheck(h);
+	rv_sync(h);
 	return 0;
 }
 
@@ -217,6 +289,7 @@ uint64_t rv_help_ecall(struct rv_hart *h, uint64_t next, uint64_t b, uint64_t c)
 	if (h->priv == RV_S && h->env->sbi) {
 		h->npc = next;
 		rv_sbi_ecall(h);
+		rv_sync(h);
 		return 0;
 	}
 	enum rv_exc cause = h->priv == RV_U   ? RV_EXC_ECALL_U
@@ -231,6 +304,7 @@ uint64_t rv_help_wfi(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c)
 	(void)a, (void)b, (void)c;
 	if (h->priv == RV_U || (h->priv == RV_S && h->mstatus & MSTATUS_TW))
 		return rv_raise(h, RV_EXC_ILLEGAL, 0);
+	rv_sync(h);
 	if (!rv_irq_pending(h))
 		h->wfi = true;
 	__atomic_store_n(&h->limit, 0, __ATOMIC_RELAXED);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Page-table walks: Sv39, Sv48, Sv57 with Svnapot, Svpbmt, Svade and Svadu.
+/* Page-table walks: Sv39, Sv48, Sv57 with Svnapot, Svpbmt, Svade and Svadu. A walk that fails
+ * leaves nothing behind, so that an entry made valid is seen at once: Svvptc 1.0 §1.
  * RISC-V Priv 20240411 §4.3.2, steps 1 to 10 */
 #include "isa/riscv/priv.h"
 
@@ -113,7 +114,13 @@ static enum outcome walk_tables(const struct walk *w, struct rv_map *ret)
 	if ((uint64_t)((int64_t)(w->va << (64 - bits)) >> (64 - bits)) != w->va)
 		return WALK_PAGE;
 	uint64_t table = satp_root(w->h->satp);
+	struct rv_table *known = rv_table_at(w->h, w->va);
 	ret->global = false;
+	if (known->region == w->va >> 21 && known->satp == w->h->satp && known->gen == m->gen) {
+		table = known->pa;
+		ret->global = known->global;
+		level = 1;
+	}
 	while (level-- > 0) {
 		uint64_t pa = table + (w->va >> (12 + 9 * level) & 511) * 8;
 		uint64_t off = pa - m->ram_base;
@@ -129,6 +136,9 @@ static enum outcome walk_tables(const struct walk *w, struct rv_map *ret)
 			return WALK_PAGE;
 		ret->global |= !!(pte & PTE_G);
 		table = pte_ppn(pte) << 12;
+		if (level == 1)
+			*known = (struct rv_table){w->va >> 21, w->h->satp, m->gen, table,
+						   ret->global};
 	}
 	return WALK_PAGE;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jit/x64, private: the assembler. One function per encoding form; operands are register numbers.
- * Spec: SDM 083 vol. 2 §2.1 (REX), §2.3 (VEX) */
+ * Spec: SDM2 083 §2.1, §2.3 */
 #pragma once
 #include "base/base.h"
 

@@ -72,13 +72,16 @@ static bool is_label(const struct jit_gen *g, uint64_t pa)
 /* A jump that ends at @from goes to @pa: a label of the unit, or an exit. */
 static void aim(struct jit_gen *g, uint8_t *from, uint64_t pa)
 {
-	if (!is_label(g, pa)) {
-		bool far = (pa ^ g->pa) >> g->reach;
+	/* no way round without a look at the limit: back only to labels that have one */
+	unsigned n = (unsigned)(pa - g->pa) / 2;
+	if (!is_label(g, pa) || (g->label[n] && !g->checks[n])) {
+		/* the last halfword of a page may begin an instruction that goes on in another one
+		 */
+		bool far = (pa ^ g->pa) >> g->reach || (pa & 0xfff) == 0xffe;
 		struct slow *s = gen_slow(g, far ? SLOW_FAR : SLOW_LINK, from);
 		s->pa = pa;
 		return;
 	}
-	unsigned n = (unsigned)(pa - g->pa) / 2;
 	if (g->label[n] && !g->a.full) {
 		x_aim(from, g->label[n]);
 	} else if (g->nwait == SLOW_MAX) {
@@ -320,7 +323,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 	case SLOW_FAR:
 		x_movi(a, RAX, s->pa);
 		x_alum(a, true, ALU_ADD, RAX, STATE_REG, RUN(g, delta));
-		look_up(g->c, a);
+		x_jmp_to(a, g->c->w + t->look_up);
 		break;
 	case SLOW_ICALL: look_up(g->c, a); break;
 	case SLOW_SITE: break;
@@ -356,19 +359,28 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	memset(g->label, 0, sizeof g->label);
 	g->nwait = g->nslow = g->nexits = g->nsites = g->ntouches = 0;
 	g->mirror = false;
-	g->bb = g->k = 0;
+	g->bb = g->k = g->insns = 0;
 	g->bb_imm = NULL;
 	g->bb_close = false;
 	gen_forget(g);
 }
 
+uint32_t jit_label_code(const struct jit_gen *g, unsigned i)
+{
+	return i < LABELS && g->label[i] ? (uint32_t)(g->label[i] - g->c->w) : 0;
+}
+
+uint32_t jit_insn_end(const struct jit_gen *g, unsigned n) { return g->insn_end[n]; }
+
 bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir)
 {
-	g->in = i;
+	g->now = *i;
+	g->in = &g->now;
 	if (i->label) {
 		if (g->bb_imm)
 			block_close(g);
 		g->label[(i->pa - g->pa) / 2] = g->a.p;
+		g->checks[(i->pa - g->pa) / 2] = i->check;
 		gen_forget(g);
 		block_open(g, i->check);
 	} else if (!g->bb_imm || g->bb_close || g->k == 100) {
@@ -376,6 +388,8 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 	}
 	g->k++;
 	gen_instruction(g, ir);
+	if (g->insns < JIT_UNIT_INSNS)
+		g->insn_end[g->insns++] = asm_off(&g->a);
 	return !g->cannot;
 }
 

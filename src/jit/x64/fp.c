@@ -2,7 +2,7 @@
 /* Floating point on the host's FPU. MXCSR holds the guest's rounding mode and collects its flags
  * while generated code runs; a result that is a NaN, and what the FPU cannot do in just the guest's
  * way, goes to the fp room by a C call. xmm0 is the result, xmm1..3 the arguments.
- * Spec: RISC-V Unpriv 20240411 §20, §21 through the IR; SDM 083 vol. 1 §11.5 */
+ * Spec: RISC-V Unpriv 20240411 §20, §21 through the IR; SDM1 083 §11.5 */
 #include "jit/x64/internal.h"
 
 enum { RM_RTZ = 1, RM_DYNAMIC = 7, RM_NONE = 8 };
@@ -348,4 +348,64 @@ void gen_fcall_int(struct jit_gen *g, uint32_t v, unsigned to)
 	} else if (!to_int(g, i, to)) {
 		by_call(g, v, to);
 	}
+}
+
+/* ---- flags ---- */
+
+/* @to := MXCSR's flags as the guest has them. Overwrites rcx. */
+static void mx_read(struct jit_gen *g, unsigned to)
+{
+	struct jit_asm *a = &g->a;
+	int32_t spare = at(g->c->g.run + offsetof(struct jit_run, spare));
+	asm_rm(a, false, 0x0fae, 3, STATE_REG, spare); /* stmxcsr */
+	x_load(a, false, RCX, STATE_REG, spare);
+	x_alui(a, false, ALU_AND, RCX, 0x3f);
+	x_movi(a, to, (uint64_t)(uintptr_t)g->c->g.mx_flags);
+	asm_rmx(a, false, 0x0fb6, to, to, RCX, 0, 0);
+}
+
+void gen_flags(struct jit_gen *g, uint32_t n)
+{
+	gen_take(g, RAX);
+	gen_take(g, RCX);
+	mx_read(g, RAX);
+	asm_rm(&g->a, false, 0x0a, RAX, STATE_REG, at(g->c->g.fp_flags)); /* or al, [flags] */
+	gen_temp_free(g, RCX);
+	if (g->uses[n])
+		g->loc[n] = RAX;
+	else
+		gen_temp_free(g, RAX);
+}
+
+/* What MXCSR holds may stay when it is part of the new value, which is the usual case: flags that
+ * were saved are put back. */
+void gen_setflags(struct jit_gen *g, uint32_t n)
+{
+	struct jit_asm *a = &g->a;
+	uint32_t v = ins(g, n)->a;
+	unsigned had = g->temps;
+	int32_t spare = at(g->c->g.run + offsetof(struct jit_run, spare));
+	if (!(had >> RCX & 1) || !(had >> RDX & 1)) {
+		g->cannot = true;
+		return;
+	}
+	unsigned r = gen_any(g, v);
+	x_mov(a, false, RDX, r);
+	x_alui(a, false, ALU_AND, RDX, 31);
+	asm_rm8(a, 0x88, RDX, STATE_REG, at(g->c->g.fp_flags));
+	asm_rr(a, false, 0xf7, 2, RDX); /* not: what must not be set */
+	/* rcx: MXCSR's own flags, then the guest's */
+	asm_rm(a, false, 0x0fae, 3, STATE_REG, spare);
+	x_load(a, false, RCX, STATE_REG, spare);
+	x_alui(a, false, ALU_AND, RCX, 0x3f);
+	x_store(a, true, RBX, RSP, -8);
+	x_movi(a, RBX, (uint64_t)(uintptr_t)g->c->g.mx_flags);
+	asm_rmx(a, false, 0x0fb6, RCX, RBX, RCX, 0, 0);
+	x_load(a, true, RBX, RSP, -8);
+	x_test(a, false, RCX, RDX);
+	uint8_t *same = x_jcc8(a, CC_E);
+	x_alumi(a, false, ALU_AND, STATE_REG, spare, ~0x3f);
+	asm_rm(a, false, 0x0fae, 2, STATE_REG, spare); /* ldmxcsr */
+	x_here8(a, same);
+	gen_done(g, v, r);
 }

@@ -640,6 +640,8 @@ static void effect(struct jit_gen *g, uint32_t n)
 	case IR_store: gen_store(g, n); break;
 	case IR_lr: case IR_sc: case IR_amo: case IR_cas: gen_atomic(g, n); break;
 	case IR_call: gen_call(g, n); break;
+	case IR_flags: gen_flags(g, n); break;
+	case IR_setflags: gen_setflags(g, n); break;
 	case IR_guard: guard(g, n); break;
 	case IR_fence:
 		asm_op(&g->a, 0xf0); /* lock or dword [rsp - 64], 0: cheaper than mfence */

@@ -46,13 +46,13 @@ enum slow_kind {
 struct slow {
 	uint8_t kind, bytes, reg;
 	bool is_signed, imm_val, slot_val;
-	uint16_t bb, k, off;    /* basic block, its instructions begun, guest bytes from the start */
+	uint16_t bb, k, off; /* basic block, its instructions begun, guest bytes from the start */
 	int64_t imm;            /* value to store; exception; what of fp */
 	uint64_t pa;            /* target */
 	uint8_t *from, *back;   /* end of the jump to here; where to go on */
 	int32_t slot;           /* value to store, if slot_val: is in the state here */
 	uint8_t *touch[2];      /* mirrored: the accesses that may fault; from is NULL */
-	bool host;              /* rax is the host's address then; else the guest's: base + disp */
+	bool host; /* rax is the host's address by then, else base + disp the guest's */
 	uint8_t base;
 	int32_t disp;
 };
@@ -63,7 +63,8 @@ struct jit_gen {
 	struct jit_asm a;
 	bool cannot;
 	const struct ir_block *ir;
-	const struct jit_insn *in;
+	struct jit_insn now;        /* the instruction that is being made, or was last */
+	const struct jit_insn *in;  /* the same */
 	uint8_t loc[IR_BLOCK_MAX], uses[IR_BLOCK_MAX];
 	unsigned temps;             /* free temporaries */
 	uint64_t saved;             /* values read from a slot that has changed since */
@@ -72,6 +73,7 @@ struct jit_gen {
 	unsigned reach;             /* see jit_begin */
 	const bool *leader;
 	uint8_t *label[LABELS];     /* code of leaders, once known */
+	bool checks[LABELS];        /* it looks at the limit */
 	struct { uint8_t *from; uint16_t label; } wait[SLOW_MAX];
 	unsigned nwait;
 	/* the basic block that is open */
@@ -79,10 +81,13 @@ struct jit_gen {
 	uint8_t *bb_imm;            /* where its length goes; NULL: none is open */
 	uint16_t bb_len[BBS];
 	bool bb_close;              /* the next instruction begins another */
+	uint32_t insn_end[JIT_UNIT_INSNS];
+	unsigned insns;
 	/* what is known at this point of the basic block */
 	bool fp_on, fp_dirty, mode_ok;
 	uint32_t boxed;             /* f registers that hold a boxed f32 */
-	/* x registers that lie in the window: how far outside they may be now, plus 1; 0: unknown */
+	/* x registers that lie in the window: how far outside they may be by now, plus 1; 0:
+	 * unknown */
 	uint32_t near[SLOTS];
 
 	struct slow slow[SLOW_MAX];
@@ -157,11 +162,15 @@ void gen_near_put(struct jit_gen *g, uint32_t n);
 void gen_touch_begin(struct jit_gen *g, const struct slow *s);
 
 /* ---- fp.c ---- */
-/* Is the f register put @v a floating-point value of its own (not integer bits)? Then it is done. */
+/* Is the f register put @v a floating-point value of its own (not integer bits)? Then it is done.
+ */
 bool gen_put_fp(struct jit_gen *g, uint64_t off, uint32_t v);
 void gen_fcall_int(struct jit_gen *g, uint32_t v, unsigned to);
 /* Is @v the check of FP state that need not be made again? */
 bool gen_guard_fp(struct jit_gen *g, uint32_t v);
+
+void gen_flags(struct jit_gen *g, uint32_t n);
+void gen_setflags(struct jit_gen *g, uint32_t n);
 
 /* ---- control.c ---- */
 void gen_control(struct jit_gen *g, uint32_t v);

@@ -2,7 +2,10 @@
 /* Guest memory: the software TLB inline, everything else out of line. */
 #include "jit/x64/internal.h"
 
-static unsigned log2_of(unsigned bytes) { return bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3; }
+static unsigned log2_of(unsigned bytes)
+{
+	return bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3;
+}
 
 /* rax = address @v. */
 static void address(struct jit_gen *g, uint32_t v)
@@ -265,7 +268,8 @@ static void result(struct jit_gen *g, uint32_t n)
 	}
 }
 
-/* The thunk's registers: rax address or a, rdx value or b, rcx expected or c, the rest in detail. */
+/* The thunk's registers: rax address or a, rdx value or b, rcx expected or c, the rest in detail.
+ */
 void gen_atomic(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);

@@ -96,8 +96,7 @@ static uint32_t make_call(struct jit_cache *c, struct jit_asm *a, const struct a
 {
 	uint32_t off = here(c, a);
 	spill(c, a, k->all);
-	if (k->all)
-		x_store(a, true, COUNT_REG, STATE_REG, at(c->g.count));
+	x_store(a, true, COUNT_REG, STATE_REG, at(c->g.count)); /* clocks may count it */
 	x_store(a, true, RSP, STATE_REG, RUN(c, j_sp));
 	x_load(a, true, RSP, STATE_REG, RUN(c, c_sp));
 	k->args(c, a, k->bytes);

@@ -8,7 +8,7 @@
 static const char *const extensions[] = {
 	"i", "m", "a", "f", "d", "c", "zicbom", "zicbop", "zicboz", "zicntr", "zicond", "zicsr",
 	"zifencei", "zihpm", "zawrs", "zacas", "zfa", "zfhmin", "zba", "zbb", "zbc", "zbs", "sstc",
-	"svinval", "svnapot", "svpbmt",
+	"svinval", "svnapot", "svpbmt", "svvptc",
 };
 /* phandles */
 enum { PHANDLE_PLIC = 1, PHANDLE_FINISHER = 2, PHANDLE_CPU = 16 /* + hart: its interrupts */ };
@@ -239,7 +239,10 @@ static void tree_chosen(struct tree *t, const struct machine *m)
 		u64(t, "linux,initrd-start", m->initrd);
 		u64(t, "linux,initrd-end", m->initrd + m->initrd_len);
 	}
-	host_random(seed, sizeof seed);
+	if (vclock_is_counted(&m->clock))
+		memset(seed, 1, sizeof seed);
+	else
+		host_random(seed, sizeof seed);
 	t->bad |= fdt_property(t->buf, "rng-seed", seed, sizeof seed);
 	end(t);
 }

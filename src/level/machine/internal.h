@@ -53,6 +53,9 @@ struct machine {
 	struct bus *bus;
 	struct vclock clock;
 	struct rv_env rv;
+	FILE *hashes;               /* of checkpoints; owned, NULL: none */
+	uint64_t hash_ram_every, hashed;
+	bool counted;               /* guest time is the number of instructions */
 	const struct engine *engine;
 	struct vcpu vcpus[RV_HARTS_MAX];
 	struct chr *console, *agent; /* owned */
@@ -99,5 +102,13 @@ void vcpus_reset(struct machine *m);
 void vcpus_free(struct machine *m);
 /* machine.c: events from devices, SBI and the console. Any thread. */
 void machine_halt(struct machine *m, enum halt h, int exit_code, const char *why);
+/* A configured number up to @max; @def: not given. */
+int option_unsigned(const struct lodge_config *c, const char *key, unsigned def, unsigned max,
+		    unsigned *ret, struct lodge_err *e) MUST;
+/* repeat.c: runs that can be repeated. begin is for when the hart exists and nothing asked for the
+ * time yet. */
+int repeat_configure(struct machine *m, struct lodge_err *e) MUST;
+void repeat_begin(struct machine *m);
+void repeat_fini(struct machine *m);
 /* the demo guest, linked in */
 const uint8_t *demo_image(uint64_t *ret_len);

@@ -115,6 +115,7 @@ static void machine_destroy(void *self)
 	loop_cancel(m->env->loop, m);
 	parts_free(m);
 	vcpus_free(m);
+	repeat_fini(m);
 	bus_free(m->bus);
 	mem_free(m->mem);
 	chr_free(m->console);
@@ -123,7 +124,7 @@ static void machine_destroy(void *self)
 	free(m);
 }
 
-static int option_unsigned(const struct lodge_config *c, const char *key, unsigned def,
+int option_unsigned(const struct lodge_config *c, const char *key, unsigned def,
 			   unsigned max, unsigned *ret, struct lodge_err *e)
 {
 	const char *text = life_option(c, key);
@@ -160,11 +161,14 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 			m->rv.mmu_max = modes[i].bits;
 	if (m->rv.mmu_max == 1)
 		return err_set(e, EINVAL, "mmu %s: sv39, sv48, sv57 or bare", c->mmu);
-	const char *accel = c->accel && strcmp(c->accel, "auto") ? c->accel : engine_default()->name;
+	const char *accel =
+	    c->accel && strcmp(c->accel, "auto") ? c->accel : engine_default()->name;
 	m->engine = engine_find(accel);
 	if (!m->engine)
 		return err_set(e, EINVAL, "no engine \"%s\" for a riscv64 machine here", accel);
-	const char *console = life_option(c, "console");
+	const char *console = life_option(c, "console"), *trace = life_option(c, "trace");
+	if (trace)
+		m->rv.trace_pc = strcmp(trace, "all") ? strtoull(trace, NULL, 16) : UINT64_MAX;
 	if (console && strcmp(console, "uart") && strcmp(console, "virtio"))
 		return err_set(e, EINVAL, "option console=%s: uart or virtio", console);
 	const char *mirror = life_option(c, "mirror");
@@ -174,7 +178,8 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 	               : !strcmp(mirror, "always")      ? 1
 	                                                : 0;
 	m->rv.sbi = !c->firmware;
-	return option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
+	int r = option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
+	return r < 0 ? r : repeat_configure(m, e);
 }
 
 static int machine_build(struct machine *m, struct lodge_err *e)
@@ -202,8 +207,10 @@ static int machine_build(struct machine *m, struct lodge_err *e)
 	m->rv.console_read = machine_console_read;
 	m->rv.user = m;
 	r = vcpus_make(m, e);
-	if (r == 0)
+	if (r == 0) {
+		repeat_begin(m);
 		r = parts_make(m, e);
+	}
 	return r < 0 ? r : boot_load(m, e);
 }
 
