@@ -180,8 +180,8 @@ struct jit_guard {
 	uint64_t taken;             /* faults so far */
 };
 bool jit_mirror_probe(void);            /* can this host run mirrored units? */
-/* This thread's generated code from now on; NULL: none. The first call in a process installs a
- * handler of SIGSEGV and SIGBUS, which leaves to the one before what is not a mirrored access. The
+/* This thread's generated code from now on; NULL: none. Sees to a handler of SIGSEGV and
+ * SIGBUS in the process, which leaves to the one before what is not a mirrored access. The
  * caller sees to it that the thread has an alternate signal stack and does not block the two. */
 int jit_guard_set(struct jit_guard *w, struct lodge_err *e) MUST;
 /* w->window has changed. */

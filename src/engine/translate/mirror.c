@@ -286,8 +286,10 @@ void mirror_begin(struct rv_hart *h)
 	pthread_sigmask(SIG_UNBLOCK, &faults, &m->old_mask);
 	m->stale = true;
 	/* without a handler or its stack nothing may be mirrored: no space will have a window */
-	if (sigaltstack(&stack, &m->old_stack) < 0 || jit_guard_set(&m->guard, NULL) < 0)
+	if (sigaltstack(&stack, &m->old_stack) < 0 || jit_guard_set(&m->guard, NULL) < 0) {
 		m->off = true;
+		jumps_forget(h, m);
+	}
 }
 
 void mirror_end(struct rv_hart *h)

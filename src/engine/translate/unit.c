@@ -146,6 +146,7 @@ unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned
 	                              offsetof(struct jit_run, delta);
 	bool *leader = r->leader;
 	struct ir_block ir;
+	struct jit_insn info; /* the generator looks at the last one until it is done */
 	unsigned end = n < r->n ? r->off[n] : r->bytes;
 	for (unsigned i = 0; i < countof(r->leader); i++)
 		leader[i] = r->start[i] && r->target[i] && 2 * i < end;
@@ -161,7 +162,7 @@ unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned
 	if (!plan && reach & UNIT_MIRRORED)
 		jit_mirrored(g);
 	for (unsigned i = 0; i < n; i++) {
-		struct jit_insn info = insn_info(r, i);
+		info = insn_info(r, i);
 		rv_lift(&ir, &r->insn[i], info.pa, delta);
 		jump_resolve(r, i, &ir);
 		if (plan)

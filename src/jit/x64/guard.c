@@ -7,13 +7,13 @@
 #include <sys/auxv.h>
 #include <ucontext.h>
 
-/* What the process has one of. Written once, before the handler can be called. */
+/* What the process has one of: the handlers that were there before, of SIGSEGV and SIGBUS. */
 static struct {
-	pthread_once_t once;
-	struct sigaction before[2]; /* SIGSEGV, SIGBUS */
-	int error;
-} handler = { .once = PTHREAD_ONCE_INIT };
+	pthread_mutex_t lock;
+	struct sigaction before[2];
+} handler = { .lock = PTHREAD_MUTEX_INITIALIZER };
 static _Thread_local struct jit_guard *guard;
+static _Thread_local bool passing; /* a fault to the handler before, which may pass it back */
 
 enum { HWCAP2_FSGSBASE = 2 };
 bool jit_mirror_probe(void) { return getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE; }
@@ -41,10 +41,14 @@ static void on_fault(int sig, siginfo_t *si, void *context)
 	if (fault_take(si, context))
 		return;
 	const struct sigaction *old = &handler.before[sig == SIGBUS];
-	if (old->sa_flags & SA_SIGINFO) {
+	if (old->sa_flags & SA_SIGINFO && !passing) {
+		passing = true;
 		old->sa_sigaction(sig, si, context);
-	} else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN) {
+		passing = false;
+	} else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN && !passing) {
+		passing = true;
 		old->sa_handler(sig);
+		passing = false;
 	} else {
 		struct sigaction dfl = { .sa_handler = SIG_DFL };
 		(void)!sigaction(sig, &dfl, NULL);
@@ -53,22 +57,32 @@ static void on_fault(int sig, siginfo_t *si, void *context)
 	}
 }
 
-static void install(void)
+/* Others may have put theirs in since: this is looked at whenever a thread begins. */
+static int install(int sig, struct sigaction *before)
 {
-	struct sigaction a = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction a = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK }, now;
 	sigemptyset(&a.sa_mask);
-	/* asked first: the handler reads what was there before */
-	if (sigaction(SIGSEGV, NULL, &handler.before[0]) < 0 ||
-	    sigaction(SIGBUS, NULL, &handler.before[1]) < 0 || sigaction(SIGSEGV, &a, NULL) < 0 ||
-	    sigaction(SIGBUS, &a, NULL) < 0)
-		handler.error = errno;
+	if (sigaction(sig, NULL, &now) < 0)
+		return errno;
+	if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)
+		return 0;
+	*before = now;
+	return sigaction(sig, &a, NULL) < 0 ? errno : 0;
 }
 
 int jit_guard_set(struct jit_guard *w, struct lodge_err *e)
 {
-	pthread_once(&handler.once, install);
-	if (handler.error)
-		return err_set(e, handler.error, "cannot handle address faults");
+	int r = 0;
+	if (w) {
+		pthread_mutex_lock(&handler.lock);
+		r = install(SIGSEGV, &handler.before[0]);
+		if (!r)
+			r = install(SIGBUS, &handler.before[1]);
+		pthread_mutex_unlock(&handler.lock);
+	}
+	if (r)
+		return err_set(e, r, "cannot handle address faults");
+	passing = false;
 	guard = w;
 	if (w)
 		jit_guard_move(w);

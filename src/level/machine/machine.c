@@ -172,9 +172,11 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 	if (console && strcmp(console, "uart") && strcmp(console, "virtio"))
 		return err_set(e, EINVAL, "option console=%s: uart or virtio", console);
 	const char *mirror = life_option(c, "mirror");
-	if (mirror && strcmp(mirror, "on") && strcmp(mirror, "off"))
-		return err_set(e, EINVAL, "option mirror=%s: on or off", mirror);
-	m->rv.mirror = !mirror || !strcmp(mirror, "on") ? MIRROR_AFTER_US + 1 : 0;
+	if (mirror && strcmp(mirror, "on") && strcmp(mirror, "off") && strcmp(mirror, "always"))
+		return err_set(e, EINVAL, "option mirror=%s: on, off or always", mirror);
+	m->rv.mirror = !mirror || !strcmp(mirror, "on") ? MIRROR_AFTER_US + 1
+	               : !strcmp(mirror, "always")      ? 1
+	                                                : 0;
 	m->rv.sbi = !c->firmware;
 	int r = option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
 	return r < 0 ? r : repeat_configure(m, e);
