@@ -416,25 +416,31 @@ void unit_drop(struct translate *t, struct unit *u)
 	unit_kill(t, u);
 }
 
+/* NULL: @u cannot be entered there. */
 static const struct entry *entry_at(const struct unit *u, uint64_t pa)
 {
-	unsigned n = 0;
-	while (n + 1 < u->nentries && u->entries[n].pa != pa)
-		n++;
-	return &u->entries[n];
+	for (unsigned n = 0; n < u->nentries; n++)
+		if (u->entries[n].pa == pa)
+			return &u->entries[n];
+	return NULL;
 }
 
-/* Both have the same labels. */
+/* A unit that was cut short may have labels for jumps from behind the cut, which @to has not: who
+ * came there goes by the way out again. */
 void unit_replace(struct translate *t, struct unit *from, struct unit *to)
 {
-	struct link **end = &to->in;
-	for (struct link *l = from->in; l; l = l->next) {
+	for (struct link *l = from->in, *next; l; l = next) {
 		const struct jit_exit_at *x = &l->from->j.exits[l->exit];
-		jit_link(t->cache, x, entry_at(to, x->pa)->code);
+		const struct entry *e = entry_at(to, x->pa);
+		next = l->next;
+		jit_link(t->cache, x, e ? e->code : 0);
+		if (e) {
+			l->next = to->in;
+			to->in = l;
+		} else {
+			free(l);
+		}
 	}
-	while (*end)
-		end = &(*end)->next;
-	*end = from->in;
 	from->in = NULL;
 	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
 	jit_unit_redirect(t->cache, &from->j, &to->j);
