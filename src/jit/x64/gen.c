@@ -454,6 +454,13 @@ static void extend(struct jit_gen *g, uint32_t v, unsigned to)
 		gen_done(g, i->a, NOREG);
 		return;
 	}
+	int64_t n;
+	if (bits == 32 && s->op == IR_shr && s->type == IR_I32 && g->loc[i->a] == NOREG &&
+	    gen_is_const(g, s->b, &n) && (n & 31)) {
+		gen_into(g, i->a, to); /* the sign is 0, and so is what is above */
+		gen_done(g, i->a, NOREG);
+		return;
+	}
 	static const unsigned ops[2][2] = { { 0x0fb6, 0x0fbe }, { 0x0fb7, 0x0fbf } };
 	if (bits == 32 && is_slot(g, i->a, &slot)) {
 		asm_rm(&g->a, is_signed, is_signed ? 0x63 : 0x8b, to, STATE_REG, slot);
