@@ -32,8 +32,10 @@ CONFORM_RUN = oracle=$$(test/conform/fetch-oracle || command -v qemu-riscv64-sta
 	command -v qemu-riscv64) || { echo "conform: skipped, no qemu-riscv64 to compare with"; exit 0; }; \
 	$(CF)/rvdiff -s $(CONFORM_SEED) $(CONFORM_ARGS)
 conform: $(CF)/rvdiff $(CF)/blob.bin $(CF)/runner
-	@$(CONFORM_RUN) -n 2000000 $$oracle $(CF)/runner $(CF)/blob.bin
+	@for e in interpret translate; do $(CONFORM_RUN) -e $$e -n 2000000 $$oracle \
+		$(CF)/runner $(CF)/blob.bin || exit 1; done
 conform-smoke: $(CF)/rvdiff $(CF)/blob.bin $(CF)/runner
-	@$(CONFORM_RUN) -n 200000 $$oracle $(CF)/runner $(CF)/blob.bin
+	@for e in interpret translate 'translate -t 1'; do $(CONFORM_RUN) -e $$e -n 200000 $$oracle \
+		$(CF)/runner $(CF)/blob.bin || exit 1; done
 
 -include $(CF_OBJ:.o=.d)

@@ -9,7 +9,7 @@
  *
  * Byte 0: bit 0 S mode first, bit 1 a translated address space, bits 2-3 how often the code is
  * repeated before it is run, bit 4 PMP on a part of a page, bit 5 a handler that skips what traps,
- * bit 6 compare; byte 1: aliases. */
+ * bit 6 compare; byte 1: aliases, and by bits 0 and 1 every unit optimized, memory mirrored. */
 #include "engine/engine.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -97,7 +97,7 @@ static void aliases_make(struct run *r, uint8_t how)
 	r->h->satp = 8ull << 60 | (RAM + TABLES_AT) >> 12;
 }
 
-static bool run_make(struct run *r, const struct engine *e, uint8_t how)
+static bool run_make(struct run *r, const struct engine *e, uint8_t how, uint8_t more)
 {
 	static const struct bus_ops ops = {stop_read, stop_write, 1, 8};
 	*r = (struct run){.clock = {.stopped_at_ns = 1}, .compares = how & COMPARES};
@@ -105,7 +105,8 @@ static bool run_make(struct run *r, const struct engine *e, uint8_t how)
 	pthread_cond_init(&r->wake, NULL);
 	/* a cache that is full all the time; translated at once or at the second run */
 	r->env = (struct rv_env){.clock = &r->clock, .nharts = 1, .hot = 1 + (how >> 7),
-				 .code_bytes = 64 << 10, .mmu_max = 57, .pmp_entries = 16};
+				 .code_bytes = 64 << 10, .mmu_max = 57, .pmp_entries = 16,
+				 .opt_at = more & 1, .opt_sync = true, .mirror = more >> 1 & 1};
 	if (mem_new(&r->env.mem, gpa(RAM), RAM_BYTES, NULL) < 0 || bus_new(&r->env.bus, NULL) < 0 ||
 	    bus_map(r->env.bus, gpa(STOP), 0x1000, &ops, r, NULL, NULL) < 0 ||
 	    rv_hart_new(&r->h, &r->env, 0, NULL) < 0)
@@ -203,7 +204,7 @@ static void run_fill(struct run *r, const uint8_t *data, size_t len)
 static bool run_go(struct run *r, const struct engine *e, const uint8_t *data, size_t len)
 {
 	pthread_t limit;
-	if (!run_make(r, e, data[0]))
+	if (!run_make(r, e, data[0], data[1]))
 		return false;
 	run_fill(r, data, len);
 	if (pthread_create(&limit, NULL, run_limit, r))
