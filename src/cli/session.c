@@ -18,6 +18,7 @@ struct session {
 	char in[BUF]; /* read, not yet taken */
 	size_t in_len;
 	bool full; /* the other side takes nothing until it says so */
+	bool gone; /* nobody reads our output any more; the program was told */
 };
 
 static void session_begin(struct session *s, bool interactive, bool raw)
@@ -184,7 +185,7 @@ enum { OUT_END, OUT_WAIT, OUT_MORE };
 
 /* The library has read ahead, so the descriptor says nothing about what is left: OUT_WAIT only
  * after -EAGAIN. */
-static int exec_out(struct lodge_exec *x, struct lodge_err *e)
+static int exec_out(struct session *s, struct lodge_exec *x, struct lodge_err *e)
 {
 	char buf[BUF];
 	int stream = 0;
@@ -194,9 +195,11 @@ static int exec_out(struct lodge_exec *x, struct lodge_err *e)
 			return OUT_WAIT;
 		if (n <= 0)
 			return n < 0 ? (int)n : OUT_END;
-		if (!write_out(stream == LODGE_EXEC_STDERR ? 2 : 1, buf, (size_t)n)) {
+		/* One signal: one for each piece that is still on its way would fill the way to the
+		 * program, which does not read from there while it waits to be read from. */
+		if (!s->gone && !write_out(stream == LODGE_EXEC_STDERR ? 2 : 1, buf, (size_t)n)) {
+			s->gone = true;
 			lodge_exec_signal(x, SIGPIPE);
-			return OUT_MORE;
 		}
 	}
 	return OUT_MORE;
@@ -243,7 +246,7 @@ enum session_end session_exec(struct lodge_exec *x, bool interactive, bool tty, 
 		if (p[1].revents & POLLIN)
 			exec_signal(&s, x);
 		/* Reading first: it is what makes room for writing. */
-		r = exec_out(x, e);
+		r = exec_out(&s, x, e);
 		exec_in(&s, x);
 	}
 	session_end(&s);
