@@ -22,11 +22,6 @@ void gen_mulh(struct jit_gen *g, uint32_t v, unsigned to)
 	arg_into(g, i->a, RAX);
 	arg_into(g, i->b, RCX);
 	if (i->op == IR_mulhsu) { /* unsigned product, less b where a is negative */
-		unsigned neg = to == RAX || to == RCX || to == RDX ? NOREG : to;
-		if (neg == NOREG) {
-			g->cannot = true;
-			return;
-		}
 		/* keep a's sign and b beside the product */
 		x_push(&g->a, RCX);
 		x_push(&g->a, RAX);
