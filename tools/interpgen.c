@@ -126,7 +126,7 @@ static void write_fcall(FILE *f, const struct ir_ins *i, uint32_t n)
 
 static void write_memory(FILE *f, const struct ir_ins *i, uint32_t n)
 {
-	unsigned bytes = (unsigned)(i->imm & 255), bits = bytes * 8;
+	unsigned bytes = (unsigned)(i->imm & 255);
 	const char *fail = "\t\treturn 1;\n";
 	if (i->op == IR_load)
 		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_load%u(h, v%u, &v%u)))\n%s", n,
@@ -140,16 +140,12 @@ static void write_memory(FILE *f, const struct ir_ins *i, uint32_t n)
 	else if (i->op == IR_sc)
 		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_sc(h, v%u, v%u, %u, &v%u)))\n%s",
 			n, i->a, i->b, bytes, n, fail);
-	else {
-		fprintf(f, "\tvoid *p%u = atomic_at(h, v%u, %u);\n\tif (unlikely(!p%u))\n%s", n,
-			i->a, bytes, n, fail);
-		if (i->op == IR_amo)
-			fprintf(f, "\tconst uint64_t v%u = amo_%s_uint%u_t(p%u, (uint%u_t)v%u);\n",
-				n, ir_amo_name[i->imm >> 8], bits, n, bits, i->b);
-		else
-			fprintf(f, "\tconst uint64_t v%u = amo_cas_uint%u_t(p%u, (uint%u_t)v%u, "
-			           "(uint%u_t)v%u);\n", n, bits, n, bits, i->b, bits, i->c);
-	}
+	else if (i->op == IR_amo)
+		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_amo(h, v%u, %u, IR_AMO_%s, v%u, "
+		           "&v%u)))\n%s", n, i->a, bytes, ir_amo_name[i->imm >> 8], i->b, n, fail);
+	else
+		fprintf(f, "\tuint64_t v%u;\n\tif (unlikely(!mem_cas(h, v%u, %u, v%u, v%u, "
+		           "&v%u)))\n%s", n, i->a, bytes, i->b, i->c, n, fail);
 }
 
 static void write_control(FILE *f, const struct ir_ins *i)

@@ -67,6 +67,8 @@ struct lodge_config {
 	uint64_t timeout_ns;    /* kill after this long, exit code 124; 0: never */
 	const char *const *options; /* "key=value" of the level's own keys */
 	size_t noptions;
+	/* programs: the folder that is / to them, and where they start; NULL: the caller's */
+	const char *root, *cwd;
 };
 
 struct lodge_guest;   /* a handle on one guest */
@@ -113,6 +115,16 @@ LODGE_API int lodge_kill(struct lodge_guest *g, struct lodge_err *e);
 LODGE_API int lodge_remove(const char *name, int force, struct lodge_err *e);
 /* Wait until the guest has stopped. At once for a stopped one. */
 LODGE_API int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e);
+
+/* ---- programs: this process becomes the guest ---- */
+
+/* 1: @c is a program of another architecture, for lodge_become. */
+LODGE_API int lodge_becomes(const struct lodge_config *c);
+/* Run it in the place of the caller, as execve does: it gets the caller's process, descriptors,
+ * terminal and environment, and its exit code is the process's. Returns on failure only; nothing
+ * but exiting makes sense then. Installs signal handlers. To be called by a process of one thread.
+ * -ENOENT: it or its interpreter is not there; -ENOEXEC, -EACCES: it cannot be run. */
+LODGE_API int lodge_become(const struct lodge_config *c, struct lodge_err *e);
 
 /* ---- looking at guests. JSON texts are freed with lodge_free ---- */
 

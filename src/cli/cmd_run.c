@@ -78,6 +78,10 @@ static int run(struct args *a)
 		return r;
 	if (terminal)
 		c.flags |= LODGE_INTERACTIVE | LODGE_TTY;
+	if (!detach && lodge_becomes(&c)) {
+		(void)lodge_become(&c, &e);
+		return fail(a, &e);
+	}
 	if (lodge_create(&g, &c, &e) < 0)
 		return fail(a, &e);
 	if (detach)
@@ -100,11 +104,12 @@ const struct command command_run = {
     .summary = "make a guest and run it",
     .text =
 	"GUEST is demo (works offline), the name of an image (debian, debian-small), or the\n"
-	"path of a kernel, an ELF file or a flat image. Without -d, lodge stays with the\n"
-	"guest: its console is on the terminal, Ctrl-] leaves it running, and the exit code\n"
-	"is the guest's own. An image that is not in the cache is fetched first. With ARGs, an\n"
-	"image runs them as a command, whose output and exit code become those of lodge, and\n"
-	"then stops.\n",
+	"path of a program of riscv64 Linux, a kernel, an ELF file or a flat image. A program\n"
+	"runs in the place of lodge: terminal, files and exit code are its own. With the others,\n"
+	"unless -d is given, lodge stays with the guest: its console is on the terminal, Ctrl-]\n"
+	"leaves it running, and the exit code is the guest's own. An image that is not in the\n"
+	"cache is fetched first. With ARGs, an image runs them as a command, whose output and\n"
+	"exit code become those of lodge, and then stops.\n",
     .options = options,
     .noptions = countof(options),
     .stop_at_operand = true,

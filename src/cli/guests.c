@@ -24,6 +24,8 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->initrd = arg_text(a, "initrd");
 	c->append = arg_text(a, "append");
 	c->firmware = arg_text(a, "firmware");
+	c->root = arg_text(a, "root");
+	c->cwd = arg_text(a, "workdir");
 	c->net = arg_text(a, "net");
 	c->bus = arg_text(a, "bus");
 	c->mmu = arg_text(a, "mmu");

@@ -57,3 +57,36 @@ int host_probe_io_uring(struct lodge_err *e) MUST;
 int host_probe_userns(struct lodge_err *e) MUST;   /* forks */
 int host_probe_tun(struct lodge_err *e) MUST;
 int host_probe_ping(struct lodge_err *e) MUST;
+
+/* ---- memory that may not be there ----
+ * Accesses to addresses that somebody else chose. They fail, and say so, where the host would have
+ * ended the process. Thread: any, between host_fault_begin and the end of the process. */
+struct host_fault {
+	uint64_t at;    /* address */
+	int sig, code;  /* SIGSEGV or SIGBUS, and its si_code */
+};
+/* See to the handlers of SIGSEGV and SIGBUS in the process, which leave to those before what is not
+ * ours. A thread that runs on a stack of its own making needs an alternate signal stack; the two
+ * signals must not be blocked. */
+int host_fault_begin(struct lodge_err *e) MUST;
+/* Who looks at this thread's other faults; NULL: nobody. @catch gets the address of the instruction
+ * and may change it to where the thread goes on; false: the fault is none of its own. It runs in
+ * the signal handler. @t is borrowed. */
+struct host_fault_taker {
+	bool (*catch)(void *user, const struct host_fault *f, uint64_t *pc);
+	void *user;
+};
+void host_fault_taken_by(const struct host_fault_taker *t);
+/* The last fault that was mended or taken on this thread. */
+void host_fault_last(struct host_fault *ret);
+/* @size 1, 2, 4 or 8 bytes at @at, in one access if that is aligned. False: a fault. */
+bool host_load(uint64_t at, unsigned size, uint64_t *ret_zext) MUST;
+bool host_store(uint64_t at, unsigned size, uint64_t v) MUST;
+/* Compare and swap of @size 4 or 8 bytes, sequentially consistent: *@old is what is expected, and
+ * then what was there, zero-extended. @at should be aligned. */
+bool host_cas(uint64_t at, unsigned size, uint64_t *old, uint64_t v) MUST;
+bool host_cas16(uint64_t at, uint64_t old[2], const uint64_t v[2]) MUST; /* @at: aligned */
+/* Returns how many of the @n bytes were not copied: the last ones. */
+size_t host_copy(void *to, const void *from, size_t n) MUST;
+/* Bytes before the first zero byte, @max if there is none among so many. False: a fault. */
+bool host_length(uint64_t at, size_t max, size_t *ret) MUST;

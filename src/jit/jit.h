@@ -47,8 +47,11 @@ struct jit_guest {
 	const uint8_t *mx_flags;            /* [64]: MXCSR's flags as the guest's */
 	uint32_t fp_regs;                   /* 32 slots of 8 bytes */
 	bool smp;                           /* other vCPUs may touch memory at the same time */
+	/* guest addresses are the host's: all units are mirrored, of a window at address 0 */
+	bool flat;
 	uint64_t (*load)(void *state, uint64_t va, uint64_t bytes);
 	uint64_t (*store)(void *state, uint64_t va, uint64_t bytes, uint64_t v);
+	/* JIT_PTR only says whether the access can be made, and where */
 	uint64_t (*atomic)(void *state, uint64_t va, uint64_t what, uint64_t v, uint64_t want);
 	uint64_t (*fp)(void *state, uint64_t what, uint64_t a, uint64_t b, uint64_t c);
 	uint64_t (*call)(void *state, uint64_t which, uint64_t a, uint64_t b, uint64_t c);
@@ -67,7 +70,12 @@ enum jit_exit {
 	JIT_STALE,      /* the unit's code was taken away; jit_exit_find is no use */
 };
 /* What a call leaves behind (what the owner answers for the helper of an IR_call). */
-enum jit_after { JIT_AFTER_GO_ON, JIT_AFTER_LEAVE, JIT_AFTER_JUMP };
+enum jit_after {
+	JIT_AFTER_GO_ON,
+	JIT_AFTER_LEAVE,
+	JIT_AFTER_JUMP,         /* to npc; return addresses are forgotten */
+	JIT_AFTER_RETURN,       /* to npc; of flat guests they stay */
+};
 
 struct jit_exit_at { uint32_t back, patch; uint64_t pa; };
 struct jit_site_at { uint32_t back; uint16_t off, undo; };
@@ -178,6 +186,7 @@ struct jit_guard {
 	uint32_t (*find)(void *user, uint32_t off);
 	void *user;
 	uint64_t taken;             /* faults so far */
+	struct host_fault_taker taker; /* jit_guard_set's */
 };
 bool jit_mirror_probe(void);            /* can this host run mirrored units? */
 /* This thread's generated code from now on; NULL: none. Sees to a handler of SIGSEGV and

@@ -119,6 +119,35 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	return r;
 }
 
+int lodge_becomes(const struct lodge_config *given)
+{
+	struct lodge_config c;
+	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
+		return 0;
+	const struct level *l = level_choose(&c, NULL);
+	return l && l->become;
+}
+
+int lodge_become(const struct lodge_config *given, struct lodge_err *e)
+{
+	struct lodge_config c;
+	struct lodge_err why = {.code = ENOEXEC};
+	int r = config_import(&c, given, e);
+	if (r < 0)
+		return r;
+	const struct level *l = level_choose(&c, &why);
+	if (!l)
+		return err_set(e, why.code, "%s", why.msg);
+	if (!l->become)
+		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
+	if (c.name || c.initrd || c.append || c.ndisks || c.nvolumes || c.npublish || c.noptions ||
+	    c.timeout_ns)
+		return err_set(e, EINVAL,
+			       "%s is a program: it takes none of --name, --initrd, --append, "
+			       "--disk, --volume, --publish, --option, --timeout", c.guest);
+	return l->become(&c, e);
+}
+
 int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e)
 {
 	struct instance *i = NULL;

@@ -48,7 +48,9 @@ static struct block *block_crossing(struct rv_hart *h, struct interp *it, const 
 	uint64_t pa;
 	if (!rv_fetch(h, h->pc + 2, &second, &pa))
 		return NULL;
-	uint8_t code[4] = { first[0], first[1], second[0], second[1] };
+	uint8_t code[4] = { first[0], first[1] };
+	if (!rv_code_copy(h, code + 2, second, 2))
+		return NULL;
 	struct block *b = it->crossing;
 	b->n = 1;
 	b->bytes = 4;
@@ -65,7 +67,8 @@ static struct block *block_make(struct rv_hart *h, struct interp *it, const uint
 		       (BLOCK_UOPS_MAX + 1) * sizeof(struct rv_uop) + 4 * BLOCK_UOPS_MAX;
 	/* The guest may be writing this code just now: what runs is what was copied. */
 	uint8_t copy[4 * BLOCK_UOPS_MAX];
-	memcpy(copy, code, min_u64(room, sizeof copy));
+	if (!rv_code_copy(h, copy, code, min_u64(room, sizeof copy)))
+		return NULL;
 	if (room == 2 && (copy[0] & 3) == 3)
 		return block_crossing(h, it, copy);
 	if (it->used + worst > it->arena_bytes)
@@ -96,7 +99,8 @@ static struct block *block_make(struct rv_hart *h, struct interp *it, const uint
 static bool block_verify(struct rv_hart *h, struct block *b, const uint8_t *code)
 {
 	if (b->epoch != h->fetch_epoch) {
-		if (memcmp(block_code(b), code, b->bytes))
+		if (h->env->process ? !rv_code_is(h, b->pa, block_code(b), b->bytes)
+				    : memcmp(block_code(b), code, b->bytes) != 0)
 			return false;
 		b->epoch = h->fetch_epoch;
 	}

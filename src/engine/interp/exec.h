@@ -3,6 +3,7 @@
  * predecoded instructions, the fast paths of memory accesses, and the operations of the IR that
  * are not one C operator. */
 #pragma once
+#include "ir/ir.h"
 #include "isa/riscv/riscv.h"
 
 /* One predecoded instruction, 12 bytes: the cache of a guest's hot code has to stay small. */
@@ -66,12 +67,18 @@ static inline void *atomic_at(struct rv_hart *h, uint64_t va, unsigned size)
 static inline bool mem_lr(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *ret)
 {
 	const struct rv_tlb *t = tlb_at(h, va);
-	const void *p = tlb_tag(h, va, size) == t->tag_r ? (const void *)(uintptr_t)(va + t->add)
-	                                                 : rv_atomic_ptr(h, va, size, RV_READ);
-	if (unlikely(!p))
-		return false;
-	*ret = size == 4 ? __atomic_load_n((const uint32_t *)p, __ATOMIC_SEQ_CST)
-	                 : __atomic_load_n((const uint64_t *)p, __ATOMIC_SEQ_CST);
+	if (unlikely(h->env->process)) {
+		if (!rv_process_lr(h, va, size, ret))
+			return false;
+	} else {
+		const void *p = tlb_tag(h, va, size) == t->tag_r
+					? (const void *)(uintptr_t)(va + t->add)
+					: rv_atomic_ptr(h, va, size, RV_READ);
+		if (unlikely(!p))
+			return false;
+		*ret = size == 4 ? __atomic_load_n((const uint32_t *)p, __ATOMIC_SEQ_CST)
+				 : __atomic_load_n((const uint64_t *)p, __ATOMIC_SEQ_CST);
+	}
 	h->res_va = va;
 	h->res_val = *ret;
 	h->res_size = (uint8_t)size;
@@ -85,6 +92,13 @@ static inline bool mem_sc(struct rv_hart *h, uint64_t va, uint64_t v, unsigned s
 	*ret = 1;
 	if (!held && !(va & (size - 1)))
 		return true;
+	if (unlikely(h->env->process)) {
+		uint64_t seen = h->res_val;
+		if (!rv_process_cas(h, va, size, &seen, v))
+			return false;
+		*ret = seen != h->res_val;
+		return true;
+	}
 	void *p = atomic_at(h, va, size);
 	if (unlikely(!p))
 		return false;
@@ -153,6 +167,51 @@ static inline bool mem_sc(struct rv_hart *h, uint64_t va, uint64_t v, unsigned s
 AMO(uint32_t, int32_t)
 AMO(uint64_t, int64_t)
 #undef AMO
+
+#define AMO_OF(bytes, type)                                                                        \
+	static inline uint64_t amo##bytes(type *p, unsigned kind, type v)                          \
+	{                                                                                          \
+		switch ((int)kind) {                                                               \
+		case IR_AMO_swap: return amo_swap_##type(p, v);                                    \
+		case IR_AMO_add: return amo_add_##type(p, v);                                      \
+		case IR_AMO_xor: return amo_xor_##type(p, v);                                      \
+		case IR_AMO_and: return amo_and_##type(p, v);                                      \
+		case IR_AMO_or: return amo_or_##type(p, v);                                        \
+		case IR_AMO_min: return amo_min_##type(p, v);                                      \
+		case IR_AMO_max: return amo_max_##type(p, v);                                      \
+		case IR_AMO_minu: return amo_minu_##type(p, v);                                    \
+		default: return amo_maxu_##type(p, v);                                             \
+		}                                                                                  \
+	}
+AMO_OF(4, uint32_t)
+AMO_OF(8, uint64_t)
+#undef AMO_OF
+
+static inline bool mem_amo(struct rv_hart *h, uint64_t va, unsigned size, unsigned kind, uint64_t v,
+                           uint64_t *ret)
+{
+	if (unlikely(h->env->process))
+		return rv_process_amo(h, va, size | kind << 8, v, ret);
+	void *p = atomic_at(h, va, size);
+	if (unlikely(!p))
+		return false;
+	*ret = size == 4 ? amo4(p, kind, (uint32_t)v) : amo8(p, kind, v);
+	return true;
+}
+
+static inline bool mem_cas(struct rv_hart *h, uint64_t va, unsigned size, uint64_t want, uint64_t v,
+                           uint64_t *ret)
+{
+	*ret = size == 4 ? (uint32_t)want : want;
+	if (unlikely(h->env->process))
+		return rv_process_cas(h, va, size, ret, v);
+	void *p = atomic_at(h, va, size);
+	if (unlikely(!p))
+		return false;
+	*ret = size == 4 ? amo_cas_uint32_t(p, (uint32_t)want, (uint32_t)v)
+	                 : amo_cas_uint64_t(p, want, v);
+	return true;
+}
 
 /* ---- operations of the IR (ops.def) that C has no operator for ---- */
 static inline uint64_t ir_mulhs64(uint64_t a, uint64_t b)

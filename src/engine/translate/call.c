@@ -42,58 +42,23 @@ static uint64_t call_store(void *state, uint64_t va, uint64_t bytes, uint64_t v)
 	return 0;
 }
 
-static uint64_t amo4(uint32_t *p, unsigned kind, uint32_t v)
-{
-	switch ((int)kind) {
-	case IR_AMO_swap: return amo_swap_uint32_t(p, v);
-	case IR_AMO_add: return amo_add_uint32_t(p, v);
-	case IR_AMO_xor: return amo_xor_uint32_t(p, v);
-	case IR_AMO_and: return amo_and_uint32_t(p, v);
-	case IR_AMO_or: return amo_or_uint32_t(p, v);
-	case IR_AMO_min: return amo_min_uint32_t(p, v);
-	case IR_AMO_max: return amo_max_uint32_t(p, v);
-	case IR_AMO_minu: return amo_minu_uint32_t(p, v);
-	default: return amo_maxu_uint32_t(p, v);
-	}
-}
-
-static uint64_t amo8(uint64_t *p, unsigned kind, uint64_t v)
-{
-	switch ((int)kind) {
-	case IR_AMO_swap: return amo_swap_uint64_t(p, v);
-	case IR_AMO_add: return amo_add_uint64_t(p, v);
-	case IR_AMO_xor: return amo_xor_uint64_t(p, v);
-	case IR_AMO_and: return amo_and_uint64_t(p, v);
-	case IR_AMO_or: return amo_or_uint64_t(p, v);
-	case IR_AMO_min: return amo_min_uint64_t(p, v);
-	case IR_AMO_max: return amo_max_uint64_t(p, v);
-	case IR_AMO_minu: return amo_minu_uint64_t(p, v);
-	default: return amo_maxu_uint64_t(p, v);
-	}
-}
-
 static uint64_t call_atomic(void *state, uint64_t va, uint64_t what, uint64_t v, uint64_t want)
 {
 	struct rv_hart *h = state;
 	unsigned bytes = what & 255, kind = (unsigned)(what >> 16);
 	uint64_t r = 0;
-	void *p;
+	bool ok;
 	switch ((int)(what >> 8 & 255)) {
 	case JIT_LR: (void)!mem_lr(h, va, bytes, &r); return r;
 	case JIT_SC: (void)!mem_sc(h, va, v, bytes, &r); return r;
-	default: break;
+	case JIT_AMO: ok = mem_amo(h, va, bytes, kind, v, &r); break;
+	case JIT_CAS: ok = mem_cas(h, va, bytes, want, v, &r); break;
+	default:
+		r = (uint64_t)(uintptr_t)atomic_at(h, va, bytes);
+		ok = r != 0;
 	}
-	p = atomic_at(h, va, bytes);
-	mirror_after(h, va, bytes, p != NULL);
-	if (!p)
-		return 0;
-	switch ((int)(what >> 8 & 255)) {
-	case JIT_AMO: return bytes == 4 ? amo4(p, kind, (uint32_t)v) : amo8(p, kind, v);
-	case JIT_CAS:
-		return bytes == 4 ? amo_cas_uint32_t(p, (uint32_t)want, (uint32_t)v)
-		                  : amo_cas_uint64_t(p, want, v);
-	default: return (uint64_t)(uintptr_t)p;
-	}
+	mirror_after(h, va, bytes, ok);
+	return r;
 }
 
 /* ---- floating point: each row of fpops.def, its arguments as bits ---- */

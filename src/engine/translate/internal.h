@@ -64,12 +64,14 @@ struct range {
 };
 
 struct opt;
+struct flat;
 struct translate {
 	struct interp it;       /* first: the interpreter finds itself in h->engine */
 	struct jit_cache *cache;
 	struct jit_gen *gen;
 	struct jit_jump *jumps; /* JIT_JUMPS */
 	struct mirror *mirror;  /* owned; NULL: there is none */
+	struct flat *flat;      /* owned; NULL: this is a machine's hart */
 	struct entry *hash[UNITS_HASH];
 	struct unit *pages[PAGES_HASH]; /* by frame */
 	struct unit *pages2[PAGES_HASH]; /* by frame of the second page */
@@ -101,6 +103,8 @@ static inline bool is_crossing(unsigned reach)
 /* The code for @p, made if need be. NULL: there is none, or it cannot be made. */
 struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make);
 struct unit *unit_at_code(struct translate *t, uint32_t off);
+/* As jit_guard.find; @t: struct translate. */
+uint32_t unit_touch_find(void *t, uint32_t off);
 void units_clear(struct translate *t);
 /* fence.i: drop the units whose code has changed. */
 void units_verify(struct rv_hart *h);

@@ -223,12 +223,6 @@ void mirror_look(struct rv_hart *h)
 
 /* ---- life ---- */
 
-static uint32_t touch_find(void *user, uint32_t off)
-{
-	struct unit *u = unit_at_code(user, off + 1);
-	return u ? jit_touch_find(&u->j, off) : 0;
-}
-
 int mirror_new(struct mirror **ret, struct rv_hart *h, struct lodge_err *e)
 {
 	struct translate *t = h->engine;
@@ -245,7 +239,7 @@ int mirror_new(struct mirror **ret, struct rv_hart *h, struct lodge_err *e)
 	m->stack = malloc(STACK_BYTES);
 	m->nothing = window_reserve();
 	m->guard = (struct jit_guard){ .cache = t->cache, .window = m->nothing,
-		.find = touch_find, .user = t };
+		.find = unit_touch_find, .user = t };
 	if (!m->maybe || !m->stack || !m->nothing) {
 		mirror_free(m);
 		return err_set(e, ENOMEM, "no room for windows");

@@ -93,6 +93,13 @@ void mirror_end(struct rv_hart *h);
 void mirror_select(struct rv_hart *h);
 void mirror_look(struct rv_hart *h);
 void mirror_missed(struct rv_hart *h, uint64_t va, uint64_t bytes, bool ok);
+/* ---- flat.c: processes ---- */
+int flat_new(struct translate *t, struct lodge_err *e) MUST;
+void flat_free(struct flat *f);
+/* As mirror_begin and mirror_end. False: no generated code may run. */
+bool flat_begin(struct flat *f);
+void flat_end(struct flat *f);
+
 /* U mode may run next: let gs lead to its window. */
 static inline void mirror_ready(struct rv_hart *h, const struct translate *t)
 {
@@ -103,6 +110,8 @@ static inline void mirror_ready(struct rv_hart *h, const struct translate *t)
 /* Of the units that the code at h->pc is found by: mirrored ones? */
 static inline unsigned mirror_key(struct rv_hart *h, const struct translate *t)
 {
+	if (t->flat)
+		return UNIT_MIRRORED;
 	mirror_ready(h, t);
 	return t->mirror && h->priv == RV_U && t->mirror->cur ? UNIT_MIRRORED : 0;
 }

@@ -32,7 +32,12 @@ static bool place_find(struct rv_hart *h, struct place *p)
 		h->exc = RV_EXC_NONE;
 		return false;
 	}
-	if ((h->pc & 0xfff) == 0xffe && (*p->host & 3) == 3) {
+	uint8_t first[2];
+	if (!rv_code_copy(h, first, p->host, 2)) {
+		h->exc = RV_EXC_NONE;
+		return false;
+	}
+	if ((h->pc & 0xfff) == 0xffe && (first[0] & 3) == 3) {
 		p->reach = REACH_CROSSING | mirror_key(h, h->engine);
 		if (!rv_fetch(h, h->pc + 2, &p->host2, &p->pa2)) {
 			h->exc = RV_EXC_NONE;
@@ -207,6 +212,7 @@ static void translate_detach(struct rv_hart *h)
 	h->fenced = NULL;
 	h->watched = NULL;
 	mirror_free(t->mirror);
+	flat_free(t->flat);
 	free(t->units);
 	free(t->jumps);
 	jit_gen_free(t->gen);
@@ -221,7 +227,8 @@ static int cache_make(struct rv_hart *h, struct translate *t, struct lodge_err *
 	struct jit_guest g = translate_guest;
 	unsigned n = h->env->nharts ? h->env->nharts : 1;
 	uint64_t bytes = h->env->code_bytes ? h->env->code_bytes : CACHE_BYTES;
-	g.smp = n > 1;
+	g.flat = h->env->process != NULL;
+	g.smp = n > 1 || g.flat; /* memory may be shared with other processes */
 	t->counted = vclock_is_counted(h->env->clock);
 	if (t->counted)
 		g.limit = g.run + (uint32_t)offsetof(struct jit_run, limit);
@@ -236,6 +243,8 @@ static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodg
 		r = interp_init(&t->it, h, e);
 	if (r == 0)
 		r = cache_make(h, t, e);
+	if (r == 0 && h->env->process)
+		r = flat_new(t, e);
 	t->jumps = calloc(JIT_JUMPS, sizeof *t->jumps);
 	if (r == 0 && !t->jumps)
 		r = err_set(e, ENOMEM, "no memory for the translator");
@@ -258,7 +267,11 @@ static void engine_run(struct rv_hart *h)
 	}
 	if (t->mirror)
 		mirror_begin(h);
+	if (t->flat && !flat_begin(t->flat))
+		t->it.hot = UINT32_MAX; /* interpret */
 	interp_run(h);
+	if (t->flat)
+		flat_end(t->flat);
 	if (t->mirror)
 		mirror_end(h);
 }
@@ -281,7 +294,7 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	t->it.hot = h->env->hot ? h->env->hot - 1 : HOT;
 	t->it.enter = translate_enter;
 	/* without windows it is only slower */
-	if (h->env->mirror && jit_mirror_probe())
+	if (h->env->mirror && !t->flat && jit_mirror_probe())
 		(void)!mirror_new(&t->mirror, h, NULL);
 	return 0;
 }

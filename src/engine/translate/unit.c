@@ -56,15 +56,15 @@ static bool falls_through(struct range *r, const struct rv_insn *d, unsigned off
 }
 
 /* The guest may be writing this code just now: what is translated is what was copied. */
-static unsigned range_copy(struct range *r, const struct place *p)
+static unsigned range_copy(struct rv_hart *h, struct range *r, const struct place *p)
 {
 	unsigned room = (unsigned)min_u64(4096 - (p->pa & 4095), 4 * UNIT_INSNS);
-	memcpy(r->code, p->host, room);
-	if (p->pa2) {
-		memcpy(r->code + 2, p->host2, 2);
-		room = 4;
+	if (!rv_code_copy(h, r->code, p->host, room) ||
+	    (p->pa2 && !rv_code_copy(h, r->code + 2, p->host2, 2))) {
+		h->exc = RV_EXC_NONE; /* the interpreter will see it */
+		return 0;
 	}
-	return room;
+	return p->pa2 ? 4 : room;
 }
 
 void range_scan(struct range *r, unsigned room, uint64_t pa)
@@ -95,6 +95,8 @@ void range_scan(struct range *r, unsigned room, uint64_t pa)
 
 static enum jit_after after_of(const struct rv_insn *d)
 {
+	if (d->op == RV_OP_ecall)
+		return JIT_AFTER_RETURN;
 	if (shapes[d->op] == SHAPE_ENDNPC)
 		return JIT_AFTER_JUMP;
 	bool csr = d->op >= RV_OP_csrrw && d->op <= RV_OP_csrrci;
@@ -277,7 +279,7 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 	rv_code_watch(h, p->pa);
 	if (p->pa2)
 		rv_code_watch(h, p->pa2);
-	range_scan(&r, range_copy(&r, p), p->pa);
+	range_scan(&r, range_copy(h, &r, p), p->pa);
 	unsigned n = r.n;
 	for (unsigned tries = 0;; tries++) {
 		for (unsigned got; n && (got = range_generate(t->gen, &r, n, p->reach, false)) < n;)
@@ -330,6 +332,12 @@ struct unit *unit_at_code(struct translate *t, uint32_t off)
 			hi = mid;
 	}
 	return lo ? units[lo - 1] : NULL;
+}
+
+uint32_t unit_touch_find(void *t, uint32_t off)
+{
+	struct unit *u = unit_at_code(t, off + 1);
+	return u ? jit_touch_find(&u->j, off) : 0;
 }
 
 /* ---- links ---- */
@@ -388,6 +396,9 @@ static void unit_kill(struct translate *t, struct unit *u)
 static bool unit_same(struct rv_hart *h, const struct unit *u)
 {
 	unsigned first = u->pa2 ? 2 : u->bytes;
+	if (h->env->process)
+		return rv_code_is(h, u->pa, u->code, first) &&
+		       (!u->pa2 || rv_code_is(h, u->pa2, u->code + 2, 2));
 	const uint8_t *a = mem_ptr(h->env->mem, gpa(u->pa), first), *b = NULL;
 	if (u->pa2)
 		b = mem_ptr(h->env->mem, gpa(u->pa2), 2);
@@ -473,9 +484,50 @@ static bool page_verify(struct rv_hart *h, uint64_t pa)
 	return any;
 }
 
+/* Compare the units in @at with memory. True: some are gone. */
+static bool range_verify(struct rv_hart *h, const struct rv_range *at)
+{
+	struct translate *t = h->engine;
+	uint64_t lo = at->lo & ~UINT64_C(0xfff), hi = at->hi;
+	bool any = false;
+	for (uint32_t i = 0; i < t->nunits + t->nunits2; i++) {
+		struct unit *u = i < t->nunits ? t->units[i] : t->units2[i - t->nunits];
+		bool in = u->pa + u->bytes > lo && u->pa < hi;
+		in |= u->pa2 && u->pa2 + 2 > lo && u->pa2 < hi;
+		if (u->dead || !in || unit_same(h, u))
+			continue;
+		unit_drop(t, u);
+		any = true;
+	}
+	return any;
+}
+
+/* A process knows what has changed; few pages are looked for by themselves. */
+static bool process_verify(struct rv_hart *h)
+{
+	enum { FEW = 16 << 12 };
+	bool any = false;
+	for (unsigned i = 0; i < h->nstale; i++) {
+		const struct rv_range *r = &h->stale[i];
+		if (r->hi - r->lo > FEW) {
+			any |= range_verify(h, r);
+			continue;
+		}
+		for (uint64_t at = r->lo & ~UINT64_C(0xfff); at < r->hi; at += 4096)
+			any |= page_verify(h, at);
+	}
+	h->nstale = 0;
+	return any;
+}
+
 void units_verify(struct rv_hart *h)
 {
 	struct translate *t = h->engine;
+	if (h->env->process) {
+		if (process_verify(h))
+			memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+		return;
+	}
 	enum { FRAMES = 256 };
 	uint64_t frames[FRAMES];
 	bool all, any = false;

@@ -123,6 +123,8 @@ static bool cross_store(struct rv_hart *h, uint64_t va, unsigned size, uint64_t 
 
 bool rv_load_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *ret_zext)
 {
+	if (unlikely(h->env->process))
+		return rv_process_load(h, va, size, ret_zext);
 	if (unlikely((va & 0xfff) + size > 4096))
 		return cross_load(h, va, size, ret_zext);
 	return page_load(h, va, size, ret_zext);
@@ -130,6 +132,8 @@ bool rv_load_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *ret_z
 
 bool rv_store_slow(struct rv_hart *h, uint64_t va, unsigned size, uint64_t val)
 {
+	if (unlikely(h->env->process))
+		return rv_process_store(h, va, size, val);
 	if (unlikely((va & 0xfff) + size > 4096))
 		return cross_store(h, va, size, val);
 	return page_store(h, va, size, val);
@@ -139,6 +143,8 @@ void *rv_atomic_ptr(struct rv_hart *h, uint64_t va, unsigned size, enum rv_acces
 {
 	bool load = a == RV_READ;
 	struct rv_map w;
+	if (unlikely(h->env->process))
+		return rv_process_ptr(h, va, size, !load);
 	if (unlikely(va & (size - 1))) {
 		rv_raise(h, load ? RV_EXC_LOAD_MISALIGNED : RV_EXC_STORE_MISALIGNED, va);
 		return NULL;
@@ -188,6 +194,13 @@ bool rv_fetch(struct rv_hart *h, uint64_t va, const uint8_t **ret_host, uint64_t
 	if (likely(fetch_hits(h, e, va))) {
 		*ret_host = e->host + (va & 0xfff);
 		*ret_pa = e->pa | (va & 0xfff);
+		return true;
+	}
+	if (unlikely(h->env->process)) {
+		if (!rv_process_fetch(h, va, e))
+			return false;
+		*ret_host = e->host + (va & 0xfff);
+		*ret_pa = va;
 		return true;
 	}
 	if (!rv_walk(h, va, 2, RV_EXEC, h->priv, &w))

@@ -60,6 +60,8 @@ static void unsettled_add(struct rv_hart *h, uint64_t page)
 void rv_code_watch(struct rv_hart *h, uint64_t pa)
 {
 	uint64_t page = pa & ~UINT64_C(0xfff);
+	if (unlikely(h->env->process))
+		return;
 	if (likely(!mem_watch(h->env->mem, gpa(pa), h->id)))
 		return;
 	/* Although another hart may watch it already: it may not be through with this. */

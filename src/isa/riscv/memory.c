@@ -43,7 +43,10 @@ uint64_t rv_help_sinval_check(struct rv_hart *h, uint64_t a, uint64_t b, uint64_
 uint64_t rv_help_fence_i(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c)
 {
 	(void)a, (void)b, (void)c;
-	h->fetch_epoch++;
+	if (h->env->process)
+		rv_code_stale(h, 0, UINT64_MAX);
+	else
+		h->fetch_epoch++;
 	return 0;
 }
 
@@ -70,6 +73,10 @@ uint64_t rv_help_cbo_zero(struct rv_hart *h, uint64_t va, uint64_t b, uint64_t c
 	const struct rv_tlb *e = &h->tlb[(va >> 12) % RV_TLB_SIZE];
 	if (likely(((va & ~UINT64_C(0xfff)) | h->dctx) == rv_tag_w(e))) {
 		memset((uint8_t *)(uintptr_t)(cbo_block(va) + e->add), 0, CBO_BLOCK);
+		return 0;
+	}
+	if (h->env->process) {
+		(void)!rv_process_zero(h, cbo_block(va), CBO_BLOCK);
 		return 0;
 	}
 	if (!rv_walk(h, cbo_block(va), CBO_BLOCK, RV_WRITE, h->mmu->priv, &w)) {
@@ -113,10 +120,19 @@ uint64_t rv_help_cbo_clean(struct rv_hart *h, uint64_t va, uint64_t kind, uint64
 
 HAS_CAS16 uint64_t rv_help_amocas_q(struct rv_hart *h, uint64_t va, uint64_t rd, uint64_t rs2)
 {
+	unsigned d = rd & 31, s = rs2 & 31;
+	if (h->env->process) {
+		uint64_t old[2] = {d ? h->x[d] : 0, d ? h->x[d + 1] : 0};
+		const uint64_t v[2] = {s ? h->x[s] : 0, s ? h->x[s + 1] : 0};
+		if (rv_process_cas16(h, va, old, v) && d) {
+			h->x[d] = old[0];
+			h->x[d + 1] = old[1];
+		}
+		return 0;
+	}
 	uint64_t *p = rv_atomic_ptr(h, va, 16, RV_WRITE);
 	if (!p)
 		return 0;
-	unsigned d = rd & 31, s = rs2 & 31;
 	unsigned __int128 want = 0, put = 0;
 	if (d)
 		want = h->x[d] | (unsigned __int128)h->x[d + 1] << 64;

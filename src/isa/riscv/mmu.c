@@ -53,9 +53,11 @@ int rv_mmu_new(struct rv_mmu **ret, struct rv_hart *h, struct lodge_err *e)
 	struct rv_mmu *m = calloc(1, sizeof *m);
 	if (!m)
 		return err_set(e, ENOMEM, "no memory for the mmu of hart %u", h->id);
-	m->ram = mem_host(h->env->mem);
-	m->ram_base = mem_base(h->env->mem).a;
-	m->ram_size = mem_size(h->env->mem);
+	if (!h->env->process) {
+		m->ram = mem_host(h->env->mem);
+		m->ram_base = mem_base(h->env->mem).a;
+		m->ram_size = mem_size(h->env->mem);
+	}
 	m->gen = m->next_id = 1;
 	m->next_fid = 1;
 	m->cur = &m->bare;

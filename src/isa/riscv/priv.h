@@ -240,6 +240,17 @@ void rv_active(struct rv_hart *h);
 uint64_t rv_polls(const struct rv_hart *h);
 bool rv_resting(const struct rv_hart *h);
 
+/* ---- process.c ---- */
+bool rv_process_load(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *ret) MUST;
+bool rv_process_store(struct rv_hart *h, uint64_t va, unsigned size, uint64_t v) MUST;
+void *rv_process_ptr(struct rv_hart *h, uint64_t va, unsigned size, bool write) MUST;
+bool rv_process_cas16(struct rv_hart *h, uint64_t va, uint64_t old[2], const uint64_t v[2]) MUST;
+bool rv_process_zero(struct rv_hart *h, uint64_t block, unsigned size) MUST;
+bool rv_process_fetch(struct rv_hart *h, uint64_t va, struct rv_fetch_entry *e) MUST;
+void rv_process_trap(struct rv_hart *h, enum rv_exc cause, uint64_t tval);
+void rv_process_ecall(struct rv_hart *h, uint64_t next);
+void rv_process_look(struct rv_hart *h);
+
 /* ---- code.c ---- */
 /* This hart is about to write @size bytes at @pa, inside a frame, other than by a write tag. */
 void rv_code_note(struct rv_hart *h, uint64_t pa, unsigned size);

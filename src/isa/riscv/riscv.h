@@ -60,9 +60,30 @@ struct rv_tlb {
 	uint64_t pa;                /* of the page */
 };
 
-/* What all harts of a machine share. Filled by the level before harts run, constant after. */
 struct rv_hart;
+/* What a process's harts ask of the level. Such a hart is in U mode for good, and a guest address
+ * is the host's: what the host allows there is what the guest may do. All functions get env->user
+ * and run on the hart's thread; npc is where it goes on, and they may change it and all
+ * registers. */
+struct rv_process {
+	uint64_t end;               /* guest addresses are below */
+	/* enum rv_access bits of the page at @va, 0: nothing is there. Thread: any. */
+	unsigned (*rights)(void *user, uint64_t va);
+	void (*ecall)(void *user, struct rv_hart *h);
+	/* At h->pc. @tval as of the trap; h->fault_sig and fault_code are set for faults of
+	 * addresses. */
+	void (*exception)(void *user, struct rv_hart *h, enum rv_exc cause, uint64_t tval);
+	void (*look)(void *user, struct rv_hart *h); /* RV_REQ_LOOK was requested */
+};
+enum { RV_PROCESS_REACH = 39, RV_STALE = 8 };
+struct rv_range {
+	uint64_t lo, hi;
+};
+
+/* What all harts of a machine share. Filled by the level before harts run, constant after. */
 struct rv_env {
+	/* NULL: this is a machine. Else mem and bus are not used, nharts is 0 */
+	const struct rv_process *process;
 	struct mem *mem;
 	struct bus *bus;
 	const struct vclock *clock;
@@ -176,6 +197,12 @@ struct rv_hart {
 	uint64_t next_checkpoint;
 	struct rv_env *env;         /* borrowed */
 	void *engine;               /* the engine's own data of this hart; owned by the engine */
+	/* ---- of processes ---- */
+	void *task;                 /* the level's own */
+	int fault_sig, fault_code;  /* what the host said of the access that raised exc */
+	/* code that may have changed since units were compared last (rv_code_stale) */
+	struct rv_range stale[RV_STALE];
+	unsigned nstale;
 	/* For an engine that keeps data translations of its own; NULL: none does. */
 	/* What is known of user page @va (UINT64_MAX: of all pages) in address space @asid (< 0: in
 	 * all) ends before U mode runs again. Thread: the hart's. */
@@ -192,7 +219,8 @@ enum {
 	RV_REQ_SFENCE = 2,
 	RV_REQ_STOP = 4,
 	RV_REQ_PAUSE = 8,
-	RV_REQ_START = 16
+	RV_REQ_START = 16,
+	RV_REQ_LOOK = 32, /* of processes: call process->look */
 };
 
 /* ---- life ---- */
@@ -202,6 +230,8 @@ void rv_hart_free(struct rv_hart *h);
  * and only hart 0 runs: the others are HSM-stopped until a hart starts them. The hart must not
  * be running, or be this thread's. */
 void rv_hart_reset(struct rv_hart *h, uint64_t pc, uint64_t dtb);
+/* As Linux starts a program: U mode at @pc, all registers 0 but sp, the FPU on. */
+void rv_process_reset(struct rv_hart *h, uint64_t pc, uint64_t sp);
 /* All architectural state as a table (registers, CSRs). After state_load call rv_hart_loaded. */
 extern const struct state_field rv_hart_state[];
 void rv_hart_loaded(struct rv_hart *h);
@@ -290,6 +320,23 @@ void rv_code_watch(struct rv_hart *h, uint64_t pa);
  * twice, or without need. *ret_all: too many (for @cap, too): nothing is sure. To keep code of a
  * named frame: rv_code_watch, then compare. Returns how many. */
 size_t rv_code_written(struct rv_hart *h, uint64_t *ret_frames, size_t cap, bool *ret_all);
+
+/* Copy code that rv_fetch found. False, in processes only: it is gone; h->exc, h->tval are set. */
+bool rv_code_copy(struct rv_hart *h, void *to, const uint8_t *from, size_t n) MUST;
+/* Of processes: may the @n bytes at @va, of one page, be executed, and are they these? */
+bool rv_code_is(struct rv_hart *h, uint64_t va, const uint8_t *code, size_t n) MUST;
+/* Of processes: code in [@lo, @hi) may have changed, or may not be executed any more. It is
+ * compared before more guest code runs, which moves fetch_epoch, map_epoch and fctx. */
+void rv_code_stale(struct rv_hart *h, uint64_t lo, uint64_t hi);
+
+/* ---- atomics of processes: guarded; false: h->exc, h->tval are set ---- */
+bool rv_process_lr(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *ret_zext) MUST;
+/* @what: size | enum ir_amo << 8 */
+bool rv_process_amo(struct rv_hart *h, uint64_t va, unsigned what, uint64_t v,
+                    uint64_t *ret_zext) MUST;
+/* *@old: what is expected, then what was there. */
+bool rv_process_cas(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *old,
+                    uint64_t v) MUST;
 
 /* ---- helpers named by instruction semantics: rows of calls.def ---- */
 #define HELPER(name, summary)                                                                      \

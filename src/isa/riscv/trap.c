@@ -45,6 +45,10 @@ static void enter_m(struct rv_hart *h, uint64_t cause, uint64_t tval)
 
 void rv_trap(struct rv_hart *h, enum rv_exc cause, uint64_t tval)
 {
+	if (unlikely(h->env->process)) {
+		rv_process_trap(h, cause, tval);
+		return;
+	}
 	h->exc = RV_EXC_NONE;
 	h->sync = SYNC_NEVER;
 	if (h->priv <= RV_S && h->medeleg >> cause & 1)
@@ -223,6 +227,8 @@ bool rv_poll(struct rv_hart *h)
 			rv_sbi_start(h);
 		changed = true;
 	}
+	if (unlikely(req & RV_REQ_LOOK))
+		rv_process_look(h);
 	if (unlikely(req & (RV_REQ_STOP | RV_REQ_PAUSE))) {
 		__atomic_store_n(&h->limit, 0, __ATOMIC_RELAXED);
 		return changed;
@@ -286,6 +292,10 @@ uint64_t rv_help_sret(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c)
 uint64_t rv_help_ecall(struct rv_hart *h, uint64_t next, uint64_t b, uint64_t c)
 {
 	(void)b, (void)c;
+	if (h->env->process) {
+		rv_process_ecall(h, next);
+		return 0;
+	}
 	if (h->priv == RV_S && h->env->sbi) {
 		h->npc = next;
 		rv_sbi_ecall(h);

@@ -211,9 +211,10 @@ void gen_control(struct jit_gen *g, uint32_t n)
 	default:
 		if (g->in->after == JIT_AFTER_LEAVE) {
 			leave(g, g->in->pa + g->in->len);
-		} else if (g->in->after == JIT_AFTER_JUMP) {
+		} else if (g->in->after != JIT_AFTER_GO_ON) {
 			own_out(g);
-			x_load(a, true, RSP, STATE_REG, RUN(g, j_base));
+			if (g->in->after == JIT_AFTER_JUMP || !g->c->g.flat)
+				x_load(a, true, RSP, STATE_REG, RUN(g, j_base));
 			x_load(a, true, RAX, STATE_REG, at(g->c->g.npc));
 			x_jmp_to(a, g->c->w + g->c->t.look_up);
 		}

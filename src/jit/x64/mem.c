@@ -54,7 +54,7 @@ void gen_host_load(struct jit_gen *g, struct place p, unsigned to, unsigned byte
 	static const unsigned op[4][2] = { { 0x0fb6, 0x0fbe }, { 0x0fb7, 0x0fbf },
 		                           { 0x8b, 0x63 }, { 0x8b, 0x8b } };
 	unsigned n = log2_of(bytes);
-	if (p.mirror)
+	if (p.mirror && !g->c->g.flat)
 		a8(&g->a, SEG_GS);
 	if (to >= XMM && n == 3) {
 		asm_prm(&g->a, 0xf3, false, 0x0f7e, to - XMM, p.base, p.disp); /* movq */
@@ -133,7 +133,7 @@ static uint8_t *store_host(struct jit_gen *g, struct place p, unsigned bytes, st
 		r = RCX;
 	}
 	uint8_t *start = a->p;
-	if (p.mirror)
+	if (p.mirror && !g->c->g.flat)
 		a8(a, SEG_GS);
 	if (v.is_imm) {
 		if (bytes == 2)
@@ -205,6 +205,8 @@ static bool amo_inline(struct jit_gen *g, uint32_t n)
 	struct jit_asm *a = &g->a;
 	/* the loop of compare and exchange has too much on its hands to be taken up elsewhere */
 	bool mirror = g->mirror && (!lock || kind == IR_AMO_swap || kind == IR_AMO_add);
+	if (!mirror && g->c->g.flat)
+		return false;
 	if (mirror) {
 		gen_place_atomic(g, i->a, bytes);
 	} else {

@@ -118,8 +118,9 @@ void gen_place_atomic(struct jit_gen *g, uint32_t v, unsigned bytes)
 	asm_rr(a, false, 0xf6, 0, RAX); /* test al, bytes - 1 */
 	a8(a, bytes - 1);
 	gen_slow(g, SLOW_DEOPT, x_jcc32(a, CC_NE))->pa = g->in->pa;
-	x_alum(a, true, ALU_ADD, RAX, STATE_REG,
-	       at(g->c->g.run + offsetof(struct jit_run, window)));
+	if (!g->c->g.flat)
+		x_alum(a, true, ALU_ADD, RAX, STATE_REG,
+		       at(g->c->g.run + offsetof(struct jit_run, window)));
 }
 
 void gen_touch_atomic(struct slow *s, uint8_t *touch) { s->touch[s->touch[0] != NULL] = touch; }
@@ -130,6 +131,8 @@ void gen_touch_begin(struct jit_gen *g, const struct slow *s)
 	for (unsigned k = 0; k < 2 && s->touch[k]; k++)
 		g->touches[g->ntouches++] = (struct jit_touch_at){
 			(uint32_t)(s->touch[k] - g->c->w), (uint32_t)(a->p - g->c->w) };
+	if (s->host && g->c->g.flat)
+		return; /* rax is the guest's address as well */
 	if (s->host)
 		x_alum(a, true, ALU_SUB, RAX, STATE_REG,
 		       at(g->c->g.run + offsetof(struct jit_run, window)));

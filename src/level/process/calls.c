@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* System calls that concern the process itself: its memory, its threads, its end. The others are
+ * the host's. Linux 6.1 include/uapi/asm-generic/unistd.h, arch/riscv/kernel/sys_riscv.c */
+#include "level/process/internal.h"
+
+enum {
+	NR_EXIT = 93,
+	NR_EXIT_GROUP = 94,
+	NR_SET_TID_ADDRESS = 96,
+	NR_SET_ROBUST_LIST = 99,
+	NR_BRK = 214,
+	NR_MUNMAP = 215,
+	NR_MREMAP = 216,
+	NR_MMAP = 222,
+	NR_MPROTECT = 226,
+	NR_MADVISE = 233,
+	NR_HWPROBE = 258,
+	NR_FLUSH_ICACHE = 259,
+	NR_CALLS = 512,
+};
+
+static int64_t call_exit(struct task *t, const uint64_t a[6])
+{
+	(void)t;
+	_exit((int)a[0]);
+}
+
+static int64_t call_set_tid_address(struct task *t, const uint64_t a[6])
+{
+	t->clear_tid = a[0];
+	return gettid();
+}
+
+static int64_t call_set_robust_list(struct task *t, const uint64_t a[6])
+{
+	enum { HEAD = 24 };
+	if (a[1] != HEAD)
+		return -EINVAL;
+	t->robust = a[0];
+	return 0;
+}
+
+static int64_t call_flush_icache(struct task *t, const uint64_t a[6])
+{
+	enum { LOCAL = 1 };
+	if (a[2] & ~(uint64_t)LOCAL)
+		return -EINVAL;
+	task_code_stale(t, a[0], a[1]);
+	return 0;
+}
+
+/* ---- riscv_hwprobe: Linux 6.11 Documentation/arch/riscv/hwprobe.rst ---- */
+
+/* FD, C, Zba, Zbb, Zbs, Zicboz, Zbc, Zfhmin, Zfa, Zacas, Zicond, Zawrs */
+#define PROBE_EXTENSIONS                                                                           \
+	(UINT64_C(1) << 0 | UINT64_C(1) << 1 | UINT64_C(1) << 3 | UINT64_C(1) << 4 |               \
+	 UINT64_C(1) << 5 | UINT64_C(1) << 6 | UINT64_C(1) << 7 | UINT64_C(1) << 28 |              \
+	 UINT64_C(1) << 32 | UINT64_C(1) << 34 | UINT64_C(1) << 35 | UINT64_C(1) << 48)
+
+static bool probe(uint64_t key, uint64_t *ret)
+{
+	enum { IMA = 1, FAST = 3, BLOCK = 64 };
+	switch (key) {
+	case 0: case 1: case 2: *ret = 0; return true; /* vendor, architecture, implementation */
+	case 3: *ret = IMA; return true;
+	case 4: *ret = PROBE_EXTENSIONS; return true;
+	case 5: case 9: *ret = FAST; return true; /* misaligned accesses */
+	case 6: *ret = BLOCK; return true;
+	case 7: *ret = USER_END - 1; return true;
+	case 8: *ret = RV_TIMEBASE_HZ; return true;
+	default: *ret = 0; return false;
+	}
+}
+
+static int64_t call_hwprobe(struct task *t, const uint64_t a[6])
+{
+	enum { WHICH_CPUS = 1 };
+	(void)t;
+	if (a[4] & ~(uint64_t)WHICH_CPUS || a[4])
+		return -EINVAL;
+	for (uint64_t i = 0; i < a[1]; i++) {
+		uint64_t at = a[0] + 16 * i, key, v;
+		if (at < a[0] || at >= USER_END - 16 || !host_load(at, 8, &key))
+			return -EFAULT;
+		if (!probe(key, &v) && !host_store(at, 8, UINT64_MAX))
+			return -EFAULT;
+		if (!host_store(at + 8, 8, v))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+typedef int64_t call_fn(struct task *t, const uint64_t a[6]);
+static call_fn *const calls[NR_CALLS] = {
+	[NR_EXIT] = call_exit,
+	[NR_EXIT_GROUP] = call_exit,
+	[NR_SET_TID_ADDRESS] = call_set_tid_address,
+	[NR_SET_ROBUST_LIST] = call_set_robust_list,
+	[NR_BRK] = mem_brk,
+	[NR_MUNMAP] = mem_munmap,
+	[NR_MREMAP] = mem_mremap,
+	[NR_MMAP] = mem_mmap,
+	[NR_MPROTECT] = mem_mprotect,
+	[NR_MADVISE] = mem_madvise,
+	[NR_HWPROBE] = call_hwprobe,
+	[NR_FLUSH_ICACHE] = call_flush_icache,
+};
+
+static int64_t result(long r) { return r < 0 ? -errno : r; }
+
+static bool is_guests(uint64_t at, uint64_t len)
+{
+	return at <= USER_END && len <= USER_END - at;
+}
+
+/* What a first program needs of the host. */
+static int64_t call_host(unsigned nr, const uint64_t a[6])
+{
+	enum { NR_READ = 63, NR_WRITE = 64, NR_CLOSE = 57, NR_GETRANDOM = 278 };
+	void *p = (void *)(uintptr_t)a[1];
+	switch (nr) {
+	case NR_READ: return is_guests(a[1], a[2]) ? result(read((int)a[0], p, a[2])) : -EFAULT;
+	case NR_WRITE: return is_guests(a[1], a[2]) ? result(write((int)a[0], p, a[2])) : -EFAULT;
+	case NR_CLOSE: return result(close((int)a[0]));
+	default: return -ENOSYS;
+	}
+}
+
+int64_t call_run(struct task *t, unsigned nr, const uint64_t a[6])
+{
+	if (nr < NR_CALLS && calls[nr])
+		return calls[nr](t, a);
+	return call_host(nr, a);
+}

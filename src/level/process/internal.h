@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* level/process, private: a Linux program of riscv64 in this process. Its memory is at its own
+ * addresses in ours, below USER_END; its system calls are ours; each of its threads is one of ours
+ * with a hart and an engine of its own. */
+#pragma once
+#include "engine/engine.h"
+#include "img/img.h"
+#include "life/life.h"
+#include <pthread.h>
+#include <sys/mman.h>
+
+#define USER_END (UINT64_C(1) << 38)    /* as with Sv39 page tables */
+#define USER_GUARD (UINT64_C(4) << 30)  /* behind it: nothing, so that strides of code end there */
+enum { PAGE = 4096, RIGHTS_MAPPED = 8 /* beside enum rv_access: something is there */ };
+
+/* ---- space.c: what is mapped where, below USER_END ---- */
+enum { RANGE_FOREIGN = 1 };     /* was there before the guest: it may not have it */
+struct range {
+	uint64_t lo, hi;
+	uint8_t prot;           /* PROT_READ, PROT_WRITE, PROT_EXEC as the guest asked */
+	uint8_t flags;
+};
+struct space {
+	pthread_rwlock_t lock;
+	struct range *ranges;   /* owned: sorted, without overlaps; neighbours differ */
+	size_t n, cap;
+	uint64_t top;           /* new mappings go below */
+	uint64_t brk_start, brk;
+};
+/* An empty space but for what the process has there already; reserves the guard behind it. */
+int space_init(struct space *s, struct lodge_err *e) MUST;
+void space_fini(struct space *s);
+/* The functions below want the lock: to read for those with a const space, else to write. */
+/* The first range that ends above @at; NULL: none. */
+const struct range *space_find(const struct space *s, uint64_t at);
+/* [@lo, @hi) is now so; whole pages. False: no memory, nothing changed. */
+bool space_put(struct space *s, uint64_t lo, uint64_t hi, uint8_t prot, uint8_t flags) MUST;
+bool space_drop(struct space *s, uint64_t lo, uint64_t hi) MUST;
+bool space_is_free(const struct space *s, uint64_t lo, uint64_t hi);
+/* Does any range in [@lo, @hi) have one of these @prot bits, or these @flags? */
+bool space_has(const struct space *s, uint64_t lo, uint64_t hi, uint8_t prot, uint8_t flags);
+/* The highest gap of @len below @top; 0: none. */
+uint64_t space_gap(const struct space *s, uint64_t len, uint64_t align, uint64_t top);
+
+/* ---- a process and its threads ---- */
+struct proc {
+	struct rv_env env;
+	struct vclock clock;
+	const struct engine *engine;
+	struct space space;
+	uint64_t trampoline;    /* where signal handlers return to */
+	int root;               /* folder that is /; -1: the host's */
+	char *exe;              /* owned: absolute path in the guest */
+};
+struct task {
+	struct proc *p;
+	struct rv_hart *h;
+	uint64_t clear_tid;     /* guest address; 0: none */
+	uint64_t robust, robust_len;
+};
+int task_new(struct task **ret, struct proc *p, struct lodge_err *e) MUST;
+void task_free(struct task *t);
+/* Code in [@lo, @hi) has changed or may not run any more; on the hart's thread. */
+void task_code_stale(struct task *t, uint64_t lo, uint64_t hi);
+/* Of struct rv_process. */
+void task_ecall(void *proc, struct rv_hart *h);
+void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t tval);
+void task_look(void *proc, struct rv_hart *h);
+/* Ends the process as signal @sig does. */
+_Noreturn void proc_die(struct proc *p, int sig);
+
+/* ---- load.c ---- */
+struct program {
+	struct img_program p;
+	uint64_t bias;          /* is at its addresses plus this */
+	int fd;                 /* owned; -1: none */
+};
+/* What starts a program. */
+struct start {
+	uint64_t entry, sp, stack_lo;
+	struct program main, interp; /* interp.fd -1: none */
+	const char *const *argv, *const *env;
+	size_t argc, nenv;
+	const char *path;       /* as it was given: AT_EXECFN */
+};
+/* Open @path in the guest's tree. */
+int proc_open(const struct proc *p, const char *path, struct lodge_err *e) MUST;
+/* Read the headers of @path and of its interpreter: nothing is mapped. ENOEXEC, ENOENT, EACCES. */
+int program_open(struct proc *p, struct start *s, const char *path, struct lodge_err *e) MUST;
+/* Map them, the stack and all into the empty space. */
+int program_load(struct proc *p, struct start *s, struct lodge_err *e) MUST;
+void program_close(struct start *s);
+
+/* A random distance below @pages pages; 0 where the user wants none. */
+uint64_t load_random(uint64_t pages);
+
+/* ---- stack.c ---- */
+/* Map the stack; sets s->sp to its top and where other mappings begin. */
+int stack_map(struct proc *p, struct start *s, struct lodge_err *e) MUST;
+/* Write arguments, environment and auxiliary vector; moves s->sp. E2BIG. */
+int stack_fill(struct start *s, struct lodge_err *e) MUST;
+
+/* ---- memory.c: calls that change the space; results as of system calls ---- */
+int64_t mem_mmap(struct task *t, const uint64_t a[6]);
+int64_t mem_munmap(struct task *t, const uint64_t a[6]);
+int64_t mem_mremap(struct task *t, const uint64_t a[6]);
+int64_t mem_mprotect(struct task *t, const uint64_t a[6]);
+int64_t mem_madvise(struct task *t, const uint64_t a[6]);
+int64_t mem_brk(struct task *t, const uint64_t a[6]);
+/* Host rights for what the guest asked: code is data to the host. */
+int mem_host_prot(uint64_t prot);
+/* Map for the loader: as mmap(2) at @at, whatever of the guest's is there, or at a place of the
+ * level's choice when it is 0. Address or -errno. */
+int64_t mem_map(struct proc *p, uint64_t at, uint64_t len, int prot, int flags, int fd,
+                uint64_t off);
+
+/* ---- calls.c ---- */
+int64_t call_run(struct task *t, unsigned nr, const uint64_t a[6]);

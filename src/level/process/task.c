@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A thread of the program: a hart on a host thread, and what it comes back for. */
+#include "level/process/internal.h"
+#include <signal.h>
+#include <sys/prctl.h>
+
+int task_new(struct task **ret, struct proc *p, struct lodge_err *e)
+{
+	struct task *t = calloc(1, sizeof *t);
+	if (!t)
+		return err_set(e, ENOMEM, "no memory for a thread");
+	t->p = p;
+	int r = rv_hart_new(&t->h, &p->env, 0, e);
+	if (r == 0)
+		r = p->engine->attach(t->h, e);
+	if (r < 0) {
+		task_free(t);
+		return r;
+	}
+	t->h->task = t;
+	*ret = t;
+	return 0;
+}
+
+void task_free(struct task *t)
+{
+	if (!t)
+		return;
+	if (t->h)
+		t->p->engine->detach(t->h);
+	rv_hart_free(t->h);
+	free(t);
+}
+
+void task_code_stale(struct task *t, uint64_t lo, uint64_t hi)
+{
+	rv_code_stale(t->h, lo, hi);
+}
+
+_Noreturn void proc_die(struct proc *p, int sig)
+{
+	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	sigset_t one;
+	(void)p;
+	prctl(PR_SET_DUMPABLE, 0); /* a dump of us would be no dump of the program */
+	sigemptyset(&one);
+	sigaddset(&one, sig);
+	sigaction(sig, &dfl, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+	raise(sig);
+	_exit(LODGE_EXIT_SIGNAL + sig);
+}
+
+/* ---- what harts come back for ---- */
+
+void task_ecall(void *proc, struct rv_hart *h)
+{
+	(void)proc;
+	/* a0 to a5, and a7: psABI-RISCV 1.0 §1.1, Linux 6.1 arch/riscv/kernel/traps.c */
+	h->x[10] = (uint64_t)call_run(h->task, (unsigned)h->x[17], &h->x[10]);
+}
+
+static int signal_of(const struct rv_hart *h, enum rv_exc cause)
+{
+	switch ((int)cause) {
+	case RV_EXC_ILLEGAL: return SIGILL;
+	case RV_EXC_BREAKPOINT: return SIGTRAP;
+	case RV_EXC_LOAD_PAGE: case RV_EXC_STORE_PAGE: case RV_EXC_FETCH_PAGE:
+	case RV_EXC_LOAD_ACCESS: case RV_EXC_STORE_ACCESS: case RV_EXC_FETCH_ACCESS:
+		return h->fault_sig;
+	default: return SIGBUS; /* misaligned */
+	}
+}
+
+void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t tval)
+{
+	(void)tval;
+	proc_die(proc, signal_of(h, cause));
+}
+
+void task_look(void *proc, struct rv_hart *h) { (void)proc, (void)h; }
