@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs of Linux: the ELF header and program headers as execve reads them.
- * Specs: ELF gABI 4.1 §4, §5; psABI-RISCV 1.0 §8; Linux 6.1 fs/binfmt_elf.c */
+ * Specs: ELF gABI 4.1 §4, §5; psABI 1.0 §8; Linux 6.1 fs/binfmt_elf.c */
 #include "img/img.h"
 
 enum { EM_RISCV = 243, ET_EXEC = 2, ET_DYN = 3, PHDR = 56 };

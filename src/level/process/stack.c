@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stack that a program starts with: strings, arguments, environment, auxiliary vector, as Linux
- * lays them. Linux 6.1 fs/binfmt_elf.c create_elf_tables, fs/exec.c; psABI-RISCV 1.0 §1.2 */
+ * lays them. Linux 6.1 fs/binfmt_elf.c create_elf_tables, fs/exec.c; psABI 1.0 §1.2 */
 #include "level/process/internal.h"
 #include <sys/auxv.h>
 #include <sys/resource.h>

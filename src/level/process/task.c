@@ -56,7 +56,7 @@ _Noreturn void proc_die(struct proc *p, int sig)
 void task_ecall(void *proc, struct rv_hart *h)
 {
 	(void)proc;
-	/* a0 to a5, and a7: psABI-RISCV 1.0 §1.1, Linux 6.1 arch/riscv/kernel/traps.c */
+	/* a0 to a5, and a7: psABI 1.0 §1.1, Linux 6.1 arch/riscv/kernel/traps.c */
 	h->x[10] = (uint64_t)call_run(h->task, (unsigned)h->x[17], &h->x[10]);
 }
 
