@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Harts of processes on every engine: memory at the host's addresses, faults with the host's word on
+ * them, atomics, and code that comes and goes. */
+#include "engine/engine.h"
+#include "host/host.h"
+#include "test/test.h"
+#include <signal.h>
+#include <sys/mman.h>
+
+#define CODE UINT64_C(0x10000000)
+#define DATA UINT64_C(0x10100000)       /* a page that may be written, one that may be read */
+#define END (UINT64_C(1) << 38)
+enum { PAGE = 4096, LOOPS = 500 };
+
+struct rig {
+	struct rv_env env;
+	struct vclock clock;
+	struct rv_hart *h;
+	const struct engine *e;
+	unsigned rights;        /* of the page at CODE */
+	int64_t cause;
+	uint64_t at, tval, calls;
+	int sig, code;
+};
+
+static unsigned rig_rights(void *rig, uint64_t va)
+{
+	const struct rig *r = rig;
+	return va >> 12 == CODE >> 12 ? r->rights : 0;
+}
+
+/* a7 0: leave; 1: count, and go on */
+static void rig_ecall(void *rig, struct rv_hart *h)
+{
+	struct rig *r = rig;
+	r->calls++;
+	if (h->x[17])
+		return;
+	r->cause = RV_EXC_ECALL_U;
+	r->at = h->pc;
+	rv_hart_request(h, RV_REQ_STOP);
+}
+
+static void rig_exception(void *rig, struct rv_hart *h, enum rv_exc cause, uint64_t tval)
+{
+	struct rig *r = rig;
+	r->cause = cause;
+	r->at = h->pc;
+	r->tval = tval;
+	r->sig = h->fault_sig;
+	r->code = h->fault_code;
+	rv_hart_request(h, RV_REQ_STOP);
+}
+
+static void rig_look(void *rig, struct rv_hart *h) { (void)rig, (void)h; }
+
+static const struct rv_process ops = {
+	.end = END, .rights = rig_rights, .ecall = rig_ecall, .exception = rig_exception,
+	.look = rig_look,
+};
+
+static void *page(uint64_t at, int prot)
+{
+	return mmap((void *)(uintptr_t)at, PAGE, prot,
+	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
+static void rig_init(struct rig *r, const struct engine *e)
+{
+	*r = (struct rig){.e = e, .rights = RV_READ | RV_EXEC};
+	vclock_init(&r->clock);
+	r->env = (struct rv_env){.process = &ops, .clock = &r->clock, .hot = 1, .user = r};
+	CHECK(host_fault_begin(NULL) == 0);
+	CHECK(page(CODE, PROT_READ | PROT_WRITE) != MAP_FAILED);
+	CHECK(page(DATA, PROT_READ | PROT_WRITE) != MAP_FAILED);
+	CHECK(page(DATA + PAGE, PROT_READ) != MAP_FAILED);
+	CHECK(rv_hart_new(&r->h, &r->env, 0, NULL) == 0);
+	CHECK(e->attach(r->h, NULL) == 0);
+	rv_process_reset(r->h, CODE, 0);
+}
+
+static void rig_fini(struct rig *r)
+{
+	r->e->detach(r->h);
+	rv_hart_free(r->h);
+	munmap((void *)(uintptr_t)CODE, PAGE);
+	munmap((void *)(uintptr_t)DATA, 2 * PAGE);
+}
+
+static void put(const uint32_t *words, size_t n)
+{
+	memcpy((void *)(uintptr_t)CODE, words, n * sizeof *words);
+}
+
+static void run(struct rig *r)
+{
+	r->cause = RV_EXC_NONE;
+	r->h->pc = CODE;
+	__atomic_and_fetch(&r->h->requests, ~(uint32_t)RV_REQ_STOP, __ATOMIC_ACQ_REL);
+	r->e->run(r->h);
+}
+
+static const uint32_t loads[] = {
+	0x00053583, /* 1: ld a1, 0(a0) */
+	0xfff68693, /* addi a3, a3, -1 */
+	0xfe069ce3, /* bnez a3, 1b */
+	0x00e50533, /* add a0, a0, a4 */
+	0x0085b603, /* ld a2, 8(a1): wherever */
+	0x00c53023, /* sd a2, 0(a0) */
+	0x00000073, /* ecall */
+};
+
+TEST(process_faults_tell_where_and_why)
+{
+	static const struct { uint64_t load, store; int cause, sig, code; uint64_t tval; } t[] = {
+		{ DATA - 8, DATA, RV_EXC_ECALL_U, 0, 0, 0 },
+		{ 0x1000, DATA, RV_EXC_LOAD_PAGE, SIGSEGV, SEGV_MAPERR, 0x1008 },
+		{ DATA + 2 * PAGE - 12, DATA, RV_EXC_LOAD_PAGE, SIGSEGV, SEGV_MAPERR,
+		  DATA + 2 * PAGE },
+		{ END - 8, DATA, RV_EXC_LOAD_PAGE, SIGSEGV, SEGV_MAPERR, END },
+		{ END + 4096, DATA, RV_EXC_LOAD_PAGE, SIGSEGV, SEGV_MAPERR, END },
+		{ UINT64_C(1) << 47, DATA, RV_EXC_LOAD_PAGE, SIGSEGV, SEGV_MAPERR, END },
+		{ UINT64_MAX - 15, DATA, RV_EXC_LOAD_PAGE, SIGSEGV, SEGV_MAPERR, END },
+		{ DATA, DATA + PAGE, RV_EXC_STORE_PAGE, SIGSEGV, SEGV_ACCERR, DATA + PAGE },
+		{ DATA, DATA + PAGE - 4, RV_EXC_STORE_PAGE, SIGSEGV, SEGV_ACCERR, DATA + PAGE },
+		{ DATA, UINT64_C(1) << 60, RV_EXC_STORE_PAGE, SIGSEGV, SEGV_MAPERR, END },
+	};
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		rig_init(&r, e);
+		put(loads, countof(loads));
+		for (size_t k = 0; k < 2 * countof(t); k++) {
+			size_t c = k % countof(t);
+			uint64_t *data = (uint64_t *)(uintptr_t)DATA;
+			data[0] = t[c].load;
+			data[1] = 4711;
+			r.h->x[10] = DATA;
+			r.h->x[13] = LOOPS;
+			r.h->x[14] = t[c].store - DATA;
+			run(&r);
+			CHECK(r.cause == t[c].cause);
+			if (!t[c].sig)
+				continue;
+			bool far = t[c].tval == END; /* then the whole address is told */
+			uint64_t wild = t[c].cause == RV_EXC_LOAD_PAGE ? t[c].load + 8 : t[c].store;
+			CHECK(r.tval == (far ? wild : t[c].tval));
+			CHECK(r.sig == t[c].sig && r.code == t[c].code);
+			CHECK(r.at == CODE + (t[c].cause == RV_EXC_LOAD_PAGE ? 16 : 20));
+		}
+		rig_fini(&r);
+	}
+}
+
+TEST(process_atomics_are_guarded)
+{
+	static const uint32_t words[] = {
+		0x1005362f, /* lr.d a2, (a0) */
+		0x00b645b3, /* xor a1, a2, a1 */
+		0x18b536af, /* sc.d a3, a1, (a0) */
+		0x00b5272f, /* amoadd.w a4, a1, (a0) */
+		0x40b537af, /* amoor.d a5, a1, (a0) */
+		0x08b5382f, /* amoswap.d a6, a1, (a0) */
+		0xa0b538af, /* amomax.d a7, a1, (a0) */
+		0x00000893, /* li a7, 0 */
+		0x00000073, /* ecall */
+	};
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		rig_init(&r, e);
+		put(words, countof(words));
+		for (unsigned k = 0; k < 100; k++) {
+			uint64_t *data = (uint64_t *)(uintptr_t)DATA;
+			*data = 5;
+			r.h->x[10] = DATA;
+			r.h->x[11] = 2;
+			run(&r);
+			CHECK(r.cause == RV_EXC_ECALL_U && r.h->x[12] == 5 && r.h->x[13] == 0);
+			CHECK(r.h->x[14] == 7 && r.h->x[15] == 14 && r.h->x[16] == 15);
+			CHECK(*data == 7);
+			r.h->x[10] = DATA + PAGE;
+			r.h->x[11] = 2;
+			run(&r); /* the load may be, the store may not */
+			CHECK(r.cause == RV_EXC_STORE_PAGE && r.at == CODE + 8);
+			CHECK(r.code == SEGV_ACCERR && r.tval == DATA + PAGE);
+			r.h->x[10] = DATA + 4;
+			run(&r);
+			CHECK(r.cause == RV_EXC_LOAD_MISALIGNED && r.sig == SIGBUS);
+			CHECK(r.code == BUS_ADRALN);
+		}
+		/* each of the AMOs where it may not write */
+		for (unsigned k = 3; k < 7; k++) {
+			put(&words[k], countof(words) - k);
+			rv_code_stale(r.h, CODE, CODE + PAGE);
+			for (unsigned n = 0; n < 50; n++) {
+				r.h->x[10] = DATA + PAGE;
+				run(&r);
+				CHECK(r.cause == RV_EXC_STORE_PAGE && r.at == CODE);
+				CHECK(r.code == SEGV_ACCERR && r.tval == DATA + PAGE);
+			}
+		}
+		rig_fini(&r);
+	}
+}
+
+TEST(process_code_changes_when_it_is_told)
+{
+	static const uint32_t words[] = {
+		0x00100513, /* li a0, 1 */
+		0x00000893, /* li a7, 0 */
+		0x00000073, /* ecall */
+	};
+	static const uint32_t two = 0x00200513;
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		rig_init(&r, e);
+		for (unsigned k = 0; k < 20; k++) {
+			put(words, countof(words));
+			rv_code_stale(r.h, CODE, CODE + 4);
+			for (unsigned n = 0; n < 40; n++) {
+				run(&r);
+				CHECK(r.cause == RV_EXC_ECALL_U && r.h->x[10] == 1);
+				CHECK(r.at == CODE + 8);
+			}
+			put(&two, 1);
+			rv_code_stale(r.h, 0, UINT64_MAX);
+			run(&r);
+			CHECK(r.h->x[10] == 2);
+			r.rights = RV_READ | RV_WRITE;
+			rv_code_stale(r.h, CODE, CODE + PAGE);
+			run(&r);
+			CHECK(r.cause == RV_EXC_FETCH_PAGE && r.tval == CODE && r.at == CODE);
+			CHECK(r.sig == SIGSEGV && r.code == SEGV_ACCERR);
+			r.rights = 0;
+			run(&r);
+			CHECK(r.code == SEGV_MAPERR);
+			r.rights = RV_READ | RV_EXEC;
+			rv_code_stale(r.h, CODE, CODE + PAGE);
+			run(&r);
+			CHECK(r.cause == RV_EXC_ECALL_U && r.h->x[10] == 2);
+		}
+		/* what the table says may be executed, and is gone all the same */
+		munmap((void *)(uintptr_t)CODE, PAGE);
+		rv_code_stale(r.h, CODE, CODE + PAGE);
+		run(&r);
+		CHECK(r.cause == RV_EXC_FETCH_PAGE && r.code == SEGV_MAPERR && r.at == CODE);
+		rig_fini(&r);
+	}
+}
+
+TEST(process_calls_come_back)
+{
+	static const uint32_t words[] = {
+		0x00100893, /* li a7, 1 */
+		0x00000073, /* 1: ecall */
+		0xfff68693, /* addi a3, a3, -1 */
+		0xfe069ce3, /* bnez a3, 1b */
+		0x00000893, /* li a7, 0 */
+		0x00000073, /* ecall */
+	};
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		rig_init(&r, e);
+		put(words, countof(words));
+		r.h->x[13] = 100000;
+		run(&r);
+		CHECK(r.cause == RV_EXC_ECALL_U && r.calls == 100001);
+		rig_fini(&r);
+	}
+}
