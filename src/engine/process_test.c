@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Harts of processes on every engine: memory at the host's addresses, faults with the host's word on
- * them, atomics, and code that comes and goes. */
+/* Harts of processes on every engine: memory at the host's addresses, faults with the host's word
+ * on them, atomics, and code that comes and goes. */
 #include "engine/engine.h"
 #include "host/host.h"
 #include "test/test.h"

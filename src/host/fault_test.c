@@ -16,7 +16,8 @@ static void faulted(uint64_t at, int sig, int code)
 /* Two pages: one that may be read and written, one as the caller says. */
 static uint8_t *pages(int prot)
 {
-	uint8_t *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	                  0);
 	CHECK(p != MAP_FAILED && host_fault_begin(NULL) == 0);
 	CHECK(mprotect(p + PAGE, PAGE, prot) == 0);
 	return p;
