@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What /proc shows of a guest process: the guest, where the kernel would show Lodge. Each file is
+ * made when it is opened, in a memory file. Other processes are shown as the host sees them. */
+#include "linux/internal.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+/* After @s, if @s starts with @with. */
+static const char *skip(const char *s, const char *with)
+{
+	size_t n = strlen(with);
+	return strncmp(s, with, n) ? NULL : s + n;
+}
+
+static const char *skip_number(const char *s, uint64_t *ret)
+{
+	char *end;
+	if (*s < '0' || *s > '9')
+		return NULL;
+	*ret = strtoull(s, &end, 10);
+	return *end == '/' ? end + 1 : NULL;
+}
+
+enum view view_of(const char *path, bool *ret_self)
+{
+	static const struct { const char *name; enum view v; } views[] = {
+		{ "exe", VIEW_EXE }, { "cwd", VIEW_CWD }, { "root", VIEW_ROOT },
+		{ "cmdline", VIEW_CMDLINE }, { "environ", VIEW_ENVIRON }, { "auxv", VIEW_AUXV },
+		{ "maps", VIEW_MAPS },
+	};
+	static const char *const links[] = { "fd/", "ns/", "map_files/" };
+	uint64_t n;
+	const char *s = skip(path, "/proc/"), *r;
+	*ret_self = false;
+	if (!s)
+		return VIEW_NONE;
+	if (!strcmp(s, "cpuinfo"))
+		return VIEW_CPUINFO;
+	if ((r = skip(s, "self/")) || (r = skip(s, "thread-self/")))
+		*ret_self = true;
+	else if ((r = skip_number(s, &n)))
+		*ret_self = n == (uint64_t)HOST(SYS_getpid) || n == (uint64_t)HOST(SYS_gettid);
+	else
+		return VIEW_NONE;
+	if ((s = skip(r, "task/")) && (s = skip_number(s, &n)))
+		r = s;
+	for (size_t i = 0; i < countof(views); i++)
+		if (!strcmp(r, views[i].name))
+			return views[i].v;
+	for (size_t i = 0; i < countof(links); i++)
+		if (skip(r, links[i]) && r[strlen(links[i])])
+			return VIEW_LINK;
+	return VIEW_NONE;
+}
+
+/* ---- making them ---- */
+
+/* What guest memory has there, as far as it is mapped. */
+static void memory_show(struct linux_task *t, FILE *f, uint64_t start, uint64_t end)
+{
+	char buf[256];
+	while (start < end) {
+		size_t n = min_u64(end - start, sizeof buf - start % sizeof buf);
+		if (linux_read(t->proc, buf, start, n))
+			break;
+		fwrite(buf, 1, n, f);
+		start += n;
+	}
+}
+
+struct mapping {
+	uint64_t start, end, off, ino;
+	char prot[5], dev[24];
+	const char *name;
+};
+
+static void mapping_show(FILE *f, const struct mapping *m)
+{
+	int n = fprintf(f, "%08" PRIx64 "-%08" PRIx64 " %s %08" PRIx64 " %s %" PRIu64 " ", m->start,
+	                m->end, m->prot, m->off, m->dev, m->ino);
+	fprintf(f, *m->name ? "%*s%s\n" : "\n", n < 73 ? 73 - n : 0, "", m->name);
+}
+
+/* A mapping of the host, in the parts that the guest knows. */
+static void mapping_split(const struct linux_proc *p, FILE *f, const struct mapping *host)
+{
+	for (uint64_t at = host->start, next; at < host->end && at < p->user_end; at = next) {
+		struct linux_area area = { .end = host->end };
+		struct mapping m = *host;
+		bool known = p->area(p->user, at, &area);
+		next = area.end > at ? min_u64(area.end, host->end) : host->end;
+		if (!known)
+			continue;
+		m.start = at;
+		m.end = next;
+		m.off += m.ino ? at - host->start : 0;
+		m.prot[0] = area.prot & PROT_READ ? 'r' : '-';
+		m.prot[1] = area.prot & PROT_WRITE ? 'w' : '-';
+		m.prot[2] = area.prot & PROT_EXEC ? 'x' : '-';
+		if (area.name)
+			m.name = area.name;
+		mapping_show(f, &m);
+	}
+}
+
+static void maps_show(struct linux_task *t, FILE *f)
+{
+	const struct linux_proc *p = t->proc;
+	char *line = NULL;
+	size_t cap = 0;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	while (maps && getline(&line, &cap, maps) > 0) {
+		struct mapping m;
+		int at = 0;
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %23s %" SCNu64 " %n",
+		           &m.start, &m.end, m.prot, &m.off, m.dev, &m.ino, &at) < 6)
+			continue;
+		if (m.start >= p->user_end)
+			break;
+		line[strcspn(line, "\n")] = 0;
+		snprintf(t->path[1], sizeof t->path[1], "%s", line + at);
+		if (t->path[1][0] == '/' && !path_to_guest(p, t->path[1], sizeof t->path[1]))
+			snprintf(t->path[1], sizeof t->path[1], "%s", line + at);
+		m.name = t->path[1];
+		if (p->area)
+			mapping_split(p, f, &m);
+		else
+			mapping_show(f, &m);
+	}
+	free(line);
+	if (maps)
+		fclose(maps);
+}
+
+static void cpuinfo_show(const struct linux_proc *p, FILE *f)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	for (long i = 0; i < n; i++)
+		fprintf(f,
+		        "processor\t: %ld\nhart\t\t: %ld\nisa\t\t: %s\nmmu\t\t: sv39\n"
+		        "mvendorid\t: 0x0\nmarchid\t\t: 0x0\nmimpid\t\t: 0x0\n\n",
+		        i, i, p->isa);
+}
+
+static void show(struct linux_task *t, enum view v, FILE *f)
+{
+	const struct linux_proc *p = t->proc;
+	if (v == VIEW_CMDLINE)
+		memory_show(t, f, p->arg_start, p->arg_end);
+	else if (v == VIEW_ENVIRON)
+		memory_show(t, f, p->env_start, p->env_end);
+	else if (v == VIEW_AUXV)
+		fwrite(p->auxv, 1, p->auxv_len, f);
+	else if (v == VIEW_MAPS)
+		maps_show(t, f);
+	else
+		cpuinfo_show(p, f);
+}
+
+int view_make(struct linux_task *t, enum view v, int flags)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	if (!f)
+		return -ENOMEM;
+	show(t, v, f);
+	int r = fclose(f) ? -ENOMEM : 0, fd = -1;
+	if (!r && (fd = memfd_create("proc", flags & O_CLOEXEC ? MFD_CLOEXEC : 0)) < 0)
+		r = -errno;
+	if (!r && pwrite(fd, text, len, 0) != (ssize_t)len)
+		r = -ENOSPC;
+	free(text);
+	if (r < 0 && fd >= 0)
+		close(fd);
+	return r < 0 ? r : fd;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of calls, and what is the same for all of them: the checks of arguments, and paths. */
+#include "linux/internal.h"
+
+#define FD(n) { #n, LINUX_FD, 0, 0 }
+#define DIR(n) { #n, LINUX_DIR, 0, 0 }
+#define INT(n) { #n, LINUX_INT, 0, 0 }
+#define HEX(n) { #n, LINUX_HEX, 0, 0 }
+#define OCT(n) { #n, LINUX_OCT, 0, 0 }
+#define LEN(n) { #n, LINUX_LEN, 0, 0 }
+#define OFF(n) { #n, LINUX_OFF, 0, 0 }
+#define PID(n) { #n, LINUX_PID, 0, 0 }
+#define SIG(n) { #n, LINUX_SIG, 0, 0 }
+#define VALUE(n) { #n, LINUX_VALUE, 0, 0 }
+#define STR(n) { #n, LINUX_STR, 0, 0 }
+#define ADDR(n) { #n, LINUX_ADDR, 0, 0 }
+#define PATH(n, how) { #n, LINUX_PATH, 0, how }
+#define IN(n, bytes) { #n, LINUX_IN, 0, bytes }
+#define OUT(n, bytes) { #n, LINUX_OUT, 0, bytes }
+#define IO(n, bytes) { #n, LINUX_IO, 0, bytes }
+#define IN_N(n, bytes, i) { #n, LINUX_IN, 1 + (i), bytes }
+#define OUT_N(n, bytes, i) { #n, LINUX_OUT, 1 + (i), bytes }
+
+#define N_ARGS(...) (sizeof((struct linux_arg[]){ __VA_ARGS__ }) / sizeof(struct linux_arg))
+#define ROW(nr, name_, host_, how_, own_, error_, ...)                                             \
+	[nr] = { .name = #name_, .host = host_, .how = how_, .own = own_, .error = error_,         \
+	         .n_args = N_ARGS(__VA_ARGS__), .arg = { __VA_ARGS__ } },
+#define PASS(nr, name, ...) ROW(nr, name, SYS_##name, HOW_PASS, NULL, 0, __VA_ARGS__)
+#define WAIT(nr, name, ...) ROW(nr, name, SYS_##name, HOW_WAIT, NULL, 0, __VA_ARGS__)
+#define SAME(nr, name, ...) ROW(nr, name, nr, HOW_PASS, NULL, 0, __VA_ARGS__)
+#define SAME_WAIT(nr, name, ...) ROW(nr, name, nr, HOW_WAIT, NULL, 0, __VA_ARGS__)
+#define OWN(nr, name, ...) ROW(nr, name, -1, HOW_OWN, call_##name, 0, __VA_ARGS__)
+#define LEVEL(nr, name, ...) ROW(nr, name, -1, HOW_LEVEL, NULL, ENOSYS, __VA_ARGS__)
+#define NONE(nr, name, error, ...) ROW(nr, name, -1, HOW_NONE, NULL, error, __VA_ARGS__)
+static const struct linux_row table[] = {
+#include "linux/calls.def"
+};
+
+const struct linux_row *linux_row(unsigned nr)
+{
+	return nr < countof(table) && table[nr].name ? &table[nr] : NULL;
+}
+
+/* How many of it argument @i has: lengths are of 32 bits where the kernel takes an int. */
+static uint64_t count(const struct linux_row *r, const struct linux_arg *arg, const uint64_t a[6])
+{
+	if (!arg->count)
+		return 1;
+	unsigned i = arg->count - 1u;
+	return r->arg[i].kind == LINUX_INT ? (uint32_t)a[i] : a[i];
+}
+
+/* 0, or the error that the kernel would give for an argument that is out of the guest's reach. */
+static int arg_check(const struct linux_proc *p, const struct linux_row *r,
+                     const struct linux_arg *arg, const uint64_t a[6], uint64_t v)
+{
+	uint64_t bytes;
+	switch (arg->kind) {
+	case LINUX_FD:
+	case LINUX_DIR: return fd_hidden(p, v) ? -EBADF : 0;
+	case LINUX_STR:
+	case LINUX_PATH: return v < p->user_end ? 0 : -EFAULT;
+	case LINUX_IN:
+	case LINUX_OUT:
+	case LINUX_IO:
+		if (__builtin_mul_overflow(count(r, arg, a), (uint64_t)arg->bytes, &bytes))
+			return -EFAULT;
+		return range_ok(p, v, bytes) ? 0 : -EFAULT;
+	default: return 0;
+	}
+}
+
+int64_t linux_call(struct linux_task *t, unsigned nr, const uint64_t a[6])
+{
+	const struct linux_row *r = linux_row(nr);
+	bool paths = false;
+	if (!r)
+		return -ENOSYS;
+	if (r->error)
+		return -r->error;
+	for (unsigned i = 0; i < r->n_args; i++) {
+		int e = arg_check(t->proc, r, &r->arg[i], a, a[i]);
+		if (e)
+			return e;
+		paths |= r->arg[i].kind == LINUX_PATH;
+	}
+	if (r->how == HOW_OWN)
+		return r->own(t, a);
+	if (paths)
+		return path_call(t, r, a);
+	return r->how == HOW_WAIT ? linux_host_call(t, r->host, a) : linux_direct(r->host, a);
+}
