@@ -6,11 +6,13 @@
 #include "engine/engine.h"
 #include "img/img.h"
 #include "life/life.h"
+#include "linux/linux.h"
 #include <pthread.h>
 #include <sys/mman.h>
 
 #define USER_END (UINT64_C(1) << 38)    /* as with Sv39 page tables */
 #define USER_GUARD (UINT64_C(4) << 30)  /* behind it: nothing, so that strides of code end there */
+enum { AUXV_MAX = 24 };
 enum { PAGE = 4096, RIGHTS_MAPPED = 8 /* beside enum rv_access: something is there */ };
 
 /* ---- space.c: what is mapped where, below USER_END ---- */
@@ -48,17 +50,21 @@ struct proc {
 	struct vclock clock;
 	const struct engine *engine;
 	struct space space;
+	struct linux_proc sys;
 	uint64_t trampoline;    /* where signal handlers return to */
-	int root;               /* folder that is /; -1: the host's */
-	char *exe;              /* owned: absolute path in the guest */
+	uint64_t stack_lo, stack_hi;
+	char *exe, *root;       /* owned; of sys */
+	uint64_t auxv[2 * AUXV_MAX];
 };
 struct task {
+	struct linux_task sys; /* first: its proc is task.p's */
 	struct proc *p;
-	struct rv_hart *h;
+	struct rv_hart *h;      /* NULL: not yet */
 	uint64_t clear_tid;     /* guest address; 0: none */
-	uint64_t robust, robust_len;
 };
 int task_new(struct task **ret, struct proc *p, struct lodge_err *e) MUST;
+/* Give it a hart. */
+int task_hart(struct task *t, struct lodge_err *e) MUST;
 void task_free(struct task *t);
 /* Code in [@lo, @hi) has changed or may not run any more; on the hart's thread. */
 void task_code_stale(struct task *t, uint64_t lo, uint64_t hi);
@@ -83,10 +89,8 @@ struct start {
 	size_t argc, nenv;
 	const char *path;       /* as it was given: AT_EXECFN */
 };
-/* Open @path in the guest's tree. */
-int proc_open(const struct proc *p, const char *path, struct lodge_err *e) MUST;
 /* Read the headers of @path and of its interpreter: nothing is mapped. ENOEXEC, ENOENT, EACCES. */
-int program_open(struct proc *p, struct start *s, const char *path, struct lodge_err *e) MUST;
+int program_open(struct task *t, struct start *s, const char *path, struct lodge_err *e) MUST;
 /* Map them, the stack and all into the empty space. */
 int program_load(struct proc *p, struct start *s, struct lodge_err *e) MUST;
 void program_close(struct start *s);
@@ -98,7 +102,7 @@ uint64_t load_random(uint64_t pages);
 /* Map the stack; sets s->sp to its top and where other mappings begin. */
 int stack_map(struct proc *p, struct start *s, struct lodge_err *e) MUST;
 /* Write arguments, environment and auxiliary vector; moves s->sp. E2BIG. */
-int stack_fill(struct start *s, struct lodge_err *e) MUST;
+int stack_fill(struct proc *p, struct start *s, struct lodge_err *e) MUST;
 
 /* ---- memory.c: calls that change the space; results as of system calls ---- */
 int64_t mem_mmap(struct task *t, const uint64_t a[6]);

@@ -3,11 +3,8 @@
  * arch/riscv/include/asm/elf.h */
 #include "level/process/internal.h"
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/personality.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 enum { PROGRAM_RANDOM = 1 << 18, BRK_RANDOM = 1 << 13 }; /* pages */
 #define PROGRAM_BASE (USER_END / 3 * 2 & ~(uint64_t)(PAGE - 1))
@@ -19,14 +16,6 @@ uint64_t load_random(uint64_t pages)
 		return 0;
 	host_random(&r, sizeof r);
 	return r % pages * PAGE;
-}
-
-int proc_open(const struct proc *p, const char *path, struct lodge_err *e)
-{
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY,
-		.resolve = p->root < 0 ? 0 : RESOLVE_IN_ROOT};
-	long fd = syscall(SYS_openat2, p->root < 0 ? AT_FDCWD : p->root, path, &how, sizeof how);
-	return fd < 0 ? err_sys(e, "%s", path) : (int)fd;
 }
 
 static int read_at(int fd, void *buf, uint64_t len, uint64_t off, const char *path,
@@ -54,14 +43,14 @@ static int file_check(int fd, const char *path, struct lodge_err *e)
 	return 0;
 }
 
-static int headers_read(struct proc *p, struct program *prog, const char *path,
+static int headers_read(struct task *t, struct program *prog, const char *path,
 			struct lodge_err *e)
 {
 	uint8_t head[IMG_PROGRAM_HEAD] = {0};
 	uint64_t off, len;
-	prog->fd = proc_open(p, path, e);
+	prog->fd = linux_open(&t->sys, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
 	if (prog->fd < 0)
-		return prog->fd;
+		return err_set(e, -prog->fd, "%s: %s", path, strerror(-prog->fd));
 	int r = file_check(prog->fd, path, e);
 	if (r < 0)
 		return r;
@@ -80,10 +69,10 @@ static int headers_read(struct proc *p, struct program *prog, const char *path,
 	return r;
 }
 
-int program_open(struct proc *p, struct start *s, const char *path, struct lodge_err *e)
+int program_open(struct task *t, struct start *s, const char *path, struct lodge_err *e)
 {
 	s->main.fd = s->interp.fd = -1;
-	int r = headers_read(p, &s->main, path, e);
+	int r = headers_read(t, &s->main, path, e);
 	if (r < 0 || !s->main.p.interp_len)
 		return r;
 	autofree char *name = calloc(1, s->main.p.interp_len + 1);
@@ -94,7 +83,7 @@ int program_open(struct proc *p, struct start *s, const char *path, struct lodge
 		return r;
 	if (name[s->main.p.interp_len - 1])
 		return err_set(e, ENOEXEC, "%s: the name of the ELF interpreter is damaged", path);
-	r = headers_read(p, &s->interp, name, e);
+	r = headers_read(t, &s->interp, name, e);
 	if (r == -ENOENT)
 		return err_set(e, ENOENT, "%s needs the interpreter %s, which is not there: name "
 		               "a folder with a riscv64 system by --root", path, name);
@@ -202,5 +191,5 @@ int program_load(struct proc *p, struct start *s, struct lodge_err *e)
 	uint64_t end = g->relative && alone ? base : s->main.bias + g->hi;
 	p->space.brk_start = p->space.brk = end + load_random(BRK_RANDOM);
 	s->entry = alone ? s->main.bias + g->entry : s->interp.bias + s->interp.p.entry;
-	return stack_fill(s, e);
+	return stack_fill(p, s, e);
 }

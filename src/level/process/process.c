@@ -2,6 +2,7 @@
 /* The level: this process becomes the program. */
 #include "level/process/internal.h"
 #include <fcntl.h>
+#include <signal.h>
 
 enum { RAM_OF_MACHINES = 0x80000000u };
 
@@ -34,17 +35,97 @@ static int engine_choose(const struct engine **ret, const char *accel, struct lo
 	return g->probe ? g->probe(e) : 0;
 }
 
+/* For /proc/self/maps. */
+static bool proc_area(void *proc, uint64_t at, struct linux_area *ret)
+{
+	struct proc *p = proc;
+	pthread_rwlock_rdlock(&p->space.lock);
+	const struct range *r = space_find(&p->space, at);
+	bool in = r && r->lo <= at && !(r->flags & RANGE_FOREIGN);
+	if (r)
+		ret->end = in || r->lo <= at ? r->hi : r->lo;
+	if (in) {
+		uint64_t heap = align_up(p->space.brk, PAGE);
+		ret->prot = r->prot;
+		if (at >= p->stack_lo && at < p->stack_hi)
+			ret->name = "[stack]";
+		else if (at >= p->space.brk_start && at < heap)
+			ret->name = "[heap]";
+		else if (at == p->trampoline)
+			ret->name = "[vdso]";
+	}
+	pthread_rwlock_unlock(&p->space.lock);
+	return in;
+}
+
+static bool fault_mend(uint64_t *pc)
+{
+	ucontext_t uc;
+	uc.uc_mcontext.gregs[REG_RIP] = (greg_t)*pc;
+	if (!linux_fault(&uc))
+		return false;
+	*pc = (uint64_t)uc.uc_mcontext.gregs[REG_RIP];
+	return true;
+}
+
+static int root_open(struct proc *p, const char *root, struct lodge_err *e)
+{
+	linux_proc_init(&p->sys, USER_END);
+	if (!root)
+		return 0;
+	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	p->root = fd < 0 ? NULL : realpath(root, NULL);
+	if (!p->root)
+		return err_sys(e, "--root %s", root);
+	p->sys.root = p->root;
+	p->sys.root_fd = linux_fd_own(&p->sys, fd);
+	return 0;
+}
+
 static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 {
-	*p = (struct proc){.root = -1};
+	memset(p, 0, sizeof *p);
 	vclock_init(&p->clock);
 	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p};
-	if (c->root && (p->root = open(c->root, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
-		return err_sys(e, "--root %s", c->root);
-	int r = engine_choose(&p->engine, c->accel, e);
+	int r = root_open(p, c->root, e);
+	p->sys.keep_signals = 1u << (SIGSEGV - 1) | 1u << (SIGBUS - 1);
+	p->sys.area = proc_area;
+	p->sys.user = p;
+	p->sys.isa = "rv64imafdc_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
+		       "_zacas_zfa_zfhmin";
+	host_fault_mended_by(fault_mend);
+	if (r == 0)
+		r = engine_choose(&p->engine, c->accel, e);
 	if (r == 0)
 		r = host_fault_begin(e);
 	return r < 0 ? r : space_init(&p->space, e);
+}
+
+/* To where the program starts: as the user says, else / of its root, else where we are. */
+static int dir_enter(struct task *t, const struct lodge_config *c, struct lodge_err *e)
+{
+	const char *to = c->cwd ? c->cwd : c->root ? "/" : NULL;
+	if (!to)
+		return 0;
+	int fd = linux_open(&t->sys, AT_FDCWD, to, O_PATH | O_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(e, -fd, "--workdir %s: %s", to, strerror(-fd));
+	int r = fchdir(fd) < 0 ? err_sys(e, "--workdir %s", to) : 0;
+	close(fd);
+	return r;
+}
+
+/* /proc/self/exe of the guest. */
+static int exe_set(struct task *t, const char *path, struct lodge_err *e)
+{
+	char exe[PATH_MAX];
+	int r = linux_path(&t->sys, exe, AT_FDCWD, path);
+	if (r < 0)
+		return err_set(e, -r, "%s: %s", path, strerror(-r));
+	free(t->p->exe);
+	t->p->exe = strdup(exe);
+	t->p->sys.exe = t->p->exe;
+	return t->p->exe ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
 /* ---- what the program starts with ---- */
@@ -98,16 +179,21 @@ static void start_fini(struct start *s)
 	free((void *)(uintptr_t)s->env);
 }
 
-static int prepare(struct proc *p, struct start *s, const struct lodge_config *c,
+static int prepare(struct task **ret, struct start *s, const struct lodge_config *c,
 		   struct lodge_err *e)
 {
+	static struct proc p; /* the one that this process is */
 	s->path = c->guest;
 	s->main.fd = s->interp.fd = -1;
-	int r = proc_init(p, c, e);
-	if (r == 0 && c->cwd && chdir(c->cwd) < 0)
-		r = err_sys(e, "--workdir %s", c->cwd);
+	int r = proc_init(&p, c, e);
 	if (r == 0)
-		r = program_open(p, s, c->guest, e);
+		r = task_new(ret, &p, e);
+	if (r == 0)
+		r = dir_enter(*ret, c, e);
+	if (r == 0)
+		r = program_open(*ret, s, c->guest, e);
+	if (r == 0)
+		r = exe_set(*ret, c->guest, e);
 	if (r == 0)
 		r = args_make(s, c, e);
 	if (r == 0)
@@ -117,19 +203,18 @@ static int prepare(struct proc *p, struct start *s, const struct lodge_config *c
 
 static int process_become(const struct lodge_config *c, struct lodge_err *e)
 {
-	static struct proc p; /* the one that this process is */
 	struct start s = {.path = NULL};
 	struct task *t = NULL;
-	int r = prepare(&p, &s, c, e);
+	int r = prepare(&t, &s, c, e);
 	if (r == 0)
-		r = program_load(&p, &s, e);
+		r = program_load(t->p, &s, e);
 	if (r == 0)
-		r = task_new(&t, &p, e);
+		r = task_hart(t, e);
 	start_fini(&s);
 	if (r < 0)
 		return r; /* it is the caller's to exit: what is mapped stays */
 	rv_process_reset(t->h, s.entry, s.sp);
-	p.engine->run(t->h);
+	t->p->engine->run(t->h);
 	_exit(LODGE_EXIT_LODGE);
 }
 
@@ -138,19 +223,28 @@ static int process_become(const struct lodge_config *c, struct lodge_err *e)
 /* A kernel lies in RAM, where machines have it; a program does not, or has an interpreter. */
 static int process_claims(const struct lodge_config *c)
 {
-	struct proc p = {.root = -1};
+	struct proc p = {.root = NULL};
 	struct start s = {.main.fd = -1, .interp.fd = -1};
+	struct task *t = NULL;
 	int sure = 0;
 	if (!c->guest || c->kernel || c->firmware)
 		return 0;
-	autoclose int root = c->root ? open(c->root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	p.root = root;
-	int r = program_open(&p, &s, c->guest, NULL);
+	int r = root_open(&p, c->root, NULL);
+	if (r == 0)
+		r = task_new(&t, &p, NULL);
+	if (r == 0)
+		r = program_open(t, &s, c->guest, NULL);
 	if (s.main.fd >= 0 && s.main.p.nsegments)
 		sure = s.main.p.relative || s.main.p.interp_len || s.main.p.lo < RAM_OF_MACHINES
 			? 80 : 10;
 	(void)r; /* without its interpreter it is one as well */
+	if (!sure && c->root) /* nothing else has one: let it say what is wrong */
+		sure = 60;
 	program_close(&s);
+	task_free(t);
+	if (p.root)
+		linux_fd_close(&p.sys, p.sys.root_fd);
+	free(p.root);
 	return sure;
 }
 

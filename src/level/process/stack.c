@@ -20,8 +20,8 @@ static uint64_t clamp(uint64_t v, uint64_t lo, uint64_t hi)
 
 int stack_map(struct proc *p, struct start *s, struct lodge_err *e)
 {
-	struct rlimit l;
-	uint64_t limit = getrlimit(RLIMIT_STACK, &l) < 0 ? STACK_MIN : l.rlim_cur;
+	struct rlimit l = linux_limit(&p->sys, RLIMIT_STACK);
+	uint64_t limit = l.rlim_cur;
 	uint64_t top = USER_END - load_random(STACK_RANDOM);
 	uint64_t size = align_up(clamp(limit, STACK_MIN, STACK_MAX), PAGE);
 	int prot = PROT_READ | PROT_WRITE | (s->main.p.stack_exec ? PROT_EXEC : 0);
@@ -35,7 +35,8 @@ int stack_map(struct proc *p, struct start *s, struct lodge_err *e)
 	if (r < 0)
 		return err_set(e, (int)-r, "no room for a stack of %llu bytes",
 		               (unsigned long long)size);
-	s->stack_lo = top - size;
+	p->stack_lo = s->stack_lo = top - size;
+	p->stack_hi = top;
 	s->sp = top - load_random(2) / PAGE * 16;
 	p->space.top = top - clamp(limit, GAP_MIN, GAP_MAX) - load_random(STACK_RANDOM);
 	return 0;
@@ -70,9 +71,8 @@ static void put_texts(struct stack *k, const char *const *text, size_t n, uint64
 		ret[n] = put_text(k, text[n]);
 }
 
-enum { AUX_MAX = 24 };
 struct aux {
-	uint64_t v[2 * AUX_MAX];
+	uint64_t *v;
 	unsigned n;
 };
 static void aux_add(struct aux *x, uint64_t key, uint64_t v)
@@ -103,10 +103,10 @@ static void aux_fill(struct aux *x, const struct start *s, uint64_t random, uint
 	aux_add(x, AT_NULL, 0);
 }
 
-int stack_fill(struct start *s, struct lodge_err *e)
+int stack_fill(struct proc *p, struct start *s, struct lodge_err *e)
 {
 	struct stack k = {.sp = s->sp};
-	struct aux x = {.n = 0};
+	struct aux x = {.v = p->auxv};
 	size_t words = 1 + s->argc + 1 + s->nenv + 1;
 	autofree uint64_t *v = calloc(words, sizeof *v);
 	uint8_t random[16];
@@ -116,8 +116,11 @@ int stack_fill(struct start *s, struct lodge_err *e)
 	host_random(random, sizeof random);
 	put(&k, &(uint64_t){0}, 8);
 	uint64_t name = put_text(&k, s->path);
+	p->sys.env_end = k.sp;
 	put_texts(&k, s->env, s->nenv, v + 1 + s->argc + 1);
+	p->sys.env_start = p->sys.arg_end = k.sp;
 	put_texts(&k, s->argv, s->argc, v + 1);
+	p->sys.arg_start = k.sp;
 	k.sp &= ~UINT64_C(15);
 	aux_fill(&x, s, put(&k, random, sizeof random), name);
 	v[0] = s->argc;
@@ -127,5 +130,7 @@ int stack_fill(struct start *s, struct lodge_err *e)
 	if (k.full)
 		return err_set(e, E2BIG, "arguments and environment do not fit on the stack");
 	s->sp = k.sp;
+	p->sys.auxv = p->auxv;
+	p->sys.auxv_len = x.n * sizeof *x.v;
 	return 0;
 }

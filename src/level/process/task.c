@@ -10,16 +10,18 @@ int task_new(struct task **ret, struct proc *p, struct lodge_err *e)
 	if (!t)
 		return err_set(e, ENOMEM, "no memory for a thread");
 	t->p = p;
-	int r = rv_hart_new(&t->h, &p->env, 0, e);
-	if (r == 0)
-		r = p->engine->attach(t->h, e);
-	if (r < 0) {
-		task_free(t);
-		return r;
-	}
-	t->h->task = t;
+	t->sys.proc = &p->sys;
 	*ret = t;
 	return 0;
+}
+
+int task_hart(struct task *t, struct lodge_err *e)
+{
+	int r = rv_hart_new(&t->h, &t->p->env, 0, e);
+	if (r < 0)
+		return r;
+	t->h->task = t;
+	return t->p->engine->attach(t->h, e);
 }
 
 void task_free(struct task *t)
@@ -57,7 +59,8 @@ void task_ecall(void *proc, struct rv_hart *h)
 {
 	(void)proc;
 	/* a0 to a5, and a7: psABI 1.0 §1.1, Linux 6.1 arch/riscv/kernel/traps.c */
-	h->x[10] = (uint64_t)call_run(h->task, (unsigned)h->x[17], &h->x[10]);
+	const uint64_t a[6] = {h->x[10], h->x[11], h->x[12], h->x[13], h->x[14], h->x[15]};
+	h->x[10] = (uint64_t)call_run(h->task, (unsigned)h->x[17], a);
 }
 
 static int signal_of(const struct rv_hart *h, enum rv_exc cause)
