@@ -29,6 +29,11 @@ struct engine {
 	 * hart's. */
 	void (*run)(struct rv_hart *h);
 	void (*stats)(const struct rv_hart *h, struct engine_stats *ret);
+	/* Around fork(2), on the hart's thread, which may be in run: the child's engine is a copy
+	 * that shares nothing. Harts of other threads cannot run in the child. NULL: nothing needs
+	 * to be done. fork_begin fails: do not fork. */
+	int (*fork_begin)(struct rv_hart *h, struct lodge_err *e);
+	void (*fork_end)(struct rv_hart *h, bool in_child);
 };
 const struct engine *engine_at(size_t i);               /* NULL past the end */
 /* The one to take when none is asked for: the last of engines.def that this host can run. */

@@ -163,7 +163,8 @@ static bool fault_take(int sig, const siginfo_t *si, ucontext_t *uc)
 	uint64_t pc = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 	const struct host_fault f = { (uint64_t)(uintptr_t)si->si_addr, sig, si->si_code };
 	if (si->si_code <= 0 ||
-	    !(fault_mend(&pc) || (mender && mender(&pc)) || (taker && taker->catch(taker->user, &f, &pc))))
+	    !(fault_mend(&pc) || (mender && mender(&pc)) ||
+	      (taker && taker->catch(taker->user, &f, &pc))))
 		return false;
 	last = f;
 	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)pc;

@@ -104,6 +104,10 @@ uint64_t jit_cache_used2(const struct jit_cache *c);            /* of the second
 bool jit_cache_is2(const struct jit_cache *c, uint32_t off);    /* is @off in it? */
 const uint8_t *jit_cache_code(const struct jit_cache *c, uint32_t off); /* to run */
 uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code);
+/* Around fork(2): a cache is memory that processes share. jit_cache_copy makes another one of the
+ * same content, which jit_cache_forked puts in its place in the child; else it goes away. */
+int jit_cache_copy(struct jit_cache *c, struct lodge_err *e) MUST;
+void jit_cache_forked(struct jit_cache *c, bool in_child);
 /* Run @code with the state @state until it comes back: enum jit_exit. The state's run.delta and
  * count are set. */
 enum jit_exit jit_enter(struct jit_cache *c, void *state, const uint8_t *code);

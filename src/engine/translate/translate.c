@@ -299,6 +299,19 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	return 0;
 }
 
+/* The optimizing thread does not live on in the child: it is made again where it is wanted. */
+static int translate_fork_begin(struct rv_hart *h, struct lodge_err *e)
+{
+	struct translate *t = h->engine;
+	opt_free(t);
+	return jit_cache_copy(t->cache, e);
+}
+
+static void translate_fork_end(struct rv_hart *h, bool in_child)
+{
+	jit_cache_forked(((struct translate *)h->engine)->cache, in_child);
+}
+
 static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 {
 	const struct translate *t = h->engine;
@@ -323,4 +336,6 @@ const struct engine engine_translate = {
     .detach = translate_detach,
     .run = engine_run,
     .stats = translate_stats,
+    .fork_begin = translate_fork_begin,
+    .fork_end = translate_fork_end,
 };

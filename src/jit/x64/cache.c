@@ -99,6 +99,41 @@ uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code)
 	return (uint32_t)(code - (uint64_t)(uintptr_t)c->x);
 }
 
+static bool part_copy(int fd, const struct jit_cache *c, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		ssize_t n = pwrite(fd, c->w + from, to - from, (off_t)from);
+		if (n <= 0)
+			return false;
+		from += (uint64_t)n;
+	}
+	return true;
+}
+
+int jit_cache_copy(struct jit_cache *c, struct lodge_err *e)
+{
+	int fd = -1, r = host_memfd_new(&fd, "lodge-code", c->bytes, e);
+	if (r < 0)
+		return r;
+	if (!part_copy(fd, c, 0, c->used) || !part_copy(fd, c, c->split, c->used2)) {
+		close(fd);
+		return err_set(e, ENOMEM, "no memory for a second code cache");
+	}
+	c->copy = fd;
+	return 0;
+}
+
+void jit_cache_forked(struct jit_cache *c, bool in_child)
+{
+	const int how = MAP_SHARED | MAP_FIXED;
+	void *x = (void *)(uintptr_t)c->x;
+	/* code of the parent's must not be written to, and there is no way on without any */
+	if (in_child && (mmap(c->w, c->bytes, PROT_READ | PROT_WRITE, how, c->copy, 0) != c->w ||
+	                 mmap(x, c->bytes, PROT_READ | PROT_EXEC, how, c->copy, 0) != x))
+		_exit(LODGE_EXIT_LODGE);
+	close(c->copy);
+}
+
 enum jit_exit jit_enter(struct jit_cache *c, void *state, const uint8_t *code)
 {
 	uint64_t (*enter)(void *, const uint8_t *);

@@ -42,6 +42,7 @@ struct jit_cache {
 	uint64_t bytes, used, first;
 	uint64_t split, used2;  /* the second part: units with maps of their own */
 	uint8_t *stack;         /* of generated code: return addresses */
+	int copy;               /* for the child of a fork that is under way */
 	struct thunks t;
 };
 

@@ -2,6 +2,7 @@
 /* System calls that concern the process itself: its memory, its threads, its end. The others are
  * the host's. Linux 6.1 include/uapi/asm-generic/unistd.h, arch/riscv/kernel/sys_riscv.c */
 #include "level/process/internal.h"
+#include <sched.h>
 #include <sys/syscall.h>
 
 enum {
@@ -9,7 +10,18 @@ enum {
 	NR_EXIT_GROUP = 94,
 	NR_SET_TID_ADDRESS = 96,
 	NR_SET_ROBUST_LIST = 99,
+	NR_SIGALTSTACK = 132,
+	NR_SIGSUSPEND = 133,
+	NR_SIGACTION = 134,
+	NR_SIGPROCMASK = 135,
+	NR_SIGPENDING = 136,
+	NR_SIGTIMEDWAIT = 137,
+	NR_SIGRETURN = 139,
 	NR_BRK = 214,
+	NR_CLONE = 220,
+	NR_EXECVE = 221,
+	NR_EXECVEAT = 281,
+	NR_CLONE3 = 435,
 	NR_MUNMAP = 215,
 	NR_MREMAP = 216,
 	NR_MMAP = 222,
@@ -89,6 +101,50 @@ static int64_t call_hwprobe(struct task *t, const uint64_t a[6])
 	return 0;
 }
 
+/* ---- clone: Linux 6.1 kernel/fork.c ---- */
+
+static int64_t clone_run(struct task *t, const struct clone *c)
+{
+	const uint64_t thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
+	if ((c->flags & thread) == thread)
+		return -ENOSYS;
+	if (c->flags & (CLONE_SIGHAND | CLONE_THREAD))
+		return -EINVAL;
+	return fork_run(t, c);
+}
+
+static int64_t call_clone(struct task *t, const uint64_t a[6])
+{
+	enum { SIGNAL = 0xff };
+	const struct clone c = {.flags = a[0] & ~(uint64_t)SIGNAL & UINT32_MAX,
+		.signal = (int)(a[0] & SIGNAL), .stack = a[1], .parent_tid = a[2], .tls = a[3],
+		.child_tid = a[4]};
+	return clone_run(t, &c);
+}
+
+static int64_t call_clone3(struct task *t, const uint64_t a[6])
+{
+	enum { FLAGS, PIDFD, CHILD_TID, PARENT_TID, SIGNAL, STACK, STACK_SIZE, TLS, WORDS = 11 };
+	enum { SIZE_FIRST = 64 };
+	uint64_t v[WORDS] = {0};
+	if (a[1] < SIZE_FIRST)
+		return -EINVAL;
+	if (a[1] > sizeof v)
+		return -E2BIG;
+	if (linux_read(&t->p->sys, v, a[0], a[1]))
+		return -EFAULT;
+	for (unsigned i = TLS + 1; i < WORDS; i++)
+		if (v[i])
+			return -EINVAL;
+	const struct clone c = {.flags = v[FLAGS], .signal = (int)v[SIGNAL],
+		.stack = v[STACK] ? v[STACK] + v[STACK_SIZE] : 0, .tls = v[TLS],
+		.parent_tid = v[v[FLAGS] & CLONE_PIDFD ? PIDFD : PARENT_TID],
+		.child_tid = v[CHILD_TID]};
+	if (c.flags & CLONE_PIDFD && c.flags & CLONE_PARENT_SETTID)
+		return -EINVAL;
+	return clone_run(t, &c);
+}
+
 typedef int64_t call_fn(struct task *t, const uint64_t a[6]);
 static call_fn *const calls[NR_CALLS] = {
 	[NR_EXIT] = call_exit,
@@ -101,6 +157,17 @@ static call_fn *const calls[NR_CALLS] = {
 	[NR_MMAP] = mem_mmap,
 	[NR_MPROTECT] = mem_mprotect,
 	[NR_MADVISE] = mem_madvise,
+	[NR_SIGALTSTACK] = call_sigaltstack,
+	[NR_SIGSUSPEND] = call_sigsuspend,
+	[NR_SIGACTION] = call_sigaction,
+	[NR_SIGPROCMASK] = call_sigprocmask,
+	[NR_SIGPENDING] = call_sigpending,
+	[NR_SIGTIMEDWAIT] = call_sigtimedwait,
+	[NR_SIGRETURN] = call_sigreturn,
+	[NR_CLONE] = call_clone,
+	[NR_CLONE3] = call_clone3,
+	[NR_EXECVE] = call_execve,
+	[NR_EXECVEAT] = call_execveat,
 	[NR_HWPROBE] = call_hwprobe,
 	[NR_FLUSH_ICACHE] = call_flush_icache,
 };

@@ -8,6 +8,7 @@
 #include "life/life.h"
 #include "linux/linux.h"
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #define USER_END (UINT64_C(1) << 38)    /* as with Sv39 page tables */
@@ -45,7 +46,16 @@ bool space_has(const struct space *s, uint64_t lo, uint64_t hi, uint8_t prot, ui
 uint64_t space_gap(const struct space *s, uint64_t len, uint64_t align, uint64_t top);
 
 /* ---- a process and its threads ---- */
+struct action {                 /* as the guest has it in memory */
+	uint64_t handler, flags, mask;
+};
+struct alt {                    /* stack of signals */
+	uint64_t sp, size;
+	uint32_t flags;
+};
 struct proc {
+	pthread_mutex_t lock;   /* of actions */
+	struct action actions[64];
 	struct rv_env env;
 	struct vclock clock;
 	const struct engine *engine;
@@ -55,12 +65,21 @@ struct proc {
 	uint64_t stack_lo, stack_hi;
 	char *exe, *root;       /* owned; of sys */
 	uint64_t auxv[2 * AUXV_MAX];
+	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
 };
 struct task {
 	struct linux_task sys; /* first: its proc is task.p's */
 	struct proc *p;
 	struct rv_hart *h;      /* NULL: not yet */
 	uint64_t clear_tid;     /* guest address; 0: none */
+	/* ---- signals: signal.c ---- */
+	uint64_t mask, saved_mask;
+	bool has_saved;         /* saved_mask is the mask again after the next delivery */
+	struct alt alt;
+	volatile int kept;      /* a signal that waits for delivery; 0: none */
+	siginfo_t info;         /* of it */
+	bool restart;           /* the call that is being made was interrupted */
+	uint64_t restart_a0;
 };
 int task_new(struct task **ret, struct proc *p, struct lodge_err *e) MUST;
 /* Give it a hart. */
@@ -89,8 +108,12 @@ struct start {
 	size_t argc, nenv;
 	const char *path;       /* as it was given: AT_EXECFN */
 };
-/* Read the headers of @path and of its interpreter: nothing is mapped. ENOEXEC, ENOENT, EACCES. */
-int program_open(struct task *t, struct start *s, const char *path, struct lodge_err *e) MUST;
+/* Read the headers of the program at @fd (taken) and of its interpreter: nothing is mapped. @path is
+ * for messages. ENOEXEC, ENOENT, EACCES. */
+int program_open(struct task *t, struct start *s, int fd, const char *path,
+                 struct lodge_err *e) MUST;
+/* Open @path in the guest's tree to read it. */
+int program_find(struct task *t, const char *path, struct lodge_err *e) MUST;
 /* Map them, the stack and all into the empty space. */
 int program_load(struct proc *p, struct start *s, struct lodge_err *e) MUST;
 void program_close(struct start *s);
@@ -120,3 +143,34 @@ int64_t mem_map(struct proc *p, uint64_t at, uint64_t len, int prot, int flags, 
 
 /* ---- calls.c ---- */
 int64_t call_run(struct task *t, unsigned nr, const uint64_t a[6]);
+
+/* ---- signal.c ---- */
+/* What the process was started with; our handlers. */
+int signals_begin(struct proc *p, struct lodge_err *e) MUST;
+/* This thread is @t from now on, with the mask of @from (NULL: the thread's). */
+void signals_task(struct task *t, const struct task *from);
+void signals_forked(struct task *t);    /* in the child */
+void signals_exec(struct task *t);
+/* Between two instructions, or behind a call: run what is kept. h->npc is where the program is. */
+void signals_deliver(struct task *t);
+/* An instruction raised @sig at h->npc. */
+void signals_fault(struct task *t, int sig, int code, uint64_t at);
+int64_t call_sigaction(struct task *t, const uint64_t a[6]);
+int64_t call_sigprocmask(struct task *t, const uint64_t a[6]);
+int64_t call_sigpending(struct task *t, const uint64_t a[6]);
+int64_t call_sigsuspend(struct task *t, const uint64_t a[6]);
+int64_t call_sigtimedwait(struct task *t, const uint64_t a[6]);
+int64_t call_sigaltstack(struct task *t, const uint64_t a[6]);
+int64_t call_sigreturn(struct task *t, const uint64_t a[6]);
+
+/* ---- fork.c, exec.c ---- */
+/* What clone and clone3 ask for. */
+struct clone {
+	uint64_t flags, stack, tls, parent_tid, child_tid;
+	int signal;             /* when the child ends */
+};
+int64_t fork_run(struct task *t, const struct clone *c);
+int64_t call_execve(struct task *t, const uint64_t a[6]);
+int64_t call_execveat(struct task *t, const uint64_t a[6]);
+/* Name the program that runs: /proc/self/exe, comm. */
+int exe_set(struct task *t, const char *path, struct lodge_err *e) MUST;

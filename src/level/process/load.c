@@ -43,14 +43,16 @@ static int file_check(int fd, const char *path, struct lodge_err *e)
 	return 0;
 }
 
-static int headers_read(struct task *t, struct program *prog, const char *path,
-			struct lodge_err *e)
+int program_find(struct task *t, const char *path, struct lodge_err *e)
+{
+	int fd = linux_open(&t->sys, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+	return fd < 0 ? err_set(e, -fd, "%s: %s", path, strerror(-fd)) : fd;
+}
+
+static int headers_read(struct program *prog, const char *path, struct lodge_err *e)
 {
 	uint8_t head[IMG_PROGRAM_HEAD] = {0};
 	uint64_t off, len;
-	prog->fd = linux_open(&t->sys, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
-	if (prog->fd < 0)
-		return err_set(e, -prog->fd, "%s: %s", path, strerror(-prog->fd));
 	int r = file_check(prog->fd, path, e);
 	if (r < 0)
 		return r;
@@ -69,10 +71,11 @@ static int headers_read(struct task *t, struct program *prog, const char *path,
 	return r;
 }
 
-int program_open(struct task *t, struct start *s, const char *path, struct lodge_err *e)
+int program_open(struct task *t, struct start *s, int fd, const char *path, struct lodge_err *e)
 {
-	s->main.fd = s->interp.fd = -1;
-	int r = headers_read(t, &s->main, path, e);
+	s->main.fd = fd;
+	s->interp.fd = -1;
+	int r = headers_read(&s->main, path, e);
 	if (r < 0 || !s->main.p.interp_len)
 		return r;
 	autofree char *name = calloc(1, s->main.p.interp_len + 1);
@@ -83,7 +86,9 @@ int program_open(struct task *t, struct start *s, const char *path, struct lodge
 		return r;
 	if (name[s->main.p.interp_len - 1])
 		return err_set(e, ENOEXEC, "%s: the name of the ELF interpreter is damaged", path);
-	r = headers_read(t, &s->interp, name, e);
+	r = s->interp.fd = program_find(t, name, e);
+	if (r >= 0)
+		r = headers_read(&s->interp, name, e);
 	if (r == -ENOENT)
 		return err_set(e, ENOENT, "%s needs the interpreter %s, which is not there: name "
 		               "a folder with a riscv64 system by --root", path, name);

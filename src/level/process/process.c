@@ -3,6 +3,7 @@
 #include "level/process/internal.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 enum { RAM_OF_MACHINES = 0x80000000u };
 
@@ -85,6 +86,8 @@ static int root_open(struct proc *p, const char *root, struct lodge_err *e)
 static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	memset(p, 0, sizeof *p);
+	p->vfork_fd = -1;
+	pthread_mutex_init(&p->lock, NULL);
 	vclock_init(&p->clock);
 	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p};
 	int r = root_open(p, c->root, e);
@@ -97,7 +100,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	if (r == 0)
 		r = engine_choose(&p->engine, c->accel, e);
 	if (r == 0)
-		r = host_fault_begin(e);
+		r = signals_begin(p, e);
 	return r < 0 ? r : space_init(&p->space, e);
 }
 
@@ -116,7 +119,7 @@ static int dir_enter(struct task *t, const struct lodge_config *c, struct lodge_
 }
 
 /* /proc/self/exe of the guest. */
-static int exe_set(struct task *t, const char *path, struct lodge_err *e)
+int exe_set(struct task *t, const char *path, struct lodge_err *e)
 {
 	char exe[PATH_MAX];
 	int r = linux_path(&t->sys, exe, AT_FDCWD, path);
@@ -125,6 +128,8 @@ static int exe_set(struct task *t, const char *path, struct lodge_err *e)
 	free(t->p->exe);
 	t->p->exe = strdup(exe);
 	t->p->sys.exe = t->p->exe;
+	const char *slash = strrchr(path, '/');
+	(void)!prctl(PR_SET_NAME, slash ? slash + 1 : path);
 	return t->p->exe ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
@@ -185,13 +190,15 @@ static int prepare(struct task **ret, struct start *s, const struct lodge_config
 	static struct proc p; /* the one that this process is */
 	s->path = c->guest;
 	s->main.fd = s->interp.fd = -1;
-	int r = proc_init(&p, c, e);
+	int fd = -1, r = proc_init(&p, c, e);
 	if (r == 0)
 		r = task_new(ret, &p, e);
 	if (r == 0)
 		r = dir_enter(*ret, c, e);
 	if (r == 0)
-		r = program_open(*ret, s, c->guest, e);
+		r = fd = program_find(*ret, c->guest, e);
+	if (r >= 0)
+		r = program_open(*ret, s, fd, c->guest, e);
 	if (r == 0)
 		r = exe_set(*ret, c->guest, e);
 	if (r == 0)
@@ -213,6 +220,7 @@ static int process_become(const struct lodge_config *c, struct lodge_err *e)
 	start_fini(&s);
 	if (r < 0)
 		return r; /* it is the caller's to exit: what is mapped stays */
+	signals_task(t, NULL);
 	rv_process_reset(t->h, s.entry, s.sp);
 	t->p->engine->run(t->h);
 	_exit(LODGE_EXIT_LODGE);
@@ -226,14 +234,16 @@ static int process_claims(const struct lodge_config *c)
 	struct proc p = {.root = NULL};
 	struct start s = {.main.fd = -1, .interp.fd = -1};
 	struct task *t = NULL;
-	int sure = 0;
+	int sure = 0, fd = -1;
 	if (!c->guest || c->kernel || c->firmware)
 		return 0;
 	int r = root_open(&p, c->root, NULL);
 	if (r == 0)
 		r = task_new(&t, &p, NULL);
 	if (r == 0)
-		r = program_open(t, &s, c->guest, NULL);
+		r = fd = program_find(t, c->guest, NULL);
+	if (r >= 0)
+		r = program_open(t, &s, fd, c->guest, NULL);
 	if (s.main.fd >= 0 && s.main.p.nsegments)
 		sure = s.main.p.relative || s.main.p.interp_len || s.main.p.lo < RAM_OF_MACHINES
 			? 80 : 10;

@@ -60,7 +60,16 @@ void task_ecall(void *proc, struct rv_hart *h)
 	(void)proc;
 	/* a0 to a5, and a7: psABI 1.0 §1.1, Linux 6.1 arch/riscv/kernel/traps.c */
 	const uint64_t a[6] = {h->x[10], h->x[11], h->x[12], h->x[13], h->x[14], h->x[15]};
-	h->x[10] = (uint64_t)call_run(h->task, (unsigned)h->x[17], a);
+	struct task *t = h->task;
+	int64_t r = call_run(t, (unsigned)h->x[17], a);
+	if (unlikely(r == LINUX_RESTART)) {
+		t->restart = true;
+		t->restart_a0 = a[0];
+	} else {
+		h->x[10] = (uint64_t)r;
+	}
+	if (unlikely(t->kept || t->restart || t->has_saved))
+		signals_deliver(t);
 }
 
 static int signal_of(const struct rv_hart *h, enum rv_exc cause)
@@ -77,8 +86,19 @@ static int signal_of(const struct rv_hart *h, enum rv_exc cause)
 
 void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t tval)
 {
-	(void)tval;
-	proc_die(proc, signal_of(h, cause));
+	int sig = signal_of(h, cause), code = h->fault_code;
+	(void)proc;
+	if (sig == SIGILL || sig == SIGTRAP) {
+		code = sig == SIGILL ? ILL_ILLOPC : TRAP_BRKPT;
+		tval = h->pc;
+	}
+	signals_fault(h->task, sig, code, tval);
 }
 
-void task_look(void *proc, struct rv_hart *h) { (void)proc, (void)h; }
+void task_look(void *proc, struct rv_hart *h)
+{
+	struct task *t = h->task;
+	(void)proc;
+	if (t->kept)
+		signals_deliver(t);
+}
