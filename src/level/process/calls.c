@@ -32,7 +32,7 @@ enum {
 	NR_CALLS = 512,
 };
 
-static int64_t call_exit(struct task *t, const uint64_t a[6])
+static int64_t call_exit_group(struct task *t, const uint64_t a[6])
 {
 	(void)t;
 	_exit((int)a[0]);
@@ -107,7 +107,7 @@ static int64_t clone_run(struct task *t, const struct clone *c)
 {
 	const uint64_t thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 	if ((c->flags & thread) == thread)
-		return -ENOSYS;
+		return thread_run(t, c);
 	if (c->flags & (CLONE_SIGHAND | CLONE_THREAD))
 		return -EINVAL;
 	return fork_run(t, c);
@@ -148,7 +148,7 @@ static int64_t call_clone3(struct task *t, const uint64_t a[6])
 typedef int64_t call_fn(struct task *t, const uint64_t a[6]);
 static call_fn *const calls[NR_CALLS] = {
 	[NR_EXIT] = call_exit,
-	[NR_EXIT_GROUP] = call_exit,
+	[NR_EXIT_GROUP] = call_exit_group,
 	[NR_SET_TID_ADDRESS] = call_set_tid_address,
 	[NR_SET_ROBUST_LIST] = call_set_robust_list,
 	[NR_BRK] = mem_brk,

@@ -211,6 +211,7 @@ static void change(struct task *t, struct exec *x)
 	s->argc = x->argv.n;
 	s->env = (const char *const *)x->env.text;
 	s->nenv = x->env.n;
+	tasks_end_others(t);
 	space_empty(t);
 	t->clear_tid = 0;
 	signals_exec(t);

@@ -15,6 +15,7 @@
 static void child_begin(struct task *t, const struct clone *c)
 {
 	struct rv_hart *h = t->h;
+	tasks_forked(t);
 	signals_forked(t);
 	if (c->stack)
 		h->x[2] = c->stack;

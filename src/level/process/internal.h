@@ -54,7 +54,11 @@ struct alt {                    /* stack of signals */
 	uint32_t flags;
 };
 struct proc {
-	pthread_mutex_t lock;   /* of actions */
+	pthread_mutex_t lock;   /* of actions and tasks; taken last */
+	pthread_cond_t left;    /* a task has ended */
+	struct task *tasks;     /* all; owned by their threads */
+	unsigned ntasks;
+	struct task *ending;    /* it ends the others; NULL: nobody */
 	struct action actions[64];
 	struct rv_env env;
 	struct vclock clock;
@@ -72,6 +76,10 @@ struct task {
 	struct proc *p;
 	struct rv_hart *h;      /* NULL: not yet */
 	uint64_t clear_tid;     /* guest address; 0: none */
+	struct task *next;
+	int tid, status;        /* status: of exit */
+	struct rv_range stale[RV_STALE]; /* from others, under the lock */
+	unsigned nstale;
 	/* ---- signals: signal.c ---- */
 	uint64_t mask, saved_mask;
 	bool has_saved;         /* saved_mask is the mask again after the next delivery */
@@ -85,8 +93,15 @@ int task_new(struct task **ret, struct proc *p, struct lodge_err *e) MUST;
 /* Give it a hart. */
 int task_hart(struct task *t, struct lodge_err *e) MUST;
 void task_free(struct task *t);
-/* Code in [@lo, @hi) has changed or may not run any more; on the hart's thread. */
+/* ---- thread.c ---- */
+void task_enlist(struct task *t);       /* it runs from now on */
+/* Run the program on this thread, which is @t's; @t is freed. Returns when another thread goes on. */
+void task_run(struct task *t);
+/* Code in [@lo, @hi) has changed or may not run any more, on any hart. */
 void task_code_stale(struct task *t, uint64_t lo, uint64_t hi);
+void task_stale_take(struct task *t);   /* what others have said of code */
+void tasks_forked(struct task *t);      /* in the child */
+void tasks_end_others(struct task *t);  /* returns when they are gone */
 /* Of struct rv_process. */
 void task_ecall(void *proc, struct rv_hart *h);
 void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t tval);
@@ -145,10 +160,12 @@ int64_t mem_map(struct proc *p, uint64_t at, uint64_t len, int prot, int flags, 
 int64_t call_run(struct task *t, unsigned nr, const uint64_t a[6]);
 
 /* ---- signal.c ---- */
+enum { SIGNAL_KICK = 64 };      /* makes a thread look around; no guest has it */
 /* What the process was started with; our handlers. */
 int signals_begin(struct proc *p, struct lodge_err *e) MUST;
 /* This thread is @t from now on, with the mask of @from (NULL: the thread's). */
 void signals_task(struct task *t, const struct task *from);
+void signals_end(void);                 /* it is nobody's */
 void signals_forked(struct task *t);    /* in the child */
 void signals_exec(struct task *t);
 /* Between two instructions, or behind a call: run what is kept. h->npc is where the program is. */
@@ -170,6 +187,8 @@ struct clone {
 	int signal;             /* when the child ends */
 };
 int64_t fork_run(struct task *t, const struct clone *c);
+int64_t thread_run(struct task *t, const struct clone *c);
+int64_t call_exit(struct task *t, const uint64_t a[6]);
 int64_t call_execve(struct task *t, const uint64_t a[6]);
 int64_t call_execveat(struct task *t, const uint64_t a[6]);
 /* Name the program that runs: /proc/self/exe, comm. */

@@ -88,10 +88,13 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	memset(p, 0, sizeof *p);
 	p->vfork_fd = -1;
 	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->left, NULL);
 	vclock_init(&p->clock);
 	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p};
 	int r = root_open(p, c->root, e);
-	p->sys.keep_signals = 1u << (SIGSEGV - 1) | 1u << (SIGBUS - 1);
+	p->sys.keep_signals = UINT64_C(1) << (SIGSEGV - 1) |
+			      UINT64_C(1) << (SIGBUS - 1) |
+			      UINT64_C(1) << (SIGNAL_KICK - 1);
 	p->sys.area = proc_area;
 	p->sys.user = p;
 	p->sys.isa = "rv64imafdc_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
@@ -222,8 +225,10 @@ static int process_become(const struct lodge_config *c, struct lodge_err *e)
 		return r; /* it is the caller's to exit: what is mapped stays */
 	signals_task(t, NULL);
 	rv_process_reset(t->h, s.entry, s.sp);
-	t->p->engine->run(t->h);
-	_exit(LODGE_EXIT_LODGE);
+	t->tid = gettid();
+	task_enlist(t);
+	task_run(t);
+	return 0;
 }
 
 /* ---- the level ---- */

@@ -76,7 +76,14 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		(void)!sigaction(sig, &dfl, NULL); /* a fault of ours: it comes again */
 		return;
 	}
-	if (!t || t->kept)
+	if (!t)
+		return;
+	if (sig == SIGNAL_KICK) {
+		task_notice(t);
+		linux_interrupted(uc);
+		return;
+	}
+	if (t->kept)
 		return;
 	t->info = *info;
 	t->kept = sig;
@@ -114,6 +121,10 @@ int signals_begin(struct proc *p, struct lodge_err *e)
 		if (p->actions[sig - 1].handler > ACT_IGN)
 			p->actions[sig - 1].handler = 0;
 	}
+	struct host_action kick = {.handler = on_signal, .restorer = signal_return,
+		.mask = UINT64_MAX,
+		.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER_X86};
+	syscall(SYS_rt_sigaction, SIGNAL_KICK, &kick, NULL, sizeof kick.mask);
 	/* what is no fault of ours gets here by the handler of faults */
 	if (sigaction(SIGSEGV, &a, NULL) < 0 || sigaction(SIGBUS, &a, NULL) < 0)
 		return err_sys(e, "handlers of signals");
@@ -132,6 +143,8 @@ void signals_task(struct task *t, const struct task *from)
 	t->alt = (struct alt){.flags = SS_DISABLE};
 	host_mask(mask_of(t));
 }
+
+void signals_end(void) { self = NULL; }
 
 void signals_forked(struct task *t)
 {

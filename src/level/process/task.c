@@ -34,11 +34,6 @@ void task_free(struct task *t)
 	free(t);
 }
 
-void task_code_stale(struct task *t, uint64_t lo, uint64_t hi)
-{
-	rv_code_stale(t->h, lo, hi);
-}
-
 _Noreturn void proc_die(struct proc *p, int sig)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
@@ -99,6 +94,7 @@ void task_look(void *proc, struct rv_hart *h)
 {
 	struct task *t = h->task;
 	(void)proc;
+	task_stale_take(t);
 	if (t->kept)
 		signals_deliver(t);
 }

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads of the program: each a thread of ours with a hart and an engine. Linux 6.1 kernel/fork.c,
+ * kernel/exit.c, fs/exec.c de_thread */
+#include "level/process/internal.h"
+#include <linux/futex.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <sys/syscall.h>
+
+enum { STACK_BYTES = 512 << 10 };
+
+/* ---- who is there ---- */
+
+void task_enlist(struct task *t)
+{
+	struct proc *p = t->p;
+	pthread_mutex_lock(&p->lock);
+	t->next = p->tasks;
+	p->tasks = t;
+	p->ntasks++;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Returns how many are left. */
+static unsigned task_delist(struct task *t)
+{
+	struct proc *p = t->p;
+	pthread_mutex_lock(&p->lock);
+	struct task **at = &p->tasks;
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	unsigned left = --p->ntasks;
+	pthread_cond_broadcast(&p->left);
+	pthread_mutex_unlock(&p->lock);
+	return left;
+}
+
+void tasks_forked(struct task *t)
+{
+	struct proc *p = t->p;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->left, NULL);
+	t->next = NULL;
+	t->tid = gettid();
+	p->tasks = t;
+	p->ntasks = 1;
+	p->ending = NULL;
+}
+
+/* ---- code that others have to look at again ---- */
+
+static void stale_post(struct task *to, uint64_t lo, uint64_t hi)
+{
+	if (to->nstale == RV_STALE) {
+		to->nstale = 1;
+		to->stale[0] = (struct rv_range){0, UINT64_MAX};
+	} else {
+		to->stale[to->nstale++] = (struct rv_range){lo, hi};
+	}
+	rv_hart_request(to->h, RV_REQ_LOOK);
+}
+
+/* Others look before they enter a unit again: whoever learns of this from memory does so later than
+ * that limit is 0. */
+void task_code_stale(struct task *t, uint64_t lo, uint64_t hi)
+{
+	rv_code_stale(t->h, lo, hi);
+	pthread_mutex_lock(&t->p->lock);
+	for (struct task *to = t->p->tasks; to; to = to->next)
+		if (to != t)
+			stale_post(to, lo, hi);
+	pthread_mutex_unlock(&t->p->lock);
+}
+
+void task_stale_take(struct task *t)
+{
+	pthread_mutex_lock(&t->p->lock);
+	for (unsigned i = 0; i < t->nstale; i++)
+		rv_code_stale(t->h, t->stale[i].lo, t->stale[i].hi);
+	t->nstale = 0;
+	pthread_mutex_unlock(&t->p->lock);
+}
+
+/* ---- ends ---- */
+
+static void tid_clear(struct task *t)
+{
+	if (!t->clear_tid || linux_write(&t->p->sys, t->clear_tid, &(uint32_t){0}, 4))
+		return;
+	syscall(SYS_futex, t->clear_tid, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void task_run(struct task *t)
+{
+	struct proc *p = t->p;
+	bool leader = t->tid == getpid();
+	p->engine->run(t->h);
+	int status = t->status;
+	uint64_t all = UINT64_MAX;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
+	if (!task_delist(t) && !p->ending)
+		_exit(status);
+	tid_clear(t);
+	signals_end();
+	task_free(t);
+	if (leader) /* it stays until the others are gone, and main must not return */
+		syscall(SYS_exit, status);
+}
+
+int64_t call_exit(struct task *t, const uint64_t a[6])
+{
+	t->status = (int)a[0];
+	rv_hart_request(t->h, RV_REQ_STOP);
+	return 0;
+}
+
+void tasks_end_others(struct task *t)
+{
+	struct proc *p = t->p;
+	pthread_mutex_lock(&p->lock);
+	p->ending = t;
+	for (struct task *to = p->tasks; to; to = to->next) {
+		if (to == t)
+			continue;
+		rv_hart_request(to->h, RV_REQ_STOP);
+		syscall(SYS_tgkill, getpid(), to->tid, SIGNAL_KICK);
+	}
+	while (p->ntasks > 1)
+		pthread_cond_wait(&p->left, &p->lock);
+	p->ending = NULL;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- beginnings ---- */
+
+struct birth {
+	struct task *t, *from;
+	const struct clone *c;
+	int tid;
+	sem_t done;
+};
+
+static void *thread_main(void *birth)
+{
+	struct birth *b = birth;
+	struct task *t = b->t;
+	const struct clone *c = b->c;
+	t->tid = b->tid = gettid();
+	uint32_t tid = (uint32_t)t->tid;
+	if (c->flags & CLONE_PARENT_SETTID)
+		(void)!linux_write(&t->p->sys, c->parent_tid, &tid, sizeof tid);
+	if (c->flags & CLONE_CHILD_SETTID)
+		(void)!linux_write(&t->p->sys, c->child_tid, &tid, sizeof tid);
+	t->clear_tid = c->flags & CLONE_CHILD_CLEARTID ? c->child_tid : 0;
+	signals_task(t, b->from);
+	task_enlist(t);
+	sem_post(&b->done); /* b is gone */
+	task_run(t);
+	return NULL;
+}
+
+static void registers_copy(struct task *t, const struct task *from, const struct clone *c)
+{
+	struct rv_hart *h = t->h;
+	const struct rv_hart *old = from->h;
+	rv_process_reset(h, old->npc, 0);
+	memcpy(h->x, old->x, sizeof h->x);
+	memcpy(h->f, old->f, sizeof h->f);
+	h->fp = old->fp;
+	h->frm = old->frm;
+	h->x[10] = 0;
+	if (c->stack)
+		h->x[2] = c->stack;
+	if (c->flags & CLONE_SETTLS)
+		h->x[4] = c->tls;
+}
+
+static int host_thread(struct birth *b)
+{
+	pthread_attr_t attr;
+	pthread_t id;
+	uint64_t all = UINT64_MAX, had;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &had, sizeof all);
+	int r = pthread_create(&id, &attr, thread_main, b);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, sizeof had);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+int64_t thread_run(struct task *t, const struct clone *c)
+{
+	struct birth b = {.from = t, .c = c};
+	int r = task_new(&b.t, t->p, NULL);
+	if (r == 0)
+		r = task_hart(b.t, NULL);
+	if (r < 0) {
+		task_free(b.t);
+		return -EAGAIN;
+	}
+	registers_copy(b.t, t, c);
+	sem_init(&b.done, 0, 0);
+	r = host_thread(&b);
+	while (r == 0 && sem_wait(&b.done) < 0)
+		continue;
+	sem_destroy(&b.done);
+	if (r < 0) {
+		task_free(b.t);
+		return -EAGAIN;
+	}
+	return b.tid;
+}
