@@ -194,7 +194,8 @@ static void files_close(struct proc *p)
 		int fd = atoi(e->d_name);
 		bool own = fd >= p->sys.fd_own && fd < p->sys.fd_own + LINUX_FDS &&
 			   p->sys.fd_set >> (fd - p->sys.fd_own) & 1;
-		if (e->d_name[0] != '.' && fd != dirfd(d) && !own && fcntl(fd, F_GETFD) & FD_CLOEXEC)
+		if (e->d_name[0] != '.' && fd != dirfd(d) && !own &&
+		    fcntl(fd, F_GETFD) & FD_CLOEXEC)
 			close(fd);
 	}
 	closedir(d);

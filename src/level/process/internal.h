@@ -68,6 +68,7 @@ struct proc {
 	uint64_t trampoline;    /* where signal handlers return to */
 	uint64_t stack_lo, stack_hi;
 	char *exe, *root;       /* owned; of sys */
+	struct linux_bind *binds; /* the same */
 	uint64_t auxv[2 * AUXV_MAX];
 	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
 };
@@ -95,7 +96,7 @@ int task_hart(struct task *t, struct lodge_err *e) MUST;
 void task_free(struct task *t);
 /* ---- thread.c ---- */
 void task_enlist(struct task *t);       /* it runs from now on */
-/* Run the program on this thread, which is @t's; @t is freed. Returns when another thread goes on. */
+/* Run the program on this thread, which is @t's; @t is freed. Returns when other threads go on. */
 void task_run(struct task *t);
 /* Code in [@lo, @hi) has changed or may not run any more, on any hart. */
 void task_code_stale(struct task *t, uint64_t lo, uint64_t hi);
@@ -108,6 +109,11 @@ void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t t
 void task_look(void *proc, struct rv_hart *h);
 /* Ends the process as signal @sig does. */
 _Noreturn void proc_die(struct proc *p, int sig);
+
+/* ---- root.c ---- */
+/* Open what @c says is the program's /; sets up p->sys. On failure root_close, too. */
+int root_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e) MUST;
+void root_close(struct proc *p);
 
 /* ---- load.c ---- */
 struct program {
@@ -123,8 +129,8 @@ struct start {
 	size_t argc, nenv;
 	const char *path;       /* as it was given: AT_EXECFN */
 };
-/* Read the headers of the program at @fd (taken) and of its interpreter: nothing is mapped. @path is
- * for messages. ENOEXEC, ENOENT, EACCES. */
+/* Read the headers of the program at @fd (taken) and of its interpreter: nothing is mapped. @path
+ * is for messages. ENOEXEC, ENOENT, EACCES. */
 int program_open(struct task *t, struct start *s, int fd, const char *path,
                  struct lodge_err *e) MUST;
 /* Open @path in the guest's tree to read it. */

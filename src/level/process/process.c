@@ -69,20 +69,6 @@ static bool fault_mend(uint64_t *pc)
 	return true;
 }
 
-static int root_open(struct proc *p, const char *root, struct lodge_err *e)
-{
-	linux_proc_init(&p->sys, USER_END);
-	if (!root)
-		return 0;
-	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	p->root = fd < 0 ? NULL : realpath(root, NULL);
-	if (!p->root)
-		return err_sys(e, "--root %s", root);
-	p->sys.root = p->root;
-	p->sys.root_fd = linux_fd_own(&p->sys, fd);
-	return 0;
-}
-
 static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	memset(p, 0, sizeof *p);
@@ -91,7 +77,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	pthread_cond_init(&p->left, NULL);
 	vclock_init(&p->clock);
 	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p};
-	int r = root_open(p, c->root, e);
+	int r = root_open(p, c, e);
 	p->sys.keep_signals = UINT64_C(1) << (SIGSEGV - 1) |
 			      UINT64_C(1) << (SIGBUS - 1) |
 			      UINT64_C(1) << (SIGNAL_KICK - 1);
@@ -242,7 +228,7 @@ static int process_claims(const struct lodge_config *c)
 	int sure = 0, fd = -1;
 	if (!c->guest || c->kernel || c->firmware)
 		return 0;
-	int r = root_open(&p, c->root, NULL);
+	int r = root_open(&p, c, NULL);
 	if (r == 0)
 		r = task_new(&t, &p, NULL);
 	if (r == 0)
@@ -250,16 +236,13 @@ static int process_claims(const struct lodge_config *c)
 	if (r >= 0)
 		r = program_open(t, &s, fd, c->guest, NULL);
 	if (s.main.fd >= 0 && s.main.p.nsegments)
-		sure = s.main.p.relative || s.main.p.interp_len || s.main.p.lo < RAM_OF_MACHINES
-			? 80 : 10;
+		sure = s.main.p.interp_len || s.main.p.lo < RAM_OF_MACHINES ? 80 : 10;
 	(void)r; /* without its interpreter it is one as well */
 	if (!sure && c->root) /* nothing else has one: let it say what is wrong */
 		sure = 60;
 	program_close(&s);
 	task_free(t);
-	if (p.root)
-		linux_fd_close(&p.sys, p.sys.root_fd);
-	free(p.root);
+	root_close(&p);
 	return sure;
 }
 
