@@ -31,14 +31,20 @@ static int read_at(int fd, void *buf, uint64_t len, uint64_t off, const char *pa
 	return 0;
 }
 
-static int file_check(int fd, const char *path, struct lodge_err *e)
+static int file_check(int fd, const char *path, unsigned *ret_mode, struct lodge_err *e)
 {
 	struct stat st;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "%s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EACCES, "%s is not a regular file", path);
-	if (!(st.st_mode & 0111))
+	*ret_mode = st.st_mode;
+	return 0;
+}
+
+static int mode_check(unsigned mode, const char *path, struct lodge_err *e)
+{
+	if (!(mode & 0111))
 		return err_set(e, EACCES, "%s may not be executed: chmod +x %s", path, path);
 	return 0;
 }
@@ -53,7 +59,8 @@ static int headers_read(struct program *prog, const char *path, struct lodge_err
 {
 	uint8_t head[IMG_PROGRAM_HEAD] = {0};
 	uint64_t off, len;
-	int r = file_check(prog->fd, path, e);
+	unsigned mode = 0;
+	int r = file_check(prog->fd, path, &mode, e);
 	if (r < 0)
 		return r;
 	ssize_t n = pread(prog->fd, head, sizeof head, 0);
@@ -68,7 +75,7 @@ static int headers_read(struct program *prog, const char *path, struct lodge_err
 		r = err_in(e, img_program(&prog->p, head, headers, len, e), "%s", path);
 	if (r == 0 && prog->p.hi > USER_END)
 		r = err_set(e, ENOEXEC, "%s wants addresses beyond 2^38", path);
-	return r;
+	return r < 0 ? r : mode_check(mode, path, e);
 }
 
 int program_open(struct task *t, struct start *s, int fd, const char *path, struct lodge_err *e)

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What process.bats runs: one program of riscv64 Linux, its first argument says which part. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int part_args(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++)
+		printf("%s\n", argv[i]);
+	printf("MARK=%s\n", getenv("MARK") ? getenv("MARK") : "");
+	return 42;
+}
+
+static int part_aux(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	const uint8_t *r = (const uint8_t *)getauxval(AT_RANDOM);
+	unsigned any = 0;
+	for (int i = 0; i < 16; i++)
+		any |= r[i];
+	printf("page %lu hwcap %lx secure %lu random %d name %s\n", getauxval(AT_PAGESZ),
+	       getauxval(AT_HWCAP), getauxval(AT_SECURE), any != 0,
+	       (const char *)getauxval(AT_EXECFN));
+	return (uintptr_t)&any >= UINT64_C(1) << 38 || (uintptr_t)&any % 4;
+}
+
+/* Ends by the signal that its argument's number stands for. */
+static int part_fault(int argc, char **argv)
+{
+	volatile char *p = NULL;
+	int k = argc > 0 ? atoi(argv[0]) : 0;
+	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	switch (k) {
+	case 0: *p = 1; break;
+	case 1: *(volatile char *)(UINT64_C(1) << 38) = 1; break;
+	case 2: return *(volatile char *)UINT64_MAX;
+	case 3: *(volatile char *)(uintptr_t)part_fault = 1; break;
+	case 4: ((void (*)(void))(uintptr_t)page)(); break;
+	case 5: __asm__ volatile("unimp"); break;
+	case 6: __asm__ volatile("ebreak"); break;
+	case 7: abort();
+	default: raise(SIGKILL);
+	}
+	return 1;
+}
+
+static volatile int seen, code;
+static void *volatile where;
+static void on_fault(int sig, siginfo_t *si, void *uc)
+{
+	ucontext_t *u = uc;
+	seen = sig;
+	code = si->si_code;
+	where = si->si_addr;
+	u->uc_mcontext.__gregs[REG_PC] += 4; /* the store has four bytes: see below */
+}
+
+static int part_handler(int argc, char **argv)
+{
+	struct sigaction a = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+	(void)argc, (void)argv;
+	sigaction(SIGSEGV, &a, NULL);
+	for (int i = 0; i < 200; i++) {
+		char *at = (char *)0x123450 + i;
+		seen = 0;
+		__asm__ volatile(".option push; .option norvc; sb zero, 0(%0); .option pop"
+		                 : : "r"(at) : "memory");
+		if (seen != SIGSEGV || code != SEGV_MAPERR || where != at)
+			return 1;
+	}
+	puts("caught");
+	return 0;
+}
+
+static void on_usr(int sig) { seen += sig == SIGUSR1; }
+
+static int part_signals(int argc, char **argv)
+{
+	sigset_t set, old;
+	(void)argc, (void)argv;
+	signal(SIGUSR1, on_usr);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	for (int i = 0; i < 1000; i++)
+		raise(SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	raise(SIGUSR1);
+	if (seen != 1000)
+		return 1;
+	sigsuspend(&old);
+	if (seen != 1001)
+		return 2;
+	raise(SIGUSR1);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	printf("%d\n", seen);
+	return 0;
+}
+
+static int part_fork(int argc, char **argv)
+{
+	int status, sum = 0, ends[2];
+	(void)argc, (void)argv;
+	for (int i = 0; i < 50; i++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(i);
+		if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+			return 1;
+		sum += WEXITSTATUS(status);
+	}
+	if (pipe(ends) < 0)
+		return 2;
+	if (fork() == 0) {
+		dup2(ends[1], 1);
+		execl("/proc/self/exe", "again", "args", "from", "exec", NULL);
+		_exit(99);
+	}
+	close(ends[1]);
+	char buf[100] = "";
+	for (ssize_t n, at = 0; (n = read(ends[0], buf + at, sizeof buf - 1 - (size_t)at)) > 0;)
+		at += n;
+	if (wait(&status) < 0 || WEXITSTATUS(status) != 42)
+		return 3;
+	pid_t dead = fork();
+	if (dead == 0)
+		abort();
+	waitpid(dead, &status, 0);
+	printf("%d %d %s", sum, WTERMSIG(status), buf);
+	return 0;
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static long count;
+static __thread long mine;
+static void *thread(void *arg)
+{
+	for (int i = 0; i < 20000; i++) {
+		pthread_mutex_lock(&lock);
+		count++;
+		pthread_mutex_unlock(&lock);
+		mine++;
+	}
+	return (void *)(mine + (long)arg);
+}
+
+static int part_threads(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	for (int round = 0; round < 5; round++) {
+		pthread_t t[6];
+		for (long i = 0; i < 6; i++)
+			if (pthread_create(&t[i], NULL, thread, (void *)i))
+				return 1;
+		for (long i = 0; i < 6; i++) {
+			void *r;
+			pthread_join(t[i], &r);
+			if ((long)r != 20000 + i)
+				return 2;
+		}
+	}
+	printf("%ld\n", count);
+	return 0;
+}
+
+/* Code that is written, run and written again, also while another thread runs. */
+static int part_code(int argc, char **argv)
+{
+	uint32_t *q = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
+	                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long sum = 0;
+	(void)argc, (void)argv;
+	for (uint32_t i = 0; i < 500; i++) {
+		q[0] = 0x00000513 | i << 20; /* li a0, i; ret */
+		q[1] = 0x00008067;
+		__builtin___clear_cache((char *)q, (char *)(q + 2));
+		for (int k = 0; k < 50; k++)
+			sum += ((long (*)(void))(uintptr_t)q)();
+	}
+	printf("%ld\n", sum);
+	fflush(stdout);
+	mprotect(q, 8192, PROT_READ);
+	return (int)((long (*)(void))(uintptr_t)q)();
+}
+
+/* mmap and its kin, at their edges. */
+static int part_memory(int argc, char **argv)
+{
+	const int rw = PROT_READ | PROT_WRITE, anon = MAP_PRIVATE | MAP_ANONYMOUS;
+	(void)argc, (void)argv;
+	uint8_t *p = mmap(NULL, 5 * 4096, rw, anon, -1, 0);
+	memset(p, 7, 5 * 4096);
+	if (mmap(p + 4096, 4096, rw, anon | MAP_FIXED, -1, 0) != p + 4096 || p[4096] || p[0] != 7)
+		return 1;
+	if (mmap(p, 4096, rw, anon | MAP_FIXED_NOREPLACE, -1, 0) != MAP_FAILED || errno != EEXIST)
+		return 2;
+	if (mmap((void *)(UINT64_C(1) << 38), 4096, rw, anon | MAP_FIXED, -1, 0) != MAP_FAILED ||
+	    errno != ENOMEM)
+		return 3;
+	if ((uintptr_t)mmap((void *)(UINT64_C(1) << 40), 4096, rw, anon, -1, 0) >> 38)
+		return 4;
+	if (munmap(p + 2 * 4096, 4096) || mprotect(p, 5 * 4096, PROT_READ) != -1 ||
+	    errno != ENOMEM)
+		return 5;
+	uint8_t *big = mremap(p + 3 * 4096, 2 * 4096, 64 * 4096, MREMAP_MAYMOVE);
+	if (big == MAP_FAILED || big[0] != 7 || big[2 * 4096])
+		return 6;
+	if (mremap(big, 64 * 4096, 4096, 0) != big || munmap((void *)1, 4096) != -1)
+		return 7;
+	uint8_t *top = sbrk(0);
+	if (sbrk(1 << 20) != top || sbrk(-(1 << 20)) == (void *)-1 || sbrk(0) != top)
+		return 8;
+	if (write(1, (void *)(UINT64_C(1) << 45), 1) != -1 || errno != EFAULT)
+		return 9;
+	puts("memory");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct { const char *name; int (*run)(int argc, char **argv); } parts[] = {
+		{ "args", part_args }, { "aux", part_aux }, { "fault", part_fault },
+		{ "handler", part_handler }, { "signals", part_signals }, { "fork", part_fork },
+		{ "threads", part_threads }, { "code", part_code }, { "memory", part_memory },
+	};
+	for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++)
+		if (!strcmp(parts[i].name, argv[1]))
+			return parts[i].run(argc - 2, argv + 2);
+	return 125;
+}
