@@ -108,7 +108,9 @@ static int64_t clone_run(struct task *t, const struct clone *c)
 	const uint64_t thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 	if ((c->flags & thread) == thread)
 		return thread_run(t, c);
-	if (c->flags & (CLONE_SIGHAND | CLONE_THREAD))
+	/* memory that two processes share cannot be had, but for a while (vfork) */
+	if (c->flags & (CLONE_SIGHAND | CLONE_THREAD) ||
+	    (c->flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM)
 		return -EINVAL;
 	return fork_run(t, c);
 }

@@ -205,6 +205,7 @@ static void frame_make(struct task *t, int sig, struct action *a)
 	h->x[11] = sp + offsetof(struct frame, info);
 	h->x[12] = sp + offsetof(struct frame, uc_flags);
 	h->npc = a->handler;
+	h->res_va = UINT64_MAX;
 	t->mask |= a->mask | (a->flags & SA_NODEFER ? 0 : BIT_OF(sig));
 	t->mask &= ~UNBLOCKABLE;
 	t->has_saved = false;
@@ -395,6 +396,7 @@ int64_t call_sigreturn(struct task *t, const uint64_t a[6])
 	h->fp.flags = f.fcsr & 31;
 	h->frm = f.fcsr >> 5 & 7;
 	h->npc = f.pc & ~UINT64_C(1);
+	h->res_va = UINT64_MAX;
 	t->mask = f.mask & ~UNBLOCKABLE;
 	if (!(f.stack.flags & SS_DISABLE) && !on_alt(t, h->x[2]))
 		t->alt = (struct alt){f.stack.sp, f.stack.size, 0};

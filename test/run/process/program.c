@@ -38,7 +38,8 @@ static int part_fault(int argc, char **argv)
 {
 	volatile char *p = NULL;
 	int k = argc > 0 ? atoi(argv[0]) : 0;
-	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	                     0);
 	switch (k) {
 	case 0: *p = 1; break;
 	case 1: *(volatile char *)(UINT64_C(1) << 38) = 1; break;
