@@ -85,9 +85,18 @@ static bool is_const(const struct ir_block *b, struct ir_val v)
 	return b->ins[v.i].op == IR_const;
 }
 
+/* Does op with 0 on the right leave the left side as it is? */
+static bool keeps(enum ir_op op)
+{
+	return op == IR_add || op == IR_sub || op == IR_or || op == IR_xor || op == IR_shl ||
+	       op == IR_shr || op == IR_sar;
+}
+
 struct ir_val ir_2(struct ir_block *b, enum ir_op op, struct ir_val x, struct ir_val y)
 {
 	uint64_t k;
+	if (is_const(b, y) && !b->ins[y.i].imm && keeps(op))
+		return x;
 	unsigned bits = b->ins[x.i].type == IR_I32 ? 32 : 64;
 	bool compare = op == IR_eq || op == IR_ne || op == IR_lts || op == IR_ltu;
 	uint8_t type = compare ? IR_I32 : b->ins[x.i].type;

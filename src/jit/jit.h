@@ -25,7 +25,8 @@ struct jit_run {
 	void *jumps;                /* struct jit_jump[JIT_JUMPS] */
 	uint64_t limit;             /* of owners that give jit_guest.limit this place */
 	uint64_t window;            /* host address of guest address 0, for mirrored units */
-	uint64_t spare[3];
+	uint64_t beyond;            /* JIT_BEYOND, set by the owner */
+	uint64_t spare[2];
 };
 
 /* Where control goes by virtual address: filled by the owner, read by generated code. */
@@ -145,8 +146,9 @@ bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 bool jit_full(const struct jit_gen *g); /* was it for want of room? */
 
 /* ---- units with a register map of their own ---- */
-/* Before jit_begin: all instructions of the unit [pa, end), in order. */
-void jit_plan_begin(struct jit_gen *g, uint64_t pa, uint64_t end);
+/* Before jit_begin: all instructions of the unit [pa, end), in order. @indirect: its jumps by
+ * register that are no calls nor returns may lead to its labels, and shall find them inside. */
+void jit_plan_begin(struct jit_gen *g, uint64_t pa, uint64_t end, bool indirect);
 void jit_plan_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir);
 /* Is a map of its own worth it? Then the next unit that is begun gets it, in the second part of the
  * cache. @force: even if it is not. */
@@ -182,6 +184,7 @@ void jit_unit_kill(struct jit_cache *c, const struct jit_unit *u);
 enum { JIT_WINDOW_BITS = 38 };
 #define JIT_WINDOW_SPAN (UINT64_C(1) << JIT_WINDOW_BITS)
 #define JIT_WINDOW_GUARD (UINT64_C(4) << 30)
+#define JIT_BEYOND (-JIT_WINDOW_SPAN)   /* the bits that no address in the window has */
 struct jit_guard {
 	const struct jit_cache *cache;
 	uint64_t window;            /* of the code that may run now */

@@ -60,6 +60,7 @@ struct range {
 	bool back[2 * JIT_UNIT_INSNS];          /* one that goes back */
 	bool leader[2 * JIT_UNIT_INSNS];        /* a label of the unit begins there */
 	unsigned far;           /* the farthest forward target, bytes */
+	unsigned indirect;      /* indirect jumps that may lead to seeds */
 	uint8_t code[4096];
 };
 
@@ -115,14 +116,20 @@ void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at 
  * @to from now on. */
 void unit_replace(struct translate *t, struct unit *from, struct unit *to);
 void unit_drop(struct translate *t, struct unit *u);
+/* Is what @u was made from still there? */
+bool unit_same(struct rv_hart *h, const struct unit *u);
+/* Where units begin in the 4 * JIT_UNIT_INSNS bytes behind the start of @u, in its page: seeds of
+ * range_scan. Returns whether there are any. */
+bool units_seed(struct translate *t, const struct unit *u, bool *seeds);
 /* The unit that @g has just made as @j of @n instructions of @r, not to be found yet. NULL: no
  * memory. Takes @j's arrays. */
 struct unit *unit_new(const struct jit_gen *g, const struct range *r, unsigned n, unsigned reach,
                       struct jit_unit *j);
 void unit_free(struct unit *u);
 bool unit_add(struct translate *t, struct unit *u);
-/* The code in r->code, @room bytes. */
-void range_scan(struct range *r, unsigned room, uint64_t pa);
+/* The code in r->code, @room bytes. @seeds: where indirect jumps of the range may lead, as
+ * r->target; NULL: unknown, they end it. */
+void range_scan(struct range *r, unsigned room, uint64_t pa, const bool *seeds);
 /* The first @n instructions of @r. Returns how many could be taken: less than @n when one of them
  * cannot be translated. @plan: only plan. */
 unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan);

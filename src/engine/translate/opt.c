@@ -22,6 +22,10 @@ struct opt {
 	uint64_t pa, clears;
 	unsigned reach, bytes;
 	bool force;
+	/* when the unit ends in an indirect jump: what follows it in its page, and where units that
+	 * have run begin there, as struct range's target */
+	unsigned room;          /* bytes of code, beginning with the unit's */
+	bool seeds[2 * JIT_UNIT_INSNS];
 	uint8_t code[4096];
 	/* the result */
 	bool made, full;
@@ -46,18 +50,26 @@ static void state_set(struct opt *o, enum state s)
 
 /* ---- making ---- */
 
-static void request_make(struct opt *o)
+static void make(struct opt *o, unsigned room, const bool *seeds)
 {
-	o->made = o->full = false;
-	memcpy(o->r.code, o->code, o->bytes);
-	range_scan(&o->r, o->bytes, o->pa);
+	memcpy(o->r.code, o->code, room);
+	range_scan(&o->r, room, o->pa, seeds);
 	o->n = o->r.n;
 	(void)range_generate(o->gen, &o->r, o->n, o->reach, true);
-	if (!o->n || o->r.bytes != o->bytes || !jit_plan_end(o->gen, o->force))
+	if (!o->n || o->r.bytes < o->bytes || !jit_plan_end(o->gen, o->force))
 		return;
 	o->made = range_generate(o->gen, &o->r, o->n, o->reach, false) == o->n &&
 	          jit_end(o->gen, &o->j);
 	o->full = !o->made && jit_full(o->gen);
+}
+
+static void request_make(struct opt *o)
+{
+	o->made = o->full = false;
+	if (o->room > o->bytes)
+		make(o, o->room, o->seeds);
+	if (!o->made && !o->full)
+		make(o, o->bytes, NULL);
 }
 
 static void *opt_main(void *opt)
@@ -137,6 +149,21 @@ static uint64_t *never_slot(struct translate *t, uint64_t pa)
 	return &t->opt_never[(pa >> 1) % OPT_NEVER];
 }
 
+/* What an indirect jump at the end of @u may reach in its page. */
+static void request_seeds(struct rv_hart *h, struct opt *o, const struct unit *u)
+{
+	unsigned room = (unsigned)min_u64(4096 - (u->pa & 4095), sizeof o->seeds * 2);
+	const uint8_t *code = h->env->process ? (const uint8_t *)(uintptr_t)u->pa
+	                                      : mem_ptr(h->env->mem, gpa(u->pa), room);
+	memset(o->seeds, 0, sizeof o->seeds);
+	o->room = u->bytes;
+	if (code && units_seed(h->engine, u, o->seeds) && room > u->bytes) {
+		if (rv_code_copy(h, o->code + u->bytes, code + u->bytes, room - u->bytes))
+			o->room = room;
+		h->exc = RV_EXC_NONE;
+	}
+}
+
 /* False: not now. */
 static bool request(struct rv_hart *h, struct unit *u, bool force)
 {
@@ -150,6 +177,7 @@ static bool request(struct rv_hart *h, struct unit *u, bool force)
 	o->clears = t->clears;
 	o->force = force;
 	memcpy(o->code, u->code, u->bytes);
+	request_seeds(h, o, u);
 	if (!o->runs) {
 		request_make(o);
 		state_set(o, DONE);
@@ -211,7 +239,8 @@ static struct unit *result_take(struct rv_hart *h, struct opt *o)
 	struct unit *u = unit_new(o->gen, &o->r, o->n, o->reach, &o->j);
 	if (u && old) {
 		u->tier = 1;
-		if (unit_add(t, u)) {
+		/* what was read behind the old one may have changed since */
+		if ((u->bytes == old->bytes || unit_same(h, u)) && unit_add(t, u)) {
 			unit_replace(t, old, u);
 			jit_unit_keep(t->cache, &u->j);
 			return u;

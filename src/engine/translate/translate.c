@@ -288,6 +288,7 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 		return r;
 	}
 	run_of(h)->jumps = t->jumps;
+	run_of(h)->beyond = JIT_BEYOND;
 	jit_stack_reset(t->cache, run_of(h));
 	t->map_epoch = h->map_epoch;
 	t->fetch_epoch = h->fetch_epoch;

@@ -192,3 +192,85 @@ TEST(tiers_agree_on_numbers_that_are_none)
 		tiers_agree(5, 1, odd[n]);
 	}
 }
+
+/* ---- a bytecode interpreter ---- */
+
+enum { HANDLERS = 5, SLOT = 32, TABLE = DATA + 0x1000 };
+
+/* Op @k of x5, which goes on at x21, where the next op is fetched. */
+static void handler_put(struct rig *r, unsigned k)
+{
+	uint32_t start = r->at;
+	put(r, type_i(0x13, 0, 6 + k % 3, 6 + k % 3, 3 + (int)k)); /* addi x6.., x6.., 3 + k */
+	put(r, type_r(0x33, 0, 4, 9, 9, 6 + k % 3));               /* xor x9, x9, x6.. */
+	if (k == 3) { /* the first one's code changes */
+		put(r, type_s(0x23, 2, 23, 22, 0));                /* sw x22, (x23) */
+		put(r, 0x0000100f);                                /* fence.i */
+	}
+	if (k == HANDLERS - 1)
+		put(r, 0x00100073);                                /* ebreak */
+	put(r, type_i(0x67, 0, 0, 21, 0));                         /* jr x21 */
+	while (r->at < start + SLOT)
+		put(r, 0);
+}
+
+/* lw x5, (x18); addi x18, x18, 4; add x5, x5, x20; jr x5 */
+static void fetch_put(struct rig *r)
+{
+	put(r, type_i(0x03, 2, 5, 18, 0));
+	put(r, type_i(0x13, 0, 18, 18, 4));
+	put(r, type_r(0x33, 0, 0, 5, 5, 20));
+	put(r, type_i(0x67, 0, 0, 5, 0));
+}
+
+/* The ops run by one fetch until they are translated, then by another one, which is optimized when
+ * it is hot: all of them are inside its unit. */
+static void bytecode_put(struct rig *r)
+{
+	enum { OPS = 400, FETCH = 0x800, WARM = 0x1400 };
+	uint8_t b[4];
+	r->at = 0;
+	put(r, 0x00000a97 | 1 << 12);                          /* auipc x21, 1 */
+	put(r, type_i(0x13, 0, 21, 21, WARM - 0x1000));
+	put(r, type_i(0x67, 0, 0, 21, 0));
+	r->at = WARM;
+	put(r, type_i(0x13, 0, 24, 24, -1));                   /* addi x24, x24, -1 */
+	put(r, branch_ne(24, 0, 8));
+	put(r, type_i(0x13, 0, 21, 25, 0));                    /* mv x21, x25 */
+	fetch_put(r);
+	r->at = FETCH;
+	fetch_put(r);
+	r->h->x[20] = RAM + r->at;
+	for (unsigned k = 0; k < HANDLERS; k++)
+		handler_put(r, k);
+	r->h->x[18] = RAM + TABLE;
+	r->h->x[22] = type_i(0x13, 0, 6, 6, 77);
+	r->h->x[23] = r->h->x[20];
+	r->h->x[24] = 60;
+	r->h->x[25] = RAM + FETCH;
+	for (unsigned n = 0; n < OPS; n++) {
+		unsigned op = n == OPS - 1 ? HANDLERS - 1 : n == 300 ? 3 : (n * 7 + n / 5) % 3;
+		le32_put(b, op * SLOT);
+		CHECK(mem_write(r->env.mem, gpa(RAM + TABLE + 4 * n), b, 4));
+	}
+}
+
+TEST(indirect_jumps_find_their_targets_inside_a_unit)
+{
+	struct rig want, got;
+	struct engine_stats s;
+	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
+		return;
+	rig_init(&want, "interpret", 0);
+	rig_init(&got, "translate", 1);
+	bytecode_put(&want);
+	bytecode_put(&got);
+	rig_run(&want);
+	rig_run(&got);
+	compare(want.h, got.h);
+	CHECK(want.h->mcause == RV_EXC_BREAKPOINT && want.h->x[18] == RAM + TABLE + 1600);
+	got.e->stats(got.h, &s);
+	CHECK(s.units[1] > 0);
+	rig_fini(&want);
+	rig_fini(&got);
+}

@@ -67,25 +67,55 @@ static unsigned range_copy(struct rv_hart *h, struct range *r, const struct plac
 	return p->pa2 ? 4 : room;
 }
 
-void range_scan(struct range *r, unsigned room, uint64_t pa)
+static bool is_indirect(const struct rv_insn *d)
+{
+	return shapes[d->op] == SHAPE_JUMPR && d->rd == 32 && !(d->rs1 == 1 && d->imm == 0);
+}
+
+/* An indirect jump at @off: what stands behind it is reached by it. What stands before it, and all
+ * where several jumps may go round by each other, looks at the limit. */
+static void seeds_sow(struct range *r, unsigned off, const bool *seeds)
+{
+	r->indirect++;
+	for (unsigned i = 0; i < countof(r->target); i++)
+		if (seeds[i]) {
+			r->target[i] = true;
+			r->back[i] |= r->indirect > 1 || 2 * i <= off;
+			if (2 * i > r->far)
+				r->far = 2 * i;
+		}
+}
+
+static unsigned next_target(const struct range *r, unsigned off)
+{
+	while (off < r->far && !r->target[off / 2])
+		off += 2;
+	return off;
+}
+
+void range_scan(struct range *r, unsigned room, uint64_t pa, const bool *seeds)
 {
 	unsigned off = 0;
 	r->pa = pa;
-	r->n = r->far = 0;
+	r->n = r->far = r->indirect = 0;
 	memset(r->start, 0, sizeof r->start);
 	memset(r->target, 0, sizeof r->target);
 	memset(r->back, 0, sizeof r->back);
 	for (bool reached = true; r->n < UNIT_INSNS && off + 2 <= room;) {
+		if (!reached && r->indirect)
+			off = next_target(r, off);
+		if (off + 2 > room || (!reached && !(r->far >= off && r->target[off / 2])))
+			break;
 		bool is_long = (r->code[off] & 3) == 3;
 		struct rv_insn *d = &r->insn[r->n];
-		if (!reached && !(r->far >= off && r->target[off / 2]))
-			break;
 		if ((is_long && off + 4 > room) ||
 		    !rv_decode(is_long ? le32_at(r->code + off) : le16_at(r->code + off), d))
 			break;
 		r->start[off / 2] = true;
 		r->off[r->n++] = (uint16_t)off;
 		reached = falls_through(r, d, off);
+		if (seeds && is_indirect(d))
+			seeds_sow(r, off, seeds);
 		off += d->len;
 	}
 	r->bytes = off;
@@ -158,7 +188,7 @@ unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned
 		if (insn_is_call(r, i - 1))
 			leader[r->off[i] / 2] = true;
 	if (plan)
-		jit_plan_begin(g, r->pa, r->pa + end);
+		jit_plan_begin(g, r->pa, r->pa + end, r->indirect > 0);
 	else
 		jit_begin(g, r->pa, r->pa + end, leader, reach & ~(unsigned)UNIT_MIRRORED);
 	if (!plan && reach & UNIT_MIRRORED)
@@ -279,7 +309,7 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 	rv_code_watch(h, p->pa);
 	if (p->pa2)
 		rv_code_watch(h, p->pa2);
-	range_scan(&r, range_copy(h, &r, p), p->pa);
+	range_scan(&r, range_copy(h, &r, p), p->pa, NULL);
 	unsigned n = r.n;
 	for (unsigned tries = 0;; tries++) {
 		for (unsigned got; n && (got = range_generate(t->gen, &r, n, p->reach, false)) < n;)
@@ -317,6 +347,18 @@ struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make)
 			return e;
 	struct unit *u = make ? unit_make(h, p) : NULL;
 	return u ? &u->entries[0] : NULL;
+}
+
+bool units_seed(struct translate *t, const struct unit *u, bool *seeds)
+{
+	bool any = false;
+	for (const struct unit *k = *page_slot(t, u->pa); k; k = k->page_next) {
+		uint64_t off = k->pa - u->pa;
+		if (off && off < 4 * JIT_UNIT_INSNS && k->pa >> 12 == u->pa >> 12 && !k->pa2 &&
+		    k->reach == u->reach)
+			any = seeds[off / 2] = true;
+	}
+	return any;
 }
 
 struct unit *unit_at_code(struct translate *t, uint32_t off)
@@ -392,8 +434,7 @@ static void unit_kill(struct translate *t, struct unit *u)
 	t->killed++;
 }
 
-/* Is what @u was made from still there? */
-static bool unit_same(struct rv_hart *h, const struct unit *u)
+bool unit_same(struct rv_hart *h, const struct unit *u)
 {
 	unsigned first = u->pa2 ? 2 : u->bytes;
 	if (h->env->process)

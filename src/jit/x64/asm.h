@@ -283,6 +283,15 @@ static inline uint8_t *x_jmp32(struct jit_asm *a)
 	a32(a, 0);
 	return a->p;
 }
+/* @to := the address that the distance is aimed at */
+static inline uint8_t *x_lea_rip(struct jit_asm *a, unsigned to)
+{
+	asm_rex(a, true, to, 0, 0, false);
+	a8(a, 0x8d);
+	a8(a, (to & 7) << 3 | 5);
+	a32(a, 0);
+	return a->p;
+}
 /* Make the 32-bit distance that ends at @from lead to @to. */
 static inline void x_aim(uint8_t *from, const uint8_t *to)
 {

@@ -158,6 +158,8 @@ static void jump_register(struct jit_gen *g, uint32_t v)
 	/* rax may hold what the target is made of: it was read before the link was written */
 	if (g->own) {
 		gen_into(g, v, RAX);
+		if (!g->in->ret && !g->in->call && own_jump(g))
+			return;
 		own_out(g);
 	}
 	if (g->in->ret) {
@@ -366,7 +368,10 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 			own_out(g);
 		x_movi(a, RAX, s->pa);
 		x_alum(a, true, ALU_ADD, RAX, STATE_REG, RUN(g, delta));
-		x_jmp_to(a, g->c->w + t->look_up);
+		if (g->own) /* a jump of its own is predicted better */
+			look_up(g->c, a);
+		else
+			x_jmp_to(a, g->c->w + t->look_up);
 		break;
 	case SLOW_ICALL: look_up(g->c, a); break;
 	case SLOW_SITE: break;
@@ -402,7 +407,7 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	else
 		memset(g->fhome, -1, sizeof g->fhome);
 	g->plan.ready = g->entered = false;
-	g->nown = 0;
+	g->nown = g->njumps = g->last_jump = 0;
 	if (at16 >= g->a.end)
 		g->a.full = true;
 	g->cannot = false;

@@ -79,7 +79,7 @@ struct slow {
 	uint8_t base;
 	int32_t disp;
 };
-enum { RECORDS = SLOW_MAX };
+enum { RECORDS = SLOW_MAX, OWN_JUMPS = 32 };
 
 /* What the instructions of a unit do with registers, and the map that follows. */
 struct plan_insn {
@@ -98,6 +98,7 @@ struct plan {
 	uint32_t boxed;                 /* f registers that are boxed all through the unit, */
 	uint32_t boxed_entry;           /* if these are at the entry */
 	bool fp, rounds;                /* FP is on and dirty all through, rounding mode valid */
+	bool indirect;                  /* see jit_plan_begin */
 	bool ready;
 };
 
@@ -111,6 +112,8 @@ struct jit_gen {
 	struct plan plan;
 	struct { uint8_t *from; uint8_t thunk; } own_wait[SLOW_MAX];
 	unsigned nown;
+	struct { uint8_t *out, *table; } jumps[OWN_JUMPS]; /* ends of what leads there */
+	unsigned njumps, last_jump; /* halfwords from the start */
 	struct jit_asm a;
 	bool cannot;
 	const struct ir_block *ir;
@@ -165,6 +168,9 @@ void own_out(struct jit_gen *g);    /* and back */
 void own_spill(struct jit_gen *g);  /* all into the state */
 void own_fill(struct jit_gen *g, bool all); /* what C calls overwrite, or all */
 void own_thunks(struct jit_gen *g); /* behind the unit */
+/* Jump to the virtual address in rax, which may be that of a label of the unit. False: there are
+ * too many such jumps. */
+bool own_jump(struct jit_gen *g) MUST;
 /* xmm @x := the boxed f32 in the low half of @r */
 void own_box(struct jit_gen *g, unsigned x, unsigned r);
 /* Call the thunk at offset @shared, or the unit's own code in its place. */

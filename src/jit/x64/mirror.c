@@ -46,14 +46,14 @@ void gen_near_put(struct jit_gen *g, uint32_t n)
 	g->near[put->imm / 8] = far < NEAR_MAX ? (uint32_t)far : 0;
 }
 
-/* Leave the unit unless @base is in the window. rcx is overwritten. */
+/* Leave the unit unless @base is in the window. */
 static void check(struct jit_gen *g, unsigned base, unsigned reg)
 {
 	struct jit_asm *a = &g->a;
 	if (reg && g->near[reg])
 		return;
-	x_mov(a, true, RCX, base);
-	x_shi(a, true, SH_SHR, RCX, JIT_WINDOW_BITS);
+	asm_rm(a, true, 0x85, base, STATE_REG, /* test */
+	       at(g->c->g.run + offsetof(struct jit_run, beyond)));
 	gen_slow(g, SLOW_DEOPT, x_jcc32(a, CC_NE))->pa = g->in->pa;
 	if (reg)
 		g->near[reg] = 1;

@@ -163,8 +163,55 @@ static void thunk_write(struct jit_gen *g, enum own_thunk n)
 	                           : n == OWN_LEAVE ? t->leave_own : t->deopt_own));
 }
 
+/* ---- indirect jumps inside the unit ---- */
+
+bool own_jump(struct jit_gen *g)
+{
+	struct jit_asm *a = &g->a;
+	if (!g->plan.indirect || g->njumps == OWN_JUMPS)
+		return false;
+	x_movi(a, RCX, g->pa);
+	x_alum(a, true, ALU_ADD, RCX, STATE_REG, at(g->c->g.run + offsetof(struct jit_run, delta)));
+	x_alu(a, true, ALU_SUB, RAX, RCX);
+	x_alui(a, true, ALU_CMP, RAX, (int32_t)(g->end - g->pa));
+	g->jumps[g->njumps].out = x_jcc32(a, CC_AE);
+	g->jumps[g->njumps++].table = x_lea_rip(a, RDX);
+	asm_rmx(a, false, 0xff, 4, RDX, RAX, 2, 0);
+	g->last_jump = (unsigned)(g->in->pa - g->pa) / 2;
+	return true;
+}
+
+/* Whether an indirect jump may go to label @n: if none goes round that way without a look at the
+ * limit. */
+static bool may_land(const struct jit_gen *g, unsigned n)
+{
+	return n < LABELS && g->label[n] && (g->checks[n] || n > g->last_jump);
+}
+
+/* A table of where to go on for each halfword of the unit; @out for what is no label. */
+static void jumps_write(struct jit_gen *g)
+{
+	struct jit_asm *a = &g->a;
+	unsigned n = (unsigned)(g->end - g->pa) / 2;
+	if (!g->njumps)
+		return;
+	const uint8_t *out = a->p;
+	x_alu(a, true, ALU_ADD, RAX, RCX);
+	own_out(g);
+	x_jmp_to(a, g->c->w + g->c->t.look_up);
+	while ((a->p - g->c->w) % 8 && !a->full)
+		a8(a, 0xcc);
+	for (unsigned k = 0; k < g->njumps && !a->full; k++) {
+		x_aim(g->jumps[k].out, out);
+		x_aim(g->jumps[k].table, a->p);
+	}
+	for (unsigned k = 0; k < n && !a->full; k++)
+		a64(a, (uintptr_t)(g->c->x + ((may_land(g, k) ? g->label[k] : out) - g->c->w)));
+}
+
 void own_thunks(struct jit_gen *g)
 {
+	jumps_write(g);
 	uint8_t *where[OWN_THUNKS] = {0};
 	for (unsigned n = 0; n < g->nown && !g->a.full && !g->cannot; n++) {
 		unsigned k = g->own_wait[n].thunk;

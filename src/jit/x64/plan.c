@@ -9,11 +9,12 @@ enum { NOWHERE = UINT16_MAX, DEPTH_MAX = 4, XMM_HOMES = XMM_ONES - XMM_FIRST };
 
 /* ---- what instructions do ---- */
 
-void jit_plan_begin(struct jit_gen *g, uint64_t pa, uint64_t end)
+void jit_plan_begin(struct jit_gen *g, uint64_t pa, uint64_t end, bool indirect)
 {
 	g->pa = pa;
 	g->end = end;
 	g->plan.n = 0;
+	g->plan.indirect = indirect;
 	g->plan.ready = false;
 }
 
@@ -108,7 +109,11 @@ static bool depths(const struct plan *p, uint8_t *depth)
 		for (unsigned k = n; k < last[p->insn[n].at]; k++)
 			if (depth[k] < DEPTH_MAX)
 				depth[k]++;
-	return any;
+	/* they go round too */
+	for (unsigned n = 0; n < p->n && p->indirect; n++)
+		if (!depth[n])
+			depth[n] = 1;
+	return any || p->indirect;
 }
 
 static uint32_t weight(unsigned depth) { return 1u << 3 * depth; }
@@ -214,7 +219,7 @@ static uint32_t boxed_first(const struct plan *p)
 static bool facts(struct plan *p)
 {
 	uint32_t boxes = 0, wide = 0;
-	bool calls = false, fp = false, rounds = false;
+	bool calls = p->indirect, fp = false, rounds = false;
 	p->x_dirty = p->f_dirty = 0;
 	for (unsigned n = 0; n < p->n; n++) {
 		const struct plan_insn *i = &p->insn[n];
@@ -242,6 +247,6 @@ bool jit_plan_end(struct jit_gen *g, bool force)
 		return false;
 	weights_count(p, depth, &w);
 	bool x = x_choose(g, p, &w, force), f = f_choose(p, &w, force), fp = facts(p);
-	p->ready = x || f || fp || force;
+	p->ready = x || f || fp || p->indirect || force;
 	return p->ready;
 }
