@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For the unit tests of this room: a task with some memory of its own far below the host's, as
+ * guest memory is, and calls by the numbers of riscv64. */
+#pragma once
+#include "linux/internal.h"
+#include "test/test.h"
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#define GUEST UINT64_C(0x20000000)
+#define USER_END (UINT64_C(1) << 38)
+enum { GUEST_BYTES = 64 * 1024 };
+
+struct guest {
+	struct linux_proc proc;
+	struct linux_task task;
+};
+
+static inline void guest_on_fault(int sig, siginfo_t *si, void *context)
+{
+	(void)si;
+	if (!linux_fault(context))
+		signal(sig, SIG_DFL);
+}
+
+static inline struct guest *guest_new(void)
+{
+	struct sigaction a = { .sa_sigaction = guest_on_fault, .sa_flags = SA_SIGINFO };
+	struct guest *g = calloc(1, sizeof *g);
+	CHECK(g);
+	linux_proc_init(&g->proc, USER_END);
+	g->task.proc = &g->proc;
+	CHECK(!sigaction(SIGSEGV, &a, NULL) && !sigaction(SIGBUS, &a, NULL));
+	CHECK(mmap((void *)GUEST, GUEST_BYTES, PROT_READ | PROT_WRITE,
+	           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == (void *)GUEST);
+	return g;
+}
+
+static inline void guest_free(struct guest *g)
+{
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	CHECK(!munmap((void *)GUEST, GUEST_BYTES));
+	free(g);
+}
+
+/* The number of the call @name. */
+static inline unsigned call_nr(const char *name)
+{
+	for (unsigned nr = 0; nr < 600; nr++)
+		if (linux_row(nr) && !strcmp(linux_row(nr)->name, name))
+			return nr;
+	CHECK(!"no such call");
+	return UINT32_MAX;
+}
+
+#define CALL(g, name, ...)                                                                         \
+	linux_call(&(g)->task, call_nr(#name), (const uint64_t[6]){ __VA_ARGS__ })
+
+/* Put @s at GUEST + @off: its address. */
+static inline uint64_t guest_text(struct guest *g, unsigned off, const char *s)
+{
+	CHECK(!linux_write(&g->proc, GUEST + off, s, strlen(s) + 1));
+	return GUEST + off;
+}
+static inline void *guest_at(unsigned off) { return (void *)(GUEST + off); }

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "linux/guest_test.h"
+#include <ftw.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+struct tree {
+	struct guest *g;
+	char top[64], root[80], share[80];
+	struct linux_bind binds[2];
+};
+
+static void file_put(const char *dir, const char *name, const char *text)
+{
+	char path[512];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void link_put(const char *dir, const char *name, const char *to)
+{
+	char path[512];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	CHECK(!symlink(to, path));
+}
+
+static void dir_put(const char *dir, const char *name)
+{
+	char path[512];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	CHECK(!mkdir(path, 0755));
+}
+
+/* top/secret is outside; top/root is the guest's, top/share shows at /mnt/share, the host's /proc
+ */
+static void tree_begin(struct tree *t)
+{
+	strcpy(t->top, "/tmp/lodge-linux-XXXXXX");
+	CHECK(mkdtemp(t->top));
+	snprintf(t->root, sizeof t->root, "%s/root", t->top);
+	snprintf(t->share, sizeof t->share, "%s/share", t->top);
+	file_put(t->top, "secret", "outside");
+	dir_put(t->top, "root");
+	dir_put(t->top, "share");
+	dir_put(t->root, "etc");
+	dir_put(t->root, "usr");
+	dir_put(t->root, "usr/bin");
+	dir_put(t->root, "mnt");
+	file_put(t->root, "etc/name", "guest");
+	file_put(t->share, "shared", "both");
+	link_put(t->root, "bin", "usr/bin");
+	link_put(t->root, "usr/bin/abs", "/etc/name");
+	link_put(t->root, "usr/bin/up", "../../../../../../etc/name");
+	link_put(t->root, "usr/bin/out", "/../secret");
+	link_put(t->root, "etc/loop", "loop");
+	link_put(t->root, "etc/new", "/mnt/made");
+	link_put(t->root, "etc/shared", "/mnt/share/shared");
+	link_put(t->root, "etc/mtab", "/proc/self/mounts");
+	t->g = guest_new();
+	struct linux_proc *p = &t->g->proc;
+	p->root = t->root;
+	p->root_fd = linux_fd_own(p, open(t->root, O_PATH | O_CLOEXEC));
+	t->binds[0] = (struct linux_bind){ "/mnt/share", t->share, -1, true };
+	t->binds[1] = (struct linux_bind){ "/proc", "/proc", -1, false };
+	for (int i = 0; i < 2; i++)
+		t->binds[i].fd = linux_fd_own(p, open(t->binds[i].host, O_PATH | O_CLOEXEC));
+	linux_binds_sort(t->binds, 2);
+	p->binds = t->binds;
+	p->n_binds = 2;
+	p->exe = "/usr/bin/prog";
+}
+
+static int remove_one(const char *path, const struct stat *s, int kind, struct FTW *f)
+{
+	(void)s;
+	(void)kind;
+	(void)f;
+	return remove(path);
+}
+
+static void tree_end(struct tree *t)
+{
+	for (int i = 0; i < 2; i++)
+		linux_fd_close(&t->g->proc, t->binds[i].fd);
+	linux_fd_close(&t->g->proc, t->g->proc.root_fd);
+	guest_free(t->g);
+	CHECK(!nftw(t->top, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+}
+
+/* What the guest reads in @path; NULL and *ret_e: the error. */
+static const char *text_of(struct tree *t, const char *path, int *ret_e)
+{
+	static char text[64];
+	int fd = linux_open(&t->g->task, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	*ret_e = fd;
+	if (fd < 0)
+		return NULL;
+	ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = 0;
+	return text;
+}
+
+static bool reads(struct tree *t, const char *path, const char *want)
+{
+	int e;
+	const char *s = text_of(t, path, &e);
+	return s && !strcmp(s, want);
+}
+
+static bool fails(struct tree *t, const char *path, int want)
+{
+	int e;
+	return !text_of(t, path, &e) && e == -want;
+}
+
+TEST(linux_paths_stay_in_the_root)
+{
+	struct tree t;
+	tree_begin(&t);
+	CHECK(reads(&t, "/etc/name", "guest"));
+	CHECK(reads(&t, "//etc/./../etc//name", "guest"));
+	CHECK(reads(&t, "/../../../../../../etc/name", "guest"));
+	CHECK(reads(&t, "/bin/abs", "guest") && reads(&t, "/usr/bin/up", "guest"));
+	CHECK(fails(&t, "/bin/out", ENOENT));
+	CHECK(fails(&t, "/../secret", ENOENT));
+	CHECK(fails(&t, "/etc/loop", ELOOP));
+	CHECK(fails(&t, "/etc/name/", ENOTDIR) && fails(&t, "/etc/name/..", ENOTDIR));
+	CHECK(fails(&t, "/etc/name/x", ENOTDIR) && fails(&t, "/none/x", ENOENT));
+	CHECK(fails(&t, "", ENOENT));
+	CHECK(reads(&t, "/mnt/share/shared", "both") && reads(&t, "/etc/shared", "both"));
+	CHECK(reads(&t, "/mnt/share/../../etc/name", "guest"));
+	char path[PATH_MAX];
+	CHECK(!linux_path(&t.g->task, path, AT_FDCWD, "/bin/../bin/up"));
+	CHECK(!strcmp(path, "/etc/name"));
+	CHECK(!linux_path(&t.g->task, path, AT_FDCWD, "/") && !strcmp(path, "/"));
+	tree_end(&t);
+}
+
+TEST(linux_paths_from_folders)
+{
+	struct tree t;
+	tree_begin(&t);
+	struct guest *g = t.g;
+	int dir = linux_open(&g->task, AT_FDCWD, "/usr/bin", O_DIRECTORY | O_CLOEXEC, 0);
+	int fd = linux_open(&g->task, dir, "../../../etc/name", O_CLOEXEC, 0);
+	CHECK(dir >= 0 && fd >= 0);
+	close(fd);
+	fd = linux_open(&g->task, dir, "abs", O_CLOEXEC, 0);
+	CHECK(fd >= 0);
+	close(fd);
+	CHECK(linux_open(&g->task, dir, "abs", O_CLOEXEC | O_NOFOLLOW, 0) == -ELOOP);
+	int here = open(".", O_PATH | O_CLOEXEC);
+	CHECK(!CALL(g, chdir, guest_text(g, 0, "/bin")));
+	CHECK(CALL(g, getcwd, GUEST, 100) == 9 && !strcmp(guest_at(0), "/usr/bin"));
+	CHECK(CALL(g, getcwd, GUEST, 8) == -ERANGE);
+	CHECK(reads(&t, "../../../../etc/name", "guest"));
+	CHECK(!CALL(g, chdir, guest_text(g, 0, "/mnt/share")));
+	CHECK(CALL(g, getcwd, GUEST, 100) == 11 && !strcmp(guest_at(0), "/mnt/share"));
+	CHECK(!CALL(g, chdir, guest_text(g, 0, "/")));
+	CHECK(CALL(g, getcwd, GUEST, 100) == 2 && reads(&t, "../etc/name", "guest"));
+	CHECK(reads(&t, "mnt/share/shared", "both"));
+	CHECK(!fchdir(here));
+	CHECK(CALL(g, getcwd, GUEST, 4096) > 0 && !strncmp(guest_at(0), "(unreachable)/", 14));
+	close(here);
+	close(dir);
+	tree_end(&t);
+}
+
+TEST(linux_paths_that_make_and_change)
+{
+	struct tree t;
+	tree_begin(&t);
+	struct guest *g = t.g;
+	uint64_t at = (uint64_t)AT_FDCWD;
+	struct stat s;
+	char host[256];
+	/* through a dangling link, whose target is in the guest's root */
+	int fd = linux_open(&g->task, AT_FDCWD, "/etc/new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fd >= 0);
+	close(fd);
+	snprintf(host, sizeof host, "%s/mnt/made", t.root);
+	CHECK(!stat(host, &s));
+	CHECK(CALL(g, mkdirat, at, guest_text(g, 0, "/mnt/dir/"), 0755) == 0);
+	CHECK(CALL(g, unlinkat, at, guest_text(g, 0, "/etc/new"), 0) == 0);
+	CHECK(!stat(host, &s)); /* the link went, not the file */
+	CHECK(!CALL(g, renameat2, at, guest_text(g, 0, "/mnt/made"), at,
+	            guest_text(g, 100, "/bin/moved"), 0));
+	snprintf(host, sizeof host, "%s/usr/bin/moved", t.root);
+	CHECK(!stat(host, &s));
+	CHECK(!CALL(g, linkat, at, guest_text(g, 0, "/bin/moved"), at,
+	            guest_text(g, 100, "/etc/hard"), 0));
+	CHECK(!CALL(g, symlinkat, guest_text(g, 0, "/etc/hard"), at, guest_text(g, 100, "/s")));
+	CHECK(CALL(g, readlinkat, at, guest_text(g, 0, "/s"), GUEST + 500, 100) == 9);
+	CHECK(CALL(g, newfstatat, at, guest_text(g, 0, "/s"), GUEST + 512, AT_SYMLINK_NOFOLLOW) ==
+	      0);
+	CHECK((*(uint32_t *)guest_at(512 + 16) & S_IFMT) == S_IFLNK);
+	/* what is read-only stays */
+	CHECK(CALL(g, unlinkat, at, guest_text(g, 0, "/mnt/share/shared"), 0) == -EROFS);
+	CHECK(linux_open(&g->task, AT_FDCWD, "/mnt/share/x", O_WRONLY | O_CREAT, 0600) == -EROFS);
+	CHECK(linux_open(&g->task, AT_FDCWD, "/mnt/share/shared", O_RDWR, 0) == -EROFS);
+	CHECK(CALL(g, truncate, guest_text(g, 0, "/mnt/share/shared"), 0) == -EROFS);
+	CHECK(!CALL(g, truncate, guest_text(g, 0, "/etc/name"), 2));
+	CHECK(reads(&t, "/etc/name", "gu"));
+	tree_end(&t);
+}
+
+TEST(linux_proc_shows_the_guest)
+{
+	struct tree t;
+	tree_begin(&t);
+	struct guest *g = t.g;
+	uint64_t at = (uint64_t)AT_FDCWD;
+	file_put(t.root, "usr/bin/prog", "program");
+	CHECK(CALL(g, readlinkat, at, guest_text(g, 0, "/proc/self/exe"), GUEST + 512, 100) == 13);
+	CHECK(!memcmp(guest_at(512), "/usr/bin/prog", 13));
+	CHECK(reads(&t, "/proc/self/exe", "program"));
+	CHECK(reads(&t, "/proc/thread-self/root/etc/name", "guest"));
+	CHECK(CALL(g, readlinkat, at, guest_text(g, 0, "/proc/self/root"), GUEST + 512, 100) == 1);
+	int dir = linux_open(&g->task, AT_FDCWD, "/etc", O_DIRECTORY | O_CLOEXEC, 0);
+	char path[64];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", dir);
+	CHECK(CALL(g, readlinkat, at, guest_text(g, 0, path), GUEST + 512, 100) == 4);
+	CHECK(!memcmp(guest_at(512), "/etc", 4));
+	snprintf(path, sizeof path, "/proc/%d/fd/%d/name", getpid(), dir);
+	CHECK(reads(&t, path, "guest"));
+	close(dir);
+	memcpy(guest_at(1024), "prog\0arg", 9);
+	g->proc.arg_start = GUEST + 1024;
+	g->proc.arg_end = GUEST + 1033;
+	CHECK(reads(&t, "/proc/self/cmdline", "prog"));
+	g->proc.isa = "rv64imac";
+	int e;
+	CHECK(!strncmp(text_of(&t, "/proc/cpuinfo", &e),
+		       "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64im", 36));
+	CHECK(linux_open(&g->task, AT_FDCWD, "/proc/self/maps", O_RDWR, 0) == -EACCES);
+	tree_end(&t);
+}
+
+static bool area(void *user, uint64_t at, struct linux_area *ret)
+{
+	(void)user;
+	ret->end = at < GUEST + 4096 ? GUEST + 4096 : USER_END;
+	ret->prot = at < GUEST + 4096 ? PROT_READ | PROT_EXEC : PROT_READ | PROT_WRITE;
+	ret->name = at < GUEST + 4096 ? NULL : "[heap]";
+	return true;
+}
+
+TEST(linux_maps_are_the_guests)
+{
+	struct guest *g = guest_new();
+	char text[4096] = { 0 };
+	g->proc.area = area;
+	int fd = linux_open(&g->task, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	CHECK(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
+	close(fd);
+	CHECK(!strncmp(text, "20000000-20001000 r-xp 00000000 00:00 0 \n"
+	                     "20001000-20010000 rw-p 00000000 00:00 0", 80));
+	CHECK(strstr(text, "  [heap]\n") && !strstr(text, "libc") && !strstr(text, "[vsyscall]"));
+	guest_free(g);
+}
+
+TEST(linux_unix_sockets_have_guest_paths)
+{
+	struct tree t;
+	tree_begin(&t);
+	struct guest *g = t.g;
+	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/etc/sock" };
+	int64_t s = CALL(g, socket, AF_UNIX, SOCK_STREAM, 0),
+		c = CALL(g, socket, AF_UNIX, SOCK_STREAM);
+	struct stat st;
+	char host[256];
+	memcpy(guest_at(0), &un, sizeof un);
+	CHECK(CALL(g, bind, (uint64_t)s, GUEST, sizeof un) == 0);
+	snprintf(host, sizeof host, "%s/etc/sock", t.root);
+	CHECK(!stat(host, &st) && S_ISSOCK(st.st_mode));
+	CHECK(!CALL(g, listen, (uint64_t)s, 1));
+	CHECK(!CALL(g, connect, (uint64_t)c, GUEST, sizeof un));
+	*(int *)guest_at(600) = 110;
+	CHECK(!CALL(g, getpeername, (uint64_t)c, GUEST + 400, GUEST + 600));
+	CHECK(*(int *)guest_at(600) == 2 + 10 && !strcmp(guest_at(402), "/etc/sock"));
+	/* a path that is too long for the host's address once it is translated */
+	char name[200];
+	memset(name, 'd', sizeof name);
+	memcpy(name, "etc/", 4);
+	name[85] = 0;
+	dir_put(t.root, name);
+	snprintf(un.sun_path, sizeof un.sun_path, "/%s/so", name);
+	memcpy(guest_at(0), &un, sizeof un);
+	int64_t s2 = CALL(g, socket, AF_UNIX, SOCK_DGRAM, 0);
+	CHECK(CALL(g, bind, (uint64_t)s2, GUEST, sizeof un) == 0);
+	CHECK(CALL(g, bind, (uint64_t)s2, GUEST, 200) == -EINVAL);
+	close((int)s);
+	close((int)s2);
+	close((int)c);
+	tree_end(&t);
+}
