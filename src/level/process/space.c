@@ -15,7 +15,7 @@ static int foreign_find(struct space *s, struct lodge_err *e)
 	while (r == 0 && fgets(line, sizeof line, f)) {
 		unsigned long long lo, hi;
 		if (sscanf(line, "%llx-%llx", &lo, &hi) != 2 || lo >= USER_END)
-			continue;
+			break; /* they are in order */
 		if (!space_put(s, lo, min_u64(hi, USER_END), 0, RANGE_FOREIGN))
 			r = err_set(e, ENOMEM, "out of memory");
 	}
