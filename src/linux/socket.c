@@ -43,6 +43,14 @@ static int path_shorten(struct linux_task *t, struct address *ad, const char *pa
 	return n < (int)sizeof ad->un.sun_path ? n : -ENAMETOOLONG;
 }
 
+/* Was @path, a name in the working folder, found to be just that? Then it can go to the host, and
+ * come back from there, as it is. */
+static bool name_stays(const struct linux_task *t, const char *path, const struct where *w)
+{
+	const char *last = strrchr(t->path[0], '/');
+	return w->dir != AT_FDCWD && last && !strcmp(last + 1, path);
+}
+
 /* The guest's path in @ad becomes the host's; @how it is followed. */
 static int address_translate(struct linux_task *t, struct address *ad, unsigned how)
 {
@@ -51,6 +59,8 @@ static int address_translate(struct linux_task *t, struct address *ad, unsigned 
 	const char *plain;
 	memcpy(path, ad->un.sun_path, (size_t)ad->len - PATH_AT);
 	int r = path_find_own(t, 0, &w, AT_FDCWD, path, how);
+	if (!r && !strchr(path, '/') && name_stays(t, path, &w))
+		return 0;
 	if (!r)
 		r = path_plain(t, 0, &plain, &w);
 	if (r)
