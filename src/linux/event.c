@@ -12,33 +12,27 @@ struct event_generic {
 _Static_assert(sizeof(struct event_generic) == 16, "as on all but x86");
 _Static_assert(sizeof(struct epoll_event) == 12, "packed");
 
-int mask_read(struct linux_task *t, uint64_t *ret, uint64_t at, uint64_t size)
+uint64_t mask_for_host(struct linux_task *t, uint64_t at, uint64_t size)
 {
-	*ret = 0;
 	if (!at)
 		return 0;
-	if (size != sizeof t->words[0])
-		return -EINVAL;
-	if (linux_read(t->proc, &t->words[0], at, sizeof t->words[0]))
-		return -EFAULT;
+	if (size != sizeof t->words[0] || linux_read(t->proc, &t->words[0], at, sizeof t->words[0]))
+		return range_for_host(t->proc, at, sizeof t->words[0]);
 	t->words[0] &= ~t->proc->keep_signals;
-	*ret = ptr(&t->words[0]);
-	return 0;
+	return ptr(&t->words[0]);
 }
 
 /* As pselect6 and io_pgetevents want it: the address of a mask, and its size. */
-static int mask_pair_read(struct linux_task *t, uint64_t *ret, uint64_t at)
+static uint64_t mask_pair_for_host(struct linux_task *t, uint64_t at)
 {
 	uint64_t pair[2];
-	*ret = 0;
 	if (!at)
 		return 0;
 	if (linux_read(t->proc, pair, at, sizeof pair))
-		return -EFAULT;
-	int r = mask_read(t, &t->words[1], pair[0], pair[1]);
+		return range_for_host(t->proc, at, sizeof pair);
+	t->words[1] = mask_for_host(t, pair[0], pair[1]);
 	t->words[2] = pair[1];
-	*ret = ptr(&t->words[1]);
-	return r;
+	return ptr(&t->words[1]);
 }
 
 /* ---- epoll ---- */
@@ -50,7 +44,7 @@ int64_t call_epoll_ctl(struct linux_task *t, const uint64_t a[6])
 	if ((int)a[1] == EPOLL_CTL_DEL)
 		return linux_direct(SYS_epoll_ctl, a);
 	if (linux_read(t->proc, &g, a[3], sizeof g))
-		return -EFAULT;
+		return HOST(SYS_epoll_ctl, a[0], a[1], a[2], REFUSED);
 	e.events = g.events;
 	e.data.u64 = g.data;
 	return HOST(SYS_epoll_ctl, a[0], a[1], a[2], ptr(&e));
@@ -61,14 +55,13 @@ int64_t call_epoll_ctl(struct linux_task *t, const uint64_t a[6])
 static int64_t epoll_wait_any(struct linux_task *t, long nr, const uint64_t a[6])
 {
 	struct epoll_event *e = (void *)t->iov;
-	uint64_t mask;
 	int n = (int)a[2], max = (int)(sizeof t->iov / (sizeof *e));
-	if (n > 0 && !range_ok(t->proc, a[1], (uint64_t)n * sizeof(struct event_generic)))
-		return -EFAULT;
-	int r = mask_read(t, &mask, a[4], a[5]);
-	if (r)
-		return r;
-	int64_t got = HOST_WAIT(t, nr, a[0], ptr(e), reg(n < max ? n : max), a[3], mask, 8);
+	bool ok = n <= 0 || n > INT_MAX / (int)sizeof(struct event_generic) ||
+	          range_ok(t->proc, a[1], (uint64_t)n * sizeof(struct event_generic));
+	if (n > max && n <= INT_MAX / (int)sizeof(struct event_generic))
+		n = max;
+	int64_t got = HOST_WAIT(t, nr, a[0], ok ? ptr(e) : REFUSED, reg(n), a[3],
+	                        mask_for_host(t, a[4], a[5]), a[5]);
 	for (int64_t i = 0; i < got; i++) {
 		struct event_generic g = { .events = e[i].events, .data = e[i].data.u64 };
 		if (linux_write(t->proc, a[1] + (uint64_t)i * sizeof g, &g, sizeof g))
@@ -91,30 +84,24 @@ int64_t call_epoll_pwait2(struct linux_task *t, const uint64_t a[6])
 
 int64_t call_ppoll(struct linux_task *t, const uint64_t a[6])
 {
-	uint64_t mask;
-	if (!range_ok(t->proc, a[0], (uint64_t)(uint32_t)a[1] * 8))
-		return -EFAULT;
-	int r = mask_read(t, &mask, a[3], a[4]);
-	return r ? r : HOST_WAIT(t, SYS_ppoll, a[0], a[1], a[2], mask, 8);
+	uint64_t fds = range_for_host(t->proc, a[0], (uint64_t)(uint32_t)a[1] * 8);
+	return HOST_WAIT(t, SYS_ppoll, fds, a[1], a[2], mask_for_host(t, a[3], a[4]), a[4]);
 }
 
 int64_t call_pselect6(struct linux_task *t, const uint64_t a[6])
 {
-	uint64_t mask, bytes = ((uint64_t)(uint32_t)a[0] + 63) / 64 * 8;
-	for (int i = 1; i <= 3; i++)
-		if (!range_ok(t->proc, a[i], (int)a[0] > 0 ? bytes : 0))
-			return -EFAULT;
-	int r = mask_pair_read(t, &mask, a[5]);
-	return r ? r : HOST_WAIT(t, SYS_pselect6, a[0], a[1], a[2], a[3], a[4], mask);
+	uint64_t bytes = (int)a[0] > 0 ? ((uint64_t)(uint32_t)a[0] + 63) / 64 * 8 : 0, set[3];
+	for (int i = 0; i < 3; i++)
+		set[i] = range_for_host(t->proc, a[1 + i], bytes);
+	return HOST_WAIT(t, SYS_pselect6, a[0], set[0], set[1], set[2], a[4],
+	                 mask_pair_for_host(t, a[5]));
 }
 
 int64_t call_signalfd4(struct linux_task *t, const uint64_t a[6])
 {
-	uint64_t mask;
 	if (fd_hidden(t->proc, a[0]))
 		return -EBADF;
-	int r = mask_read(t, &mask, a[1], a[2]);
-	return r ? r : HOST(SYS_signalfd4, a[0], mask, a[2], a[3]);
+	return HOST(SYS_signalfd4, a[0], mask_for_host(t, a[1], a[2]), a[2], a[3]);
 }
 
 /* ---- futex ---- */
@@ -135,9 +122,13 @@ int64_t call_futex(struct linux_task *t, const uint64_t a[6])
 	case FUTEX_WAKE_OP: second = true; break;
 	default: break;
 	}
-	if ((timeout && !range_ok(p, a[3], 16)) || (second && !range_ok(p, a[4], 4)))
-		return -EFAULT;
-	return timeout ? linux_host_call(t, SYS_futex, a) : linux_direct(SYS_futex, a);
+	uint64_t b[6];
+	memcpy(b, a, sizeof b);
+	if (timeout)
+		b[3] = range_for_host(p, a[3], 16);
+	if (second)
+		b[4] = range_for_host(p, a[4], 4);
+	return timeout ? linux_host_call(t, SYS_futex, b) : linux_direct(SYS_futex, b);
 }
 
 enum { WAITERS_MAX = 128, NR_futex_requeue = 456 };
@@ -163,7 +154,9 @@ int64_t call_futex_waitv(struct linux_task *t, const uint64_t a[6])
 {
 	struct waiter w[WAITERS_MAX];
 	int r = waiters_read(t->proc, w, a[0], (uint32_t)a[1]);
-	return r ? r : HOST_WAIT(t, SYS_futex_waitv, ptr(w), a[1], a[2], a[3], a[4]);
+	if (r)
+		return HOST(SYS_futex_waitv, REFUSED, a[1], a[2], a[3], a[4]);
+	return HOST_WAIT(t, SYS_futex_waitv, ptr(w), a[1], a[2], a[3], a[4]);
 }
 
 int64_t call_futex_requeue(struct linux_task *t, const uint64_t a[6])
@@ -186,6 +179,16 @@ struct iocb_generic {
 _Static_assert(sizeof(struct iocb_generic) == 64, "linux/aio_abi.h");
 enum { OP_POLL = 5, OP_PREADV = 7, OP_PWRITEV = 8 };
 
+static int iov_check(struct linux_task *t, uint64_t at, uint64_t n)
+{
+	if (n > IOV_MAX || iov_for_host(t, at, n) != ptr(t->iov))
+		return n > IOV_MAX ? -EINVAL : -EFAULT;
+	for (uint64_t i = 0; i < n; i++)
+		if (ptr(t->iov[i].iov_base) == REFUSED)
+			return -EFAULT;
+	return 0;
+}
+
 static int iocb_check(struct linux_task *t, uint64_t at)
 {
 	struct iocb_generic c;
@@ -194,7 +197,7 @@ static int iocb_check(struct linux_task *t, uint64_t at)
 	if (fd_hidden(t->proc, c.fd))
 		return -EBADF;
 	if (c.op == OP_PREADV || c.op == OP_PWRITEV)
-		return iov_read(t, c.buf, c.bytes);
+		return iov_check(t, c.buf, c.bytes);
 	return c.op == OP_POLL || range_ok(t->proc, c.buf, c.bytes) ? 0 : -EFAULT;
 }
 
@@ -202,7 +205,7 @@ int64_t call_io_submit(struct linux_task *t, const uint64_t a[6])
 {
 	int64_t n = (int64_t)a[1], done = 0;
 	uint64_t block;
-	if (n <= 0)
+	if (n <= 0 || HOST(SYS_io_submit, a[0], 0, 0) < 0)
 		return linux_direct(SYS_io_submit, a);
 	for (; done < n; done++) {
 		int64_t r = linux_read(t->proc, &block, a[2] + (uint64_t)done * 8, sizeof block);
@@ -218,7 +221,6 @@ int64_t call_io_submit(struct linux_task *t, const uint64_t a[6])
 
 int64_t call_io_pgetevents(struct linux_task *t, const uint64_t a[6])
 {
-	uint64_t mask;
-	int r = mask_pair_read(t, &mask, a[5]);
-	return r ? r : HOST_WAIT(t, SYS_io_pgetevents, a[0], a[1], a[2], a[3], a[4], mask);
+	return HOST_WAIT(t, SYS_io_pgetevents, a[0], a[1], a[2], a[3], a[4],
+	                 mask_pair_for_host(t, a[5]));
 }

@@ -51,8 +51,9 @@ int64_t call_newfstatat(struct linux_task *t, const uint64_t a[6])
 	if (a[1])
 		r = path_find(t, 0, &w, (int)a[0], a[1],
 			      a[3] & AT_SYMLINK_NOFOLLOW ? LAST : FOLLOW);
-	if (!r)
-		r = HOST(SYS_newfstatat, reg(w.dir), ptr(w.name), ptr(&s), a[3]);
+	if (r)
+		return call_refuse(SYS_newfstatat, a, r);
+	r = HOST(SYS_newfstatat, reg(w.dir), ptr(w.name), ptr(&s), a[3]);
 	return r < 0 ? r : stat_write(t->proc, a[2], &s);
 }
 
@@ -99,7 +100,7 @@ int64_t call_openat(struct linux_task *t, const uint64_t a[6])
 {
 	struct where w;
 	int r = path_find(t, 0, &w, (int)a[0], a[1], how_open(a[2]));
-	return r < 0 ? r : where_open(t, w, a[2], a[3]);
+	return r < 0 ? call_refuse(SYS_openat, a, r) : where_open(t, w, a[2], a[3]);
 }
 
 int linux_open(struct linux_task *t, int dir, const char *path, int flags, unsigned mode)
@@ -240,7 +241,7 @@ int64_t call_linkat(struct linux_task *t, const uint64_t a[6])
 	if (!r && to.read_only)
 		r = -EROFS;
 	if (r)
-		return r;
+		return call_refuse(SYS_linkat, a, r);
 	return HOST(SYS_linkat, reg(from.dir), ptr(from.name), reg(to.dir), ptr(to.name), a[4]);
 }
 
@@ -253,7 +254,8 @@ int64_t call_utimensat(struct linux_task *t, const uint64_t a[6])
 		              CHANGE | (a[3] & AT_SYMLINK_NOFOLLOW ? LAST : FOLLOW));
 	if (!r && w.read_only)
 		r = -EROFS;
-	return r ? r : HOST(SYS_utimensat, reg(w.dir), ptr(w.name), a[2], a[3]);
+	return r ? call_refuse(SYS_utimensat, a, r)
+		 : HOST(SYS_utimensat, reg(w.dir), ptr(w.name), a[2], a[3]);
 }
 
 enum { DONT_FOLLOW_INOTIFY = 0x02000000, DONT_FOLLOW_FANOTIFY = 4 };
@@ -262,7 +264,8 @@ int64_t call_inotify_add_watch(struct linux_task *t, const uint64_t a[6])
 {
 	const char *path;
 	int r = plain_find(t, 0, &path, a[1], a[2] & DONT_FOLLOW_INOTIFY ? LAST : FOLLOW);
-	return r ? r : HOST(SYS_inotify_add_watch, a[0], ptr(path), a[2]);
+	return r ? call_refuse(SYS_inotify_add_watch, a, r)
+		 : HOST(SYS_inotify_add_watch, a[0], ptr(path), a[2]);
 }
 
 int64_t call_fanotify_mark(struct linux_task *t, const uint64_t a[6])
@@ -272,14 +275,16 @@ int64_t call_fanotify_mark(struct linux_task *t, const uint64_t a[6])
 	if (a[4])
 		r = path_find(t, 0, &w, (int)a[3], a[4],
 		              a[1] & DONT_FOLLOW_FANOTIFY ? LAST : FOLLOW);
-	return r ? r : HOST(SYS_fanotify_mark, a[0], a[1], a[2], reg(w.dir), ptr(w.name));
+	return r ? call_refuse(SYS_fanotify_mark, a, r)
+		 : HOST(SYS_fanotify_mark, a[0], a[1], a[2], reg(w.dir), ptr(w.name));
 }
 
 int64_t call_name_to_handle_at(struct linux_task *t, const uint64_t a[6])
 {
 	struct where w;
 	int r = path_find(t, 0, &w, (int)a[0], a[1], a[4] & AT_SYMLINK_FOLLOW ? FOLLOW : LAST);
-	return r ? r : HOST(SYS_name_to_handle_at, reg(w.dir), ptr(w.name), a[2], a[3], a[4]);
+	return r ? call_refuse(SYS_name_to_handle_at, a, r)
+		 : HOST(SYS_name_to_handle_at, reg(w.dir), ptr(w.name), a[2], a[3], a[4]);
 }
 
 int64_t call_acct(struct linux_task *t, const uint64_t a[6])

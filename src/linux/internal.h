@@ -37,10 +37,23 @@ static inline uint64_t ptr(const void *p) { return (uint64_t)(uintptr_t)p; }
 static inline uint64_t reg(int v) { return (uint64_t)(int64_t)v; }
 
 /* ---- checks ---- */
+/* An address and a descriptor that the kernel never takes. */
+#define REFUSED ((uint64_t)-4096)
+#define REFUSED_FD ((uint64_t)-1)
 /* Is [@at, @at + @len) the guest's to name? Says nothing about what is mapped. */
 static inline bool range_ok(const struct linux_proc *p, uint64_t at, uint64_t len)
 {
 	return at <= p->user_end && len <= p->user_end - at;
+}
+static inline uint64_t range_for_host(const struct linux_proc *p, uint64_t at, uint64_t len)
+{
+	return range_ok(p, at, len) ? at : REFUSED;
+}
+/* @e of a step before call @nr; but what could not be read is left to the kernel to find, after
+ * what it looks at before: @a is the guest's. */
+static inline int64_t call_refuse(long nr, const uint64_t a[6], int64_t e)
+{
+	return e == -EFAULT || e == -ENAMETOOLONG ? linux_direct(nr, a) : e;
 }
 /* A descriptor that is Lodge's own. */
 static inline bool fd_hidden(const struct linux_proc *p, uint64_t fd)
@@ -48,11 +61,12 @@ static inline bool fd_hidden(const struct linux_proc *p, uint64_t fd)
 	uint32_t i = (uint32_t)fd - (uint32_t)p->fd_own;
 	return i < LINUX_FDS && p->fd_set >> i & 1;
 }
-/* Copy an iovec of the guest to @t->iov and check what it names: 0 or -errno. */
-int iov_read(struct linux_task *t, uint64_t at, uint64_t n) MUST;
-/* The signal mask of @size bytes at @at (0: none) for the host, without keep_signals: where it is
- * in @t (0: none) to *ret. 0 or -errno. */
-int mask_read(struct linux_task *t, uint64_t *ret, uint64_t at, uint64_t size) MUST;
+/* A vector of the guest for the host: a copy in @t->iov, in which the kernel will refuse what is
+ * not the guest's; or where it is, if it cannot be read, which the kernel will find too. */
+uint64_t iov_for_host(struct linux_task *t, uint64_t at, uint64_t n) MUST;
+/* The signal mask of @size bytes at @at (0: none) for the host: a copy in @t->words without
+ * keep_signals; or where it is, if it cannot be read or has another size. */
+uint64_t mask_for_host(struct linux_task *t, uint64_t at, uint64_t size) MUST;
 
 /* ---- paths (path.c) ---- */
 /* Where the host finds what a guest path names. */

@@ -57,7 +57,7 @@ int64_t call_ioctl(struct linux_task *t, const uint64_t a[6])
 	if (by_value(cmd))
 		return linux_host_call(t, SYS_ioctl, a);
 	if (!range_ok(t->proc, a[2], size))
-		return -EFAULT;
+		return HOST(SYS_ioctl, a[0], a[1], REFUSED);
 	if (cmd == SIOCGIFCONF)
 		return ifconf_call(t, a);
 	if (by_ifreq_data(cmd))

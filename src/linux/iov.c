@@ -3,23 +3,17 @@
  * gets: another thread of the guest may be writing to the original. */
 #include "linux/internal.h"
 
-/* Copy @n at @at to @to and check them: 0 or -errno, as the kernel says it. */
-static int iov_copy(const struct linux_proc *p, struct iovec *to, uint64_t at, uint64_t n)
+static uint64_t iov_copy(const struct linux_proc *p, struct iovec *to, uint64_t at, uint64_t n)
 {
-	if (n > IOV_MAX)
-		return -EINVAL;
-	if (linux_read(p, to, at, n * sizeof *to))
-		return -EFAULT;
-	for (uint64_t i = 0; i < n; i++) {
-		if ((int64_t)to[i].iov_len < 0)
-			return -EINVAL;
+	if (n > IOV_MAX || linux_read(p, to, at, n * sizeof *to))
+		return at < p->user_end ? at : REFUSED;
+	for (uint64_t i = 0; i < n; i++)
 		if (!range_ok(p, ptr(to[i].iov_base), to[i].iov_len))
-			return -EFAULT;
-	}
-	return 0;
+			to[i].iov_base = (void *)(uintptr_t)REFUSED;
+	return ptr(to);
 }
 
-int iov_read(struct linux_task *t, uint64_t at, uint64_t n)
+uint64_t iov_for_host(struct linux_task *t, uint64_t at, uint64_t n)
 {
 	return iov_copy(t->proc, t->iov, at, n);
 }
@@ -27,8 +21,7 @@ int iov_read(struct linux_task *t, uint64_t at, uint64_t n)
 /* @a: descriptor, vector, its length, and what the call wants beside. */
 static int64_t iov_call(struct linux_task *t, long nr, const uint64_t a[6])
 {
-	int r = iov_read(t, a[1], a[2]);
-	return r ? r : HOST_WAIT(t, nr, a[0], ptr(t->iov), a[2], a[3], a[4], a[5]);
+	return HOST_WAIT(t, nr, a[0], iov_for_host(t, a[1], a[2]), a[2], a[3], a[4], a[5]);
 }
 
 int64_t call_readv(struct linux_task *t, const uint64_t a[6]) { return iov_call(t, SYS_readv, a); }
@@ -66,10 +59,8 @@ static int64_t vm_call(struct linux_task *t, long nr, const uint64_t a[6])
 {
 	struct iovec *remote = (void *)t->path;
 	_Static_assert(sizeof t->path >= sizeof t->iov, "the vector of the other side");
-	int r = iov_read(t, a[1], a[2]);
-	if (!r)
-		r = iov_copy(t->proc, remote, a[3], a[4]);
-	return r ? r : HOST(nr, a[0], ptr(t->iov), a[2], ptr(remote), a[4], a[5]);
+	return HOST(nr, a[0], iov_for_host(t, a[1], a[2]), a[2],
+	            iov_copy(t->proc, remote, a[3], a[4]), a[4], a[5]);
 }
 
 int64_t call_process_vm_readv(struct linux_task *t, const uint64_t a[6])

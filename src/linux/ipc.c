@@ -49,16 +49,18 @@ int64_t call_semctl(struct linux_task *t, const uint64_t a[6])
 }
 
 /* A message is its type, a long, and the text. */
+static uint64_t message_for_host(const struct linux_proc *p, uint64_t at, uint64_t size)
+{
+	return range_ok(p, at, 8) && range_ok(p, at + 8, size) ? at : REFUSED;
+}
+
 int64_t call_msgsnd(struct linux_task *t, const uint64_t a[6])
 {
-	return range_ok(t->proc, a[1], 8) && range_ok(t->proc, a[1] + 8, a[2])
-	               ? linux_host_call(t, SYS_msgsnd, a)
-	               : -EFAULT;
+	return HOST_WAIT(t, SYS_msgsnd, a[0], message_for_host(t->proc, a[1], a[2]), a[2], a[3]);
 }
 
 int64_t call_msgrcv(struct linux_task *t, const uint64_t a[6])
 {
-	return range_ok(t->proc, a[1], 8) && range_ok(t->proc, a[1] + 8, a[2])
-	               ? linux_host_call(t, SYS_msgrcv, a)
-	               : -EFAULT;
+	return HOST_WAIT(t, SYS_msgrcv, a[0], message_for_host(t->proc, a[1], a[2]), a[2], a[3],
+	                 a[4]);
 }

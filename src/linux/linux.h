@@ -87,7 +87,7 @@ struct linux_task {
 	 * by the level when it has delivered. No call sleeps while it is set. */
 	volatile int pending;
 	/* scratch of a running call; the first paths are those of the call's arguments */
-	char path[LINUX_PATHS + 2][PATH_MAX + 64];
+	_Alignas(16) char path[LINUX_PATHS + 2][PATH_MAX + 64];
 	struct iovec iov[IOV_MAX];
 	uint64_t words[32];
 };

@@ -327,6 +327,8 @@ int64_t path_call(struct linux_task *t, const struct linux_row *r, const uint64_
 			kind = a[kind - FLAG_2 + 2] & AT_SYMLINK_NOFOLLOW ? LAST : FOLLOW;
 		int e = path_find(t, slot, &w, at ? (int)a[i - 1] : AT_FDCWD, a[i],
 		                  kind | (how & CHANGE));
+		if (e == -EFAULT || e == -ENAMETOOLONG)
+			continue; /* the kernel says the same, after what it looks at before */
 		if (!e && w.read_only && how & CHANGE)
 			e = -EROFS;
 		if (!e && !at)

@@ -43,6 +43,14 @@ static int path_shorten(struct linux_task *t, struct address *ad, const char *pa
 	return n < (int)sizeof ad->un.sun_path ? n : -ENAMETOOLONG;
 }
 
+/* Was @path, a name in the working folder, found to be just that? Then it can go to the host, and
+ * come back from there, as it is. */
+static bool name_stays(const struct linux_task *t, const char *path, const struct where *w)
+{
+	const char *last = strrchr(t->path[0], '/');
+	return w->dir != AT_FDCWD && last && !strcmp(last + 1, path);
+}
+
 /* The guest's path in @ad becomes the host's; @how it is followed. */
 static int address_translate(struct linux_task *t, struct address *ad, unsigned how)
 {
@@ -51,6 +59,8 @@ static int address_translate(struct linux_task *t, struct address *ad, unsigned 
 	const char *plain;
 	memcpy(path, ad->un.sun_path, (size_t)ad->len - PATH_AT);
 	int r = path_find_own(t, 0, &w, AT_FDCWD, path, how);
+	if (!r && !strchr(path, '/') && name_stays(t, path, &w))
+		return 0;
 	if (!r)
 		r = path_plain(t, 0, &plain, &w);
 	if (r)
@@ -130,6 +140,8 @@ int64_t call_bind(struct linux_task *t, const uint64_t a[6])
 {
 	struct address ad;
 	int64_t r = address_read(t, &ad, a[1], (int)a[2], LAST | CHANGE);
+	if (r == -EINVAL || r == -EFAULT)
+		return linux_direct(SYS_bind, a); /* which says the same */
 	if (r)
 		return r;
 	r = HOST(SYS_bind, a[0], ptr(&ad.s), reg(ad.len));
@@ -141,6 +153,8 @@ int64_t call_connect(struct linux_task *t, const uint64_t a[6])
 {
 	struct address ad;
 	int64_t r = address_read(t, &ad, a[1], (int)a[2], FOLLOW);
+	if (r == -EINVAL || r == -EFAULT)
+		return linux_direct(SYS_connect, a); /* which says the same */
 	if (r)
 		return r;
 	r = HOST_WAIT(t, SYS_connect, a[0], ptr(&ad.s), reg(ad.len));
@@ -157,19 +171,17 @@ static int64_t address_call(struct linux_task *t, long nr, const uint64_t a[6], 
 	uint64_t b[6];
 	int cap = 0;
 	memcpy(b, a, sizeof b);
-	if (a[i]) {
-		if (linux_read(t->proc, &cap, a[i + 1], sizeof cap))
-			return -EFAULT;
-		if (cap < 0)
-			return -EINVAL;
-		if (!range_ok(t->proc, a[i], (uint64_t)cap))
-			return -EFAULT;
+	bool ok = a[i] && !linux_read(t->proc, &cap, a[i + 1], sizeof cap) && cap >= 0 &&
+	          range_ok(t->proc, a[i], (uint64_t)cap);
+	if (ok) {
 		ad.len = sizeof ad.s;
 		b[i] = ptr(&ad.s);
 		b[i + 1] = ptr(&ad.len);
+	} else if (a[i]) {
+		b[i] = REFUSED; /* or its length is: then there is no length */
 	}
 	int64_t r = wait ? linux_host_call(t, nr, b) : linux_direct(nr, b);
-	if (r < 0 || !a[i])
+	if (r < 0 || !ok)
 		return r;
 	if (address_write(t->proc, &ad, a[i], cap) ||
 	    linux_write(t->proc, a[i + 1], &ad.len, sizeof ad.len))
@@ -187,11 +199,11 @@ int64_t call_accept4(struct linux_task *t, const uint64_t a[6])
 }
 int64_t call_getsockname(struct linux_task *t, const uint64_t a[6])
 {
-	return a[1] ? address_call(t, SYS_getsockname, a, 1, false) : -EFAULT;
+	return address_call(t, SYS_getsockname, a, 1, false);
 }
 int64_t call_getpeername(struct linux_task *t, const uint64_t a[6])
 {
-	return a[1] ? address_call(t, SYS_getpeername, a, 1, false) : -EFAULT;
+	return address_call(t, SYS_getpeername, a, 1, false);
 }
 int64_t call_recvfrom(struct linux_task *t, const uint64_t a[6])
 {
@@ -204,6 +216,8 @@ int64_t call_sendto(struct linux_task *t, const uint64_t a[6])
 	if (!a[4])
 		return linux_host_call(t, SYS_sendto, a);
 	int64_t r = address_read(t, &ad, a[4], (int)a[5], FOLLOW);
+	if (r == -EINVAL || r == -EFAULT)
+		return HOST(SYS_sendto, a[0], a[1], a[2], a[3], REFUSED, a[5]);
 	if (r)
 		return r;
 	r = HOST_WAIT(t, SYS_sendto, a[0], a[1], a[2], a[3], ptr(&ad.s), reg(ad.len));
@@ -225,10 +239,9 @@ static int message_read(struct linux_task *t, struct msghdr *m, uint64_t at)
 	if (m->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
 	if (m->msg_control && !range_ok(t->proc, ptr(m->msg_control), m->msg_controllen))
-		return -EFAULT;
-	int r = iov_read(t, ptr(m->msg_iov), m->msg_iovlen);
-	m->msg_iov = t->iov;
-	return r;
+		m->msg_control = (void *)(uintptr_t)REFUSED;
+	m->msg_iov = (void *)(uintptr_t)iov_for_host(t, ptr(m->msg_iov), m->msg_iovlen);
+	return 0;
 }
 
 static int64_t message_send(struct linux_task *t, uint64_t fd, uint64_t at, uint64_t flags)
@@ -236,6 +249,8 @@ static int64_t message_send(struct linux_task *t, uint64_t fd, uint64_t at, uint
 	struct address ad = { .hold = -1 };
 	struct msghdr m;
 	int64_t r = message_read(t, &m, at);
+	if (r == -EFAULT || r == -EINVAL)
+		return HOST(SYS_sendmsg, fd, at < t->proc->user_end ? at : REFUSED, flags);
 	if (!r && m.msg_namelen) {
 		int len = min_u64(m.msg_namelen, sizeof ad.s) & INT_MAX; /* as the kernel cuts it */
 		r = address_read(t, &ad, ptr(m.msg_name), len, FOLLOW);
@@ -255,9 +270,11 @@ static int64_t message_receive(struct linux_task *t, uint64_t fd, uint64_t at, u
 	struct address ad = { .hold = -1 };
 	struct msghdr m;
 	int64_t r = message_read(t, &m, at);
-	uint64_t name = ptr(m.msg_name);
+	if (r == -EFAULT || r == -EINVAL)
+		return HOST(SYS_recvmsg, fd, at < t->proc->user_end ? at : REFUSED, flags);
 	if (r)
 		return r;
+	uint64_t name = ptr(m.msg_name);
 	int cap = (int)min_u64(m.msg_namelen, sizeof ad.s);
 	if (name) {
 		if (!range_ok(t->proc, name, (uint64_t)cap))
@@ -290,7 +307,8 @@ int64_t call_recvmsg(struct linux_task *t, const uint64_t a[6])
 	return message_receive(t, a[0], a[1], a[2], &flags);
 }
 
-/* struct mmsghdr: a message and how many bytes it carried */
+/* struct mmsghdr: a message and how many bytes it carried; a flag that is the kernel's own */
+#define COMPAT UINT64_C(0x80000000)
 enum { MMSG = sizeof(struct mmsghdr), MMSG_LEN = offsetof(struct mmsghdr, msg_len) };
 
 int64_t call_sendmmsg(struct linux_task *t, const uint64_t a[6])
@@ -326,6 +344,8 @@ int64_t call_recvmmsg(struct linux_task *t, const uint64_t a[6])
 	uint64_t n = min_u64((uint32_t)a[2], IOV_MAX), flags = a[3], i = 0;
 	struct timespec limit = { 0 }, begin, left;
 	bool more = true;
+	if (flags & COMPAT)
+		return -EINVAL;
 	if (a[4] && linux_read(t->proc, &limit, a[4], sizeof limit))
 		return -EFAULT;
 	if (limit.tv_sec < 0 || limit.tv_sec > INT_MAX || (uint64_t)limit.tv_nsec >= 1000000000)

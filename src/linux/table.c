@@ -41,32 +41,36 @@ const struct linux_row *linux_row(unsigned nr)
 	return nr < countof(table) && table[nr].name ? &table[nr] : NULL;
 }
 
-/* How many of it argument @i has: lengths are of 32 bits where the kernel takes an int. */
+/* How many @arg has. Numbers are of 32 bits where the kernel takes an int, and those below zero are
+ * for the kernel to refuse: no call reads or writes as far as the guard above user_end reaches. */
 static uint64_t count(const struct linux_row *r, const struct linux_arg *arg, const uint64_t a[6])
 {
 	if (!arg->count)
 		return 1;
 	unsigned i = arg->count - 1u;
-	return r->arg[i].kind == LINUX_INT ? (uint32_t)a[i] : a[i];
+	if (r->arg[i].kind != LINUX_INT)
+		return a[i];
+	return (int)a[i] < 0 ? 0 : (uint32_t)a[i];
 }
 
-/* 0, or the error that the kernel would give for an argument that is out of the guest's reach. */
-static int arg_check(const struct linux_proc *p, const struct linux_row *r,
-                     const struct linux_arg *arg, const uint64_t a[6], uint64_t v)
+/* @v, or in its place what the kernel refuses as it would refuse @v if Lodge were not there: so the
+ * kernel says which of several errors comes first. */
+static uint64_t arg_for_host(const struct linux_proc *p, const struct linux_row *r,
+                             const struct linux_arg *arg, const uint64_t a[6], uint64_t v)
 {
 	uint64_t bytes;
 	switch (arg->kind) {
 	case LINUX_FD:
-	case LINUX_DIR: return fd_hidden(p, v) ? -EBADF : 0;
+	case LINUX_DIR: return fd_hidden(p, v) ? REFUSED_FD : v;
 	case LINUX_STR:
-	case LINUX_PATH: return v < p->user_end ? 0 : -EFAULT;
+	case LINUX_PATH: return v < p->user_end ? v : REFUSED;
 	case LINUX_IN:
 	case LINUX_OUT:
 	case LINUX_IO:
 		if (__builtin_mul_overflow(count(r, arg, a), (uint64_t)arg->bytes, &bytes))
-			return -EFAULT;
-		return range_ok(p, v, bytes) ? 0 : -EFAULT;
-	default: return 0;
+			return REFUSED;
+		return range_ok(p, v, bytes) ? v : REFUSED;
+	default: return v;
 	}
 }
 
@@ -74,19 +78,19 @@ int64_t linux_call(struct linux_task *t, unsigned nr, const uint64_t a[6])
 {
 	const struct linux_row *r = linux_row(nr);
 	bool paths = false;
+	uint64_t b[6];
 	if (!r)
 		return -ENOSYS;
 	if (r->error)
 		return -r->error;
+	memcpy(b, a, sizeof b);
 	for (unsigned i = 0; i < r->n_args; i++) {
-		int e = arg_check(t->proc, r, &r->arg[i], a, a[i]);
-		if (e)
-			return e;
+		b[i] = arg_for_host(t->proc, r, &r->arg[i], a, a[i]);
 		paths |= r->arg[i].kind == LINUX_PATH;
 	}
 	if (r->how == HOW_OWN)
-		return r->own(t, a);
+		return r->own(t, b);
 	if (paths)
-		return path_call(t, r, a);
-	return r->how == HOW_WAIT ? linux_host_call(t, r->host, a) : linux_direct(r->host, a);
+		return path_call(t, r, b);
+	return r->how == HOW_WAIT ? linux_host_call(t, r->host, b) : linux_direct(r->host, b);
 }
