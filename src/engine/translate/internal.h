@@ -103,6 +103,8 @@ static inline bool is_crossing(unsigned reach)
 struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make);
 struct unit *unit_at_code(struct translate *t, uint32_t off);
 void units_clear(struct translate *t);
+/* What leads to code by virtual addresses may be wrong from now on. */
+void jumps_forget(struct translate *t);
 /* fence.i: drop the units whose code has changed. */
 void units_verify(struct rv_hart *h);
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
