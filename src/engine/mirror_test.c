@@ -88,16 +88,16 @@ static void rig_fini(struct rig *r)
 	mem_free(r->env.mem);
 }
 
-/* From @pc in M mode, or in U mode at CODE_VA, until the next trap. */
-static void run(struct rig *r, bool fence)
+/* From @va in U mode until the next trap; @fence: after one. */
+static void run_at(struct rig *r, uint64_t va, bool fence)
 {
 	struct rv_hart *h = r->h;
 	h->priv = fence ? RV_M : RV_U;
 	h->mstatus &= ~(UINT64_C(3) << 11);
 	h->satp = UINT64_C(8) << 60 | ROOT >> 12;
 	h->mtvec = HANDLER;
-	h->mepc = CODE_VA;
-	h->pc = fence ? FENCED : CODE_VA;
+	h->mepc = va;
+	h->pc = fence ? FENCED : va;
 	h->x[31] = STOP;
 	h->mcause = 99;
 	if (!fence)
@@ -105,6 +105,8 @@ static void run(struct rig *r, bool fence)
 	__atomic_and_fetch(&h->requests, ~(uint32_t)RV_REQ_STOP, __ATOMIC_ACQ_REL);
 	r->e->run(h);
 }
+
+static void run(struct rig *r, bool fence) { run_at(r, CODE_VA, fence); }
 
 /* The loop makes the unit; behind it the address changes to one that the checks must stop. */
 static const uint32_t strays[] = {
@@ -194,6 +196,55 @@ TEST(mirror_obeys_fences)
 		r.h->x[16] = 1;
 		run(&r, true);
 		CHECK(r.h->x[15] == 4711);
+		rig_fini(&r);
+	}
+}
+
+/* ---- jumps between pages ---- */
+
+/* Two pages that jump to each other: at CODE_VA + 4096 stands addi a1, a1, N; ret. */
+static void callee_put(struct rig *r, uint64_t pa, unsigned n)
+{
+	const uint32_t words[] = { n << 20 | 0x00058593, 0x00008067 };
+	put(r, pa, words, countof(words));
+}
+
+TEST(jumps_between_pages_follow_the_tables)
+{
+	static const uint32_t loop[] = {
+		0x000010ef, /* 1: jal ra, . + 4096 */
+		0xfff68693, /* addi a3, a3, -1 */
+		0xfe069ce3, /* bnez a3, 1b */
+		0x00000073, /* ecall */
+	};
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		rig_init(&r, e);
+		put(&r, CODE_PA, loop, countof(loop));
+		for (unsigned n = 1; n < 6; n++)
+			callee_put(&r, CODE_PA + 4096 * n, n);
+		for (unsigned n = 1; n < 8; n++) {
+			/* as the tables say now; the last two are gone and there again */
+			unsigned frame = n < 6 ? n : 1;
+			map(&r, CODE_VA + 4096, CODE_PA + 4096 * frame,
+			    n == 6 ? 0 : V | R | X | U | A);
+			r.h->x[11] = 0;
+			r.h->x[13] = LOOPS;
+			run(&r, true);
+			CHECK(r.h->mcause == (n == 6 ? 12u : 8u));
+			CHECK(r.h->x[11] == (n == 6 ? 0 : LOOPS * frame));
+		}
+		/* the same frame at another address: another distance between the two */
+		map(&r, CODE_VA + 8192, CODE_PA, V | R | X | U | A);
+		map(&r, CODE_VA + 3 * 4096, CODE_PA + 2 * 4096, V | R | X | U | A);
+		for (unsigned n = 0; n < 4; n++) {
+			r.h->x[11] = 0;
+			r.h->x[13] = LOOPS;
+			run_at(&r, n & 1 ? CODE_VA + 8192 : CODE_VA, false);
+			CHECK(r.h->mcause == 8);
+			CHECK(r.h->x[11] == LOOPS * (n & 1 ? 2u : 1u));
+		}
 		rig_fini(&r);
 	}
 }

@@ -26,7 +26,8 @@ struct jit_run {
 	uint64_t limit;             /* of owners that give jit_guest.limit this place */
 	uint64_t window;            /* host address of guest address 0, for mirrored units */
 	uint64_t beyond;            /* JIT_BEYOND, set by the owner */
-	uint64_t spare[2];
+	uint64_t credit;            /* of generated code: see far.c */
+	uint64_t spare;
 };
 
 /* Where control goes by virtual address: filled by the owner, read by generated code. */
@@ -65,6 +66,7 @@ enum jit_atomic { JIT_LR, JIT_SC, JIT_AMO, JIT_CAS, JIT_PTR /* host address */ }
 enum jit_exit {
 	JIT_LINK,       /* to a known address: jit_exit_find says which; may be linked */
 	JIT_JUMP,       /* to the virtual address in the state's pc */
+	JIT_FAR,        /* to a known address: jit_exit_find says which; jit_far_link may help */
 	JIT_FAULT,      /* exc is set: jit_site_find says where */
 	JIT_LEAVE,      /* stop before the instruction at jit_exit_find's address */
 	JIT_DEOPT,      /* the same, and it has to be interpreted */
@@ -171,6 +173,16 @@ const struct jit_site_at *jit_site_find(const struct jit_unit *u, uint32_t back)
 uint32_t jit_touch_find(const struct jit_unit *u, uint32_t at);
 /* Let exit @x lead to the code at offset @to; 0: back to where it came from. */
 void jit_link(struct jit_cache *c, const struct jit_exit_at *x, uint32_t to);
+/* Exit @x was left by JIT_FAR. From now on it leads to the code at offset @code, while the state's
+ * key field equals @key (which was never and will never be another context's) and run.delta equals
+ * @from; run.delta becomes @to. */
+struct jit_far {
+	uint64_t key, from, to;
+	uint32_t code;
+};
+void jit_far_link(struct jit_cache *c, const struct jit_exit_at *x, const struct jit_far *f);
+/* None of them that leads into @u holds any more; @u NULL: none at all. */
+void jit_far_forget(struct jit_cache *c, const struct jit_unit *u);
 /* Whoever enters @u runs @to, which is of the same guest code. */
 void jit_unit_redirect(struct jit_cache *c, const struct jit_unit *u, const struct jit_unit *to);
 /* Whoever enters the unit gets JIT_STALE from now on. */

@@ -107,6 +107,8 @@ struct unit *unit_at_code(struct translate *t, uint32_t off);
 /* As jit_guard.find; @t: struct translate. */
 uint32_t unit_touch_find(void *t, uint32_t off);
 void units_clear(struct translate *t);
+/* What leads to code by virtual addresses may be wrong from now on. */
+void jumps_forget(struct translate *t);
 /* fence.i: drop the units whose code has changed. */
 void units_verify(struct rv_hart *h);
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,

@@ -127,10 +127,9 @@ void mirror_missed(struct rv_hart *h, uint64_t va, uint64_t bytes, bool ok)
 
 /* ---- which spaces have windows ---- */
 
-static void jumps_forget(struct rv_hart *h, struct mirror *m)
+static void units_forget(struct rv_hart *h, struct mirror *m)
 {
-	struct translate *t = h->engine;
-	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+	jumps_forget(h->engine);
 	m->stale = true;
 }
 
@@ -180,7 +179,7 @@ static void space_on(struct rv_hart *h, struct mirror *m)
 		window_check(h, m, w);
 		window_begin(h, m, w);
 		w->on = true;
-		jumps_forget(h, m);
+		units_forget(h, m);
 	}
 	m->cost_ns = 0;
 	pthread_mutex_unlock(&m->lock);
@@ -195,7 +194,7 @@ static void space_look(struct rv_hart *h, struct mirror *m, struct space *s, str
 	if (cost > COST_FREE_NS + s->ns / COST_SHARE && !m->always) {
 		w->on = false;
 		s->need_ns = min_u64(2 * s->need_ns, NEED_MAX_NS);
-		jumps_forget(h, m);
+		units_forget(h, m);
 	}
 	s->ns = 0;
 }
@@ -282,7 +281,7 @@ void mirror_begin(struct rv_hart *h)
 	/* without a handler or its stack nothing may be mirrored: no space will have a window */
 	if (sigaltstack(&stack, &m->old_stack) < 0 || jit_guard_set(&m->guard, NULL) < 0) {
 		m->off = true;
-		jumps_forget(h, m);
+		units_forget(h, m);
 	}
 }
 

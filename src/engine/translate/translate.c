@@ -17,7 +17,7 @@ static void translate_sync(struct rv_hart *h)
 		jit_stack_reset(t->cache, run_of(h));
 	}
 	if (unlikely(t->map_epoch != h->map_epoch)) {
-		memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+		jumps_forget(t);
 		t->map_epoch = h->map_epoch;
 		jit_stack_reset(t->cache, run_of(h));
 	}
@@ -117,7 +117,7 @@ static bool exit_take(struct rv_hart *h, struct translate *t, enum jit_exit why,
 	const struct jit_exit_at *x = jit_exit_find(&u->j, back);
 	assert(x);
 	h->pc = x->pa + run->delta;
-	if (why == JIT_LINK) {
+	if (why == JIT_LINK || why == JIT_FAR) {
 		*ret_exit = x;
 		return true;
 	}
@@ -129,6 +129,13 @@ static void jump_remember(struct rv_hart *h, struct translate *t, const struct e
 {
 	t->jumps[jit_jump_index(h->pc)] = (struct jit_jump){ h->pc, h->fctx,
 		jit_cache_code(t->cache, e->code), h->pc - e->pa };
+}
+
+static void far_link(struct rv_hart *h, struct translate *t, const struct jit_exit_at *x,
+                     const struct entry *e)
+{
+	jit_far_link(t->cache, x, &(struct jit_far){ h->fctx, run_of(h)->delta, h->pc - e->pa,
+	                                             e->code });
 }
 
 static void translate_run(struct rv_hart *h, struct entry *e)
@@ -163,10 +170,12 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 			return;
 		if (clears != t->clears) /* from is gone, and return addresses with it */
 			jit_stack_reset(t->cache, run);
+		else if (why == JIT_FAR)
+			far_link(h, t, x, e);
 		else if (x && !from->dead && !is_crossing(e->unit->reach) && e->pa == x->pa &&
 		         e->unit->reach == from->reach)
 			unit_link(t, from, x, e);
-		if (!x)
+		if (why != JIT_LINK)
 			jump_remember(h, t, e);
 	}
 }

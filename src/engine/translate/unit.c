@@ -398,6 +398,12 @@ void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at 
 
 /* ---- going away ---- */
 
+void jumps_forget(struct translate *t)
+{
+	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+	jit_far_forget(t->cache, NULL);
+}
+
 void units_clear(struct translate *t)
 {
 	for (uint32_t n = 0; n < t->nunits; n++)
@@ -409,7 +415,7 @@ void units_clear(struct translate *t)
 	memset(t->hash, 0, sizeof t->hash);
 	memset(t->pages, 0, sizeof t->pages);
 	memset(t->pages2, 0, sizeof t->pages2);
-	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+	jumps_forget(t);
 	jit_cache_clear(t->cache);
 }
 
@@ -429,6 +435,7 @@ static void unit_kill(struct translate *t, struct unit *u)
 	for (struct link *l = u->in; l; l = l->next)
 		jit_link(t->cache, &l->from->j.exits[l->exit], 0);
 	links_free(u);
+	jit_far_forget(t->cache, &u->j);
 	jit_unit_kill(t->cache, &u->j);
 	u->dead = true;
 	t->killed++;
@@ -495,6 +502,7 @@ void unit_replace(struct translate *t, struct unit *from, struct unit *to)
 	}
 	from->in = NULL;
 	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+	jit_far_forget(t->cache, &from->j);
 	jit_unit_redirect(t->cache, &from->j, &to->j);
 	entries_remove(t, from);
 	lists_remove(t, from);

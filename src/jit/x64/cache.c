@@ -81,11 +81,13 @@ void jit_cache_free(struct jit_cache *c)
 		munmap((void *)(uintptr_t)c->x, c->bytes);
 	if (c->stack)
 		munmap(c->stack, STACK_BYTES);
+	free(c->veneers);
 	free(c);
 }
 
 void jit_cache_clear(struct jit_cache *c)
 {
+	c->nveneers = 0;
 	c->used = c->first;
 	/* the thread that is about to write there may read it just now */
 	__atomic_store_n(&c->used2, c->split, __ATOMIC_RELAXED);

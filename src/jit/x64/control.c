@@ -366,12 +366,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 	case SLOW_FAR:
 		if (!s->standard)
 			own_out(g);
-		x_movi(a, RAX, s->pa);
-		x_alum(a, true, ALU_ADD, RAX, STATE_REG, RUN(g, delta));
-		if (g->own) /* a jump of its own is predicted better */
-			look_up(g->c, a);
-		else
-			x_jmp_to(a, g->c->w + t->look_up);
+		far_write(g, s->pa);
 		break;
 	case SLOW_ICALL: look_up(g->c, a); break;
 	case SLOW_SITE: break;

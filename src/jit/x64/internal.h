@@ -16,7 +16,7 @@ enum { SLOW_MAX = 1024, LABELS = 2 * JIT_UNIT_INSNS, BBS = 2 * JIT_UNIT_INSNS };
 
 /* Entry points of the shared code at the start of the cache: offsets. */
 struct thunks {
-	uint32_t enter, link, jump, fault, leave, deopt, stale, look_up, sentinel;
+	uint32_t enter, link, jump, fault, leave, deopt, stale, look_up, far, sentinel;
 	uint32_t load[4], store[4], atomic, fp, call;
 	uint32_t fault_own, leave_own, deopt_own; /* the state is in memory already */
 };
@@ -34,6 +34,8 @@ enum own_thunk {
 };
 enum { XMM = 16, XMM_FIRST = 4, XMM_ONES = 15 }; /* register numbers from XMM on are xmm */
 
+struct veneer { uint32_t off, to; }; /* in the cache: itself, where it leads */
+
 struct jit_cache {
 	struct jit_guest g;
 	int8_t home[SLOTS];     /* host register of each guest register; -1: in the state */
@@ -43,6 +45,8 @@ struct jit_cache {
 	uint64_t split, used2;  /* the second part: units with maps of their own */
 	uint8_t *stack;         /* of generated code: return addresses */
 	int copy;               /* for the child of a fork that is under way */
+	struct veneer *veneers; /* owned; see far.c */
+	uint32_t nveneers, veneers_cap;
 	struct thunks t;
 };
 
@@ -79,6 +83,7 @@ struct slow {
 	uint8_t base;
 	int32_t disp;
 };
+enum { VENEER_BYTES = 96 };
 enum { RECORDS = SLOW_MAX, OWN_JUMPS = 32 };
 
 /* What the instructions of a unit do with registers, and the map that follows. */
@@ -235,6 +240,11 @@ void gen_touch_atomic(struct slow *s, uint8_t *touch);
 void gen_near_put(struct jit_gen *g, uint32_t n);
 /* The start of the code out of line: rax = guest address. */
 void gen_touch_begin(struct jit_gen *g, const struct slow *s);
+
+/* ---- far.c ---- */
+/* The way to guest code at @pa out of reach. */
+void far_write(struct jit_gen *g, uint64_t pa);
+void far_thunk(struct jit_cache *c, struct jit_asm *a, const uint8_t *out);
 
 /* ---- fp.c ---- */
 /* Is the f register put @v a floating-point value of its own (not integer bits)? Then it is done.

@@ -196,6 +196,8 @@ void thunks_make(struct jit_cache *c, struct jit_asm *a)
 	x_jmp_to(a, out);
 	c->t.look_up = here(c, a);
 	thunk_look_up(c, a);
+	c->t.far = here(c, a);
+	far_thunk(c, a, out);
 	c->t.sentinel = here(c, a); /* a return address of 1 met the mark of the empty stack */
 	x_load(a, true, RSP, STATE_REG, RUN(c, j_base));
 	x_movi(a, RAX, 0);
