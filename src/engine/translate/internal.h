@@ -103,6 +103,7 @@ static inline bool is_crossing(unsigned reach)
 }
 /* The code for @p, made if need be. NULL: there is none, or it cannot be made. */
 struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make);
+/* The unit that a call comes back to at @off, which may be the end of its part of the cache. */
 struct unit *unit_at_code(struct translate *t, uint32_t off);
 /* As jit_guard.find; @t: struct translate. */
 uint32_t unit_touch_find(void *t, uint32_t off);

@@ -363,7 +363,7 @@ bool units_seed(struct translate *t, const struct unit *u, bool *seeds)
 
 struct unit *unit_at_code(struct translate *t, uint32_t off)
 {
-	bool second = jit_cache_is2(t->cache, off);
+	bool second = jit_cache_is2(t->cache, off - 1);
 	uint32_t lo = 0, hi = second ? t->nunits2 : t->nunits;
 	struct unit **units = second ? t->units2 : t->units;
 	while (lo < hi) {
