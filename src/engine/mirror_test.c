@@ -248,3 +248,25 @@ TEST(jumps_between_pages_follow_the_tables)
 		rig_fini(&r);
 	}
 }
+
+/* The first run of counted time begins with another code cache: faults are found there, too. */
+TEST(mirror_works_in_counted_time)
+{
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		rig_init(&r, e);
+		vclock_count(&r.clock, &r.h->icount, &r.h->idle, 10);
+		put(&r, CODE_PA, strays, countof(strays));
+		r.h->x[10] = DATA_VA;
+		r.h->x[13] = LOOPS;
+		r.h->x[12] = r.h->x[14] = 0;
+		r.h->x[16] = 1;
+		run(&r, false);
+		CHECK(r.h->mcause == 13 && r.h->mtval == DATA_VA - 2040);
+		struct engine_stats s;
+		e->stats(r.h, &s);
+		CHECK(strcmp(e->name, "translate") || !jit_mirror_probe() || s.mirror_pages);
+		rig_fini(&r);
+	}
+}

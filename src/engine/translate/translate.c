@@ -60,17 +60,18 @@ static struct entry *unit_find(struct rv_hart *h, bool make)
 }
 
 /* In counted time a look around has to come at one and the same instruction on every engine. So
- * generated code stops short of it, and the interpreter goes the rest of the way. False: it has to
- * now. */
+ * generated code stops short of it, and the interpreter goes the rest of the way. It also stops now
+ * and then for requests, which it does not see. False: the interpreter has to go now. */
 static bool counted_begin(struct rv_hart *h)
 {
-	enum { MARGIN = 4 * JIT_UNIT_INSNS }; /* more than runs between two checks */
+	enum { MARGIN = 4 * JIT_UNIT_INSNS, /* more than runs between two checks */
+	       LONGEST = 1 << 20 };
 	if (likely(!vclock_is_counted(h->env->clock)))
 		return true;
 	uint64_t limit = __atomic_load_n(&h->limit, __ATOMIC_RELAXED);
 	if (limit < MARGIN || h->icount >= limit - MARGIN)
 		return false;
-	run_of(h)->limit = limit - MARGIN;
+	run_of(h)->limit = min_u64(limit - MARGIN, h->icount + LONGEST);
 	return true;
 }
 
@@ -273,6 +274,8 @@ static void engine_run(struct rv_hart *h)
 			t->it.hot = UINT32_MAX;
 		else
 			jit_stack_reset(t->cache, run_of(h));
+		if (t->mirror)
+			t->mirror->guard.cache = t->cache;
 	}
 	if (t->mirror)
 		mirror_begin(h);
