@@ -207,10 +207,23 @@ static const char *shape(const struct ir_block *b)
 	return "PLAIN";
 }
 
+/* Accesses that the IR names; what helpers do is not known. */
+static unsigned accesses(const struct ir_block *b)
+{
+	unsigned count = 0;
+	for (uint32_t n = 0; n < b->n; n++)
+		switch ((int)b->ins[n].op) {
+		case IR_load: case IR_store: case IR_lr: case IR_sc: case IR_amo: case IR_cas:
+			count++;
+		}
+	return count;
+}
+
 int main(int argc, char **argv)
 {
 	FILE *f = argc == 2 ? fopen(argv[1], "w") : NULL;
 	static const char *shapes[RV_OPS];
+	static unsigned memory[RV_OPS];
 	if (!f) {
 		fprintf(stderr, "usage: interpgen HEADER\n");
 		return 2;
@@ -228,6 +241,7 @@ int main(int argc, char **argv)
 			return 1;
 		}
 		shapes[op] = shape(&b);
+		memory[op] = accesses(&b);
 		fprintf(f, "\n__attribute__((always_inline)) static inline int\n"
 		           "rv_do_%s(struct rv_hart *h, const struct rv_uop *u, uint64_t pc)\n{\n"
 		           "\t(void)h; (void)u; (void)pc;\n", op_id[op]);
@@ -238,6 +252,11 @@ int main(int argc, char **argv)
 	fprintf(f, "\n/* X(operation, shape) */\n#define RV_EACH_BODY(X)");
 	for (unsigned op = 0; op < RV_OPS; op++)
 		fprintf(f, " \\\n\tX(%s, %s)", op_id[op], shapes[op]);
+	fprintf(f, "\n\n/* X(operation, accesses to memory), where there are any */\n"
+	           "#define RV_EACH_ACCESS(X)");
+	for (unsigned op = 0; op < RV_OPS; op++)
+		if (memory[op])
+			fprintf(f, " \\\n\tX(%s, %u)", op_id[op], memory[op]);
 	fprintf(f, "\n");
 	return fclose(f);
 }

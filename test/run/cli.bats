@@ -129,6 +129,8 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	[ "$(state web)" = running ]
 	lodge inspect web | grep -q '"state":"running"'
 	lodge stats web | grep -q instructions
+	lodge stats web | grep -q 'tlb_hit_rate  *\(null\|[01]\.[0-9]*\)$'
+	lodge inspect web | grep -q '"mirror_hit_rate":'
 	try lodge start web
 	[ "$status" -eq 125 ]
 	try lodge rm web

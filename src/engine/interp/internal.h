@@ -45,6 +45,7 @@ struct interp {
 	size_t arena_bytes, used;
 	struct block *crossing; /* owned scratch: one instruction that spans two pages */
 	uint64_t blocks_made, flushes;
+	uint64_t runs;          /* of the loop: @hot is read where one begins */
 	/* A block begun more often than this is offered to a translator. True: it ran, go on at
 	 * h->pc. UINT32_MAX and NULL without one. */
 	uint32_t hot;

@@ -172,6 +172,7 @@ void interp_run(struct rv_hart *h)
 		rv_poll(h);
 		if (__atomic_load_n(&h->requests, __ATOMIC_ACQUIRE) & leave)
 			break;
+		((struct interp *)h->engine)->runs++;
 		interp_execute(h);
 	}
 }

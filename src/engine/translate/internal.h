@@ -64,6 +64,19 @@ struct range {
 	uint8_t code[4096];
 };
 
+/* How many accesses an instruction makes: sample.c. */
+struct sample {
+	bool on;                /* a window is due, or open */
+	uint64_t run;           /* of the interpreter: when it became due */
+	uint32_t hot;           /* it.hot outside of windows */
+	uint64_t next;          /* h->icount where the next one is due */
+	uint64_t begin, end;    /* of the open one; end 0: not yet open */
+	uint64_t weight, seed;
+	/* What was counted, each window times the instructions that it stands for. */
+	uint64_t insns, accesses[2]; /* by the TLB, by windows onto memory */
+	uint64_t windows;
+};
+
 struct opt;
 struct flat;
 struct translate {
@@ -85,7 +98,9 @@ struct translate {
 	uint32_t map_epoch, fetch_epoch;
 	bool counted;           /* generated code looks at jit_run.limit: see counted_begin */
 	bool deopt;             /* the interpreter has to run the next block */
+	struct sample sample;
 	uint64_t made, made2, killed, clears, entered, links, misses;
+	uint64_t insns;         /* begun in generated code */
 };
 
 /* ---- unit.c ---- */
@@ -147,6 +162,25 @@ void opt_take(struct rv_hart *h);
 /* For tests: optimize @u here and now if that can be; as opt_take. */
 void opt_now(struct rv_hart *h, struct unit *u);
 void opt_free(struct translate *t);
+
+/* ---- sample.c: accesses to memory, estimated ---- */
+void sample_init(struct rv_hart *h);
+/* @b is about to run. True: in a window, it is to be interpreted. */
+bool sample_block(struct rv_hart *h, const struct block *b);
+void sample_arm(struct rv_hart *h);
+/* A window is due or open, or will be within one run of the interpreter. */
+static inline bool sample_near(const struct rv_hart *h, const struct sample *s)
+{
+	enum { AHEAD = 1 << 20 }; /* more than rv_poll lets run */
+	return s->on || h->icount + AHEAD >= s->next;
+}
+/* Generated code came back: no window begins before the interpreter's next run. */
+static inline void sample_after(struct rv_hart *h, const struct sample *s)
+{
+	if (unlikely(!s->on && h->icount >= s->next))
+		sample_arm(h);
+}
+void sample_stats(const struct translate *t, struct engine_stats *ret);
 
 /* ---- dump.c ---- */
 /* The instructions of a unit that was just made. */

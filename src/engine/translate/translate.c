@@ -153,7 +153,9 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 		t->entered++;
 		mirror_ready(h, t);
 		translate_fp_in(h);
+		uint64_t before = h->icount;
 		enum jit_exit why = jit_enter(t->cache, h, jit_cache_code(t->cache, e->code));
+		t->insns += h->icount - before;
 		translate_fp_out(h);
 		if (!exit_take(h, t, why, &from, &x)) {
 			if (why == JIT_LEAVE)
@@ -188,11 +190,15 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 		t->deopt = false;
 		return false;
 	}
+	if (unlikely(b->heat <= t->it.hot)) /* right behind a window */
+		return false;
+	if (t->mirror && (t->mirror->poll_ns != h->poll_ns || t->mirror->always))
+		mirror_look(h);
+	if (unlikely(sample_near(h, &t->sample)) && sample_block(h, b))
+		return false;
 	if (!counted_begin(h))
 		return false;
 	translate_sync(h);
-	if (t->mirror && (t->mirror->poll_ns != h->poll_ns || t->mirror->always))
-		mirror_look(h);
 	opt_take(h);
 	struct entry *e = unit_find(h, true);
 	if (unlikely(e && h->env->opt_at == 1)) {
@@ -204,6 +210,7 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 		return false;
 	}
 	translate_run(h, e);
+	sample_after(h, &t->sample);
 	return true;
 }
 
@@ -306,6 +313,7 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	t->fetch_epoch = h->fetch_epoch;
 	t->it.hot = h->env->hot ? h->env->hot - 1 : HOT;
 	t->it.enter = translate_enter;
+	sample_init(h);
 	/* without windows it is only slower */
 	if (h->env->mirror && !t->flat && jit_mirror_probe())
 		(void)!mirror_new(&t->mirror, h, NULL);
@@ -331,6 +339,7 @@ static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = t->made,
 		.cache_flushes = t->clears, .cache_bytes = jit_cache_used(t->cache),
 		.tlb_misses = t->misses, .units = { t->made - t->made2, t->made2 } };
+	sample_stats(t, ret);
 	ret->unit_bytes[1] = jit_cache_used2(t->cache);
 	ret->unit_bytes[0] = ret->cache_bytes - ret->unit_bytes[1];
 	if (t->mirror) {

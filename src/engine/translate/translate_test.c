@@ -56,14 +56,14 @@ static uint32_t branch_ne(unsigned a, unsigned b, int to)
 	       (u >> 1 & 15) << 8 | (u >> 11 & 1) << 7 | 0x63;
 }
 
-/* @opt_at 0: no second tier within these few instructions. */
-static void rig_init(struct rig *r, const char *engine, unsigned opt_at)
+/* @opt_at 0: no second tier within these few instructions. @count: count accesses. */
+static void rig_init(struct rig *r, const char *engine, unsigned opt_at, bool count)
 {
 	static const struct bus_ops ops = { stop_read, stop_write, 1, 8 };
 	*r = (struct rig){ .e = engine_find(engine) };
 	vclock_init(&r->clock);
 	r->env = (struct rv_env){ .clock = &r->clock, .nharts = 1, .mmu_max = 57, .hot = 3,
-		.opt_at = opt_at, .opt_sync = true };
+		.opt_at = opt_at, .opt_sync = true, .count = count };
 	CHECK(mem_new(&r->env.mem, gpa(RAM), RAM_BYTES, NULL) == 0);
 	CHECK(bus_new(&r->env.bus, NULL) == 0);
 	CHECK(bus_map(r->env.bus, gpa(STOP), 0x1000, &ops, r, NULL, NULL) == 0);
@@ -154,8 +154,8 @@ static void tiers_agree(unsigned bad, unsigned opt_at, uint64_t f17)
 	struct rig want, got;
 	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
 		return;
-	rig_init(&want, "interpret", 0);
-	rig_init(&got, "translate", opt_at);
+	rig_init(&want, "interpret", 0, false);
+	rig_init(&got, "translate", opt_at, false);
 	program_put(&want, bad);
 	program_put(&got, bad);
 	if (f17)
@@ -261,8 +261,8 @@ TEST(indirect_jumps_find_their_targets_inside_a_unit)
 	struct engine_stats s;
 	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
 		return;
-	rig_init(&want, "interpret", 0);
-	rig_init(&got, "translate", 1);
+	rig_init(&want, "interpret", 0, false);
+	rig_init(&got, "translate", 1, false);
 	bytecode_put(&want);
 	bytecode_put(&got);
 	rig_run(&want);
@@ -273,4 +273,62 @@ TEST(indirect_jumps_find_their_targets_inside_a_unit)
 	CHECK(s.units[1] > 0);
 	rig_fini(&want);
 	rig_fini(&got);
+}
+
+enum { TURNS = 1000000, FACTOR = 0x5851 };
+
+/* A number of chance decides in each turn whether one access is made or three. */
+static void chance_put(struct rig *r)
+{
+	r->h->x[5] = TURNS;
+	r->h->x[6] = 1;
+	r->h->x[7] = FACTOR;
+	r->h->x[10] = RAM + DATA;
+	int start = (int)r->at;
+	put(r, type_r(0x33, 1, 0, 6, 6, 7));            /* mul x6, x6, x7 */
+	put(r, type_i(0x13, 0, 6, 6, 77));              /* addi x6, x6, 77 */
+	put(r, type_i(0x13, 1, 9, 6, 48));              /* slli x9, x6, 48 */
+	put(r, type_i(0x13, 5, 9, 9, 62));              /* srli x9, x9, 62 */
+	put(r, branch_ne(9, 0, 12));
+	put(r, type_i(0x03, 3, 11, 10, 0));             /* ld x11, 0(x10) */
+	put(r, type_s(0x23, 3, 10, 11, 8));             /* sd x11, 8(x10) */
+	put(r, type_i(0x03, 2, 12, 10, 16));            /* lw x12, 16(x10) */
+	put(r, type_i(0x13, 0, 5, 5, -1));              /* addi x5, x5, -1 */
+	put(r, branch_ne(5, 0, start - (int)r->at));
+	put(r, 0x00100073);                             /* ebreak */
+}
+
+static uint64_t chance_accesses(void)
+{
+	uint64_t n = 0, x = 1;
+	for (unsigned i = 0; i < TURNS; i++) {
+		x = x * FACTOR + 77;
+		n += x >> 14 & 3 ? 1 : 3;
+	}
+	return n;
+}
+
+TEST(accesses_are_counted_and_estimated)
+{
+	uint64_t want = chance_accesses();
+	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
+		return;
+	for (unsigned count = 0; count < 2; count++) {
+		struct rig r;
+		struct engine_stats s;
+		rig_init(&r, "translate", 1000000, count);
+		chance_put(&r);
+		rig_run(&r);
+		CHECK(r.h->mcause == RV_EXC_BREAKPOINT);
+		r.e->stats(r.h, &s);
+		CHECK(s.accesses_mirror == 0);
+		if (count) { /* and the store of the handler */
+			CHECK(s.accesses_tlb == want + 1);
+		} else {
+			CHECK(s.samples > 20);
+			CHECK(s.accesses_tlb > want * 97 / 100);
+			CHECK(s.accesses_tlb < want * 103 / 100);
+		}
+		rig_fini(&r);
+	}
 }

@@ -103,6 +103,7 @@ struct rv_env {
 	/* CPU time in us after which an address space gets a window onto its memory, plus 1; 0: no
 	 * windows, 1: at once and whatever it costs */
 	uint32_t mirror;
+	bool count;                 /* interpret, and count each access */
 	bool sbi;                   /* built-in SBI answers ecall from S; else it traps to M */
 	/* Every @checkpoint_every instructions (0: never) of a hart whose time is counted. Called
 	 * with all of @h's registers in place, on its thread. */

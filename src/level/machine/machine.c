@@ -177,6 +177,10 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 	m->rv.mirror = !mirror || !strcmp(mirror, "on") ? MIRROR_AFTER_US + 1
 	               : !strcmp(mirror, "always")      ? 1
 	                                                : 0;
+	const char *accesses = life_option(c, "accesses");
+	if (accesses && strcmp(accesses, "sampled") && strcmp(accesses, "counted"))
+		return err_set(e, EINVAL, "option accesses=%s: sampled or counted", accesses);
+	m->rv.count = accesses && !strcmp(accesses, "counted");
 	m->rv.sbi = !c->firmware;
 	int r = option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
 	return r < 0 ? r : repeat_configure(m, e);
@@ -289,6 +293,59 @@ static void put_u64(struct json_object *o, const char *key, uint64_t v)
 	json_object_object_add(o, key, json_object_new_uint64(v));
 }
 
+static void machine_sum(const struct machine *m, struct engine_stats *ret)
+{
+	struct engine_stats sum = { 0 };
+	for (unsigned i = 0; i < m->rv.nharts; i++) {
+		struct engine_stats s;
+		m->engine->stats(m->vcpus[i].hart, &s);
+		sum.instructions += s.instructions;
+		sum.blocks_made += s.blocks_made;
+		sum.cache_flushes += s.cache_flushes;
+		sum.cache_bytes += s.cache_bytes;
+		for (unsigned k = 0; k < countof(sum.units); k++) {
+			sum.units[k] += s.units[k];
+			sum.unit_bytes[k] += s.unit_bytes[k];
+		}
+		sum.accesses_tlb += s.accesses_tlb;
+		sum.accesses_mirror += s.accesses_mirror;
+		sum.samples += s.samples;
+		sum.tlb_misses += s.tlb_misses;
+		sum.mirror_faults += s.mirror_faults;
+		sum.mirror_maps += s.mirror_maps;
+		sum.mirror_pages += s.mirror_pages;
+		sum.mirror_drops += s.mirror_drops;
+	}
+	*ret = sum;
+}
+
+/* Null: nothing is known of such accesses, or there were none. */
+static void put_rate(struct json_object *o, const char *key, uint64_t misses, uint64_t of)
+{
+	char text[32];
+	double rate = misses < of ? 1 - (double)misses / (double)of : 0;
+	snprintf(text, sizeof text, "%.6f", rate);
+	json_object_object_add(o, key, of ? json_object_new_double_s(rate, text) : NULL);
+}
+
+/* See engine_stats. */
+static void put_rates(struct json_object *o, const struct engine_stats *s)
+{
+	uint64_t mirror = s->mirror_faults, tlb = s->tlb_misses - min_u64(s->tlb_misses, mirror);
+	put_rate(o, "tlb_hit_rate", tlb, s->accesses_tlb);
+	put_rate(o, "mirror_hit_rate", mirror, s->accesses_mirror);
+}
+
+static void put_accesses(struct json_object *o, const struct engine_stats *s)
+{
+	put_rates(o, s);
+	put_u64(o, "tlb_accesses_estimated", s->accesses_tlb);
+	put_u64(o, "mirror_accesses_estimated", s->accesses_mirror);
+	put_u64(o, "access_samples", s->samples);
+	put_u64(o, "tlb_misses", s->tlb_misses);
+	put_u64(o, "mirror_faults", s->mirror_faults);
+}
+
 static void machine_inspect(void *self, struct json_object *out)
 {
 	struct machine *m = self;
@@ -301,6 +358,9 @@ static void machine_inspect(void *self, struct json_object *out)
 	put_u64(out, "memory", m->ram);
 	put_u64(out, "kernel_address", m->kernel);
 	put_u64(out, "device_tree_address", m->dtb);
+	struct engine_stats sum;
+	machine_sum(m, &sum);
+	put_rates(out, &sum);
 	struct json_object *ports = json_object_new_array();
 	const struct net_port *p;
 	for (unsigned i = 0; m->net && (p = net_port_at(m->net, i)); i++) {
@@ -315,24 +375,8 @@ static void machine_inspect(void *self, struct json_object *out)
 static void machine_stats(void *self, struct json_object *out)
 {
 	struct machine *m = self;
-	struct engine_stats sum = { 0 };
-	for (unsigned i = 0; i < m->rv.nharts; i++) {
-		struct engine_stats s;
-		m->engine->stats(m->vcpus[i].hart, &s);
-		sum.instructions += s.instructions;
-		sum.blocks_made += s.blocks_made;
-		sum.cache_flushes += s.cache_flushes;
-		sum.cache_bytes += s.cache_bytes;
-		for (unsigned k = 0; k < countof(sum.units); k++) {
-			sum.units[k] += s.units[k];
-			sum.unit_bytes[k] += s.unit_bytes[k];
-		}
-		sum.tlb_misses += s.tlb_misses;
-		sum.mirror_faults += s.mirror_faults;
-		sum.mirror_maps += s.mirror_maps;
-		sum.mirror_pages += s.mirror_pages;
-		sum.mirror_drops += s.mirror_drops;
-	}
+	struct engine_stats sum;
+	machine_sum(m, &sum);
 	uint64_t ns = vclock_ns(&m->clock);
 	put_u64(out, "instructions", sum.instructions);
 	put_u64(out, "guest_time_ns", ns);
@@ -344,8 +388,7 @@ static void machine_stats(void *self, struct json_object *out)
 	put_u64(out, "code_bytes_optimized", sum.unit_bytes[1]);
 	put_u64(out, "code_cache_bytes", sum.cache_bytes);
 	put_u64(out, "code_cache_flushes", sum.cache_flushes);
-	put_u64(out, "tlb_misses", sum.tlb_misses);
-	put_u64(out, "mirror_faults", sum.mirror_faults);
+	put_accesses(out, &sum);
 	put_u64(out, "mirror_maps", sum.mirror_maps);
 	put_u64(out, "mirror_pages", sum.mirror_pages);
 	put_u64(out, "mirror_drops", sum.mirror_drops);
