@@ -21,7 +21,7 @@ PKGS    := slirp fuse3 liburing zlib libzstd json-c libmicrohttpd libseccomp
 CFLAGS  ?= -O2 -g
 SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
-SAN_tsan  := -fsanitize=thread
+SAN_tsan  := -fsanitize=thread -DHOST_TSAN
 SAN_cov   := --coverage -O0
 SAN       := $(SAN_$m)
 WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wcast-qual -Wswitch-enum -Wvla -Wundef \

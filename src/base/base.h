@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #define MUST __attribute__((warn_unused_result))
+/* Reads counters that another thread writes meanwhile, for people to look at: late or torn ones do
+ * no harm. */
+#define RACY __attribute__((no_sanitize("thread")))
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define fallthrough __attribute__((fallthrough))
 #define countof(a) (sizeof(a) / sizeof((a)[0]))

@@ -13,6 +13,9 @@ void host_random(void *buf, size_t len);
 
 /* An anonymous memory file of @bytes whose size can never change. Owned by the caller. */
 int host_memfd_new(int *ret_fd, const char *name, uint64_t bytes, struct lodge_err *e) MUST;
+/* Threads may access these bytes at once: a guest does as it likes with its memory, and who else
+ * reads it copies before it looks. Only the thread sanitizer hears of it. */
+void host_race_expect(const void *at, uint64_t bytes);
 
 /* ---- the event loop: one thread that waits for descriptors, timers and posted work ----
  * All callbacks run on the thread inside loop_run, one at a time, each with the lock that was

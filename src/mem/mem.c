@@ -45,6 +45,7 @@ int mem_new(struct mem **ret, struct gpa base, uint64_t bytes, struct lodge_err 
 		munmap(p, bytes);
 		return err_sys(e, "mapping a note for each frame of guest ram");
 	}
+	host_race_expect(p, bytes);
 	m->host = p;
 	m->base = base.a;
 	m->bytes = bytes;

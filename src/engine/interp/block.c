@@ -188,7 +188,7 @@ static int interp_attach(struct rv_hart *h, struct lodge_err *e)
 	return r;
 }
 
-static void interp_stats(const struct rv_hart *h, struct engine_stats *ret)
+RACY static void interp_stats(const struct rv_hart *h, struct engine_stats *ret)
 {
 	const struct interp *it = h->engine;
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = it->blocks_made,

@@ -29,6 +29,12 @@ static inline uint64_t tlb_tag(const struct rv_hart *h, uint64_t va, unsigned si
 	return (va & (~0xfffull | (size - 1))) | h->dctx;
 }
 
+/* Other harts take it away. */
+static inline uint64_t tlb_tag_w(const struct rv_tlb *t)
+{
+	return __atomic_load_n(&t->tag_w, __ATOMIC_RELAXED);
+}
+
 #define LOAD(size, type)                                                                           \
 	static inline bool mem_load##size(struct rv_hart *h, uint64_t va, uint64_t *ret)           \
 	{                                                                                          \
@@ -41,7 +47,7 @@ static inline uint64_t tlb_tag(const struct rv_hart *h, uint64_t va, unsigned si
 	static inline bool mem_store##size(struct rv_hart *h, uint64_t va, uint64_t v)             \
 	{                                                                                          \
 		const struct rv_tlb *t = tlb_at(h, va);                                            \
-		if (unlikely(tlb_tag(h, va, size) != t->tag_w))                                    \
+		if (unlikely(tlb_tag(h, va, size) != tlb_tag_w(t)))                                \
 			return rv_store_slow(h, va, size, v);                                      \
 		__atomic_store_n((type *)(uintptr_t)(va + t->add), (type)v, __ATOMIC_RELAXED);     \
 		return true;                                                                       \
@@ -56,7 +62,7 @@ LOAD(8, uint64_t)
 static inline void *atomic_at(struct rv_hart *h, uint64_t va, unsigned size)
 {
 	const struct rv_tlb *t = tlb_at(h, va);
-	if (likely(tlb_tag(h, va, size) == t->tag_w))
+	if (likely(tlb_tag(h, va, size) == tlb_tag_w(t)))
 		return (void *)(uintptr_t)(va + t->add);
 	return rv_atomic_ptr(h, va, size, RV_WRITE);
 }

@@ -111,7 +111,7 @@ bool sample_block(struct rv_hart *h, const struct block *b)
 }
 
 /* Where all is counted, that is what was counted. */
-void sample_stats(const struct translate *t, struct engine_stats *ret)
+RACY void sample_stats(const struct translate *t, struct engine_stats *ret)
 {
 	const struct sample *s = &t->sample;
 	bool all = s->end == UINT64_MAX;

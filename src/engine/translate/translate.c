@@ -333,7 +333,7 @@ static void translate_fork_end(struct rv_hart *h, bool in_child)
 	jit_cache_forked(((struct translate *)h->engine)->cache, in_child);
 }
 
-static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
+RACY static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 {
 	const struct translate *t = h->engine;
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = t->made,

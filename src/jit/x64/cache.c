@@ -92,8 +92,8 @@ void jit_cache_clear(struct jit_cache *c)
 	/* the thread that is about to write there may read it just now */
 	__atomic_store_n(&c->used2, c->split, __ATOMIC_RELAXED);
 }
-uint64_t jit_cache_used(const struct jit_cache *c) { return c->used + c->used2 - c->split; }
-uint64_t jit_cache_used2(const struct jit_cache *c) { return c->used2 - c->split; }
+RACY uint64_t jit_cache_used(const struct jit_cache *c) { return c->used + c->used2 - c->split; }
+RACY uint64_t jit_cache_used2(const struct jit_cache *c) { return c->used2 - c->split; }
 bool jit_cache_is2(const struct jit_cache *c, uint32_t off) { return off >= c->split; }
 const uint8_t *jit_cache_code(const struct jit_cache *c, uint32_t off) { return c->x + off; }
 uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code)
