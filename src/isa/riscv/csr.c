@@ -111,6 +111,13 @@ static void mstatus_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask
 
 /* ---- interrupts ---- */
 
+static uint64_t mideleg_get(struct rv_hart *h, unsigned n) { return (void)n, h->mideleg; }
+static void mideleg_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
+{
+	(void)n;
+	h->mideleg = mix(h->mideleg, v, mask & IRQ_S);
+	rv_irq_recheck(h);
+}
 static uint64_t mie_get(struct rv_hart *h, unsigned n) { return (void)n, h->mie; }
 static void mie_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
 {

@@ -87,6 +87,23 @@ TEST(trap_interrupt_priority_and_enables)
 	rig_fini(&r);
 }
 
+/* What S mode was to take, and M mode so could not, becomes M mode's own. */
+TEST(trap_interrupts_that_are_no_longer_delegated_are_looked_at)
+{
+	struct rig r;
+	rig_init(&r, 1, false);
+	struct rv_hart *h = r.h;
+	CHECK(rig_csrw(h, 0x303, BIT(RV_SSI)) == RV_EXC_NONE);
+	CHECK(rig_csrw(h, 0x304, BIT(RV_SSI)) == RV_EXC_NONE);
+	rv_hart_irq(h, RV_SSI, true);
+	h->mstatus |= MSTATUS_MIE;
+	CHECK(!rv_poll(h) && h->limit != 0);
+	CHECK(rig_csrw(h, 0x303, 0) == RV_EXC_NONE && h->mideleg == 0);
+	CHECK(h->limit == 0);
+	CHECK(rv_poll(h) && h->mcause == (BIT(63) | RV_SSI));
+	rig_fini(&r);
+}
+
 TEST(trap_poll_takes_an_interrupt_in_vectored_mode)
 {
 	struct rig r;
