@@ -40,7 +40,7 @@ CLI     := $(sort $(wildcard src/cli/*.c))
 TST     := $(sort $(shell find src test -maxdepth 3 -name '*_test.c')) test/main.c
 GEN     :=
 
-.PHONY: all build run test unit check checks bench clean packages
+.PHONY: all build run test unit tsan check checks bench clean packages
 all: build
 build: $O/lodge $O/liblodge.a $O/liblodge.so
 
@@ -68,6 +68,11 @@ $O/tests: $(OBJ) $(TSTOBJ)
 
 unit: $O/tests
 	$O/tests
+# Takes minutes: not a part of test.
+tsan:
+	@$(MAKE) --no-print-directory m=tsan build unit $(BUILD)/tsan/diff/lockstep
+	$(BUILD)/tsan/diff/lockstep -n 20 -t 3
+	test/run/tsan.sh $(BUILD)/tsan/lodge
 checks:
 	tools/check-floors
 	tools/check-size
