@@ -259,6 +259,20 @@ static void put_return(struct making *k)
 		put(k, rng_below(r, 2) ? 0x8082 : jalr(ZERO, RA, 0));
 }
 
+/* Functions that are left by another way than their end leave their frame behind. Where too many
+ * have, the stack begins anew: code lies below it, and what writes there has to say so. */
+static void put_frame(struct making *k)
+{
+	const int stack = 8 * (int)(STACKS + rng_below(&k->rng, BAD - STACKS));
+	put(k, ld(T0, GP, 8 * (int)STACKS));
+	put(k, lui(T1, -(STACK_MAX >> 12) & 0xfffff));
+	put(k, add(T0, T0, T1));
+	put(k, branch(7, SP, T0, 8)); /* bgeu */
+	put(k, ld(SP, GP, stack));
+	put(k, addi(SP, SP, -FRAME));
+	put(k, store(3, RA, SP, FRAME - 8));
+}
+
 static void function_make(struct making *k, unsigned units)
 {
 	struct rng *r = &k->rng;
@@ -269,8 +283,7 @@ static void function_make(struct making *k, unsigned units)
 	put_fuel(k);
 	if (!leaf) {
 		from = k->at;
-		put(k, addi(SP, SP, -FRAME));
-		put(k, store(3, RA, SP, FRAME - 8));
+		put_frame(k);
 		unit_end(k, from, false);
 	}
 	body_make(k, leaf ? 1 + units / 4 : units);

@@ -3,7 +3,7 @@
 #pragma once
 #include "test/diff/diff.h"
 
-enum { SORTED_MAX = 1600, LABELS_MAX = 24, FRAME = 80 };
+enum { SORTED_MAX = 1600, LABELS_MAX = 24, FRAME = 80, STACK_MAX = 96 << 10 };
 struct sorted {
 	const struct rv_pattern *p[SORTED_MAX];
 	unsigned n;
