@@ -80,19 +80,20 @@ enum jit_after {
 	JIT_AFTER_RETURN,       /* to npc; of flat guests they stay */
 };
 
-struct jit_exit_at { uint32_t back, patch; uint64_t pa; };
-struct jit_site_at { uint32_t back; uint16_t off, undo; };
-struct jit_touch_at { uint32_t at, stub; };
+struct jit_exit_at {
+	uint32_t n;                 /* of its unit */
+	uint32_t back, patch;       /* offsets in the cache: return address, the jump to change */
+	uint64_t pa;                /* where it leads */
+};
+struct jit_site_at { uint16_t off, undo; };
 
-/* A finished unit. Owned by the caller; the code is the cache's. */
+/* A finished unit. The code is the cache's. The notes, of exits, sites and mirrored accesses, are
+ * the generator's until it begins another unit; whoever keeps the unit copies them. */
 struct jit_unit {
 	uint64_t pa;                /* guest physical address of the first instruction */
+	const uint8_t *notes;
 	uint32_t code, code_len;    /* offset in the cache */
-	uint32_t nexits, nsites, ntouches;
-	struct jit_exit_at *exits;  /* sorted by back: offset in the cache of the return address */
-	struct jit_site_at *sites;  /* the same */
-	/* mirrored accesses, sorted by at: where each is and where it is made otherwise */
-	struct jit_touch_at *touches;
+	uint16_t notes_len, sites_at, touches_at; /* offsets in the notes */
 };
 
 struct jit_cache;
@@ -102,6 +103,8 @@ void jit_cache_free(struct jit_cache *c);
 /* 0 when this host has what generated code needs, else -ENOTSUP and what is missing. */
 int jit_probe(struct lodge_err *e) MUST;
 void jit_cache_clear(struct jit_cache *c);
+/* After jit_cache_clear: give the memory of the code back to the host. */
+void jit_cache_trim(struct jit_cache *c);
 uint64_t jit_cache_used(const struct jit_cache *c);
 uint64_t jit_cache_used2(const struct jit_cache *c);            /* of the second part */
 bool jit_cache_is2(const struct jit_cache *c, uint32_t off);    /* is @off in it? */
@@ -142,8 +145,7 @@ void jit_mirrored(struct jit_gen *g);
 bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block *ir) MUST;
 /* The code goes on at @pa, outside of the unit. */
 void jit_goes_on(struct jit_gen *g, uint64_t pa);
-/* Finish. False: no room in the cache: clear it and make the unit again. The arrays in @ret are
- * allocated: jit_unit_fini. */
+/* Finish. False: no room in the cache: clear it and make the unit again. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 bool jit_full(const struct jit_gen *g); /* was it for want of room? */
 
@@ -158,7 +160,6 @@ bool jit_plan_end(struct jit_gen *g, bool force);
 /* Its code stays: the next one is made behind it. Else the next one is made in its place. No unit
  * may be in the making. */
 void jit_unit_keep(struct jit_cache *c, const struct jit_unit *u);
-void jit_unit_fini(struct jit_unit *u); /* frees the arrays */
 
 /* Offset in the cache of the code at the label @i (2 * i bytes from the start) of the unit just
  * made; 0: none. Control may enter there as at the start. */
@@ -167,8 +168,10 @@ uint32_t jit_label_code(const struct jit_gen *g, unsigned i);
 uint32_t jit_insn_end(const struct jit_gen *g, unsigned n);
 
 /* ---- finished units ---- */
-const struct jit_exit_at *jit_exit_find(const struct jit_unit *u, uint32_t back);
-const struct jit_site_at *jit_site_find(const struct jit_unit *u, uint32_t back);
+/* The exit or site whose call returns to offset @back, and exit @n. False: there is none. */
+bool jit_exit_find(const struct jit_unit *u, uint32_t back, struct jit_exit_at *ret) MUST;
+bool jit_exit_get(const struct jit_unit *u, uint32_t n, struct jit_exit_at *ret) MUST;
+bool jit_site_find(const struct jit_unit *u, uint32_t back, struct jit_site_at *ret) MUST;
 /* Where the mirrored access at offset @at is made otherwise; 0: there is none. */
 uint32_t jit_touch_find(const struct jit_unit *u, uint32_t at);
 /* Let exit @x lead to the code at offset @to; 0: back to where it came from. */

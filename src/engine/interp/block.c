@@ -145,6 +145,12 @@ struct block *interp_block(struct rv_hart *h)
 	return b;
 }
 
+void interp_trim(struct interp *it)
+{
+	cache_drop(it);
+	(void)!madvise(it->arena, it->arena_bytes, MADV_DONTNEED);
+}
+
 void interp_fini(struct interp *it)
 {
 	if (it->arena)

@@ -55,6 +55,8 @@ struct interp {
  */
 int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e) MUST;
 void interp_fini(struct interp *it);
+/* Forget all blocks and give their memory back. Not while interp_run is in a block. */
+void interp_trim(struct interp *it);
 
 extern const bool interp_ends[RV_OPS];  /* operations that end a block */
 void interp_run(struct rv_hart *h);

@@ -64,7 +64,7 @@ void unit_dump(struct rv_hart *h, const struct unit *u, const struct unit_text *
 	log_at(l, LOG_INFO, "unit at 0x%llx: %u instructions, %u bytes, %u bytes of host code",
 	       (unsigned long long)h->pc, t->n, u->bytes, u->j.code_len);
 	for (unsigned i = 0; text && i < t->n; i++) {
-		uint64_t pc = h->pc + (t->pa[i] - u->pa);
+		uint64_t pc = h->pc + (t->pa[i] - u->j.pa);
 		char asm_text[96];
 		rv_disasm(t->insn[i].word, pc, asm_text, sizeof asm_text);
 		log_at(l, LOG_INFO, "%llx  %s", (unsigned long long)pc, asm_text);

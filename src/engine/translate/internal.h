@@ -10,43 +10,57 @@
 enum {
 	HOT = 24,               /* runs of a block before it is translated */
 	UNIT_INSNS = 200,
-	UNITS_HASH = 16384,
 	PAGES_HASH = 4096,
+	PAGES2_HASH = 256,
 	CACHE_BYTES = 32 << 20, /* of all harts */
+	KEEP_SHARE = 32,        /* one part of the cache in so many an idle hart may keep */
 	OPT_AT = 3,             /* samples of a unit before it is optimized */
 	OPT_BAD = 32,           /* it could not be entered so often: it is given up */
 	OPT_NEVER = 256,
 	UNIT_MIRRORED = 128,    /* in unit.reach: a mirrored unit */
 };
 
-struct unit;
+/* Units and what belongs to them lie in a pool, one behind the other, and go all at once. A ref is
+ * an offset in it; 0: none. */
+typedef uint32_t ref;
+struct pool {
+	uint8_t *at;            /* owned */
+	uint32_t bytes, used;
+	bool full;              /* something did not fit */
+};
+
 /* Where a unit may be entered: its start, and each label inside it. */
 struct entry {
-	uint64_t pa;
-	struct unit *unit;      /* borrowed */
+	ref next;               /* of the same hash */
 	uint32_t code;          /* offset in the cache */
-	struct entry *next;     /* of the same hash */
+	uint16_t off;           /* bytes of guest code from the start */
+	uint16_t n;             /* of its unit */
 };
 /* An exit of one unit that leads to another. */
 struct link {
-	struct unit *from;      /* borrowed */
+	ref from;               /* unit */
+	ref next;               /* to the same unit, or free */
 	uint32_t exit;
-	struct link *next;      /* owned */
 };
+/* In the pool: behind the entries come, of an instruction across two pages, the second one, then
+ * the guest code that it was made from and the notes of @j. */
 struct unit {
 	struct jit_unit j;
-	uint64_t pa;
+	ref page_next;          /* unit */
+	ref in;                 /* link: who comes here */
 	uint16_t bytes;         /* of guest code */
+	uint16_t nentries;
+	uint16_t heat;          /* samples */
+	uint8_t bad;            /* tries to enter it in vain */
 	uint8_t reach;          /* | UNIT_MIRRORED */
 	uint8_t tier;           /* 0, 1 */
 	bool dead, refused;     /* no use in optimizing it */
-	uint16_t heat, bad;     /* samples; tries to enter it in vain */
-	uint64_t pa2; /* of its second page, when it is one instruction across two; else 0 */
-	struct unit *page_next, *page2_next;
-	struct link *in;        /* owned: who comes here */
-	struct entry *entries;  /* owned: nentries */
-	uint16_t nentries;
-	uint8_t code[];         /* the guest code that it was made from */
+	struct entry entries[]; /* nentries; the start first */
+};
+/* The second page of a unit that is one instruction across two. */
+struct unit_page2 {
+	uint32_t frame;
+	ref next;               /* unit */
 };
 
 /* A range of guest code that is about to become a unit. */
@@ -86,17 +100,23 @@ struct translate {
 	struct jit_jump *jumps; /* JIT_JUMPS */
 	struct mirror *mirror;  /* owned; NULL: there is none */
 	struct flat *flat;      /* owned; NULL: this is a machine's hart */
-	struct entry *hash[UNITS_HASH];
-	struct unit *pages[PAGES_HASH]; /* by frame */
-	struct unit *pages2[PAGES_HASH]; /* by frame of the second page */
-	struct unit **units;    /* all, in order of their code; owned */
+	struct pool pool;
+	ref link_free;
+	ref *hash;              /* of entries by physical address, hash_size; owned */
+	uint32_t hash_size, nentries;
+	ref pages[PAGES_HASH];  /* units by frame */
+	ref pages2[PAGES2_HASH]; /* units by frame of the second page */
+	ref *units;             /* all, in order of their code; owned */
 	uint32_t nunits, units_cap;
-	struct unit **units2;   /* the same, of the optimizing tier */
+	ref *units2;            /* the same, of the optimizing tier */
 	uint32_t nunits2, units2_cap;
 	struct opt *opt;        /* owned; NULL: nothing was optimized yet */
 	uint64_t opt_never[OPT_NEVER]; /* units that were given up */
 	uint32_t map_epoch, fetch_epoch;
 	bool counted;           /* generated code looks at jit_run.limit: see counted_begin */
+	/* When memory was given back, how long it stays from then on, how much always may. */
+	uint64_t trim_ns, trim_wait_ns, keep_bytes;
+	bool jumps_used;
 	bool deopt;             /* the interpreter has to run the next block */
 	struct sample sample;
 	uint64_t made, made2, killed, clears, entered, links, misses;
@@ -116,13 +136,35 @@ static inline bool is_crossing(unsigned reach)
 {
 	return (reach & ~(unsigned)UNIT_MIRRORED) == REACH_CROSSING;
 }
+static inline struct unit_page2 *unit_page2(const struct unit *u)
+{
+	return (struct unit_page2 *)(uintptr_t)&u->entries[u->nentries];
+}
+static inline uint64_t unit_pa2(const struct unit *u)
+{
+	return is_crossing(u->reach) ? (uint64_t)unit_page2(u)->frame << 12 : 0;
+}
+static inline uint8_t *unit_code(const struct unit *u)
+{
+	return (uint8_t *)(unit_page2(u) + is_crossing(u->reach));
+}
+static inline struct unit *entry_unit(const struct entry *e)
+{
+	return (struct unit *)((uintptr_t)(e - e->n) - offsetof(struct unit, entries));
+}
+static inline uint64_t entry_pa(const struct entry *e) { return entry_unit(e)->j.pa + e->off; }
+
 /* The code for @p, made if need be. NULL: there is none, or it cannot be made. */
 struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make);
 /* The unit that a call comes back to at @off, which may be the end of its part of the cache. */
 struct unit *unit_at_code(struct translate *t, uint32_t off);
 /* As jit_guard.find; @t: struct translate. */
 uint32_t unit_touch_find(void *t, uint32_t off);
+int units_init(struct translate *t, uint64_t bytes, struct lodge_err *e) MUST; /* of the pool */
+void units_fini(struct translate *t);
 void units_clear(struct translate *t);
+/* After units_clear: give the memory back. */
+void units_trim(struct translate *t);
 /* What leads to code by virtual addresses may be wrong from now on. */
 void jumps_forget(struct translate *t);
 /* fence.i: drop the units whose code has changed. */
@@ -139,11 +181,10 @@ bool unit_same(struct rv_hart *h, const struct unit *u);
 /* Where units begin in the 4 * JIT_UNIT_INSNS bytes behind the start of @u, in its page: seeds of
  * range_scan. Returns whether there are any. */
 bool units_seed(struct translate *t, const struct unit *u, bool *seeds);
-/* The unit that @g has just made as @j of @n instructions of @r, not to be found yet. NULL: no
- * memory. Takes @j's arrays. */
-struct unit *unit_new(const struct jit_gen *g, const struct range *r, unsigned n, unsigned reach,
-                      struct jit_unit *j);
-void unit_free(struct unit *u);
+/* The unit that @g has just made as @j of @n instructions of @r, not to be found yet; @pa2 as in
+ * struct place. NULL: no room in the pool. */
+struct unit *unit_new(struct translate *t, const struct jit_gen *g, const struct range *r,
+                      unsigned n, unsigned reach, uint64_t pa2, const struct jit_unit *j);
 bool unit_add(struct translate *t, struct unit *u);
 /* The code in r->code, @room bytes. @seeds: where indirect jumps of the range may lead, as
  * r->target; NULL: unknown, they end it. */

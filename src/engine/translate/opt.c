@@ -133,9 +133,6 @@ void opt_free(struct translate *t)
 		pthread_mutex_unlock(&o->lock);
 		pthread_join(o->thread, NULL);
 	}
-	if (state_of(o) == DONE && o->made) {
-		jit_unit_fini(&o->j);
-	}
 	pthread_cond_destroy(&o->wake);
 	pthread_mutex_destroy(&o->lock);
 	jit_gen_free(o->gen);
@@ -152,9 +149,9 @@ static uint64_t *never_slot(struct translate *t, uint64_t pa)
 /* What an indirect jump at the end of @u may reach in its page. */
 static void request_seeds(struct rv_hart *h, struct opt *o, const struct unit *u)
 {
-	unsigned room = (unsigned)min_u64(4096 - (u->pa & 4095), sizeof o->seeds * 2);
-	const uint8_t *code = h->env->process ? (const uint8_t *)(uintptr_t)u->pa
-	                                      : mem_ptr(h->env->mem, gpa(u->pa), room);
+	unsigned room = (unsigned)min_u64(4096 - (u->j.pa & 4095), sizeof o->seeds * 2);
+	const uint8_t *code = h->env->process ? (const uint8_t *)(uintptr_t)u->j.pa
+	                                      : mem_ptr(h->env->mem, gpa(u->j.pa), room);
 	memset(o->seeds, 0, sizeof o->seeds);
 	o->room = u->bytes;
 	if (code && units_seed(h->engine, u, o->seeds) && room > u->bytes) {
@@ -171,12 +168,12 @@ static bool request(struct rv_hart *h, struct unit *u, bool force)
 	struct opt *o = opt_get(h);
 	if (!o || state_of(o) != FREE)
 		return false;
-	o->pa = u->pa;
+	o->pa = u->j.pa;
 	o->reach = u->reach;
 	o->bytes = u->bytes;
 	o->clears = t->clears;
 	o->force = force;
-	memcpy(o->code, u->code, u->bytes);
+	memcpy(o->code, unit_code(u), u->bytes);
 	request_seeds(h, o, u);
 	if (!o->runs) {
 		request_make(o);
@@ -194,10 +191,10 @@ void opt_sample(struct rv_hart *h, struct unit *u)
 {
 	struct translate *t = h->engine;
 	uint32_t enough = h->env->opt_at ? h->env->opt_at : OPT_AT;
-	if (u->tier || u->refused || u->dead || u->pa2 || ++u->heat < enough)
+	if (u->tier || u->refused || u->dead || is_crossing(u->reach) || ++u->heat < enough)
 		return;
 	u->heat = 0;
-	if (*never_slot(t, u->pa) == u->pa)
+	if (*never_slot(t, u->j.pa) == u->j.pa)
 		u->refused = true;
 	else
 		(void)request(h, u, false);
@@ -207,7 +204,7 @@ void opt_deopt(struct translate *t, struct unit *u)
 {
 	if (u->dead || ++u->bad < OPT_BAD)
 		return;
-	*never_slot(t, u->pa) = u->pa;
+	*never_slot(t, u->j.pa) = u->j.pa;
 	unit_drop(t, u);
 }
 
@@ -220,10 +217,10 @@ static struct unit *request_unit(struct rv_hart *h, const struct opt *o)
 	struct entry *e = NULL;
 	if (o->clears == t->clears)
 		e = unit_get(h, &(struct place){ .pa = o->pa, .reach = o->reach }, false);
-	struct unit *u = e ? e->unit : NULL;
-	if (!u || u->pa != o->pa || u->tier || u->bytes != o->bytes)
+	struct unit *u = e ? entry_unit(e) : NULL;
+	if (!u || u->j.pa != o->pa || u->tier || u->bytes != o->bytes)
 		return NULL;
-	return memcmp(u->code, o->code, o->bytes) ? NULL : u;
+	return memcmp(unit_code(u), o->code, o->bytes) ? NULL : u;
 }
 
 /* NULL: nothing of it is used. */
@@ -236,27 +233,25 @@ static struct unit *result_take(struct rv_hart *h, struct opt *o)
 			old->refused = true;
 		return NULL;
 	}
-	struct unit *u = unit_new(o->gen, &o->r, o->n, o->reach, &o->j);
-	if (u && old) {
-		u->tier = 1;
-		/* what was read behind the old one may have changed since */
-		if ((u->bytes == old->bytes || unit_same(h, u)) && unit_add(t, u)) {
-			unit_replace(t, old, u);
-			jit_unit_keep(t->cache, &u->j);
-			return u;
-		}
-	}
-	unit_free(u);
-	return NULL;
+	struct unit *u = old ? unit_new(t, o->gen, &o->r, o->n, o->reach, 0, &o->j) : NULL;
+	if (!u)
+		return NULL;
+	u->tier = 1;
+	/* what was read behind the old one may have changed since */
+	if ((u->bytes != old->bytes && !unit_same(h, u)) || !unit_add(t, u))
+		return NULL;
+	unit_replace(t, old, u);
+	jit_unit_keep(t->cache, &u->j);
+	return u;
 }
 
 static struct unit *done_take(struct rv_hart *h, struct opt *o)
 {
 	struct translate *t = h->engine;
-	bool full = o->full && o->clears == t->clears;
+	bool full = o->full && o->clears == t->clears && jit_cache_used2(t->cache);
 	struct unit *u = result_take(h, o);
 	state_set(o, FREE);
-	if (full && jit_cache_used2(t->cache))
+	if (full || t->pool.full)
 		units_clear(t);
 	return u;
 }
@@ -271,7 +266,7 @@ void opt_take(struct rv_hart *h)
 void opt_now(struct rv_hart *h, struct unit *u)
 {
 	struct translate *t = h->engine;
-	if (!u->tier && !u->refused && !u->pa2 && *never_slot(t, u->pa) != u->pa &&
+	if (!u->tier && !u->refused && !is_crossing(u->reach) && *never_slot(t, u->j.pa) != u->j.pa &&
 	    request(h, u, true))
 		(void)done_take(h, t->opt);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine `translate`: the interpreter's loop, which enters generated code at hot blocks. */
 #include "engine/translate/mirror.h"
+#include <malloc.h>
 
 static struct jit_run *run_of(struct rv_hart *h) { return (struct jit_run *)(void *)h->engine_run; }
 _Static_assert(sizeof(struct jit_run) <= sizeof(((struct rv_hart *)0)->engine_run), "engine_run");
@@ -79,14 +80,16 @@ static bool counted_begin(struct rv_hart *h)
 
 static void exit_fault(struct rv_hart *h, struct translate *t, struct unit *u, uint32_t back)
 {
-	const struct jit_site_at *s = jit_site_find(&u->j, back);
+	struct jit_site_at s = {0};
 	enum rv_exc cause = (enum rv_exc)h->exc;
-	assert(s);
-	h->icount -= s->undo;
-	h->pc = u->pa + s->off + run_of(h)->delta;
+	bool found = jit_site_find(&u->j, back, &s);
+	assert(found);
+	(void)found;
+	h->icount -= s.undo;
+	h->pc = u->j.pa + s.off + run_of(h)->delta;
 	h->exc = RV_EXC_NONE;
 	if (cause == RV_EXC_ILLEGAL && !h->tval) {
-		const uint8_t *code = u->code + s->off;
+		const uint8_t *code = unit_code(u) + s.off;
 		h->tval = (code[0] & 3) == 3 ? le32_at(code) : le16_at(code);
 	} else if (cause == RV_EXC_BREAKPOINT) {
 		h->tval = h->pc;
@@ -95,13 +98,12 @@ static void exit_fault(struct rv_hart *h, struct translate *t, struct unit *u, u
 	jit_stack_reset(t->cache, run_of(h));
 }
 
-/* Bring h->pc up to date. False: the interpreter goes on. */
+/* Bring h->pc up to date. False: the interpreter goes on. JIT_LINK: @ret_exit is set. */
 static bool exit_take(struct rv_hart *h, struct translate *t, enum jit_exit why,
-                      struct unit **ret_from, const struct jit_exit_at **ret_exit)
+                      struct unit **ret_from, struct jit_exit_at *ret_exit)
 {
 	struct jit_run *run = run_of(h);
 	uint32_t back = jit_cache_offset(t->cache, run->detail);
-	*ret_exit = NULL;
 	if (why == JIT_JUMP)
 		return true;
 	struct unit *u = unit_at_code(t, back);
@@ -112,16 +114,15 @@ static bool exit_take(struct rv_hart *h, struct translate *t, enum jit_exit why,
 		return true;
 	}
 	if (why == JIT_STALE) {
-		h->pc = u->pa + run->delta;
+		h->pc = u->j.pa + run->delta;
 		return true;
 	}
-	const struct jit_exit_at *x = jit_exit_find(&u->j, back);
-	assert(x);
-	h->pc = x->pa + run->delta;
-	if (why == JIT_LINK || why == JIT_FAR) {
-		*ret_exit = x;
+	bool found = jit_exit_find(&u->j, back, ret_exit);
+	assert(found);
+	(void)found;
+	h->pc = ret_exit->pa + run->delta;
+	if (why == JIT_LINK || why == JIT_FAR)
 		return true;
-	}
 	t->deopt = why == JIT_DEOPT;
 	return false;
 }
@@ -129,13 +130,14 @@ static bool exit_take(struct rv_hart *h, struct translate *t, enum jit_exit why,
 static void jump_remember(struct rv_hart *h, struct translate *t, const struct entry *e)
 {
 	t->jumps[jit_jump_index(h->pc)] = (struct jit_jump){ h->pc, h->fctx,
-		jit_cache_code(t->cache, e->code), h->pc - e->pa };
+		jit_cache_code(t->cache, e->code), h->pc - entry_pa(e) };
+	t->jumps_used = true;
 }
 
 static void far_link(struct rv_hart *h, struct translate *t, const struct jit_exit_at *x,
                      const struct entry *e)
 {
-	jit_far_link(t->cache, x, &(struct jit_far){ h->fctx, run_of(h)->delta, h->pc - e->pa,
+	jit_far_link(t->cache, x, &(struct jit_far){ h->fctx, run_of(h)->delta, h->pc - entry_pa(e),
 	                                             e->code });
 }
 
@@ -145,11 +147,11 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 	struct jit_run *run = run_of(h);
 	jit_stack_reset(t->cache, run);
 	for (;;) {
-		const struct jit_exit_at *x;
+		struct jit_exit_at x;
 		struct unit *from = NULL;
 		if (!counted_begin(h))
 			return;
-		run->delta = h->pc - e->pa;
+		run->delta = h->pc - entry_pa(e);
 		t->entered++;
 		mirror_ready(h, t);
 		translate_fp_in(h);
@@ -174,10 +176,10 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 		if (clears != t->clears) /* from is gone, and return addresses with it */
 			jit_stack_reset(t->cache, run);
 		else if (why == JIT_FAR)
-			far_link(h, t, x, e);
-		else if (x && !from->dead && !is_crossing(e->unit->reach) && e->pa == x->pa &&
-		         e->unit->reach == from->reach)
-			unit_link(t, from, x, e);
+			far_link(h, t, &x, e);
+		else if (why == JIT_LINK && !from->dead && entry_pa(e) == x.pa &&
+		         !is_crossing(from->reach) && entry_unit(e)->reach == from->reach)
+			unit_link(t, from, &x, e);
 		if (why != JIT_LINK)
 			jump_remember(h, t, e);
 	}
@@ -202,7 +204,7 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 	opt_take(h);
 	struct entry *e = unit_find(h, true);
 	if (unlikely(e && h->env->opt_at == 1)) {
-		opt_now(h, e->unit);
+		opt_now(h, entry_unit(e));
 		e = unit_find(h, true);
 	}
 	if (!e) {
@@ -214,6 +216,30 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 	return true;
 }
 
+/* ---- idle harts ---- */
+
+#define TRIM_NS UINT64_C(3000000000)
+#define TRIM_MAX_NS UINT64_C(200000000000)
+
+/* Code is quickly made again, and an idle hart needs little of it: all of it goes. Where it was
+ * soon there again, it stays for longer and longer: something runs now and then. */
+static void translate_idled(struct rv_hart *h)
+{
+	struct translate *t = h->engine;
+	uint64_t now = vclock_ns(h->env->clock), since = now - t->trim_ns;
+	if (jit_cache_used(t->cache) < t->keep_bytes || since < t->trim_wait_ns)
+		return;
+	t->trim_wait_ns = since < 2 * t->trim_wait_ns ? min_u64(2 * t->trim_wait_ns, TRIM_MAX_NS)
+	                                              : TRIM_NS;
+	t->trim_ns = now;
+	opt_free(t);
+	units_clear(t);
+	jit_stack_reset(t->cache, run_of(h));
+	units_trim(t);
+	interp_trim(&t->it);
+	(void)malloc_trim(0);
+}
+
 /* ---- the engine ---- */
 
 static void translate_detach(struct rv_hart *h)
@@ -223,14 +249,12 @@ static void translate_detach(struct rv_hart *h)
 		return;
 	h->engine = NULL;
 	opt_free(t);
-	if (t->cache && t->jumps)
-		units_clear(t);
-	free(t->units2);
 	h->fenced = NULL;
 	h->watched = NULL;
+	h->idled = NULL;
 	mirror_free(t->mirror);
 	flat_free(t->flat);
-	free(t->units);
+	units_fini(t);
 	free(t->jumps);
 	jit_gen_free(t->gen);
 	jit_cache_free(t->cache);
@@ -249,6 +273,7 @@ static int cache_make(struct rv_hart *h, struct translate *t, struct lodge_err *
 	t->counted = vclock_is_counted(h->env->clock);
 	if (t->counted)
 		g.limit = g.run + (uint32_t)offsetof(struct jit_run, limit);
+	t->keep_bytes = bytes / n / KEEP_SHARE;
 	int r = jit_cache_new(&t->cache, &g, bytes / n, e);
 	return r ? r : jit_gen_new(&t->gen, t->cache, e);
 }
@@ -262,6 +287,8 @@ static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodg
 		r = cache_make(h, t, e);
 	if (r == 0 && h->env->process)
 		r = flat_new(t, e);
+	if (r == 0)
+		r = units_init(t, t->keep_bytes * KEEP_SHARE, e);
 	t->jumps = calloc(JIT_JUMPS, sizeof *t->jumps);
 	if (r == 0 && !t->jumps)
 		r = err_set(e, ENOMEM, "no memory for the translator");
@@ -314,6 +341,7 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	t->it.hot = h->env->hot ? h->env->hot - 1 : HOT;
 	t->it.enter = translate_enter;
 	sample_init(h);
+	h->idled = translate_idled;
 	/* without windows it is only slower */
 	if (h->env->mirror && !t->flat && jit_mirror_probe())
 		(void)!mirror_new(&t->mirror, h, NULL);

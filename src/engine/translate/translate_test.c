@@ -63,7 +63,7 @@ static void rig_init(struct rig *r, const char *engine, unsigned opt_at, bool co
 	*r = (struct rig){ .e = engine_find(engine) };
 	vclock_init(&r->clock);
 	r->env = (struct rv_env){ .clock = &r->clock, .nharts = 1, .mmu_max = 57, .hot = 3,
-		.opt_at = opt_at, .opt_sync = true, .count = count };
+		.opt_at = opt_at, .opt_sync = true, .count = count, .code_bytes = 128 << 10 };
 	CHECK(mem_new(&r->env.mem, gpa(RAM), RAM_BYTES, NULL) == 0);
 	CHECK(bus_new(&r->env.bus, NULL) == 0);
 	CHECK(bus_map(r->env.bus, gpa(STOP), 0x1000, &ops, r, NULL, NULL) == 0);
@@ -331,4 +331,37 @@ TEST(accesses_are_counted_and_estimated)
 		}
 		rig_fini(&r);
 	}
+}
+
+/* An idle hart gives its code back, and makes it again when it is wanted. */
+TEST(translate_gives_back_what_is_idle)
+{
+	struct rig want, got;
+	struct engine_stats s;
+	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
+		return;
+	rig_init(&want, "interpret", 0, false);
+	rig_init(&got, "translate", 1, false);
+	program_put(&want, ACCESSES);
+	program_put(&got, ACCESSES);
+	rig_run(&want);
+	rig_run(&got);
+	compare(want.h, got.h);
+	got.e->stats(got.h, &s);
+	uint64_t before = s.cache_bytes, made = s.blocks_made;
+	got.h->idled(got.h);
+	got.e->stats(got.h, &s);
+	CHECK(s.cache_flushes > 0 && s.cache_bytes < before);
+	want.h->requests = got.h->requests = 0;
+	want.h->pc = got.h->pc = RAM;
+	for (unsigned n = 0; n < ACCESSES; n++)
+		want.h->x[18 + n] = got.h->x[18 + n] = RAM + DATA + 0x10000 * n;
+	want.h->x[27] = got.h->x[27] = 50;
+	rig_run(&want);
+	rig_run(&got);
+	compare(want.h, got.h);
+	got.e->stats(got.h, &s);
+	CHECK(s.blocks_made == 2 * made);
+	rig_fini(&want);
+	rig_fini(&got);
 }

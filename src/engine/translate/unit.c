@@ -2,6 +2,9 @@
 /* Units: which guest code becomes one, how it is found, and how it goes away. */
 #include "engine/translate/internal.h"
 #include "rv_exec.gen.h"
+#include <sys/mman.h>
+
+enum { POOL_FIRST = 8, HASH_MIN = 1024 };
 
 enum shape { SHAPE_PLAIN, SHAPE_BRANCH, SHAPE_JUMP, SHAPE_JUMPR, SHAPE_END, SHAPE_ENDNPC };
 static const uint8_t shapes[RV_OPS] = {
@@ -10,14 +13,97 @@ static const uint8_t shapes[RV_OPS] = {
 #undef ROW
 };
 
-static struct entry **hash_slot(struct translate *t, uint64_t pa)
+/* ---- the pool and its tables ---- */
+
+static void *pool_at(const struct translate *t, ref r) { return t->pool.at + r; }
+static struct unit *unit_at(const struct translate *t, ref r) { return r ? pool_at(t, r) : NULL; }
+static ref ref_of(const struct translate *t, const void *p)
 {
-	return &t->hash[(pa >> 1 ^ pa >> 13) % UNITS_HASH];
+	return (ref)((const uint8_t *)p - t->pool.at);
 }
 
-static struct unit **page_slot(struct translate *t, uint64_t pa)
+/* NULL: it is full. */
+static void *pool_take(struct pool *p, size_t bytes)
+{
+	bytes = align_up(bytes, 8);
+	if (bytes > p->bytes - p->used) {
+		p->full = true;
+		return NULL;
+	}
+	p->used += (uint32_t)bytes;
+	return p->at + p->used - bytes;
+}
+
+static ref *hash_slot(struct translate *t, uint64_t pa)
+{
+	return &t->hash[(pa >> 1 ^ pa >> 13) & (t->hash_size - 1)];
+}
+
+static ref *page_slot(struct translate *t, uint64_t pa)
 {
 	return &t->pages[(pa >> 12) % PAGES_HASH];
+}
+
+static ref *page2_slot(struct translate *t, uint64_t pa)
+{
+	return &t->pages2[(pa >> 12) % PAGES2_HASH];
+}
+
+/* Entries of one slot keep their order. */
+static bool hash_resize(struct translate *t, uint32_t size)
+{
+	ref *old = t->hash, *new = calloc(size, sizeof *new);
+	uint32_t nold = t->hash_size;
+	if (!new)
+		return false;
+	t->hash = new;
+	t->hash_size = size;
+	for (uint32_t n = 0; n < nold; n++) {
+		ref back = 0, next;
+		for (ref r = old[n]; r; r = next) {
+			struct entry *e = pool_at(t, r);
+			next = e->next;
+			e->next = back;
+			back = r;
+		}
+		for (ref r = back; r; r = next) {
+			struct entry *e = pool_at(t, r);
+			ref *slot = hash_slot(t, entry_pa(e));
+			next = e->next;
+			e->next = *slot;
+			*slot = r;
+		}
+	}
+	free(old);
+	return true;
+}
+
+int units_init(struct translate *t, uint64_t bytes, struct lodge_err *e)
+{
+	t->pool.bytes = (uint32_t)min_u64(bytes, UINT32_MAX & ~4095u);
+	t->pool.used = POOL_FIRST;
+	void *p = mmap(NULL, t->pool.bytes, PROT_READ | PROT_WRITE,
+	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	t->pool.at = p == MAP_FAILED ? NULL : p;
+	if (!t->pool.at || !hash_resize(t, HASH_MIN))
+		return err_set(e, ENOMEM, "no memory for translated units");
+	return 0;
+}
+
+void units_fini(struct translate *t)
+{
+	if (t->pool.at)
+		munmap(t->pool.at, t->pool.bytes);
+	free(t->hash);
+	free(t->units);
+	free(t->units2);
+}
+
+static void jumps_clear(struct translate *t)
+{
+	if (t->jumps_used)
+		memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+	t->jumps_used = false;
 }
 
 /* ---- what belongs to the unit ---- */
@@ -207,11 +293,11 @@ unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned
 	return n;
 }
 
-static bool list_add(struct unit ***units, uint32_t *n, uint32_t *have, struct unit *u)
+static bool list_add(ref **units, uint32_t *n, uint32_t *have, ref u)
 {
 	if (*n == *have) {
-		uint32_t cap = *have ? *have * 2 : 1024;
-		struct unit **more = realloc(*units, cap * sizeof *more);
+		uint32_t cap = *have ? *have * 2 : 256;
+		ref *more = realloc(*units, cap * sizeof *more);
 		if (!more)
 			return false;
 		*units = more;
@@ -223,21 +309,25 @@ static bool list_add(struct unit ***units, uint32_t *n, uint32_t *have, struct u
 
 bool unit_add(struct translate *t, struct unit *u)
 {
-	if (u->tier ? !list_add(&t->units2, &t->nunits2, &t->units2_cap, u)
-	            : !list_add(&t->units, &t->nunits, &t->units_cap, u))
+	ref r = ref_of(t, u);
+	if (u->tier ? !list_add(&t->units2, &t->nunits2, &t->units2_cap, r)
+	            : !list_add(&t->units, &t->nunits, &t->units_cap, r))
 		return false;
+	t->nentries += u->nentries;
+	if (t->nentries > t->hash_size) /* if not, it is slower */
+		(void)hash_resize(t, 4 * t->hash_size);
 	for (unsigned n = u->nentries; n-- > 0;) { /* the start last: found first */
-		struct entry **e = hash_slot(t, u->entries[n].pa);
-		u->entries[n].next = *e;
-		*e = &u->entries[n];
+		ref *slot = hash_slot(t, u->j.pa + u->entries[n].off);
+		u->entries[n].next = *slot;
+		*slot = ref_of(t, &u->entries[n]);
 	}
-	struct unit **slot = page_slot(t, u->pa);
+	ref *slot = page_slot(t, u->j.pa);
 	u->page_next = *slot;
-	*slot = u;
-	if (u->pa2) {
-		slot = &t->pages2[(u->pa2 >> 12) % PAGES_HASH];
-		u->page2_next = *slot;
-		*slot = u;
+	*slot = r;
+	if (is_crossing(u->reach)) {
+		slot = page2_slot(t, unit_pa2(u));
+		unit_page2(u)->next = *slot;
+		*slot = r;
 	}
 	t->made++;
 	t->made2 += u->tier;
@@ -245,60 +335,39 @@ bool unit_add(struct translate *t, struct unit *u)
 }
 
 /* The labels of the unit just made where control may come in: those that look at the limit. */
-static bool entries_make(const struct jit_gen *g, const struct range *r, struct unit *u, unsigned n)
+static unsigned entries_find(const struct jit_gen *g, const struct range *r, unsigned n,
+                             struct entry *to)
 {
-	u->entries = calloc(n, sizeof *u->entries);
-	if (!u->entries)
-		return false;
+	unsigned k = 0;
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t code = jit_label_code(g, r->off[i] / 2u);
-		if (code && insn_checks(r, i))
-			u->entries[u->nentries++] =
-			    (struct entry){ r->pa + r->off[i], u, code, NULL };
+		if (code && insn_checks(r, i)) {
+			to[k] = (struct entry){ .code = code, .off = r->off[i], .n = (uint16_t)k };
+			k++;
+		}
 	}
-	struct entry *fit = realloc(u->entries, u->nentries * sizeof *fit);
-	if (fit)
-		u->entries = fit;
-	return true;
+	return k;
 }
 
-static void links_free(struct unit *u)
+struct unit *unit_new(struct translate *t, const struct jit_gen *g, const struct range *r,
+                      unsigned n, unsigned reach, uint64_t pa2, const struct jit_unit *j)
 {
-	for (struct link *l = u->in, *next; l; l = next) {
-		next = l->next;
-		free(l);
-	}
-	u->in = NULL;
-}
-
-void unit_free(struct unit *u)
-{
+	struct entry entries[UNIT_INSNS];
+	unsigned bytes = n < r->n ? r->off[n] : r->bytes, k = entries_find(g, r, n, entries);
+	struct unit *u = pool_take(&t->pool, sizeof *u + k * sizeof *entries +
+	                           sizeof(struct unit_page2) + bytes + j->notes_len);
 	if (!u)
-		return;
-	links_free(u);
-	jit_unit_fini(&u->j);
-	free(u->entries);
-	free(u);
-}
-
-struct unit *unit_new(const struct jit_gen *g, const struct range *r, unsigned n, unsigned reach,
-                      struct jit_unit *j)
-{
-	unsigned bytes = n < r->n ? r->off[n] : r->bytes;
-	struct unit *u = calloc(1, sizeof *u + bytes);
-	if (!u) {
-		jit_unit_fini(j);
 		return NULL;
-	}
-	u->j = *j;
-	u->pa = r->pa;
-	u->bytes = (uint16_t)bytes;
-	u->reach = (uint8_t)reach;
-	memcpy(u->code, r->code, bytes);
-	if (entries_make(g, r, u, n))
-		return u;
-	unit_free(u);
-	return NULL;
+	*u = (struct unit){ .j = *j, .bytes = (uint16_t)bytes, .nentries = (uint16_t)k,
+		.reach = (uint8_t)reach };
+	memcpy(u->entries, entries, k * sizeof *entries);
+	if (is_crossing(reach))
+		unit_page2(u)->frame = (uint32_t)(pa2 >> 12);
+	uint8_t *code = unit_code(u);
+	memcpy(code, r->code, bytes);
+	memcpy(code + bytes, j->notes, j->notes_len);
+	u->j.notes = code + bytes;
+	return u;
 }
 
 static struct unit *unit_make(struct rv_hart *h, const struct place *p)
@@ -306,6 +375,7 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 	struct translate *t = h->engine;
 	static _Thread_local struct range r;
 	struct jit_unit j;
+	struct unit *u;
 	rv_code_watch(h, p->pa);
 	if (p->pa2)
 		rv_code_watch(h, p->pa2);
@@ -316,19 +386,15 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 			n = got;
 		if (!n)
 			return NULL;
-		if (jit_end(t->gen, &j))
+		if (jit_end(t->gen, &j) &&
+		    (u = unit_new(t, t->gen, &r, n, p->reach, p->pa2, &j)))
 			break;
 		if (tries)
 			return NULL;
 		units_clear(t);
 	}
-	struct unit *u = unit_new(t->gen, &r, n, p->reach, &j);
-	if (u)
-		u->pa2 = p->pa2;
-	if (!u || !unit_add(t, u)) {
-		unit_free(u);
+	if (!unit_add(t, u))
 		return NULL;
-	}
 	uint64_t trace = h->env->trace_pc;
 	if (unlikely(trace && (trace == UINT64_MAX || trace - h->pc < u->bytes))) {
 		uint64_t at[UNIT_INSNS];
@@ -342,9 +408,13 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make)
 {
 	struct translate *t = h->engine;
-	for (struct entry *e = *hash_slot(t, p->pa); e; e = e->next)
-		if (e->pa == p->pa && e->unit->reach == p->reach && e->unit->pa2 == p->pa2)
+	struct entry *e;
+	for (ref r = *hash_slot(t, p->pa); r; r = e->next) {
+		e = pool_at(t, r);
+		const struct unit *u = entry_unit(e);
+		if (u->j.pa + e->off == p->pa && u->reach == p->reach && unit_pa2(u) == p->pa2)
 			return e;
+	}
 	struct unit *u = make ? unit_make(h, p) : NULL;
 	return u ? &u->entries[0] : NULL;
 }
@@ -352,10 +422,11 @@ struct entry *unit_get(struct rv_hart *h, const struct place *p, bool make)
 bool units_seed(struct translate *t, const struct unit *u, bool *seeds)
 {
 	bool any = false;
-	for (const struct unit *k = *page_slot(t, u->pa); k; k = k->page_next) {
-		uint64_t off = k->pa - u->pa;
-		if (off && off < 4 * JIT_UNIT_INSNS && k->pa >> 12 == u->pa >> 12 && !k->pa2 &&
-		    k->reach == u->reach)
+	for (const struct unit *k = unit_at(t, *page_slot(t, u->j.pa)); k;
+	     k = unit_at(t, k->page_next)) {
+		uint64_t off = k->j.pa - u->j.pa;
+		if (off && off < 4 * JIT_UNIT_INSNS && k->j.pa >> 12 == u->j.pa >> 12 &&
+		    k->reach == u->reach && !is_crossing(k->reach))
 			any = seeds[off / 2] = true;
 	}
 	return any;
@@ -365,15 +436,15 @@ struct unit *unit_at_code(struct translate *t, uint32_t off)
 {
 	bool second = jit_cache_is2(t->cache, off - 1);
 	uint32_t lo = 0, hi = second ? t->nunits2 : t->nunits;
-	struct unit **units = second ? t->units2 : t->units;
+	const ref *units = second ? t->units2 : t->units;
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
-		if (units[mid]->j.code < off)
+		if (unit_at(t, units[mid])->j.code < off)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return lo ? units[lo - 1] : NULL;
+	return lo ? unit_at(t, units[lo - 1]) : NULL;
 }
 
 uint32_t unit_touch_find(void *t, uint32_t off)
@@ -384,14 +455,44 @@ uint32_t unit_touch_find(void *t, uint32_t off)
 
 /* ---- links ---- */
 
+static struct link *link_at(const struct translate *t, ref r) { return pool_at(t, r); }
+
+static void link_give(struct translate *t, ref r)
+{
+	link_at(t, r)->next = t->link_free;
+	t->link_free = r;
+}
+
+/* 0: no room. */
+static ref link_take(struct translate *t)
+{
+	ref r = t->link_free;
+	if (r) {
+		t->link_free = link_at(t, r)->next;
+		return r;
+	}
+	struct link *l = pool_take(&t->pool, sizeof *l);
+	return l ? ref_of(t, l) : 0;
+}
+
+static struct jit_exit_at link_exit(const struct translate *t, const struct link *l)
+{
+	struct jit_exit_at x;
+	bool found = jit_exit_get(&unit_at(t, l->from)->j, l->exit, &x);
+	assert(found);
+	(void)found;
+	return x;
+}
+
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,
                struct entry *to)
 {
-	struct link *l = malloc(sizeof *l);
-	if (!l)
+	struct unit *u = entry_unit(to);
+	ref r = link_take(t);
+	if (!r)
 		return;
-	*l = (struct link){ from, (uint32_t)(x - from->j.exits), to->unit->in };
-	to->unit->in = l;
+	*link_at(t, r) = (struct link){ ref_of(t, from), u->in, x->n };
+	u->in = r;
 	jit_link(t->cache, x, to->code);
 	t->links++;
 }
@@ -400,41 +501,55 @@ void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at 
 
 void jumps_forget(struct translate *t)
 {
-	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+	jumps_clear(t);
 	jit_far_forget(t->cache, NULL);
 }
 
 void units_clear(struct translate *t)
 {
-	for (uint32_t n = 0; n < t->nunits; n++)
-		unit_free(t->units[n]);
-	for (uint32_t n = 0; n < t->nunits2; n++)
-		unit_free(t->units2[n]);
-	t->nunits = t->nunits2 = 0;
+	t->nunits = t->nunits2 = t->nentries = 0;
+	t->pool.used = POOL_FIRST;
+	t->pool.full = false;
+	t->link_free = 0;
 	t->clears++;
-	memset(t->hash, 0, sizeof t->hash);
+	memset(t->hash, 0, t->hash_size * sizeof *t->hash);
 	memset(t->pages, 0, sizeof t->pages);
 	memset(t->pages2, 0, sizeof t->pages2);
 	jumps_forget(t);
 	jit_cache_clear(t->cache);
 }
 
+void units_trim(struct translate *t)
+{
+	(void)!madvise(t->pool.at, t->pool.bytes, MADV_DONTNEED);
+	(void)hash_resize(t, HASH_MIN);
+	free(take(t->units));
+	free(take(t->units2));
+	t->units_cap = t->units2_cap = 0;
+	jit_cache_trim(t->cache);
+}
+
 static void entries_remove(struct translate *t, struct unit *u)
 {
 	for (unsigned n = 0; n < u->nentries; n++) {
-		struct entry **p = hash_slot(t, u->entries[n].pa);
-		while (*p != &u->entries[n])
-			p = &(*p)->next;
+		ref *p = hash_slot(t, u->j.pa + u->entries[n].off), r = ref_of(t, &u->entries[n]);
+		while (*p != r)
+			p = &((struct entry *)pool_at(t, *p))->next;
 		*p = u->entries[n].next;
 	}
+	t->nentries -= u->nentries;
 }
 
 static void unit_kill(struct translate *t, struct unit *u)
 {
 	entries_remove(t, u);
-	for (struct link *l = u->in; l; l = l->next)
-		jit_link(t->cache, &l->from->j.exits[l->exit], 0);
-	links_free(u);
+	for (ref r = u->in, next; r; r = next) {
+		struct jit_exit_at x = link_exit(t, link_at(t, r));
+		next = link_at(t, r)->next;
+		jit_link(t->cache, &x, 0);
+		link_give(t, r);
+	}
+	u->in = 0;
 	jit_far_forget(t->cache, &u->j);
 	jit_unit_kill(t->cache, &u->j);
 	u->dead = true;
@@ -443,30 +558,32 @@ static void unit_kill(struct translate *t, struct unit *u)
 
 bool unit_same(struct rv_hart *h, const struct unit *u)
 {
-	unsigned first = u->pa2 ? 2 : u->bytes;
+	bool crossing = is_crossing(u->reach);
+	unsigned first = crossing ? 2 : u->bytes;
+	const uint8_t *code = unit_code(u), *b = NULL;
 	if (h->env->process)
-		return rv_code_is(h, u->pa, u->code, first) &&
-		       (!u->pa2 || rv_code_is(h, u->pa2, u->code + 2, 2));
-	const uint8_t *a = mem_ptr(h->env->mem, gpa(u->pa), first), *b = NULL;
-	if (u->pa2)
-		b = mem_ptr(h->env->mem, gpa(u->pa2), 2);
-	return a && !memcmp(a, u->code, first) && (!u->pa2 || (b && !memcmp(b, u->code + 2, 2)));
-}
-
-static void unlink_from(struct unit **p, const struct unit *u, size_t next)
-{
-	while (*p && *p != u)
-		p = (struct unit **)(void *)((char *)*p + next);
-	if (*p)
-		*p = *(struct unit **)(void *)((char *)*p + next);
+		return rv_code_is(h, u->j.pa, code, first) &&
+		       (!crossing || rv_code_is(h, unit_pa2(u), code + 2, 2));
+	const uint8_t *a = mem_ptr(h->env->mem, gpa(u->j.pa), first);
+	if (crossing)
+		b = mem_ptr(h->env->mem, gpa(unit_pa2(u)), 2);
+	return a && !memcmp(a, code, first) && (!crossing || (b && !memcmp(b, code + 2, 2)));
 }
 
 static void lists_remove(struct translate *t, struct unit *u)
 {
-	unlink_from(page_slot(t, u->pa), u, offsetof(struct unit, page_next));
-	if (u->pa2)
-		unlink_from(&t->pages2[(u->pa2 >> 12) % PAGES_HASH], u,
-		            offsetof(struct unit, page2_next));
+	ref *p = page_slot(t, u->j.pa), r = ref_of(t, u);
+	while (*p && *p != r)
+		p = &unit_at(t, *p)->page_next;
+	if (*p)
+		*p = u->page_next;
+	if (!is_crossing(u->reach))
+		return;
+	p = page2_slot(t, unit_pa2(u));
+	while (*p && *p != r)
+		p = &unit_page2(unit_at(t, *p))->next;
+	if (*p)
+		*p = unit_page2(u)->next;
 }
 
 void unit_drop(struct translate *t, struct unit *u)
@@ -479,7 +596,7 @@ void unit_drop(struct translate *t, struct unit *u)
 static const struct entry *entry_at(const struct unit *u, uint64_t pa)
 {
 	for (unsigned n = 0; n < u->nentries; n++)
-		if (u->entries[n].pa == pa)
+		if (u->j.pa + u->entries[n].off == pa)
 			return &u->entries[n];
 	return NULL;
 }
@@ -488,20 +605,21 @@ static const struct entry *entry_at(const struct unit *u, uint64_t pa)
  * came there goes by the way out again. */
 void unit_replace(struct translate *t, struct unit *from, struct unit *to)
 {
-	for (struct link *l = from->in, *next; l; l = next) {
-		const struct jit_exit_at *x = &l->from->j.exits[l->exit];
-		const struct entry *e = entry_at(to, x->pa);
+	for (ref r = from->in, next; r; r = next) {
+		struct link *l = link_at(t, r);
+		struct jit_exit_at x = link_exit(t, l);
+		const struct entry *e = entry_at(to, x.pa);
 		next = l->next;
-		jit_link(t->cache, x, e ? e->code : 0);
+		jit_link(t->cache, &x, e ? e->code : 0);
 		if (e) {
 			l->next = to->in;
-			to->in = l;
+			to->in = r;
 		} else {
-			free(l);
+			link_give(t, r);
 		}
 	}
-	from->in = NULL;
-	memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+	from->in = 0;
+	jumps_clear(t);
 	jit_far_forget(t->cache, &from->j);
 	jit_unit_redirect(t->cache, &from->j, &to->j);
 	entries_remove(t, from);
@@ -516,16 +634,16 @@ static bool page_verify(struct rv_hart *h, uint64_t pa)
 	bool any = false;
 	uint64_t frame = pa >> 12;
 	rv_code_watch(h, pa);
-	for (struct unit *u = *page_slot(t, pa), *next; u; u = next) {
-		next = u->page_next;
-		if (u->pa >> 12 != frame || unit_same(h, u))
+	for (struct unit *u = unit_at(t, *page_slot(t, pa)), *next; u; u = next) {
+		next = unit_at(t, u->page_next);
+		if (u->j.pa >> 12 != frame || unit_same(h, u))
 			continue;
 		unit_drop(t, u);
 		any = true;
 	}
-	for (struct unit *u = t->pages2[frame % PAGES_HASH], *next; u; u = next) {
-		next = u->page2_next;
-		if (u->pa2 >> 12 != frame || unit_same(h, u))
+	for (struct unit *u = unit_at(t, *page2_slot(t, pa)), *next; u; u = next) {
+		next = unit_at(t, unit_page2(u)->next);
+		if (unit_page2(u)->frame != frame || unit_same(h, u))
 			continue;
 		unit_drop(t, u);
 		any = true;
@@ -540,9 +658,10 @@ static bool range_verify(struct rv_hart *h, const struct rv_range *at)
 	uint64_t lo = at->lo & ~UINT64_C(0xfff), hi = at->hi;
 	bool any = false;
 	for (uint32_t i = 0; i < t->nunits + t->nunits2; i++) {
-		struct unit *u = i < t->nunits ? t->units[i] : t->units2[i - t->nunits];
-		bool in = u->pa + u->bytes > lo && u->pa < hi;
-		in |= u->pa2 && u->pa2 + 2 > lo && u->pa2 < hi;
+		struct unit *u =
+		    unit_at(t, i < t->nunits ? t->units[i] : t->units2[i - t->nunits]);
+		bool in = u->j.pa + u->bytes > lo && u->j.pa < hi;
+		in |= is_crossing(u->reach) && unit_pa2(u) + 2 > lo && unit_pa2(u) < hi;
 		if (u->dead || !in || unit_same(h, u))
 			continue;
 		unit_drop(t, u);
@@ -574,7 +693,7 @@ void units_verify(struct rv_hart *h)
 	struct translate *t = h->engine;
 	if (h->env->process) {
 		if (process_verify(h))
-			memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+			jumps_clear(t);
 		return;
 	}
 	enum { FRAMES = 256 };
@@ -588,5 +707,5 @@ void units_verify(struct rv_hart *h)
 		return;
 	}
 	if (any)
-		memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+		jumps_clear(t);
 }

@@ -12,6 +12,10 @@
 #include <time.h>
 
 enum { FENCE_QUEUE = 16, FENCE_PAGES_MAX = 64, SPINS = 200 };
+/* A hart that begins fewer instructions than this in this time, of the guest's clock, is idle: a
+ * kernel at its prompt needs a tenth of it, and a busy hart does it in 20 ms. */
+enum { IDLE_INSNS = 30000000 };
+#define IDLE_NS UINT64_C(3000000000)
 
 struct rv_fences {
 	pthread_mutex_t lock; /* of the queue and of sleeping */
@@ -139,12 +143,30 @@ static void sleep_until(struct rv_fences *f, uint64_t deadline_ns)
 		pthread_cond_timedwait(&f->wake, &f->lock, &t);
 }
 
-static uint64_t wake_deadline(struct rv_hart *h)
+/* Before and while the hart sleeps: tell its engine, once in each IDLE_NS, that it is idle. Returns
+ * when the sleep has to end for that, in guest time: the first time only. */
+static uint64_t idle_look(struct rv_hart *h)
+{
+	uint64_t now = vclock_ns(h->env->clock);
+	bool busy = h->icount - h->idle_icount > IDLE_INSNS;
+	if (!h->idled)
+		return UINT64_MAX;
+	if (busy || now - h->idle_ns >= IDLE_NS) {
+		h->idle_ns = now;
+		h->idle_icount = h->icount;
+		h->idle_told = !busy;
+		if (!busy)
+			h->idled(h);
+	}
+	return h->idle_told ? UINT64_MAX : h->idle_ns + IDLE_NS;
+}
+
+/* @due: when to wake up even if the hart has no reason to. */
+static uint64_t wake_deadline(struct rv_hart *h, uint64_t due)
 {
 	uint32_t hsm = __atomic_load_n(&h->hsm, __ATOMIC_RELAXED);
-	if (hsm == RV_HSM_STOPPED || hsm == RV_HSM_START_PENDING)
-		return UINT64_MAX;
-	uint64_t due = rv_next_event_ns(h);
+	if (hsm != RV_HSM_STOPPED && hsm != RV_HSM_START_PENDING)
+		due = min_u64(due, rv_next_event_ns(h));
 	return due == UINT64_MAX ? due : vclock_host_deadline(h->env->clock, due);
 }
 
@@ -166,10 +188,17 @@ void rv_wait(struct rv_hart *h)
 		rv_skip_idle(h);
 	if (stays_asleep(h)) {
 		rv_rest(h);
+		uint64_t look = idle_look(h);
 		pthread_mutex_lock(&f->lock);
 		__atomic_store_n(&f->asleep, 1, __ATOMIC_SEQ_CST);
-		while (stays_asleep(h))
-			sleep_until(f, wake_deadline(h));
+		while (stays_asleep(h)) {
+			sleep_until(f, wake_deadline(h, look));
+			if (!stays_asleep(h))
+				break;
+			pthread_mutex_unlock(&f->lock); /* it may take a while */
+			look = idle_look(h);
+			pthread_mutex_lock(&f->lock);
+		}
 		__atomic_store_n(&f->asleep, 0, __ATOMIC_SEQ_CST);
 		pthread_mutex_unlock(&f->lock);
 	}

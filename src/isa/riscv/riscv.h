@@ -211,6 +211,11 @@ struct rv_hart {
 	/* On return nothing is written to the frame @pa but by rv_store_slow and the like. Thread:
 	 * any. */
 	void (*watched)(struct rv_hart *h, uint64_t pa);
+	/* For an engine that can give memory back: the hart has done next to nothing for some
+	 * seconds, and sleeps. Thread: the hart's, where no code runs. NULL: none. */
+	void (*idled)(struct rv_hart *h);
+	uint64_t idle_ns, idle_icount; /* when that time began, and icount then */
+	bool idle_told;
 	struct rv_mmu *mmu;         /* contexts and page-range bookkeeping; owned by this room */
 	struct rv_fences *fences;   /* remote fence queue; owned by this room */
 };

@@ -250,6 +250,47 @@ TEST(trap_wait_wakes_by_line_and_by_timer)
 	rig_fini(&r);
 }
 
+static void idled_count(struct rv_hart *h) { h->x[31]++; }
+
+/* Sleep for 10 ms. */
+static void sleep_briefly(struct rv_hart *h)
+{
+	h->wfi = true;
+	CHECK(rig_csrw(h, 0x14d, rv_time(h) + 100000) == RV_EXC_NONE);
+	rv_wait(h);
+	CHECK(!h->wfi);
+}
+
+TEST(trap_wait_tells_that_the_hart_is_idle)
+{
+	struct rig r;
+	rig_init(&r, 1, false);
+	struct rv_hart *h = r.h;
+	const int64_t second = 1000000000;
+	h->menvcfg = ENVCFG_STCE;
+	h->mie = BIT(RV_STI);
+	h->idled = idled_count;
+	sleep_briefly(h);
+	CHECK(h->x[31] == 0);
+	r.clock.offset_ns += 3 * second - 13000000;
+	sleep_briefly(h);
+	CHECK(h->x[31] == 1); /* in the middle of the sleep */
+	r.clock.offset_ns += 2 * second;
+	sleep_briefly(h);
+	CHECK(h->x[31] == 1);
+	r.clock.offset_ns += 2 * second;
+	sleep_briefly(h);
+	CHECK(h->x[31] == 2);
+	h->icount += 1000000000;
+	r.clock.offset_ns += 4 * second; /* it was busy */
+	sleep_briefly(h);
+	CHECK(h->x[31] == 2);
+	r.clock.offset_ns += 4 * second;
+	sleep_briefly(h);
+	CHECK(h->x[31] == 3);
+	rig_fini(&r);
+}
+
 TEST(trap_timer_is_seen_while_running)
 {
 	struct rig r;

@@ -92,6 +92,12 @@ void jit_cache_clear(struct jit_cache *c)
 	/* the thread that is about to write there may read it just now */
 	__atomic_store_n(&c->used2, c->split, __ATOMIC_RELAXED);
 }
+void jit_cache_trim(struct jit_cache *c)
+{
+	uint64_t from = align_up(c->first, 4096);
+	/* of both mappings, and of the file; if not, then not */
+	(void)!madvise(c->w + from, c->bytes - from, MADV_REMOVE);
+}
 RACY uint64_t jit_cache_used(const struct jit_cache *c) { return c->used + c->used2 - c->split; }
 RACY uint64_t jit_cache_used2(const struct jit_cache *c) { return c->used2 - c->split; }
 bool jit_cache_is2(const struct jit_cache *c, uint32_t off) { return off >= c->split; }

@@ -228,8 +228,10 @@ void gen_control(struct jit_gen *g, uint32_t n)
 
 static void site(struct jit_gen *g, const struct slow *s, const uint8_t *back)
 {
-	g->sites[g->nsites++] = (struct jit_site_at){ (uint32_t)(back - g->c->w), s->off,
-		(uint16_t)(g->bb_len[s->bb] - s->k + 1) };
+	unsigned n = g->nsites++;
+	g->sites[n].back = (uint32_t)(back - g->c->w);
+	g->sites[n].off = s->off;
+	g->sites[n].undo = (uint16_t)(g->bb_len[s->bb] - s->k + 1);
 }
 
 static void thunk_call(struct jit_gen *g, const struct slow *s, uint32_t thunk, enum own_thunk own)
@@ -296,7 +298,10 @@ static void exit_call(struct jit_gen *g, const struct slow *s, uint32_t thunk, e
 		x_call_to(&g->a, g->c->w + thunk);
 	else
 		gen_thunk_call(g, thunk, own);
-	g->exits[g->nexits++] = (struct jit_exit_at){ (uint32_t)(g->a.p - g->c->w), 0, s->pa };
+	unsigned n = g->nexits++;
+	g->exits[n].back = (uint32_t)(g->a.p - g->c->w);
+	g->exits[n].patch = 0;
+	g->exits[n].pa = s->pa;
 }
 
 /* Links change the jump to here, or the one behind the change of maps. */
@@ -458,14 +463,6 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa)
 
 bool jit_full(const struct jit_gen *g) { return g->a.full; }
 
-static void *copy_of(const void *p, size_t n)
-{
-	void *r = malloc(n ? n : 1);
-	if (r)
-		memcpy(r, p, n);
-	return r;
-}
-
 bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 {
 	struct jit_cache *c = g->c;
@@ -484,57 +481,14 @@ bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 	for (unsigned n = 0; n < g->nwait; n++)
 		x_aim(g->wait[n].from, g->label[g->wait[n].label]);
 	*ret = (struct jit_unit){ .pa = g->pa, .code = (uint32_t)(g->a.start - c->w),
-		.code_len = asm_off(&g->a), .nexits = g->nexits, .nsites = g->nsites,
-		.ntouches = g->ntouches };
-	ret->exits = copy_of(g->exits, g->nexits * sizeof *g->exits);
-	ret->sites = copy_of(g->sites, g->nsites * sizeof *g->sites);
-	ret->touches = copy_of(g->touches, g->ntouches * sizeof *g->touches);
-	if (!ret->exits || !ret->sites || !ret->touches) {
-		jit_unit_fini(ret);
-		return false;
-	}
+		.code_len = asm_off(&g->a) };
+	notes_pack(g, ret);
 	if (!g->own) /* else when it is kept */
 		c->used = (uint64_t)(g->a.p - c->w);
 	return true;
 }
 
-void jit_unit_fini(struct jit_unit *u)
-{
-	free(u->exits);
-	free(u->sites);
-	free(u->touches);
-}
-
 /* ---- finished units ---- */
-
-const struct jit_exit_at *jit_exit_find(const struct jit_unit *u, uint32_t back)
-{
-	for (uint32_t n = 0; n < u->nexits; n++)
-		if (u->exits[n].back == back)
-			return &u->exits[n];
-	return NULL;
-}
-
-const struct jit_site_at *jit_site_find(const struct jit_unit *u, uint32_t back)
-{
-	for (uint32_t n = 0; n < u->nsites; n++)
-		if (u->sites[n].back == back)
-			return &u->sites[n];
-	return NULL;
-}
-
-uint32_t jit_touch_find(const struct jit_unit *u, uint32_t at)
-{
-	uint32_t lo = 0, hi = u->ntouches;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (u->touches[mid].at < at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < u->ntouches && u->touches[lo].at == at ? u->touches[lo].stub : 0;
-}
 
 void jit_link(struct jit_cache *c, const struct jit_exit_at *x, uint32_t to)
 {

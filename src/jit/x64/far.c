@@ -27,8 +27,10 @@ void far_write(struct jit_gen *g, uint64_t pa)
 	x_jmp_to(a, g->c->w + g->c->t.far);
 	if (!a->full)
 		x_aim(back, a->p);
-	g->exits[g->nexits++] =
-	    (struct jit_exit_at){ (uint32_t)(a->p - g->c->w), start, pa };
+	unsigned n = g->nexits++;
+	g->exits[n].back = (uint32_t)(a->p - g->c->w);
+	g->exits[n].patch = start;
+	g->exits[n].pa = pa;
 }
 
 /* rax: virtual address, rdx: where from. @out: the way out of generated code. */

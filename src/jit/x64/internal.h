@@ -85,6 +85,9 @@ struct slow {
 };
 enum { VENEER_BYTES = 96 };
 enum { RECORDS = SLOW_MAX, OWN_JUMPS = 32 };
+/* The most that the notes of a unit can be: numbers take 5 bytes, addresses 10. */
+enum { NOTES_BYTES = RECORDS * (2 * 5 + 10 + 3 * 5 + 2 * 2 * 5) };
+_Static_assert(NOTES_BYTES <= UINT16_MAX, "offsets in the notes");
 
 /* What the instructions of a unit do with registers, and the map that follows. */
 struct plan_insn {
@@ -151,14 +154,17 @@ struct jit_gen {
 
 	struct slow slow[SLOW_MAX];
 	unsigned nslow;
-	struct jit_exit_at exits[RECORDS];
-	struct jit_site_at sites[RECORDS];
-	unsigned nexits, nsites;
-
 	bool mirror;
-	struct jit_touch_at touches[2 * RECORDS];
-	unsigned ntouches;
+	/* What the owner is told of the unit: see notes.c. Offsets in the cache. */
+	struct { uint32_t back, patch; uint64_t pa; } exits[RECORDS];
+	struct { uint32_t back; uint16_t off, undo; } sites[RECORDS];
+	struct { uint32_t at, stub; } touches[2 * RECORDS];
+	unsigned nexits, nsites, ntouches;
+	uint8_t notes[NOTES_BYTES];
 };
+
+/* ---- notes.c: exits, sites and touches, packed ---- */
+void notes_pack(struct jit_gen *g, struct jit_unit *ret);
 
 void thunks_make(struct jit_cache *c, struct jit_asm *a);
 void thunk_look_up(struct jit_cache *c, struct jit_asm *a);

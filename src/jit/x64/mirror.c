@@ -128,9 +128,10 @@ void gen_touch_atomic(struct slow *s, uint8_t *touch) { s->touch[s->touch[0] != 
 void gen_touch_begin(struct jit_gen *g, const struct slow *s)
 {
 	struct jit_asm *a = &g->a;
-	for (unsigned k = 0; k < 2 && s->touch[k]; k++)
-		g->touches[g->ntouches++] = (struct jit_touch_at){
-			(uint32_t)(s->touch[k] - g->c->w), (uint32_t)(a->p - g->c->w) };
+	for (unsigned k = 0; k < 2 && s->touch[k]; k++) {
+		g->touches[g->ntouches].at = (uint32_t)(s->touch[k] - g->c->w);
+		g->touches[g->ntouches++].stub = (uint32_t)(a->p - g->c->w);
+	}
 	if (s->host && g->c->g.flat)
 		return; /* rax is the guest's address as well */
 	if (s->host)
