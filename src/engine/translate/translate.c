@@ -219,7 +219,7 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 /* ---- idle harts ---- */
 
 #define TRIM_NS UINT64_C(3000000000)
-#define TRIM_MAX_NS UINT64_C(200000000000)
+#define TRIM_MAX_NS UINT64_C(100000000000)
 
 /* Code is quickly made again, and an idle hart needs little of it: all of it goes. Where it was
  * soon there again, it stays for longer and longer: something runs now and then. */
@@ -227,7 +227,8 @@ static void translate_idled(struct rv_hart *h)
 {
 	struct translate *t = h->engine;
 	uint64_t now = vclock_ns(h->env->clock), since = now - t->trim_ns;
-	if (jit_cache_used(t->cache) < t->keep_bytes || since < t->trim_wait_ns)
+	uint64_t used = jit_cache_used(t->cache) + t->pool.used + t->it.used;
+	if (used < t->keep_bytes || since < t->trim_wait_ns)
 		return;
 	t->trim_wait_ns = since < 2 * t->trim_wait_ns ? min_u64(2 * t->trim_wait_ns, TRIM_MAX_NS)
 	                                              : TRIM_NS;
@@ -262,19 +263,22 @@ static void translate_detach(struct rv_hart *h)
 	free(t);
 }
 
+static uint64_t cache_bytes(const struct rv_hart *h)
+{
+	uint64_t all = h->env->code_bytes ? h->env->code_bytes : CACHE_BYTES;
+	return all / (h->env->nharts ? h->env->nharts : 1);
+}
+
 /* Make the cache and the generator, for the time that the guest's clock keeps. */
 static int cache_make(struct rv_hart *h, struct translate *t, struct lodge_err *e)
 {
 	struct jit_guest g = translate_guest;
-	unsigned n = h->env->nharts ? h->env->nharts : 1;
-	uint64_t bytes = h->env->code_bytes ? h->env->code_bytes : CACHE_BYTES;
 	g.flat = h->env->process != NULL;
-	g.smp = n > 1 || g.flat; /* memory may be shared with other processes */
+	g.smp = h->env->nharts > 1 || g.flat; /* memory may be shared with other processes */
 	t->counted = vclock_is_counted(h->env->clock);
 	if (t->counted)
 		g.limit = g.run + (uint32_t)offsetof(struct jit_run, limit);
-	t->keep_bytes = bytes / n / KEEP_SHARE;
-	int r = jit_cache_new(&t->cache, &g, bytes / n, e);
+	int r = jit_cache_new(&t->cache, &g, cache_bytes(h), e);
 	return r ? r : jit_gen_new(&t->gen, t->cache, e);
 }
 
@@ -288,7 +292,7 @@ static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodg
 	if (r == 0 && h->env->process)
 		r = flat_new(t, e);
 	if (r == 0)
-		r = units_init(t, t->keep_bytes * KEEP_SHARE, e);
+		r = units_init(t, cache_bytes(h), e);
 	t->jumps = calloc(JIT_JUMPS, sizeof *t->jumps);
 	if (r == 0 && !t->jumps)
 		r = err_set(e, ENOMEM, "no memory for the translator");
@@ -341,6 +345,7 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	t->it.hot = h->env->hot ? h->env->hot - 1 : HOT;
 	t->it.enter = translate_enter;
 	sample_init(h);
+	t->keep_bytes = cache_bytes(h) / KEEP_SHARE;
 	h->idled = translate_idled;
 	/* without windows it is only slower */
 	if (h->env->mirror && !t->flat && jit_mirror_probe())

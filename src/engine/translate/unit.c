@@ -4,7 +4,7 @@
 #include "rv_exec.gen.h"
 #include <sys/mman.h>
 
-enum { POOL_FIRST = 8, HASH_MIN = 1024 };
+enum { POOL_FIRST = 8, POOL_MIN = 128 << 10, HASH_MIN = 1024 };
 
 enum shape { SHAPE_PLAIN, SHAPE_BRANCH, SHAPE_JUMP, SHAPE_JUMPR, SHAPE_END, SHAPE_ENDNPC };
 static const uint8_t shapes[RV_OPS] = {
@@ -80,7 +80,7 @@ static bool hash_resize(struct translate *t, uint32_t size)
 
 int units_init(struct translate *t, uint64_t bytes, struct lodge_err *e)
 {
-	t->pool.bytes = (uint32_t)min_u64(bytes, UINT32_MAX & ~4095u);
+	t->pool.bytes = bytes < POOL_MIN ? POOL_MIN : (uint32_t)min_u64(bytes, UINT32_MAX);
 	t->pool.used = POOL_FIRST;
 	void *p = mmap(NULL, t->pool.bytes, PROT_READ | PROT_WRITE,
 	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
