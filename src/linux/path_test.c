@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "linux/guest_test.h"
+#include <ctype.h>
 #include <ftw.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -238,6 +239,27 @@ TEST(linux_proc_shows_the_guest)
 		       "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64im", 36));
 	CHECK(linux_open(&g->task, AT_FDCWD, "/proc/self/maps", O_RDWR, 0) == -EACCES);
 	tree_end(&t);
+}
+
+TEST(linux_own_descriptors_are_not_listed)
+{
+	struct guest *g = guest_new();
+	int own = linux_fd_own(&g->proc, dup(1)), shown = dup(1);
+	int dir = linux_open(&g->task, AT_FDCWD, "/proc/self/fd", O_DIRECTORY | O_CLOEXEC, 0);
+	char name[16], seen = 0;
+	int64_t n = CALL(g, getdents64, (uint64_t)dir, GUEST, 32768);
+	CHECK(own >= g->proc.fd_own && n > 0);
+	for (int64_t at = 0; at < n; at += le16_at(guest_at((unsigned)at + 16))) {
+		snprintf(name, sizeof name, "%s", (char *)guest_at((unsigned)at + 19));
+		CHECK(!isdigit(*name) || atoi(name) != own);
+		seen |= isdigit(*name) && atoi(name) == shown;
+	}
+	CHECK(seen && CALL(g, getdents64, (uint64_t)dir, GUEST, 32768) == 0);
+	CHECK(CALL(g, getdents64, (uint64_t)dir, GUEST, 3) <= 0);
+	close(dir);
+	close(shown);
+	linux_fd_close(&g->proc, own);
+	guest_free(g);
 }
 
 static bool area(void *user, uint64_t at, struct linux_area *ret)

@@ -176,3 +176,62 @@ int view_make(struct linux_task *t, enum view v, int flags)
 		close(fd);
 	return r < 0 ? r : fd;
 }
+
+/* ---- /proc/self/fd: without Lodge's own ---- */
+
+enum { ENTRY_LEN = 16, ENTRY_NAME = 19 }; /* of struct linux_dirent64: u16, and text */
+
+static bool lists_own_fds(int fd)
+{
+	char name[40], path[64] = { 0 };
+	bool self;
+	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	int64_t n = HOST(SYS_readlink, ptr(name), ptr(path), sizeof path - 8);
+	const char *last = n > 0 ? strrchr(path, '/') : NULL;
+	if (!last || (strcmp(last, "/fd") && strcmp(last, "/fdinfo")))
+		return false;
+	strcpy(path + (last - path), "/fd/0");
+	return view_of(path, &self) == VIEW_LINK && self;
+}
+
+/* Takes the entries of hidden descriptors out of the @n bytes at @buf; returns how many are left.
+ */
+static size_t entries_filter(const struct linux_proc *p, char *buf, size_t n, int fd)
+{
+	size_t to = 0;
+	int lists = -1; /* not known yet */
+	for (size_t at = 0, len; at + ENTRY_NAME < n; at += len) {
+		char *end, *name = buf + at + ENTRY_NAME;
+		len = le16_at(buf + at + ENTRY_LEN);
+		if (len <= ENTRY_NAME || len > n - at) /* another thread wrote there */
+			return n;
+		buf[at + len - 1] = 0;
+		uint64_t number = strtoull(name, &end, 10);
+		bool hide = end != name && !*end && fd_hidden(p, number);
+		if (hide && lists < 0)
+			lists = lists_own_fds(fd);
+		if (hide && lists)
+			continue;
+		memmove(buf + to, buf + at, len);
+		to += len;
+	}
+	return to;
+}
+
+int64_t call_getdents64(struct linux_task *t, const uint64_t a[6])
+{
+	char *buf = (char *)t->iov;
+	uint64_t size = min_u64((uint32_t)a[2], sizeof t->iov);
+	for (;;) {
+		int64_t n = HOST(SYS_getdents64, a[0], a[1], size);
+		if (n <= 0)
+			return n;
+		if (linux_read(t->proc, buf, a[1], (size_t)n))
+			return -EFAULT;
+		size_t left = entries_filter(t->proc, buf, (size_t)n, (int)a[0]);
+		if (left < (size_t)n && linux_write(t->proc, a[1], buf, left))
+			return -EFAULT;
+		if (left)
+			return (int64_t)left;
+	}
+}

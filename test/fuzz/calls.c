@@ -100,7 +100,7 @@ static _Noreturn void child(const uint8_t *data, size_t len)
 	if (!geteuid() && (setgid(65534) || setuid(65534)))
 		_exit(0);
 	alarm(SECONDS);
-	if (sigaction(SIGSEGV, &a, NULL) || sigaction(SIGBUS, &a, NULL) ||
+	if (chdir("/") || sigaction(SIGSEGV, &a, NULL) || sigaction(SIGBUS, &a, NULL) ||
 	    mmap((void *)GUEST, GUEST_BYTES, PROT_READ | PROT_WRITE,
 	         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
 		_exit(0);

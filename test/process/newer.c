@@ -86,7 +86,8 @@ static void pages(void)
 {
 	unsigned char in[4] = { 0 };
 	long size = sysconf(_SC_PAGESIZE);
-	char *p = mmap(NULL, (size_t)size * 4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, (size_t)size * 4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
 	SAY(size);
 	p[0] = p[size * 2] = 1;
 	SAY(mincore(p, (size_t)size * 4, in));
