@@ -11,7 +11,6 @@ static struct {
 	pthread_mutex_t lock;
 	struct sigaction before[2];
 } handler = { .lock = PTHREAD_MUTEX_INITIALIZER };
-static bool (*mender)(uint64_t *pc); /* of other rooms; NULL: none */
 static _Thread_local const struct host_fault_taker *taker;
 static _Thread_local struct host_fault last;
 static _Thread_local bool passing; /* a fault to the handler before, which may pass it back */
@@ -163,8 +162,7 @@ static bool fault_take(int sig, const siginfo_t *si, ucontext_t *uc)
 	uint64_t pc = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 	const struct host_fault f = { (uint64_t)(uintptr_t)si->si_addr, sig, si->si_code };
 	if (si->si_code <= 0 ||
-	    !(fault_mend(&pc) || (mender && mender(&pc)) ||
-	      (taker && taker->catch(taker->user, &f, &pc))))
+	    !(fault_mend(&pc) || (taker && taker->catch(taker->user, &f, &pc))))
 		return false;
 	last = f;
 	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)pc;
@@ -217,5 +215,4 @@ int host_fault_begin(struct lodge_err *e)
 }
 
 void host_fault_taken_by(const struct host_fault_taker *t) { taker = t; }
-void host_fault_mended_by(bool (*mend)(uint64_t *pc)) { mender = mend; }
 void host_fault_last(struct host_fault *ret) { *ret = last; }

@@ -80,8 +80,6 @@ struct host_fault_taker {
 	void *user;
 };
 void host_fault_taken_by(const struct host_fault_taker *t);
-/* The same for faults of any thread, asked first. For rooms with guarded code of their own. */
-void host_fault_mended_by(bool (*mend)(uint64_t *pc));
 /* The last fault that was mended or taken on this thread. */
 void host_fault_last(struct host_fault *ret);
 /* @size 1, 2, 4 or 8 bytes at @at, in one access if that is aligned. False: a fault. */

@@ -2,6 +2,7 @@
 /* For the unit tests of this room: a task with some memory of its own far below the host's, as
  * guest memory is, and calls by the numbers of riscv64. */
 #pragma once
+#include "host/host.h"
 #include "linux/internal.h"
 #include "test/test.h"
 #include <signal.h>
@@ -18,21 +19,13 @@ struct guest {
 	struct linux_task task;
 };
 
-static inline void guest_on_fault(int sig, siginfo_t *si, void *context)
-{
-	(void)si;
-	if (!linux_fault(context))
-		signal(sig, SIG_DFL);
-}
-
 static inline struct guest *guest_new(void)
 {
-	struct sigaction a = { .sa_sigaction = guest_on_fault, .sa_flags = SA_SIGINFO };
 	struct guest *g = calloc(1, sizeof *g);
 	CHECK(g);
 	linux_proc_init(&g->proc, USER_END);
 	g->task.proc = &g->proc;
-	CHECK(!sigaction(SIGSEGV, &a, NULL) && !sigaction(SIGBUS, &a, NULL));
+	CHECK(!host_fault_begin(NULL));
 	CHECK(mmap((void *)GUEST, GUEST_BYTES, PROT_READ | PROT_WRITE,
 	           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == (void *)GUEST);
 	return g;
@@ -40,8 +33,6 @@ static inline struct guest *guest_new(void)
 
 static inline void guest_free(struct guest *g)
 {
-	signal(SIGSEGV, SIG_DFL);
-	signal(SIGBUS, SIG_DFL);
 	CHECK(!munmap((void *)GUEST, GUEST_BYTES));
 	free(g);
 }

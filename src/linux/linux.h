@@ -93,8 +93,7 @@ struct linux_task {
 };
 
 /* Makes call @nr with @a. Returns its value, -errno (-ENOSYS: no such call, or one that the level
- * makes), or LINUX_RESTART. Thread: the task's own. Guest memory must be guarded: the level's
- * handler of SIGSEGV and SIGBUS gives every fault to linux_fault first. */
+ * makes), or LINUX_RESTART. Thread: the task's own, after host_fault_begin. */
 int64_t linux_call(struct linux_task *t, unsigned nr, const uint64_t a[6]);
 
 /* ---- the table, for logs ---- */
@@ -130,9 +129,6 @@ int linux_write(const struct linux_proc *p, uint64_t at, const void *from, size_
 /* The string at @at with its NUL: its length, -EFAULT, or -ENAMETOOLONG when it does not fit
  * @cap. */
 ssize_t linux_string(const struct linux_proc *p, char *to, uint64_t at, size_t cap) MUST;
-/* For the handler of SIGSEGV and SIGBUS: was it one of the copies above? Then @uc is changed so
- * that the copy ends there, and the handler returns. Async-signal-safe. */
-bool linux_fault(ucontext_t *uc);
 
 /* ---- calls that may sleep ---- */
 /* Makes the host's call @nr unless @t->pending is set: its value, -errno or LINUX_RESTART. Works

@@ -59,16 +59,6 @@ static bool proc_area(void *proc, uint64_t at, struct linux_area *ret)
 	return in;
 }
 
-static bool fault_mend(uint64_t *pc)
-{
-	ucontext_t uc;
-	uc.uc_mcontext.gregs[REG_RIP] = (greg_t)*pc;
-	if (!linux_fault(&uc))
-		return false;
-	*pc = (uint64_t)uc.uc_mcontext.gregs[REG_RIP];
-	return true;
-}
-
 static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	memset(p, 0, sizeof *p);
@@ -85,7 +75,6 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	p->sys.user = p;
 	p->sys.isa = "rv64imafdc_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
 		       "_zacas_zfa_zfhmin";
-	host_fault_mended_by(fault_mend);
 	if (r == 0)
 		r = engine_choose(&p->engine, c->accel, e);
 	if (r == 0)
