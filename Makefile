@@ -17,7 +17,9 @@ BUILD   := build
 O       := $(BUILD)$(if $m,/$m)
 PREFIX  ?= /usr/local
 # libfdt ships no .pc file on Debian 12
-PKGS    := slirp fuse3 liburing zlib libzstd json-c libmicrohttpd libseccomp
+PKGS    := liburing zlib json-c libseccomp
+# loaded when they are first wanted (src/host/library.c): only their headers are needed here
+LATE    := slirp fuse3 libzstd libmicrohttpd
 CFLAGS  ?= -O2 -g
 SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
@@ -30,7 +32,7 @@ WARN    += $(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),-Wcondi
 # gcc's thread sanitizer sees no fences: it may report what a fence orders, and must not stop at them
 WARN    += $(if $(filter tsan,$m),$(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),,-Wno-tsan))
 INC     := -Isrc -Iinclude -I. -I$O/gen
-DEPINC  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+DEPINC  := $(shell pkg-config --cflags $(PKGS) $(LATE) 2>/dev/null | sed 's/-I/-isystem /g')
 LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfdt -lpthread -lm
 ALL     := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden \
            $(WARN) $(INC) $(DEPINC) $(CFLAGS) $(SAN)

@@ -2,8 +2,11 @@
 /* What the files of blk share: an opened file with its lock, a cursor over an iovec, the class of
  * an image format, and the queue of a disk. */
 #pragma once
+#include "host/host.h"
 #include "blk/blk.h"
 #include <liburing.h>
+
+extern const struct host_library blk_zstd; /* see zstd.c */
 
 enum {
 	SECTOR = 512,

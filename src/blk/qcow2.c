@@ -297,7 +297,9 @@ static int qcow2_open(struct image *im, const struct image_options *o, struct lo
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_mutex_init(&q->unpack, NULL);
 	int r = file_open(&im->file, o->path, FILE_READ, e);
-	return r < 0 ? r : qcow2_header(q, o, e);
+	if (r == 0)
+		r = qcow2_header(q, o, e);
+	return r == 0 && q->zstd ? host_library_load(&blk_zstd, e) : r;
 }
 
 static void qcow2_close(struct image *im)
@@ -306,7 +308,8 @@ static void qcow2_close(struct image *im)
 	while (q->nblocks > 0)
 		free(q->block[--q->nblocks]);
 	free(q->unpacked);
-	ZSTD_freeDCtx(q->zstd_ctx);
+	if (q->zstd_ctx)
+		ZSTD_freeDCtx(q->zstd_ctx);
 	pthread_mutex_destroy(&q->unpack);
 	pthread_mutex_destroy(&q->lock);
 }

@@ -93,3 +93,28 @@ bool host_cas16(uint64_t at, uint64_t old[2], const uint64_t v[2]) MUST; /* @at:
 size_t host_copy(void *to, const void *from, size_t n) MUST;
 /* Bytes before the first zero byte, @max if there is none among so many. False: a fault. */
 bool host_length(uint64_t at, size_t max, size_t *ret) MUST;
+
+/* ---- libraries that few runs need: loaded when they are first wanted ----
+ * A room lists the functions that it calls as HOST_CALL(name) rows of a .def and makes them with
+ *     __asm__(HOST_LIBRARY(tag)
+ *     #include "room/tag.def"
+ *             HOST_LIBRARY_END);
+ * Each is then a function of ours by the library's own name, which goes on into the library: calls
+ * are checked against its header as ever, a name that is no row does not link, and none may be
+ * called before host_library_load has succeeded. */
+struct host_library {
+	const char *file, *package; /* its soname; the Debian package that has it */
+	void **at;              /* tag_at and tag_names, which HOST_LIBRARY(tag) has made */
+	const char *names;
+};
+#define HOST_LIBRARY(tag)                                                                          \
+	".pushsection .bss\n.balign 8\n" #tag "_at:\n.popsection\n"                               \
+	".pushsection .rodata\n" #tag "_names:\n.popsection\n"
+#define HOST_CALL(name)                                                                            \
+	".pushsection .bss\n" #name "_at: .zero 8\n.popsection\n"                                  \
+	".pushsection .rodata\n.asciz \"" #name "\"\n.popsection\n"                                \
+	".pushsection .text\n.globl " #name "\n.hidden " #name "\n.type " #name ", @function\n"    \
+	#name ": jmp *" #name "_at(%rip)\n.size " #name ", . - " #name "\n.popsection\n"
+#define HOST_LIBRARY_END ".pushsection .rodata\n.byte 0\n.popsection\n"
+/* Any thread; cheap after the first time. It stays for good. ENOENT with what to install. */
+int host_library_load(const struct host_library *l, struct lodge_err *e) MUST;

@@ -220,3 +220,40 @@ TEST(host_random_fills_everything)
 	host_random(a, 0);
 	CHECK(host_realtime_ns() > 1600000000ull * 1000000000u);
 }
+
+/* ---- libraries loaded late: two functions of zlib, which is linked as well ---- */
+
+__asm__(HOST_LIBRARY(late_zlib)
+	HOST_CALL(zlibVersion)
+	HOST_CALL(zlibCompileFlags)
+	HOST_LIBRARY_END
+	HOST_LIBRARY(late_none)
+	HOST_CALL(no_such_function)
+	HOST_LIBRARY_END);
+extern void *late_zlib_at[], *late_none_at[];
+extern const char late_zlib_names[], late_none_names[];
+const char *zlibVersion(void);
+unsigned long zlibCompileFlags(void);
+
+TEST(host_library_is_loaded_when_it_is_wanted)
+{
+	const struct host_library zlib = { "libz.so.1", "zlib1g", late_zlib_at, late_zlib_names };
+	CHECK(!late_zlib_at[0]);
+	CHECK(host_library_load(&zlib, NULL) == 0);
+	CHECK(late_zlib_at[0] && late_zlib_at[1] && late_zlib_at[0] != late_zlib_at[1]);
+	CHECK(!strncmp(zlibVersion(), "1.", 2));
+	CHECK(zlibCompileFlags() != 0);
+	CHECK(host_library_load(&zlib, NULL) == 0);
+}
+
+TEST(host_library_that_is_not_there_says_what_to_install)
+{
+	struct lodge_err e;
+	const struct host_library none = { "libnone.so.9", "libnone9", late_none_at,
+		                           late_none_names };
+	CHECK(host_library_load(&none, &e) == -ENOENT);
+	CHECK(strstr(e.msg, "libnone.so.9") && strstr(e.msg, "install the package libnone9"));
+	const struct host_library old = { "libz.so.1", "zlib1g", late_none_at, late_none_names };
+	CHECK(host_library_load(&old, &e) == -ENOENT);
+	CHECK(strstr(e.msg, "libz.so.1 has no no_such_function"));
+}

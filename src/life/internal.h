@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* life, inside: files, console, control requests and the keeper that holds them. */
 #pragma once
+#include "host/host.h"
 #include "life/life.h"
 #include <json-c/json.h>
+
+extern const struct host_library life_microhttpd; /* see microhttpd.c */
 
 /* ---- file.c: small files of an instance ---- */
 enum { FILE_SMALL_MAX = 1 << 20 };

@@ -230,10 +230,13 @@ static int server_watch(struct server *s, struct lodge_err *e)
 
 int server_new(struct server **ret, struct keeper *k, int listen_fd, struct lodge_err *e)
 {
-	struct server *s = calloc(1, sizeof *s);
-	if (!s) {
+	struct server *s = NULL;
+	int r = host_library_load(&life_microhttpd, e);
+	if (r == 0 && !(s = calloc(1, sizeof *s)))
+		r = err_set(e, ENOMEM, "out of memory");
+	if (r < 0) {
 		close(listen_fd);
-		return err_set(e, ENOMEM, "out of memory");
+		return r;
 	}
 	s->k = k;
 	s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME, 0,
@@ -241,7 +244,6 @@ int server_new(struct server **ret, struct keeper *k, int listen_fd, struct lodg
 				  listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
 				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 				  MHD_OPTION_NOTIFY_COMPLETED, request_end, s, MHD_OPTION_END);
-	int r;
 	if (!s->mhd) {
 		close(listen_fd);
 		r = err_set(e, EIO, "libmicrohttpd does not start");

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the kinds of network share: the frame queue, the class. */
 #pragma once
+#include "host/host.h"
 #include "net/net.h"
+
+extern const struct host_library net_slirp; /* see slirp.c */
 
 enum {
 	NET_QUEUE_FRAMES = 512,

@@ -402,6 +402,9 @@ static int user_open(struct net *n, const struct net_options *o, struct lodge_er
 {
 	struct user *u = user_of(n);
 	SlirpConfig c;
+	int r = host_library_load(&net_slirp, e);
+	if (r < 0)
+		return r;
 	u->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (u->epoll < 0)
 		return err_sys(e, "epoll");
@@ -411,7 +414,7 @@ static int user_open(struct net *n, const struct net_options *o, struct lodge_er
 	if (!u->slirp)
 		return err_set(e, EINVAL, "libslirp %s refused its settings",
 			       slirp_version_string());
-	int r = user_publish_all(u, o, e);
+	r = user_publish_all(u, o, e);
 	if (!r)
 		r = loop_timer_new(&u->timer, n->loop, NULL, user_turn, u, e);
 	if (!r)

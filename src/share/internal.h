@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of share have in common: the tables of nodes and handles, the job at hand. */
 #pragma once
+#include "host/host.h"
 #include "share/share.h"
 #define FUSE_USE_VERSION 312
 #include <dirent.h>
 #include <fuse_lowlevel.h>
 #include <sys/stat.h>
+
+extern const struct host_library share_fuse; /* see fuse.c */
 
 enum {
 	SHARE_WORKERS = 4,

@@ -376,6 +376,8 @@ int share_open(struct share **ret, const struct share_options *o, struct loop *l
 	pthread_cond_init(&s->quiet, NULL);
 	s->job_made = !pthread_key_create(&s->job, NULL);
 	int r = s->job_made ? share_open_folder(s, o, e) : err_set(e, EAGAIN, "no thread key left");
+	if (!r)
+		r = host_library_load(&share_fuse, e);
 	if (!r) {
 		r = nodes_init(s);
 		if (!r)
