@@ -42,6 +42,9 @@ struct engine {
 	 * to be done. fork_begin fails: do not fork. */
 	int (*fork_begin)(struct rv_hart *h, struct lodge_err *e);
 	void (*fork_end)(struct rv_hart *h, bool in_child);
+	/* In the child: detach @h, whose thread is not there. @calm: that was in no code of the
+	 * engine's when the process was copied; else only what is whole at any time is freed. */
+	void (*forget)(struct rv_hart *h, bool calm);
 };
 const struct engine *engine_at(size_t i);               /* NULL past the end */
 /* The one to take when none is asked for: the last of engines.def that this host can run. */

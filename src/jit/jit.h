@@ -114,6 +114,8 @@ uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code);
  * same content, which jit_cache_forked puts in its place in the child; else it goes away. */
 int jit_cache_copy(struct jit_cache *c, struct lodge_err *e) MUST;
 void jit_cache_forked(struct jit_cache *c, bool in_child);
+/* In the child, of a cache whose thread may have been anywhere: unmaps it, and that is all. */
+void jit_cache_forget(struct jit_cache *c);
 /* Run @code with the state @state until it comes back: enum jit_exit. The state's run.delta and
  * count are set. */
 enum jit_exit jit_enter(struct jit_cache *c, void *state, const uint8_t *code);

@@ -92,6 +92,20 @@ prog() {
 	[ "$output" = 600000 ]
 }
 
+@test "a child keeps no code cache of threads that it has not" {
+	mkfifo "$T/hold"
+	"$LODGE" run --accel translate "$T/program" crowd <"$T/hold" >"$T/crowd" &
+	exec 5>"$T/hold"
+	for _ in {1..100}; do
+		[ ! -s "$T/crowd" ] || break
+		sleep 0.1
+	done
+	run grep -c lodge-code "/proc/$(cat "$T/crowd")/maps"
+	exec 5>&-
+	wait $!
+	[ "$output" = 2 ]
+}
+
 @test "code that changes, and that may not run any more" {
 	prog code
 	[ "$status" -eq 139 ]

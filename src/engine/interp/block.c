@@ -168,6 +168,20 @@ static void interp_detach(struct rv_hart *h)
 	free(it);
 }
 
+void interp_forget(struct interp *it)
+{
+	if (it->arena)
+		munmap(it->arena, it->arena_bytes);
+}
+
+static void interp_forget_hart(struct rv_hart *h, bool calm)
+{
+	if (calm)
+		interp_detach(h);
+	else
+		interp_forget(h->engine);
+}
+
 int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
 {
 	it->hot = UINT32_MAX;
@@ -205,4 +219,5 @@ const struct engine engine_interpret = {
 	.name = "interpret",
 	.summary = "predecoded interpreter: portable, the oracle of the others",
 	.attach = interp_attach, .detach = interp_detach, .run = interp_run, .stats = interp_stats,
+	.forget = interp_forget_hart,
 };

@@ -57,6 +57,7 @@ int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
 void interp_fini(struct interp *it);
 /* Forget all blocks and give their memory back. Not while interp_run is in a block. */
 void interp_trim(struct interp *it);
+void interp_forget(struct interp *it); /* as struct engine's, when it was not calm */
 
 extern const bool interp_ends[RV_OPS];  /* operations that end a block */
 void interp_run(struct rv_hart *h);

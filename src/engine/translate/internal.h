@@ -203,6 +203,7 @@ void opt_take(struct rv_hart *h);
 /* For tests: optimize @u here and now if that can be; as opt_take. */
 void opt_now(struct rv_hart *h, struct unit *u);
 void opt_free(struct translate *t);
+void opt_forget(struct translate *t);   /* the same in the child of a fork: no thread is there */
 
 /* ---- sample.c: accesses to memory, estimated ---- */
 void sample_init(struct rv_hart *h);

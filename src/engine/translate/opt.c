@@ -139,6 +139,18 @@ void opt_free(struct translate *t)
 	free(o);
 }
 
+void opt_forget(struct translate *t)
+{
+	struct opt *o = t->opt;
+	if (!o)
+		return;
+	t->opt = NULL;
+	if (state_of(o) == ASKED) /* its thread was at work on it: stays as it is */
+		return;
+	jit_gen_free(o->gen);
+	free(o); /* not its condition: that would wait for the thread that waits for it */
+}
+
 /* ---- asking ---- */
 
 static uint64_t *never_slot(struct translate *t, uint64_t pa)

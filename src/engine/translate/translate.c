@@ -366,6 +366,18 @@ static void translate_fork_end(struct rv_hart *h, bool in_child)
 	jit_cache_forked(((struct translate *)h->engine)->cache, in_child);
 }
 
+static void translate_forget(struct rv_hart *h, bool calm)
+{
+	struct translate *t = h->engine;
+	if (!calm) {
+		interp_forget(&t->it);
+		jit_cache_forget(t->cache);
+		return;
+	}
+	opt_forget(t);
+	translate_detach(h);
+}
+
 RACY static void translate_stats(const struct rv_hart *h, struct engine_stats *ret)
 {
 	const struct translate *t = h->engine;
@@ -393,4 +405,5 @@ const struct engine engine_translate = {
     .stats = translate_stats,
     .fork_begin = translate_fork_begin,
     .fork_end = translate_fork_end,
+    .forget = translate_forget,
 };

@@ -19,6 +19,15 @@ void rv_process_reset(struct rv_hart *h, uint64_t pc, uint64_t sp)
 	rv_hart_loaded(h);
 }
 
+void rv_process_next(struct rv_hart *h, uint64_t pc)
+{
+	h->pc = h->npc = pc;
+	h->exc = RV_EXC_NONE;
+	h->res_va = UINT64_MAX;
+	__atomic_store_n(&h->requests, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&h->limit, 0, __ATOMIC_SEQ_CST);
+}
+
 /* ---- data ---- */
 
 static bool access_fault(struct rv_hart *h, enum rv_exc cause, uint64_t va, int sig, int code)

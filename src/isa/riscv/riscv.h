@@ -238,6 +238,9 @@ void rv_hart_free(struct rv_hart *h);
 void rv_hart_reset(struct rv_hart *h, uint64_t pc, uint64_t dtb);
 /* As Linux starts a program: U mode at @pc, all registers 0 but sp, the FPU on. */
 void rv_process_reset(struct rv_hart *h, uint64_t pc, uint64_t sp);
+/* A hart that ran a thread before goes on at @pc with another, whose registers the caller puts in;
+ * requests are forgotten. Code that it knows stays. */
+void rv_process_next(struct rv_hart *h, uint64_t pc);
 /* All architectural state as a table (registers, CSRs). After state_load call rv_hart_loaded. */
 extern const struct state_field rv_hart_state[];
 void rv_hart_loaded(struct rv_hart *h);

@@ -85,6 +85,13 @@ void jit_cache_free(struct jit_cache *c)
 	free(c);
 }
 
+void jit_cache_forget(struct jit_cache *c)
+{
+	munmap(c->w, c->bytes);
+	munmap((void *)(uintptr_t)c->x, c->bytes);
+	munmap(c->stack, STACK_BYTES);
+}
+
 void jit_cache_clear(struct jit_cache *c)
 {
 	c->nveneers = 0;

@@ -182,7 +182,7 @@ static void space_empty(struct task *t)
 	}
 	s->top = USER_END;
 	pthread_rwlock_unlock(&s->lock);
-	rv_code_stale(t->h, 0, UINT64_MAX);
+	task_code_stale(t, 0, UINT64_MAX);
 }
 
 static void files_close(struct proc *p)

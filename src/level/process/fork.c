@@ -15,7 +15,6 @@
 static void child_begin(struct task *t, const struct clone *c)
 {
 	struct rv_hart *h = t->h;
-	tasks_forked(t);
 	signals_forked(t);
 	if (c->stack)
 		h->x[2] = c->stack;
@@ -58,11 +57,13 @@ int64_t fork_run(struct task *t, const struct clone *c)
 	if (c->flags & CLONE_VFORK && pipe2(ends, O_CLOEXEC) < 0)
 		ends[0] = ends[1] = -1; /* then it does not wait */
 	pthread_rwlock_wrlock(&p->space.lock);
+	tasks_fork_begin(t);
 	int64_t pid = host_fork(c);
 	if (pid) /* a lock for writing is its thread's, which the child is not */
 		pthread_rwlock_unlock(&p->space.lock);
 	else
 		pthread_rwlock_init(&p->space.lock, NULL);
+	tasks_fork_end(t, pid == 0);
 	if (g->fork_end)
 		g->fork_end(t->h, pid == 0);
 	if (pid == 0) {

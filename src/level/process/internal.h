@@ -59,6 +59,9 @@ struct proc {
 	struct task *tasks;     /* all; owned by their threads */
 	unsigned ntasks;
 	struct task *ending;    /* it ends the others; NULL: nobody */
+	struct task *idle;      /* ended; a new thread takes one over, hart and translations */
+	unsigned nidle;
+	uint64_t stales;        /* changes of code so far */
 	struct action actions[64];
 	struct rv_env env;
 	struct vclock clock;
@@ -81,6 +84,8 @@ struct task {
 	int tid, status;        /* status: of exit */
 	struct rv_range stale[RV_STALE]; /* from others, under the lock */
 	unsigned nstale;
+	uint64_t stales;        /* changes of code that it knows of, while it is idle */
+	bool calling;           /* in a system call, and so in no code of the engine's */
 	/* ---- signals: signal.c ---- */
 	uint64_t mask, saved_mask;
 	bool has_saved;         /* saved_mask is the mask again after the next delivery */
@@ -101,7 +106,9 @@ void task_run(struct task *t);
 /* Code in [@lo, @hi) has changed or may not run any more, on any hart. */
 void task_code_stale(struct task *t, uint64_t lo, uint64_t hi);
 void task_stale_take(struct task *t);   /* what others have said of code */
-void tasks_forked(struct task *t);      /* in the child */
+/* Around fork, which finds the lists whole. */
+void tasks_fork_begin(struct task *t);
+void tasks_fork_end(struct task *t, bool in_child);
 void tasks_end_others(struct task *t);  /* returns when they are gone */
 /* Of struct rv_process. */
 void task_ecall(void *proc, struct rv_hart *h);

@@ -7,7 +7,7 @@
 #include <semaphore.h>
 #include <sys/syscall.h>
 
-enum { STACK_BYTES = 512 << 10 };
+enum { STACK_BYTES = 512 << 10, IDLE_MAX = 16 };
 
 /* ---- who is there ---- */
 
@@ -15,14 +15,19 @@ void task_enlist(struct task *t)
 {
 	struct proc *p = t->p;
 	pthread_mutex_lock(&p->lock);
+	if (t->stales != p->stales)
+		rv_code_stale(t->h, 0, UINT64_MAX);
 	t->next = p->tasks;
 	p->tasks = t;
 	p->ntasks++;
+	if (p->ending)
+		rv_hart_request(t->h, RV_REQ_STOP);
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* Returns how many are left. */
-static unsigned task_delist(struct task *t)
+/* @t is done with its hart, which waits for another thread, or is freed. Returns whether other
+ * threads of the program run. */
+static bool task_retire(struct task *t)
 {
 	struct proc *p = t->p;
 	pthread_mutex_lock(&p->lock);
@@ -30,21 +35,75 @@ static unsigned task_delist(struct task *t)
 	while (*at != t)
 		at = &(*at)->next;
 	*at = t->next;
-	unsigned left = --p->ntasks;
-	pthread_cond_broadcast(&p->left);
+	bool others = p->tasks, keep = p->nidle < IDLE_MAX;
+	if (keep) {
+		for (unsigned i = 0; i < t->nstale; i++)
+			rv_code_stale(t->h, t->stale[i].lo, t->stale[i].hi);
+		t->nstale = 0;
+		t->stales = p->stales;
+		t->next = p->idle;
+		p->idle = t;
+		p->nidle++;
+	}
 	pthread_mutex_unlock(&p->lock);
-	return left;
+	if (!keep && others)
+		task_free(t);
+	return others;
 }
 
-void tasks_forked(struct task *t)
+/* One that has ended, with its hart; NULL: there is none. */
+static struct task *task_warm(struct proc *p)
+{
+	pthread_mutex_lock(&p->lock);
+	struct task *t = p->idle;
+	if (t) {
+		p->idle = t->next;
+		p->nidle--;
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (!t)
+		return NULL;
+	t->has_saved = t->restart = t->calling = false;
+	t->status = 0;
+	return t;
+}
+
+void tasks_fork_begin(struct task *t) { pthread_mutex_lock(&t->p->lock); }
+
+/* Tasks of threads that are not there. */
+static void tasks_forget(const struct task *t, struct task *list, bool idle)
+{
+	while (list) {
+		struct task *one = list;
+		bool calm = idle || one->calling;
+		list = one->next;
+		if (one == t)
+			continue;
+		t->p->engine->forget(one->h, calm);
+		if (!calm)
+			continue;
+		rv_hart_free(one->h);
+		free(one);
+	}
+}
+
+void tasks_fork_end(struct task *t, bool in_child)
 {
 	struct proc *p = t->p;
+	if (!in_child) {
+		pthread_mutex_unlock(&p->lock);
+		return;
+	}
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
+	tasks_forget(t, p->tasks, false);
+	tasks_forget(t, p->idle, true);
 	t->next = NULL;
 	t->tid = gettid();
 	p->tasks = t;
 	p->ntasks = 1;
+	p->idle = NULL;
+	p->nidle = 0;
 	p->ending = NULL;
 }
 
@@ -67,6 +126,7 @@ void task_code_stale(struct task *t, uint64_t lo, uint64_t hi)
 {
 	rv_code_stale(t->h, lo, hi);
 	pthread_mutex_lock(&t->p->lock);
+	t->p->stales++;
 	for (struct task *to = t->p->tasks; to; to = to->next)
 		if (to != t)
 			stale_post(to, lo, hi);
@@ -84,26 +144,31 @@ void task_stale_take(struct task *t)
 
 /* ---- ends ---- */
 
-static void tid_clear(struct task *t)
+static void tid_clear(struct proc *p, uint64_t at)
 {
-	if (!t->clear_tid || linux_write(&t->p->sys, t->clear_tid, &(uint32_t){0}, 4))
+	if (!at || linux_write(&p->sys, at, &(uint32_t){0}, 4))
 		return;
-	syscall(SYS_futex, t->clear_tid, FUTEX_WAKE, 1, NULL, NULL, 0);
+	syscall(SYS_futex, at, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+/* Whoever waits for the thread finds its hart idle, and whoever ends the others finds no memory of
+ * theirs touched any more. */
 void task_run(struct task *t)
 {
 	struct proc *p = t->p;
 	bool leader = t->tid == getpid();
 	p->engine->run(t->h);
 	int status = t->status;
-	uint64_t all = UINT64_MAX;
+	uint64_t all = UINT64_MAX, at = t->clear_tid;
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
-	if (!task_delist(t) && !p->ending)
-		_exit(status);
-	tid_clear(t);
 	signals_end();
-	task_free(t);
+	if (!task_retire(t) && !p->ending)
+		_exit(status);
+	tid_clear(p, at);
+	pthread_mutex_lock(&p->lock);
+	p->ntasks--;
+	pthread_cond_broadcast(&p->left);
+	pthread_mutex_unlock(&p->lock);
 	if (leader) /* it stays until the others are gone, and main must not return */
 		syscall(SYS_exit, status);
 }
@@ -164,7 +229,7 @@ static void registers_copy(struct task *t, const struct task *from, const struct
 {
 	struct rv_hart *h = t->h;
 	const struct rv_hart *old = from->h;
-	rv_process_reset(h, old->npc, 0);
+	rv_process_next(h, old->npc);
 	memcpy(h->x, old->x, sizeof h->x);
 	memcpy(h->f, old->f, sizeof h->f);
 	h->fp = old->fp;
@@ -193,10 +258,13 @@ static int host_thread(struct birth *b)
 
 int64_t thread_run(struct task *t, const struct clone *c)
 {
-	struct birth b = {.from = t, .c = c};
-	int r = task_new(&b.t, t->p, NULL);
-	if (r == 0)
+	struct birth b = {.from = t, .c = c, .t = task_warm(t->p)};
+	int r = b.t ? 0 : task_new(&b.t, t->p, NULL);
+	if (r == 0 && !b.t->h) {
 		r = task_hart(b.t, NULL);
+		if (r == 0)
+			rv_process_reset(b.t->h, 0, 0);
+	}
 	if (r < 0) {
 		task_free(b.t);
 		return -EAGAIN;

@@ -172,6 +172,39 @@ static int part_threads(int argc, char **argv)
 	return 0;
 }
 
+static void *waiter(void *end)
+{
+	char none;
+	(void)!read(*(int *)end, &none, 1);
+	return NULL;
+}
+
+/* A child of a crowd says who it is, and stays until stdin ends. */
+static int part_crowd(int argc, char **argv)
+{
+	pthread_t t[40];
+	int ends[2], status;
+	char none;
+	(void)argc, (void)argv;
+	if (pipe(ends) < 0)
+		return 1;
+	for (int i = 0; i < 40; i++)
+		if (pthread_create(&t[i], NULL, waiter, &ends[0]))
+			return 2;
+	usleep(100000);
+	pid_t pid = fork();
+	if (pid == 0) {
+		printf("%d\n", getpid());
+		fflush(stdout);
+		_exit((int)read(0, &none, 1));
+	}
+	waitpid(pid, &status, 0);
+	close(ends[1]);
+	for (int i = 0; i < 40; i++)
+		pthread_join(t[i], NULL);
+	return status;
+}
+
 /* Code that is written, run and written again, also while another thread runs. */
 static int part_code(int argc, char **argv)
 {
@@ -230,7 +263,8 @@ int main(int argc, char **argv)
 	static const struct { const char *name; int (*run)(int argc, char **argv); } parts[] = {
 		{ "args", part_args }, { "aux", part_aux }, { "fault", part_fault },
 		{ "handler", part_handler }, { "signals", part_signals }, { "fork", part_fork },
-		{ "threads", part_threads }, { "code", part_code }, { "memory", part_memory },
+		{ "threads", part_threads }, { "crowd", part_crowd },
+		{ "code", part_code }, { "memory", part_memory },
 	};
 	for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++)
 		if (!strcmp(parts[i].name, argv[1]))
