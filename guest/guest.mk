@@ -2,6 +2,7 @@
 # What runs inside guests, built for riscv64. The top Makefile includes this and sets BUILD.
 #   $(BUILD)/guest/demo.bin      the demo guest, a flat image with a Linux header
 #   $(BUILD)/guest/lodge-agent   the agent of `lodge exec`, a static program
+#   $(BUILD)/guest/vdso.so       what programs of the process level find by AT_SYSINFO_EHDR
 BUILD ?= build
 GUEST_CROSS ?= riscv64-linux-gnu-
 GUEST_CC = $(GUEST_CROSS)gcc
@@ -29,6 +30,11 @@ $(BUILD)/guest/lodge-agent: $(GUEST_AGENT_SRC) guest/agent/agent.h src/life/agen
 	$(GUEST_CC) -std=gnu17 -Os -static -Isrc -ffunction-sections -fdata-sections $(GUEST_WARN) \
 		-Wl,--gc-sections -s -o $@ $(GUEST_AGENT_SRC)
 
-GUEST_OUT = $(BUILD)/guest/demo.bin $(BUILD)/guest/lodge-agent
+$(BUILD)/guest/vdso.so: guest/vdso/vdso.S guest/vdso/vdso.ld guest/guest.mk
+	@mkdir -p $(@D)
+	$(GUEST_CC) -march=rv64gc -mabi=lp64d -nostdlib -shared -s -Wl,-soname=linux-vdso.so.1,--hash-style=both \
+		-Wl,--build-id=none,--eh-frame-hdr,-Bsymbolic,-z,max-page-size=4096,-T,guest/vdso/vdso.ld -o $@ $<
+
+GUEST_OUT = $(BUILD)/guest/demo.bin $(BUILD)/guest/lodge-agent $(BUILD)/guest/vdso.so
 .PHONY: guest
 guest: $(GUEST_OUT)

@@ -62,6 +62,12 @@ prog() {
 	[ "$output" = "page 4096 hwcap 112d secure 0 random 1 name $T/program" ]
 }
 
+@test "functions by AT_SYSINFO_EHDR" {
+	prog vdso
+	[ "$status" -eq 0 ]
+	[ "$output" = vdso ]
+}
+
 @test "each fault ends it by its signal" {
 	for k in "0 139" "1 139" "2 139" "3 139" "4 139" "5 132" "6 133" "7 134" "8 137"; do
 		before=

@@ -4,12 +4,15 @@
 #include "level/process/internal.h"
 #include <sched.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
 
 enum {
 	NR_EXIT = 93,
 	NR_EXIT_GROUP = 94,
 	NR_SET_TID_ADDRESS = 96,
 	NR_SET_ROBUST_LIST = 99,
+	NR_CLOCK_GETTIME = 113,
 	NR_SIGALTSTACK = 132,
 	NR_SIGSUSPEND = 133,
 	NR_SIGACTION = 134,
@@ -17,6 +20,7 @@ enum {
 	NR_SIGPENDING = 136,
 	NR_SIGTIMEDWAIT = 137,
 	NR_SIGRETURN = 139,
+	NR_GETTIMEOFDAY = 169,
 	NR_BRK = 214,
 	NR_CLONE = 220,
 	NR_EXECVE = 221,
@@ -58,6 +62,25 @@ static int64_t call_flush_icache(struct task *t, const uint64_t a[6])
 		return -EINVAL;
 	task_code_stale(t, a[0], a[1]);
 	return 0;
+}
+
+/* The C library asks the host's page of the kind first: no system call, most of the time. */
+static int64_t call_clock_gettime(struct task *t, const uint64_t a[6])
+{
+	struct timespec now;
+	if (clock_gettime((clockid_t)a[0], &now) < 0)
+		return -errno;
+	return linux_write(&t->p->sys, a[1], &now, sizeof now);
+}
+
+static int64_t call_gettimeofday(struct task *t, const uint64_t a[6])
+{
+	struct timeval now;
+	struct timezone zone = {0};
+	gettimeofday(&now, &zone);
+	if (a[0] && linux_write(&t->p->sys, a[0], &now, sizeof now))
+		return -EFAULT;
+	return a[1] ? linux_write(&t->p->sys, a[1], &zone, sizeof zone) : 0;
 }
 
 /* ---- riscv_hwprobe: Linux 6.11 Documentation/arch/riscv/hwprobe.rst ---- */
@@ -153,6 +176,8 @@ static call_fn *const calls[NR_CALLS] = {
 	[NR_EXIT_GROUP] = call_exit_group,
 	[NR_SET_TID_ADDRESS] = call_set_tid_address,
 	[NR_SET_ROBUST_LIST] = call_set_robust_list,
+	[NR_CLOCK_GETTIME] = call_clock_gettime,
+	[NR_GETTIMEOFDAY] = call_gettimeofday,
 	[NR_BRK] = mem_brk,
 	[NR_MUNMAP] = mem_munmap,
 	[NR_MREMAP] = mem_mremap,

@@ -68,7 +68,8 @@ struct proc {
 	const struct engine *engine;
 	struct space space;
 	struct linux_proc sys;
-	uint64_t trampoline;    /* where signal handlers return to */
+	uint64_t vdso;          /* its page */
+	uint64_t trampoline;    /* in it: where signal handlers return to */
 	uint64_t stack_lo, stack_hi;
 	char *exe, *root;       /* owned; of sys */
 	struct linux_bind *binds; /* the same */
@@ -145,6 +146,8 @@ int program_find(struct task *t, const char *path, struct lodge_err *e) MUST;
 /* Map them, the stack and all into the empty space. */
 int program_load(struct proc *p, struct start *s, struct lodge_err *e) MUST;
 void program_close(struct start *s);
+
+const uint8_t *vdso_image(uint64_t *ret_len);
 
 /* A random distance below @pages pages; 0 where the user wants none. */
 uint64_t load_random(uint64_t pages);

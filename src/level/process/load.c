@@ -170,18 +170,22 @@ static int program_map(struct proc *p, struct program *prog, uint64_t base, stru
 	return r;
 }
 
-/* A page of code that handlers of signals return to: li a7, 139; ecall. */
-static int trampoline_map(struct proc *p, struct lodge_err *e)
+/* The image of functions that every program has; its entry is where handlers of signals return to.
+ * It lies in one page. */
+static int vdso_map(struct proc *p, struct lodge_err *e)
 {
-	static const uint8_t code[] = {0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x00, 0x00};
+	enum { ENTRY = 24 };
+	uint64_t len;
+	const uint8_t *image = vdso_image(&len);
 	int64_t at = mem_map(p, 0, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
 	                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (at < 0)
-		return err_set(e, (int)-at, "no room for a page");
-	memcpy((void *)(uintptr_t)at, code, sizeof code);
-	p->trampoline = (uint64_t)at;
+	if (at < 0 || len > PAGE)
+		return err_set(e, ENOMEM, "no room for a page");
+	memcpy((void *)(uintptr_t)at, image, len);
+	p->vdso = (uint64_t)at;
+	p->trampoline = p->vdso + le64_at(image + ENTRY);
 	if (mprotect((void *)(uintptr_t)at, PAGE, PROT_READ) < 0 ||
-	    !space_put(&p->space, p->trampoline, p->trampoline + PAGE, PROT_READ | PROT_EXEC, 0))
+	    !space_put(&p->space, p->vdso, p->vdso + PAGE, PROT_READ | PROT_EXEC, 0))
 		return err_set(e, ENOMEM, "no room for a page");
 	return 0;
 }
@@ -197,7 +201,7 @@ int program_load(struct proc *p, struct start *s, struct lodge_err *e)
 	if (r == 0 && !alone)
 		r = program_map(p, &s->interp, 0, e);
 	if (r == 0)
-		r = trampoline_map(p, e);
+		r = vdso_map(p, e);
 	if (r < 0)
 		return err_in(e, r, "%s", s->path);
 	uint64_t end = g->relative && alone ? base : s->main.bias + g->hi;

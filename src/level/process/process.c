@@ -52,7 +52,7 @@ static bool proc_area(void *proc, uint64_t at, struct linux_area *ret)
 			ret->name = "[stack]";
 		else if (at >= p->space.brk_start && at < heap)
 			ret->name = "[heap]";
-		else if (at == p->trampoline)
+		else if (at == p->vdso)
 			ret->name = "[vdso]";
 	}
 	pthread_rwlock_unlock(&p->space.lock);

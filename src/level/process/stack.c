@@ -81,9 +81,11 @@ static void aux_add(struct aux *x, uint64_t key, uint64_t v)
 	x->v[x->n++] = v;
 }
 
-static void aux_fill(struct aux *x, const struct start *s, uint64_t random, uint64_t name)
+static void aux_fill(struct aux *x, const struct start *s, uint64_t random, uint64_t name,
+		     uint64_t vdso)
 {
 	const struct img_program *g = &s->main.p;
+	aux_add(x, AT_SYSINFO_EHDR, vdso);
 	aux_add(x, AT_HWCAP, HWCAP_RV64GC);
 	aux_add(x, AT_PAGESZ, PAGE);
 	aux_add(x, AT_CLKTCK, (uint64_t)sysconf(_SC_CLK_TCK));
@@ -122,7 +124,7 @@ int stack_fill(struct proc *p, struct start *s, struct lodge_err *e)
 	put_texts(&k, s->argv, s->argc, v + 1);
 	p->sys.arg_start = k.sp;
 	k.sp &= ~UINT64_C(15);
-	aux_fill(&x, s, put(&k, random, sizeof random), name);
+	aux_fill(&x, s, put(&k, random, sizeof random), name, p->vdso);
 	v[0] = s->argc;
 	k.sp -= (words + x.n) % 2 * 8;
 	put(&k, x.v, x.n * sizeof *x.v);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What process.bats runs: one program of riscv64 Linux, its first argument says which part. */
+#include <elf.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,7 +10,9 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int part_args(int argc, char **argv)
@@ -31,6 +34,59 @@ static int part_aux(int argc, char **argv)
 	       getauxval(AT_HWCAP), getauxval(AT_SECURE), any != 0,
 	       (const char *)getauxval(AT_EXECFN));
 	return (uintptr_t)&any >= UINT64_C(1) << 38 || (uintptr_t)&any % 4;
+}
+
+/* The function @name of the image at AT_SYSINFO_EHDR. */
+static void *vdso_find(const char *name)
+{
+	const char *base = (const char *)getauxval(AT_SYSINFO_EHDR), *names = NULL;
+	const Elf64_Ehdr *head = (const Elf64_Ehdr *)base;
+	const Elf64_Phdr *ph = (const Elf64_Phdr *)(base + head->e_phoff);
+	const Elf64_Sym *sym = NULL;
+	const uint32_t *hash = NULL;
+	while (ph->p_type != PT_DYNAMIC)
+		ph++;
+	for (const Elf64_Dyn *d = (const Elf64_Dyn *)(base + ph->p_vaddr); d->d_tag; d++) {
+		const char *at = base + d->d_un.d_ptr;
+		names = d->d_tag == DT_STRTAB ? at : names;
+		sym = d->d_tag == DT_SYMTAB ? (const Elf64_Sym *)at : sym;
+		hash = d->d_tag == DT_HASH ? (const uint32_t *)at : hash;
+	}
+	for (uint32_t i = 0; i < hash[1]; i++)
+		if (!strcmp(names + sym[i].st_name, name))
+			return (void *)(base + sym[i].st_value);
+	return NULL;
+}
+
+static int part_vdso(int argc, char **argv)
+{
+	long (*now)(clockid_t, struct timespec *) = vdso_find("__vdso_clock_gettime");
+	long (*day)(struct timeval *, void *) = vdso_find("__vdso_gettimeofday");
+	long (*res)(clockid_t, struct timespec *) = vdso_find("__vdso_clock_getres");
+	long (*cpu)(unsigned *, unsigned *, void *) = vdso_find("__vdso_getcpu");
+	long (*flush)(void *, void *, unsigned long) = vdso_find("__vdso_flush_icache");
+	long (*probe)(void *, size_t, size_t, void *, unsigned) =
+		vdso_find("__vdso_riscv_hwprobe");
+	struct timespec a, b, c;
+	struct timeval d;
+	unsigned n = 77, m = 77;
+	int64_t pair[2] = { 3, 0 };
+	(void)argc, (void)argv;
+	if (!now || !day || !res || !cpu || !flush || !probe)
+		return 1;
+	if (clock_gettime(CLOCK_MONOTONIC, &a) || now(CLOCK_MONOTONIC, &b) ||
+	    now(CLOCK_REALTIME, &c) || day(&d, NULL) || now(99, &c) != -EINVAL ||
+	    now(CLOCK_REALTIME, (void *)8) != -EFAULT)
+		return 2;
+	if (b.tv_sec - a.tv_sec > 60 || d.tv_sec - c.tv_sec > 60 || d.tv_sec < c.tv_sec)
+		return 3;
+	if (res(CLOCK_MONOTONIC, &c) || c.tv_sec || cpu(&n, &m, NULL) || n == 77 || m == 77)
+		return 4;
+	if (flush((void *)vdso_find, (char *)vdso_find + 64, 0) ||
+	    probe(pair, 1, 0, NULL, 0) || pair[1] != 1)
+		return 5;
+	puts("vdso");
+	return 0;
 }
 
 /* Ends by the signal that its argument's number stands for. */
@@ -261,7 +317,8 @@ static int part_memory(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(int argc, char **argv); } parts[] = {
-		{ "args", part_args }, { "aux", part_aux }, { "fault", part_fault },
+		{ "args", part_args }, { "aux", part_aux }, { "vdso", part_vdso },
+		{ "fault", part_fault },
 		{ "handler", part_handler }, { "signals", part_signals }, { "fork", part_fork },
 		{ "threads", part_threads }, { "crowd", part_crowd },
 		{ "code", part_code }, { "memory", part_memory },
