@@ -187,7 +187,7 @@ static void space_empty(struct task *t)
 
 static void files_close(struct proc *p)
 {
-	DIR *d = opendir("/proc/self/fd");
+	DIR *d = opendir("/proc/thread-self/fd");
 	if (!d)
 		return;
 	for (struct dirent *e; (e = readdir(d));) {
@@ -201,18 +201,19 @@ static void files_close(struct proc *p)
 	closedir(d);
 }
 
-/* No way back from here. */
-static void change(struct task *t, struct exec *x)
+/* No way back from here, unless another thread did so first: then this one has ended. */
+static int change(struct task *t, struct exec *x)
 {
 	struct proc *p = t->p;
 	struct start *s = &x->s;
 	struct lodge_err e;
+	if (!tasks_end_others(t))
+		return -EINTR;
 	s->path = x->path;
 	s->argv = (const char *const *)x->argv.text;
 	s->argc = x->argv.n;
 	s->env = (const char *const *)x->env.text;
 	s->nenv = x->env.n;
-	tasks_end_others(t);
 	space_empty(t);
 	t->clear_tid = 0;
 	signals_exec(t);
@@ -226,6 +227,8 @@ static void change(struct task *t, struct exec *x)
 	p->vfork_fd = -1;
 	rv_process_reset(t->h, s->entry, s->sp);
 	t->h->npc = s->entry;
+	task_lead(t);
+	return 0;
 }
 
 static int exec_open(struct task *t, struct exec *x)
@@ -256,8 +259,8 @@ static int64_t exec_run(struct task *t, struct exec *x)
 	if (r == 0)
 		r = exe_set(t, x->path, NULL);
 	if (r == 0)
-		change(t, x);
-	else
+		r = change(t, x);
+	if (r < 0)
 		program_close(&x->s);
 	return r;
 }

@@ -59,6 +59,8 @@ struct proc {
 	struct task *tasks;     /* all; owned by their threads */
 	unsigned ntasks;
 	struct task *ending;    /* it ends the others; NULL: nobody */
+	struct task *heir;      /* its program goes on on the first thread; NULL: none */
+	bool parked;            /* that thread has ended for the program, but waits for an heir */
 	struct task *idle;      /* ended; a new thread takes one over, hart and translations */
 	unsigned nidle;
 	uint64_t stales;        /* changes of code so far */
@@ -72,6 +74,7 @@ struct proc {
 	uint64_t trampoline;    /* in it: where signal handlers return to */
 	uint64_t stack_lo, stack_hi;
 	char *exe, *root;       /* owned; of sys */
+	char name[16];          /* of the thread that an heir comes from */
 	struct linux_bind *binds; /* the same */
 	uint64_t auxv[2 * AUXV_MAX];
 	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
@@ -86,6 +89,7 @@ struct task {
 	struct rv_range stale[RV_STALE]; /* from others, under the lock */
 	unsigned nstale;
 	uint64_t stales;        /* changes of code that it knows of, while it is idle */
+	bool moves;             /* the first thread takes it over, as exec does */
 	bool calling;           /* in a system call, and so in no code of the engine's */
 	/* ---- signals: signal.c ---- */
 	uint64_t mask, saved_mask;
@@ -110,7 +114,10 @@ void task_stale_take(struct task *t);   /* what others have said of code */
 /* Around fork, which finds the lists whole. */
 void tasks_fork_begin(struct task *t);
 void tasks_fork_end(struct task *t, bool in_child);
-void tasks_end_others(struct task *t);  /* returns when they are gone */
+/* Returns when they are gone, or false: another task is at it, and this one will end. */
+bool tasks_end_others(struct task *t) MUST;
+/* Of a new program: its thread is the one that gives the process its number. */
+void task_lead(struct task *t);
 /* Of struct rv_process. */
 void task_ecall(void *proc, struct rv_hart *h);
 void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t tval);
@@ -181,6 +188,7 @@ enum { SIGNAL_KICK = 64 };      /* makes a thread look around; no guest has it *
 int signals_begin(struct proc *p, struct lodge_err *e) MUST;
 /* This thread is @t from now on, with the mask of @from (NULL: the thread's). */
 void signals_task(struct task *t, const struct task *from);
+void signals_move(struct task *t);      /* this thread goes on with @t */
 void signals_end(void);                 /* it is nobody's */
 void signals_forked(struct task *t);    /* in the child */
 void signals_exec(struct task *t);

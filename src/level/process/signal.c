@@ -144,6 +144,13 @@ void signals_task(struct task *t, const struct task *from)
 	host_mask(mask_of(t));
 }
 
+void signals_move(struct task *t)
+{
+	self = t;
+	if (!t->kept)
+		host_mask(mask_of(t));
+}
+
 void signals_end(void) { self = NULL; }
 
 void signals_forked(struct task *t)

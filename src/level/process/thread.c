@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 enum { STACK_BYTES = 512 << 10, IDLE_MAX = 16 };
@@ -104,7 +105,8 @@ void tasks_fork_end(struct task *t, bool in_child)
 	p->ntasks = 1;
 	p->idle = NULL;
 	p->nidle = 0;
-	p->ending = NULL;
+	p->ending = p->heir = NULL;
+	p->parked = false;
 }
 
 /* ---- code that others have to look at again ---- */
@@ -151,26 +153,82 @@ static void tid_clear(struct proc *p, uint64_t at)
 	syscall(SYS_futex, at, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-/* Whoever waits for the thread finds its hart idle, and whoever ends the others finds no memory of
- * theirs touched any more. */
-void task_run(struct task *t)
+/* The program that @t has begun goes on on the first thread. This one is done with it. */
+static void task_move(struct task *t)
 {
 	struct proc *p = t->p;
-	bool leader = t->tid == getpid();
-	p->engine->run(t->h);
+	(void)!prctl(PR_GET_NAME, p->name);
+	pthread_mutex_lock(&p->lock);
+	p->heir = t;
+	pthread_cond_broadcast(&p->left);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* On the first thread. */
+static struct task *task_inherit(struct proc *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (!p->heir)
+		pthread_cond_wait(&p->left, &p->lock);
+	struct task *t = p->heir;
+	p->heir = NULL;
+	p->parked = false;
+	t->moves = false;
+	t->tid = gettid();
+	pthread_mutex_unlock(&p->lock);
+	(void)!prctl(PR_SET_NAME, p->name);
+	syscall(SYS_set_robust_list, NULL, 24);
+	__atomic_fetch_and(&t->h->requests, ~(uint32_t)RV_REQ_STOP, __ATOMIC_SEQ_CST);
+	signals_move(t);
+	return t;
+}
+
+void task_lead(struct task *t)
+{
+	if (gettid() == getpid() || !t->p->parked)
+		return;
+	t->moves = true;
+	rv_hart_request(t->h, RV_REQ_STOP);
+}
+
+/* The program's thread is over. Whoever waits for it finds its hart idle, and whoever ends the
+ * others finds no memory of theirs touched any more. Returns whether this thread waits for an
+ * heir. */
+static bool task_end(struct task *t, bool first)
+{
+	struct proc *p = t->p;
 	int status = t->status;
-	uint64_t all = UINT64_MAX, at = t->clear_tid;
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
-	signals_end();
+	uint64_t at = t->clear_tid;
 	if (!task_retire(t) && !p->ending)
 		_exit(status);
 	tid_clear(p, at);
 	pthread_mutex_lock(&p->lock);
+	bool parked = p->parked = p->parked || (first && p->ending);
 	p->ntasks--;
 	pthread_cond_broadcast(&p->left);
 	pthread_mutex_unlock(&p->lock);
-	if (leader) /* it stays until the others are gone, and main must not return */
+	if (first && !parked) /* it stays until the others are gone, and main must not return */
 		syscall(SYS_exit, status);
+	return first;
+}
+
+void task_run(struct task *t)
+{
+	struct proc *p = t->p;
+	const uint64_t all = UINT64_MAX;
+	for (;;) {
+		p->engine->run(t->h);
+		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
+		signals_end();
+		if (t->moves) {
+			task_move(t);
+			return;
+		}
+		/* asked now: in a child of fork it is another thread */
+		if (!task_end(t, gettid() == getpid()))
+			return;
+		t = task_inherit(p);
+	}
 }
 
 int64_t call_exit(struct task *t, const uint64_t a[6])
@@ -180,10 +238,14 @@ int64_t call_exit(struct task *t, const uint64_t a[6])
 	return 0;
 }
 
-void tasks_end_others(struct task *t)
+bool tasks_end_others(struct task *t)
 {
 	struct proc *p = t->p;
 	pthread_mutex_lock(&p->lock);
+	if (p->ending) {
+		pthread_mutex_unlock(&p->lock);
+		return false;
+	}
 	p->ending = t;
 	for (struct task *to = p->tasks; to; to = to->next) {
 		if (to == t)
@@ -195,6 +257,7 @@ void tasks_end_others(struct task *t)
 		pthread_cond_wait(&p->left, &p->lock);
 	p->ending = NULL;
 	pthread_mutex_unlock(&p->lock);
+	return true;
 }
 
 /* ---- beginnings ---- */
