@@ -261,6 +261,14 @@ static int part_crowd(int argc, char **argv)
 	return status;
 }
 
+static void *code_runner(void *code)
+{
+	long sum = 0;
+	for (int k = 0; k < 50; k++)
+		sum += ((long (*)(void))(uintptr_t)code)();
+	return (void *)sum;
+}
+
 /* Code that is written, run and written again, also while another thread runs. */
 static int part_code(int argc, char **argv)
 {
@@ -274,6 +282,11 @@ static int part_code(int argc, char **argv)
 		__builtin___clear_cache((char *)q, (char *)(q + 2));
 		for (int k = 0; k < 50; k++)
 			sum += ((long (*)(void))(uintptr_t)q)();
+		pthread_t t; /* its hart has the code of the thread before */
+		void *r;
+		if (i % 16 == 0 && (pthread_create(&t, NULL, code_runner, q) ||
+		                    pthread_join(t, &r) || (long)r != 50 * (long)i))
+			return 1;
 	}
 	printf("%ld\n", sum);
 	fflush(stdout);
