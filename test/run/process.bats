@@ -93,6 +93,12 @@ prog() {
 	[ "$output" = $'1225 6 from\nexec\nMARK=' ]
 }
 
+@test "posix_spawn and vfork: the parent is told why it failed" {
+	prog spawn
+	[ "$status" -eq 0 ]
+	[ "$output" = $'spawned\nMARK=' ]
+}
+
 @test "threads" {
 	prog threads
 	[ "$output" = 600000 ]

@@ -38,7 +38,7 @@ enum {
 
 static int64_t call_exit_group(struct task *t, const uint64_t a[6])
 {
-	(void)t;
+	report_exit(t);
 	_exit((int)a[0]);
 }
 

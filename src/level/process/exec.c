@@ -225,6 +225,7 @@ static int change(struct task *t, struct exec *x)
 	if (p->vfork_fd >= 0)
 		linux_fd_close(&p->sys, p->vfork_fd);
 	p->vfork_fd = -1;
+	report_drop(take(t->report));
 	rv_process_reset(t->h, s->entry, s->sp);
 	t->h->npc = s->entry;
 	task_lead(t);

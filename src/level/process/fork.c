@@ -51,11 +51,14 @@ int64_t fork_run(struct task *t, const struct clone *c)
 {
 	struct proc *p = t->p;
 	const struct engine *g = p->engine;
+	struct report *report = NULL;
 	int ends[2] = {-1, -1};
 	if (g->fork_begin && g->fork_begin(t->h, NULL) < 0)
 		return -ENOMEM;
 	if (c->flags & CLONE_VFORK && pipe2(ends, O_CLOEXEC) < 0)
 		ends[0] = ends[1] = -1; /* then it does not wait */
+	if (ends[0] >= 0 && c->flags & CLONE_VM)
+		report = report_new(t, c);
 	pthread_rwlock_wrlock(&p->space.lock);
 	tasks_fork_begin(t);
 	int64_t pid = host_fork(c);
@@ -70,6 +73,8 @@ int64_t fork_run(struct task *t, const struct clone *c)
 		auto_close(&ends[0]);
 		auto_close(&p->vfork_fd);
 		p->vfork_fd = ends[1] < 0 ? -1 : linux_fd_own(&p->sys, ends[1]);
+		report_drop(t->report);
+		t->report = report;
 		child_begin(t, c);
 		return 0;
 	}
@@ -80,5 +85,7 @@ int64_t fork_run(struct task *t, const struct clone *c)
 		vfork_wait(ends[0]);
 	else
 		auto_close(&ends[0]);
+	pid = report_take(t, report, pid);
+	report_drop(report);
 	return pid;
 }

@@ -89,6 +89,8 @@ struct task {
 	struct rv_range stale[RV_STALE]; /* from others, under the lock */
 	unsigned nstale;
 	uint64_t stales;        /* changes of code that it knows of, while it is idle */
+	struct report *report;  /* of a child of vfork that has not called exec: to its parent */
+	struct registers *back; /* of that parent, while it runs the end of its child; owned */
 	bool moves;             /* the first thread takes it over, as exec does */
 	bool calling;           /* in a system call, and so in no code of the engine's */
 	/* ---- signals: signal.c ---- */
@@ -203,6 +205,18 @@ int64_t call_sigsuspend(struct task *t, const uint64_t a[6]);
 int64_t call_sigtimedwait(struct task *t, const uint64_t a[6]);
 int64_t call_sigaltstack(struct task *t, const uint64_t a[6]);
 int64_t call_sigreturn(struct task *t, const uint64_t a[6]);
+
+/* ---- vfork.c: how a child that fails tells its parent ---- */
+struct clone;
+struct report *report_new(const struct task *t, const struct clone *c); /* NULL: there is none */
+void report_drop(struct report *r);
+/* In the child: a call had this @result, and its registers have it; it is about to exit. */
+void report_call(struct task *t, int64_t result);
+void report_exit(struct task *t);
+/* In the parent, when the child is gone: the hart is where that failed, or nothing is changed. The
+ * result of the call that is being made. At the next call, or fault, report_done. */
+int64_t report_take(struct task *t, const struct report *r, int64_t pid);
+void report_done(struct task *t);
 
 /* ---- fork.c, exec.c ---- */
 /* What clone and clone3 ask for. */

@@ -249,6 +249,8 @@ static void default_do(struct task *t, int sig)
 
 void signals_deliver(struct task *t)
 {
+	if (t->back) /* soon */
+		return;
 	while (t->kept) {
 		int sig = t->kept;
 		pthread_mutex_lock(&t->p->lock);

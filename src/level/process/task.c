@@ -56,6 +56,12 @@ void task_ecall(void *proc, struct rv_hart *h)
 	/* a0 to a5, and a7: psABI 1.0 §1.1, Linux 6.1 arch/riscv/kernel/traps.c */
 	const uint64_t a[6] = {h->x[10], h->x[11], h->x[12], h->x[13], h->x[14], h->x[15]};
 	struct task *t = h->task;
+	if (unlikely(t->back)) {
+		report_done(t);
+		if (t->kept)
+			signals_deliver(t);
+		return;
+	}
 	t->calling = true;
 	int64_t r = call_run(t, (unsigned)h->x[17], a);
 	t->calling = false;
@@ -65,6 +71,8 @@ void task_ecall(void *proc, struct rv_hart *h)
 	} else {
 		h->x[10] = (uint64_t)r;
 	}
+	if (unlikely(t->report))
+		report_call(t, r);
 	if (unlikely(t->kept || t->restart || t->has_saved))
 		signals_deliver(t);
 }
@@ -84,12 +92,17 @@ static int signal_of(const struct rv_hart *h, enum rv_exc cause)
 void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t tval)
 {
 	int sig = signal_of(h, cause), code = h->fault_code;
+	struct task *t = h->task;
 	(void)proc;
+	if (t->back) {
+		report_done(t);
+		return;
+	}
 	if (sig == SIGILL || sig == SIGTRAP) {
 		code = sig == SIGILL ? ILL_ILLOPC : TRAP_BRKPT;
 		tval = h->pc;
 	}
-	signals_fault(h->task, sig, code, tval);
+	signals_fault(t, sig, code, tval);
 }
 
 void task_look(void *proc, struct rv_hart *h)

@@ -47,8 +47,10 @@ static bool task_retire(struct task *t)
 		p->nidle++;
 	}
 	pthread_mutex_unlock(&p->lock);
-	if (!keep && others)
+	if (!keep && others) {
+		free(take(t->back));
 		task_free(t);
+	}
 	return others;
 }
 
@@ -66,6 +68,8 @@ static struct task *task_warm(struct proc *p)
 		return NULL;
 	t->has_saved = t->restart = t->calling = false;
 	t->status = 0;
+	free(take(t->back));
+	report_drop(take(t->report));
 	return t;
 }
 
@@ -233,6 +237,7 @@ void task_run(struct task *t)
 
 int64_t call_exit(struct task *t, const uint64_t a[6])
 {
+	report_exit(t);
 	t->status = (int)a[0];
 	rv_hart_request(t->h, RV_REQ_STOP);
 	return 0;

@@ -2,8 +2,10 @@
 /* What process.bats runs: one program of riscv64 Linux, its first argument says which part. */
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +197,42 @@ static int part_fork(int argc, char **argv)
 	return 0;
 }
 
+/* Why a child of vfork could not begin is what its parent is told. */
+static int part_spawn(int argc, char **argv)
+{
+	char *args[] = { "again", "args", "spawned", NULL };
+	posix_spawn_file_actions_t actions;
+	pid_t pid;
+	int status, none[3];
+	(void)argc, (void)argv;
+	signal(SIGUSR1, on_usr);
+	for (int i = 0; i < 20; i++) {
+		none[0] = posix_spawn(&pid, "/none/such", NULL, NULL, args, environ);
+		none[1] = posix_spawnp(&pid, "no-such-program", NULL, NULL, args, environ);
+		posix_spawn_file_actions_init(&actions);
+		posix_spawn_file_actions_addopen(&actions, 5, "/none/file", O_RDONLY, 0);
+		none[2] = posix_spawn(&pid, "/proc/self/exe", &actions, NULL, args, environ);
+		posix_spawn_file_actions_destroy(&actions);
+		if (none[0] != ENOENT || none[1] != ENOENT || none[2] != ENOENT)
+			return 1;
+	}
+	volatile int why = 0;
+	pid = vfork();
+	if (pid == 0) {
+		execl("/dev/null", "null", NULL);
+		why = errno;
+		_exit(9);
+	}
+	if (waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != 9 || why != EACCES)
+		return 2;
+	if (waitpid(-1, &status, 0) != -1 || errno != ECHILD)
+		return 3;
+	if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, args, environ) ||
+	    waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != 42)
+		return 4;
+	return 0;
+}
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long count;
 static __thread long mine;
@@ -333,6 +371,7 @@ int main(int argc, char **argv)
 		{ "args", part_args }, { "aux", part_aux }, { "vdso", part_vdso },
 		{ "fault", part_fault },
 		{ "handler", part_handler }, { "signals", part_signals }, { "fork", part_fork },
+		{ "spawn", part_spawn },
 		{ "threads", part_threads }, { "crowd", part_crowd },
 		{ "code", part_code }, { "memory", part_memory },
 	};
