@@ -56,7 +56,8 @@ void task_ecall(void *proc, struct rv_hart *h)
 	/* a0 to a5, and a7: psABI 1.0 §1.1, Linux 6.1 arch/riscv/kernel/traps.c */
 	const uint64_t a[6] = {h->x[10], h->x[11], h->x[12], h->x[13], h->x[14], h->x[15]};
 	struct task *t = h->task;
-	int64_t r = call_run(t, (unsigned)h->x[17], a);
+	int64_t r = likely(t->p->trace_fd < 0) ? call_run(t, (unsigned)h->x[17], a)
+					       : trace_call(t, (unsigned)h->x[17], a);
 	if (unlikely(r == LINUX_RESTART)) {
 		t->restart = true;
 		t->restart_a0 = a[0];
