@@ -13,8 +13,8 @@ int trace_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e
 	const char *to = life_option(c, "strace");
 	for (size_t i = 0; i < c->noptions; i++)
 		if (strncmp(c->options[i], "strace=", 7) != 0)
-			return err_set(e, EINVAL, "-o %s: a program has the option strace=FILE only",
-			               c->options[i]);
+			return err_set(e, EINVAL, "-o %s: programs have strace=FILE only",
+				       c->options[i]);
 	if (!to)
 		return 0;
 	int fd = strcmp(to, "-") ? open(to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)
@@ -51,7 +51,6 @@ void trace_signal(const struct task *t, int sig, uint64_t at)
 {
 	char line[LINE + 1];
 	int n = snprintf(line, LINE, "%*d --- %s at %#lx pc %#lx ---", PID_WIDTH, gettid(),
-	                 strsignal(sig), at,
-	                 t->h->npc);
+	                 strsignal(sig), at, t->h->npc);
 	line_write(t, line, (size_t)n);
 }
