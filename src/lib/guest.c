@@ -140,11 +140,10 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 		return err_set(e, why.code, "%s", why.msg);
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
-	if (c.name || c.initrd || c.append || c.ndisks || c.npublish || c.noptions ||
-	    c.timeout_ns)
+	if (c.name || c.initrd || c.append || c.ndisks || c.npublish || c.timeout_ns)
 		return err_set(e, EINVAL,
 			       "%s is a program: it takes none of --name, --initrd, --append, "
-			       "--disk, --publish, --option, --timeout", c.guest);
+			       "--disk, --publish, --timeout", c.guest);
 	return l->become(&c, e);
 }
 

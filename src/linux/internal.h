@@ -84,6 +84,8 @@ int path_find_own(struct linux_task *t, unsigned slot, struct where *ret, int di
                   const char *path, unsigned how) MUST;
 /* @w as one path for calls that take no directory: in scratch @slot, which may be @w's own. */
 int path_plain(struct linux_task *t, unsigned slot, const char **ret, const struct where *w) MUST;
+/* Is what path_find left in scratch @slot in a bind that is fixed? */
+bool path_is_fixed(const struct linux_task *t, unsigned slot);
 /* A path of the host in the guest's eyes: @host is changed in place (@cap bytes). False: it is
  * outside of the guest's root. */
 bool path_to_guest(const struct linux_proc *p, char *host, size_t cap) MUST;

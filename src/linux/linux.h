@@ -28,6 +28,7 @@ struct linux_bind {
 	const char *guest, *host;
 	int fd; /* O_PATH of @host, borrowed; one of Lodge's own */
 	bool read_only;
+	bool fixed; /* the host's /dev and such: the guest's mounts never reach it */
 };
 
 /* What a guest mapping is, from @at on. */
@@ -122,6 +123,8 @@ const struct linux_row *linux_row(unsigned nr);
  * into @buf; returns its length, cut at @cap - 1. Reads strings of the guest, guarded. */
 size_t linux_print(char *buf, size_t cap, struct linux_task *t, unsigned nr, const uint64_t a[6],
                    const int64_t *done);
+/* The ` = value` of it alone, for those who print the call before it is made. */
+size_t linux_print_result(char *buf, size_t cap, int64_t done);
 
 /* ---- guarded copies: 0, or -EFAULT, with nothing beyond the fault touched ---- */
 int linux_read(const struct linux_proc *p, void *to, uint64_t at, size_t len) MUST;

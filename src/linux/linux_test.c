@@ -104,6 +104,7 @@ TEST(linux_calls_print)
 	linux_print(line, sizeof line, &g->task, call_nr("openat"), a, &done);
 	CHECK(!strcmp(line,
 		      "openat(dir=AT_FDCWD, path=\"/a\\nb\", flags=0x80000, mode=0644) = -ENOENT"));
+	CHECK(linux_print_result(line, sizeof line, -ENOENT) == 10 && !strcmp(line, " = -ENOENT"));
 	CHECK(linux_print(line, 10, &g->task, call_nr("openat"), a, NULL) == 9 && !line[9]);
 	a[1] = ptr(g);
 	linux_print(line, sizeof line, &g->task, call_nr("write"), a, NULL);

@@ -6,19 +6,24 @@
 #include <linux/mount.h>
 #include <stdio.h>
 
+/* @fixed: what to answer when it is in a bind that is fixed. */
 static int plain_find(struct linux_task *t, unsigned slot, const char **ret, uint64_t path,
-                      unsigned how)
+                      unsigned how, int fixed)
 {
 	struct where w;
 	int r = path_find(t, slot, &w, AT_FDCWD, path, how);
+	if (!r && path_is_fixed(t, slot))
+		r = fixed;
 	return r < 0 ? r : path_plain(t, slot, ret, &w);
 }
 
+/* A root's installer unmounts /proc and mounts its own: that would be the host's. What is there
+ * counts as no mount when it is to go, and as a busy one when another is to come. */
 int64_t call_umount2(struct linux_task *t, const uint64_t a[6])
 {
 	enum { NOFOLLOW = 8 };
 	const char *path;
-	int r = plain_find(t, 0, &path, a[0], a[1] & NOFOLLOW ? LAST : FOLLOW);
+	int r = plain_find(t, 0, &path, a[0], a[1] & NOFOLLOW ? LAST : FOLLOW, -EINVAL);
 	return r ? r : HOST(SYS_umount2, ptr(path), a[1]);
 }
 
@@ -26,14 +31,14 @@ int64_t call_mount(struct linux_task *t, const uint64_t a[6])
 {
 	const char *source = NULL, *target;
 	char first = 0;
-	int r = plain_find(t, 0, &target, a[1], FOLLOW);
+	int r = plain_find(t, 0, &target, a[1], FOLLOW, -EBUSY);
 	if (r)
 		return r;
 	if (a[4] >= t->proc->user_end || (a[0] && linux_read(t->proc, &first, a[0], 1)))
 		return -EFAULT;
 	/* a source is a path, or any text: of file systems without one */
 	if (first == '/')
-		r = plain_find(t, 1, &source, a[0], FOLLOW);
+		r = plain_find(t, 1, &source, a[0], FOLLOW, 0);
 	return r ? r
 		 : HOST(SYS_mount, first == '/' ? ptr(source) : a[0], ptr(target), a[2], a[3],
 			a[4]);
@@ -47,6 +52,8 @@ int64_t call_move_mount(struct linux_task *t, const uint64_t a[6])
 	if (!r)
 		r = path_find(t, 1, &to, (int)a[2], a[3],
 			      a[4] & MOVE_MOUNT_T_SYMLINKS ? FOLLOW : LAST);
+	if (!r && (path_is_fixed(t, 0) || path_is_fixed(t, 1)))
+		r = -EBUSY;
 	return r ? r
 	         : HOST(SYS_move_mount, reg(from.dir), ptr(from.name), reg(to.dir), ptr(to.name),
 	                a[4]);

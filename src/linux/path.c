@@ -47,6 +47,12 @@ static const struct linux_bind *bind_of(const struct linux_proc *p, const char *
 	return NULL;
 }
 
+bool path_is_fixed(const struct linux_task *t, unsigned slot)
+{
+	const struct linux_bind *b = bind_of(t->proc, t->path[slot]);
+	return b && b->fixed;
+}
+
 /* Where the host has the guest path @cur. */
 static struct where where_of(const struct linux_proc *p, const char *cur)
 {

@@ -64,8 +64,8 @@ static void tree_begin(struct tree *t)
 	struct linux_proc *p = &t->g->proc;
 	p->root = t->root;
 	p->root_fd = linux_fd_own(p, open(t->root, O_PATH | O_CLOEXEC));
-	t->binds[0] = (struct linux_bind){ "/mnt/share", t->share, -1, true };
-	t->binds[1] = (struct linux_bind){ "/proc", "/proc", -1, false };
+	t->binds[0] = (struct linux_bind){ "/mnt/share", t->share, -1, true, false };
+	t->binds[1] = (struct linux_bind){ "/proc", "/proc", -1, false, false };
 	for (int i = 0; i < 2; i++)
 		t->binds[i].fd = linux_fd_own(p, open(t->binds[i].host, O_PATH | O_CLOEXEC));
 	linux_binds_sort(t->binds, 2);
@@ -283,6 +283,25 @@ TEST(linux_maps_are_the_guests)
 	                     "20001000-20010000 rw-p 00000000 00:00 0", 80));
 	CHECK(strstr(text, "  [heap]\n") && !strstr(text, "libc") && !strstr(text, "[vsyscall]"));
 	guest_free(g);
+}
+
+TEST(linux_mounts_leave_the_hosts_folders_alone)
+{
+	struct tree t;
+	tree_begin(&t);
+	struct guest *g = t.g;
+	for (int i = 0; i < 2; i++)
+		t.binds[i].fixed = !strcmp(t.binds[i].guest, "/proc");
+	uint64_t proc = guest_text(g, 0, "/etc/../proc"), in = guest_text(g, 64, "/proc/bus"),
+		 type = guest_text(g, 128, "none"), plain = guest_text(g, 192, "/etc");
+	CHECK(CALL(g, umount2, proc, 0) == -EINVAL);
+	CHECK(CALL(g, umount2, in, 0) == -EINVAL);
+	CHECK(CALL(g, mount, type, proc, type, 0, 0) == -EBUSY);
+	CHECK(CALL(g, mount, type, in, type, 0, 0) == -EBUSY);
+	/* elsewhere the kernel says: no such file system, or no right to mount */
+	int64_t r = CALL(g, mount, type, plain, type, 0, 0);
+	CHECK(r == -ENODEV || r == -EPERM);
+	tree_end(&t);
 }
 
 TEST(linux_unix_sockets_have_guest_paths)

@@ -91,6 +91,17 @@ static void put_arg(struct out *o, const struct linux_proc *p, const struct linu
 	}
 }
 
+static void put_result(struct out *o, int64_t done)
+{
+	const char *name = done < 0 ? strerrorname_np((int)-done) : NULL;
+	if (done == LINUX_RESTART)
+		put(o, " = interrupted");
+	else if (name)
+		put(o, " = -%s", name);
+	else
+		put(o, done > INT_MAX ? " = %#" PRIx64 : " = %" PRId64, (uint64_t)done);
+}
+
 size_t linux_print(char *buf, size_t cap, struct linux_task *t, unsigned nr, const uint64_t a[6],
                    const int64_t *done)
 {
@@ -108,14 +119,17 @@ size_t linux_print(char *buf, size_t cap, struct linux_task *t, unsigned nr, con
 		put_arg(&o, t->proc, &r->arg[i], a, a[i]);
 	}
 	put(&o, ")");
-	if (!done)
-		return o.len;
-	const char *name = *done < 0 ? strerrorname_np((int)-*done) : NULL;
-	if (*done == LINUX_RESTART)
-		put(&o, " = interrupted");
-	else if (name)
-		put(&o, " = -%s", name);
-	else
-		put(&o, *done > INT_MAX ? " = %#" PRIx64 : " = %" PRId64, (uint64_t)*done);
+	if (done)
+		put_result(&o, *done);
+	return o.len;
+}
+
+size_t linux_print_result(char *buf, size_t cap, int64_t done)
+{
+	struct out o = { buf, cap, 0 };
+	if (!cap)
+		return 0;
+	buf[0] = 0;
+	put_result(&o, done);
 	return o.len;
 }

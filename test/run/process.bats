@@ -56,6 +56,20 @@ prog() {
 	[ "$output" = 600000 ]
 }
 
+@test "a script in a root, and a log of the calls of all that it starts" {
+	run timeout 60 "$LODGE" run -o strace="$T/log" --root "$T/root" /bin/script one "t wo"
+	[ "$status" -eq 42 ]
+	[[ "$output" == $'/bin/script\none\nt wo\n'* ]]
+	grep -E '^ *[0-9]+ write\(fd=1, buf="/bin/script' "$T/log"
+	grep -E '^ *[0-9]+ exit_group\(status=42\)$' "$T/log"
+	grep -E 'openat\(.*path="/lib/libc.so.6".* = [0-9]+$' "$T/log"
+	printf '#!/bin/none\n' >"$T/root/bin/orphan" && chmod +x "$T/root/bin/orphan"
+	run -127 "$LODGE" run --root "$T/root" /bin/orphan
+	[[ "$output" == */bin/none*script*/bin/orphan* ]]
+	run -125 "$LODGE" run -o trace=1 "$T/program" args
+	[[ "$output" == *strace=FILE* ]]
+}
+
 @test "the auxiliary vector" {
 	prog aux
 	[ "$status" -eq 0 ]

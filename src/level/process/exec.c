@@ -248,6 +248,31 @@ static int exec_open(struct task *t, struct exec *x)
 	}
 }
 
+int script_start(struct task *t, struct start *s, int *fd, struct lodge_err *e)
+{
+	struct exec x = {.fd = *fd, .path = strdup(s->path)};
+	char two[2] = "";
+	int r = x.path ? 0 : -ENOMEM;
+	if (pread(*fd, two, 2, 0) < 2 || memcmp(two, "#!", 2) != 0) {
+		free(x.path);
+		return 0;
+	}
+	for (size_t i = 0; r == 0 && i < s->argc; i++)
+		r = list_add(&x.argv, strdup(s->argv[i]));
+	if (r == 0)
+		r = exec_open(t, &x);
+	*fd = x.fd;
+	free((void *)(uintptr_t)s->argv);
+	s->argv = (const char *const *)x.argv.text;
+	s->argc = x.argv.n;
+	s->script = x.path;
+	if (r < 0)
+		return err_set(e, -r, "%s: %s of the script %s", x.path ? x.path : "", strerror(-r),
+		               s->path);
+	s->path = x.path;
+	return 0;
+}
+
 static int64_t exec_run(struct task *t, struct exec *x)
 {
 	int r = exec_open(t, x);

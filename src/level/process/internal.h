@@ -77,6 +77,7 @@ struct proc {
 	char name[16];          /* of the thread that an heir comes from */
 	struct linux_bind *binds; /* the same */
 	uint64_t auxv[2 * AUXV_MAX];
+	int trace_fd;           /* calls are written there; -1: nowhere */
 	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
 };
 struct task {
@@ -132,6 +133,13 @@ _Noreturn void proc_die(struct proc *p, int sig);
 int root_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e) MUST;
 void root_close(struct proc *p);
 
+/* ---- trace.c: the log of calls, for -o strace=FILE ---- */
+/* Open what the option strace names ("-": standard error) as p->trace_fd; refuses other options. */
+int trace_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e) MUST;
+/* call_run with a line of log, which processes and threads of the program share. */
+int64_t trace_call(struct task *t, unsigned nr, const uint64_t a[6]);
+void trace_signal(const struct task *t, int sig, uint64_t at);
+
 /* ---- load.c ---- */
 struct program {
 	struct img_program p;
@@ -145,6 +153,7 @@ struct start {
 	const char *const *argv, *const *env;
 	size_t argc, nenv;
 	const char *path;       /* as it was given: AT_EXECFN */
+	char *script;           /* owned, path of a script's interpreter: argv is owned, too */
 };
 /* Read the headers of the program at @fd (taken) and of its interpreter: nothing is mapped. @path
  * is for messages. ENOEXEC, ENOENT, EACCES. */
@@ -229,5 +238,7 @@ int64_t thread_run(struct task *t, const struct clone *c);
 int64_t call_exit(struct task *t, const uint64_t a[6]);
 int64_t call_execve(struct task *t, const uint64_t a[6]);
 int64_t call_execveat(struct task *t, const uint64_t a[6]);
+/* If what @fd (of s->path) has is a script, its interpreter takes its place, in s->argv as well. */
+int script_start(struct task *t, struct start *s, int *fd, struct lodge_err *e) MUST;
 /* Name the program that runs: /proc/self/exe, comm. */
 int exe_set(struct task *t, const char *path, struct lodge_err *e) MUST;

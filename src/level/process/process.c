@@ -62,7 +62,7 @@ static bool proc_area(void *proc, uint64_t at, struct linux_area *ret)
 static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	memset(p, 0, sizeof *p);
-	p->vfork_fd = -1;
+	p->vfork_fd = p->trace_fd = -1;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
 	vclock_init(&p->clock);
@@ -75,6 +75,8 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	p->sys.user = p;
 	p->sys.isa = "rv64imafdc_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
 		       "_zacas_zfa_zfhmin";
+	if (r == 0)
+		r = trace_open(p, c, e);
 	if (r == 0)
 		r = engine_choose(&p->engine, c->accel, e);
 	if (r == 0)
@@ -158,6 +160,9 @@ static int args_make(struct start *s, const struct lodge_config *c, struct lodge
 static void start_fini(struct start *s)
 {
 	program_close(s);
+	for (size_t i = 0; s->script && i < s->argc; i++)
+		free((void *)(uintptr_t)s->argv[i]);
+	free(s->script);
 	free((void *)(uintptr_t)s->argv);
 	free((void *)(uintptr_t)s->env);
 }
@@ -174,15 +179,19 @@ static int prepare(struct task **ret, struct start *s, const struct lodge_config
 	if (r == 0)
 		r = dir_enter(*ret, c, e);
 	if (r == 0)
-		r = fd = program_find(*ret, c->guest, e);
-	if (r >= 0)
-		r = program_open(*ret, s, fd, c->guest, e);
-	if (r == 0)
-		r = exe_set(*ret, c->guest, e);
-	if (r == 0)
 		r = args_make(s, c, e);
 	if (r == 0)
 		r = env_make(s, c, e);
+	if (r == 0)
+		r = fd = program_find(*ret, c->guest, e);
+	if (r >= 0)
+		r = script_start(*ret, s, &fd, e);
+	if (r == 0)
+		r = program_open(*ret, s, fd, s->path, e);
+	else
+		auto_close(&fd);
+	if (r == 0)
+		r = exe_set(*ret, s->path, e);
 	return r;
 }
 

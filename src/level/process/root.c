@@ -53,8 +53,8 @@ int root_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 	if (fd >= 0)
 		p->sys.root_fd = linux_fd_own(&p->sys, fd);
 	for (size_t i = 0; c->root && i < countof(hosts); i++)
-		if (access(hosts[i], F_OK) == 0)
-			(void)!bind_add(p, hosts[i], hosts[i], false, NULL);
+		if (access(hosts[i], F_OK) == 0 && !bind_add(p, hosts[i], hosts[i], false, NULL))
+			p->binds[p->sys.n_binds - 1].fixed = true;
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < c->nvolumes; i++)
 		r = volume_add(p, c->volumes[i], e);

@@ -277,6 +277,8 @@ void signals_deliver(struct task *t)
 void signals_fault(struct task *t, int sig, int code, uint64_t at)
 {
 	struct action *a = &t->p->actions[sig - 1];
+	if (unlikely(t->p->trace_fd >= 0))
+		trace_signal(t, sig, at);
 	if (a->handler <= ACT_IGN || t->mask & BIT_OF(sig))
 		proc_die(t->p, sig);
 	siginfo_t kept = t->info;

@@ -63,7 +63,8 @@ void task_ecall(void *proc, struct rv_hart *h)
 		return;
 	}
 	t->calling = true;
-	int64_t r = call_run(t, (unsigned)h->x[17], a);
+	int64_t r = likely(t->p->trace_fd < 0) ? call_run(t, (unsigned)h->x[17], a)
+					       : trace_call(t, (unsigned)h->x[17], a);
 	t->calling = false;
 	if (unlikely(r == LINUX_RESTART)) {
 		t->restart = true;
