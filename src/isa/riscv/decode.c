@@ -29,6 +29,8 @@ static int32_t imm_long(uint32_t w, enum rv_kind kind)
 		return (int32_t)bits(w, 25, 20);
 	if (kind == RV_K_SH5)
 		return (int32_t)bits(w, 24, 20);
+	if (kind == RV_K_WORD)
+		return (int32_t)w;
 	return (int32_t)(w >> 20); /* RV_K_CSR */
 }
 

@@ -17,6 +17,7 @@ enum {
 	RV_HPM_MAX = 29,            /* mhpmcounter3..31 */
 	RV_TIMEBASE_HZ = 10000000,
 	RV_SBI_FW_COUNTERS = 16,
+	RV_VLENB_MAX = 64,          /* bytes of the longest vector register that can be had */
 };
 enum rv_priv { RV_U = 0, RV_S = 1, RV_M = 3 };
 enum rv_access { RV_READ = 1, RV_WRITE = 2, RV_EXEC = 4 };
@@ -92,6 +93,7 @@ struct rv_env {
 	unsigned nharts;
 	unsigned mmu_max; /* 39, 48 or 57: the largest satp mode that exists; 0: bare only */
 	unsigned pmp_entries;       /* 0, 16 or 64 */
+	unsigned vlen;              /* bits of a vector register: 128, 256, 512; 0: no vectors */
 	/* for engines that translate; 0: their own choice */
 	uint32_t hot;               /* runs of a block before it is translated, plus 1 */
 	uint64_t code_bytes;        /* of all harts' translated code */
@@ -148,6 +150,13 @@ struct rv_hart {
 	 * the contexts that it concerns. So does rv_fetch now and then: read this after it. */
 	uint64_t fctx;
 	uint64_t engine_run[12];    /* of engines: what generated code reaches by offset */
+	/* ---- vectors. RISC-V Unpriv 20240411 §31.3 ---- */
+	uint64_t vl, vtype, vstart; /* as the CSRs have them */
+	uint32_t vs;                /* mstatus.VS: 0 off; whatever runs sets it to 3 */
+	uint32_t vlenb;             /* bytes of a register; 0: there are none. Never changes */
+	uint8_t vxrm, vxsat;
+	/* register n at n * vlenb, so that those of a group lie together */
+	_Alignas(64) uint8_t v[32 * RV_VLENB_MAX];
 	struct rv_tlb tlb[RV_TLB_SIZE];
 
 	/* ---- load reservation ---- */
