@@ -64,7 +64,7 @@ static bool is_plain(const struct rv_pattern *p)
 
 static bool listed(const char *exts, const char *ext)
 {
-	char want[24], have[256];
+	char want[24], have[512];
 	snprintf(want, sizeof want, " %s ", ext);
 	snprintf(have, sizeof have, " %s ", exts);
 	return strstr(have, want) != NULL;
@@ -266,12 +266,27 @@ static bool is_vector(uint32_t w)
 	return ((w & 0x7f) == 0x07 || (w & 0x7f) == 0x27) && (width == 0 || width >= 5);
 }
 
+/* What loops do, and engines may do by themselves, comes more often. */
+static const struct rv_pattern *vector_pattern(const struct maker *m, struct rng *r)
+{
+	static const char usual[] = " vle8.v vle32.v vle64.v vle8ff.v vse8.v vse32.v vse64.v "
+		"vadd.vv vsub.vx vand.vi vor.vv vxor.vx vmul.vv vmacc.vv vmacc.vx vmv.v.v vmv.v.x "
+		"vmv.v.i vfadd.vv vfsub.vf vfmul.vv vfmacc.vv vfmacc.vf vmseq.vi vmseq.vv vmsne.vx "
+		"vfirst.m vsetvli ";
+	const struct rv_pattern *p = &rv_patterns[m->list[rng_below(r, m->nlist)]];
+	for (unsigned i = rng_below(r, 4) ? TRIES : 0; i && !listed(usual, p->name); i--)
+		p = &rv_patterns[m->list[rng_below(r, m->nlist)]];
+	return p;
+}
+
 static bool make_vector_sequence(struct making *k)
 {
 	struct rng *r = &k->m->rng;
 	unsigned n = 3 + rng_below(r, 5), base = 8 + rng_below(r, 8);
+	if (rng_below(r, 4)) /* vsetvli x5, x0, the type */
+		emit(k, 0x72d7u | (uint32_t)(k->vector.lmul & 7) << 20 | k->vector.sew << 23, 4);
 	for (unsigned i = 0, tries = 0; i < n && tries < TRIES; tries++) {
-		const struct rv_pattern *p = &rv_patterns[k->m->list[rng_below(r, k->m->nlist)]];
+		const struct rv_pattern *p = vector_pattern(k->m, r);
 		uint32_t w = vector_word(r, p, &k->vector);
 		struct rv_insn d;
 		if (is_memory(p))

@@ -101,6 +101,7 @@ static void vstart_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
 	(void)n;
 	h->vstart = mix(h->vstart, v, mask & (8 * (uint64_t)h->vlenb - 1));
 	h->vs = 3;
+	rv_vector_settle(h);
 }
 static uint64_t vl_get(struct rv_hart *h, unsigned n) { return (void)n, h->vl; }
 static uint64_t vtype_get(struct rv_hart *h, unsigned n) { return (void)n, h->vtype; }
@@ -122,6 +123,7 @@ static void status_write(struct rv_hart *h, uint64_t v, uint64_t mask)
 		h->fs = (uint32_t)(mix((uint64_t)h->fs << 13, v, mask & MSTATUS_FS) >> 13);
 	if (mask & MSTATUS_VS && h->vlenb)
 		h->vs = (uint32_t)(mix((uint64_t)h->vs << 9, v, mask & MSTATUS_VS) >> 9);
+	rv_vector_settle(h);
 	changed = old ^ h->mstatus;
 	if (changed & (MSTATUS_MPRV | MSTATUS_SUM | MSTATUS_MXR))
 		rv_mmu_update(h);
@@ -338,10 +340,10 @@ static uint64_t *field_at(struct rv_hart *h, const struct csr *r)
 	return (uint64_t *)(void *)((char *)h + r->off);
 }
 
-/* Engines may do fflags, frm and fcsr without us. */
+/* Engines may do fflags, frm, fcsr, vl, vtype and vlenb without us. */
 static void sync_unless_float(struct rv_hart *h, unsigned n)
 {
-	if (n > 3)
+	if (n > 3 && n >> 2 != 0xc20 >> 2)
 		rv_sync(h);
 }
 

@@ -135,6 +135,7 @@ bool rv_decode(uint32_t word, struct rv_insn *ret)
 {
 	ret->len = (word & 3) == 3 ? 4 : 2;
 	ret->word = ret->len == 4 ? word : word & 0xffff;
+	ret->vtype = 0;
 	const struct rv_pattern *p = pattern_find(ret->word);
 	if (!p)
 		return false;

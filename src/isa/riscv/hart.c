@@ -154,6 +154,7 @@ void rv_hart_loaded(struct rv_hart *h)
 	h->mmu->code.lost = true;
 	h->res_va = UINT64_MAX;
 	h->npc = h->pc;
+	rv_vector_settle(h);
 	h->poll_icount = h->icount;
 	rv_mmu_flush(h, true);
 	/* requests are not saved: this is the one that the rest of the state calls for */

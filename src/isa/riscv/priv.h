@@ -214,6 +214,10 @@ void rv_counter_write(struct rv_hart *h, unsigned i, uint64_t v);
 void rv_counter_inhibit(struct rv_hart *h, uint64_t v);
 void rv_counter_event(struct rv_hart *h, unsigned i, uint64_t v);
 
+/* ---- vec.c ---- */
+/* vl, vtype, vstart or VS have changed. */
+void rv_vector_settle(struct rv_hart *h);
+
 /* ---- trap.c ---- */
 /* The interrupt to take now out of @pending; IRQ_NONE: none is enabled. */
 unsigned rv_irq_choose(const struct rv_hart *h, uint64_t pending);

@@ -155,8 +155,12 @@ struct rv_hart {
 	uint32_t vs;                /* mstatus.VS: 0 off; whatever runs sets it to 3 */
 	uint32_t vlenb;             /* bytes of a register; 0: there are none. Never changes */
 	uint8_t vxrm, vxsat;
+	/* vtype | IR_KEY when VS is dirty and vstart 0, else 0; and the same where also vl is VLMAX:
+	 * what engines do by themselves. rv_vector_settle */
+	uint32_t vready, vkey;
 	/* register n at n * vlenb, so that those of a group lie together */
 	_Alignas(64) uint8_t v[32 * RV_VLENB_MAX];
+	uint8_t vscratch[8 * RV_VLENB_MAX]; /* of engines */
 	struct rv_tlb tlb[RV_TLB_SIZE];
 
 	/* ---- load reservation ---- */
@@ -197,7 +201,7 @@ struct rv_hart {
 	/* ---- counted time (vclock_count) ----
 	 * Runs are then the same on every engine, though blocks end at different places: what
 	 * is due is done at the first of these instructions that both know: csr instructions
-	 * (but fflags, frm, fcsr), mret, sret, ecall to the SBI, wfi; jalr; and branches and jal
+	 * (but fflags, frm, fcsr, vl, vtype, vlenb), mret, sret, ecall to the SBI, wfi; jalr; and branches and jal
 	 * that are taken and do not go forward. @sync is the icount before such an instruction.
 	 * Helpers set it for the first group; for jumps, an engine that finds icount >= limit
 	 * right behind one stores icount - 1 before it calls rv_poll. rv_poll at another place
@@ -267,6 +271,7 @@ struct rv_insn {
 	uint8_t len;                /* bytes: 2 or 4 */
 	int32_t imm;
 	uint32_t word;              /* as fetched, 16 bits zero-extended */
+	uint16_t vtype;             /* of translators: what it may be here, | 0x8000; 0: unknown */
 };
 /* Decode @word (its low half when that is a 16-bit instruction). False: illegal; ret->len and
  * ret->word are set all the same. Thread: any. Spec: rv.insn */

@@ -39,6 +39,7 @@ uint64_t rv_help_vector(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c)
 		h->vstart = 0;
 	if (likely(h->exc != RV_EXC_ILLEGAL))
 		h->vs = 3;
+	rv_vector_settle(h);
 	return r;
 }
 
@@ -101,6 +102,13 @@ static uint64_t vtype_vlmax(const struct rv_hart *h, uint64_t type)
 	return lmul >= 0 ? one << lmul : one >> -lmul;
 }
 
+void rv_vector_settle(struct rv_hart *h)
+{
+	bool ready = h->vs == 3 && !h->vstart && h->vtype != RV_VTYPE_ILL;
+	h->vready = ready ? (uint32_t)h->vtype | IR_KEY : 0;
+	h->vkey = ready && h->vl == vtype_vlmax(h, h->vtype) ? h->vready : 0;
+}
+
 uint64_t rv_help_vset(struct rv_hart *h, uint64_t avl, uint64_t type, uint64_t c)
 {
 	enum { KEEP = 1, LONGEST = 2 };
@@ -116,5 +124,6 @@ uint64_t rv_help_vset(struct rv_hart *h, uint64_t avl, uint64_t type, uint64_t c
 	h->vstart = 0;
 	h->vtype = max == RV_VTYPE_ILL ? max : type;
 	h->vl = max == RV_VTYPE_ILL ? 0 : c & LONGEST ? max : min_u64(avl, max);
+	rv_vector_settle(h);
 	return h->vl;
 }

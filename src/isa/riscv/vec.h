@@ -5,6 +5,7 @@
  * (vec_check.c). Elements behind vl and masked ones stay as they are, which both policies
  * allow. Spec: RISC-V Unpriv 20240411 §31 */
 #pragma once
+#include "ir/ir.h"
 #include "isa/riscv/priv.h"
 
 enum { VEC_GROUP_MAX = 8 * RV_VLENB_MAX }; /* bytes of the largest register group */

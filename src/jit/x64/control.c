@@ -323,6 +323,21 @@ static void undo(struct jit_gen *g, const struct slow *s)
 		x_alui(&g->a, true, ALU_SUB, COUNT_REG, (int32_t)(g->bb_len[s->bb] - begun));
 }
 
+static void slow_each(struct jit_gen *g, const struct slow *s)
+{
+	for (unsigned n = 0; n < countof(s->more) && !g->a.full; n++)
+		if (s->more[n])
+			x_aim(s->more[n], g->a.p);
+	if (s->imm_val)
+		x_movi(&g->a, RAX, (uint64_t)s->imm);
+	if (s->slot_val)
+		x_movi(&g->a, RDX, s->pa);
+	x_movi(&g->a, RCX, (uint64_t)s->arg_c);
+	x_storei(&g->a, true, s->slot, STATE_REG, RUN(g, detail));
+	thunk_call(g, s, g->c->t.call, OWN_CALL);
+	x_jmp_to(&g->a, s->back);
+}
+
 static void slow_write(struct jit_gen *g, const struct slow *s)
 {
 	struct jit_asm *a = &g->a;
@@ -344,6 +359,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		x_jmp_to(a, s->back);
 		break;
 	case SLOW_FP: slow_fp(g, s); break;
+	case SLOW_EACH: slow_each(g, s); break;
 	case SLOW_NAN:
 		x_storei(a, false, 0x7fc00000, RSP, -8);
 		asm_prm(a, 0xf3, false, 0x0f10, s->reg, RSP, -8);

@@ -655,6 +655,7 @@ static void effect(struct jit_gen *g, uint32_t n)
 	case IR_store: gen_store(g, n); break;
 	case IR_lr: case IR_sc: case IR_amo: case IR_cas: gen_atomic(g, n); break;
 	case IR_call: gen_call(g, n); break;
+	case IR_each: gen_each(g, n); break;
 	case IR_flags: gen_flags(g, n); break;
 	case IR_setflags: gen_setflags(g, n); break;
 	case IR_guard: guard(g, n); break;
