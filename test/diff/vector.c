@@ -66,8 +66,50 @@ static bool memory_aim(struct making *k, const struct rv_pattern *p, uint32_t *w
 	return true;
 }
 
+/* Is @p a usual one for elements of 2^@sew bytes? */
+static bool fits(const struct rv_pattern *p, unsigned sew)
+{
+	static const uint8_t width[] = { 0, 5, 6, 7 };
+	if (!vector_is_usual(p) || !strncmp(p->name, "vset", 4))
+		return false;
+	return !strchr(p->operands, '(') || (p->match >> 12 & 7) == width[sew];
+}
+
+/* A type with all its elements, and what a loop would do with it. */
+static void put_burst(struct making *k)
+{
+	struct rng *r = &k->rng;
+	uint32_t sew = rng_below(r, 4), lmul = rng_below(r, 4), align = ~0u << lmul & 31;
+	put(k, 0x7057 | reg_free(k) << 7 | sew << 23 | lmul << 20); /* vsetvli rd, x0 */
+	for (unsigned n = 3 + rng_below(r, 8), i = 0; n && i < 4000; i++) {
+		const struct rv_pattern *p = k->vector.p[rng_below(r, k->vector.n)];
+		if (!fits(p, sew))
+			continue;
+		uint32_t w = word_make(k, p);
+		w = (w & ~0x1f00f80u) | (w & align << 20) | (w & align << 7) | 1u << 25;
+		if (names(p, "vs1"))
+			w &= ~0xf8000u | align << 15;
+		if (!strncmp(p->operands, "rd", 2))
+			w = (w & ~0xf80u) | reg_free(k) << 7;
+		if (strchr(p->operands, '(')) {
+			unsigned base = reg_free(k);
+			put(k, addi(base, S0, (int)rng_below(r, 4096) - 2048));
+			w = (w & ~0xf8000u) | base << 15;
+		}
+		w = (w & ~p->mask) | p->match;
+		put(k, w);
+		n--;
+	}
+}
+
 void put_vector(struct making *k)
 {
+	uint64_t start = k->at;
+	if (rng_below(&k->rng, 4) == 0) {
+		put_burst(k);
+		unit_end(k, start, true);
+		return;
+	}
 	for (unsigned i = 0; i < 50; i++) {
 		const struct rv_pattern *p = k->vector.p[rng_below(&k->rng, k->vector.n)];
 		uint32_t w = word_make(k, p);
