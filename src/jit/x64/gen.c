@@ -416,15 +416,15 @@ static void choose(struct jit_gen *g, uint32_t v, unsigned to)
 	const struct ir_ins *i = ins(g, v);
 	bool w = wide(g, v);
 	int64_t n;
-	unsigned t = gen_temp(g);
+	unsigned t = is_temp(to) ? to : gen_temp(g); /* nothing lives in a temporary that is asked for */
 	/* values first: making them may change the flags */
 	unsigned y = gen_any(g, i->c), x = NOREG;
-	bool zero = gen_is_const(g, i->b, &n) && n == 0;
-	if (!zero)
+	bool constant = gen_is_const(g, i->b, &n);
+	if (!constant)
 		x = gen_any(g, i->b);
 	unsigned cc = gen_cond(g, i->a);
-	if (zero) {
-		x_movi(&g->a, t, 0);
+	if (constant) {
+		x_movi(&g->a, t, w ? (uint64_t)n : (uint32_t)n);
 		g->uses[i->b]--;
 	} else {
 		x_mov(&g->a, true, t, x);
@@ -432,8 +432,10 @@ static void choose(struct jit_gen *g, uint32_t v, unsigned to)
 	}
 	asm_rr(&g->a, w, 0x0f40 | (cc ^ 1), t, y);
 	gen_done(g, i->c, y);
-	x_mov(&g->a, w, to, t);
-	gen_temp_free(g, t);
+	if (t != to) {
+		x_mov(&g->a, w, to, t);
+		gen_temp_free(g, t);
+	}
 }
 
 /* ---- one argument ---- */
