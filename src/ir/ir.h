@@ -60,6 +60,8 @@ enum ir_each_op {
 	IR_EACH_fadd, IR_EACH_fsub, IR_EACH_fmul, IR_EACH_fmacc, /* floating point, dynamic rounding */
 	IR_EACH_eq, IR_EACH_ne, /* mask d := a op y */
 	IR_EACH_first,          /* the first set bit of mask a, or -1 */
+	IR_EACH_put, IR_EACH_fput, /* d[0] := argument b; that of floats: FP state is looked at */
+	IR_EACH_get, IR_EACH_fget, /* a[0], its sign extended or, a float, with ones above */
 };
 struct ir_each {
 	uint8_t op, d, a, b;    /* enum ir_each_op, registers */

@@ -49,10 +49,9 @@ struct jit_guest {
 	const uint8_t *mx_flags;            /* [64]: MXCSR's flags as the guest's */
 	uint32_t fp_regs;                   /* 32 slots of 8 bytes */
 	/* IR_each: vector registers, of so many bytes (0: there are none), how many elements they
-	 * have and of which type (i64), type | IR_KEY if IR_EACH_begin may change them, the key (both
-	 * i32), and room for a group */
+	 * have and of which type (i64), type | IR_KEY if IR_EACH_begin may change them, and the key
+	 * (both i32) */
 	uint32_t vector, vector_bytes, vector_vl, vector_type, vector_ready, vector_key;
-	uint32_t vector_scratch;
 	bool smp;                           /* other vCPUs may touch memory at the same time */
 	/* guest addresses are the host's: all units are mirrored, of a window at address 0 */
 	bool flat;

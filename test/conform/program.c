@@ -272,7 +272,7 @@ static const struct rv_pattern *vector_pattern(const struct maker *m, struct rng
 	static const char usual[] = " vle8.v vle32.v vle64.v vle8ff.v vse8.v vse32.v vse64.v "
 		"vadd.vv vsub.vx vand.vi vor.vv vxor.vx vmul.vv vmacc.vv vmacc.vx vmv.v.v vmv.v.x "
 		"vmv.v.i vfadd.vv vfsub.vf vfmul.vv vfmacc.vv vfmacc.vf vmseq.vi vmseq.vv vmsne.vx "
-		"vfirst.m vsetvli ";
+		"vmv.s.x vmv.x.s vfmv.s.f vfmv.f.s vfirst.m vsetvli ";
 	const struct rv_pattern *p = &rv_patterns[m->list[rng_below(r, m->nlist)]];
 	for (unsigned i = rng_below(r, 4) ? TRIES : 0; i && !listed(usual, p->name); i--)
 		p = &rv_patterns[m->list[rng_below(r, m->nlist)]];

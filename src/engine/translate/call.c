@@ -122,7 +122,6 @@ const struct jit_guest translate_guest = {
 	.vector_type = offsetof(struct rv_hart, vtype),
 	.vector_ready = offsetof(struct rv_hart, vready),
 	.vector_key = offsetof(struct rv_hart, vkey),
-	.vector_scratch = offsetof(struct rv_hart, vscratch),
 	.load = call_load, .store = call_store, .atomic = call_atomic, .fp = call_fp,
 	.call = call_helper,
 };

@@ -160,7 +160,6 @@ struct rv_hart {
 	uint32_t vready, vkey;
 	/* register n at n * vlenb, so that those of a group lie together */
 	_Alignas(64) uint8_t v[32 * RV_VLENB_MAX];
-	uint8_t vscratch[8 * RV_VLENB_MAX]; /* of engines */
 	struct rv_tlb tlb[RV_TLB_SIZE];
 
 	/* ---- load reservation ---- */

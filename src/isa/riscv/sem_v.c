@@ -52,6 +52,10 @@ static const struct each_row {
 	{ RV_OP_vse32_v, RV_OPS, RV_OPS, IR_EACH_store, 4 },
 	{ RV_OP_vse64_v, RV_OPS, RV_OPS, IR_EACH_store, 8 },
 	{ RV_OP_vfirst_m, RV_OPS, RV_OPS, IR_EACH_first, 15 },
+	{ RV_OPS, RV_OP_vmv_s_x, RV_OPS, IR_EACH_put, 15 },
+	{ RV_OPS, RV_OP_vfmv_s_f, RV_OPS, IR_EACH_fput, 4 | 8 },
+	{ RV_OP_vmv_x_s, RV_OPS, RV_OPS, IR_EACH_get, 15 },
+	{ RV_OP_vfmv_f_s, RV_OPS, RV_OPS, IR_EACH_fget, 4 | 8 },
 };
 
 /* Is @d, not masked and of the type that it probably has, an operation on each element? */
@@ -68,8 +72,8 @@ static bool each_of(const struct rv_insn *d, unsigned op, struct ir_each *ret)
 		bool scalar = op != r->vv && !memory;
 		*ret = (struct ir_each){ .op = r->each, .d = d->rd & 31, .a = d->rs2,
 			.b = d->rs1, .scalar = scalar };
-		if (r->each == IR_EACH_first)
-			return true;
+		if (r->each >= IR_EACH_first)
+			return r->widths >> sew & 1;
 		if (memory || r->each == IR_EACH_move)
 			ret->a = 0;
 		if (memory || scalar)

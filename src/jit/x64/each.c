@@ -34,10 +34,6 @@ static int32_t reg_at(const struct each *x, unsigned reg, unsigned off)
 	const struct jit_guest *s = &x->g->c->g;
 	return at(s->vector + reg * s->vector_bytes + off);
 }
-static int32_t scratch_at(const struct each *x, unsigned off)
-{
-	return at(x->g->c->g.vector_scratch + off);
-}
 
 /* vmovups */
 static void v_load(struct each *x, unsigned to, unsigned base, int32_t disp)
@@ -205,39 +201,84 @@ static void float_ready(struct each *x)
 		x_alui(x->a, true, ALU_CMP, RCX, -1);
 		unless(x, CC_NE);
 	}
-	broadcast(x);
+	if (x->e.op != IR_EACH_fput)
+		broadcast(x);
 }
 
-/* The results go to the scratch group, for a NaN among them takes them all back. */
+/* Host registers that nothing lives in, beside xmm0, xmm2 and xmm3. */
+static unsigned results_free(const struct jit_gen *g, uint8_t *ret)
+{
+	unsigned n = 0;
+	ret[n++] = 1;
+	for (int8_t x = XMM_FIRST; x < XMM_ONES; x++)
+		if (!memchr(g->fhome, x, sizeof g->fhome))
+			ret[n++] = (uint8_t)x;
+	return n;
+}
+
+/* All results are there before the first is written, for a NaN among them takes them all back. */
 static void floats(struct each *x)
 {
-	unsigned pp = x->elem == 3;
 	static const uint8_t op[] = { [IR_EACH_fadd] = 0x58, [IR_EACH_fsub] = 0x5c,
 		                      [IR_EACH_fmul] = 0x59 };
+	unsigned pp = x->elem == 3, n = x->bytes / x->step;
+	uint8_t r[16];
+	results_free(x->g, r);
 	float_ready(x);
-	asm_vrr(x->a, 1, x->wide, false, 0x57, 2, 2, 2); /* vxorps */
-	for (unsigned off = 0; off < x->bytes; off += x->step) {
-		v_load(x, 0, STATE_REG, reg_at(x, x->e.a, off));
-		if (x->e.op == IR_EACH_fmacc) { /* vfmadd231: xmm1 += xmm0 * y */
-			v_load(x, 1, STATE_REG, reg_at(x, x->e.d, off));
-			if (x->e.scalar)
-				asm_vrr(x->a, 2, 1 | x->wide, pp, 0xb8, 1, 0, 3);
-			else
-				asm_vrm(x->a, 2, 1 | x->wide, pp, 0xb8, 1, 0, STATE_REG,
-				        reg_at(x, x->e.b, off));
-		} else {
-			asm_vrr(x->a, 1, x->wide, false, 0x28, 1, 0, 0); /* vmovaps */
-			with_y(x, 1, pp, false, op[x->e.op], 1, off);
+	for (unsigned i = 0, off = 0; i < n; i++, off += x->step) {
+		if (x->e.op != IR_EACH_fmacc) {
+			v_load(x, r[i], STATE_REG, reg_at(x, x->e.a, off));
+			with_y(x, 1, pp, false, op[x->e.op], r[i], off);
+			continue;
 		}
-		v_store(x, 1, STATE_REG, scratch_at(x, off));
-		asm_vrr(x->a, 1, pp | x->wide, false, 0xc2, 0, 1, 1); /* vcmpunord */
+		v_load(x, 0, STATE_REG, reg_at(x, x->e.a, off));
+		v_load(x, r[i], STATE_REG, reg_at(x, x->e.d, off));
+		if (x->e.scalar) /* vfmadd231: r += xmm0 * y */
+			asm_vrr(x->a, 2, 1 | x->wide, pp, 0xb8, r[i], 0, 3);
+		else
+			asm_vrm(x->a, 2, 1 | x->wide, pp, 0xb8, r[i], 0, STATE_REG,
+			        reg_at(x, x->e.b, off));
+	}
+	for (unsigned i = 0; i < n; i += 2) { /* vcmpunord, vorps */
+		asm_vrr(x->a, 1, pp | x->wide, false, 0xc2, i ? 0 : 2, r[i], r[i + (i + 1 < n)]);
 		a8(x->a, 3);
-		asm_vrr(x->a, 1, x->wide, false, 0x56, 2, 2, 0); /* vorps */
+		if (i)
+			asm_vrr(x->a, 1, x->wide, false, 0x56, 2, 2, 0);
 	}
 	asm_vrr(x->a, 1, pp | x->wide, false, 0x50, RCX, 0, 2); /* vmovmsk */
 	x_test(x->a, false, RCX, RCX);
 	unless(x, CC_NE);
-	copy(x, STATE_REG, reg_at(x, x->e.d, 0), STATE_REG, scratch_at(x, 0));
+	for (unsigned i = 0; i < n; i++)
+		v_store(x, r[i], STATE_REG, reg_at(x, x->e.d, i * x->step));
+}
+
+/* ---- element 0 ---- */
+
+/* d[0] := rdx */
+static void put_first(struct each *x)
+{
+	static const uint8_t op[4] = { 0x88, 0x89, 0x89, 0x89 };
+	if (x->e.op == IR_EACH_fput)
+		float_ready(x);
+	if (x->elem == 0)
+		asm_rm8(x->a, op[0], RDX, STATE_REG, reg_at(x, x->e.d, 0));
+	else
+		asm_prm(x->a, x->elem == 1 ? 0x66 : 0, x->elem == 3, op[x->elem], RDX, STATE_REG,
+		        reg_at(x, x->e.d, 0));
+}
+
+/* rax := a[0], its sign extended, or boxed */
+static void get_first(struct each *x)
+{
+	static const unsigned op[4] = { 0x0fbe, 0x0fbf, 0x63, 0x8b };
+	bool boxes = x->e.op == IR_EACH_fget && x->elem == 2;
+	if (x->e.op == IR_EACH_fget)
+		float_ready(x);
+	asm_rm(x->a, !boxes, boxes ? 0x8b : op[x->elem], RAX, STATE_REG, reg_at(x, x->e.a, 0));
+	if (boxes) {
+		x_movi(x->a, RCX, UINT64_C(0xffffffff00000000));
+		x_alu(x->a, true, ALU_OR, RAX, RCX);
+	}
 }
 
 /* ---- all of it ---- */
@@ -273,6 +314,8 @@ static void body(struct each *x)
 	switch ((enum ir_each_op)x->e.op) {
 	case IR_EACH_begin: begin(x); return;
 	case IR_EACH_first: first(x, elements_most(x)); return;
+	case IR_EACH_put: case IR_EACH_fput: put_first(x); return;
+	case IR_EACH_get: case IR_EACH_fget: get_first(x); return;
 	case IR_EACH_load:
 		host_address(x, false);
 		copy(x, STATE_REG, reg_at(x, x->e.d, 0), RCX, 0);
@@ -317,6 +360,21 @@ static void slow_fill(struct each *x, const struct ir_ins *i, int64_t first_arg,
 	s->back = x->a->p;
 }
 
+static bool is_float(uint8_t op)
+{
+	return op == IR_EACH_fadd || op == IR_EACH_fsub || op == IR_EACH_fmul ||
+	       op == IR_EACH_fmacc;
+}
+
+/* Is there what it takes? */
+static bool fits(const struct each *x)
+{
+	uint8_t r[16];
+	if (x->e.op == IR_EACH_first)
+		return elements_most(x) <= FIRST_MOST;
+	return !is_float(x->e.op) || x->bytes / x->step <= results_free(x->g, r);
+}
+
 void gen_each(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
@@ -329,8 +387,7 @@ void gen_each(struct jit_gen *g, uint32_t n)
 	x.bytes = lmul < 4 ? s->vector_bytes << lmul : 0;
 	x.step = x.bytes % 32 ? 16 : 32;
 	x.wide = x.step == 32 ? 4 : 0;
-	if (!s->vector_bytes || !g->c->avx2 ||
-	    (x.e.op == IR_EACH_first && elements_most(&x) > FIRST_MOST) || !gen_is_const(g, i->c, &third) ||
+	if (!s->vector_bytes || !g->c->avx2 || !fits(&x) || !gen_is_const(g, i->c, &third) ||
 	    !(begins ? gen_is_const(g, i->b, &second) : gen_is_const(g, i->a, &first_arg))) {
 		gen_call(g, n);
 		return;
