@@ -84,8 +84,16 @@ void vec_put(void *p, uint64_t i, unsigned log2_bytes, uint64_t val)
 
 void vec_splat(const struct vec *v, void *to, uint64_t n)
 {
-	for (uint64_t i = 0; i < n; i++)
-		vec_put(to, i, v->sew, v->x);
+	uint64_t some = v->x;
+	if (v->sew == 0)
+		some = (v->x & 0xff) * UINT64_C(0x0101010101010101);
+	else if (v->sew == 1)
+		some = (v->x & 0xffff) * UINT64_C(0x0001000100010001);
+	else if (v->sew == 2)
+		some = (v->x & 0xffffffff) * UINT64_C(0x0000000100000001);
+	/* whole words: groups are */
+	for (uint64_t i = 0; i < (n << v->sew); i += 8)
+		memcpy((uint8_t *)to + i, &some, 8);
 }
 
 /* ---- vsetvli, vsetivli, vsetvl ---- */

@@ -71,7 +71,7 @@ uint64_t vec_vlmax(const struct vec *v);
 /* Element @i of @bytes at @p, zero-extended. */
 uint64_t vec_get(const void *p, uint64_t i, unsigned log2_bytes);
 void vec_put(void *p, uint64_t i, unsigned log2_bytes, uint64_t val);
-/* @n copies of the scalar operand. */
+/* @n copies of the scalar operand; up to 7 bytes behind them too. */
 void vec_splat(const struct vec *v, void *to, uint64_t n);
 
 /* ---- vec_check.c ---- */

@@ -154,7 +154,15 @@ KERNEL_TABLE(vfncvt_rod_f_f, NULL, NULL, vfncvt_rod_f_f_4, NULL)
 	REDUCE1(name##_4, uint32_t, uint32_t, FP_CALL(s, f, __VA_ARGS__))                          \
 	REDUCE1(name##_8, uint64_t, uint64_t, FP_CALL(d, f, __VA_ARGS__))                          \
 	KERNEL_TABLE(name, NULL, NULL, name##_4, name##_8)
-REDUCE(vfredsum, add, s, a, v->rm)
+#define SUM(id, T, f)                                                                              \
+	static void id(struct vec *v, void *dp, const void *ap, const void *bp, size_t n)          \
+	{                                                                                          \
+		(void)bp;                                                                          \
+		*(T *)dp = f(v->fp, *(T *)dp, ap, n, v->rm);                                       \
+	}
+SUM(vfredsum_4, uint32_t, fp_sum_s)
+SUM(vfredsum_8, uint64_t, fp_sum_d)
+KERNEL_TABLE(vfredsum, NULL, NULL, vfredsum_4, vfredsum_8)
 REDUCE(vfredmin, min, s, a)
 REDUCE(vfredmax, max, s, a)
 REDUCE1(vfwredsum_4, uint64_t, uint32_t, fp_add_d(v->fp, s, WA, v->rm))
