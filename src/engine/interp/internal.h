@@ -59,6 +59,7 @@ void interp_fini(struct interp *it);
 void interp_trim(struct interp *it);
 
 extern const bool interp_ends[RV_OPS];  /* operations that end a block */
+extern const uint16_t interp_body[RV_OPS]; /* what rv_uop.op is for each operation */
 void interp_run(struct rv_hart *h);
 
 /* Find or make the block at h->pc. NULL: h->exc and h->tval say why not. */

@@ -8,8 +8,8 @@ enum { POOL_FIRST = 8, POOL_MIN = 128 << 10, HASH_MIN = 1024 };
 
 enum shape { SHAPE_PLAIN, SHAPE_BRANCH, SHAPE_JUMP, SHAPE_JUMPR, SHAPE_END, SHAPE_ENDNPC };
 static const uint8_t shapes[RV_OPS] = {
-#define ROW(op, shape) SHAPE_##shape,
-	RV_EACH_BODY(ROW)
+#define ROW(op, shape, same) SHAPE_##shape,
+	RV_EACH_SHAPE(ROW)
 #undef ROW
 };
 

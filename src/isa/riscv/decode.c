@@ -110,6 +110,9 @@ static bool operands_take(const struct rv_pattern *p, struct rv_insn *d)
 			return false;
 	} else if (p->kind[5] == RV_K_AQRL) {
 		d->aux = (uint8_t)bits(word, 26, 25);
+	} else if (p->kind[4] == RV_K_WORD) {
+		d->rs3 = (uint8_t)(p->op - RV_OP_vsetvli);
+		d->aux = (uint8_t)((p->op - RV_OP_vsetvli) >> 8);
 	}
 	if (((p->flags & RV_F_RD_NONZERO) && !d->rd) ||
 	    ((p->flags & RV_F_RS1_NONZERO) && !d->rs1) ||

@@ -266,7 +266,8 @@ void rv_hart_request(struct rv_hart *h, uint32_t bits);
 struct rv_insn {
 	uint16_t op;                /* enum rv_op of rv_insn.gen.h */
 	uint8_t rd, rs1, rs2, rs3;  /* rd is 32 for an x destination that is x0 */
-	uint8_t aux;                /* rounding mode (7: dynamic), or aq << 1 | rl */
+	uint8_t aux;                /* rounding mode (7: dynamic), or aq << 1 | rl; of V, aux << 8 |
+	                             * rs3 is op - RV_OP_vsetvli */
 	uint8_t len;                /* bytes: 2 or 4 */
 	int32_t imm;
 	uint32_t word;              /* as fetched, 16 bits zero-extended */

@@ -91,11 +91,18 @@ static struct ir_val call_each(struct rv_builder *b, enum rv_helper h, const str
 		.imm = (uint64_t)h | (uint64_t)((type & 0xff) | IR_KEY) << 32 });
 }
 
+/* The operation is read from the decoded instruction, so that all are one to the interpreter. */
+static struct ir_val template_what(struct rv_builder *b)
+{
+	struct ir_val n = ir_2(b->ir, IR_or, rv_field(b, IR_FIELD_RS3),
+	                       ir_2i(b->ir, IR_shl, rv_field(b, IR_FIELD_AUX), 8));
+	n = ir_2i(b->ir, IR_shl, ir_2i(b->ir, IR_add, n, RV_OP_vsetvli), 32);
+	return ir_2(b->ir, IR_or, ir_zext(b->ir, imm(b), 32), n);
+}
+
 static struct ir_val vector(struct rv_builder *b, unsigned op, struct ir_val x, struct ir_val y)
 {
-	uint64_t high = (uint64_t)op << 32;
-	struct ir_val what = b->d ? k(b, high | b->d->word)
-	                          : ir_2i(b->ir, IR_or, ir_zext(b->ir, imm(b), 32), high);
+	struct ir_val what = b->d ? k(b, (uint64_t)op << 32 | b->d->word) : template_what(b);
 	struct ir_each e;
 	if (b->d && each_of(b->d, op, &e))
 		return call_each(b, RV_HELP_vector, (struct ir_val[3]){ what, x, y }, e,

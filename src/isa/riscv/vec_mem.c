@@ -2,6 +2,7 @@
 /* Runners of vector loads and stores. Whole pages are looked up once; what the TLB does not
  * know goes through the slow paths of scalar accesses, one element after the other, so that a
  * fault is that of its element: vstart then says which. RISC-V Unpriv 20240411 §31.7, §31.17 */
+#include "host/host.h"
 #include "isa/riscv/vec.h"
 
 /* What is moved: @n elements of @nf fields of 2^@log2 bytes; field f begins at register vd + f
@@ -48,7 +49,7 @@ static bool element_slow(struct vec *v, const struct move *m, uint64_t va, uint8
 static inline bool element(struct vec *v, const struct move *m, uint64_t va, uint8_t *reg)
 {
 	uint64_t size = UINT64_C(1) << m->log2;
-	uint8_t *p = page_at(v->h, va, m->store);
+	uint8_t *p = v->h->env->process ? NULL : page_at(v->h, va, m->store);
 	if (unlikely(!p || va & (size - 1)))
 		return element_slow(v, m, va, reg);
 	vec_put(m->store ? p : reg, 0, m->log2, vec_get(m->store ? reg : p, 0, m->log2));
@@ -102,22 +103,40 @@ static uint64_t move_elements_first(struct vec *v, const struct move *m)
 	return 0;
 }
 
+/* Move up to @n bytes at once: whole elements of one page. Returns how many, perhaps none. */
+static uint64_t move_some(struct vec *v, const struct move *m, uint64_t va, uint8_t *reg, uint64_t n)
+{
+	n = min_u64(n, 4096 - (va & 4095)) & ~((UINT64_C(1) << m->log2) - 1);
+	if (!n)
+		return 0;
+	if (unlikely(v->h->env->process)) {
+		uint64_t end = v->h->env->process->end;
+		void *p = (void *)(uintptr_t)va;
+		if (va >= end || n > end - va)
+			return 0;
+		return host_copy(m->store ? p : reg, m->store ? reg : p, n) ? 0 : n;
+	}
+	uint8_t *p = page_at(v->h, va, m->store);
+	if (unlikely(!p))
+		return 0;
+	if (m->store)
+		memcpy(p, reg, n);
+	else
+		memcpy(reg, p, n);
+	return n;
+}
+
 /* All of them, one behind the other in memory and in registers. */
 static uint64_t move_bytes(struct vec *v, const struct move *m)
 {
 	uint8_t *reg = vec_reg(v, v->vd);
 	uint64_t size = UINT64_C(1) << m->log2, end = m->n << m->log2;
 	for (uint64_t at = v->start << m->log2; at < end;) {
-		uint64_t va = v->x + at, n = min_u64(end - at, 4096 - (va & 4095)) & ~(size - 1);
-		uint8_t *p = n ? page_at(v->h, va, m->store) : NULL;
-		if (unlikely(!p)) {
-			if (!element_slow(v, m, va, reg + at))
+		uint64_t n = move_some(v, m, v->x + at, reg + at, end - at);
+		if (unlikely(!n)) {
+			if (!element_slow(v, m, v->x + at, reg + at))
 				return fault(v, m, at >> m->log2);
 			n = size;
-		} else if (m->store) {
-			memcpy(p, reg + at, n);
-		} else {
-			memcpy(reg + at, p, n);
 		}
 		at += n;
 	}

@@ -370,6 +370,8 @@ static bool is_float(uint8_t op)
 static bool fits(const struct each *x)
 {
 	uint8_t r[16];
+	if (x->e.op == IR_EACH_load || x->e.op == IR_EACH_store)
+		return !x->g->c->g.flat;
 	if (x->e.op == IR_EACH_first)
 		return elements_most(x) <= FIRST_MOST;
 	return !is_float(x->e.op) || x->bytes / x->step <= results_free(x->g, r);
