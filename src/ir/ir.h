@@ -46,18 +46,20 @@ extern const struct fp_opinfo fp_opinfo[FP_COUNT];
 extern const char *const ir_type_name[IR_TYPES];
 extern const char *const ir_amo_name[];
 
-/* What an IR_each stands for: one operation on every element of groups of registers, which lie in the
- * guest's state as a file of bytes. A key is the vector type (width log2 << 3 | log2 of the registers
- * of a group, RISC-V's vtype) and IR_KEY: all elements are active, and none is behind the end. Masks
- * are the bits of one register. */
+/* What an IR_each stands for: one operation on every element of groups of registers, which lie in
+ * the guest's state as a file of bytes. A key is the vector type (width log2 << 3 | log2 of the
+ * registers of a group, RISC-V's vtype) and IR_KEY: all elements are active, and none is behind the
+ * end. Masks are the bits of one register. */
 enum { IR_KEY = 256 };
 enum ir_each_op {
 	IR_EACH_begin,          /* a: elements wanted; makes the type of the key, gives how many */
 	IR_EACH_load, IR_EACH_store, /* d, memory at argument b */
 	IR_EACH_move,           /* d := y; y is register b, or with @scalar argument b */
-	IR_EACH_add, IR_EACH_sub, IR_EACH_and, IR_EACH_or, IR_EACH_xor, IR_EACH_mul, /* d := a op y */
+	/* d := a op y */
+	IR_EACH_add, IR_EACH_sub, IR_EACH_and, IR_EACH_or, IR_EACH_xor, IR_EACH_mul,
 	IR_EACH_macc,           /* d += a * y */
-	IR_EACH_fadd, IR_EACH_fsub, IR_EACH_fmul, IR_EACH_fmacc, /* floating point, dynamic rounding */
+	/* floating point, dynamic rounding */
+	IR_EACH_fadd, IR_EACH_fsub, IR_EACH_fmul, IR_EACH_fmacc,
 	IR_EACH_eq, IR_EACH_ne, /* mask d := a op y */
 	IR_EACH_first,          /* the first set bit of mask a, or -1 */
 	IR_EACH_put, IR_EACH_fput, /* d[0] := argument b; that of floats: FP state is looked at */

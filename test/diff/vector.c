@@ -8,10 +8,11 @@
 /* What loops do, and engines may do by themselves. */
 bool vector_is_usual(const struct rv_pattern *p)
 {
-	static const char usual[] = " vsetvli vsetivli vle8.v vle32.v vle64.v vle8ff.v vse8.v vse32.v "
-		"vse64.v vadd.vv vsub.vx vand.vi vor.vv vxor.vx vmul.vv vmacc.vv vmacc.vx vmv.v.v "
-		"vmv.v.x vmv.v.i vfadd.vv vfsub.vf vfmul.vv vfmacc.vv vfmacc.vf vmseq.vi vmseq.vv "
-		"vmsne.vx vfirst.m vmv.s.x vmv.x.s vfmv.s.f vfmv.f.s ";
+	static const char usual[] =
+		" vsetvli vsetivli vle8.v vle32.v vle64.v vle8ff.v vse8.v vse32.v vse64.v vadd.vv "
+		"vsub.vx vand.vi vor.vv vxor.vx vmul.vv vmacc.vv vmacc.vx vmv.v.v vmv.v.x vmv.v.i "
+		"vfadd.vv vfsub.vf vfmul.vv vfmacc.vv vfmacc.vf vmseq.vi vmseq.vv vmsne.vx "
+		"vfirst.m vmv.s.x vmv.x.s vfmv.s.f vfmv.f.s ";
 	char want[32];
 	snprintf(want, sizeof want, " %s ", p->name);
 	return strstr(usual, want) != NULL;

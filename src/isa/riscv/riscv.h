@@ -155,8 +155,8 @@ struct rv_hart {
 	uint32_t vs;                /* mstatus.VS: 0 off; whatever runs sets it to 3 */
 	uint32_t vlenb;             /* bytes of a register; 0: there are none. Never changes */
 	uint8_t vxrm, vxsat;
-	/* vtype | IR_KEY when VS is dirty and vstart 0, else 0; and the same where also vl is VLMAX:
-	 * what engines do by themselves. rv_vector_settle */
+	/* vtype | IR_KEY when VS is dirty and vstart 0, else 0; and the same where also vl is
+	 * VLMAX: what engines do by themselves. rv_vector_settle */
 	uint32_t vready, vkey;
 	/* register n at n * vlenb, so that those of a group lie together */
 	_Alignas(64) uint8_t v[32 * RV_VLENB_MAX];
@@ -200,11 +200,12 @@ struct rv_hart {
 	/* ---- counted time (vclock_count) ----
 	 * Runs are then the same on every engine, though blocks end at different places: what
 	 * is due is done at the first of these instructions that both know: csr instructions
-	 * (but fflags, frm, fcsr, vl, vtype, vlenb), mret, sret, ecall to the SBI, wfi; jalr; and branches and jal
-	 * that are taken and do not go forward. @sync is the icount before such an instruction.
-	 * Helpers set it for the first group; for jumps, an engine that finds icount >= limit
-	 * right behind one stores icount - 1 before it calls rv_poll. rv_poll at another place
-	 * does nothing of the kind and asks for a look after one more instruction. */
+	 * (but fflags, frm, fcsr, vl, vtype, vlenb), mret, sret, ecall to the SBI, wfi; jalr;
+	 * and branches and jal that are taken and do not go forward. @sync is the icount before
+	 * such an instruction. Helpers set it for the first group; for jumps, an engine that
+	 * finds icount >= limit right behind one stores icount - 1 before it calls rv_poll.
+	 * rv_poll at another place does nothing of the kind and asks for a look after one more
+	 * instruction. */
 	uint64_t idle;              /* instructions' worth of time that wfi skipped */
 	uint64_t sync;
 	uint64_t next_checkpoint;
@@ -364,6 +365,12 @@ bool rv_process_cas(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *old
 #include "isa/riscv/calls.def"
 /* An exception of the current instruction: sets h->exc, h->tval; returns 0. */
 uint64_t rv_raise(struct rv_hart *h, enum rv_exc cause, uint64_t tval);
+
+/* ---- vectors ---- */
+/* The CSRs of V from elsewhere, as far as such values exist: a vtype that does not is ill, vl at
+ * most what vtype allows. h->v is the caller's. @vcsr: vxrm << 1 | vxsat. */
+void rv_vector_restore(struct rv_hart *h, uint64_t vl, uint64_t vtype, uint64_t vstart,
+                       uint64_t vcsr);
 
 /* ---- SBI ---- */
 /* Serve an ecall from S mode (a7 extension, a6 function); h->npc is already behind it. Result in

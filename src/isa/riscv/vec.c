@@ -117,6 +117,21 @@ void rv_vector_settle(struct rv_hart *h)
 	h->vkey = ready && h->vl == vtype_vlmax(h, h->vtype) ? h->vready : 0;
 }
 
+void rv_vector_restore(struct rv_hart *h, uint64_t vl, uint64_t vtype, uint64_t vstart,
+                       uint64_t vcsr)
+{
+	uint64_t max = vtype_vlmax(h, vtype);
+	if (!h->vlenb)
+		return;
+	h->vs = 3;
+	h->vtype = max == RV_VTYPE_ILL ? max : vtype;
+	h->vl = max == RV_VTYPE_ILL ? 0 : min_u64(vl, max);
+	h->vstart = vstart & (8 * (uint64_t)h->vlenb - 1);
+	h->vxsat = vcsr & 1;
+	h->vxrm = vcsr >> 1 & 3;
+	rv_vector_settle(h);
+}
+
 uint64_t rv_help_vset(struct rv_hart *h, uint64_t avl, uint64_t type, uint64_t c)
 {
 	enum { KEEP = 1, LONGEST = 2 };

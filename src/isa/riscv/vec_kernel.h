@@ -4,8 +4,8 @@
 #pragma once
 #include "isa/riscv/vec.h"
 
-/* Element i of the result depends on elements i only, though arrays may be the same. clang finds out
- * at run time. */
+/* Element i of the result depends on elements i only, though arrays may be the same. clang finds
+ * that out at run time. */
 #ifdef __clang__
 #define VEC_LOOP
 #else

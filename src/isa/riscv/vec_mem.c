@@ -104,7 +104,8 @@ static uint64_t move_elements_first(struct vec *v, const struct move *m)
 }
 
 /* Move up to @n bytes at once: whole elements of one page. Returns how many, perhaps none. */
-static uint64_t move_some(struct vec *v, const struct move *m, uint64_t va, uint8_t *reg, uint64_t n)
+static uint64_t move_some(struct vec *v, const struct move *m, uint64_t va, uint8_t *reg,
+                          uint64_t n)
 {
 	n = min_u64(n, 4096 - (va & 4095)) & ~((UINT64_C(1) << m->log2) - 1);
 	if (!n)

@@ -328,6 +328,11 @@ static void slow_each(struct jit_gen *g, const struct slow *s)
 	for (unsigned n = 0; n < countof(s->more) && !g->a.full; n++)
 		if (s->more[n])
 			x_aim(s->more[n], g->a.p);
+	for (unsigned n = 0; n < s->each_n; n++) {
+		uint8_t *touch = g->each_at[s->each_from + n];
+		g->touches[g->ntouches].at = (uint32_t)(touch - g->c->w);
+		g->touches[g->ntouches++].stub = (uint32_t)(g->a.p - g->c->w);
+	}
 	if (s->imm_val)
 		x_movi(&g->a, RAX, (uint64_t)s->imm);
 	if (s->slot_val)
@@ -432,7 +437,7 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->leader = leader;
 	g->reach = reach;
 	memset(g->label, 0, sizeof g->label);
-	g->nwait = g->nslow = g->nexits = g->nsites = g->ntouches = 0;
+	g->nwait = g->nslow = g->nexits = g->nsites = g->ntouches = g->neach = 0;
 	g->mirror = false;
 	g->bb = g->k = g->insns = 0;
 	g->bb_imm = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* IR_each: operations on whole groups of vector registers, by 32 or 16 bytes, where the guest's vector
- * key is the expected one; else, and where something unusual shows (a page that the TLB does not know,
- * a NaN), the helper does all of it: nothing was written then. xmm0 to xmm3 are free in every map.
- * Spec: SDM2 083 §2.3 */
+/* IR_each: operations on whole groups of vector registers, by 32 or 16 bytes, where the guest's
+ * vector key is the expected one; else, and where something unusual shows (a page that the TLB
+ * does not know, a NaN), the helper does all of it: nothing was written then. xmm0 to xmm3 are
+ * free in every map. Spec: SDM2 083 §2.3 */
 #include "jit/x64/internal.h"
 
 struct each {
@@ -15,6 +15,7 @@ struct each {
 	unsigned elem;          /* log2 of bytes */
 	unsigned bytes, step;   /* of a group; of a host register */
 	unsigned wide;          /* 4, the length bit beside pp: 32 bytes */
+	unsigned guest;         /* register that is a guest address at which accesses may fault */
 };
 
 /* The helper does it if @cc. */
@@ -35,23 +36,48 @@ static int32_t reg_at(const struct each *x, unsigned reg, unsigned off)
 	return at(s->vector + reg * s->vector_bytes + off);
 }
 
+/* The next instruction uses @base. */
+static void may_fault(struct each *x, unsigned base)
+{
+	struct jit_gen *g = x->g;
+	if (base != x->guest)
+		return;
+	if (g->neach == EACH_AT_MAX) {
+		g->cannot = true;
+		return;
+	}
+	if (!x->slow->each_n)
+		x->slow->each_from = (uint16_t)g->neach;
+	x->slow->each_n++;
+	g->each_at[g->neach++] = x->a->p;
+}
+
 /* vmovups */
 static void v_load(struct each *x, unsigned to, unsigned base, int32_t disp)
 {
+	may_fault(x, base);
 	asm_vrm(x->a, 1, x->wide, false, 0x10, to, 0, base, disp);
 }
 static void v_store(struct each *x, unsigned from, unsigned base, int32_t disp)
 {
+	may_fault(x, base);
 	asm_vrm(x->a, 1, x->wide, false, 0x11, from, 0, base, disp);
 }
 
 /* ---- memory ---- */
 
-/* rcx := host address of the group's bytes at the guest address in rdx. */
-static void host_address(struct each *x, bool write)
+/* Returns the register with the host address of the group's bytes at the guest address in rdx: rcx,
+ * or of flat guests rdx itself. What was moved before a fault is moved again by the helper. */
+static unsigned host_address(struct each *x, bool write)
 {
 	const struct jit_guest *s = &x->g->c->g;
 	struct jit_asm *a = x->a;
+	if (s->flat) {
+		asm_rm(a, true, 0x85, RDX, STATE_REG, /* test */
+		       at(s->run + offsetof(struct jit_run, beyond)));
+		unless(x, CC_NE);
+		return x->guest = RDX;
+	}
 	x_lea(a, RCX, RDX, (int32_t)x->bytes - 1);
 	x_alu(a, true, ALU_XOR, RCX, RDX);
 	x_alui(a, true, ALU_CMP, RCX, 4095);
@@ -66,6 +92,7 @@ static void host_address(struct each *x, bool write)
 	unless(x, CC_NE);
 	asm_rmx(a, true, 0x8b, RCX, STATE_REG, RCX, 0, at(s->tlb + 16));
 	x_alu(a, true, ALU_ADD, RCX, RDX);
+	return RCX;
 }
 
 /* Copy between memory at @from and @to, four host registers at a time. */
@@ -109,7 +136,8 @@ static void multiply(struct each *x, unsigned off)
 
 static void integers(struct each *x)
 {
-	static const uint8_t add[4] = { 0xfc, 0xfd, 0xfe, 0xd4 }, sub[4] = { 0xf8, 0xf9, 0xfa, 0xfb };
+	static const uint8_t add[4] = { 0xfc, 0xfd, 0xfe, 0xd4 };
+	static const uint8_t sub[4] = { 0xf8, 0xf9, 0xfa, 0xfb };
 	if (x->e.scalar)
 		broadcast(x);
 	for (unsigned off = 0; off < x->bytes; off += x->step) {
@@ -317,12 +345,10 @@ static void body(struct each *x)
 	case IR_EACH_put: case IR_EACH_fput: put_first(x); return;
 	case IR_EACH_get: case IR_EACH_fget: get_first(x); return;
 	case IR_EACH_load:
-		host_address(x, false);
-		copy(x, STATE_REG, reg_at(x, x->e.d, 0), RCX, 0);
+		copy(x, STATE_REG, reg_at(x, x->e.d, 0), host_address(x, false), 0);
 		break;
 	case IR_EACH_store:
-		host_address(x, true);
-		copy(x, RCX, 0, STATE_REG, reg_at(x, x->e.d, 0));
+		copy(x, host_address(x, true), 0, STATE_REG, reg_at(x, x->e.d, 0));
 		break;
 	case IR_EACH_move: move(x); break;
 	case IR_EACH_eq: case IR_EACH_ne: compare(x); break;
@@ -371,7 +397,7 @@ static bool fits(const struct each *x)
 {
 	uint8_t r[16];
 	if (x->e.op == IR_EACH_load || x->e.op == IR_EACH_store)
-		return !x->g->c->g.flat;
+		return !x->g->c->g.flat || x->g->mirror;
 	if (x->e.op == IR_EACH_first)
 		return elements_most(x) <= FIRST_MOST;
 	return !is_float(x->e.op) || x->bytes / x->step <= results_free(x->g, r);
@@ -381,7 +407,8 @@ void gen_each(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
 	const struct jit_guest *s = &g->c->g;
-	struct each x = { .g = g, .a = &g->a, .e = ir_each_of(i->d), .type = i->imm >> 32 & 255 };
+	struct each x = { .g = g, .a = &g->a, .e = ir_each_of(i->d), .type = i->imm >> 32 & 255,
+		.guest = NOREG };
 	int64_t first_arg = 0, second = 0, third;
 	unsigned lmul = x.type & 7;
 	bool begins = x.e.op == IR_EACH_begin;

@@ -416,7 +416,8 @@ static void choose(struct jit_gen *g, uint32_t v, unsigned to)
 	const struct ir_ins *i = ins(g, v);
 	bool w = wide(g, v);
 	int64_t n;
-	unsigned t = is_temp(to) ? to : gen_temp(g); /* nothing lives in a temporary that is asked for */
+	/* nothing lives in a temporary that is asked for */
+	unsigned t = is_temp(to) ? to : gen_temp(g);
 	/* values first: making them may change the flags */
 	unsigned y = gen_any(g, i->c), x = NOREG;
 	bool constant = gen_is_const(g, i->b, &n);

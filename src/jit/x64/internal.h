@@ -82,15 +82,16 @@ struct slow {
 	int32_t slot;           /* value to store, if slot_val: is in the state here */
 	uint8_t *touch[2];      /* mirrored: the accesses that may fault; from is NULL */
 	uint8_t *more[5];       /* SLOW_EACH: other jumps to here */
+	uint16_t each_from, each_n; /* SLOW_EACH: its accesses in each_at */
 	int64_t arg_c;          /* SLOW_EACH: third argument; pa: the second, if slot_val */
 	bool host; /* rax is the host's address by then, else base + disp the guest's */
 	uint8_t base;
 	int32_t disp;
 };
 enum { VENEER_BYTES = 96 };
-enum { RECORDS = SLOW_MAX, OWN_JUMPS = 32 };
+enum { RECORDS = SLOW_MAX, OWN_JUMPS = 32, EACH_AT_MAX = 512 };
 /* The most that the notes of a unit can be: numbers take 5 bytes, addresses 10. */
-enum { NOTES_BYTES = RECORDS * (2 * 5 + 10 + 3 * 5 + 2 * 2 * 5) };
+enum { NOTES_BYTES = RECORDS * (2 * 5 + 10 + 3 * 5 + 2 * 2 * 5) + EACH_AT_MAX * 2 * 5 };
 _Static_assert(NOTES_BYTES <= UINT16_MAX, "offsets in the notes");
 
 /* What the instructions of a unit do with registers, and the map that follows. */
@@ -159,10 +160,12 @@ struct jit_gen {
 	struct slow slow[SLOW_MAX];
 	unsigned nslow;
 	bool mirror;
+	uint8_t *each_at[EACH_AT_MAX]; /* accesses of IR_each that may fault */
+	unsigned neach;
 	/* What the owner is told of the unit: see notes.c. Offsets in the cache. */
 	struct { uint32_t back, patch; uint64_t pa; } exits[RECORDS];
 	struct { uint32_t back; uint16_t off, undo; } sites[RECORDS];
-	struct { uint32_t at, stub; } touches[2 * RECORDS];
+	struct { uint32_t at, stub; } touches[2 * RECORDS + EACH_AT_MAX];
 	unsigned nexits, nsites, ntouches;
 	uint8_t notes[NOTES_BYTES];
 };
