@@ -30,6 +30,10 @@ static const struct token tokens[] = {
     {"zimm", 1, "R15", 0}, {"imm12", 4, "I", 0}, {"simm", 4, "S", 0},    {"boff", 4, "B", 0},
     {"uimm20", 4, "U", 0}, {"joff", 4, "J", 0},  {"sh6", 4, "SH6", 0},   {"sh5", 4, "SH5", 0},
     {"csr", 4, "CSR", 0},  {"rm", 5, "RM", 0},   {"aqrl", 5, "AQRL", 0}, {"fence", 4, "CSR", 0},
+    /* of vectors: the semantics take what remains out of the word */
+    {"vd", 0, "R7", 0},    {"vs3", 0, "R7", 0},  {"vs1", 1, "R15", 0},   {"vs2", 2, "R20", 0},
+    {"simm5", 1, "R15", 0}, {"vm", 4, "WORD", 0}, {"v0", 4, "WORD", 0},  {"nf", 4, "WORD", 0},
+    {"vtype", 4, "WORD", 0},
 };
 /* Tokens of 16-bit rows take their slot from the instruction that they abbreviate. */
 static const struct { const char *name, *kind;
@@ -45,7 +49,7 @@ static const struct { const char *name, *kind;
 static const char *const kinds[] = {
     "NONE", "R7",    "R15",   "R20",   "R27",   "R2",   "R2_",   "R7_",   "SP",
     "ZERO", "RA",    "I",     "S",     "B",     "U",    "J",     "SH6",   "SH5",
-    "CSR",  "RM",    "AQRL",  "CI",    "CSH",   "CLUI", "C16SP", "C4SPN", "CLW",
+    "CSR",  "RM",    "AQRL",  "WORD",  "CI",    "CSH",  "CLUI",  "C16SP", "C4SPN", "CLW",
     "CLD",  "CLWSP", "CLDSP", "CSWSP", "CSDSP", "CJ",   "CB",
 };
 enum { NKINDS = sizeof kinds / sizeof kinds[0], F_RD_X = 1, F_RD_NONZERO = 2, F_RS1_NONZERO = 4,
@@ -148,6 +152,8 @@ static void parse_operands(struct row *r)
 		r->kind[t->slot] = kind_of(t->kind);
 		r->flags |= t->flags;
 	}
+	if (!strcmp(r->ext, "V"))
+		r->kind[4] = kind_of("WORD");
 }
 
 static void parse(char *s, int line)

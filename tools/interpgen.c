@@ -219,11 +219,37 @@ static unsigned accesses(const struct ir_block *b)
 	return count;
 }
 
+/* The C body of template @b, allocated. */
+static char *body_text(const struct ir_block *b, bool plain)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *m = open_memstream(&text, &len);
+	fprintf(m, "(struct rv_hart *h, const struct rv_uop *u, uint64_t pc)\n{\n"
+	           "\t(void)h; (void)u; (void)pc;\n");
+	for (uint32_t n = 0; n < b->n; n++)
+		write_ins(m, b, n);
+	fprintf(m, "%s}\n", plain ? "\treturn 0;\n" : "");
+	fclose(m);
+	return text;
+}
+
+/* The first operation that has the same body: it stands for both. */
+static unsigned first_alike(char *const *text, unsigned op)
+{
+	for (unsigned n = 0; n < op; n++)
+		if (!strcmp(text[n], text[op]))
+			return n;
+	return op;
+}
+
 int main(int argc, char **argv)
 {
 	FILE *f = argc == 2 ? fopen(argv[1], "w") : NULL;
 	static const char *shapes[RV_OPS];
 	static unsigned memory[RV_OPS];
+	static char *text[RV_OPS];
+	static unsigned same[RV_OPS];
 	if (!f) {
 		fprintf(stderr, "usage: interpgen HEADER\n");
 		return 2;
@@ -242,16 +268,23 @@ int main(int argc, char **argv)
 		}
 		shapes[op] = shape(&b);
 		memory[op] = accesses(&b);
-		fprintf(f, "\n__attribute__((always_inline)) static inline int\n"
-		           "rv_do_%s(struct rv_hart *h, const struct rv_uop *u, uint64_t pc)\n{\n"
-		           "\t(void)h; (void)u; (void)pc;\n", op_id[op]);
-		for (uint32_t n = 0; n < b.n; n++)
-			write_ins(f, &b, n);
-		fprintf(f, "%s}\n", strcmp(shapes[op], "PLAIN") ? "" : "\treturn 0;\n");
+		text[op] = body_text(&b, !strcmp(shapes[op], "PLAIN"));
+		same[op] = first_alike(text, op);
+		if (same[op] != op && strcmp(shapes[op], shapes[same[op]]))
+			same[op] = op;
+		if (same[op] == op)
+			fprintf(f, "\n__attribute__((always_inline)) static inline int\n"
+			           "rv_do_%s%s", op_id[op], text[op]);
 	}
-	fprintf(f, "\n/* X(operation, shape) */\n#define RV_EACH_BODY(X)");
+	fprintf(f, "\n/* X(operation, shape, operation whose body it has) */\n"
+	           "#define RV_EACH_SHAPE(X)");
 	for (unsigned op = 0; op < RV_OPS; op++)
-		fprintf(f, " \\\n\tX(%s, %s)", op_id[op], shapes[op]);
+		fprintf(f, " \\\n\tX(%s, %s, %s)", op_id[op], shapes[op], op_id[same[op]]);
+	fprintf(f, "\n/* X(operation, shape), those that have their own */\n"
+	           "#define RV_EACH_BODY(X)");
+	for (unsigned op = 0; op < RV_OPS; op++)
+		if (same[op] == op)
+			fprintf(f, " \\\n\tX(%s, %s)", op_id[op], shapes[op]);
 	fprintf(f, "\n\n/* X(operation, accesses to memory), where there are any */\n"
 	           "#define RV_EACH_ACCESS(X)");
 	for (unsigned op = 0; op < RV_OPS; op++)

@@ -82,6 +82,10 @@ FP_FORMAT(s, uint32_t)
 FP_FORMAT(d, uint64_t)
 #undef FP_FORMAT
 
+/* @s and the @n values at @a, added one after the other. */
+uint32_t fp_sum_s(struct fp_env *env, uint32_t s, const uint32_t *a, size_t n, unsigned rm);
+uint64_t fp_sum_d(struct fp_env *env, uint64_t s, const uint64_t *a, size_t n, unsigned rm);
+
 /* Between formats: fp_cvt_TO_FROM. */
 uint32_t fp_cvt_s_d(struct fp_env *env, uint64_t a, unsigned rm);
 uint64_t fp_cvt_d_s(struct fp_env *env, uint32_t a, unsigned rm);

@@ -33,6 +33,20 @@ uint64_t fp_add_d(struct fp_env *env, uint64_t a, uint64_t b, unsigned rm)
 	return add_unusual(env, a, b, rm);
 }
 
+uint64_t fp_sum_d(struct fp_env *env, uint64_t s, const uint64_t *a, size_t n, unsigned rm)
+{
+	bool plain = host_plain(env, rm);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t r = d_bits(d_of(s) + d_of(a[i]));
+		if (unlikely(!plain || !d_in(r, 0, D_TOP))) {
+			r = fp_add_d(env, s, a[i], rm);
+			plain = host_plain(env, rm);
+		}
+		s = r;
+	}
+	return s;
+}
+
 uint64_t fp_sub_d(struct fp_env *env, uint64_t a, uint64_t b, unsigned rm)
 {
 	return fp_add_d(env, a, b ^ fmt_sign(&fmt_d), rm);

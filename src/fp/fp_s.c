@@ -43,6 +43,20 @@ uint32_t fp_add_s(struct fp_env *env, uint32_t a, uint32_t b, unsigned rm)
 	return add_unusual(env, a, b, rm);
 }
 
+uint32_t fp_sum_s(struct fp_env *env, uint32_t s, const uint32_t *a, size_t n, unsigned rm)
+{
+	bool plain = host_plain(env, rm);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t r = s_bits(s_of(s) + s_of(a[i]));
+		if (unlikely(!plain || !s_in(r, 0, S_TOP))) {
+			r = fp_add_s(env, s, a[i], rm);
+			plain = host_plain(env, rm);
+		}
+		s = r;
+	}
+	return s;
+}
+
 uint32_t fp_sub_s(struct fp_env *env, uint32_t a, uint32_t b, unsigned rm)
 {
 	return fp_add_s(env, a, b ^ (uint32_t)fmt_sign(&fmt_s), rm);

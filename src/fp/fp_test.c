@@ -247,6 +247,31 @@ static double h_value(uint64_t h)
 	return d;
 }
 
+TEST(fp_sums_are_additions_one_after_the_other)
+{
+	for (unsigned i = rounds(20000); i--;) {
+		uint64_t d[12], v[3];
+		uint32_t s[12];
+		for (unsigned k = 0; k < 12; k += 3) {
+			operands(&fmt_d, ADD, v);
+			memcpy(d + k, v, sizeof v);
+			operands(&fmt_s, ADD, v);
+			for (unsigned n = 0; n < 3; n++)
+				s[k + n] = (uint32_t)v[n];
+		}
+		unsigned rm = i % 5, n = i % 12;
+		struct fp_env g = { i & 1 }, h = { i & 1 };
+		uint64_t want = d[11];
+		for (unsigned k = 0; k < n; k++)
+			want = fp_add_d(&g, want, d[k], rm);
+		CHECK(fp_sum_d(&h, d[11], d, n, rm) == want && g.flags == h.flags);
+		uint32_t want_s = s[11];
+		for (unsigned k = 0; k < n; k++)
+			want_s = fp_add_s(&g, want_s, s[k], rm);
+		CHECK(fp_sum_s(&h, s[11], s, n, rm) == want_s && g.flags == h.flags);
+	}
+}
+
 TEST(fp_half_values_are_the_textbook_ones)
 {
 	for (uint32_t h = 0; h < 0x7c00; h++) {

@@ -46,6 +46,40 @@ extern const struct fp_opinfo fp_opinfo[FP_COUNT];
 extern const char *const ir_type_name[IR_TYPES];
 extern const char *const ir_amo_name[];
 
+/* What an IR_each stands for: one operation on every element of groups of registers, which lie in
+ * the guest's state as a file of bytes. A key is the vector type (width log2 << 3 | log2 of the
+ * registers of a group, RISC-V's vtype) and IR_KEY: all elements are active, and none is behind the
+ * end. Masks are the bits of one register. */
+enum { IR_KEY = 256 };
+enum ir_each_op {
+	IR_EACH_begin,          /* a: elements wanted; makes the type of the key, gives how many */
+	IR_EACH_load, IR_EACH_store, /* d, memory at argument b */
+	IR_EACH_move,           /* d := y; y is register b, or with @scalar argument b */
+	/* d := a op y */
+	IR_EACH_add, IR_EACH_sub, IR_EACH_and, IR_EACH_or, IR_EACH_xor, IR_EACH_mul,
+	IR_EACH_macc,           /* d += a * y */
+	/* floating point, dynamic rounding */
+	IR_EACH_fadd, IR_EACH_fsub, IR_EACH_fmul, IR_EACH_fmacc,
+	IR_EACH_eq, IR_EACH_ne, /* mask d := a op y */
+	IR_EACH_first,          /* the first set bit of mask a, or -1 */
+	IR_EACH_put, IR_EACH_fput, /* d[0] := argument b; that of floats: FP state is looked at */
+	IR_EACH_get, IR_EACH_fget, /* a[0], its sign extended or, a float, with ones above */
+};
+struct ir_each {
+	uint8_t op, d, a, b;    /* enum ir_each_op, registers */
+	bool scalar;
+};
+static inline uint32_t ir_each_pack(struct ir_each e)
+{
+	return e.op | (uint32_t)e.d << 8 | (uint32_t)e.a << 13 | (uint32_t)e.b << 18 |
+	       (uint32_t)e.scalar << 23;
+}
+static inline struct ir_each ir_each_of(uint32_t d)
+{
+	return (struct ir_each){ .op = d & 255, .d = d >> 8 & 31, .a = d >> 13 & 31,
+		.b = d >> 18 & 31, .scalar = d >> 23 & 1 };
+}
+
 /* Append one instruction. The building functions below choose its type. */
 struct ir_val ir_emit(struct ir_block *b, struct ir_ins i);
 enum ir_type ir_type_of(const struct ir_block *b, struct ir_val v);

@@ -48,6 +48,10 @@ struct jit_guest {
 	uint32_t fp_flags;                  /* byte: flags beyond those that MXCSR holds */
 	const uint8_t *mx_flags;            /* [64]: MXCSR's flags as the guest's */
 	uint32_t fp_regs;                   /* 32 slots of 8 bytes */
+	/* IR_each: vector registers, of so many bytes (0: there are none), how many elements they
+	 * have and of which type (i64), type | IR_KEY if IR_EACH_begin may change them, and the key
+	 * (both i32) */
+	uint32_t vector, vector_bytes, vector_vl, vector_type, vector_ready, vector_key;
 	bool smp;                           /* other vCPUs may touch memory at the same time */
 	/* guest addresses are the host's: all units are mirrored, of a window at address 0 */
 	bool flat;

@@ -3,7 +3,7 @@
  * and puts the exits back. Runs in Lodge and in the oracle, from the same bytes. */
 #include "guest.h"
 
-void cell_run(struct cell *c, uint64_t variant);
+void cell_run(struct cell *c, uint64_t variant, struct vcell *v);
 void batch_run(struct batch *b);
 
 static void words_copy(void *to, const void *from, unsigned bytes)
@@ -24,9 +24,14 @@ void batch_run(struct batch *b)
 	__asm__ volatile("fence.i" ::: "memory");
 	for (unsigned i = 0; i < b->programs * SETS; i++) {
 		struct cell *c = &b->cell[i];
+		struct vcell *v = b->vlenb ? &b->vcell[i] : 0;
 		words_copy((void *)SCRATCH, c->in.mem, SCRATCH_SIZE);
-		cell_run(c, b->variant);
+		if (v)
+			words_copy((void *)VSCRATCH, v->in.mem, VSCRATCH_SIZE);
+		cell_run(c, b->variant, v);
 		words_copy(c->out.mem, (void *)SCRATCH, SCRATCH_SIZE);
+		if (v)
+			words_copy(v->out.mem, (void *)VSCRATCH, VSCRATCH_SIZE);
 	}
 	for (unsigned p = 0; p < b->programs; p++) {
 		volatile uint32_t *at = (uint32_t *)b->program[p].pc;

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Instructions against an emulator that Debian packages.
-#   make conform          2,000,000 comparisons     make conform-smoke    200,000
+#   make conform          2,000,000 comparisons, and as many of V; conform-smoke a tenth of that
 #   CONFORM_SEED=n        other programs            CONFORM_ARGS=...      see test/conform/rvdiff.c
 # The oracle is Debian 13's qemu-user, fetched once (test/conform/fetch-oracle); where that cannot
 # be had, the host's, and what it does not know is skipped and said.
 CONFORM_SEED ?= 1
 CONFORM_ARGS ?=
 CF           := $O/conform
-CF_OBJ       := $(patsubst %.c,$O/obj/test/conform/%.o,rvdiff.c program.c values.c oracle.c lodge.c)
+CF_OBJ       := $(patsubst %.c,$O/obj/test/conform/%.o,rvdiff.c program.c vector.c values.c oracle.c lodge.c)
 CF_ROOMS     := base host mem bus fp ir isa jit engine
 CF_SRC       := $(filter $(foreach r,$(CF_ROOMS),src/$r/%) $O/gen/%,$(SRC))
 CF_LIB       := $(CF_SRC:%.c=$O/obj/%.o)
@@ -34,8 +34,12 @@ CONFORM_RUN = oracle=$$(test/conform/fetch-oracle || command -v qemu-riscv64-sta
 conform: $(CF)/rvdiff $(CF)/blob.bin $(CF)/runner
 	@for e in interpret translate; do $(CONFORM_RUN) -e $$e -n 2000000 $$oracle \
 		$(CF)/runner $(CF)/blob.bin || exit 1; done
+	@for v in '128 -e interpret' '128 -e translate -t 1' '256 -e translate' '512 -e translate'; do \
+		$(CONFORM_RUN) -n 500000 -v $$v $$oracle $(CF)/runner $(CF)/blob.bin || exit 1; done
 conform-smoke: $(CF)/rvdiff $(CF)/blob.bin $(CF)/runner
 	@for e in interpret translate 'translate -t 1'; do $(CONFORM_RUN) -e $$e -n 200000 $$oracle \
 		$(CF)/runner $(CF)/blob.bin || exit 1; done
+	@for v in '128 -e translate' '512 -e interpret'; do \
+		$(CONFORM_RUN) -n 110000 -v $$v $$oracle $(CF)/runner $(CF)/blob.bin || exit 1; done
 
 -include $(CF_OBJ:.o=.d)

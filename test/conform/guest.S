@@ -15,7 +15,8 @@
 	j	trap_1
 
 	.text
-/* void cell_run(struct cell *a0, uint64_t variant a1) */
+	.option	arch, +v
+/* void cell_run(struct cell *a0, uint64_t variant a1, struct vcell *a2); a2 may be NULL */
 	.globl	cell_run
 cell_run:
 	la	t0, context
@@ -35,7 +36,24 @@ cell_run:
 	sd	s9, 104(t0)
 	sd	s10, 112(t0)
 	sd	s11, 120(t0)
+	sd	a2, 128(t0)
 	sc.d	zero, zero, (t0)	/* no reservation is left */
+	beqz	a2, 1f
+	addi	t0, a2, VS_V
+	csrr	t1, vlenb
+	slli	t1, t1, 3
+	.irp	n, 0, 8, 16, 24
+	vl8re8.v	v\n, (t0)
+	add	t0, t0, t1
+	.endr
+	ld	t0, VS_VL(a2)
+	ld	t1, VS_VTYPE(a2)
+	vsetvl	zero, t0, t1
+	ld	t0, VS_VCSR(a2)
+	csrw	vcsr, t0
+	ld	t0, VS_VSTART(a2)
+	csrw	vstart, t0
+1:
 	bnez	a1, load_1
 	j	load_0
 
@@ -88,6 +106,26 @@ trap_\v:
 leave:
 	fscsr	zero
 	la	t0, context
+	ld	a2, 128(t0)
+	beqz	a2, 1f
+	li	t1, VS_SIZE
+	add	a2, a2, t1
+	csrr	t1, vl
+	sd	t1, VS_VL(a2)
+	csrr	t1, vtype
+	sd	t1, VS_VTYPE(a2)
+	csrr	t1, vcsr
+	sd	t1, VS_VCSR(a2)
+	csrrw	t1, vstart, zero
+	sd	t1, VS_VSTART(a2)
+	addi	t1, a2, VS_V
+	csrr	t2, vlenb
+	slli	t2, t2, 3
+	.irp	n, 0, 8, 16, 24
+	vs8r.v	v\n, (t1)
+	add	t1, t1, t2
+	.endr
+1:
 	ld	ra, 0(t0)
 	ld	sp, 8(t0)
 	ld	gp, 16(t0)
@@ -106,15 +144,23 @@ leave:
 	ld	s11, 120(t0)
 	ret
 
-/* Lodge starts here in M mode, a1 = variant: floating point on, cbo.zero allowed and the other
+/* Lodge starts here in M mode, a1 = variant: floating point and vectors on, cbo.zero allowed and the other
  * cache operations not (as Linux has it), then the batch runs in U mode and tells that it is done. */
 lodge_start:
 	li	t0, BLOB + 4 * ENTRY_TRAP
 	slli	t1, a1, 2
 	add	t0, t0, t1
 	csrw	mtvec, t0
-	li	t0, 0x2000
+	li	t0, 0x2200
 	csrw	mstatus, t0
+	li	t0, (VSCRATCH + 1024) >> 2	/* a hole between the scratch page and the batch */
+	csrw	pmpaddr0, t0
+	li	t0, BATCH >> 2
+	csrw	pmpaddr1, t0
+	li	t0, -1
+	csrw	pmpaddr2, t0
+	li	t0, 0x0f080f
+	csrw	pmpcfg0, t0
 	li	t0, 0x80
 	csrw	menvcfg, t0
 	csrw	senvcfg, t0
@@ -131,6 +177,6 @@ lodge_start:
 	.bss
 	.balign	16
 context:
-	.skip	128
+	.skip	144
 	.skip	4096
 stack_top:

@@ -35,7 +35,7 @@ static int blob_load(struct lodge_rig *r, const char *path, struct lodge_err *e)
 	return 0;
 }
 
-int lodge_rig_new(struct lodge_rig **ret, const char *engine, unsigned opt_at,
+int lodge_rig_new(struct lodge_rig **ret, const char *engine, unsigned opt_at, unsigned vlen,
                   const char *blob, struct lodge_err *e)
 {
 	static const struct bus_ops done = { done_read, done_write, 1, 8 };
@@ -46,7 +46,8 @@ int lodge_rig_new(struct lodge_rig **ret, const char *engine, unsigned opt_at,
 	vclock_init(&r->clock);
 	r->variant = 2;
 	r->env = (struct rv_env){ .clock = &r->clock, .nharts = 1, .hot = 1,
-		.mmu_max = 57, .opt_at = opt_at, .opt_sync = opt_at != 0 };
+		.mmu_max = 57, .pmp_entries = 16, .vlen = vlen,
+		.opt_at = opt_at, .opt_sync = opt_at != 0 };
 	r->engine = engine_find(engine);
 	if (!r->engine)
 		err = err_set(e, EINVAL, "no engine '%s'", engine);

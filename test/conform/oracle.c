@@ -59,7 +59,8 @@ int oracle_finish(struct oracle *o, struct lodge_err *e)
 {
 	struct pollfd p = { .fd = o->from, .events = POLLIN };
 	char byte;
-	if (poll(&p, 1, PATIENCE_MS) == 1 && read(o->from, &byte, 1) == 1)
+	/* its last words may come on standard output too */
+	if (poll(&p, 1, PATIENCE_MS) == 1 && read(o->from, &byte, 1) == 1 && byte == 'r')
 		return 0;
 	return err_set(e, EIO, "the oracle died or hangs in this batch");
 }

@@ -21,6 +21,7 @@ struct making {
 	int32_t base_imm;       /* the target is base + this */
 	unsigned align;         /* of the target; 1: any */
 	unsigned jump_reg;      /* register that holds a code address */
+	struct vector_kind vector;
 };
 
 const char *about_name(unsigned about)
@@ -63,7 +64,7 @@ static bool is_plain(const struct rv_pattern *p)
 
 static bool listed(const char *exts, const char *ext)
 {
-	char want[24], have[256];
+	char want[24], have[512];
 	snprintf(want, sizeof want, " %s ", ext);
 	snprintf(have, sizeof have, " %s ", exts);
 	return strstr(have, want) != NULL;
@@ -265,6 +266,61 @@ static bool is_vector(uint32_t w)
 	return ((w & 0x7f) == 0x07 || (w & 0x7f) == 0x27) && (width == 0 || width >= 5);
 }
 
+/* What loops do, and engines may do by themselves, comes more often. */
+static const struct rv_pattern *vector_pattern(const struct maker *m, struct rng *r)
+{
+	static const char usual[] = " vle8.v vle32.v vle64.v vle8ff.v vse8.v vse32.v vse64.v "
+		"vadd.vv vsub.vx vand.vi vor.vv vxor.vx vmul.vv vmacc.vv vmacc.vx vmv.v.v vmv.v.x "
+		"vmv.v.i vfadd.vv vfsub.vf vfmul.vv vfmacc.vv vfmacc.vf vmseq.vi vmseq.vv vmsne.vx "
+		"vmv.s.x vmv.x.s vfmv.s.f vfmv.f.s vfirst.m vsetvli ";
+	const struct rv_pattern *p = &rv_patterns[m->list[rng_below(r, m->nlist)]];
+	for (unsigned i = rng_below(r, 4) ? TRIES : 0; i && !listed(usual, p->name); i--)
+		p = &rv_patterns[m->list[rng_below(r, m->nlist)]];
+	return p;
+}
+
+static bool make_vector_sequence(struct making *k)
+{
+	struct rng *r = &k->m->rng;
+	unsigned n = 3 + rng_below(r, 5), base = 8 + rng_below(r, 8);
+	if (rng_below(r, 4)) /* vsetvli x5, x0, the type */
+		emit(k, 0x72d7u | (uint32_t)(k->vector.lmul & 7) << 20 | k->vector.sew << 23, 4);
+	for (unsigned i = 0, tries = 0; i < n && tries < TRIES; tries++) {
+		const struct rv_pattern *p = vector_pattern(k->m, r);
+		uint32_t w = vector_word(r, p, &k->vector);
+		struct rv_insn d;
+		if (is_memory(p))
+			w = (w & ~0xf8000u) | base << 15;
+		if (!vector_is_plain(p) || !rv_decode(w, &d) || d.op != p->op ||
+		    (d.rd == base && vector_names_x(p, &d, base)) ||
+		    vector_names_x(p, &d, CELL_REG(k->variant)) ||
+		    vector_names_x(p, &d, LINK_REG(k->variant)))
+			continue;
+		emit(k, w, 4);
+		i++;
+	}
+	k->d.rs1 = (uint8_t)base;
+	return k->bytes != 0;
+}
+
+static bool make_vector(struct making *k, const struct rv_pattern *p)
+{
+	struct rng *r = &k->m->rng;
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint32_t w = vector_word(r, p, &k->vector);
+		if (!rv_decode(w, &k->d) || k->d.op != p->op ||
+		    vector_names_x(p, &k->d, CELL_REG(k->variant)) ||
+		    vector_names_x(p, &k->d, LINK_REG(k->variant)) ||
+		    (is_memory(p) && (!k->d.rs1 || (strstr(p->operands, "rs2") &&
+		                                    k->d.rs1 == k->d.rs2))))
+			continue;
+		k->main = p;
+		emit(k, w, 4);
+		return true;
+	}
+	return false;
+}
+
 /* A word that Lodge does not know: random, or an instruction with one bit flipped. */
 static bool make_illegal(struct making *k)
 {
@@ -359,6 +415,12 @@ static void make_cell(struct making *k, struct cell *c)
 	c->out.cause = ~0ull; /* nothing ran */
 }
 
+static void make_vcell(struct making *k, struct vcell *v, struct cell *c)
+{
+	memset(v, 0, sizeof *v);
+	vector_fill(&k->m->rng, &k->vector, k->main, &k->d, &v->in, c->in.x);
+}
+
 /* ---- batches ---- */
 
 /* A free place of 48 bytes; now and then one where the first instruction crosses a page. */
@@ -387,7 +449,15 @@ static void make_program(struct maker *m, struct batch *b, unsigned i)
 		k.p->code[0] = 0x00010001; /* c.nop c.nop */
 		unsigned kind = m->nlist < 10 ? 99 : rng_below(&m->rng, 100);
 		unsigned turn = m->turn++ % m->nlist;
-		if (kind < 12) {
+		if (m->vlenb)
+			k.vector = vector_kind(&m->rng, m->vlenb);
+		if (m->vlenb && kind < 18) {
+			m->about[i] = ABOUT_SEQUENCE;
+			done = make_vector_sequence(&k);
+		} else if (m->vlenb) {
+			m->about[i] = m->list[turn];
+			done = make_vector(&k, &rv_patterns[m->list[turn]]);
+		} else if (kind < 12) {
 			m->about[i] = ABOUT_SEQUENCE;
 			done = make_sequence(&k);
 		} else if (kind < 15) {
@@ -407,8 +477,11 @@ static void make_program(struct maker *m, struct batch *b, unsigned i)
 		emit(&k, 0x0001, 2);
 	while (k.entry + k.bytes < k.p->pc + sizeof k.p->code)
 		emit(&k, word_exit(k.entry + k.bytes, b->variant), 4);
-	for (unsigned s = 0; s < SETS; s++)
+	for (unsigned s = 0; s < SETS; s++) {
 		make_cell(&k, &b->cell[i * SETS + s]);
+		if (m->vlenb)
+			make_vcell(&k, &b->vcell[i * SETS + s], &b->cell[i * SETS + s]);
+	}
 }
 
 void maker_batch(struct maker *m, struct batch *b, uint64_t seed, unsigned number, unsigned n)
@@ -417,6 +490,7 @@ void maker_batch(struct maker *m, struct batch *b, uint64_t seed, unsigned numbe
 	memset(m->taken, 0, sizeof m->taken);
 	m->turn = number * PROGRAMS;
 	b->variant = number % 2;
+	b->vlenb = m->vlenb;
 	b->programs = n;
 	for (unsigned i = 0; i < n; i++) {
 		bool crossing;

@@ -2,8 +2,9 @@
 /* rvdiff: every user-level instruction of Lodge against an emulator that Debian packages.
  *
  *   rvdiff [-n COMPARISONS] [-s SEED] [-b FIRST_BATCH] [-o ONLY] [-e ENGINE]
- *          [-t SAMPLES] EMULATOR RUNNER BLOB
+ *          [-t SAMPLES] [-v VLEN] EMULATOR RUNNER BLOB
  *
+ *   -v   only instructions of V, with registers of so many bits
  *   -t   samples of a unit before it is optimized (1: all, at once)
  *
  * Prints what differs (all registers, flags, memory, where execution left) with the batch number
@@ -21,21 +22,23 @@ static const struct oracle_kind {
 	unsigned major;
 	const char *exts, *skipped, *cpu;
 	const char *wrong;      /* instructions that it gets wrong */
+	const char *vector;     /* for the cpu, with vectors; NULL: no good for them */
 } kinds[] = {
 	{ 9, "I M A F D C Zicsr Zifencei Zba Zbb Zbc Zbs Zicond Zawrs Zicbom Zicboz Zfhmin Zfa "
 	  "Zacas", "",
 	  "rv64,zba=on,zbb=on,zbc=on,zbs=on,zicond=on,zawrs=on,zicbom=on,zicboz=on,zfhmin=on,"
-	  "zfa=on,zacas=on,zfh=off,zabha=off,zcb=off,v=off,h=off,zimop=off,zcmop=off", "" },
+	  "zfa=on,zacas=on,zfh=off,zabha=off,zcb=off,v=off,h=off,zimop=off,zcmop=off", "",
+	  ",zvfhmin=on" },
 	{ 7, "I M A F D C Zicsr Zifencei Zba Zbb Zbc Zbs Zfhmin",
 	  "Zicond Zawrs Zicbom Zicboz Zfa Zacas",
 	  "rv64,zba=on,zbb=on,zbc=on,zbs=on,Zfhmin=on,v=off,h=off",
-	  "ctzw" /* of a low half that is 0 */ },
+	  "ctzw" /* of a low half that is 0 */, NULL },
 };
 
 struct options {
 	uint64_t seed;
 	unsigned long n;
-	unsigned first, opt_at;
+	unsigned first, opt_at, vlen;
 	const char *only, *engine, *emulator, *runner, *blob;
 };
 
@@ -60,6 +63,16 @@ static const struct oracle_kind *kind_of(const char *emulator)
 		if (major >= kinds[i].major)
 			return &kinds[i];
 	return NULL;
+}
+
+static const char *oracle_cpu(const struct oracle_kind *k, const struct options *o)
+{
+	static char cpu[512];
+	if (!o->vlen)
+		return k->cpu;
+	snprintf(cpu, sizeof cpu, "%s,v=true,vlen=%u,elen=64,vext_spec=v1.0%s", k->cpu, o->vlen,
+	         k->vector);
+	return cpu;
 }
 
 /* The oracle tells memory faults apart less well than a machine does. */
@@ -137,10 +150,16 @@ static void batch_compare(const struct maker *m, const struct batch *lodge,
 		c->compared++;
 		c->by[about]++;
 		c->trapped += want->cause != CAUSE_EXIT;
-		if (state_equal(got, want))
+		unsigned vlenb = oracle->vlenb;
+		const struct vstate *vgot = vlenb ? &lodge->vcell[i].out : NULL;
+		const struct vstate *vwant = vlenb ? &oracle->vcell[i].out : NULL;
+		if (state_equal(got, want) && (!vlenb || vector_equal(vgot, vwant, vlenb)))
 			continue;
-		if (c->bad[about]++ < 2 && c->different < SHOWN * 2)
+		if (c->bad[about]++ < 2 && c->different < SHOWN * 2) {
 			difference_show(oracle, i, got, want, about_name(about), number);
+			if (vlenb)
+				vector_show(&oracle->vcell[i].in, vgot, vwant, vlenb);
+		}
 		c->different++;
 	}
 }
@@ -149,11 +168,12 @@ static int run_all(const struct options *o, const struct oracle_kind *k, struct 
                    struct oracle *q, struct counts *c, struct lodge_err *e)
 {
 	static struct maker m;
-	maker_init(&m, k->exts, k->wrong, o->only);
+	maker_init(&m, o->vlen ? "V" : k->exts, k->wrong, o->only);
+	m.vlenb = o->vlen / 8;
 	if (!m.nlist)
 		return err_set(e, EINVAL, "no such instruction (or the oracle does not know it)");
 	for (unsigned number = o->first; c->compared < o->n; number++) {
-		maker_batch(&m, q->batch, o->seed, number, PROGRAMS);
+		maker_batch(&m, q->batch, o->seed, number, o->vlen ? VPROGRAMS : PROGRAMS);
 		struct batch *copy = malloc(sizeof *copy);
 		if (!copy)
 			return err_set(e, ENOMEM, "no memory");
@@ -176,7 +196,7 @@ static int run_all(const struct options *o, const struct oracle_kind *k, struct 
 static bool options_read(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){ .seed = 1, .n = 200000, .engine = "interpret" };
-	for (int c; (c = getopt(argc, argv, "n:s:b:o:e:t:")) != -1;)
+	for (int c; (c = getopt(argc, argv, "n:s:b:o:e:t:v:")) != -1;)
 		switch (c) {
 		case 'n': o->n = strtoul(optarg, NULL, 10); break;
 		case 's': o->seed = strtoull(optarg, NULL, 10); break;
@@ -184,6 +204,7 @@ static bool options_read(struct options *o, int argc, char **argv)
 		case 'o': o->only = optarg; break;
 		case 'e': o->engine = optarg; break;
 		case 't': o->opt_at = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 'v': o->vlen = (unsigned)strtoul(optarg, NULL, 10); break;
 		default: return false;
 		}
 	if (argc - optind != 3)
@@ -203,7 +224,8 @@ int main(int argc, char **argv)
 	static struct counts c;
 	if (!options_read(&o, argc, argv)) {
 		fprintf(stderr, "usage: rvdiff [-n COMPARISONS] [-s SEED] [-b FIRST_BATCH]"
-				" [-o ONLY] [-e ENGINE] [-t SAMPLES] EMULATOR RUNNER BLOB\n");
+				" [-o ONLY] [-e ENGINE] [-t SAMPLES] [-v VLEN] EMULATOR RUNNER"
+				" BLOB\n");
 		return 2;
 	}
 	const struct oracle_kind *k = kind_of(o.emulator);
@@ -211,10 +233,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "rvdiff: %s is no qemu 7 or later\n", o.emulator);
 		return 2;
 	}
+	if (o.vlen && !k->vector) {
+		printf("rvdiff: V skipped, this oracle is too old\n");
+		return 0;
+	}
 	time_t start = time(NULL);
-	int r = lodge_rig_new(&rig, o.engine, o.opt_at, o.blob, &e);
+	int r = lodge_rig_new(&rig, o.engine, o.opt_at, o.vlen, o.blob, &e);
 	if (!r)
-		r = oracle_start(&q, o.emulator, k->cpu, o.runner, o.blob, &e);
+		r = oracle_start(&q, o.emulator, oracle_cpu(k, &o), o.runner, o.blob, &e);
 	if (!r) {
 		r = run_all(&o, k, rig, &q, &c, &e);
 		oracle_stop(&q);

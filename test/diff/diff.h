@@ -12,6 +12,7 @@ enum program_kind {
 	WITH_INTERRUPTS = 2,
 	WITH_HOT_LOOPS = 4,
 	WITH_FP = 8,
+	WITH_VECTORS = 16,
 };
 
 /* A piece of a program that stands or goes as one: taken out, it is nops. */
@@ -51,7 +52,7 @@ struct program {
 	uint8_t priv;
 	uint64_t pc, fuel, rounds;
 	uint64_t mstatus, medeleg, mideleg, menvcfg, mcounteren;
-	unsigned fs;
+	unsigned fs, vs;
 	uint64_t x[32];
 	struct unit unit[UNITS_MAX];
 	unsigned units;

@@ -204,7 +204,9 @@ void body_make(struct making *k, unsigned units)
 		bool nests = (what >= 83 && what < 92) && k->loops;
 		if (k->at > CODE + CODE_SIZE - 4 * 4096 && k->at < CODE + CODE_SIZE)
 			return;
-		if (what < 30)
+		if (what < 30 && what % 2 && k->p->kind & WITH_VECTORS)
+			put_vector(k);
+		else if (what < 30)
 			put_one(k, &k->plain);
 		else if (what < 42)
 			put_one(k, k->p->kind & WITH_FP ? &k->fp : &k->plain);
@@ -396,6 +398,7 @@ static void start_choose(struct program *p, struct rng *r)
 	if (p->kind & WITH_INTERRUPTS)
 		p->mstatus |= rng_next(r) & 10;
 	p->fs = rng_below(r, 4);
+	p->vs = p->kind & WITH_VECTORS ? rng_below(r, 4) : 0;
 	p->menvcfg = rng_next(r) & (0xf1 | 7ull << 61);
 	if ((p->menvcfg & 0x30) == 0x20)
 		p->menvcfg ^= 0x20;
@@ -442,7 +445,10 @@ void program_make(struct program *p, uint64_t seed, uint64_t fuel, const char *o
 					0,
 					WITH_PAGING | WITH_INTERRUPTS,
 					WITH_INTERRUPTS | WITH_FP,
-					WITH_PAGING | WITH_FP};
+					WITH_PAGING | WITH_FP,
+					WITH_PAGING | WITH_FP | WITH_VECTORS,
+					WITH_FP | WITH_VECTORS,
+					WITH_INTERRUPTS | WITH_VECTORS};
 	static struct making k;
 	memset(p, 0, sizeof *p);
 	memset(&k, 0, sizeof k);

@@ -8,6 +8,21 @@
 #define MPRV_MXR (1 << 17 | 1 << 19)
 #define SUM_MXR (1 << 18 | 1 << 19)
 #define FS (3 << 13)
+#define VS (3 << 9)
+
+/* t2 = what makes FS and VS initial where they are off in t1; to @skip if neither is */
+	.macro	on_if_off skip
+	li	t2, FS
+	and	t2, t2, t1
+	beqz	t2, 1f
+	li	t2, VS
+	and	t2, t2, t1
+	bnez	t2, \skip
+	li	t2, 1 << 9
+	j	2f
+1:	li	t2, 1 << 13
+2:
+	.endm
 
 	.macro	record cause, epc, tval, status, count
 	ld	t1, SAVE_COUNT(t0)
@@ -102,12 +117,9 @@ m_leave:
 	csrs	mstatus, s7
 	mret
 
-m_illegal: /* floating point that was off: on, and again */
-	li	t2, FS
+m_illegal: /* floating point or vectors that were off: on, and again */
 	csrr	t1, mstatus
-	and	t1, t1, t2
-	bnez	t1, m_skip
-	srli	t2, t2, 1
+	on_if_off	m_skip
 	csrs	mstatus, t2
 	j	m_leave
 
@@ -214,11 +226,8 @@ s_leave:
 	sret
 
 s_illegal:
-	li	t2, FS
 	csrr	t1, sstatus
-	and	t1, t1, t2
-	bnez	t1, s_skip
-	srli	t2, t2, 1
+	on_if_off	s_skip
 	csrs	sstatus, t2
 	j	s_leave
 

@@ -17,7 +17,7 @@ struct making {
 	unsigned depth; /* of loops around here */
 	unsigned loops; /* nested ones that may still be opened */
 	bool in_function;
-	struct sorted plain, fp, memory, atomic;
+	struct sorted plain, fp, memory, atomic, vector;
 	uint64_t func[LABELS_MAX]; /* functions made so far */
 	unsigned funcs;
 	uint64_t slot[LABELS_MAX]; /* instructions that patches replace */
@@ -39,6 +39,10 @@ void patterns_sort(struct making *k, const char *only);
 void put_one(struct making *k, const struct sorted *from);
 void put_memory(struct making *k);
 void put_atomic(struct making *k);
+
+/* ---- vector.c ---- */
+bool vector_is_usual(const struct rv_pattern *p);
+void put_vector(struct making *k);
 
 /* ---- system.c: units that are about more than registers and memory ---- */
 void put_system(struct making *k);

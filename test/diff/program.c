@@ -114,6 +114,12 @@ void patterns_sort(struct making *k, const char *only)
 		const struct rv_pattern *p = &rv_patterns[i];
 		bool mine = only && !strcmp(p->name, only);
 		unsigned n = mine ? 400 : 1;
+		if (!strcmp(p->ext, "V")) {
+			n = !mine && vector_is_usual(p) ? 16 : n;
+			while (n-- && k->vector.n < SORTED_MAX)
+				k->vector.p[k->vector.n++] = p;
+			continue;
+		}
 		if (is_jump(p) || is_system(p) || p->kind[0] == RV_K_SP || n > SORTED_MAX / 4)
 			continue;
 		bool amo = p->kind[5] == RV_K_AQRL || name_is(p, "cbo");

@@ -121,6 +121,7 @@ int rig_new(struct rig **ret, const struct engine *e, bool mirror, unsigned opt_
 				 .hot = 1,
 				 .mmu_max = 57,
 				 .pmp_entries = 16,
+				 .vlen = 128,
 				 .mirror = mirror,
 				 .opt_at = opt_at,
 				 .opt_sync = opt_at != 0};
@@ -220,6 +221,7 @@ static void start(struct rig *r, const struct program *p)
 	h->priv = p->priv;
 	h->mstatus = p->mstatus;
 	h->fs = p->fs;
+	h->vs = p->vs;
 	h->mtvec = M_CODE;
 	h->stvec = S_CODE;
 	h->mscratch = M_SAVE;

@@ -103,10 +103,12 @@ static bool run_make(struct run *r, const struct engine *e, uint8_t how, uint8_t
 	*r = (struct run){.clock = {.stopped_at_ns = 1}, .compares = how & COMPARES};
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->wake, NULL);
+	static const unsigned vlen[] = {128, 256, 512, 0};
 	/* a cache that is full all the time; translated at once or at the second run */
 	r->env = (struct rv_env){.clock = &r->clock, .nharts = 1, .hot = 1 + (how >> 7),
 				 .code_bytes = 64 << 10, .mmu_max = 57, .pmp_entries = 16,
-				 .opt_at = more & 1, .opt_sync = true, .mirror = more >> 1 & 1};
+				 .opt_at = more & 1, .opt_sync = true, .mirror = more >> 1 & 1,
+				 .vlen = vlen[more >> 2 & 3]};
 	if (mem_new(&r->env.mem, gpa(RAM), RAM_BYTES, NULL) < 0 || bus_new(&r->env.bus, NULL) < 0 ||
 	    bus_map(r->env.bus, gpa(STOP), 0x1000, &ops, r, NULL, NULL) < 0 ||
 	    rv_hart_new(&r->h, &r->env, 0, NULL) < 0)
@@ -188,6 +190,7 @@ static void run_fill(struct run *r, const uint8_t *data, size_t len)
 	h->mstatus = data[0] & COMPARES ? UINT64_C(1) << 20 : 0; /* TVM */
 	h->mcounteren = 7;
 	h->fs = 1;
+	h->vs = h->vlenb != 0;
 	for (unsigned i = 1; i < 32; i++)
 		h->x[i] = RAM + (i & 1 ? DATA_AT : CODE_AT) + 0x1000u * (i % 16) + 8 * i;
 	h->x[5] = STOP;

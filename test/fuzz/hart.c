@@ -41,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			     .code_bytes = 64 << 10,
 			     .mmu_max = modes[data[0] >> 1 & 3],
 			     .pmp_entries = 16,
+			     .vlen = 128,
 			     .sbi = data[0] & 1,
 			     .system_reset = reset_asked,
 			     .user = &r};
@@ -57,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		rv_hart_reset(r.h, RAM, RAM + RAM_BYTES / 2);
 		for (unsigned i = 1; i < 32; i++)
 			r.h->x[i] = RAM + 0x1000u * i;
-		r.h->fs = 1;
+		r.h->fs = r.h->vs = 1;
 		if (pthread_create(&limit, NULL, run_limit, &r) == 0) {
 			e->run(r.h);
 			pthread_join(limit, NULL);

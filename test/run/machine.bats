@@ -56,6 +56,16 @@ small() {
 	[[ "$output" == *riscv64* ]]
 }
 
+@test "vector registers: as long as asked for, or none" {
+	small "grep -m 1 ^isa /proc/cpuinfo" -o vlen=256
+	[[ "$output" == *rv64imafdcv_*zve64d* ]]
+	small "grep -m 1 ^isa /proc/cpuinfo" -o vlen=off
+	[[ "$output" == *rv64imafdc_* ]]
+	small "true" -o vlen=100
+	[ "$status" -eq 125 ]
+	[[ "$output" == *"option vlen=100: 128, 256, 512 or off"* ]]
+}
+
 @test "kernel direct, 2 harts" {
 	small "echo harts=\$(grep -c ^processor /proc/cpuinfo)" --cpus 2
 	[ "$status" -eq 0 ]

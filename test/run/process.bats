@@ -73,7 +73,7 @@ prog() {
 @test "the auxiliary vector" {
 	prog aux
 	[ "$status" -eq 0 ]
-	[ "$output" = "page 4096 hwcap 112d secure 0 random 1 name $T/program" ]
+	[ "$output" = "page 4096 hwcap 20112d secure 0 random 1 name $T/program" ]
 }
 
 @test "functions by AT_SYSINFO_EHDR" {
@@ -99,6 +99,13 @@ prog() {
 	prog signals
 	[ "$status" -eq 0 ]
 	[ "$output" = 1002 ]
+}
+
+@test "vectors, through a signal whose handler uses them too" {
+	prog vectors
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = "2 4 6 8 10 12 14 0 vl 7 vtype d1 vcsr 2, first 3, signals 1" ]
+	[ "${lines[1]}" = "cut at 20 and 100, signals 3" ]
 }
 
 @test "fork, exec, and children that die" {

@@ -25,8 +25,8 @@ static bool uop_make(struct rv_uop *u, uint32_t word, uint32_t off)
 	if (!legal)
 		*u = (struct rv_uop){ .op = UOP_ILLEGAL, .imm = (int32_t)d.word };
 	else
-		*u = (struct rv_uop){ .op = d.op, .imm = d.imm, .rd = d.rd, .rs1 = d.rs1,
-			.rs2 = d.rs2, .rs3 = d.rs3, .aux = d.aux };
+		*u = (struct rv_uop){ .op = interp_body[d.op], .imm = d.imm, .rd = d.rd,
+			.rs1 = d.rs1, .rs2 = d.rs2, .rs3 = d.rs3, .aux = d.aux };
 	u->off = (uint8_t)(off / 2);
 	u->aux = (uint8_t)(u->aux | d.len << 4);
 	return !legal || interp_ends[d.op];

@@ -8,7 +8,7 @@
 
 /* One predecoded instruction, 12 bytes: the cache of a guest's hot code has to stay small. */
 struct rv_uop {
-	uint16_t op;                /* enum rv_op, UOP_ILLEGAL or UOP_GOES_ON */
+	uint16_t op;                /* interp_body of an enum rv_op, UOP_ILLEGAL or UOP_GOES_ON */
 	uint8_t off;                /* halfwords from the start of the block */
 	uint8_t rd, rs1, rs2, rs3;
 	uint8_t aux;                /* aux of rv_insn | length in bytes << 4 */

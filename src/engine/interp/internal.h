@@ -60,6 +60,7 @@ void interp_trim(struct interp *it);
 void interp_forget(struct interp *it); /* as struct engine's, when it was not calm */
 
 extern const bool interp_ends[RV_OPS];  /* operations that end a block */
+extern const uint16_t interp_body[RV_OPS]; /* what rv_uop.op is for each operation */
 void interp_run(struct rv_hart *h);
 
 /* Find or make the block at h->pc. NULL: h->exc and h->tval say why not. */

@@ -12,8 +12,13 @@ const bool interp_ends[RV_OPS] = {
 #define ENDS_JUMPR true
 #define ENDS_END true
 #define ENDS_ENDNPC true
-#define ROW(op, shape) ENDS_##shape,
-	RV_EACH_BODY(ROW)
+#define ROW(op, shape, same) ENDS_##shape,
+	RV_EACH_SHAPE(ROW)
+#undef ROW
+};
+const uint16_t interp_body[RV_OPS] = {
+#define ROW(op, shape, same) RV_OP_##same,
+	RV_EACH_SHAPE(ROW)
 #undef ROW
 };
 

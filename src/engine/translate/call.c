@@ -118,6 +118,10 @@ const struct jit_guest translate_guest = {
 	.dctx = offsetof(struct rv_hart, dctx), .fp_on = offsetof(struct rv_hart, fs),
 	.fp_mode = offsetof(struct rv_hart, frm), .fp_regs = offsetof(struct rv_hart, f),
 	.fp_flags = offsetof(struct rv_hart, fp.flags), .mx_flags = mx_flags,
+	.vector = offsetof(struct rv_hart, v), .vector_vl = offsetof(struct rv_hart, vl),
+	.vector_type = offsetof(struct rv_hart, vtype),
+	.vector_ready = offsetof(struct rv_hart, vready),
+	.vector_key = offsetof(struct rv_hart, vkey),
 	.load = call_load, .store = call_store, .atomic = call_atomic, .fp = call_fp,
 	.call = call_helper,
 };

@@ -278,7 +278,7 @@ void opt_take(struct rv_hart *h)
 void opt_now(struct rv_hart *h, struct unit *u)
 {
 	struct translate *t = h->engine;
-	if (!u->tier && !u->refused && !is_crossing(u->reach) && *never_slot(t, u->j.pa) != u->j.pa &&
-	    request(h, u, true))
+	if (!u->tier && !u->refused && !is_crossing(u->reach) &&
+	    *never_slot(t, u->j.pa) != u->j.pa && request(h, u, true))
 		(void)done_take(h, t->opt);
 }

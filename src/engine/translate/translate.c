@@ -275,6 +275,7 @@ static int cache_make(struct rv_hart *h, struct translate *t, struct lodge_err *
 	struct jit_guest g = translate_guest;
 	g.flat = h->env->process != NULL;
 	g.smp = h->env->nharts > 1 || g.flat; /* memory may be shared with other processes */
+	g.vector_bytes = h->vlenb;
 	t->counted = vclock_is_counted(h->env->clock);
 	if (t->counted)
 		g.limit = g.run + (uint32_t)offsetof(struct jit_run, limit);

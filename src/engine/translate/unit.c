@@ -8,8 +8,8 @@ enum { POOL_FIRST = 8, POOL_MIN = 128 << 10, HASH_MIN = 1024 };
 
 enum shape { SHAPE_PLAIN, SHAPE_BRANCH, SHAPE_JUMP, SHAPE_JUMPR, SHAPE_END, SHAPE_ENDNPC };
 static const uint8_t shapes[RV_OPS] = {
-#define ROW(op, shape) SHAPE_##shape,
-	RV_EACH_BODY(ROW)
+#define ROW(op, shape, same) SHAPE_##shape,
+	RV_EACH_SHAPE(ROW)
 #undef ROW
 };
 
@@ -258,6 +258,23 @@ static void jump_resolve(const struct range *r, unsigned n, struct ir_block *ir)
 	*last = (struct ir_ins){ .op = IR_jump, .imm = to & ~1ull };
 }
 
+/* The vector type that the instruction sets, as rv_insn.vtype; 0: none. */
+static uint16_t insn_sets_vtype(const struct rv_insn *d)
+{
+	unsigned type = d->word >> 20 & (d->op == RV_OP_vsetivli ? 0x3ff : 0x7ff);
+	bool sets = d->op == RV_OP_vsetvli || d->op == RV_OP_vsetivli;
+	return sets && !(type >> 8) ? (uint16_t)(0x8000 | type) : 0;
+}
+
+/* What vtype probably is at the start: what a loop will have set. */
+static uint16_t range_vtype(const struct range *r, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (insn_sets_vtype(&r->insn[i]))
+			return insn_sets_vtype(&r->insn[i]);
+	return 0;
+}
+
 unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan)
 {
 	static const uint64_t delta = offsetof(struct rv_hart, engine_run) +
@@ -266,6 +283,7 @@ unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned
 	struct ir_block ir;
 	struct jit_insn info; /* the generator looks at the last one until it is done */
 	unsigned end = n < r->n ? r->off[n] : r->bytes;
+	uint16_t vtype = range_vtype(r, n);
 	for (unsigned i = 0; i < countof(r->leader); i++)
 		leader[i] = r->start[i] && r->target[i] && 2 * i < end;
 	leader[0] = true;
@@ -281,7 +299,10 @@ unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned
 		jit_mirrored(g);
 	for (unsigned i = 0; i < n; i++) {
 		info = insn_info(r, i);
+		r->insn[i].vtype = vtype;
 		rv_lift(&ir, &r->insn[i], info.pa, delta);
+		if (insn_sets_vtype(&r->insn[i]))
+			vtype = insn_sets_vtype(&r->insn[i]);
 		jump_resolve(r, i, &ir);
 		if (plan)
 			jit_plan_insn(g, &info, &ir);

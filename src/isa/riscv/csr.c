@@ -9,8 +9,10 @@
 	 MSTATUS_TSR)
 /* every cause that exists but the ecall from M */
 #define MEDELEG_BITS UINT64_C(0xb3ff)
-/* RV64, A B C D F I M S U */
+/* RV64, A B C D F I M S U; V beside them */
 #define MISA (UINT64_C(2) << 62 | 1 | 2 | 4 | 8 | 32 | 256 | 4096 | BIT(18) | BIT(20))
+
+#define MISA_V BIT(21)
 
 /* A write says which bits change (@mask) and to what (@v), so that set and clear touch no other
  * bit, whatever another thread does to it meanwhile. */
@@ -21,6 +23,7 @@ static void look_soon(struct rv_hart *h) { __atomic_store_n(&h->limit, 0, __ATOM
 /* ---- who may ---- */
 
 static bool fp_ok(const struct rv_hart *h, unsigned n) { return (void)n, h->fs != 0; }
+static bool vector_ok(const struct rv_hart *h, unsigned n) { return (void)n, h->vs != 0; }
 
 static bool counter_ok(const struct rv_hart *h, unsigned n)
 {
@@ -67,11 +70,49 @@ static void frm_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
 	fcsr_set(h, n, v << 5, (mask & 7) << 5);
 }
 
+/* ---- vectors. RISC-V Unpriv 20240411 §31.3 ---- */
+
+static uint64_t vcsr_get(struct rv_hart *h, unsigned n)
+{
+	(void)n;
+	return h->vxsat | (uint64_t)h->vxrm << 1;
+}
+static void vcsr_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
+{
+	v = mix(vcsr_get(h, n), v, mask);
+	h->vxsat = v & 1;
+	h->vxrm = v >> 1 & 3;
+	h->vs = 3;
+}
+static uint64_t vxsat_get(struct rv_hart *h, unsigned n) { return (void)n, h->vxsat; }
+static void vxsat_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
+{
+	vcsr_set(h, n, v, mask & 1);
+}
+static uint64_t vxrm_get(struct rv_hart *h, unsigned n) { return (void)n, h->vxrm; }
+static void vxrm_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
+{
+	vcsr_set(h, n, v << 1, (mask & 3) << 1);
+}
+/* As many bits as the largest index of an element needs. §31.3.7 */
+static uint64_t vstart_get(struct rv_hart *h, unsigned n) { return (void)n, h->vstart; }
+static void vstart_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
+{
+	(void)n;
+	h->vstart = mix(h->vstart, v, mask & (8 * (uint64_t)h->vlenb - 1));
+	h->vs = 3;
+	rv_vector_settle(h);
+}
+static uint64_t vl_get(struct rv_hart *h, unsigned n) { return (void)n, h->vl; }
+static uint64_t vtype_get(struct rv_hart *h, unsigned n) { return (void)n, h->vtype; }
+static uint64_t vlenb_get(struct rv_hart *h, unsigned n) { return (void)n, h->vlenb; }
+
 /* ---- status ---- */
 
 uint64_t rv_mstatus(const struct rv_hart *h)
 {
-	return h->mstatus | (uint64_t)h->fs << 13 | MSTATUS_XL64 | (h->fs == 3 ? MSTATUS_SD : 0);
+	return h->mstatus | (uint64_t)h->fs << 13 | (uint64_t)h->vs << 9 | MSTATUS_XL64 |
+	       (h->fs == 3 || h->vs == 3 ? MSTATUS_SD : 0);
 }
 
 static void status_write(struct rv_hart *h, uint64_t v, uint64_t mask)
@@ -80,6 +121,9 @@ static void status_write(struct rv_hart *h, uint64_t v, uint64_t mask)
 	h->mstatus = mix(old, v, mask & MSTATUS_BITS);
 	if (mask & MSTATUS_FS)
 		h->fs = (uint32_t)(mix((uint64_t)h->fs << 13, v, mask & MSTATUS_FS) >> 13);
+	if (mask & MSTATUS_VS && h->vlenb)
+		h->vs = (uint32_t)(mix((uint64_t)h->vs << 9, v, mask & MSTATUS_VS) >> 9);
+	rv_vector_settle(h);
 	changed = old ^ h->mstatus;
 	if (changed & (MSTATUS_MPRV | MSTATUS_SUM | MSTATUS_MXR))
 		rv_mmu_update(h);
@@ -90,12 +134,12 @@ static void status_write(struct rv_hart *h, uint64_t v, uint64_t mask)
 static uint64_t sstatus_get(struct rv_hart *h, unsigned n)
 {
 	(void)n;
-	return rv_mstatus(h) & (SSTATUS_BITS | MSTATUS_FS | MSTATUS_SD | BIT(33));
+	return rv_mstatus(h) & (SSTATUS_BITS | MSTATUS_FS | MSTATUS_VS | MSTATUS_SD | BIT(33));
 }
 static void sstatus_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
 {
 	(void)n;
-	status_write(h, v, mask & (SSTATUS_BITS | MSTATUS_FS));
+	status_write(h, v, mask & (SSTATUS_BITS | MSTATUS_FS | MSTATUS_VS));
 }
 static uint64_t mstatus_get(struct rv_hart *h, unsigned n) { return (void)n, rv_mstatus(h); }
 static void mstatus_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
@@ -254,7 +298,11 @@ static void event_set(struct rv_hart *h, unsigned n, uint64_t v, uint64_t mask)
 }
 static uint64_t zero_get(struct rv_hart *h, unsigned n) { return (void)h, (void)n, 0; }
 static uint64_t hartid_get(struct rv_hart *h, unsigned n) { return (void)n, h->id; }
-static uint64_t misa_get(struct rv_hart *h, unsigned n) { return (void)h, (void)n, MISA; }
+static uint64_t misa_get(struct rv_hart *h, unsigned n)
+{
+	(void)n;
+	return MISA | (h->vlenb ? MISA_V : 0);
+}
 
 /* ---- the table ---- */
 
@@ -292,10 +340,10 @@ static uint64_t *field_at(struct rv_hart *h, const struct csr *r)
 	return (uint64_t *)(void *)((char *)h + r->off);
 }
 
-/* Engines may do fflags, frm and fcsr without us. */
+/* Engines may do fflags, frm, fcsr, vl, vtype and vlenb without us. */
 static void sync_unless_float(struct rv_hart *h, unsigned n)
 {
-	if (n > 3)
+	if (n > 3 && n >> 2 != 0xc20 >> 2)
 		rv_sync(h);
 }
 

@@ -29,6 +29,8 @@ static int32_t imm_long(uint32_t w, enum rv_kind kind)
 		return (int32_t)bits(w, 25, 20);
 	if (kind == RV_K_SH5)
 		return (int32_t)bits(w, 24, 20);
+	if (kind == RV_K_WORD)
+		return (int32_t)w;
 	return (int32_t)(w >> 20); /* RV_K_CSR */
 }
 
@@ -108,6 +110,9 @@ static bool operands_take(const struct rv_pattern *p, struct rv_insn *d)
 			return false;
 	} else if (p->kind[5] == RV_K_AQRL) {
 		d->aux = (uint8_t)bits(word, 26, 25);
+	} else if (p->kind[4] == RV_K_WORD) {
+		d->rs3 = (uint8_t)(p->op - RV_OP_vsetvli);
+		d->aux = (uint8_t)((p->op - RV_OP_vsetvli) >> 8);
 	}
 	if (((p->flags & RV_F_RD_NONZERO) && !d->rd) ||
 	    ((p->flags & RV_F_RS1_NONZERO) && !d->rs1) ||
@@ -133,6 +138,7 @@ bool rv_decode(uint32_t word, struct rv_insn *ret)
 {
 	ret->len = (word & 3) == 3 ? 4 : 2;
 	ret->word = ret->len == 4 ? word : word & 0xffff;
+	ret->vtype = 0;
 	const struct rv_pattern *p = pattern_find(ret->word);
 	if (!p)
 		return false;

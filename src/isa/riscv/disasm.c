@@ -27,12 +27,39 @@ static bool operand_is(const char *t, size_t n, const char *name)
 	return strlen(name) == n && !memcmp(t, name, n);
 }
 
+/* One operand of V, or -1: none. */
+static int vector_operand_print(const struct rv_insn *d, const char *t, size_t n, char *buf,
+				size_t cap)
+{
+	if (operand_is(t, n, "vd") || operand_is(t, n, "vs3"))
+		return snprintf(buf, cap, "v%u", d->rd & 31u);
+	if (operand_is(t, n, "vs1"))
+		return snprintf(buf, cap, "v%u", d->rs1);
+	if (operand_is(t, n, "vs2"))
+		return snprintf(buf, cap, "v%u", d->rs2);
+	if (operand_is(t, n, "simm5"))
+		return snprintf(buf, cap, "%d", (d->rs1 ^ 16) - 16);
+	if (operand_is(t, n, "v0"))
+		return snprintf(buf, cap, "v0");
+	if (operand_is(t, n, "vm"))
+		return snprintf(buf, cap, "%s", d->word >> 25 & 1 ? "" : "v0.t");
+	if (operand_is(t, n, "nf"))
+		return snprintf(buf, cap, "%u", (d->word >> 29) + 1);
+	if (operand_is(t, n, "vtype"))
+		return snprintf(buf, cap, "0x%x",
+		                d->word >> 20 & (d->word >> 31 ? 0x3ffu : 0x7ffu));
+	return -1;
+}
+
 /* One operand of @n characters at @t into @buf. */
 static int operand_print(const struct rv_insn *d, uint64_t pc, const char *t, size_t n, char *buf,
                          size_t cap)
 {
 	static const char x[] = "rd\0\0rs1\0rs2", f[] = "fd\0\0fs1\0fs2\0fs3";
 	const uint8_t reg[4] = { d->rd & 31, d->rs1, d->rs2, d->rs3 };
+	int len = vector_operand_print(d, t, n, buf, cap);
+	if (len >= 0)
+		return len;
 	for (size_t i = 0; i < 4; i++) {
 		if (i < 3 && operand_is(t, n, x + 4 * i))
 			return snprintf(buf, cap, "%s", x_name[reg[i]]);
@@ -77,4 +104,6 @@ void rv_disasm(uint32_t word, uint64_t pc, char *buf, size_t cap)
 		if (n < cap)
 			buf[n] = 0;
 	}
+	if (n && n < cap && buf[n - 1] == ',') /* there is no mask */
+		buf[n - 1] = 0;
 }

@@ -19,6 +19,10 @@ TEST(rv_disasm_names_and_operands)
 		{ 0x0000, "illegal 0x0" },
 		{ 0x8082, "c.jalr zero,0(ra)" },
 		{ 0x30200073, "mret" },
+		{ 0x022180d7, "vadd.vv v1,v2,v3" },
+		{ 0x00056007, "vle32.v v0,(a0),v0.t" },
+		{ 0x4005d207, "vlsege16.v v4,(a1),v0.t,3" },
+		{ 0x0d15f557, "vsetvli a0,a1,0xd1" },
 	};
 	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
 		char buf[64];

@@ -18,3 +18,10 @@ $O/interpgen: $(INTERPGEN_SRC) $G/rv_insn.gen.h $(wildcard src/ir/*.def src/ir/*
 $G/rv_exec.gen.h: $O/interpgen
 	$Q$O/interpgen $@.tmp && mv $@.tmp $@
 GEN     += $G/rv_exec.gen.h
+
+# Kernels of V look at registers as arrays of every type; loops over whole groups want wide registers.
+VEC_FLAGS := -O3 -fno-strict-aliasing
+CFLAGS_src_isa_riscv_vec_int := $(VEC_FLAGS)
+CFLAGS_src_isa_riscv_vec_fp := -fno-strict-aliasing
+CFLAGS_src_isa_riscv_vec_fixed := -fno-strict-aliasing
+CFLAGS_src_isa_riscv_vec_estimate := -fno-strict-aliasing

@@ -10,6 +10,13 @@ const struct state_field rv_hart_state[] = {H(x),
 					    H(fp),
 					    H(frm),
 					    H(fs),
+					    H(vl),
+					    H(vtype),
+					    H(vstart),
+					    H(vs),
+					    H(vxrm),
+					    H(vxsat),
+					    H(v),
 					    H(priv),
 					    H(wfi),
 					    H(mstatus),
@@ -64,6 +71,7 @@ int rv_hart_new(struct rv_hart **ret, struct rv_env *env, unsigned id, struct lo
 	memset(h, 0, sizeof *h);
 	h->env = env;
 	h->id = id;
+	h->vlenb = env->vlen / 8;
 	h->poll_rate = 128;
 	h->steal_fd = -1;
 	h->exc = RV_EXC_NONE;
@@ -100,6 +108,7 @@ static void reset_for_sbi(struct rv_hart *h)
 	h->menvcfg =
 	    ENVCFG_STCE | ENVCFG_PBMTE | ENVCFG_ADUE | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE;
 	h->fs = 1;
+	h->vs = h->vlenb != 0;
 	if (h->env->pmp_entries) {
 		h->pmpaddr[0] = BIT(54) - 1;
 		h->pmpcfg[0] = 0x1f;
@@ -120,6 +129,7 @@ static void registers_clear(struct rv_hart *h)
 	h->res_va = UINT64_MAX;
 	h->exc = RV_EXC_NONE;
 	h->tval = 0;
+	h->vtype = RV_VTYPE_ILL;
 }
 
 void rv_hart_reset(struct rv_hart *h, uint64_t pc, uint64_t dtb)
@@ -144,6 +154,7 @@ void rv_hart_loaded(struct rv_hart *h)
 	h->mmu->code.lost = true;
 	h->res_va = UINT64_MAX;
 	h->npc = h->pc;
+	rv_vector_settle(h);
 	h->poll_icount = h->icount;
 	rv_mmu_flush(h, true);
 	/* requests are not saved: this is the one that the rest of the state calls for */

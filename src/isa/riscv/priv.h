@@ -14,6 +14,7 @@
 #define MSTATUS_MPIE BIT(7)
 #define MSTATUS_SPP BIT(8)
 #define MSTATUS_MPP (BIT(11) | BIT(12))
+#define MSTATUS_VS (BIT(9) | BIT(10))
 #define MSTATUS_FS (BIT(13) | BIT(14))
 #define MSTATUS_MPRV BIT(17)
 #define MSTATUS_SUM BIT(18)
@@ -24,6 +25,8 @@
 #define MSTATUS_XL64 (BIT(33) | BIT(35)) /* UXL = SXL = 64 */
 #define MSTATUS_SD BIT(63)
 static inline unsigned mstatus_mpp(uint64_t s) { return (unsigned)(s >> 11 & 3); }
+
+#define RV_VTYPE_ILL BIT(63) /* RISC-V Unpriv 20240411 §31.3.4 */
 
 /* menvcfg, senvcfg. Priv §3.1.18 */
 #define ENVCFG_FIOM BIT(0)
@@ -210,6 +213,10 @@ uint64_t rv_counter(const struct rv_hart *h, unsigned i);
 void rv_counter_write(struct rv_hart *h, unsigned i, uint64_t v);
 void rv_counter_inhibit(struct rv_hart *h, uint64_t v);
 void rv_counter_event(struct rv_hart *h, unsigned i, uint64_t v);
+
+/* ---- vec.c ---- */
+/* vl, vtype, vstart or VS have changed. */
+void rv_vector_settle(struct rv_hart *h);
 
 /* ---- trap.c ---- */
 /* The interrupt to take now out of @pending; IRQ_NONE: none is enabled. */

@@ -14,6 +14,7 @@ void rv_process_reset(struct rv_hart *h, uint64_t pc, uint64_t sp)
 	h->mcounteren = h->scounteren = 7;
 	h->menvcfg = h->senvcfg = ENVCFG_CBZE;
 	h->fs = 1;
+	h->vs = h->vlenb != 0;
 	h->x[2] = sp;
 	h->x[10] = 0;
 	rv_hart_loaded(h);

@@ -17,6 +17,7 @@ enum {
 	RV_HPM_MAX = 29,            /* mhpmcounter3..31 */
 	RV_TIMEBASE_HZ = 10000000,
 	RV_SBI_FW_COUNTERS = 16,
+	RV_VLENB_MAX = 64,          /* bytes of the longest vector register that can be had */
 };
 enum rv_priv { RV_U = 0, RV_S = 1, RV_M = 3 };
 enum rv_access { RV_READ = 1, RV_WRITE = 2, RV_EXEC = 4 };
@@ -92,6 +93,7 @@ struct rv_env {
 	unsigned nharts;
 	unsigned mmu_max; /* 39, 48 or 57: the largest satp mode that exists; 0: bare only */
 	unsigned pmp_entries;       /* 0, 16 or 64 */
+	unsigned vlen;              /* bits of a vector register: 128, 256, 512; 0: no vectors */
 	/* for engines that translate; 0: their own choice */
 	uint32_t hot;               /* runs of a block before it is translated, plus 1 */
 	uint64_t code_bytes;        /* of all harts' translated code */
@@ -148,6 +150,16 @@ struct rv_hart {
 	 * the contexts that it concerns. So does rv_fetch now and then: read this after it. */
 	uint64_t fctx;
 	uint64_t engine_run[12];    /* of engines: what generated code reaches by offset */
+	/* ---- vectors. RISC-V Unpriv 20240411 §31.3 ---- */
+	uint64_t vl, vtype, vstart; /* as the CSRs have them */
+	uint32_t vs;                /* mstatus.VS: 0 off; whatever runs sets it to 3 */
+	uint32_t vlenb;             /* bytes of a register; 0: there are none. Never changes */
+	uint8_t vxrm, vxsat;
+	/* vtype | IR_KEY when VS is dirty and vstart 0, else 0; and the same where also vl is
+	 * VLMAX: what engines do by themselves. rv_vector_settle */
+	uint32_t vready, vkey;
+	/* register n at n * vlenb, so that those of a group lie together */
+	_Alignas(64) uint8_t v[32 * RV_VLENB_MAX];
 	struct rv_tlb tlb[RV_TLB_SIZE];
 
 	/* ---- load reservation ---- */
@@ -188,11 +200,12 @@ struct rv_hart {
 	/* ---- counted time (vclock_count) ----
 	 * Runs are then the same on every engine, though blocks end at different places: what
 	 * is due is done at the first of these instructions that both know: csr instructions
-	 * (but fflags, frm, fcsr), mret, sret, ecall to the SBI, wfi; jalr; and branches and jal
-	 * that are taken and do not go forward. @sync is the icount before such an instruction.
-	 * Helpers set it for the first group; for jumps, an engine that finds icount >= limit
-	 * right behind one stores icount - 1 before it calls rv_poll. rv_poll at another place
-	 * does nothing of the kind and asks for a look after one more instruction. */
+	 * (but fflags, frm, fcsr, vl, vtype, vlenb), mret, sret, ecall to the SBI, wfi; jalr;
+	 * and branches and jal that are taken and do not go forward. @sync is the icount before
+	 * such an instruction. Helpers set it for the first group; for jumps, an engine that
+	 * finds icount >= limit right behind one stores icount - 1 before it calls rv_poll.
+	 * rv_poll at another place does nothing of the kind and asks for a look after one more
+	 * instruction. */
 	uint64_t idle;              /* instructions' worth of time that wfi skipped */
 	uint64_t sync;
 	uint64_t next_checkpoint;
@@ -257,10 +270,12 @@ void rv_hart_request(struct rv_hart *h, uint32_t bits);
 struct rv_insn {
 	uint16_t op;                /* enum rv_op of rv_insn.gen.h */
 	uint8_t rd, rs1, rs2, rs3;  /* rd is 32 for an x destination that is x0 */
-	uint8_t aux;                /* rounding mode (7: dynamic), or aq << 1 | rl */
+	uint8_t aux;                /* rounding mode (7: dynamic), or aq << 1 | rl; of V, aux << 8 |
+	                             * rs3 is op - RV_OP_vsetvli */
 	uint8_t len;                /* bytes: 2 or 4 */
 	int32_t imm;
 	uint32_t word;              /* as fetched, 16 bits zero-extended */
+	uint16_t vtype;             /* of translators: what it may be here, | 0x8000; 0: unknown */
 };
 /* Decode @word (its low half when that is a 16-bit instruction). False: illegal; ret->len and
  * ret->word are set all the same. Thread: any. Spec: rv.insn */
@@ -353,6 +368,12 @@ bool rv_process_cas(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *old
 #include "isa/riscv/calls.def"
 /* An exception of the current instruction: sets h->exc, h->tval; returns 0. */
 uint64_t rv_raise(struct rv_hart *h, enum rv_exc cause, uint64_t tval);
+
+/* ---- vectors ---- */
+/* The CSRs of V from elsewhere, as far as such values exist: a vtype that does not is ill, vl at
+ * most what vtype allows. h->v is the caller's. @vcsr: vxrm << 1 | vxsat. */
+void rv_vector_restore(struct rv_hart *h, uint64_t vl, uint64_t vtype, uint64_t vstart,
+                       uint64_t vcsr);
 
 /* ---- SBI ---- */
 /* Serve an ecall from S mode (a7 extension, a6 function); h->npc is already behind it. Result in

@@ -4,7 +4,7 @@
  * Spec: RISC-V Unpriv 20240411 §7, §15; RISC-V Priv 20240411 §3.3, §10.2.1, §13; CMO 1.0 §7 */
 #include "isa/riscv/internal.h"
 
-enum { CSR_FFLAGS = 1, CSR_WRITE = 1, CSR_SET = 2 };
+enum { CSR_FFLAGS = 1, CSR_VL = 0xc20, CSR_WRITE = 1, CSR_SET = 2 };
 
 /* fflags without leaving translated code: compilers save and restore it around each comparison
  * that must be quiet. RISC-V Unpriv 20240411 §20.2 */
@@ -32,6 +32,13 @@ static void csr(struct rv_builder *b, struct ir_val operand, unsigned op)
 	struct ir_val flags;
 	if (b->d && (b->d->imm & 0xfff) == CSR_FFLAGS) {
 		fflags(b, operand, op, op == CSR_WRITE || b->d->rs1);
+		return;
+	}
+	/* loops over strings ask for vl in each round */
+	if (b->d && (b->d->imm & 0xfff) == CSR_VL && op != CSR_WRITE && !b->d->rs1) {
+		struct ir_val vs = ir_get(b->ir, IR_I32, offsetof(struct rv_hart, vs));
+		ir_guard(b->ir, ir_2i(b->ir, IR_ne, vs, 0), RV_EXC_ILLEGAL);
+		set_rd(b, ir_get(b->ir, IR_I64, offsetof(struct rv_hart, vl)));
 		return;
 	}
 	if (op == 1) {

@@ -323,6 +323,26 @@ static void undo(struct jit_gen *g, const struct slow *s)
 		x_alui(&g->a, true, ALU_SUB, COUNT_REG, (int32_t)(g->bb_len[s->bb] - begun));
 }
 
+static void slow_each(struct jit_gen *g, const struct slow *s)
+{
+	for (unsigned n = 0; n < countof(s->more) && !g->a.full; n++)
+		if (s->more[n])
+			x_aim(s->more[n], g->a.p);
+	for (unsigned n = 0; n < s->each_n; n++) {
+		uint8_t *touch = g->each_at[s->each_from + n];
+		g->touches[g->ntouches].at = (uint32_t)(touch - g->c->w);
+		g->touches[g->ntouches++].stub = (uint32_t)(g->a.p - g->c->w);
+	}
+	if (s->imm_val)
+		x_movi(&g->a, RAX, (uint64_t)s->imm);
+	if (s->slot_val)
+		x_movi(&g->a, RDX, s->pa);
+	x_movi(&g->a, RCX, (uint64_t)s->arg_c);
+	x_storei(&g->a, true, s->slot, STATE_REG, RUN(g, detail));
+	thunk_call(g, s, g->c->t.call, OWN_CALL);
+	x_jmp_to(&g->a, s->back);
+}
+
 static void slow_write(struct jit_gen *g, const struct slow *s)
 {
 	struct jit_asm *a = &g->a;
@@ -344,6 +364,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		x_jmp_to(a, s->back);
 		break;
 	case SLOW_FP: slow_fp(g, s); break;
+	case SLOW_EACH: slow_each(g, s); break;
 	case SLOW_NAN:
 		x_storei(a, false, 0x7fc00000, RSP, -8);
 		asm_prm(a, 0xf3, false, 0x0f10, s->reg, RSP, -8);
@@ -416,7 +437,7 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->leader = leader;
 	g->reach = reach;
 	memset(g->label, 0, sizeof g->label);
-	g->nwait = g->nslow = g->nexits = g->nsites = g->ntouches = 0;
+	g->nwait = g->nslow = g->nexits = g->nsites = g->ntouches = g->neach = 0;
 	g->mirror = false;
 	g->bb = g->k = g->insns = 0;
 	g->bb_imm = NULL;

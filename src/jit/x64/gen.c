@@ -416,15 +416,16 @@ static void choose(struct jit_gen *g, uint32_t v, unsigned to)
 	const struct ir_ins *i = ins(g, v);
 	bool w = wide(g, v);
 	int64_t n;
-	unsigned t = gen_temp(g);
+	/* nothing lives in a temporary that is asked for */
+	unsigned t = is_temp(to) ? to : gen_temp(g);
 	/* values first: making them may change the flags */
 	unsigned y = gen_any(g, i->c), x = NOREG;
-	bool zero = gen_is_const(g, i->b, &n) && n == 0;
-	if (!zero)
+	bool constant = gen_is_const(g, i->b, &n);
+	if (!constant)
 		x = gen_any(g, i->b);
 	unsigned cc = gen_cond(g, i->a);
-	if (zero) {
-		x_movi(&g->a, t, 0);
+	if (constant) {
+		x_movi(&g->a, t, w ? (uint64_t)n : (uint32_t)n);
 		g->uses[i->b]--;
 	} else {
 		x_mov(&g->a, true, t, x);
@@ -432,8 +433,10 @@ static void choose(struct jit_gen *g, uint32_t v, unsigned to)
 	}
 	asm_rr(&g->a, w, 0x0f40 | (cc ^ 1), t, y);
 	gen_done(g, i->c, y);
-	x_mov(&g->a, w, to, t);
-	gen_temp_free(g, t);
+	if (t != to) {
+		x_mov(&g->a, w, to, t);
+		gen_temp_free(g, t);
+	}
 }
 
 /* ---- one argument ---- */
@@ -655,6 +658,7 @@ static void effect(struct jit_gen *g, uint32_t n)
 	case IR_store: gen_store(g, n); break;
 	case IR_lr: case IR_sc: case IR_amo: case IR_cas: gen_atomic(g, n); break;
 	case IR_call: gen_call(g, n); break;
+	case IR_each: gen_each(g, n); break;
 	case IR_flags: gen_flags(g, n); break;
 	case IR_setflags: gen_setflags(g, n); break;
 	case IR_guard: guard(g, n); break;

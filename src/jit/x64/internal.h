@@ -48,6 +48,7 @@ struct jit_cache {
 	struct veneer *veneers; /* owned; see far.c */
 	uint32_t nveneers, veneers_cap;
 	struct thunks t;
+	bool avx2;
 };
 
 /* Out-of-line code to be written behind the unit. */
@@ -57,6 +58,7 @@ enum slow_kind {
 	SLOW_ATOMIC,    /* host address for an atomic that missed */
 	SLOW_FP,        /* by the fp room after all */
 	SLOW_NAN,       /* an f32 that is not boxed */
+	SLOW_EACH,      /* IR_each by the helper */
 	SLOW_SITE,      /* no code: a call inside the unit that may come back with a fault */
 	SLOW_FAULT,     /* an exception */
 	SLOW_LINK,      /* to code elsewhere in reach */
@@ -79,14 +81,17 @@ struct slow {
 	uint8_t *from, *back;   /* end of the jump to here; where to go on */
 	int32_t slot;           /* value to store, if slot_val: is in the state here */
 	uint8_t *touch[2];      /* mirrored: the accesses that may fault; from is NULL */
+	uint8_t *more[5];       /* SLOW_EACH: other jumps to here */
+	uint16_t each_from, each_n; /* SLOW_EACH: its accesses in each_at */
+	int64_t arg_c;          /* SLOW_EACH: third argument; pa: the second, if slot_val */
 	bool host; /* rax is the host's address by then, else base + disp the guest's */
 	uint8_t base;
 	int32_t disp;
 };
 enum { VENEER_BYTES = 96 };
-enum { RECORDS = SLOW_MAX, OWN_JUMPS = 32 };
+enum { RECORDS = SLOW_MAX, OWN_JUMPS = 32, EACH_AT_MAX = 512 };
 /* The most that the notes of a unit can be: numbers take 5 bytes, addresses 10. */
-enum { NOTES_BYTES = RECORDS * (2 * 5 + 10 + 3 * 5 + 2 * 2 * 5) };
+enum { NOTES_BYTES = RECORDS * (2 * 5 + 10 + 3 * 5 + 2 * 2 * 5) + EACH_AT_MAX * 2 * 5 };
 _Static_assert(NOTES_BYTES <= UINT16_MAX, "offsets in the notes");
 
 /* What the instructions of a unit do with registers, and the map that follows. */
@@ -155,10 +160,12 @@ struct jit_gen {
 	struct slow slow[SLOW_MAX];
 	unsigned nslow;
 	bool mirror;
+	uint8_t *each_at[EACH_AT_MAX]; /* accesses of IR_each that may fault */
+	unsigned neach;
 	/* What the owner is told of the unit: see notes.c. Offsets in the cache. */
 	struct { uint32_t back, patch; uint64_t pa; } exits[RECORDS];
 	struct { uint32_t back; uint16_t off, undo; } sites[RECORDS];
-	struct { uint32_t at, stub; } touches[2 * RECORDS];
+	struct { uint32_t at, stub; } touches[2 * RECORDS + EACH_AT_MAX];
 	unsigned nexits, nsites, ntouches;
 	uint8_t notes[NOTES_BYTES];
 };
@@ -224,6 +231,9 @@ void gen_load(struct jit_gen *g, uint32_t v, unsigned to, bool is_signed);
 void gen_store(struct jit_gen *g, uint32_t v);
 void gen_atomic(struct jit_gen *g, uint32_t v);
 void gen_call(struct jit_gen *g, uint32_t v);
+
+/* ---- each.c ---- */
+void gen_each(struct jit_gen *g, uint32_t v);
 
 /* Between @to and guest memory at [base + disp], in the host's addresses or, in mirrored units,
  * through gs. */

@@ -327,7 +327,8 @@ void gen_call(struct jit_gen *g, uint32_t n)
 	argument(g, i->a, RAX);
 	argument(g, i->b, RDX);
 	argument(g, i->c, RCX);
-	x_storei(&g->a, true, (int32_t)i->imm, STATE_REG,
+	/* of an IR_each the rest is its key */
+	x_storei(&g->a, true, (int32_t)(uint32_t)i->imm, STATE_REG,
 	         at(g->c->g.run + offsetof(struct jit_run, detail)));
 	site_call(g, g->c->t.call, OWN_CALL);
 	result(g, n);

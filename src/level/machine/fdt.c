@@ -57,22 +57,32 @@ static void interrupt(struct tree *t, unsigned irq)
 	u32(t, "interrupts", irq);
 }
 
+/* The two properties that name extensions, while they grow. */
+struct isa { char text[512], list[512]; size_t n; };
+
+static void isa_add(struct isa *s, const char *x)
+{
+	size_t len = strlen(x) + 1, end = strlen(s->text);
+	memcpy(s->list + s->n, x, len);
+	s->n += len;
+	if (len > 2)
+		snprintf(s->text + end, sizeof s->text - end, "_%s", x);
+}
+
 static void tree_isa(struct tree *t, const struct machine *m)
 {
-	char isa[512] = "rv64imafdc", list[512];
-	size_t n = 0;
-	const char *ad = m->rv.sbi ? "svadu" : "svade";
-	for (size_t i = 0; i <= countof(extensions); i++) {
-		const char *x = i < countof(extensions) ? extensions[i] : ad;
-		size_t len = strlen(x) + 1;
-		memcpy(list + n, x, len);
-		n += len;
-		if (len > 2)
-			snprintf(isa + strlen(isa), sizeof isa - strlen(isa), "_%s", x);
+	struct isa s = { .n = 0 };
+	snprintf(s.text, sizeof s.text, "rv64imafdc%s", m->rv.vlen ? "v" : "");
+	for (size_t i = 0; i < countof(extensions); i++)
+		isa_add(&s, extensions[i]);
+	if (m->rv.vlen) {
+		isa_add(&s, "v");
+		isa_add(&s, "zvfhmin");
 	}
-	str(t, "riscv,isa", isa);
+	isa_add(&s, m->rv.sbi ? "svadu" : "svade");
+	str(t, "riscv,isa", s.text);
 	str(t, "riscv,isa-base", "rv64i");
-	t->bad |= fdt_property(t->buf, "riscv,isa-extensions", list, (int)n);
+	t->bad |= fdt_property(t->buf, "riscv,isa-extensions", s.list, (int)s.n);
 	u32(t, "riscv,cbom-block-size", 64);
 	u32(t, "riscv,cboz-block-size", 64);
 	u32(t, "riscv,cbop-block-size", 64);

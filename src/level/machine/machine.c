@@ -138,6 +138,18 @@ int option_unsigned(const struct lodge_config *c, const char *key, unsigned def,
 
 enum { MIRROR_AFTER_US = 15000 };
 
+static int vlen_configure(struct machine *m, struct lodge_err *e)
+{
+	const char *vlen = life_option(m->config, "vlen");
+	m->rv.vlen = !vlen || !strcmp(vlen, "128") ? 128
+	             : !strcmp(vlen, "256")        ? 256
+	             : !strcmp(vlen, "512")        ? 512
+	                                           : 0;
+	if (!m->rv.vlen && strcmp(vlen, "off"))
+		return err_set(e, EINVAL, "option vlen=%s: 128, 256, 512 or off", vlen);
+	return 0;
+}
+
 static int machine_configure(struct machine *m, struct lodge_err *e)
 {
 	const struct lodge_config *c = m->config;
@@ -182,7 +194,9 @@ static int machine_configure(struct machine *m, struct lodge_err *e)
 		return err_set(e, EINVAL, "option accesses=%s: sampled or counted", accesses);
 	m->rv.count = accesses && !strcmp(accesses, "counted");
 	m->rv.sbi = !c->firmware;
-	int r = option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
+	int r = vlen_configure(m, e);
+	if (r == 0)
+		r = option_unsigned(c, "pmp", 16, RV_PMP_MAX, &m->rv.pmp_entries, e);
 	return r < 0 ? r : repeat_configure(m, e);
 }
 

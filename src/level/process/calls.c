@@ -85,9 +85,10 @@ static int64_t call_gettimeofday(struct task *t, const uint64_t a[6])
 
 /* ---- riscv_hwprobe: Linux 6.11 Documentation/arch/riscv/hwprobe.rst ---- */
 
-/* FD, C, Zba, Zbb, Zbs, Zicboz, Zbc, Zfhmin, Zfa, Zacas, Zicond, Zawrs */
+/* FD, C, V, Zba, Zbb, Zbs, Zicboz, Zbc, Zfhmin, Zvfhmin, Zfa, Zacas, Zicond, Zawrs */
 #define PROBE_EXTENSIONS                                                                           \
-	(UINT64_C(1) << 0 | UINT64_C(1) << 1 | UINT64_C(1) << 3 | UINT64_C(1) << 4 |               \
+	(UINT64_C(1) << 0 | UINT64_C(1) << 1 | UINT64_C(1) << 2 | UINT64_C(1) << 31 |              \
+	 UINT64_C(1) << 3 | UINT64_C(1) << 4 |               \
 	 UINT64_C(1) << 5 | UINT64_C(1) << 6 | UINT64_C(1) << 7 | UINT64_C(1) << 28 |              \
 	 UINT64_C(1) << 32 | UINT64_C(1) << 34 | UINT64_C(1) << 35 | UINT64_C(1) << 48)
 

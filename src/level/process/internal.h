@@ -14,6 +14,7 @@
 #define USER_END (UINT64_C(1) << 38)    /* as with Sv39 page tables */
 #define USER_GUARD (UINT64_C(4) << 30)  /* behind it: nothing, so that strides of code end there */
 enum { AUXV_MAX = 24 };
+enum { VECTOR_BYTES = 16 };      /* of a vector register */
 enum { PAGE = 4096, RIGHTS_MAPPED = 8 /* beside enum rv_access: something is there */ };
 
 /* ---- space.c: what is mapped where, below USER_END ---- */

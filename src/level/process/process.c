@@ -66,15 +66,16 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
 	vclock_init(&p->clock);
-	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p};
+	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p,
+		.vlen = 8 * VECTOR_BYTES};
 	int r = root_open(p, c, e);
 	p->sys.keep_signals = UINT64_C(1) << (SIGSEGV - 1) |
 			      UINT64_C(1) << (SIGBUS - 1) |
 			      UINT64_C(1) << (SIGNAL_KICK - 1);
 	p->sys.area = proc_area;
 	p->sys.user = p;
-	p->sys.isa = "rv64imafdc_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
-		       "_zacas_zfa_zfhmin";
+	p->sys.isa = "rv64imafdcv_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
+		       "_zacas_zfa_zfhmin_zve64d_zvfhmin";
 	if (r == 0)
 		r = trace_open(p, c, e);
 	if (r == 0)

@@ -35,6 +35,14 @@ struct frame {
 	uint64_t f[32];
 	uint32_t fcsr, rest[67];
 };
+/* Behind a frame whose rest says so: Linux 6.5 arch/riscv/include/uapi/asm/ptrace.h */
+enum { VECTOR_HEAD = 65, VECTOR_MAGIC = 0x53465457 };
+struct frame_vector {
+	uint64_t vstart, vl, vtype, vcsr, vlenb, at;
+	uint8_t v[32 * VECTOR_BYTES];
+	uint32_t end[4]; /* a header of no magic and no size */
+};
+enum { VECTOR_SIZE = 8 + offsetof(struct frame_vector, end) };
 _Static_assert(offsetof(struct frame, pc) == 128 + 176, "uc_mcontext");
 _Static_assert(sizeof(struct frame) == 128 + 176 + 256 + 528, "rt_sigframe");
 
@@ -194,6 +202,38 @@ static void frame_save(const struct task *t, struct frame *f, uint64_t mask)
 	f->fcsr = (uint32_t)h->fp.flags | h->frm << 5;
 }
 
+/* Vector registers, if the program has used any: behind the frame at @at. False: no room. */
+static bool vector_save(struct task *t, struct frame *f, uint64_t at)
+{
+	struct rv_hart *h = t->h;
+	if (h->vs != 3)
+		return true;
+	f->rest[VECTOR_HEAD] = VECTOR_MAGIC;
+	f->rest[VECTOR_HEAD + 1] = VECTOR_SIZE;
+	struct frame_vector v = {.vstart = h->vstart, .vl = h->vl, .vtype = h->vtype,
+		.vcsr = h->vxsat | (uint64_t)h->vxrm << 1, .vlenb = h->vlenb,
+		.at = at + sizeof *f + offsetof(struct frame_vector, v)};
+	memcpy(v.v, h->v, sizeof v.v);
+	if (linux_write(&t->p->sys, at + sizeof *f, &v, sizeof v))
+		return false;
+	rv_vector_restore(h, h->vl, h->vtype, 0, v.vcsr); /* a handler begins with element 0 */
+	return true;
+}
+
+/* False: the frame speaks of vectors that are not there. */
+static bool vector_load(struct task *t, const struct frame *f, uint64_t at)
+{
+	struct frame_vector v;
+	if (f->rest[VECTOR_HEAD] != VECTOR_MAGIC)
+		return f->rest[VECTOR_HEAD] == 0;
+	if (f->rest[VECTOR_HEAD + 1] != VECTOR_SIZE ||
+	    linux_read(&t->p->sys, &v, at + sizeof *f, sizeof v) || v.vlenb != VECTOR_BYTES)
+		return false;
+	memcpy(t->h->v, v.v, sizeof v.v);
+	rv_vector_restore(t->h, v.vl, v.vtype, v.vstart, v.vcsr);
+	return true;
+}
+
 /* t->info is delivered to @a. */
 static void frame_make(struct task *t, int sig, struct action *a)
 {
@@ -202,9 +242,9 @@ static void frame_make(struct task *t, int sig, struct action *a)
 	uint64_t sp = h->x[2], mask = t->has_saved ? t->saved_mask : t->mask;
 	if (a->flags & SA_ONSTACK && !on_alt(t, sp) && !(t->alt.flags & SS_DISABLE))
 		sp = t->alt.sp + t->alt.size;
-	sp = (sp - sizeof f) & ~UINT64_C(15);
+	sp = (sp - sizeof f - (h->vs == 3 ? sizeof(struct frame_vector) : 0)) & ~UINT64_C(15);
 	frame_save(t, &f, mask);
-	if (linux_write(&t->p->sys, sp, &f, sizeof f))
+	if (!vector_save(t, &f, sp) || linux_write(&t->p->sys, sp, &f, sizeof f))
 		proc_die(t->p, SIGSEGV);
 	h->x[1] = t->p->trampoline;
 	h->x[2] = sp;
@@ -400,7 +440,7 @@ int64_t call_sigreturn(struct task *t, const uint64_t a[6])
 	struct frame f;
 	struct rv_hart *h = t->h;
 	(void)a;
-	if (linux_read(&t->p->sys, &f, h->x[2], sizeof f))
+	if (linux_read(&t->p->sys, &f, h->x[2], sizeof f) || !vector_load(t, &f, h->x[2]))
 		proc_die(t->p, SIGSEGV);
 	memcpy(&h->x[1], f.x, sizeof f.x);
 	memcpy(h->f, f.f, sizeof f.f);

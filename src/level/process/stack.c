@@ -11,7 +11,7 @@ enum { STACK_RANDOM = 1 << 18, SHARE = 4 };
 #define GAP_MIN (UINT64_C(128) << 20)
 #define GAP_MAX (USER_END / 6 * 5)
 /* i, m, a, f, d, c */
-#define HWCAP_RV64GC (1u << 8 | 1u << 12 | 1u << 0 | 1u << 5 | 1u << 3 | 1u << 2)
+#define HWCAP_RV64GCV (1u << 8 | 1u << 12 | 1u << 0 | 1u << 5 | 1u << 3 | 1u << 2 | 1u << 21)
 
 static uint64_t clamp(uint64_t v, uint64_t lo, uint64_t hi)
 {
@@ -86,7 +86,7 @@ static void aux_fill(struct aux *x, const struct start *s, uint64_t random, uint
 {
 	const struct img_program *g = &s->main.p;
 	aux_add(x, AT_SYSINFO_EHDR, vdso);
-	aux_add(x, AT_HWCAP, HWCAP_RV64GC);
+	aux_add(x, AT_HWCAP, HWCAP_RV64GCV);
 	aux_add(x, AT_PAGESZ, PAGE);
 	aux_add(x, AT_CLKTCK, (uint64_t)sysconf(_SC_CLK_TCK));
 	aux_add(x, AT_PHDR, g->headers_at ? s->main.bias + g->headers_at : 0);

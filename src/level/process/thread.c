@@ -302,6 +302,9 @@ static void registers_copy(struct task *t, const struct task *from, const struct
 	memcpy(h->f, old->f, sizeof h->f);
 	h->fp = old->fp;
 	h->frm = old->frm;
+	memcpy(h->v, old->v, sizeof h->v);
+	rv_vector_restore(h, old->vl, old->vtype, old->vstart,
+	                  (uint64_t)old->vxrm << 1 | old->vxsat);
 	h->x[10] = 0;
 	if (c->stack)
 		h->x[2] = c->stack;

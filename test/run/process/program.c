@@ -140,6 +140,67 @@ static int part_handler(int argc, char **argv)
 	return 0;
 }
 
+/* A handler that uses vectors of its own, and goes on behind the instruction that failed. */
+static void on_vector_fault(int sig, siginfo_t *si, void *uc)
+{
+	(void)sig, (void)si;
+	seen++;
+	((ucontext_t *)uc)->uc_mcontext.__gregs[REG_PC] += 4;
+	__asm__ volatile(".option push\n.option arch, +v\n"
+	                 "vsetvli t0, zero, e8, m8, ta, ma\nvmv.v.i v0, -1\nvmv.v.i v8, -2\n"
+	                 "csrwi vcsr, 7\n.option pop" ::: "t0", "memory");
+}
+
+/* @access 3000 times, the last time over the end of a page: the element that fails. */
+#define VECTOR_CUT(access, good, bad)                                                              \
+	({                                                                                         \
+		unsigned long cut, n_ = 3000, at_;                                                 \
+		__asm__ volatile(".option push\n.option norvc\n.option arch, +v\n"                 \
+		                 "1: vsetvli t0, zero, e8, m8, ta, ma\n"                           \
+		                 "mv %[at], %[g]\naddi %[n], %[n], -1\nbnez %[n], 2f\n"            \
+		                 "mv %[at], %[b]\n2: " access " v8, (%[at])\nbnez %[n], 1b\n"      \
+		                 "csrrw %[cut], vstart, zero\n.option pop"                         \
+		                 : [cut] "=&r"(cut), [n] "+&r"(n_), [at] "=&r"(at_)                \
+		                 : [g] "r"(good), [b] "r"(bad)                                     \
+		                 : "t0", "memory");                                                \
+		cut;                                                                               \
+	})
+
+/* Two vectors are added, with a signal in between; then a load that is cut off. */
+static int part_vectors(int argc, char **argv)
+{
+	static unsigned a[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, sum[8];
+	struct sigaction act = { .sa_sigaction = on_vector_fault, .sa_flags = SA_SIGINFO };
+	unsigned long vl, vtype, vcsr, first;
+	(void)argc, (void)argv;
+	sigaction(SIGSEGV, &act, NULL);
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED || mprotect(page + 4096, 4096, PROT_NONE))
+		return 1;
+	__asm__ volatile(".option push\n.option norvc\n.option arch, +v\n"
+	                 "csrwi vcsr, 2\n"
+	                 "vsetivli zero, 7, e32, m2, ta, ma\n"
+	                 "vle32.v v8, (%[a])\n"
+	                 "ld zero, 0(zero)\n"
+	                 "vadd.vv v10, v8, v8\n"
+	                 "vse32.v v10, (%[sum])\n"
+	                 "csrr %[vl], vl\ncsrr %[vtype], vtype\ncsrr %[vcsr], vcsr\n"
+	                 "vle32ff.v v8, (%[end])\n"
+	                 "csrr %[first], vl\n"
+	                 ".option pop"
+	                 : [vl] "=&r"(vl), [vtype] "=&r"(vtype), [vcsr] "=&r"(vcsr),
+	                   [first] "=&r"(first)
+	                 : [a] "r"(a), [sum] "r"(sum), [end] "r"(page + 4096 - 12)
+	                 : "memory");
+	for (unsigned i = 0; i < 8; i++)
+		printf("%u ", sum[i]);
+	printf("vl %lu vtype %lx vcsr %lx, first %lu, signals %d\n", vl, vtype, vcsr, first, seen);
+	unsigned long store = VECTOR_CUT("vse8.v", page, page + 4096 - 20);
+	unsigned long load = VECTOR_CUT("vle8.v", page, page + 4096 - 100);
+	printf("cut at %lu and %lu, signals %d\n", store, load, seen);
+	return 0;
+}
+
 static void on_usr(int sig) { seen += sig == SIGUSR1; }
 
 static int part_signals(int argc, char **argv)
@@ -371,7 +432,7 @@ int main(int argc, char **argv)
 		{ "args", part_args }, { "aux", part_aux }, { "vdso", part_vdso },
 		{ "fault", part_fault },
 		{ "handler", part_handler }, { "signals", part_signals }, { "fork", part_fork },
-		{ "spawn", part_spawn },
+		{ "spawn", part_spawn }, { "vectors", part_vectors },
 		{ "threads", part_threads }, { "crowd", part_crowd },
 		{ "code", part_code }, { "memory", part_memory },
 	};
