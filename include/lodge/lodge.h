@@ -105,11 +105,15 @@ LODGE_API int lodge_keep(struct lodge_guest *g, struct lodge_err *e);
 /* Start the guest; calls lodge_keep when there is no keeper. */
 LODGE_API int lodge_start(struct lodge_guest *g, struct lodge_err *e);
 LODGE_API int lodge_pause(struct lodge_guest *g, struct lodge_err *e);
+/* Let a paused or suspended guest go on. */
 LODGE_API int lodge_resume(struct lodge_guest *g, struct lodge_err *e);
+/* Write the guest's state to its folder and free its memory; lodge_start or lodge_resume goes on
+ * from there. Returns when it is durable and the keeper has ended; on failure the guest goes on. */
+LODGE_API int lodge_suspend(struct lodge_guest *g, struct lodge_err *e);
 /* Ask the guest to shut down; kill it when it has not after @timeout_ns (0: at once). Returns
  * when it is stopped. */
 LODGE_API int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e);
-/* End it now; exit code 137. Returns when it is stopped. */
+/* End it now; exit code 137. Returns when it is stopped. A suspended guest loses its state. */
 LODGE_API int lodge_kill(struct lodge_guest *g, struct lodge_err *e);
 /* Delete the guest's folder. @force: kill it first when it runs; succeeds on damaged folders. */
 LODGE_API int lodge_remove(const char *name, int force, struct lodge_err *e);

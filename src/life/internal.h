@@ -82,6 +82,17 @@ int socket_listen(const char *dir, const char *name, struct lodge_err *e) MUST;
 struct sockaddr_un;
 int socket_address(int dirfd, const char *dir, const char *name, struct sockaddr_un *ret) MUST;
 
+/* ---- suspend.c: a guest's state on disk ---- */
+/* Does @i have a state that it goes on from? */
+bool suspended_exists(const struct instance *i);
+struct keeper;
+/* Write the guest's state; it stands still. On failure nothing is left behind. */
+int keeper_save(struct keeper *k, struct lodge_err *e) MUST;
+/* Load it into the guest that create made. */
+int keeper_load(struct keeper *k, struct lodge_err *e) MUST;
+/* Let the guest's agent set its clock, in the background: it may have no agent. */
+void keeper_clock(const struct keeper *k);
+
 /* ---- keeper.c ---- */
 struct keeper {
 	struct instance *inst;      /* borrowed; locked */
@@ -105,6 +116,8 @@ struct keeper {
 	bool asked;                  /* the level passed the wish to stop on to the guest */
 	bool gone;                   /* the guest has ended */
 	bool killed, timed_out;
+	bool suspended;              /* its state was written: it ends without having ended */
+	bool restoring;              /* it goes on from a saved state */
 	uint64_t linger_until_ns;
 	pthread_mutex_t end_lock;    /* of end_* below: ended may come from any thread */
 	bool end_posted;

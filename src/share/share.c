@@ -326,6 +326,15 @@ void share_reset(struct share *s)
 	pthread_mutex_unlock(&s->qm);
 }
 
+void share_drain(struct share *s)
+{
+	pthread_mutex_lock(&s->qm);
+	while (s->head || s->running)
+		pthread_cond_wait(&s->quiet, &s->qm);
+	pthread_mutex_unlock(&s->qm);
+	share_completed(s, 0);
+}
+
 /* ---- open and close ---- */
 
 int share_attach(struct share *s, pthread_mutex_t *lock, struct lodge_err *e)

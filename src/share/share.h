@@ -52,6 +52,9 @@ void share_submit(struct share *s, struct share_req *r);
  * nodes and handles. After return no guest memory is touched. Any thread but the workers. */
 void share_reset(struct share *s);
 
+/* Wait for all requests and run their done calls here. Thread: the loop's, @lock held. */
+void share_drain(struct share *s);
+
 enum {
 	SHARE_DATA_MAX = 1 << 20, /* bytes of one read or write */
 };

@@ -85,6 +85,25 @@ static void fs_reset(struct virtio *v)
 	f->used = false;
 }
 
+static void fs_drain(struct virtio *v)
+{
+	struct fs *f = fs_of(v);
+	if (!f->share || !v->s.loop)
+		return;
+	pthread_mutex_lock(v->lock);
+	share_drain(f->share);
+	pthread_mutex_unlock(v->lock);
+}
+
+static int fs_unsaved(struct virtio *v, struct lodge_err *e)
+{
+	const struct fs *f = fs_of(v);
+	return f->share && f->used
+	               ? err_set(e, EOPNOTSUPP, "the shared folder \"%.36s\" is mounted, and its "
+	                         "open files cannot be saved: unmount it in the guest first", f->tag)
+	               : 0;
+}
+
 static void fs_config_read(struct virtio *v, uint8_t *config)
 {
 	memcpy(config, fs_of(v)->tag, TAG);
@@ -144,5 +163,5 @@ const struct virtio_class virtio_fs = {
 	.name = "fs", .summary = "shared folder (backend: struct share; tag=NAME)",
 	.size = sizeof(struct fs), .device_id = 26, .pci_class = 0x018000, .config_len = CONFIG,
 	.nqueues = QUEUES, .init = fs_init, .fini = fs_fini, .reset = fs_reset, .serve = fs_serve,
-	.config_read = fs_config_read,
+	.config_read = fs_config_read, .drain = fs_drain, .unsaved = fs_unsaved,
 };

@@ -92,6 +92,17 @@ bool virtio_load(struct virtio *v, const uint8_t *buf, size_t len)
 	return ok;
 }
 
+void virtio_drain(struct virtio *v)
+{
+	if (v->class->drain)
+		v->class->drain(v);
+}
+
+int virtio_unsaved(struct virtio *v, struct lodge_err *e)
+{
+	return v->class->unsaved ? v->class->unsaved(v, e) : 0;
+}
+
 unsigned virtio_inflight(const struct virtio *v)
 {
 	unsigned n = 0;

@@ -57,19 +57,31 @@ static void interrupt(struct tree *t, unsigned irq)
 	u32(t, "interrupts", irq);
 }
 
+static const char *extension_at(const struct machine *m, size_t i)
+{
+	const char *ad = m->rv.sbi ? "svadu" : "svade";
+	return i < countof(extensions) ? extensions[i] : i == countof(extensions) ? ad : NULL;
+}
+
+void fdt_isa(const struct machine *m, char buf[FDT_ISA_MAX])
+{
+	const char *x;
+	snprintf(buf, FDT_ISA_MAX, "rv64imafdc");
+	for (size_t i = 0; (x = extension_at(m, i)); i++)
+		if (strlen(x) > 1)
+			snprintf(buf + strlen(buf), FDT_ISA_MAX - strlen(buf), "_%s", x);
+}
+
 static void tree_isa(struct tree *t, const struct machine *m)
 {
-	char isa[512] = "rv64imafdc", list[512];
+	char isa[FDT_ISA_MAX], list[512];
+	const char *x;
 	size_t n = 0;
-	const char *ad = m->rv.sbi ? "svadu" : "svade";
-	for (size_t i = 0; i <= countof(extensions); i++) {
-		const char *x = i < countof(extensions) ? extensions[i] : ad;
-		size_t len = strlen(x) + 1;
-		memcpy(list + n, x, len);
-		n += len;
-		if (len > 2)
-			snprintf(isa + strlen(isa), sizeof isa - strlen(isa), "_%s", x);
+	for (size_t i = 0; (x = extension_at(m, i)); i++) {
+		memcpy(list + n, x, strlen(x) + 1);
+		n += strlen(x) + 1;
 	}
+	fdt_isa(m, isa);
 	str(t, "riscv,isa", isa);
 	str(t, "riscv,isa-base", "rv64i");
 	t->bad |= fdt_property(t->buf, "riscv,isa-extensions", list, (int)n);

@@ -14,6 +14,7 @@
 #include "isa/riscv/riscv.h"
 #include "life/life.h"
 #include "net/net.h"
+#include "save/save.h"
 #include <stdio.h>
 
 /* Windows of the board. */
@@ -41,6 +42,9 @@ struct vcpu {
 	pthread_t thread;
 	bool running;               /* the thread exists */
 };
+
+#define PANIC_TEXT "Kernel panic - not syncing"
+enum { PANIC_SEEN_MAX = sizeof PANIC_TEXT - 1 };
 
 /* Why the harts were told to stop. */
 enum halt { HALT_NONE, HALT_ENDED, HALT_RESET };
@@ -82,6 +86,7 @@ struct machine {
 	char why[64];
 	bool ended;                 /* env->ended was called */
 	bool started, paused;
+	bool loaded;                /* start goes on where the state was saved */
 	unsigned panic_seen;        /* characters of the panic message matched so far */
 };
 
@@ -90,6 +95,13 @@ int parts_make(struct machine *m, struct lodge_err *e) MUST;
 void parts_free(struct machine *m);
 /* fdt.c: the device tree into @buf. Returns its size or a negative errno. */
 int fdt_make(const struct machine *m, void *buf, size_t cap, struct lodge_err *e) MUST;
+/* What harts can do, as "riscv,isa" has it: "rv64imafdc_zicbom...". */
+enum { FDT_ISA_MAX = 512 };
+void fdt_isa(const struct machine *m, char buf[FDT_ISA_MAX]);
+/* saved.c */
+int machine_save(void *self, struct save_out *o, struct lodge_err *e) MUST;
+int machine_load(void *self, const struct save_in *in, struct lodge_err *e) MUST;
+struct mem *machine_memory(void *self);
 /* boot.c: put firmware, kernel, initrd and device tree into RAM; sets m->entry and m->dtb. */
 int boot_load(struct machine *m, struct lodge_err *e) MUST;
 /* Is the guest's kernel, disk or name something that this level can start? A score. */

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+static int suspend_one(struct args *a, struct lodge_guest *g, struct lodge_err *e)
+{
+	(void)a;
+	int r = lodge_suspend(g, e);
+	if (r == 0)
+		puts(lodge_name(g));
+	return r;
+}
+
+static int suspend_all(struct args *a) { return for_each_guest(a, suspend_one); }
+
+const struct command command_suspend = {
+    .name = "suspend",
+    .operands = "NAME...",
+    .summary = "write the state of guests to disk, free their memory",
+    .text = "lodge resume or lodge start goes on where the guest was, its clock set right when it\n"
+	    "has the agent. Until then it takes no memory and no processor. TCP connections of\n"
+	    "the user network and vsock connections are reset when the guest goes on.\n"
+	    "lodge kill throws the state away. A guest that has a shared folder mounted is\n"
+	    "not suspended.\n",
+    .min = 1,
+    .completes = "guests",
+    .run = suspend_all,
+};

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guest's state on disk, in the folder "suspended" of its instance: the files "state" and "ram"
+ * of lodge-state(5). The folder gets its name when all of it is durable, and loses it before the
+ * guest runs again: so where it is, it is whole, and nothing has happened since. */
+#include "life/internal.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define SUSPENDED "suspended"
+#define SUSPENDED_NEW ".suspended.new"
+#define SUSPENDED_OLD ".suspended.old"
+
+/* What life itself has to remember. */
+struct life_saved {
+	uint64_t ram_id;   /* ties the RAM file to the state file */
+	uint64_t saved_ns; /* since 1970 */
+};
+static const struct state_field life_fields[] = {
+	STATE(struct life_saved, ram_id, 1), STATE(struct life_saved, saved_ns, 1), STATE_END
+};
+
+bool suspended_exists(const struct instance *i)
+{
+	return faccessat(i->dirfd, SUSPENDED "/state", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* A new empty folder for the files. */
+static int saving_folder(struct keeper *k, int *ret, struct lodge_err *e)
+{
+	int r = file_remove_tree(k->inst->dirfd, SUSPENDED_NEW, e);
+	if (r < 0)
+		return r;
+	if (mkdirat(k->inst->dirfd, SUSPENDED_NEW, 0700) < 0)
+		return err_sys(e, "making a folder for the state of %s", k->inst->name);
+	*ret = openat(k->inst->dirfd, SUSPENDED_NEW, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret < 0 ? err_sys(e, "opening the folder for the state") : 0;
+}
+
+/* State first: what cannot be saved is found before memory is written. */
+static int saving_write(struct keeper *k, int dir, struct lodge_err *e)
+{
+	struct life_saved own = { .saved_ns = host_realtime_ns() };
+	struct save_out *o = NULL;
+	uint64_t bytes = 0;
+	host_random(&own.ram_id, sizeof own.ram_id);
+	int r = save_out_new(&o, k->level->name, e);
+	if (r < 0)
+		return r;
+	save_out_fields(o, "life", life_fields, &own);
+	r = k->level->save(k->self, o, e);
+	if (r == 0)
+		r = save_out_file(o, dir, "state", e);
+	if (r == 0)
+		r = save_ram(k->level->memory(k->self), dir, "ram", own.ram_id, &bytes, e);
+	save_out_free(o);
+	if (r == 0 && fsync(dir) < 0)
+		r = err_sys(e, "writing the folder of the state");
+	if (r == 0)
+		log_at(&k->log, LOG_INFO, "state written, %llu MiB of memory",
+		       (unsigned long long)(bytes >> 20));
+	return r;
+}
+
+int keeper_save(struct keeper *k, struct lodge_err *e)
+{
+	int at = k->inst->dirfd;
+	autoclose int dir = -1;
+	int r = saving_folder(k, &dir, e);
+	if (r == 0)
+		r = saving_write(k, dir, e);
+	if (r == 0 && renameat(at, SUSPENDED_NEW, at, SUSPENDED) < 0)
+		r = err_sys(e, "giving the state of %s its name", k->inst->name);
+	if (r < 0) {
+		if (file_remove_tree(at, SUSPENDED_NEW, NULL) < 0)
+			log_at(&k->log, LOG_WARN, "a half-written state cannot be removed");
+		return err_in(e, r, "%s is not suspended", k->inst->name);
+	}
+	return fsync(at) < 0 ? err_sys(e, "writing the folder of %s", k->inst->name) : 0;
+}
+
+int keeper_load(struct keeper *k, struct lodge_err *e)
+{
+	struct life_saved own = { 0 };
+	struct save_in in;
+	if (!k->level->load)
+		return err_set(e, EOPNOTSUPP, "the level %s cannot go on from a state",
+			       k->level->name);
+	autoclose int dir = openat(k->inst->dirfd, SUSPENDED, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, "the saved state of %s", k->inst->name);
+	int r = save_in_file(&in, dir, "state", e);
+	if (r < 0)
+		return err_in(e, r, "%s", k->inst->name);
+	if (strcmp(in.level, k->level->name))
+		r = err_set(e, EINVAL, "the state is of the level %s, not %s", in.level,
+			    k->level->name);
+	if (r == 0)
+		r = save_in_fields(&in, "life", life_fields, &own, e);
+	if (r == 0)
+		r = load_ram(k->level->memory(k->self), dir, "ram", own.ram_id, e);
+	if (r == 0)
+		r = k->level->load(k->self, &in, e);
+	save_in_fini(&in);
+	return err_in(e, r, "%s cannot go on from its saved state", k->inst->name);
+}
+
+int life_suspended_drop(const struct instance *i, struct lodge_err *e)
+{
+	if (!suspended_exists(i))
+		return 0;
+	/* What an earlier keeper left half removed stands in the way. */
+	int r = file_remove_tree(i->dirfd, SUSPENDED_OLD, e);
+	if (r < 0)
+		return r;
+	if (renameat(i->dirfd, SUSPENDED, i->dirfd, SUSPENDED_OLD) < 0 || fsync(i->dirfd) < 0)
+		return err_sys(e, "taking the saved state of %s away", i->name);
+	/* The memory file lives on while it is mapped. */
+	return file_remove_tree(i->dirfd, SUSPENDED_OLD, e);
+}
+
+/* ---- the guest's clock stood still ---- */
+
+static void *clock_main(void *arg)
+{
+	struct instance *i = arg;
+	struct lodge_err e;
+	/* No agent: nothing else can step the clock, but time synchronization in the guest. */
+	(void)!agent_set_clock(i, &e);
+	instance_free(i);
+	return NULL;
+}
+
+void keeper_clock(const struct keeper *k)
+{
+	struct instance *i = NULL;
+	pthread_t t;
+	pthread_attr_t detached;
+	if (!k->bridge || instance_open(&i, k->inst->name, NULL) < 0)
+		return;
+	pthread_attr_init(&detached);
+	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&t, &detached, clock_main, i) != 0)
+		instance_free(i);
+	pthread_attr_destroy(&detached);
+}

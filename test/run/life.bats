@@ -1,0 +1,220 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The life cycle of a Debian guest under load: it writes files with their SHA-256, counts, and keeps
+# a nonce in memory. A guest that was restarted instead of going on has another nonce and boot id.
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/../.." || return 1
+	export LODGE=$PWD/build/lodge
+	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
+	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
+	mkdir -p "$XDG_RUNTIME_DIR"
+	chmod 700 "$XDG_RUNTIME_DIR"
+	"$LODGE" pull debian >"$BATS_FILE_TMPDIR/pull.log" 2>&1 || {
+		cat "$BATS_FILE_TMPDIR/pull.log" >&2
+		return 1
+	}
+	"$LODGE" run -d --name deb -m 512M --cpus 2 debian
+	"$LODGE" exec --wait 10m deb true
+	"$LODGE" exec -i deb sh -c 'cat >/root/load.sh' <<-'END'
+	mkdir -p /root/files
+	head -c 64 /dev/urandom | sha256sum >/dev/shm/nonce
+	i=0
+	while :; do
+		i=$((i + 1))
+		f=/root/files/$((i % 20))
+		head -c 40000 /dev/urandom >$f.tmp
+		sha256sum <$f.tmp >$f.sum.tmp
+		mv $f.tmp $f
+		mv $f.sum.tmp $f.sum
+		echo $i >/dev/shm/count
+	done
+	END
+	load
+}
+
+teardown_file() {
+	"$LODGE" rm -f deb small >/dev/null 2>&1 || true
+}
+
+guest() { "$LODGE" exec deb sh -c "$1"; }
+load() { guest 'setsid sh /root/load.sh >/dev/null 2>&1 </dev/null & sleep 2'; }
+state() { "$LODGE" ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
+keeper_pid() { "$LODGE" inspect "$1" | sed -n 's/^ *"pid":\([0-9]*\),*/\1/p'; }
+
+# What must be the same before and after, and the counter apart.
+remember() {
+	before=$(guest 'cat /dev/shm/nonce /proc/sys/kernel/random/boot_id')
+	counted=$(guest 'cat /dev/shm/count')
+}
+goes_on() {
+	[ "$(guest 'cat /dev/shm/nonce /proc/sys/kernel/random/boot_id')" = "$before" ]
+	now=$(guest 'cat /dev/shm/count')
+	[ "$now" -ge "$counted" ]
+	sleep 1
+	[ "$(guest 'cat /dev/shm/count')" -gt "$now" ]
+	counted=$now
+	# the pair that is being replaced may not match: it must a moment later
+	guest 'for i in 1 2 3 4 5 6 7 8; do
+		f=/root/files/$i n=0
+		until [ "$(sha256sum <$f)" = "$(cat $f.sum)" ]; do
+			n=$((n + 1)); [ $n -lt 5 ] || exit 1; sleep 0.3
+		done
+	done'
+}
+# The guest's clock is the host's, within a second and the time that the question takes.
+clock_right() {
+	for i in 1 2 3 4 5; do
+		a=$(date +%s) g=$(guest 'date +%s') b=$(date +%s)
+		[ "$g" -ge $((a - 1)) ] && [ "$g" -le $((b + 1)) ] && return 0
+		sleep 0.5
+	done
+	echo "host $a to $b, guest $g" >&2
+	return 1
+}
+
+@test "a paused guest stands still, its clock is right afterwards" {
+	remember
+	"$LODGE" pause deb
+	[ "$(state deb)" = paused ]
+	sleep 4
+	"$LODGE" resume deb
+	clock_right
+	goes_on
+}
+
+@test "a suspended guest has no process, and goes on with memory, disk and clock" {
+	remember
+	pid=$(keeper_pid deb)
+	"$LODGE" suspend deb
+	[ "$(state deb)" = suspended ]
+	! kill -0 "$pid" 2>/dev/null
+	[ -f "$XDG_DATA_HOME/lodge/instances/deb/suspended/state" ]
+	sleep 4
+	"$LODGE" resume deb
+	[ "$(state deb)" = running ]
+	[ ! -e "$XDG_DATA_HOME/lodge/instances/deb/suspended" ]
+	clock_right
+	goes_on
+}
+
+@test "again and again, from paused too, on either engine" {
+	remember
+	for i in 1 2 3 4; do
+		[ $((i % 2)) = 0 ] || "$LODGE" pause deb
+		"$LODGE" suspend deb
+		"$LODGE" start deb
+		goes_on
+	done
+	conf=$XDG_DATA_HOME/lodge/instances/deb/config.json
+	"$LODGE" suspend deb
+	cp "$conf" "$BATS_TEST_TMPDIR/config.json"
+	sed -i 's/^{/{ "accel": "interpret",/' "$conf"
+	"$LODGE" resume deb
+	"$LODGE" inspect deb | grep -q '"engine":"interpret"'
+	goes_on
+	"$LODGE" suspend deb
+	cp "$BATS_TEST_TMPDIR/config.json" "$conf"
+	"$LODGE" resume deb
+	goes_on
+	clock_right
+}
+
+@test "a damaged state is refused with the reason, and is still there" {
+	remember
+	"$LODGE" suspend deb
+	at=$XDG_DATA_HOME/lodge/instances/deb/suspended
+	cp "$at/state" "$BATS_TEST_TMPDIR/state"
+	printf 'x' | dd of="$at/state" bs=1 seek=5000 conv=notrunc 2>/dev/null
+	run "$LODGE" resume deb
+	[ "$status" -ne 0 ]
+	echo "$output" | grep -q checksum
+	[ "$(state deb)" = suspended ]
+	cp "$BATS_TEST_TMPDIR/state" "$at/state"
+	mv "$at/ram" "$BATS_TEST_TMPDIR/ram"
+	run -127 "$LODGE" start deb
+	[ "$status" -ne 0 ]
+	[ "$(state deb)" = suspended ]
+	mv "$BATS_TEST_TMPDIR/ram" "$at/ram"
+	run "$LODGE" rm deb
+	[ "$status" -ne 0 ]
+	"$LODGE" resume deb
+	goes_on
+}
+
+# 128 MiB of Linux without a disk, which boots in seconds.
+small_start() { # NAME
+	"$LODGE" run -d --name "$1" -m 160M debian-small
+	"$LODGE" exec --wait 2m "$1" sh -c 'head -c 32 /dev/urandom >/nonce' </dev/null
+}
+small_nonce() { "$LODGE" exec --wait 20s "$1" cat /nonce </dev/null | sha256sum; }
+
+@test "kill -9 at any moment of a suspend: the old or the new state" {
+	small_start small
+	nonce=$(small_nonce small)
+	seed=${LODGE_TEST_SEED:-$$}
+	old=0 new=0
+	for i in $(seq 1 "${LODGE_KILLS:-8}"); do
+		seed=$(((seed * 1103515245 + 12345) % 2147483648))
+		pid=$(keeper_pid small)
+		"$LODGE" suspend small >/dev/null 2>&1 3>&- &
+		sleep "0.$(printf %03d $((seed / 65536 % 600)))"
+		kill -9 "$pid" 2>/dev/null || true
+		wait $! || true
+		while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+		case $(state small) in
+		suspended)
+			new=$((new + 1))
+			"$LODGE" resume small
+			[ "$(small_nonce small)" = "$nonce" ]
+			;;
+		failed) # the power went before the state was there
+			old=$((old + 1))
+			"$LODGE" rm -f small
+			small_start small
+			nonce=$(small_nonce small)
+			;;
+		*)
+			"$LODGE" ls -a >&2
+			return 1
+			;;
+		esac
+	done
+	echo "# killed before the state was whole: $old, after: $new" >&3
+	"$LODGE" kill small
+}
+
+@test "a full disk: the guest goes on, and says why it is not suspended" {
+	[ "$(id -u)" = 0 ] || skip "needs a mount"
+	mkdir -p "$BATS_TEST_TMPDIR/full"
+	mount -t tmpfs -o size=24M tmpfs "$BATS_TEST_TMPDIR/full"
+	(
+		export XDG_DATA_HOME=$BATS_TEST_TMPDIR/full
+		small_start tight
+		nonce=$(small_nonce tight)
+		for i in 1 2 3; do
+			run "$LODGE" suspend tight
+			[ "$status" -ne 0 ]
+			echo "$output" | grep -q "No space left"
+			[ "$(state tight)" = running ]
+			[ "$(small_nonce tight)" = "$nonce" ]
+			[ ! -e "$XDG_DATA_HOME/lodge/instances/tight/.suspended.new" ]
+		done
+		mount -o remount,size=400M "$XDG_DATA_HOME"
+		"$LODGE" suspend tight
+		"$LODGE" resume tight
+		[ "$(small_nonce tight)" = "$nonce" ]
+		"$LODGE" rm -f tight
+	)
+	umount "$BATS_TEST_TMPDIR/full"
+}
+
+@test "kill throws the state of a suspended guest away, and it boots anew" {
+	"$LODGE" suspend deb
+	"$LODGE" kill deb
+	[ "$(state deb)" = stopped ]
+	[ ! -e "$XDG_DATA_HOME/lodge/instances/deb/suspended" ]
+	"$LODGE" start deb
+	"$LODGE" exec --wait 5m deb sh -c '[ ! -e /dev/shm/nonce ] && [ -e /root/files/1 ]'
+}
