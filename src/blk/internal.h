@@ -7,7 +7,7 @@
 
 enum {
 	SECTOR = 512,
-	DEPTH_MAX = 16,    /* backing files below one image */
+	DEPTH_MAX = 64,    /* backing files below one image */
 	POOL_THREADS = 4,
 	RING_ENTRIES = 256,
 };

@@ -108,8 +108,8 @@ const struct command command_ls = {
     .alias = "ps",
     .operands = "",
     .summary = "list guests",
-    .text = "States: created, running, paused, suspended, stopped, and failed for a guest whose keeper was\n"
-	    "killed or crashed. Without -a, those that run, are paused or suspended.\n",
+    .text = "States: created, running, paused, suspended, stopped, and failed for a guest whose\n"
+	    "keeper was killed or crashed. Without -a, those that run, are paused or suspended.\n",
     .options = options,
     .noptions = countof(options),
     .run = ls,

@@ -17,7 +17,8 @@ const struct command command_resume = {
     .alias = "unpause",
     .operands = "NAME...",
     .summary = "let paused or suspended guests go on",
-    .text = "The clock of a guest with the agent is set right. See also lodge pause, lodge suspend.\n",
+    .text = "The clock of a guest with the agent is set right.\n"
+	    "See also lodge pause, lodge suspend.\n",
     .min = 1,
     .completes = "guests",
     .run = resume,

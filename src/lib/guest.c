@@ -18,7 +18,7 @@ int lodge_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e)
 	return life_parse_time(text, ret_ns, e);
 }
 
-static int guest_new(struct lodge_guest **ret, struct instance *i, struct lodge_err *e)
+int guest_new(struct lodge_guest **ret, struct instance *i, struct lodge_err *e)
 {
 	struct lodge_guest *g = calloc(1, sizeof *g);
 	if (!g) {

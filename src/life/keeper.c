@@ -65,6 +65,8 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	/* Written first: a guest that runs is never taken for one that does not. */
 	int r = instance_record_set(k->inst, &k->record, e);
 	if (r == 0)
+		r = suspended_config(k->inst, e);
+	if (r == 0)
 		r = life_suspended_drop(k->inst, e);
 	if (r == 0)
 		r = k->level->start(k->self, e);
@@ -104,6 +106,8 @@ static int keeper_suspend(struct keeper *k, struct json_object *args, struct lod
 	(void)args;
 	if (!k->level->save || !k->level->pause)
 		return err_set(e, EOPNOTSUPP, "the level %s cannot suspend", k->level->name);
+	if (k->saver.pid)
+		return err_set(e, EBUSY, "a snapshot of %s is being written", k->inst->name);
 	int r = was_running ? k->level->pause(k->self, e) : 0;
 	if (r < 0)
 		return r;
@@ -171,7 +175,8 @@ int keeper_verb(struct keeper *k, const char *name, struct json_object *args, st
 			return err_set(e, EBUSY, "%s is %s: cannot %s it", k->inst->name,
 				       life_name(from), name);
 		int r = v->fn(k, args, e);
-		if (r == 0 && v->to != LIFE_STOPPED && k->record.state != v->to) {
+		bool stays = v->to == LIFE_COUNT || v->to == LIFE_STOPPED;
+		if (r == 0 && !stays && k->record.state != v->to) {
 			assert(life_may(from, v->to));
 			k->record.state = v->to;
 			keeper_record(k);
@@ -199,6 +204,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_put_text(out, "runtime", k->inst->runtime);
 	json_object_object_add(out, "asked", json_object_new_boolean(k->asked));
 	json_object_object_add(out, "config", json_object_get(k->config->doc));
+	keeper_snapshot_describe(k, out);
 	if (k->self && k->level->inspect) {
 		struct json_object *o = json_object_new_object();
 		k->level->inspect(k->self, o);
@@ -244,6 +250,7 @@ static void keeper_finish(void *arg)
 		return;
 	bool started = k->record.state != LIFE_CREATED;
 	k->gone = true;
+	keeper_snapshot_abort(k);
 	loop_timer_set(k->stopping, UINT64_MAX);
 	console_connect(k->console, NULL);
 	bridge_free(k->bridge);
@@ -349,7 +356,10 @@ int keeper_build(struct keeper *k, struct lodge_err *e)
 {
 	pthread_mutex_init(&k->end_lock, NULL);
 	instance_record(k->inst, &k->record);
-	k->restoring = k->record.state == LIFE_SUSPENDED;
+	/* Whatever is noted: a killed keeper, or a restore, may have left it at that. */
+	k->restoring = suspended_exists(k->inst);
+	if (k->restoring)
+		k->record.state = LIFE_SUSPENDED;
 	if (k->record.state != LIFE_STOPPED && k->record.state != LIFE_FAILED && !k->restoring)
 		k->record.state = LIFE_CREATED;
 	k->earlier = k->record;
@@ -377,6 +387,7 @@ void keeper_run(struct keeper *k)
 
 void keeper_fini(struct keeper *k)
 {
+	keeper_snapshot_abort(k);
 	if (k->console)
 		console_connect(k->console, NULL);
 	bridge_free(k->bridge);

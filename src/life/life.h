@@ -70,6 +70,10 @@ struct level {
 	 * does not fit is refused with the reason, and destroy follows. */
 	int (*load)(void *self, const struct save_in *in, struct lodge_err *e);
 	struct mem *(*memory)(void *self);              /* of the guest, borrowed */
+	int (*flush)(void *self, struct lodge_err *e);  /* all disks; any state */
+	/* Leave disk i of the configuration's @n as it is and go on in the overlay @overlays[i];
+	 * NULL: not this one. After a failure some may be frozen: their overlays are there. */
+	int (*freeze)(void *self, const char *const *overlays, size_t n, struct lodge_err *e);
 };
 
 /* ---- configuration ---- */
@@ -156,6 +160,10 @@ int instance_config(const struct instance *i, struct life_config **ret, struct l
 /* Take the state of a suspended guest away: it is about to run, or shall be booted anew. 0 also
  * when there is none; the lock must be held. */
 int life_suspended_drop(const struct instance *i, struct lodge_err *e) MUST;
+/* Make the state in the folder @from of instance @of (as snapshots have it) what @i goes on from,
+ * with the configuration @doc; nothing is copied. The lock of @i must be held. */
+int life_suspended_from(struct instance *i, const struct instance *of, const char *from,
+			struct json_object *doc, struct lodge_err *e) MUST;
 /* Delete the folder; the lock must be held (or the folder be too damaged to have one). */
 int instance_remove(struct instance *i, struct lodge_err *e) MUST;
 /* Names of all instances, sorted, as an array of strings; removes leftovers of killed creates. */

@@ -120,7 +120,10 @@ int instance_config(const struct instance *i, struct life_config **ret, struct l
 	struct json_object *doc = NULL;
 	autofree char *text = NULL;
 	size_t len = 0;
-	int r = file_slurp(i->dirfd, "config.json", &text, &len, e);
+	/* A state that was restored goes with its own configuration. */
+	int r = file_slurp(i->dirfd, SUSPENDED "/config.json", &text, &len, NULL);
+	if (r < 0)
+		r = file_slurp(i->dirfd, "config.json", &text, &len, e);
 	if (r == 0)
 		r = json_parse(&doc, text, len, e);
 	if (r == 0)

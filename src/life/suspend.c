@@ -4,12 +4,10 @@
  * guest runs again: so where it is, it is whole, and nothing has happened since. */
 #include "life/internal.h"
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define SUSPENDED "suspended"
-#define SUSPENDED_NEW ".suspended.new"
-#define SUSPENDED_OLD ".suspended.old"
 
 /* What life itself has to remember. */
 struct life_saved {
@@ -25,50 +23,61 @@ bool suspended_exists(const struct instance *i)
 	return faccessat(i->dirfd, SUSPENDED "/state", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* A new empty folder for the files. */
-static int saving_folder(struct keeper *k, int *ret, struct lodge_err *e)
+int saving_folder(int dirfd, const char *name, int *ret, struct lodge_err *e)
 {
-	int r = file_remove_tree(k->inst->dirfd, SUSPENDED_NEW, e);
+	int r = file_remove_tree(dirfd, name, e);
 	if (r < 0)
 		return r;
-	if (mkdirat(k->inst->dirfd, SUSPENDED_NEW, 0700) < 0)
-		return err_sys(e, "making a folder for the state of %s", k->inst->name);
-	*ret = openat(k->inst->dirfd, SUSPENDED_NEW, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mkdirat(dirfd, name, 0700) < 0)
+		return err_sys(e, "making a folder for the state");
+	*ret = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret < 0 ? err_sys(e, "opening the folder for the state") : 0;
 }
 
-/* State first: what cannot be saved is found before memory is written. */
-static int saving_write(struct keeper *k, int dir, struct lodge_err *e)
+int saving_gather(struct keeper *k, struct save_out **ret, uint64_t *ret_id, struct lodge_err *e)
 {
 	struct life_saved own = { .saved_ns = host_realtime_ns() };
 	struct save_out *o = NULL;
-	uint64_t bytes = 0;
 	host_random(&own.ram_id, sizeof own.ram_id);
 	int r = save_out_new(&o, k->level->name, e);
 	if (r < 0)
 		return r;
 	save_out_fields(o, "life", life_fields, &own);
 	r = k->level->save(k->self, o, e);
+	if (r < 0) {
+		save_out_free(o);
+		return r;
+	}
+	*ret = o;
+	*ret_id = own.ram_id;
+	return 0;
+}
+
+int saving_write(struct save_out *o, uint64_t id, struct mem *m, int dir, struct lodge_err *e)
+{
+	uint64_t bytes;
+	int r = save_out_file(o, dir, "state", e);
 	if (r == 0)
-		r = save_out_file(o, dir, "state", e);
-	if (r == 0)
-		r = save_ram(k->level->memory(k->self), dir, "ram", own.ram_id, &bytes, e);
-	save_out_free(o);
-	if (r == 0 && fsync(dir) < 0)
-		r = err_sys(e, "writing the folder of the state");
-	if (r == 0)
-		log_at(&k->log, LOG_INFO, "state written, %llu MiB of memory",
-		       (unsigned long long)(bytes >> 20));
-	return r;
+		r = save_ram(m, dir, "ram", id, &bytes, e);
+	return r == 0 && fsync(dir) < 0 ? err_sys(e, "writing the folder of the state") : r;
 }
 
 int keeper_save(struct keeper *k, struct lodge_err *e)
 {
 	int at = k->inst->dirfd;
 	autoclose int dir = -1;
-	int r = saving_folder(k, &dir, e);
+	struct save_out *o = NULL;
+	uint64_t id = 0;
+	/* State first: what cannot be saved is found before anything is written. */
+	int r = saving_gather(k, &o, &id, e);
+	/* It says that the guest's writes are done. */
+	if (r == 0 && k->level->flush)
+		r = k->level->flush(k->self, e);
 	if (r == 0)
-		r = saving_write(k, dir, e);
+		r = saving_folder(k->inst->dirfd, SUSPENDED_NEW, &dir, e);
+	if (r == 0)
+		r = saving_write(o, id, k->level->memory(k->self), dir, e);
+	save_out_free(o);
 	if (r == 0 && renameat(at, SUSPENDED_NEW, at, SUSPENDED) < 0)
 		r = err_sys(e, "giving the state of %s its name", k->inst->name);
 	if (r < 0) {
@@ -103,6 +112,52 @@ int keeper_load(struct keeper *k, struct lodge_err *e)
 		r = k->level->load(k->self, &in, e);
 	save_in_fini(&in);
 	return err_in(e, r, "%s cannot go on from its saved state", k->inst->name);
+}
+
+/* A state that was restored brings its configuration along: other disks. */
+int suspended_config(const struct instance *i, struct lodge_err *e)
+{
+	autofree char *text = NULL;
+	size_t len;
+	if (faccessat(i->dirfd, SUSPENDED "/config.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	int r = file_slurp(i->dirfd, SUSPENDED "/config.json", &text, &len, e);
+	return r < 0 ? r : file_replace(i->dirfd, "config.json", text, len, e);
+}
+
+static int suspended_fill(int all, const char *from, int dir, struct json_object *doc,
+			  struct lodge_err *e)
+{
+	static const char *const files[] = { "state", "ram" };
+	size_t len;
+	for (size_t i = 0; i < countof(files); i++) {
+		char path[LIFE_NAME_MAX + 64];
+		snprintf(path, sizeof path, "%s/%s", from, files[i]);
+		if (linkat(all, path, dir, files[i], 0) < 0)
+			return err_sys(e, "%s", path);
+	}
+	const char *text = json_object_to_json_string_length(doc, JSON_C_TO_STRING_PRETTY, &len);
+	return file_replace(dir, "config.json", text, len, e);
+}
+
+int life_suspended_from(struct instance *i, const struct instance *of, const char *from,
+			struct json_object *doc, struct lodge_err *e)
+{
+	autoclose int dir = -1;
+	int r = saving_folder(i->dirfd, SUSPENDED_NEW, &dir, e);
+	if (r == 0)
+		r = suspended_fill(of->dirfd, from, dir, doc, e);
+	if (r == 0 && fsync(dir) < 0)
+		r = err_sys(e, "writing the folder of the state");
+	if (r < 0)
+		return r;
+	/* One moment the old state, the next the new one. */
+	bool other = suspended_exists(i);
+	unsigned how = other ? RENAME_EXCHANGE : 0;
+	if (renameat2(i->dirfd, SUSPENDED_NEW, i->dirfd, SUSPENDED, how) < 0 ||
+	    fsync(i->dirfd) < 0)
+		return err_sys(e, "giving the state of %s its name", i->name);
+	return file_remove_tree(i->dirfd, SUSPENDED_NEW, e);
 }
 
 int life_suspended_drop(const struct instance *i, struct lodge_err *e)

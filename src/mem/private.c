@@ -25,6 +25,14 @@ int mem_become(struct mem *m, int *fd, struct lodge_err *e)
 	return 0;
 }
 
+int mem_freeze(struct mem *m, struct lodge_err *e)
+{
+	if (m->private)
+		return 0;
+	autoclose int fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? err_sys(e, "a second descriptor of memory") : mem_become(m, &fd, e);
+}
+
 bool private_release(struct mem *m, uint64_t from, uint64_t to)
 {
 	/* Without this mapping the pages would show the file again. */
@@ -103,7 +111,7 @@ static bool file_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t
 bool mem_data_next(struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
                    uint64_t *ret_to)
 {
-	uint64_t a, b;
+	uint64_t a = 0, b = 0;
 	bool in_file = file_next(m, from, end, ret_from, ret_to);
 	bool copied = m->private && copies_next(m, from, end, &a, &b);
 	if (copied && (!in_file || a < *ret_from)) {

@@ -35,7 +35,7 @@ setup_file() {
 }
 
 teardown_file() {
-	"$LODGE" rm -f deb small >/dev/null 2>&1 || true
+	"$LODGE" rm -f deb small shot copy1 copy2 copy3 >/dev/null 2>&1 || true
 }
 
 guest() { "$LODGE" exec deb sh -c "$1"; }
@@ -62,6 +62,11 @@ goes_on() {
 			n=$((n + 1)); [ $n -lt 5 ] || exit 1; sleep 0.3
 		done
 	done'
+}
+# The same after a restore: the counter goes on from an earlier number.
+came_back() {
+	counted=0
+	goes_on
 }
 # The guest's clock is the host's, within a second and the time that the question takes.
 clock_right() {
@@ -143,6 +148,90 @@ clock_right() {
 	goes_on
 }
 
+@test "snapshots of a guest under load, restored in any order" {
+	remember
+	"$LODGE" snapshot create deb first
+	at_first=$(guest 'cat /dev/shm/count')
+	goes_on
+	guest 'echo later >/root/mark; echo later >/dev/shm/mark; sync'
+	[ "$("$LODGE" snapshot create deb)" = s1 ]
+	guest 'rm /root/mark /dev/shm/mark; sync'
+	"$LODGE" snapshot create deb third
+	run "$LODGE" snapshot create deb first
+	[ "$status" -ne 0 ]
+	[ "$("$LODGE" snapshot ls deb | awk 'NR > 1 { print $1, $2 }' | grep -c -- '- ')" = 2 ]
+	"$LODGE" snapshot ls --format json deb | grep -q '"parent": *"s1"'
+	run "$LODGE" restore deb first
+	[ "$status" -ne 0 ] # it runs
+	"$LODGE" restore -f deb s1
+	guest '[ "$(cat /root/mark)" = later ] && [ "$(cat /dev/shm/mark)" = later ]'
+	came_back
+	clock_right
+	"$LODGE" restore -f deb first
+	guest '[ ! -e /root/mark ] && [ ! -e /dev/shm/mark ]'
+	[ "$(guest 'cat /dev/shm/count')" -le $((at_first + 200)) ]
+	came_back
+	clock_right
+	"$LODGE" restore -f deb third
+	came_back
+	"$LODGE" suspend deb
+	"$LODGE" restore deb s1
+	guest '[ "$(cat /root/mark)" = later ]'
+	came_back
+}
+
+@test "removed snapshots leave the others whole" {
+	remember
+	"$LODGE" snapshot rm deb s1
+	[ "$("$LODGE" snapshot ls deb | awk 'NR > 1' | wc -l)" = 2 ]
+	"$LODGE" restore -f deb third
+	came_back
+	"$LODGE" snapshot rm deb first third
+	goes_on
+	"$LODGE" stop deb
+	"$LODGE" start deb
+	"$LODGE" exec --wait 5m deb true
+	guest 'cat /root/files/*.sum >/dev/null && ! dmesg | grep -iE "EXT4-fs error|I/O error"'
+	load
+}
+
+@test "clones of a running, a suspended guest and of a snapshot, each its own" {
+	remember
+	"$LODGE" snapshot create deb start
+	"$LODGE" clone deb copy1
+	"$LODGE" clone --snapshot start deb copy2
+	goes_on
+	"$LODGE" suspend deb
+	"$LODGE" clone deb copy3
+	"$LODGE" resume deb
+	goes_on
+	for c in copy1 copy2 copy3; do
+		[ "$("$LODGE" exec $c sh -c 'cat /dev/shm/nonce /proc/sys/kernel/random/boot_id')" = "$before" ]
+		"$LODGE" exec $c sh -c "echo $c >/root/who; sync; dmesg | grep -q 'crng reseeded due to virtual machine fork'"
+	done
+	cids=$(for c in deb copy1 copy2 copy3; do
+		"$LODGE" exec $c perl -e 'open(F, "/dev/vsock"); $b = pack("L", 0); ioctl(F, 0x7b9, $b); print unpack("L", $b), "
+"'
+	done | sort -u | wc -l)
+	[ "$cids" = 4 ]
+	randoms=$(for c in copy1 copy2 copy3; do
+		"$LODGE" exec $c sh -c 'head -c 16 /dev/urandom | sha256sum'
+	done | sort -u | wc -l)
+	[ "$randoms" = 3 ]
+	"$LODGE" rm -f copy1
+	"$LODGE" snapshot rm deb start
+	for c in copy2 copy3; do
+		[ "$("$LODGE" exec $c cat /root/who)" = $c ]
+		"$LODGE" exec $c sh -c 'for i in 1 2 3; do cp /root/files/$i /root/x && sync; done; ! dmesg | grep -iE "EXT4-fs error|I/O error"'
+	done
+	"$LODGE" stop copy2
+	"$LODGE" start copy2
+	[ "$("$LODGE" exec --wait 5m copy2 cat /root/who)" = copy2 ]
+	"$LODGE" rm -f copy2 copy3
+	! "$LODGE" exec deb cat /root/who
+	goes_on
+}
+
 # 128 MiB of Linux without a disk, which boots in seconds.
 small_start() { # NAME
 	"$LODGE" run -d --name "$1" -m 160M debian-small
@@ -185,6 +274,31 @@ small_nonce() { "$LODGE" exec --wait 20s "$1" cat /nonce </dev/null | sha256sum;
 	"$LODGE" kill small
 }
 
+@test "kill -9 at any moment of a snapshot: it is there and whole, or not there" {
+	small_start shot
+	nonce=$(small_nonce shot)
+	"$LODGE" snapshot create shot base
+	seed=${LODGE_TEST_SEED:-$$}
+	for i in $(seq 1 "${LODGE_KILLS:-8}"); do
+		seed=$(((seed * 1103515245 + 12345) % 2147483648))
+		pid=$(keeper_pid shot)
+		"$LODGE" snapshot create shot "k$i" >/dev/null 2>&1 3>&- &
+		sleep "0.$(printf %03d $((seed / 65536 % 400)))"
+		kill -9 "$pid" 2>/dev/null || true
+		wait $! || true
+		while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+		snap=base
+		"$LODGE" snapshot ls shot | grep -q "k$i" && snap=k$i
+		"$LODGE" restore shot "$snap"
+		[ "$(small_nonce shot)" = "$nonce" ]
+	done
+	"$LODGE" clone -n 3 shot many
+	for n in 1 2 3; do [ "$(small_nonce many-$n)" = "$nonce" ]; done
+	"$LODGE" rm -f shot
+	[ "$(small_nonce many-2)" = "$nonce" ]
+	"$LODGE" rm -f many-1 many-2 many-3
+}
+
 @test "a full disk: the guest goes on, and says why it is not suspended" {
 	[ "$(id -u)" = 0 ] || skip "needs a mount"
 	mkdir -p "$BATS_TEST_TMPDIR/full"
@@ -200,6 +314,10 @@ small_nonce() { "$LODGE" exec --wait 20s "$1" cat /nonce </dev/null | sha256sum;
 			[ "$(state tight)" = running ]
 			[ "$(small_nonce tight)" = "$nonce" ]
 			[ ! -e "$XDG_DATA_HOME/lodge/instances/tight/.suspended.new" ]
+			run "$LODGE" snapshot create tight full
+			[ "$status" -ne 0 ]
+			echo "$output" | grep -q "No space left"
+			[ "$("$LODGE" snapshot ls tight | wc -l)" = 1 ]
 		done
 		mount -o remount,size=400M "$XDG_DATA_HOME"
 		"$LODGE" suspend tight

@@ -98,10 +98,11 @@ static void fs_drain(struct virtio *v)
 static int fs_unsaved(struct virtio *v, struct lodge_err *e)
 {
 	const struct fs *f = fs_of(v);
-	return f->share && f->used
-	               ? err_set(e, EOPNOTSUPP, "the shared folder \"%.36s\" is mounted, and its "
-	                         "open files cannot be saved: unmount it in the guest first", f->tag)
-	               : 0;
+	if (!f->share || !f->used)
+		return 0;
+	return err_set(e, EOPNOTSUPP,
+	               "the shared folder \"%.36s\" is mounted, and its open files cannot be "
+	               "saved: unmount it in the guest first", (const char *)f->tag);
 }
 
 static void fs_config_read(struct virtio *v, uint8_t *config)

@@ -164,6 +164,10 @@ static void tree_platform(struct tree *t, const struct machine *m)
 	str(t, "compatible", "google,goldfish-rtc");
 	interrupt(t, BOARD_IRQ_RTC);
 	end(t);
+	node_at(t, "vmgenid", w[WINDOW_vmgenid].base, w[WINDOW_vmgenid].size);
+	str(t, "compatible", "microsoft,vmgenid");
+	interrupt(t, BOARD_IRQ_VMGENID);
+	end(t);
 	node_at(t, "serial", w[WINDOW_uart].base, w[WINDOW_uart].size);
 	str(t, "compatible", "ns16550a");
 	u32(t, "clock-frequency", 3686400);

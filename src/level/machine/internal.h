@@ -28,10 +28,11 @@ extern const struct window_at board_windows[WINDOW_COUNT];
 
 enum {
 	BOARD_SOURCES = 95,         /* interrupt sources of the PLIC */
-	BOARD_IRQ_UART = 10, BOARD_IRQ_RTC = 11,
+	BOARD_IRQ_UART = 10, BOARD_IRQ_RTC = 11, BOARD_IRQ_VMGENID = 12,
 	BOARD_IRQ_PCI = 32,         /* INTA..INTD: 32..35 */
 	BOARD_IRQ_MMIO = 40,        /* virtio-mmio slot i: 40 + i */
 	BOARD_MMIO_SLOTS = 24,
+	VSOCK_CID = 3,              /* of a guest that is no clone */
 	DISKS_MAX = 16, VOLUMES_MAX = 16,
 	PARTS_MAX = 64,
 };
@@ -101,6 +102,8 @@ void fdt_isa(const struct machine *m, char buf[FDT_ISA_MAX]);
 /* saved.c */
 int machine_save(void *self, struct save_out *o, struct lodge_err *e) MUST;
 int machine_load(void *self, const struct save_in *in, struct lodge_err *e) MUST;
+int machine_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e) MUST;
+int machine_flush(void *self, struct lodge_err *e) MUST;
 struct mem *machine_memory(void *self);
 /* boot.c: put firmware, kernel, initrd and device tree into RAM; sets m->entry and m->dtb. */
 int boot_load(struct machine *m, struct lodge_err *e) MUST;

@@ -69,9 +69,9 @@ static int parts_drain(struct machine *m, struct lodge_err *e)
 	return 0;
 }
 
-/* The state will say that these writes are done. */
-static int disks_flush(struct machine *m, struct lodge_err *e)
+int machine_flush(void *self, struct lodge_err *e)
 {
+	struct machine *m = self;
 	for (unsigned i = 0; i < m->ndisks; i++) {
 		struct blk *b = m->disks[i];
 		int r = blk_readonly(b) ? 0 : blk_sync(b, BLK_FLUSH, 0, NULL, 0);
@@ -97,8 +97,6 @@ int machine_save(void *self, struct save_out *o, struct lodge_err *e)
 	int r = save_check(m, e);
 	if (r == 0)
 		r = parts_drain(m, e);
-	if (r == 0)
-		r = disks_flush(m, e);
 	if (r < 0)
 		return r;
 	struct saved s = {
@@ -216,6 +214,19 @@ int machine_load(void *self, const struct save_in *in, struct lodge_err *e)
 	m->initrd_len = s.initrd_len;
 	m->panic_seen = s.panic_seen < PANIC_SEEN_MAX ? s.panic_seen : 0;
 	m->loaded = true;
+	return 0;
+}
+
+int machine_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e)
+{
+	struct machine *m = self;
+	if (n != m->ndisks)
+		return err_set(e, EINVAL, "%u disks, not %zu", m->ndisks, n);
+	for (unsigned i = 0; i < m->ndisks; i++) {
+		int r = overlays[i] ? blk_freeze(m->disks[i], overlays[i], e) : 0;
+		if (r < 0)
+			return err_in(e, r, "disk %u", i);
+	}
 	return 0;
 }
 
