@@ -176,12 +176,16 @@ int life_suspended_drop(const struct instance *i, struct lodge_err *e)
 
 /* ---- the guest's clock stood still ---- */
 
+enum { CLOCK_TRIES = 8, CLOCK_PAUSE_US = 100000 };
+
 static void *clock_main(void *arg)
 {
 	struct instance *i = arg;
 	struct lodge_err e;
-	/* No agent: nothing else can step the clock, but time synchronization in the guest. */
-	(void)!agent_set_clock(i, &e);
+	/* The guest's kernel may reset the first connection: it has just been told that all are
+	 * gone. No agent: nothing else can step the clock, but the guest itself by the network. */
+	for (int n = 0; n < CLOCK_TRIES && agent_set_clock(i, &e) < 0; n++)
+		usleep(CLOCK_PAUSE_US);
 	instance_free(i);
 	return NULL;
 }

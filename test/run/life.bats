@@ -28,7 +28,8 @@ setup_file() {
 		sha256sum <$f.tmp >$f.sum.tmp
 		mv $f.tmp $f
 		mv $f.sum.tmp $f.sum
-		echo $i >/dev/shm/count
+		echo $i >/dev/shm/count.new
+		mv /dev/shm/count.new /dev/shm/count
 	done
 	END
 	load
@@ -38,7 +39,7 @@ teardown_file() {
 	"$LODGE" rm -f deb small shot copy1 copy2 copy3 >/dev/null 2>&1 || true
 }
 
-guest() { "$LODGE" exec deb sh -c "$1"; }
+guest() { "$LODGE" exec --wait 60s deb sh -c "$1"; }
 load() { guest 'setsid sh /root/load.sh >/dev/null 2>&1 </dev/null & sleep 2'; }
 state() { "$LODGE" ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 keeper_pid() { "$LODGE" inspect "$1" | sed -n 's/^ *"pid":\([0-9]*\),*/\1/p'; }
@@ -206,23 +207,23 @@ clock_right() {
 	"$LODGE" resume deb
 	goes_on
 	for c in copy1 copy2 copy3; do
-		[ "$("$LODGE" exec $c sh -c 'cat /dev/shm/nonce /proc/sys/kernel/random/boot_id')" = "$before" ]
-		"$LODGE" exec $c sh -c "echo $c >/root/who; sync; dmesg | grep -q 'crng reseeded due to virtual machine fork'"
+		[ "$("$LODGE" exec --wait 60s $c sh -c 'cat /dev/shm/nonce /proc/sys/kernel/random/boot_id')" = "$before" ]
+		"$LODGE" exec --wait 60s $c sh -c "echo $c >/root/who; sync; dmesg | grep -q 'crng reseeded due to virtual machine fork'"
 	done
 	cids=$(for c in deb copy1 copy2 copy3; do
-		"$LODGE" exec $c perl -e 'open(F, "/dev/vsock"); $b = pack("L", 0); ioctl(F, 0x7b9, $b); print unpack("L", $b), "
+		"$LODGE" exec --wait 60s $c perl -e 'open(F, "/dev/vsock"); $b = pack("L", 0); ioctl(F, 0x7b9, $b); print unpack("L", $b), "
 "'
 	done | sort -u | wc -l)
 	[ "$cids" = 4 ]
 	randoms=$(for c in copy1 copy2 copy3; do
-		"$LODGE" exec $c sh -c 'head -c 16 /dev/urandom | sha256sum'
+		"$LODGE" exec --wait 60s $c sh -c 'head -c 16 /dev/urandom | sha256sum'
 	done | sort -u | wc -l)
 	[ "$randoms" = 3 ]
 	"$LODGE" rm -f copy1
 	"$LODGE" snapshot rm deb start
 	for c in copy2 copy3; do
-		[ "$("$LODGE" exec $c cat /root/who)" = $c ]
-		"$LODGE" exec $c sh -c 'for i in 1 2 3; do cp /root/files/$i /root/x && sync; done; ! dmesg | grep -iE "EXT4-fs error|I/O error"'
+		[ "$("$LODGE" exec --wait 60s $c cat /root/who)" = $c ]
+		"$LODGE" exec --wait 60s $c sh -c 'for i in 1 2 3; do cp /root/files/$i /root/x && sync; done; ! dmesg | grep -iE "EXT4-fs error|I/O error"'
 	done
 	"$LODGE" stop copy2
 	"$LODGE" start copy2
@@ -237,7 +238,7 @@ small_start() { # NAME
 	"$LODGE" run -d --name "$1" -m 160M debian-small
 	"$LODGE" exec --wait 2m "$1" sh -c 'head -c 32 /dev/urandom >/nonce' </dev/null
 }
-small_nonce() { "$LODGE" exec --wait 20s "$1" cat /nonce </dev/null | sha256sum; }
+small_nonce() { "$LODGE" exec --wait 60s "$1" cat /nonce </dev/null | sha256sum; }
 
 @test "kill -9 at any moment of a suspend: the old or the new state" {
 	small_start small

@@ -237,6 +237,9 @@ static uint32_t vsock_fill(struct vsock *s, struct chain *to)
 static void vsock_feed(struct vsock *s)
 {
 	struct chain to;
+	/* First it must hear that all connections are gone, or new ones would go with them. */
+	if (s->moved && virtq_ready(&s->v, EVENT))
+		return;
 	while ((s->nresets || !TAILQ_EMPTY(&s->ready)) && virtq_pop(&s->v, RX, &to)) {
 		if (to.in_len < HDR) {
 			virtq_push(&s->v, RX, &to, 0);

@@ -87,6 +87,7 @@ struct machine {
 	char why[64];
 	bool ended;                 /* env->ended was called */
 	bool started, paused;
+	uint64_t entered_ns;        /* atomic: since 1970, when hart 0 last began to run */
 	bool loaded;                /* start goes on where the state was saved */
 	unsigned panic_seen;        /* characters of the panic message matched so far */
 };

@@ -360,6 +360,7 @@ static void machine_inspect(void *self, struct json_object *out)
 	put_u64(out, "memory", m->ram);
 	put_u64(out, "kernel_address", m->kernel);
 	put_u64(out, "device_tree_address", m->dtb);
+	put_u64(out, "entered_ns", __atomic_load_n(&m->entered_ns, __ATOMIC_RELAXED));
 	struct engine_stats sum;
 	machine_sum(m, &sum);
 	put_rates(out, &sum);
