@@ -19,8 +19,9 @@ const struct command command_suspend = {
     .text = "lodge resume or lodge start goes on where the guest was, its clock set right when it\n"
 	    "has the agent. Until then it takes no memory and no processor. TCP connections of\n"
 	    "the user network and vsock connections are reset when the guest goes on.\n"
-	    "lodge kill throws the state away. A guest that has a shared folder mounted is\n"
-	    "not suspended.\n",
+	    "What it has open in a shared folder is found again by its path; a file that is not\n"
+	    "there any more is an error for the program that uses it (ESTALE, EBADF). lodge kill\n"
+	    "throws the state away.\n",
     .min = 1,
     .completes = "guests",
     .run = suspend_all,

@@ -9,13 +9,14 @@ setup_file() {
 	export LODGE=$PWD/build/lodge
 	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
 	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
-	mkdir -p "$XDG_RUNTIME_DIR"
+	export SHARE=$BATS_FILE_TMPDIR/share
+	mkdir -p "$XDG_RUNTIME_DIR" "$SHARE"
 	chmod 700 "$XDG_RUNTIME_DIR"
 	"$LODGE" pull debian >"$BATS_FILE_TMPDIR/pull.log" 2>&1 || {
 		cat "$BATS_FILE_TMPDIR/pull.log" >&2
 		return 1
 	}
-	"$LODGE" run -d --name deb -m 512M --cpus 2 debian
+	"$LODGE" run -d --name deb -m 512M --cpus 2 -v "$SHARE:/mnt" debian
 	"$LODGE" exec --wait 10m deb true
 	"$LODGE" exec -i deb sh -c 'cat >/root/load.sh' <<-'END'
 	mkdir -p /root/files
@@ -231,6 +232,28 @@ clock_right() {
 	"$LODGE" rm -f copy2 copy3
 	! "$LODGE" exec deb cat /root/who
 	goes_on
+}
+
+@test "a shared folder: open files go on, one that is gone is an error and no more" {
+	echo kept >"$SHARE/kept"
+	echo gone >"$SHARE/gone"
+	guest 'cat /mnt/kept /mnt/gone >/dev/null
+		(exec 3>>/mnt/log; i=0; while [ ! -e /mnt/stop ]; do i=$((i + 1)); echo $i >&3; sleep 0.1; done) >/dev/null 2>&1 </dev/null &
+		sleep 1'
+	"$LODGE" snapshot create deb shared
+	"$LODGE" suspend deb
+	lines=$(wc -l <"$SHARE/log")
+	rm "$SHARE/gone"
+	"$LODGE" resume deb
+	guest 'sleep 2; [ "$(cat /mnt/kept)" = kept ] && ! cat /mnt/gone'
+	[ "$(wc -l <"$SHARE/log")" -gt "$lines" ]
+	"$LODGE" restore -f deb shared
+	guest 'sleep 1; [ "$(cat /mnt/kept)" = kept ]'
+	lines=$(wc -l <"$SHARE/log")
+	guest 'sleep 2'
+	[ "$(wc -l <"$SHARE/log")" -gt "$lines" ]
+	touch "$SHARE/stop"
+	"$LODGE" snapshot rm deb shared
 }
 
 # 128 MiB of Linux without a disk, which boots in seconds.

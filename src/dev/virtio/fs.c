@@ -95,14 +95,17 @@ static void fs_drain(struct virtio *v)
 	pthread_mutex_unlock(v->lock);
 }
 
-static int fs_unsaved(struct virtio *v, struct lodge_err *e)
+static size_t fs_save_more(struct virtio *v, uint8_t *buf, size_t cap)
 {
 	const struct fs *f = fs_of(v);
-	if (!f->share || !f->used)
-		return 0;
-	return err_set(e, EOPNOTSUPP,
-	               "the shared folder \"%.36s\" is mounted, and its open files cannot be "
-	               "saved: unmount it in the guest first", (const char *)f->tag);
+	return f->share ? share_save(f->share, buf, cap) : 0;
+}
+
+static bool fs_load_more(struct virtio *v, const uint8_t *buf, size_t len)
+{
+	struct fs *f = fs_of(v);
+	f->used = true;
+	return f->share ? share_load(f->share, buf, len) : len == 0;
 }
 
 static void fs_config_read(struct virtio *v, uint8_t *config)
@@ -164,5 +167,6 @@ const struct virtio_class virtio_fs = {
 	.name = "fs", .summary = "shared folder (backend: struct share; tag=NAME)",
 	.size = sizeof(struct fs), .device_id = 26, .pci_class = 0x018000, .config_len = CONFIG,
 	.nqueues = QUEUES, .init = fs_init, .fini = fs_fini, .reset = fs_reset, .serve = fs_serve,
-	.config_read = fs_config_read, .drain = fs_drain, .unsaved = fs_unsaved,
+	.config_read = fs_config_read, .drain = fs_drain, .save_more = fs_save_more,
+	.load_more = fs_load_more,
 };

@@ -65,8 +65,10 @@ struct virtio_class {
 	/* Finish and give back every chain that was taken, without @lock held; NULL: none is ever
 	 * held between two serves. */
 	void (*drain)(struct virtio *);
-	/* Is there something that virtio_save cannot write? -EOPNOTSUPP: what. NULL: never. */
-	int (*unsaved)(struct virtio *, struct lodge_err *);
+	/* State of a length that varies, behind all else; both NULL: none. As state_save; load_more
+	 * comes after a reset and @loaded. */
+	size_t (*save_more)(struct virtio *, uint8_t *buf, size_t cap);
+	bool (*load_more)(struct virtio *, const uint8_t *buf, size_t len);
 	const struct state_field *state; /* of the instance beyond struct virtio; NULL: nothing */
 	/* The state was loaded: check what a stream could make impossible. False: damaged. */
 	bool (*loaded)(struct virtio *);
@@ -134,15 +136,13 @@ struct virtio *virtio_of(struct dev *d);
 /* Negotiated features, rings and the class's own state as bytes, and back; the transport's dev
  * does it in dev_save and dev_load. Nothing may be in flight (inuse of every queue 0). Returns
  * the bytes needed; writes nothing when that is more than @cap. */
-size_t virtio_save(const struct virtio *v, uint8_t *buf, size_t cap);
+size_t virtio_save(struct virtio *v, uint8_t *buf, size_t cap);
 bool virtio_load(struct virtio *v, const uint8_t *buf, size_t len) MUST;
 /* Chains that the device took and did not give back yet. Device's lock held. */
 unsigned virtio_inflight(const struct virtio *v);
 /* Wait for what the device does for the guest and give its chains back, so that virtio_save may
  * follow. No vCPU runs. Thread: the loop's, no lock held. */
 void virtio_drain(struct virtio *v);
-/* -EOPNOTSUPP: the device is in the middle of what cannot be saved, with the reason. */
-int virtio_unsaved(struct virtio *v, struct lodge_err *e) MUST;
 /* Make a virtio device behind an MMIO transport (a struct dev of dev_virtio_mmio). The dev owns
  * it: dev_free frees both. Map it with dev_map. VIRTIO 1.2 §4.2 */
 int virtio_mmio_new(struct dev **ret, const struct virtio_class *c, const struct dev_setup *s,
