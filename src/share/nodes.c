@@ -451,7 +451,8 @@ static bool node_load(struct share *s, struct bytes_in *i, uint64_t root_dev, ui
 static bool node_link(struct nodes *t, struct node *n, uint64_t parent)
 {
 	struct node *p = parent ? nodes_at(t, parent) : NULL;
-	if (parent && (!p || (p->id != ROOT && !S_ISDIR(p->type)) || node_is_above(n, p) || !*n->name))
+	bool folder = p && (p->id == ROOT || S_ISDIR(p->type));
+	if (parent && (!folder || node_is_above(n, p) || !*n->name))
 		return false;
 	n->parent = p;
 	if (p)
