@@ -105,11 +105,31 @@ LODGE_API int lodge_keep(struct lodge_guest *g, struct lodge_err *e);
 /* Start the guest; calls lodge_keep when there is no keeper. */
 LODGE_API int lodge_start(struct lodge_guest *g, struct lodge_err *e);
 LODGE_API int lodge_pause(struct lodge_guest *g, struct lodge_err *e);
+/* Let a paused or suspended guest go on. */
 LODGE_API int lodge_resume(struct lodge_guest *g, struct lodge_err *e);
+/* Write the guest's state to its folder and free its memory; lodge_start or lodge_resume goes on
+ * from there. Returns when it is durable and the keeper has ended; on failure the guest goes on. */
+LODGE_API int lodge_suspend(struct lodge_guest *g, struct lodge_err *e);
+/* Write a named state of a running or paused guest, which goes on meanwhile: memory, devices and
+ * disks of one moment. @name NULL: "s1", "s2", ... Returns when it is durable. -EEXIST: the name is
+ * in use. */
+LODGE_API int lodge_snapshot(struct lodge_guest *g, const char *name, char ret_name[64],
+                             struct lodge_err *e);
+/* A JSON array of {name, parent, created_ns, memory_bytes}, oldest first; lodge_free. */
+LODGE_API int lodge_snapshot_list(struct lodge_guest *g, char **ret_json, struct lodge_err *e);
+LODGE_API int lodge_snapshot_remove(struct lodge_guest *g, const char *name, struct lodge_err *e);
+/* Let a guest that does not run go on from a snapshot: what it did since then is lost, unless
+ * another snapshot has it. A saved state of suspend is replaced. -EBUSY: it runs. */
+LODGE_API int lodge_restore(struct lodge_guest *g, const char *name, struct lodge_err *e);
+/* Make and start the guest @name, which goes on from the state of @g: of its snapshot @snapshot, or
+ * (NULL) of what it is now, running, paused or suspended. It shares memory and disks with @g until
+ * either writes. *@ret: a handle on it. -EEXIST: the name is in use. */
+LODGE_API int lodge_clone(struct lodge_guest **ret, struct lodge_guest *g, const char *name,
+                          const char *snapshot, struct lodge_err *e);
 /* Ask the guest to shut down; kill it when it has not after @timeout_ns (0: at once). Returns
  * when it is stopped. */
 LODGE_API int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e);
-/* End it now; exit code 137. Returns when it is stopped. */
+/* End it now; exit code 137. Returns when it is stopped. A suspended guest loses its state. */
 LODGE_API int lodge_kill(struct lodge_guest *g, struct lodge_err *e);
 /* Delete the guest's folder. @force: kill it first when it runs; succeeds on damaged folders. */
 LODGE_API int lodge_remove(const char *name, int force, struct lodge_err *e);

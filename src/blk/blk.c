@@ -147,6 +147,37 @@ int image_run(struct image *im, enum blk_op op, uint64_t off, struct ivec *v, ui
 	return -EINVAL;
 }
 
+/* What a disk is whose file could not be opened again: every request fails. */
+static int lost_io(struct image *im, uint64_t off, struct ivec *v, uint64_t len)
+{
+	(void)im, (void)off, (void)v, (void)len;
+	return -EIO;
+}
+static int lost_range(struct image *im, uint64_t off, uint64_t len)
+{
+	(void)im, (void)off, (void)len;
+	return -EIO;
+}
+static int lost_zero(struct image *im, uint64_t off, uint64_t len, bool may_unmap)
+{
+	(void)may_unmap;
+	return lost_range(im, off, len);
+}
+static int lost_flush(struct image *im) { return lost_range(im, 0, 0); }
+
+static const struct blk_class lost = { .name = "lost", .read = lost_io, .write = lost_io,
+	.flush = lost_flush, .discard = lost_range, .zero = lost_zero };
+
+/* An image of its own for each, as image_close frees it. */
+static struct image *image_lost(uint64_t size, uint32_t granule)
+{
+	struct image *im = calloc(1, sizeof *im);
+	if (im)
+		*im = (struct image){ .class = &lost, .file.fd = -1, .size = size,
+			.granule = granule };
+	return im;
+}
+
 /* ---- the door ---- */
 
 static int blk_open_image(struct blk *b, const struct blk_options *o, struct lodge_err *e)
@@ -228,4 +259,51 @@ int blk_sync(struct blk *b, enum blk_op op, uint64_t off, void *buf, uint64_t le
 	if (r < 0 || (op == BLK_FLUSH ? b->no_flush : len == 0))
 		return r;
 	return image_run(b->image, op, off, &v, len, true);
+}
+
+const char *blk_path(const struct blk *b, const char **ret_format)
+{
+	*ret_format = b->image->class->name;
+	return b->image->file.path;
+}
+
+static bool blk_busy(struct blk *b)
+{
+	pthread_mutex_lock(&b->lock);
+	bool busy = b->running || b->in_ring || b->waiting.head || b->prepared.head;
+	pthread_mutex_unlock(&b->lock);
+	return busy;
+}
+
+/* What the disk is now becomes the base of the new overlay: opened anew, for reading. */
+int blk_freeze(struct blk *b, const char *path, struct lodge_err *e)
+{
+	struct image *old = b->image, *top = NULL;
+	if (old->readonly)
+		return err_set(e, EROFS, "a disk that is not written needs no overlay");
+	blk_finish(b);
+	if (blk_busy(b))
+		return err_set(e, EBUSY, "the disk is busy");
+	int r = image_run(old, BLK_FLUSH, 0, NULL, 0, false);
+	if (r < 0)
+		return err_set(e, -r, "%s cannot be flushed", old->file.path);
+	autofree char *base = strdup(old->file.path);
+	struct image *lost_one = image_lost(old->size, old->granule);
+	if (!base || !lost_one) {
+		free(lost_one);
+		return err_set(e, ENOMEM, "out of memory");
+	}
+	struct image_options over = { .path = path, .format = "overlay", .base = base,
+		.base_format = old->class->name, .no_flush = b->no_flush };
+	struct image_options again = { .path = base, .format = old->class->name,
+		.no_flush = b->no_flush };
+	image_close(old); /* its lock would keep the base from being opened */
+	r = image_open(&top, &over, e);
+	if (r < 0 && image_open(&top, &again, NULL) < 0) {
+		b->image = lost_one;
+		return err_set(e, EIO, "%s cannot be opened again", base);
+	}
+	b->image = top;
+	free(lost_one);
+	return r;
 }

@@ -66,6 +66,15 @@ void blk_drain(struct blk *b);
  * Thread: the loop thread, or any when the loop is not running. */
 void blk_finish(struct blk *b);
 
+/* Leave what the disk holds now in its file, unchanged from now on, and go on in the new overlay
+ * @path over it. Durable on return. On failure the disk is as it was.
+ *   errors  EROFS; EBUSY: requests are in flight; ELOOP: 64 files below it; EIO: it cannot be
+ *           opened again either, and every request fails from now on
+ * Thread: the loop's. */
+int blk_freeze(struct blk *b, const char *path, struct lodge_err *e) MUST;
+/* The file that is written, or would be. Borrowed until blk_freeze or blk_close. */
+const char *blk_path(const struct blk *b, const char **ret_format);
+
 uint64_t blk_size(const struct blk *b);      /* bytes, a multiple of 512 */
 bool blk_readonly(const struct blk *b);
 uint32_t blk_granule(const struct blk *b);   /* preferred I/O and discard unit, bytes */

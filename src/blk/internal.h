@@ -10,7 +10,7 @@ extern const struct host_library blk_zstd; /* see zstd.c */
 
 enum {
 	SECTOR = 512,
-	DEPTH_MAX = 16,    /* backing files below one image */
+	DEPTH_MAX = 64,    /* backing files below one image */
 	POOL_THREADS = 4,
 	RING_ENTRIES = 256,
 };

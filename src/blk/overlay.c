@@ -204,6 +204,21 @@ static int overlay_create(struct overlay *o, const struct image_options *opt, st
 	return r;
 }
 
+/* Where the base is: beside the overlay when a file of its name is there (a folder that was moved
+ * or cloned as a whole), else where the header says. Its stamp tells whether it is that one. */
+static char *base_path(const struct overlay *o, const char *said)
+{
+	const char *name = strrchr(said, '/'), *slash = strrchr(o->im.file.path, '/');
+	char *ret = NULL;
+	if (name && slash &&
+	    asprintf(&ret, "%.*s%s", (int)(slash - o->im.file.path), o->im.file.path, name) < 0)
+		return NULL;
+	if (ret && access(ret, R_OK) == 0)
+		return ret;
+	free(ret);
+	return strdup(said);
+}
+
 static int overlay_load(struct overlay *o, const struct image_options *opt, struct lodge_err *e)
 {
 	uint8_t h[HEADER];
@@ -212,7 +227,10 @@ static int overlay_load(struct overlay *o, const struct image_options *opt, stru
 		return r;
 	if (!o->im.base) {
 		const char *format = opt->base_format ? opt->base_format : (char *)h + AT_FORMAT;
-		r = overlay_open_base(o, opt->base ? opt->base : (char *)h + AT_PATH, format, e);
+		autofree char *said = base_path(o, (char *)h + AT_PATH);
+		const char *path = opt->base ? opt->base : said;
+		r = path ? overlay_open_base(o, path, format, e)
+		         : err_set(e, ENOMEM, "no memory");
 		if (r < 0)
 			return r;
 	}

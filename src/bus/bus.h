@@ -61,6 +61,8 @@ void vclock_count(struct vclock *c, const uint64_t *a, const uint64_t *b, uint64
 static inline bool vclock_is_counted(const struct vclock *c) { return c->counts[0] != NULL; }
 uint64_t vclock_ns(const struct vclock *c);         /* guest ns since the machine was made */
 void vclock_pause(struct vclock *c);
+/* A clock that is paused goes on from @ns when it is resumed. */
+void vclock_set(struct vclock *c, uint64_t ns);
 void vclock_resume(struct vclock *c);
 /* Host CLOCK_MONOTONIC instant at which guest time is @guest_ns (UINT64_MAX while paused, and when
  * time is counted). */

@@ -49,6 +49,11 @@ void vclock_pause(struct vclock *c)
 	__atomic_store_n(&c->stopped_at_ns, now ? now : 1, __ATOMIC_RELEASE);
 }
 
+void vclock_set(struct vclock *c, uint64_t ns)
+{
+	__atomic_store_n(&c->stopped_at_ns, ns ? ns : 1, __ATOMIC_RELEASE);
+}
+
 void vclock_resume(struct vclock *c)
 {
 	uint64_t at = vclock_stopped_ns(c);

@@ -29,7 +29,8 @@ static struct json_object *ls_select(struct json_object *list, bool all)
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
 		const char *state = text_of(o, "state");
-		if (all || !strcmp(state, "running") || !strcmp(state, "paused"))
+		if (all || !strcmp(state, "running") || !strcmp(state, "paused") ||
+		    !strcmp(state, "suspended"))
 			json_object_array_add(ret, json_object_get(o));
 	}
 	return ret;
@@ -48,6 +49,11 @@ static void ls_row(struct json_object *o, const char **cells, char (*buf)[CELL])
 	if (ended) {
 		snprintf(buf[1], CELL, "exit code %d", (int)number_of(o, "exit_code"));
 		cells[5] = !strcmp(state, "failed") ? text_of(o, "why") : buf[1];
+	} else if (!strcmp(state, "suspended")) {
+		char since[CELL];
+		cells[5] = buf[1];
+		snprintf(buf[1], CELL, "suspended %.50s",
+			 ago((uint64_t)number_of(o, "ended_ns"), since, sizeof since));
 	} else if (number_of(o, "started_ns")) {
 		cells[5] = buf[1];
 		char since[CELL];
@@ -102,8 +108,8 @@ const struct command command_ls = {
     .alias = "ps",
     .operands = "",
     .summary = "list guests",
-    .text = "States: created, running, paused, stopped, and failed for a guest whose keeper was\n"
-	    "killed or crashed. Without -a, those that run or are paused.\n",
+    .text = "States: created, running, paused, suspended, stopped, and failed for a guest whose\n"
+	    "keeper was killed or crashed. Without -a, those that run, are paused or suspended.\n",
     .options = options,
     .noptions = countof(options),
     .run = ls,

@@ -16,8 +16,9 @@ const struct command command_resume = {
     .name = "resume",
     .alias = "unpause",
     .operands = "NAME...",
-    .summary = "let paused guests go on",
-    .text = "See also lodge pause.\n",
+    .summary = "let paused or suspended guests go on",
+    .text = "The clock of a guest with the agent is set right.\n"
+	    "See also lodge pause, lodge suspend.\n",
     .min = 1,
     .completes = "guests",
     .run = resume,

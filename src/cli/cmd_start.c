@@ -51,7 +51,7 @@ static int start(struct args *a)
 const struct command command_start = {
     .name = "start",
     .operands = "NAME...",
-    .summary = "start guests that are created or stopped",
+    .summary = "start guests that are created, suspended or stopped",
     .options = options,
     .noptions = countof(options),
     .min = 1,

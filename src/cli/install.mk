@@ -7,11 +7,11 @@ LIBDIR  ?= $(PREFIX)/lib
 DATADIR ?= $(PREFIX)/share
 VERBS    = $(basename $(patsubst src/cli/cmd_%.c,%,$(wildcard src/cli/cmd_*.c)))
 MAN1     = $O/man/lodge.1 $(VERBS:%=$O/man/lodge-%.1)
-MAN5     = $O/man/lodge-config.5
+MAN5     = $O/man/lodge-config.5 $O/man/lodge-state.5
 
 .PHONY: man install uninstall
 man: $(MAN1) $(MAN5)
-$O/man/lodge.1 $O/man/lodge-config.5: $O/man/%: man/%.scd
+$O/man/lodge.1 $(MAN5): $O/man/%: man/%.scd
 	@mkdir -p $(@D)
 	$Qscdoc < $< > $@.tmp && mv $@.tmp $@
 $O/man/lodge-%.1: $O/lodge
@@ -45,7 +45,7 @@ install: build man $O/lodge.pc
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/lodge $(DESTDIR)$(LIBDIR)/liblodge.a $(DESTDIR)$(LIBDIR)/liblodge.so* \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/lodge.pc $(DESTDIR)$(DATADIR)/man/man1/lodge.1 \
-	  $(DESTDIR)$(DATADIR)/man/man1/lodge-*.1 $(DESTDIR)$(DATADIR)/man/man5/lodge-config.5 \
+	  $(DESTDIR)$(DATADIR)/man/man1/lodge-*.1 $(MAN5:$O/man/%=$(DESTDIR)$(DATADIR)/man/man5/%) \
 	  $(DESTDIR)$(DATADIR)/bash-completion/completions/lodge \
 	  $(DESTDIR)$(DATADIR)/zsh/site-functions/_lodge \
 	  $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/lodge.fish

@@ -18,7 +18,7 @@ int lodge_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e)
 	return life_parse_time(text, ret_ns, e);
 }
 
-static int guest_new(struct lodge_guest **ret, struct instance *i, struct lodge_err *e)
+int guest_new(struct lodge_guest **ret, struct instance *i, struct lodge_err *e)
 {
 	struct lodge_guest *g = calloc(1, sizeof *g);
 	if (!g) {
@@ -240,9 +240,19 @@ int lodge_pause(struct lodge_guest *g, struct lodge_err *e)
 	return control_call(g->inst, "POST", "/v1/pause", NULL, NULL, e);
 }
 
+int lodge_suspend(struct lodge_guest *g, struct lodge_err *e)
+{
+	int r = control_call(g->inst, "POST", "/v1/suspend", NULL, NULL, e);
+	return r < 0 ? r : guest_gone(g, e);
+}
+
 int lodge_resume(struct lodge_guest *g, struct lodge_err *e)
 {
-	return control_call(g->inst, "POST", "/v1/resume", NULL, NULL, e);
+	struct life_record rec;
+	instance_record(g->inst, &rec);
+	return rec.state == LIFE_SUSPENDED
+		   ? lodge_start(g, e)
+		   : control_call(g->inst, "POST", "/v1/resume", NULL, NULL, e);
 }
 
 /* ---- ending ---- */
@@ -269,9 +279,31 @@ int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e)
 	return 0;
 }
 
+/* A power cut for one that is not even there: its state is thrown away. */
+static int suspended_kill(struct lodge_guest *g, struct life_record *rec, struct lodge_err *e)
+{
+	int r = guest_lock(g, e);
+	if (r < 0)
+		return r;
+	rec->state = LIFE_STOPPED;
+	rec->exit_code = LODGE_EXIT_SIGNAL + 9;
+	rec->ended_ns = host_realtime_ns();
+	snprintf(rec->why, sizeof rec->why, "killed while it was suspended");
+	r = life_suspended_drop(g->inst, e);
+	if (r == 0)
+		r = instance_record_set(g->inst, rec, e);
+	close(g->inst->lock);
+	g->inst->lock = -1;
+	return r;
+}
+
 int lodge_kill(struct lodge_guest *g, struct lodge_err *e)
 {
 	int code;
+	struct life_record rec;
+	instance_record(g->inst, &rec);
+	if (rec.state == LIFE_SUSPENDED)
+		return suspended_kill(g, &rec, e);
 	int r = control_call(g->inst, "POST", "/v1/kill", NULL, NULL, e);
 	return r < 0 ? r : lodge_wait(g, &code, e);
 }
@@ -319,6 +351,10 @@ int lodge_remove(const char *name, int force, struct lodge_err *e)
 	if (r < 0)
 		return r;
 	r = guest_lock(g, e);
+	if (r == 0 && !force && !strcmp(lodge_state(g), "suspended"))
+		r = err_set(e, EPERM,
+			    "%s is suspended; resume it, or delete its saved state too with rm -f",
+			    name);
 	if (r == -EBUSY && force) {
 		r = remove_kill(g, e);
 		if (r == 0)

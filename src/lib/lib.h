@@ -12,6 +12,18 @@ struct lodge_guest {
 /* Wait until a keeper that has ended its guest has let go of the folder. */
 int guest_gone(const struct lodge_guest *g, struct lodge_err *e) MUST;
 
+/* A handle on @i, owned from now on, also on failure. */
+int guest_new(struct lodge_guest **ret, struct instance *i, struct lodge_err *e) MUST;
+
+/* snapshot.c. The configuration that a snapshot was made with. -ENOENT: there is none. */
+struct json_object;
+int shot_config(const struct instance *i, const char *name, struct json_object **ret,
+                struct lodge_err *e) MUST;
+/* The disks of @doc, each with a new overlay (of the guest @i) over what it is. */
+int disks_branch(const struct instance *i, struct json_object *doc, struct lodge_err *e) MUST;
+/* Add the disks of @doc to the files that it says it rests on. */
+void disks_note(struct json_object *doc);
+
 /* An image: a name that stands for files in the cache, and how to get them. */
 struct image {
 	const char *name, *alias, *summary;

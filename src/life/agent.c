@@ -178,17 +178,12 @@ int agent_connect(const struct instance *i, uint64_t wait_ns, struct agent_in *i
 	    i->name);
 }
 
-int agent_ask(const struct instance *i, unsigned type, uint64_t wait_ns, struct lodge_err *e)
+/* Send a request and wait for its OK. */
+static int agent_call(int fd, struct agent_in *in, unsigned type, const uint8_t *payload,
+		      uint32_t len, uint64_t until, struct lodge_err *e)
 {
 	struct agent_frame f;
-	autofree struct agent_in *in = calloc(1, sizeof *in);
-	if (!in)
-		return err_set(e, ENOMEM, "out of memory");
-	uint64_t until = host_monotonic_ns() + wait_ns + GREETING_NS;
-	autoclose int fd = agent_connect(i, wait_ns, in, e);
-	if (fd < 0)
-		return take_fd(&fd);
-	int r = send_frame(fd, type, NULL, 0);
+	int r = send_frame(fd, type, payload, len);
 	while (r == 0 && (r = agent_read(fd, in, &f, until)) == 0) {
 		if (f.type == AGENT_OK)
 			return 0;
@@ -199,4 +194,30 @@ int agent_ask(const struct instance *i, unsigned type, uint64_t wait_ns, struct 
 		}
 	}
 	return err_set(e, -r, "the agent: %s", strerror(-r));
+}
+
+int agent_ask(const struct instance *i, unsigned type, uint64_t wait_ns, struct lodge_err *e)
+{
+	autofree struct agent_in *in = calloc(1, sizeof *in);
+	if (!in)
+		return err_set(e, ENOMEM, "out of memory");
+	uint64_t until = host_monotonic_ns() + wait_ns + GREETING_NS;
+	autoclose int fd = agent_connect(i, wait_ns, in, e);
+	return fd < 0 ? take_fd(&fd) : agent_call(fd, in, type, NULL, 0, until, e);
+}
+
+int agent_set_clock(const struct instance *i, struct lodge_err *e)
+{
+	uint8_t when[12];
+	autofree struct agent_in *in = calloc(1, sizeof *in);
+	if (!in)
+		return err_set(e, ENOMEM, "out of memory");
+	autoclose int fd = agent_connect(i, 0, in, e);
+	if (fd < 0)
+		return take_fd(&fd);
+	uint64_t now = host_realtime_ns(); /* as late as possible */
+	le64_put(when, now / 1000000000u);
+	le32_put(when + 8, (uint32_t)(now % 1000000000u));
+	return agent_call(fd, in, AGENT_TIME, when, sizeof when, host_monotonic_ns() + GREETING_NS,
+			  e);
 }

@@ -119,8 +119,9 @@ static int disk_word(struct life_disk *d, const char *word, struct lodge_err *e)
 		return 0;
 	}
 	if (eq && n == 6 && !strncmp(word, "format", n)) {
-		if (strcmp(eq + 1, "raw") && strcmp(eq + 1, "qcow2"))
-			return err_set(e, EINVAL, "disk format '%s'; raw and qcow2 exist", eq + 1);
+		if (strcmp(eq + 1, "raw") && strcmp(eq + 1, "qcow2") && strcmp(eq + 1, "overlay"))
+			return err_set(e, EINVAL, "disk format '%s'; raw, qcow2 and overlay exist",
+				       eq + 1);
 		to = &d->format;
 	} else if (eq && n == 3 && !strncmp(word, "bus", n)) {
 		if (strcmp(eq + 1, "mmio") && strcmp(eq + 1, "pci"))

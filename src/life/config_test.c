@@ -58,7 +58,7 @@ TEST(config_disk_specs)
 	life_disk_fini(&d);
 	CHECK(life_disk_parse(&d, "", &e) == -EINVAL);
 	CHECK(life_disk_parse(&d, "x,format=vmdk", &e) == -EINVAL &&
-	      strstr(e.msg, "raw and qcow2"));
+	      strstr(e.msg, "raw, qcow2 and overlay"));
 	CHECK(life_disk_parse(&d, "x,bus=usb", &e) == -EINVAL);
 	CHECK(life_disk_parse(&d, "x,nonsense", &e) == -EINVAL && strstr(e.msg, "nonsense"));
 	CHECK(life_disk_parse(&d, "100", &e) == -EINVAL && strstr(e.msg, "sectors"));

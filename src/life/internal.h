@@ -85,6 +85,46 @@ int socket_listen(const char *dir, const char *name, struct lodge_err *e) MUST;
 struct sockaddr_un;
 int socket_address(int dirfd, const char *dir, const char *name, struct sockaddr_un *ret) MUST;
 
+/* ---- suspend.c: a guest's state on disk ---- */
+#define SUSPENDED "suspended"
+#define SUSPENDED_NEW ".suspended.new"
+#define SUSPENDED_OLD ".suspended.old"
+/* Does @i have a state that it goes on from? */
+bool suspended_exists(const struct instance *i);
+/* The configuration that the state brings along, if any, becomes the guest's. */
+int suspended_config(const struct instance *i, struct lodge_err *e) MUST;
+struct keeper;
+struct save_out;
+/* The state but memory; *@ret_id ties both. The guest stands still. */
+int saving_gather(struct keeper *k, struct save_out **ret, uint64_t *ret_id,
+		  struct lodge_err *e) MUST;
+/* A new empty folder @name below @dirfd; *@ret is owned. */
+int saving_folder(int dirfd, const char *name, int *ret, struct lodge_err *e) MUST;
+/* Both files into the folder @dir, durably. */
+int saving_write(struct save_out *o, uint64_t id, struct mem *m, int dir,
+		 struct lodge_err *e) MUST;
+/* Write the guest's state; it stands still. On failure nothing is left behind. */
+int keeper_save(struct keeper *k, struct lodge_err *e) MUST;
+/* Load it into the guest that create made. */
+int keeper_load(struct keeper *k, struct lodge_err *e) MUST;
+/* Let the guest's agent set its clock, in the background: it may have no agent. */
+void keeper_clock(const struct keeper *k);
+
+/* ---- snapshot.c ---- */
+/* A snapshot being written by a child, which has the guest's memory as it was at its birth. */
+struct saver {
+	char name[LIFE_NAME_MAX + 1];
+	pid_t pid;                  /* 0: none */
+	int fd;                     /* owned: the child's last word; -1 */
+	struct loop_watch *watch;
+	int result;                 /* of the last one; 1: it is being written */
+	char why[256];
+	uint64_t pause_ns;          /* how long the guest stood still for it */
+};
+int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err *e) MUST;
+void keeper_snapshot_describe(const struct keeper *k, struct json_object *out);
+void keeper_snapshot_abort(struct keeper *k);
+
 /* ---- keeper.c ---- */
 struct keeper {
 	struct instance *inst;      /* borrowed; locked */
@@ -108,6 +148,9 @@ struct keeper {
 	bool asked;                  /* the level passed the wish to stop on to the guest */
 	bool gone;                   /* the guest has ended */
 	bool killed, timed_out;
+	bool suspended;              /* its state was written: it ends without having ended */
+	bool restoring;              /* it goes on from a saved state */
+	struct saver saver;
 	uint64_t linger_until_ns;
 	pthread_mutex_t end_lock;    /* of end_* below: ended may come from any thread */
 	bool end_posted;

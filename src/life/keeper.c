@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keeper: one process that owns one guest, from before it starts until it is gone.
  *
- *   created --start--> running <--pause/resume--> paused
- *      |                  | ended, kill, stop, timeout
+ *   created --start--> running <--pause/resume--> paused        (suspend: as ended, but the state
+ *      |                  | ended, kill, stop, timeout         is written before)
  *      v leash let go     v
  *     exit          finish: console drained, level destroyed, state.json written,
  *                   clients answered, exit */
@@ -56,13 +56,18 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	struct life_record before = k->record;
 	(void)args;
 	k->record.state = LIFE_RUNNING;
-	k->record.started_ns = host_realtime_ns();
+	if (!k->restoring)
+		k->record.started_ns = host_realtime_ns();
 	k->record.ended_ns = 0;
 	k->record.exit_code = 0;
 	k->record.pid = (int)getpid();
 	k->record.why[0] = 0;
 	/* Written first: a guest that runs is never taken for one that does not. */
 	int r = instance_record_set(k->inst, &k->record, e);
+	if (r == 0)
+		r = suspended_config(k->inst, e);
+	if (r == 0)
+		r = life_suspended_drop(k->inst, e);
 	if (r == 0)
 		r = k->level->start(k->self, e);
 	if (r < 0) {
@@ -73,6 +78,8 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	}
 	if (k->config->c.timeout_ns)
 		loop_timer_set(k->timer, host_monotonic_ns() + k->config->c.timeout_ns);
+	if (k->restoring)
+		keeper_clock(k);
 	return 0;
 }
 
@@ -87,7 +94,35 @@ static int keeper_pause(struct keeper *k, struct json_object *args, struct lodge
 static int keeper_resume(struct keeper *k, struct json_object *args, struct lodge_err *e)
 {
 	(void)args;
-	return k->level->resume(k->self, e);
+	int r = k->level->resume(k->self, e);
+	if (r == 0)
+		keeper_clock(k);
+	return r;
+}
+
+static int keeper_suspend(struct keeper *k, struct json_object *args, struct lodge_err *e)
+{
+	bool was_running = k->record.state == LIFE_RUNNING;
+	(void)args;
+	if (!k->level->save || !k->level->pause)
+		return err_set(e, EOPNOTSUPP, "the level %s cannot suspend", k->level->name);
+	if (k->saver.pid)
+		return err_set(e, EBUSY, "a snapshot of %s is being written", k->inst->name);
+	int r = was_running ? k->level->pause(k->self, e) : 0;
+	if (r < 0)
+		return r;
+	r = keeper_save(k, e);
+	if (r == 0) {
+		k->suspended = true;
+		k->record.pid = 0;
+		k->record.ended_ns = host_realtime_ns();
+		keeper_ended(k, 0, "");
+		return 0;
+	}
+	struct lodge_err why;
+	if (was_running && k->level->resume(k->self, &why) < 0)
+		log_at(&k->log, LOG_ERROR, "after a suspend that failed: %s", why.msg);
+	return r;
 }
 
 /* Ask, and set the clock for the end of patience. Whether the level could ask is in the record
@@ -140,7 +175,8 @@ int keeper_verb(struct keeper *k, const char *name, struct json_object *args, st
 			return err_set(e, EBUSY, "%s is %s: cannot %s it", k->inst->name,
 				       life_name(from), name);
 		int r = v->fn(k, args, e);
-		if (r == 0 && v->to != LIFE_STOPPED && k->record.state != v->to) {
+		bool stays = v->to == LIFE_COUNT || v->to == LIFE_STOPPED;
+		if (r == 0 && !stays && k->record.state != v->to) {
 			assert(life_may(from, v->to));
 			k->record.state = v->to;
 			keeper_record(k);
@@ -168,6 +204,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_put_text(out, "runtime", k->inst->runtime);
 	json_object_object_add(out, "asked", json_object_new_boolean(k->asked));
 	json_object_object_add(out, "config", json_object_get(k->config->doc));
+	keeper_snapshot_describe(k, out);
 	if (k->self && k->level->inspect) {
 		struct json_object *o = json_object_new_object();
 		k->level->inspect(k->self, o);
@@ -213,13 +250,14 @@ static void keeper_finish(void *arg)
 		return;
 	bool started = k->record.state != LIFE_CREATED;
 	k->gone = true;
+	keeper_snapshot_abort(k);
 	loop_timer_set(k->stopping, UINT64_MAX);
 	console_connect(k->console, NULL);
 	bridge_free(k->bridge);
 	k->bridge = NULL;
 	k->level->destroy(k->self);
 	k->self = NULL;
-	k->record.state = LIFE_STOPPED;
+	k->record.state = k->suspended ? LIFE_SUSPENDED : LIFE_STOPPED;
 	k->record.pid = 0;
 	k->record.ended_ns = started ? host_realtime_ns() : 0;
 	k->record.exit_code = k->timed_out ? LODGE_EXIT_TIMEOUT
@@ -231,7 +269,7 @@ static void keeper_finish(void *arg)
 			      : k->end_why);
 	keeper_record(k);
 	struct lodge_err e;
-	if ((k->config->c.flags & LODGE_RM) && instance_remove(k->inst, &e) < 0)
+	if ((k->config->c.flags & LODGE_RM) && !k->suspended && instance_remove(k->inst, &e) < 0)
 		log_at(&k->log, LOG_ERROR, "%s", e.msg);
 	k->linger_until_ns = host_monotonic_ns() + LINGER_MS * 1000000ull;
 	loop_timer_set(k->timer, k->linger_until_ns);
@@ -296,10 +334,13 @@ static int keeper_level(struct keeper *k, struct lodge_err *e)
 	    .name = k->inst->name,
 	    .loop = k->loop,
 	    .log = &k->log,
+	    .restoring = k->restoring,
 	    .ended = keeper_ended,
 	    .user = k,
 	};
 	int r = k->level->create(&k->self, &k->env, &k->config->c, e);
+	if (r == 0 && k->restoring)
+		r = keeper_load(k, e);
 	if (r < 0)
 		return r;
 	if (k->level->console)
@@ -315,7 +356,11 @@ int keeper_build(struct keeper *k, struct lodge_err *e)
 {
 	pthread_mutex_init(&k->end_lock, NULL);
 	instance_record(k->inst, &k->record);
-	if (k->record.state != LIFE_STOPPED && k->record.state != LIFE_FAILED)
+	/* Whatever is noted: a killed keeper, or a restore, may have left it at that. */
+	k->restoring = suspended_exists(k->inst);
+	if (k->restoring)
+		k->record.state = LIFE_SUSPENDED;
+	if (k->record.state != LIFE_STOPPED && k->record.state != LIFE_FAILED && !k->restoring)
 		k->record.state = LIFE_CREATED;
 	k->earlier = k->record;
 	k->record.state = LIFE_CREATED;
@@ -342,6 +387,7 @@ void keeper_run(struct keeper *k)
 
 void keeper_fini(struct keeper *k)
 {
+	keeper_snapshot_abort(k);
 	if (k->console)
 		console_connect(k->console, NULL);
 	bridge_free(k->bridge);

@@ -10,6 +10,7 @@
 #include "chr/chr.h"
 #include "host/host.h"
 #include "life/agent_proto.h"
+#include "save/save.h"
 #include <json-c/json_object.h>
 
 /* ---- states ---- */
@@ -30,6 +31,7 @@ struct level_env {
 	const char *name;         /* the guest's name */
 	struct loop *loop;        /* the keeper's main loop */
 	struct log *log;
+	bool restoring;           /* load follows create: nothing needs to be loaded to boot */
 	/* The guest is gone: called once, from any thread, not under a level's lock that destroy
 	 * takes. @exit_code 0..255 is the run's result (panic: LODGE_EXIT_PANIC); @why is a short
 	 * text that is copied ("powered off"). A reset is the level's own business. */
@@ -61,6 +63,17 @@ struct level {
 	void (*resize)(void *self, unsigned rows, unsigned columns); /* of the console */
 	void (*inspect)(void *self, struct json_object *out); /* add keys */
 	void (*stats)(void *self, struct json_object *out);   /* add keys */
+	/* All but memory of a guest whose vCPUs stand still. What the host does for it is ended
+	 * first, its outcome is in the state. NULL of one: NULL of all three. */
+	int (*save)(void *self, struct save_out *o, struct lodge_err *e);
+	/* After create with env->restoring, and with its memory already there; start goes on. What
+	 * does not fit is refused with the reason, and destroy follows. */
+	int (*load)(void *self, const struct save_in *in, struct lodge_err *e);
+	struct mem *(*memory)(void *self);              /* of the guest, borrowed */
+	int (*flush)(void *self, struct lodge_err *e);  /* all disks; any state */
+	/* Leave disk i of the configuration's @n as it is and go on in the overlay @overlays[i];
+	 * NULL: not this one. After a failure some may be frozen: their overlays are there. */
+	int (*freeze)(void *self, const char *const *overlays, size_t n, struct lodge_err *e);
 };
 
 /* ---- configuration ---- */
@@ -144,6 +157,13 @@ int instance_record_set(struct instance *i, const struct life_record *r,
 int life_record_parse(struct life_record *ret, const char *text, size_t len,
                       struct lodge_err *e) MUST;
 int instance_config(const struct instance *i, struct life_config **ret, struct lodge_err *e) MUST;
+/* Take the state of a suspended guest away: it is about to run, or shall be booted anew. 0 also
+ * when there is none; the lock must be held. */
+int life_suspended_drop(const struct instance *i, struct lodge_err *e) MUST;
+/* Make the state in the folder @from of instance @of (as snapshots have it) what @i goes on from,
+ * with the configuration @doc; nothing is copied. The lock of @i must be held. */
+int life_suspended_from(struct instance *i, const struct instance *of, const char *from,
+			struct json_object *doc, struct lodge_err *e) MUST;
 /* Delete the folder; the lock must be held (or the folder be too damaged to have one). */
 int instance_remove(struct instance *i, struct lodge_err *e) MUST;
 /* Names of all instances, sorted, as an array of strings; removes leftovers of killed creates. */
@@ -192,5 +212,7 @@ int agent_in_next(struct agent_in *in, struct agent_frame *ret) MUST;
  * -ENOTCONN: it did not answer within @wait_ns. Bytes after the greeting stay in @in. */
 int agent_connect(const struct instance *i, uint64_t wait_ns, struct agent_in *in,
                   struct lodge_err *e) MUST;
+/* Let the agent set the guest's wall clock to the host's. */
+int agent_set_clock(const struct instance *i, struct lodge_err *e) MUST;
 /* Greet, ask one thing (AGENT_SHUTDOWN, ...) and wait for the answer. */
 int agent_ask(const struct instance *i, unsigned type, uint64_t wait_ns, struct lodge_err *e) MUST;

@@ -78,13 +78,33 @@ static int record_read(const struct instance *i, struct life_record *ret)
 	return r;
 }
 
+/* A saved state is what counts, whatever else is written: it is taken away before the guest runs
+ * again. False: the record says so, but there is none. */
+static bool record_suspended(const struct instance *i, struct life_record *r)
+{
+	if (!suspended_exists(i))
+		return r->state != LIFE_SUSPENDED;
+	if (r->state == LIFE_SUSPENDED)
+		return true;
+	r->state = LIFE_SUSPENDED;
+	r->pid = 0;
+	r->exit_code = 0;
+	r->why[0] = 0;
+	return true;
+}
+
 void instance_record(const struct instance *i, struct life_record *ret)
 {
 	struct life_record again;
 	if (record_read(i, ret) < 0)
 		return;
+	if (!instance_locked(i) && !record_suspended(i, ret) && record_read(i, ret) == 0 &&
+	    ret->state == LIFE_SUSPENDED)
+		record_failed(ret, "its saved state is gone");
 	bool alive = ret->state == LIFE_RUNNING || ret->state == LIFE_PAUSED;
 	if (!alive || instance_locked(i))
+		return;
+	if (record_suspended(i, ret) && ret->state == LIFE_SUSPENDED)
 		return;
 	/* Between the two looks the keeper may have ended well, or another have begun. */
 	if (record_read(i, &again) < 0 || again.state != ret->state ||
@@ -100,7 +120,10 @@ int instance_config(const struct instance *i, struct life_config **ret, struct l
 	struct json_object *doc = NULL;
 	autofree char *text = NULL;
 	size_t len = 0;
-	int r = file_slurp(i->dirfd, "config.json", &text, &len, e);
+	/* A state that was restored goes with its own configuration. */
+	int r = file_slurp(i->dirfd, SUSPENDED "/config.json", &text, &len, NULL);
+	if (r < 0)
+		r = file_slurp(i->dirfd, "config.json", &text, &len, e);
 	if (r == 0)
 		r = json_parse(&doc, text, len, e);
 	if (r == 0)

@@ -140,7 +140,7 @@ static int keeper_main(struct instance *i, const struct level *l, int leash)
 {
 	struct hello h = {0};
 	keeper_surroundings(i, leash);
-	struct keeper k = {.inst = i, .level = l, .leash = leash, .signal_fd = -1};
+	struct keeper k = {.inst = i, .level = l, .leash = leash, .signal_fd = -1, .saver.fd = -1};
 	k.log_fd = 2;
 	k.log = (struct log){.sink = log_to_file,
 			     .user = &k.log_fd,

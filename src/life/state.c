@@ -10,9 +10,11 @@ static const char *const names[LIFE_COUNT] = {
 /* Rows: from. Columns: to. A stopped or failed guest starts again with a new keeper. */
 static const bool may[LIFE_COUNT][LIFE_COUNT] = {
     [LIFE_CREATED] = {[LIFE_RUNNING] = true, [LIFE_STOPPED] = true},
-    [LIFE_RUNNING] = {[LIFE_PAUSED] = true, [LIFE_STOPPED] = true, [LIFE_FAILED] = true},
-    [LIFE_PAUSED] = {[LIFE_RUNNING] = true, [LIFE_STOPPED] = true, [LIFE_FAILED] = true},
-    [LIFE_SUSPENDED] = {[LIFE_RUNNING] = true, [LIFE_FAILED] = true},
+    [LIFE_RUNNING] = {[LIFE_PAUSED] = true, [LIFE_SUSPENDED] = true, [LIFE_STOPPED] = true,
+                      [LIFE_FAILED] = true},
+    [LIFE_PAUSED] = {[LIFE_RUNNING] = true, [LIFE_SUSPENDED] = true, [LIFE_STOPPED] = true,
+                     [LIFE_FAILED] = true},
+    [LIFE_SUSPENDED] = {[LIFE_RUNNING] = true, [LIFE_STOPPED] = true, [LIFE_FAILED] = true},
     [LIFE_STOPPED] = {[LIFE_RUNNING] = true},
     [LIFE_FAILED] = {[LIFE_RUNNING] = true},
 };

@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Guest RAM: one sealed memory file, mapped shared, once; the host gives pages at first touch. */
-#include "mem/mem.h"
+/* Guest RAM: one sealed memory file, mapped shared, once; the host gives pages at first touch. Or
+ * (private.c) a private mapping of a file that is not written. */
+#include "mem/internal.h"
 #include "host/host.h"
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-
-struct mem {
-	uint8_t *host;
-	uint64_t base, bytes;
-	int fd; /* owned */
-	uint16_t *watch; /* owned mapping: of each frame, a bit per watcher */
-	uint64_t logged; /* atomic: entries ever put into the log */
-	/* atomic: the low half of the entry's number, from 1, above the number of the frame */
-	uint64_t log[MEM_LOG];
-};
 
 static size_t watch_bytes(uint64_t ram) { return (size_t)(ram / MEM_FRAME * sizeof(uint16_t)); }
 
@@ -68,7 +59,7 @@ void mem_free(struct mem *m)
 struct gpa mem_base(const struct mem *m) { return gpa(m->base); }
 uint64_t mem_size(const struct mem *m) { return m->bytes; }
 uint8_t *mem_host(const struct mem *m) { return m->host; }
-int mem_fd(const struct mem *m) { return m->fd; }
+int mem_fd(const struct mem *m) { return m->private ? -1 : m->fd; }
 
 void *mem_ptr(struct mem *m, struct gpa at, uint64_t len)
 {
@@ -104,7 +95,8 @@ uint64_t mem_release(struct mem *m, struct gpa at, uint64_t len)
 	uint64_t to = (at.a - m->base + len) & ~(uint64_t)(MEM_FRAME - 1);
 	if (from >= to)
 		return 0;
-	if (fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+	if (m->private ? !private_release(m, from, to) :
+	    fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
 	              (off_t)(to - from)) < 0)
 		return 0;
 	mem_written(m, gpa(m->base + from), to - from);
@@ -114,6 +106,8 @@ uint64_t mem_release(struct mem *m, struct gpa at, uint64_t len)
 uint64_t mem_resident(const struct mem *m)
 {
 	struct stat st;
+	if (m->private)
+		return private_resident(m);
 	return fstat(m->fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
 }
 

@@ -21,7 +21,8 @@ struct gpa mem_base(const struct mem *m);
 uint64_t mem_size(const struct mem *m);
 /* Host address of the first byte of RAM: for engines that compute addends of a TLB. */
 uint8_t *mem_host(const struct mem *m);
-int mem_fd(const struct mem *m);        /* the memfd, borrowed */
+/* The memfd, borrowed: other mappings of it show the same memory. -1: there is none, see below. */
+int mem_fd(const struct mem *m);
 
 /* Borrow @len bytes at @at. NULL if any byte is outside RAM. Valid until the caller returns to
  * its own caller; never stored (store gpa and len). Any thread. The guest may change the bytes
@@ -33,8 +34,22 @@ bool mem_write(struct mem *m, struct gpa at, const void *buf, uint64_t len) MUST
 /* Give the whole frames of the range back to the host (they read as zero afterwards): balloon,
  * free-page reporting. A range not wholly inside RAM is ignored. Returns bytes released. */
 uint64_t mem_release(struct mem *m, struct gpa at, uint64_t len);
-/* Bytes of RAM that the host backs with memory now. */
+/* Bytes of RAM that the host backs with memory now (of private memory: what was written). */
 uint64_t mem_resident(const struct mem *m);
+
+/* ---- memory that begins with what a file holds ----
+ * Such memory is private: it is read from the file when it is touched, a page that is written is a
+ * copy, and no other mapping can show it. It stays at its host address. */
+/* Replace all of RAM by the first mem_size bytes of the file *@fd, which is owned from now on and
+ * must not change any more. No vCPU runs; everything derived from RAM is void. */
+int mem_become(struct mem *m, int *fd, struct lodge_err *e) MUST;
+/* Make RAM private over what it holds now, without copying: a fork of this process then has it for
+ * itself. Nothing changes when it is private already. No vCPU runs. */
+int mem_freeze(struct mem *m, struct lodge_err *e) MUST;
+/* The first range of [@from, @end) that may hold something else than zeroes; false: none does.
+ * Whole frames, offsets in RAM. Only while nobody writes. */
+bool mem_data_next(struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
+                   uint64_t *ret_to) MUST;
 
 /* ---- frames that somebody derived something from (an engine: translated code) ----
  * A watcher says which frames it is about to read; the first write after that ends the watch of all

@@ -16,6 +16,7 @@ enum {
 	SHARE_HEADER_IN = 40,         /* struct fuse_in_header */
 	SHARE_HEADER_OUT = 16,        /* struct fuse_out_header */
 	SHARE_NODES_MAX = 1 << 20,
+	SHARE_INIT_MAX = 256,
 };
 
 /* A file or folder that the guest knows. Its descriptor is O_PATH, and closed when too many are
@@ -79,6 +80,8 @@ struct share {
 	struct log *log;         /* borrowed */
 	struct fuse_session *se; /* owned */
 	bool inited;             /* FUSE_INIT has come */
+	uint8_t init[SHARE_INIT_MAX]; /* it, as it came */
+	size_t init_len;
 	int root, proc;          /* owned: the folder; /proc/self/fd */
 	pthread_key_t job;       /* struct share_job of the thread */
 	bool job_made;
@@ -97,6 +100,21 @@ struct share {
 	int event;               /* owned: eventfd, some are done */
 	struct loop_watch *watch;
 };
+
+/* ---- state as bytes: numbers little-endian, one after the other ---- */
+struct bytes_out {
+	uint8_t *buf;
+	size_t n, cap;           /* n counts on when it is more than cap */
+};
+struct bytes_in {
+	const uint8_t *p;
+	size_t left;
+	bool bad;                /* more was asked for than there is; reads give 0 from then on */
+};
+void out_put(struct bytes_out *o, uint64_t v, unsigned width);
+void out_bytes(struct bytes_out *o, const void *p, size_t n);
+uint64_t in_get(struct bytes_in *i, unsigned width);
+const uint8_t *in_bytes(struct bytes_in *i, size_t n); /* NULL: bad */
 
 static inline struct share *share_of(fuse_req_t req) { return fuse_req_userdata(req); }
 struct share_job *share_job_now(const struct share *s);
@@ -131,6 +149,11 @@ void node_forget(struct share *s, uint64_t id, uint64_t n);
 void node_unlinking(struct share *s, struct node *parent, const char *name);
 /* It is now @newname in @to. */
 void node_renamed(struct share *s, struct node *to, const char *newname);
+/* All nodes and their places. Nothing else runs. */
+void nodes_save(const struct share *s, struct bytes_out *o);
+/* Into tables that nodes_init made. Files are looked for when they are used: what is not the same
+ * file any more gives ESTALE. False: damaged. */
+bool nodes_load(struct share *s, struct bytes_in *i) MUST;
 /* Text of a descriptor's number, to be used under s->proc. */
 struct fd_name {
 	char text[16];
@@ -143,6 +166,9 @@ struct handle *handle_get(struct share *s, uint64_t fh, uint64_t node); /* NULL:
 void handle_put(struct share *s, struct handle *h);
 void handle_close(struct share *s, uint64_t fh, uint64_t node);
 void handles_fini(struct share *s);
+/* As nodes_save and nodes_load, after them. A file that cannot be opened again has no handle. */
+void handles_save(struct share *s, struct bytes_out *o);
+bool handles_load(struct share *s, struct bytes_in *i) MUST;
 
 /* ---- operations, by what they work on ---- */
 void ops_name(struct fuse_lowlevel_ops *o);  /* lookup, make, remove, rename, link */

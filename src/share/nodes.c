@@ -378,3 +378,132 @@ void nodes_fini(struct share *s)
 	free(t->buckets);
 	memset(t, 0, sizeof *t);
 }
+
+/* ---- saved ---- */
+
+/* {u32 slots, u32 generation of each from 1 on; u64 device of the root; u32 nodes but the root, of
+ * each: u64 id, parent (0: unknown), device, inode, u32 type, u64 lookups, u16 length, name} */
+void nodes_save(const struct share *s, struct bytes_out *o)
+{
+	const struct nodes *t = &s->nodes;
+	out_put(o, t->nslots, 4);
+	for (uint32_t i = 1; i < t->nslots; i++)
+		out_put(o, t->slots[i].generation, 4);
+	out_put(o, t->slots[ROOT].node->dev, 8);
+	out_put(o, t->count - 1, 4);
+	for (uint32_t i = ROOT + 1; i < t->nslots; i++) {
+		const struct node *n = t->slots[i].node;
+		if (!n)
+			continue;
+		const char *name = n->parent && n->name ? n->name : "";
+		out_put(o, n->id, 8);
+		out_put(o, n->parent ? n->parent->id : 0, 8);
+		out_put(o, n->dev, 8);
+		out_put(o, n->ino, 8);
+		out_put(o, n->type, 4);
+		out_put(o, n->nlookup, 8);
+		out_put(o, strlen(name), 2);
+		out_bytes(o, name, strlen(name));
+	}
+}
+
+/* One node into its slot. Its parent may come later: its id is kept until then in nodes_link. */
+static bool node_load(struct share *s, struct bytes_in *i, uint64_t root_dev, uint64_t *ret_parent)
+{
+	struct nodes *t = &s->nodes;
+	char name[256] = "";
+	uint64_t id = in_get(i, 8);
+	*ret_parent = in_get(i, 8);
+	uint64_t dev = in_get(i, 8), ino = in_get(i, 8), type = in_get(i, 4);
+	uint64_t nlookup = in_get(i, 8);
+	size_t len = (size_t)in_get(i, 2);
+	const uint8_t *text = in_bytes(i, len);
+	uint32_t at = (uint32_t)id;
+	if (i->bad || len >= sizeof name || at <= ROOT || at >= t->nslots || t->slots[at].node ||
+	    id >> 32 != t->slots[at].generation || t->count >= SHARE_NODES_MAX)
+		return false;
+	if (dev == root_dev) /* a host may number its devices anew */
+		dev = t->slots[ROOT].node->dev;
+	memcpy(name, text, len);
+	if (nodes_find(t, dev, ino) || strlen(name) != len || (len && !share_name_ok(name)))
+		return false;
+	struct node *n = calloc(1, sizeof *n);
+	if (!n || !(n->name = strdup(name))) {
+		free(n);
+		return false;
+	}
+	n->id = id;
+	n->dev = dev;
+	n->ino = ino;
+	n->type = (mode_t)type & S_IFMT;
+	n->nlookup = nlookup;
+	n->fd = -1;
+	struct node **b = nodes_bucket(t, dev, ino);
+	n->hash = *b;
+	*b = n;
+	t->slots[at].node = n;
+	if (++t->count > 2 * t->nbuckets)
+		nodes_rehash(t);
+	return true;
+}
+
+/* Parents are folders, and no node is below itself. */
+static bool node_link(struct nodes *t, struct node *n, uint64_t parent)
+{
+	struct node *p = parent ? nodes_at(t, parent) : NULL;
+	bool folder = p && (p->id == ROOT || S_ISDIR(p->type));
+	if (parent && (!folder || node_is_above(n, p) || !*n->name))
+		return false;
+	n->parent = p;
+	if (p)
+		p->children++;
+	return true;
+}
+
+/* Slots without a node, for those to come. */
+static void slots_chain(struct nodes *t)
+{
+	t->free_slot = 0;
+	for (uint32_t i = t->nslots; i-- > ROOT + 1;)
+		if (!t->slots[i].node) {
+			t->slots[i].next_free = t->free_slot;
+			t->free_slot = i;
+		}
+}
+
+static bool slots_load(struct nodes *t, struct bytes_in *i)
+{
+	uint64_t n = in_get(i, 4);
+	if (i->bad || n < 2 || n > SHARE_NODES_MAX + 1 || n > i->left / 4 + 1)
+		return false;
+	while (t->cap_slots < n)
+		if (!slots_grow(t))
+			return false;
+	t->nslots = (uint32_t)n;
+	for (uint32_t k = 1; k < n; k++)
+		t->slots[k].generation = (uint32_t)in_get(i, 4);
+	return !t->slots[ROOT].generation;
+}
+
+bool nodes_load(struct share *s, struct bytes_in *i)
+{
+	struct nodes *t = &s->nodes;
+	if (!slots_load(t, i))
+		return false;
+	uint64_t dev = in_get(i, 8), n = in_get(i, 4);
+	autofree uint64_t *parent = calloc(t->nslots, sizeof *parent);
+	autofree uint32_t *slot = calloc(t->nslots, sizeof *slot);
+	if (!parent || !slot || n >= t->nslots)
+		return false;
+	for (uint64_t k = 0; k < n; k++) {
+		struct bytes_in peek = *i;
+		slot[k] = (uint32_t)in_get(&peek, 8);
+		if (!node_load(s, i, dev, &parent[k]))
+			return false;
+	}
+	for (uint64_t k = 0; k < n; k++)
+		if (!node_link(t, t->slots[slot[k]].node, parent[k]))
+			return false;
+	slots_chain(t);
+	return true;
+}

@@ -156,6 +156,10 @@ static void share_pass(struct share *s, uint8_t *buf, size_t len)
 		share_error(s, buf, EIO);
 		return;
 	}
+	if (init && len <= SHARE_INIT_MAX) {
+		memcpy(s->init, buf, len);
+		s->init_len = len;
+	}
 	fuse_session_process_buf(s->se, &b);
 	if (!init && share_is_exclusive(buf))
 		session_renew(s); /* FUSE_DESTROY: the next mount starts anew */
@@ -324,6 +328,61 @@ void share_reset(struct share *s)
 		pthread_cond_wait(&s->quiet, &s->qm);
 	session_renew(s);
 	pthread_mutex_unlock(&s->qm);
+}
+
+/* ---- saved ---- */
+
+size_t share_save(struct share *s, uint8_t *buf, size_t cap)
+{
+	struct bytes_out o = { .buf = buf, .cap = cap };
+	out_put(&o, s->inited ? s->init_len : 0, 4);
+	out_bytes(&o, s->init, s->inited ? s->init_len : 0);
+	nodes_save(s, &o);
+	handles_save(s, &o);
+	return o.n;
+}
+
+/* The guest's INIT once more, for the session; the guest has its answer already. */
+static bool session_again(struct share *s, const uint8_t *init, size_t len)
+{
+	struct share_req r = { 0 };
+	struct share_job j = { .r = &r, .out_len = len };
+	uint8_t buf[SHARE_INIT_MAX] = { 0 };
+	int code;
+	if (!init || len < SHARE_HEADER_IN || len > sizeof buf || !share_is_init(init))
+		return false;
+	memcpy(buf, init, len);
+	if (share_check(s, buf, len, len, &code) != SHARE_PASS)
+		return false;
+	pthread_setspecific(s->job, &j);
+	share_pass(s, buf, len);
+	pthread_setspecific(s->job, NULL);
+	return s->inited;
+}
+
+bool share_load(struct share *s, const uint8_t *buf, size_t len)
+{
+	struct bytes_in i = { .p = buf, .left = len };
+	pthread_mutex_lock(&s->qm);
+	bool ok = s->se != NULL;
+	size_t n = (size_t)in_get(&i, 4);
+	const uint8_t *init = in_bytes(&i, n);
+	if (ok && n)
+		ok = session_again(s, init, n);
+	ok = ok && nodes_load(s, &i) && handles_load(s, &i) && !i.bad && !i.left;
+	if (!ok)
+		session_renew(s);
+	pthread_mutex_unlock(&s->qm);
+	return ok;
+}
+
+void share_drain(struct share *s)
+{
+	pthread_mutex_lock(&s->qm);
+	while (s->head || s->running)
+		pthread_cond_wait(&s->quiet, &s->qm);
+	pthread_mutex_unlock(&s->qm);
+	share_completed(s, 0);
 }
 
 /* ---- open and close ---- */

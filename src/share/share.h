@@ -52,6 +52,17 @@ void share_submit(struct share *s, struct share_req *r);
  * nodes and handles. After return no guest memory is touched. Any thread but the workers. */
 void share_reset(struct share *s);
 
+/* Wait for all requests and run their done calls here. Thread: the loop's, @lock held. */
+void share_drain(struct share *s);
+
+/* What the guest knows of the folder: its mount, the files by their places, what it has open. As
+ * state_save; nothing may be under way (share_drain). */
+size_t share_save(struct share *s, uint8_t *buf, size_t cap);
+/* Into a share that was just opened or reset, of the same folder or one with the same content. What
+ * is not there any more, or is another file now, is an error for the guest when it uses it (ESTALE,
+ * or EBADF for what was open), never before. False: damaged, and the share is as if reset. */
+bool share_load(struct share *s, const uint8_t *buf, size_t len) MUST;
+
 enum {
 	SHARE_DATA_MAX = 1 << 20, /* bytes of one read or write */
 };

@@ -410,6 +410,15 @@ static void vblk_reset(struct virtio *v)
 	d->starved = 0;
 }
 
+static void vblk_drain(struct virtio *v)
+{
+	struct vblk *d = vblk_of(v);
+	if (!d->b)
+		return;
+	blk_finish(d->b);
+	vblk_batch(d);
+}
+
 /* VIRTIO 1.2 §5.2.4 */
 static void vblk_config_read(struct virtio *v, uint8_t *config)
 {
@@ -447,4 +456,5 @@ const struct virtio_class virtio_blk = {
 	.features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY,
 	.init = vblk_init, .fini = vblk_fini, .reset = vblk_reset, .serve = vblk_serve,
 	.config_read = vblk_config_read, .config_write = vblk_config_write, .state = vblk_state,
+	.drain = vblk_drain,
 };

@@ -85,6 +85,29 @@ static void fs_reset(struct virtio *v)
 	f->used = false;
 }
 
+static void fs_drain(struct virtio *v)
+{
+	struct fs *f = fs_of(v);
+	if (!f->share || !v->s.loop)
+		return;
+	pthread_mutex_lock(v->lock);
+	share_drain(f->share);
+	pthread_mutex_unlock(v->lock);
+}
+
+static size_t fs_save_more(struct virtio *v, uint8_t *buf, size_t cap)
+{
+	const struct fs *f = fs_of(v);
+	return f->share ? share_save(f->share, buf, cap) : 0;
+}
+
+static bool fs_load_more(struct virtio *v, const uint8_t *buf, size_t len)
+{
+	struct fs *f = fs_of(v);
+	f->used = true;
+	return f->share ? share_load(f->share, buf, len) : len == 0;
+}
+
 static void fs_config_read(struct virtio *v, uint8_t *config)
 {
 	memcpy(config, fs_of(v)->tag, TAG);
@@ -144,5 +167,6 @@ const struct virtio_class virtio_fs = {
 	.name = "fs", .summary = "shared folder (backend: struct share; tag=NAME)",
 	.size = sizeof(struct fs), .device_id = 26, .pci_class = 0x018000, .config_len = CONFIG,
 	.nqueues = QUEUES, .init = fs_init, .fini = fs_fini, .reset = fs_reset, .serve = fs_serve,
-	.config_read = fs_config_read,
+	.config_read = fs_config_read, .drain = fs_drain, .save_more = fs_save_more,
+	.load_more = fs_load_more,
 };

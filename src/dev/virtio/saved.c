@@ -33,20 +33,34 @@ static struct part part_at(const struct virtio *v, unsigned i)
 	return (struct part){ virtq_state, &v->queues[i - 2] };
 }
 
-size_t virtio_save(const struct virtio *v, uint8_t *buf, size_t cap)
+size_t virtio_save(struct virtio *v, uint8_t *buf, size_t cap)
 {
 	size_t need = 0, at = 0;
 	for (unsigned i = 0; i < v->nqueues + 2; i++) {
 		struct part p = part_at(v, i);
 		need += 4 + state_save(p.table, p.obj, NULL, 0);
 	}
+	size_t more = v->class->save_more ? v->class->save_more(v, NULL, 0) : 0;
+	need += v->class->save_more ? 4 + more : 0;
 	for (unsigned i = 0; need <= cap && i < v->nqueues + 2; i++) {
 		struct part p = part_at(v, i);
 		size_t n = state_save(p.table, p.obj, buf + at + 4, cap - at - 4);
 		le32_put(buf + at, (uint32_t)n);
 		at += 4 + n;
 	}
+	if (need <= cap && v->class->save_more) {
+		le32_put(buf + at, (uint32_t)more);
+		v->class->save_more(v, buf + at + 4, more);
+	}
 	return need;
+}
+
+/* The part of a class that has one of its own: all that is left. */
+static bool more_load(struct virtio *v, const uint8_t *buf, size_t len)
+{
+	if (!v->class->load_more)
+		return len == 0;
+	return len >= 4 && le32_at(buf) == len - 4 && v->class->load_more(v, buf + 4, len - 4);
 }
 
 /* Nothing in a stream may lead where a driver's registers could not. */
@@ -82,14 +96,20 @@ bool virtio_load(struct virtio *v, const uint8_t *buf, size_t len)
 			return false;
 		at += 4 + n;
 	}
-	bool ok = at == len && !(v->acked & ~v->offered) &&
-	          (!v->class->loaded || v->class->loaded(v));
+	bool ok = !(v->acked & ~v->offered) && (!v->class->loaded || v->class->loaded(v)) &&
+	          more_load(v, buf + at, len - at);
 	for (unsigned i = 0; ok && i < v->nqueues; i++)
 		ok = virtq_loaded(v, &v->queues[i]);
 	for (unsigned i = 0; ok && i < v->nqueues; i++)
 		if (v->queues[i].enabled)
 			virtio_kick(v, i);
 	return ok;
+}
+
+void virtio_drain(struct virtio *v)
+{
+	if (v->class->drain)
+		v->class->drain(v);
 }
 
 unsigned virtio_inflight(const struct virtio *v)

@@ -62,6 +62,13 @@ struct virtio_class {
 	/* may be NULL */
 	void (*config_write)(struct virtio *, uint32_t off, const uint8_t *p, uint32_t len);
 	void (*ready)(struct virtio *);                        /* DRIVER_OK was set; may be NULL */
+	/* Finish and give back every chain that was taken, without @lock held; NULL: none is ever
+	 * held between two serves. */
+	void (*drain)(struct virtio *);
+	/* State of a length that varies, behind all else; both NULL: none. As state_save; load_more
+	 * comes after a reset and @loaded. */
+	size_t (*save_more)(struct virtio *, uint8_t *buf, size_t cap);
+	bool (*load_more)(struct virtio *, const uint8_t *buf, size_t len);
 	const struct state_field *state; /* of the instance beyond struct virtio; NULL: nothing */
 	/* The state was loaded: check what a stream could make impossible. False: damaged. */
 	bool (*loaded)(struct virtio *);
@@ -129,10 +136,13 @@ struct virtio *virtio_of(struct dev *d);
 /* Negotiated features, rings and the class's own state as bytes, and back; the transport's dev
  * does it in dev_save and dev_load. Nothing may be in flight (inuse of every queue 0). Returns
  * the bytes needed; writes nothing when that is more than @cap. */
-size_t virtio_save(const struct virtio *v, uint8_t *buf, size_t cap);
+size_t virtio_save(struct virtio *v, uint8_t *buf, size_t cap);
 bool virtio_load(struct virtio *v, const uint8_t *buf, size_t len) MUST;
 /* Chains that the device took and did not give back yet. Device's lock held. */
 unsigned virtio_inflight(const struct virtio *v);
+/* Wait for what the device does for the guest and give its chains back, so that virtio_save may
+ * follow. No vCPU runs. Thread: the loop's, no lock held. */
+void virtio_drain(struct virtio *v);
 /* Make a virtio device behind an MMIO transport (a struct dev of dev_virtio_mmio). The dev owns
  * it: dev_free frees both. Map it with dev_map. VIRTIO 1.2 §4.2 */
 int virtio_mmio_new(struct dev **ret, const struct virtio_class *c, const struct dev_setup *s,

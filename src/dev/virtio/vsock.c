@@ -19,6 +19,8 @@ enum {
 };
 enum { OP_REQUEST = 1, OP_RESPONSE, OP_RST, OP_SHUTDOWN, OP_RW, OP_CREDIT, OP_CREDIT_REQUEST };
 
+static const uint64_t HOLD_NS = 50000000;
+
 /* ---- connections ---- */
 
 static struct conn_list *vsock_bucket(struct vsock *s, uint32_t host_port, uint32_t guest_port)
@@ -237,6 +239,9 @@ static uint32_t vsock_fill(struct vsock *s, struct chain *to)
 static void vsock_feed(struct vsock *s)
 {
 	struct chain to;
+	/* First it must hear that all connections are gone, or new ones would go with them. */
+	if (s->held || (s->moved && virtq_ready(&s->v, EVENT)))
+		return;
 	while ((s->nresets || !TAILQ_EMPTY(&s->ready)) && virtq_pop(&s->v, RX, &to)) {
 		if (to.in_len < HDR) {
 			virtq_push(&s->v, RX, &to, 0);
@@ -365,12 +370,23 @@ static void vsock_serve(struct virtio *v, unsigned queue)
 		uint8_t event[4];
 		le32_put(event, EVENT_TRANSPORT_RESET);
 		s->moved = false;
+		s->held = s->hold != NULL;
+		if (s->hold)
+			loop_timer_set(s->hold, host_monotonic_ns() + HOLD_NS);
 		virtq_push(v, EVENT, &c, (uint32_t)chain_write(&c, event, sizeof event));
 	}
 	vsock_feed(s);
 }
 
 /* ---- life ---- */
+
+/* A driver handles queues in an order of its own: it has had time for the event now. */
+static void vsock_release(void *arg)
+{
+	struct vsock *s = arg;
+	s->held = false;
+	virtio_kick(&s->v, RX);
+}
 
 static void vsock_config_read(struct virtio *v, uint8_t *config)
 {
@@ -387,6 +403,8 @@ static int vsock_init(struct virtio *v, struct lodge_err *e)
 	TAILQ_INIT(&s->ready);
 	TAILQ_INIT(&s->dead);
 	int r = dev_option_u64(&d, "cid", 3, 3, UINT32_MAX - 1, &s->cid, e);
+	if (r == 0 && v->s.loop)
+		r = loop_timer_new(&s->hold, v->s.loop, v->lock, vsock_release, s, e);
 	if (r < 0 || !v->s.loop || !virtio_option(v, "path", s->path, sizeof s->path))
 		return r;
 	if (strlen(s->path) + sizeof "_4294967295" > sizeof s->path)
@@ -398,6 +416,8 @@ static void vsock_fini(struct virtio *v)
 {
 	struct vsock *s = (struct vsock *)v;
 	struct conn *c, *next;
+	if (s->hold)
+		loop_timer_free(take(s->hold));
 	vsock_unlisten(s);
 	for (c = LIST_FIRST(&s->all); c; c = next) {
 		next = LIST_NEXT(c, every);
@@ -419,7 +439,7 @@ static void vsock_reset(struct virtio *v)
 			conn_close(c);
 	}
 	s->nresets = 0;
-	s->tx_waits = s->moved = false;
+	s->tx_waits = s->moved = s->held = false;
 }
 
 /* Connections do not travel: the guest is told so. §5.10.6.7 */

@@ -70,6 +70,8 @@ struct vsock {
 	struct loop_watch *watch; /* owned */
 	bool full;               /* not accepting: no descriptors or connections left */
 	bool moved;              /* the guest must be told that all connections are gone */
+	bool held;               /* it was told just now: nothing else yet */
+	struct loop_timer *hold; /* owned; ends that; NULL without a loop */
 	bool tx_waits;           /* the guest's queue waits for room in @resets */
 	unsigned nconns;
 	uint32_t next_port;

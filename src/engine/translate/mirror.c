@@ -205,7 +205,7 @@ void mirror_look(struct rv_hart *h)
 	struct mirror *m = mirror_of(h);
 	uint64_t ns = min_u64(h->poll_ns - m->poll_ns, POLL_MAX_NS);
 	m->poll_ns = h->poll_ns;
-	if (h->priv != RV_U || h->satp >> 60 != SATP_SV39_MODE)
+	if (h->priv != RV_U || h->satp >> 60 != SATP_SV39_MODE || m->off)
 		return;
 	struct space *s = &m->space[(h->satp ^ h->satp >> 44) % SPACES];
 	if (s->satp != h->satp)
@@ -278,6 +278,14 @@ void mirror_begin(struct rv_hart *h)
 	sigaddset(&faults, SIGBUS);
 	pthread_sigmask(SIG_UNBLOCK, &faults, &m->old_mask);
 	m->stale = true;
+	if (mem_fd(m->mem) < 0 && !m->off) { /* no other mapping can show this memory any more */
+		pthread_mutex_lock(&m->lock);
+		for (unsigned k = 0; k < WINDOWS; k++)
+			window_empty(m, &m->w[k]);
+		pthread_mutex_unlock(&m->lock);
+		m->off = true;
+		units_forget(h, m);
+	}
 	/* without a handler or its stack nothing may be mirrored: no space will have a window */
 	if (sigaltstack(&stack, &m->old_stack) < 0 || jit_guard_set(&m->guard, NULL) < 0) {
 		m->off = true;

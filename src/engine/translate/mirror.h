@@ -61,7 +61,7 @@ struct mirror {
 	uint64_t time;
 	uint64_t poll_ns, need_ns;
 	uint32_t runs_max;
-	bool off;               /* this thread cannot handle faults */
+	bool off;               /* faults cannot be handled, or RAM is private */
 	bool always;            /* at once, at any cost */
 	struct space space[SPACES];
 	uint64_t cost_ns;       /* spent since it was last looked at */

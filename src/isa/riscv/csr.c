@@ -372,3 +372,26 @@ uint64_t rv_help_csr(struct rv_hart *h, uint64_t n, uint64_t operand, uint64_t f
 	sync_unless_float(h, i);
 	return old;
 }
+
+/* Every WARL field holds what a write could have left in it: elsewhere it is relied on. */
+bool rv_hart_valid(const struct rv_hart *h)
+{
+	const struct { uint64_t value, may; } bits[] = {
+		{ h->mstatus, MSTATUS_BITS | MSTATUS_MPP }, { h->fp.flags, 31 }, { h->frm, 7 },
+		{ h->fs, 3 }, { h->x[0], 0 }, { h->pc & 1, 0 }, { h->medeleg, MEDELEG_BITS },
+		{ h->mideleg, IRQ_S }, { h->mie, IRQ_S | IRQ_M }, { h->mip_soft, IRQ_S },
+		{ h->mip_lines, IRQ_S | IRQ_M }, { h->mepc & 1, 0 }, { h->sepc & 1, 0 },
+		{ h->mtvec & 2, 0 }, { h->stvec & 2, 0 },
+		{ h->fw_used | h->fw_running, (1u << RV_SBI_FW_COUNTERS) - 1 },
+		{ h->hw_used | h->hw_running, 5 },
+	};
+	for (size_t i = 0; i < countof(bits); i++)
+		if (bits[i].value & ~bits[i].may)
+			return false;
+	for (unsigned i = 0; i < RV_PMP_MAX; i++)
+		if (h->pmpaddr[i] >> 54 || (i >= h->env->pmp_entries && h->pmpcfg[i]))
+			return false;
+	bool m = h->priv == RV_M && !h->env->sbi;
+	return (h->priv == RV_U || h->priv == RV_S || m) && h->hsm <= RV_HSM_SUSPENDED_LOST &&
+	       (h->mstatus & MSTATUS_MPP) >> 11 != 2 && rv_satp_mode_exists(h, satp_mode(h->satp));
+}

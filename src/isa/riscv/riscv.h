@@ -256,6 +256,9 @@ void rv_process_reset(struct rv_hart *h, uint64_t pc, uint64_t sp);
 void rv_process_next(struct rv_hart *h, uint64_t pc);
 /* All architectural state as a table (registers, CSRs). After state_load call rv_hart_loaded. */
 extern const struct state_field rv_hart_state[];
+/* After state_load of bytes from outside, before rv_hart_loaded: is it a state that a hart can get
+ * into? If not, the hart must be reset. */
+bool rv_hart_valid(const struct rv_hart *h) MUST;
 void rv_hart_loaded(struct rv_hart *h);
 
 /* ---- from other threads ---- */

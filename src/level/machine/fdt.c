@@ -57,32 +57,36 @@ static void interrupt(struct tree *t, unsigned irq)
 	u32(t, "interrupts", irq);
 }
 
-/* The two properties that name extensions, while they grow. */
-struct isa { char text[512], list[512]; size_t n; };
-
-static void isa_add(struct isa *s, const char *x)
+static const char *extension_at(const struct machine *m, size_t i)
 {
-	size_t len = strlen(x) + 1, end = strlen(s->text);
-	memcpy(s->list + s->n, x, len);
-	s->n += len;
-	if (len > 2)
-		snprintf(s->text + end, sizeof s->text - end, "_%s", x);
+	const char *more[] = { m->rv.sbi ? "svadu" : "svade", m->rv.vlen ? "v" : NULL, "zvfhmin",
+		               NULL };
+	size_t n = countof(extensions);
+	return i < n ? extensions[i] : i < n + countof(more) ? more[i - n] : NULL;
+}
+
+void fdt_isa(const struct machine *m, char buf[FDT_ISA_MAX])
+{
+	const char *x;
+	snprintf(buf, FDT_ISA_MAX, "rv64imafdc%s", m->rv.vlen ? "v" : "");
+	for (size_t i = 0; (x = extension_at(m, i)); i++)
+		if (strlen(x) > 1)
+			snprintf(buf + strlen(buf), FDT_ISA_MAX - strlen(buf), "_%s", x);
 }
 
 static void tree_isa(struct tree *t, const struct machine *m)
 {
-	struct isa s = { .n = 0 };
-	snprintf(s.text, sizeof s.text, "rv64imafdc%s", m->rv.vlen ? "v" : "");
-	for (size_t i = 0; i < countof(extensions); i++)
-		isa_add(&s, extensions[i]);
-	if (m->rv.vlen) {
-		isa_add(&s, "v");
-		isa_add(&s, "zvfhmin");
+	char isa[FDT_ISA_MAX], list[512];
+	const char *x;
+	size_t n = 0;
+	for (size_t i = 0; (x = extension_at(m, i)); i++) {
+		memcpy(list + n, x, strlen(x) + 1);
+		n += strlen(x) + 1;
 	}
-	isa_add(&s, m->rv.sbi ? "svadu" : "svade");
-	str(t, "riscv,isa", s.text);
+	fdt_isa(m, isa);
+	str(t, "riscv,isa", isa);
 	str(t, "riscv,isa-base", "rv64i");
-	t->bad |= fdt_property(t->buf, "riscv,isa-extensions", s.list, (int)s.n);
+	t->bad |= fdt_property(t->buf, "riscv,isa-extensions", list, (int)n);
 	u32(t, "riscv,cbom-block-size", 64);
 	u32(t, "riscv,cboz-block-size", 64);
 	u32(t, "riscv,cbop-block-size", 64);
@@ -161,6 +165,10 @@ static void tree_platform(struct tree *t, const struct machine *m)
 	node_at(t, "rtc", w[WINDOW_rtc].base, w[WINDOW_rtc].size);
 	str(t, "compatible", "google,goldfish-rtc");
 	interrupt(t, BOARD_IRQ_RTC);
+	end(t);
+	node_at(t, "vmgenid", w[WINDOW_vmgenid].base, w[WINDOW_vmgenid].size);
+	str(t, "compatible", "microsoft,vmgenid");
+	interrupt(t, BOARD_IRQ_VMGENID);
 	end(t);
 	node_at(t, "serial", w[WINDOW_uart].base, w[WINDOW_uart].size);
 	str(t, "compatible", "ns16550a");

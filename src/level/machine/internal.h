@@ -14,6 +14,7 @@
 #include "isa/riscv/riscv.h"
 #include "life/life.h"
 #include "net/net.h"
+#include "save/save.h"
 #include <stdio.h>
 
 /* Windows of the board. */
@@ -27,10 +28,11 @@ extern const struct window_at board_windows[WINDOW_COUNT];
 
 enum {
 	BOARD_SOURCES = 95,         /* interrupt sources of the PLIC */
-	BOARD_IRQ_UART = 10, BOARD_IRQ_RTC = 11,
+	BOARD_IRQ_UART = 10, BOARD_IRQ_RTC = 11, BOARD_IRQ_VMGENID = 12,
 	BOARD_IRQ_PCI = 32,         /* INTA..INTD: 32..35 */
 	BOARD_IRQ_MMIO = 40,        /* virtio-mmio slot i: 40 + i */
 	BOARD_MMIO_SLOTS = 24,
+	VSOCK_CID = 3,              /* of a guest that is no clone */
 	DISKS_MAX = 16, VOLUMES_MAX = 16,
 	PARTS_MAX = 64,
 };
@@ -41,6 +43,9 @@ struct vcpu {
 	pthread_t thread;
 	bool running;               /* the thread exists */
 };
+
+#define PANIC_TEXT "Kernel panic - not syncing"
+enum { PANIC_SEEN_MAX = sizeof PANIC_TEXT - 1 };
 
 /* Why the harts were told to stop. */
 enum halt { HALT_NONE, HALT_ENDED, HALT_RESET };
@@ -82,6 +87,8 @@ struct machine {
 	char why[64];
 	bool ended;                 /* env->ended was called */
 	bool started, paused;
+	uint64_t entered_ns;        /* atomic: since 1970, when hart 0 last began to run */
+	bool loaded;                /* start goes on where the state was saved */
 	unsigned panic_seen;        /* characters of the panic message matched so far */
 };
 
@@ -90,6 +97,15 @@ int parts_make(struct machine *m, struct lodge_err *e) MUST;
 void parts_free(struct machine *m);
 /* fdt.c: the device tree into @buf. Returns its size or a negative errno. */
 int fdt_make(const struct machine *m, void *buf, size_t cap, struct lodge_err *e) MUST;
+/* What harts can do, as "riscv,isa" has it: "rv64imafdc_zicbom...". */
+enum { FDT_ISA_MAX = 512 };
+void fdt_isa(const struct machine *m, char buf[FDT_ISA_MAX]);
+/* saved.c */
+int machine_save(void *self, struct save_out *o, struct lodge_err *e) MUST;
+int machine_load(void *self, const struct save_in *in, struct lodge_err *e) MUST;
+int machine_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e) MUST;
+int machine_flush(void *self, struct lodge_err *e) MUST;
+struct mem *machine_memory(void *self);
 /* boot.c: put firmware, kernel, initrd and device tree into RAM; sets m->entry and m->dtb. */
 int boot_load(struct machine *m, struct lodge_err *e) MUST;
 /* Is the guest's kernel, disk or name something that this level can start? A score. */

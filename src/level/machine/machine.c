@@ -82,7 +82,7 @@ static void machine_system_reset(void *user, uint32_t type, uint32_t reason)
  * the code that says so. An option switches this off for guests that print such text. */
 static void machine_watch(void *user, const uint8_t *p, size_t n)
 {
-	static const char text[] = "Kernel panic - not syncing";
+	static const char text[] = PANIC_TEXT;
 	struct machine *m = user;
 	for (size_t i = 0; i < n; i++) {
 		m->panic_seen = p[i] == (uint8_t)text[m->panic_seen] ? m->panic_seen + 1
@@ -229,7 +229,7 @@ static int machine_build(struct machine *m, struct lodge_err *e)
 		repeat_begin(m);
 		r = parts_make(m, e);
 	}
-	return r < 0 ? r : boot_load(m, e);
+	return r < 0 || m->env->restoring ? r : boot_load(m, e);
 }
 
 static int machine_create(void **ret, const struct level_env *env, const struct lodge_config *c,
@@ -254,12 +254,24 @@ static int machine_create(void **ret, const struct level_env *env, const struct 
 
 /* ---- running ---- */
 
-static int machine_start(void *self, struct lodge_err *e)
+static int machine_resume(void *self, struct lodge_err *e)
 {
 	struct machine *m = self;
 	vclock_resume(&m->clock);
-	vcpus_reset(m);
+	for (unsigned i = 0; i < m->nparts; i++)
+		dev_resume(m->parts[i]);
+	m->paused = false;
+	return vcpus_start(m, e);
+}
+
+static int machine_start(void *self, struct lodge_err *e)
+{
+	struct machine *m = self;
 	m->started = true;
+	if (m->loaded)
+		return machine_resume(m, e);
+	vclock_resume(&m->clock);
+	vcpus_reset(m);
 	return vcpus_start(m, e);
 }
 
@@ -271,16 +283,6 @@ static int machine_pause(void *self, struct lodge_err *e)
 	vclock_pause(&m->clock);
 	m->paused = true;
 	return 0;
-}
-
-static int machine_resume(void *self, struct lodge_err *e)
-{
-	struct machine *m = self;
-	vclock_resume(&m->clock);
-	for (unsigned i = 0; i < m->nparts; i++)
-		dev_resume(m->parts[i]);
-	m->paused = false;
-	return vcpus_start(m, e);
 }
 
 static int machine_kill(void *self, struct lodge_err *e)
@@ -372,6 +374,7 @@ static void machine_inspect(void *self, struct json_object *out)
 	put_u64(out, "memory", m->ram);
 	put_u64(out, "kernel_address", m->kernel);
 	put_u64(out, "device_tree_address", m->dtb);
+	put_u64(out, "entered_ns", __atomic_load_n(&m->entered_ns, __ATOMIC_RELAXED));
 	struct engine_stats sum;
 	machine_sum(m, &sum);
 	put_rates(out, &sum);
@@ -416,4 +419,6 @@ const struct level level_machine = {
 	.pause = machine_pause, .resume = machine_resume, .kill = machine_kill,
 	.destroy = machine_destroy, .console = machine_console, .agent = machine_agent,
 	.resize = machine_resize, .inspect = machine_inspect, .stats = machine_stats,
+	.save = machine_save, .load = machine_load, .memory = machine_memory,
+	.freeze = machine_freeze, .flush = machine_flush,
 };

@@ -271,7 +271,10 @@ static int parts_virtio(struct machine *m, struct lodge_err *e)
 		r = part_virtio(m, NULL, "rng", c->bus, NULL, NULL, e);
 	if (r == 0)
 		r = part_virtio(m, NULL, "balloon", c->bus, NULL, NULL, e);
-	snprintf(options, sizeof options, "cid=3,path=%s/vsock.sock", m->env->runtime_dir);
+	unsigned cid = 3;
+	if (r == 0)
+		r = option_unsigned(c, "cid", VSOCK_CID, UINT32_MAX - 1, &cid, e);
+	snprintf(options, sizeof options, "cid=%u,path=%s/vsock.sock", cid, m->env->runtime_dir);
 	if (r == 0 && !strchr(m->env->runtime_dir, ','))
 		r = part_virtio(m, NULL, "vsock", c->bus, options, NULL, e);
 	for (unsigned i = 0; i < c->nvolumes && r == 0; i++)
@@ -298,6 +301,10 @@ int parts_make(struct machine *m, struct lodge_err *e)
 	r = part_platform(m, NULL, "rtc-goldfish", WINDOW_rtc, &rtc_setup, e);
 	if (r == 0)
 		r = part_platform(m, NULL, "uart16550", WINDOW_uart, &uart_setup, e);
+	struct irq generation = plic_line(m->plic, BOARD_IRQ_VMGENID);
+	struct dev_setup vmgenid_setup = part_setup(m, &generation, 1, NULL, NULL);
+	if (r == 0)
+		r = part_platform(m, NULL, "vmgenid", WINDOW_vmgenid, &vmgenid_setup, e);
 	if (r == 0)
 		r = part_pci(m, e);
 	return r < 0 ? r : parts_virtio(m, e);

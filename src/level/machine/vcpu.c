@@ -9,6 +9,8 @@ static void *vcpu_main(void *arg)
 	char name[16];
 	snprintf(name, sizeof name, "hart%u", v->hart->id);
 	pthread_setname_np(pthread_self(), name);
+	if (v->hart->id == 0)
+		__atomic_store_n(&v->m->entered_ns, host_realtime_ns(), __ATOMIC_RELAXED);
 	v->m->engine->run(v->hart);
 	return NULL;
 }

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private RAM: a mapping of a file whose pages become copies when they are written. Which are
+ * copies only the host kernel knows; /proc/self/pagemap tells. */
+#include "mem/internal.h"
+#include <fcntl.h>
+#include <sys/mman.h>
+
+enum { BATCH = 1024 };
+/* of an entry of pagemap: in memory, in swap, a page of the file and no copy */
+#define PM_PRESENT (UINT64_C(1) << 63)
+#define PM_SWAPPED (UINT64_C(1) << 62)
+#define PM_FILE (UINT64_C(1) << 61)
+
+static bool entry_is_copy(uint64_t e) { return e & (PM_PRESENT | PM_SWAPPED) && !(e & PM_FILE); }
+
+int mem_become(struct mem *m, int *fd, struct lodge_err *e)
+{
+	if (mmap(m->host, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+	         *fd, 0) == MAP_FAILED)
+		return err_sys(e, "mapping %llu bytes of saved memory",
+		               (unsigned long long)m->bytes);
+	close(m->fd);
+	m->fd = take_fd(fd);
+	m->private = true;
+	return 0;
+}
+
+int mem_freeze(struct mem *m, struct lodge_err *e)
+{
+	if (m->private)
+		return 0;
+	autoclose int fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? err_sys(e, "a second descriptor of memory") : mem_become(m, &fd, e);
+}
+
+bool private_release(struct mem *m, uint64_t from, uint64_t to)
+{
+	/* Without this mapping the pages would show the file again. */
+	return mmap(m->host + from, to - from, PROT_READ | PROT_WRITE,
+	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+	            0) != MAP_FAILED;
+}
+
+/* Entries of the pages from offset @at on, at most up to @end. 0: not to be had. */
+static size_t entries_read(const struct mem *m, int map, uint64_t at, uint64_t end,
+                           uint64_t entry[BATCH])
+{
+	uint64_t n = min_u64((end - at) / MEM_FRAME, BATCH);
+	uint64_t first = ((uintptr_t)m->host + at) / MEM_FRAME;
+	ssize_t got = pread(map, entry, n * sizeof *entry, (off_t)(first * sizeof *entry));
+	return got < 0 ? 0 : (size_t)got / sizeof *entry;
+}
+
+uint64_t private_resident(const struct mem *m)
+{
+	uint64_t entry[BATCH], sum = 0;
+	autoclose int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	for (uint64_t at = 0; map >= 0 && at < m->bytes;) {
+		size_t n = entries_read(m, map, at, m->bytes, entry);
+		for (size_t i = 0; i < n; i++)
+			sum += entry_is_copy(entry[i]) ? MEM_FRAME : 0;
+		at = n ? at + n * MEM_FRAME : m->bytes;
+	}
+	return sum;
+}
+
+/* The first copies of [@from, @end). What cannot be known may be one. */
+static bool copies_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
+                        uint64_t *ret_to)
+{
+	uint64_t entry[BATCH];
+	autoclose int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	*ret_from = *ret_to = from;
+	for (uint64_t at = from; at < end;) {
+		size_t n = map < 0 ? 0 : entries_read(m, map, at, end, entry);
+		for (size_t i = 0; i < n; i++, at += MEM_FRAME) {
+			bool copy = entry_is_copy(entry[i]);
+			if (copy && *ret_to == from)
+				*ret_from = at;
+			if (copy)
+				*ret_to = at + MEM_FRAME;
+			else if (*ret_to > from)
+				return true;
+		}
+		if (n == 0) {
+			*ret_to = end;
+			return true;
+		}
+	}
+	return *ret_to > from;
+}
+
+/* The first part of the file's data in [@from, @end). */
+static bool file_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
+                      uint64_t *ret_to)
+{
+	off_t data = lseek(m->fd, (off_t)from, SEEK_DATA);
+	if (data < 0 && errno != ENXIO) {
+		*ret_from = from;
+		*ret_to = end;
+		return true; /* this file system does not know its holes */
+	}
+	if (data < 0 || (uint64_t)data >= end)
+		return false;
+	off_t hole = lseek(m->fd, data, SEEK_HOLE);
+	*ret_from = (uint64_t)data & ~(uint64_t)(MEM_FRAME - 1);
+	*ret_to = hole < 0 ? end : min_u64(align_up((uint64_t)hole, MEM_FRAME), end);
+	return true;
+}
+
+bool mem_data_next(struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
+                   uint64_t *ret_to)
+{
+	uint64_t a = 0, b = 0;
+	bool in_file = file_next(m, from, end, ret_from, ret_to);
+	bool copied = m->private && copies_next(m, from, end, &a, &b);
+	if (copied && (!in_file || a < *ret_from)) {
+		*ret_from = a;
+		*ret_to = b;
+	}
+	return in_file || copied;
+}
