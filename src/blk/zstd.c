@@ -14,3 +14,4 @@ const struct host_library blk_zstd = {
 	.at = blk_zstd_at,
 	.names = blk_zstd_names,
 };
+HOST_LIBRARY_LISTED(blk_zstd);

@@ -116,5 +116,21 @@ struct host_library {
 	".pushsection .text\n.globl " #name "\n.hidden " #name "\n.type " #name ", @function\n"    \
 	#name ": jmp *" #name "_at(%rip)\n.size " #name ", . - " #name "\n.popsection\n"
 #define HOST_LIBRARY_END ".pushsection .rodata\n.byte 0\n.popsection\n"
+/* One that host_libraries_load shall find. */
+#define HOST_LIBRARY_LISTED(lib)                                                                   \
+	static struct host_library_node lib##_node = { &lib, NULL };                               \
+	__attribute__((constructor)) static void lib##_list(void)                                  \
+	{                                                                                          \
+		host_library_list(&lib##_node);                                                    \
+	}                                                                                          \
+	struct host_library_node
+struct host_library_node {
+	const struct host_library *lib;
+	struct host_library_node *next;
+};
+void host_library_list(struct host_library_node *n); /* of HOST_LIBRARY_LISTED; borrowed */
+/* All that are listed, as far as they are there. Before a fork: what is only looked at while they
+ * are bound, some 3 MiB, does not come along. */
+void host_libraries_load(void);
 /* Any thread; cheap after the first time. It stays for good. ENOENT with what to install. */
 int host_library_load(const struct host_library *l, struct lodge_err *e) MUST;

@@ -35,3 +35,18 @@ int host_library_load(const struct host_library *l, struct lodge_err *e)
 	pthread_mutex_unlock(&loading);
 	return r;
 }
+
+/* Filled before main, only read afterwards. */
+static struct host_library_node *listed;
+
+void host_library_list(struct host_library_node *n)
+{
+	n->next = listed;
+	listed = n;
+}
+
+void host_libraries_load(void)
+{
+	for (const struct host_library_node *n = listed; n; n = n->next)
+		(void)!host_library_load(n->lib, NULL); /* who needs it says what is missing */
+}

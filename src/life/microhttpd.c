@@ -14,3 +14,4 @@ const struct host_library life_microhttpd = {
 	.at = life_microhttpd_at,
 	.names = life_microhttpd_names,
 };
+HOST_LIBRARY_LISTED(life_microhttpd);

@@ -181,6 +181,7 @@ static int spawn_answer(pid_t middle, int fd, struct lodge_err *e)
 int keeper_spawn(struct instance *i, const struct level *l, int *ret_leash, struct lodge_err *e)
 {
 	int pair[2];
+	host_libraries_load();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "starting a keeper");
 	autoclose int ours = pair[0];

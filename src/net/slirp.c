@@ -14,3 +14,4 @@ const struct host_library net_slirp = {
 	.at = net_slirp_at,
 	.names = net_slirp_names,
 };
+HOST_LIBRARY_LISTED(net_slirp);

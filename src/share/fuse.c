@@ -14,3 +14,4 @@ const struct host_library share_fuse = {
 	.at = share_fuse_at,
 	.names = share_fuse_names,
 };
+HOST_LIBRARY_LISTED(share_fuse);
