@@ -179,6 +179,7 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	lodge start k
 	[ "$(state k)" = running ]
 	kill -9 "$(keeper_pid k)"
+	for _ in $(seq 100); do [ "$(state k)" = failed ] && break; sleep 0.05; done
 	lodge rm k
 	[ -z "$(lodge ls -a -q)" ]
 }
