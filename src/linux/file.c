@@ -52,7 +52,7 @@ int64_t call_newfstatat(struct linux_task *t, const uint64_t a[6])
 		r = path_find(t, 0, &w, (int)a[0], a[1],
 			      a[3] & AT_SYMLINK_NOFOLLOW ? LAST : FOLLOW);
 	if (r)
-		return call_refuse(SYS_newfstatat, a, r);
+		return call_refuse(t, SYS_newfstatat, a, r);
 	r = HOST(SYS_newfstatat, reg(w.dir), ptr(w.name), ptr(&s), a[3]);
 	return r < 0 ? r : stat_write(t->proc, a[2], &s);
 }
@@ -100,7 +100,7 @@ int64_t call_openat(struct linux_task *t, const uint64_t a[6])
 {
 	struct where w;
 	int r = path_find(t, 0, &w, (int)a[0], a[1], how_open(a[2]));
-	return r < 0 ? call_refuse(SYS_openat, a, r) : where_open(t, w, a[2], a[3]);
+	return r < 0 ? call_refuse(t, SYS_openat, a, r) : where_open(t, w, a[2], a[3]);
 }
 
 int linux_open(struct linux_task *t, int dir, const char *path, int flags, unsigned mode)
@@ -110,22 +110,29 @@ int linux_open(struct linux_task *t, int dir, const char *path, int flags, unsig
 	return r < 0 ? r : (int)where_open(t, w, (uint64_t)flags, mode);
 }
 
-/* With limits on how it is resolved the path is left to the kernel: those that may be absolute or
- * lead through links begin at the root's descriptor, where links are refused. */
-static int64_t open_resolve(struct linux_task *t, const uint64_t a[6], const struct open_how *how)
+/* With limits on how it is resolved the path is left to the kernel. One that may leave the root,
+ * as it is absolute or goes up, begins at the root, which it is held in. */
+static int64_t open_resolve(struct linux_task *t, const uint64_t a[6], struct open_how how)
 {
-	char *path = t->path[0];
+	char *path = t->path[0], *from = t->path[1];
 	ssize_t n = linux_string(t->proc, path, a[1], PATH_MAX);
-	int dir = (int)a[0];
+	int dir = (int)a[0], r = 0;
 	if (n < 0)
 		return n;
-	if (path[0] == '/' && t->proc->root_fd >= 0 &&
-	    !(how->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))) {
+	if (t->proc->root_fd >= 0 && !(how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) &&
+	    (path[0] == '/' || strstr(path, ".."))) {
+		if (path[0] != '/')
+			r = path_of_fd(t, from, PATH_MAX, dir);
+		size_t len = path[0] == '/' ? 0 : strlen(from);
+		if (r || len + (size_t)n + 2 > PATH_MAX)
+			return r ? r : -ENAMETOOLONG;
+		memmove(path + len + 1, path, (size_t)n + 1);
+		memcpy(path, from, len);
+		path[len] = '/';
 		dir = t->proc->root_fd;
-		path += strspn(path, "/");
-		path = *path ? path : strcpy(t->path[0], ".");
+		how.resolve |= RESOLVE_IN_ROOT;
 	}
-	return HOST_WAIT(t, SYS_openat2, reg(dir), ptr(path), ptr(how), sizeof *how);
+	return HOST_WAIT(t, SYS_openat2, reg(dir), ptr(path), ptr(&how), sizeof how);
 }
 
 int64_t call_openat2(struct linux_task *t, const uint64_t a[6])
@@ -144,7 +151,7 @@ int64_t call_openat2(struct linux_task *t, const uint64_t a[6])
 		if (more[i])
 			return -E2BIG;
 	if (how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS))
-		return open_resolve(t, a, &how);
+		return open_resolve(t, a, how);
 	int64_t r = path_find(t, 0, &w, (int)a[0], a[1], how_open(how.flags));
 	if (!r)
 		r = view_open(t, &w, how.flags);
@@ -241,7 +248,7 @@ int64_t call_linkat(struct linux_task *t, const uint64_t a[6])
 	if (!r && to.read_only)
 		r = -EROFS;
 	if (r)
-		return call_refuse(SYS_linkat, a, r);
+		return call_refuse(t, SYS_linkat, a, r);
 	return HOST(SYS_linkat, reg(from.dir), ptr(from.name), reg(to.dir), ptr(to.name), a[4]);
 }
 
@@ -254,7 +261,7 @@ int64_t call_utimensat(struct linux_task *t, const uint64_t a[6])
 		              CHANGE | (a[3] & AT_SYMLINK_NOFOLLOW ? LAST : FOLLOW));
 	if (!r && w.read_only)
 		r = -EROFS;
-	return r ? call_refuse(SYS_utimensat, a, r)
+	return r ? call_refuse(t, SYS_utimensat, a, r)
 		 : HOST(SYS_utimensat, reg(w.dir), ptr(w.name), a[2], a[3]);
 }
 
@@ -264,7 +271,7 @@ int64_t call_inotify_add_watch(struct linux_task *t, const uint64_t a[6])
 {
 	const char *path;
 	int r = plain_find(t, 0, &path, a[1], a[2] & DONT_FOLLOW_INOTIFY ? LAST : FOLLOW);
-	return r ? call_refuse(SYS_inotify_add_watch, a, r)
+	return r ? call_refuse(t, SYS_inotify_add_watch, a, r)
 		 : HOST(SYS_inotify_add_watch, a[0], ptr(path), a[2]);
 }
 
@@ -275,7 +282,7 @@ int64_t call_fanotify_mark(struct linux_task *t, const uint64_t a[6])
 	if (a[4])
 		r = path_find(t, 0, &w, (int)a[3], a[4],
 		              a[1] & DONT_FOLLOW_FANOTIFY ? LAST : FOLLOW);
-	return r ? call_refuse(SYS_fanotify_mark, a, r)
+	return r ? call_refuse(t, SYS_fanotify_mark, a, r)
 		 : HOST(SYS_fanotify_mark, a[0], a[1], a[2], reg(w.dir), ptr(w.name));
 }
 
@@ -283,7 +290,7 @@ int64_t call_name_to_handle_at(struct linux_task *t, const uint64_t a[6])
 {
 	struct where w;
 	int r = path_find(t, 0, &w, (int)a[0], a[1], a[4] & AT_SYMLINK_FOLLOW ? FOLLOW : LAST);
-	return r ? call_refuse(SYS_name_to_handle_at, a, r)
+	return r ? call_refuse(t, SYS_name_to_handle_at, a, r)
 		 : HOST(SYS_name_to_handle_at, reg(w.dir), ptr(w.name), a[2], a[3], a[4]);
 }
 

@@ -49,11 +49,12 @@ static inline uint64_t range_for_host(const struct linux_proc *p, uint64_t at, u
 {
 	return range_ok(p, at, len) ? at : REFUSED;
 }
-/* @e of a step before call @nr; but what could not be read is left to the kernel to find, after
- * what it looks at before: @a is the guest's. */
-static inline int64_t call_refuse(long nr, const uint64_t a[6], int64_t e)
+/* @e of a step before call @nr; but a path that could not be read is left to the kernel to find,
+ * after what it looks at before: @a is the guest's. No other one may get there untranslated. */
+static inline int64_t call_refuse(const struct linux_task *t, long nr, const uint64_t a[6],
+                                  int64_t e)
 {
-	return e == -EFAULT || e == -ENAMETOOLONG ? linux_direct(nr, a) : e;
+	return t->unread && (e == -EFAULT || e == -ENAMETOOLONG) ? linux_direct(nr, a) : e;
 }
 /* A descriptor that is Lodge's own. */
 static inline bool fd_hidden(const struct linux_proc *p, uint64_t fd)
@@ -82,6 +83,9 @@ int path_find(struct linux_task *t, unsigned slot, struct where *ret, int dir, u
 /* The same of a string of ours. */
 int path_find_own(struct linux_task *t, unsigned slot, struct where *ret, int dir,
                   const char *path, unsigned how) MUST;
+/* The guest path of descriptor @fd (or AT_FDCWD) to @buf, "" for the root. 0 or
+ * -errno; -EXDEV: it is not in the root. */
+int path_of_fd(struct linux_task *t, char *buf, size_t cap, int fd) MUST;
 /* @w as one path for calls that take no directory: in scratch @slot, which may be @w's own. */
 int path_plain(struct linux_task *t, unsigned slot, const char **ret, const struct where *w) MUST;
 /* Is what path_find left in scratch @slot in a bind that is fixed? */

@@ -87,6 +87,7 @@ struct linux_task {
 	/* A signal waits for this guest thread: set by the level's handler of host signals, cleared
 	 * by the level when it has delivered. No call sleeps while it is set. */
 	volatile int pending;
+	bool unread; /* the path that was asked for last could not be read: nothing was looked up */
 	/* scratch of a running call; the first paths are those of the call's arguments */
 	_Alignas(16) char path[LINUX_PATHS + 2][PATH_MAX + 64];
 	struct iovec iov[IOV_MAX];

@@ -117,8 +117,7 @@ const char *path_host(struct linux_task *t, const struct where *w)
 	return NULL;
 }
 
-/* The guest path of descriptor @fd (or AT_FDCWD) to @buf, "" for the root. */
-static int path_of_fd(struct linux_task *t, char *buf, size_t cap, int fd)
+int path_of_fd(struct linux_task *t, char *buf, size_t cap, int fd)
 {
 	char name[40];
 	int64_t n;
@@ -291,6 +290,7 @@ int path_find(struct linux_task *t, unsigned slot, struct where *ret, int dir, u
               unsigned how)
 {
 	ssize_t n = linux_string(t->proc, t->path[REST], path, PATH_MAX);
+	t->unread = n < 0;
 	return n < 0 ? (int)n : find(t, slot, ret, dir, how);
 }
 
@@ -333,7 +333,7 @@ int64_t path_call(struct linux_task *t, const struct linux_row *r, const uint64_
 			kind = a[kind - FLAG_2 + 2] & AT_SYMLINK_NOFOLLOW ? LAST : FOLLOW;
 		int e = path_find(t, slot, &w, at ? (int)a[i - 1] : AT_FDCWD, a[i],
 		                  kind | (how & CHANGE));
-		if (e == -EFAULT || e == -ENAMETOOLONG)
+		if (e < 0 && t->unread)
 			continue; /* the kernel says the same, after what it looks at before */
 		if (!e && w.read_only && how & CHANGE)
 			e = -EROFS;

@@ -2,6 +2,7 @@
 #include "linux/guest_test.h"
 #include <ctype.h>
 #include <ftw.h>
+#include <linux/openat2.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -167,6 +168,70 @@ TEST(linux_paths_from_folders)
 	CHECK(!fchdir(here));
 	CHECK(CALL(g, getcwd, GUEST, 4096) > 0 && !strncmp(guest_at(0), "(unreachable)/", 14));
 	close(here);
+	close(dir);
+	tree_end(&t);
+}
+
+/* "./" @n times behind @head, then @tail. */
+static const char *long_path(const char *head, unsigned n, const char *tail)
+{
+	static char path[2 * PATH_MAX];
+	size_t at = (size_t)snprintf(path, sizeof path, "%s", head);
+	for (unsigned i = 0; i < n; i++, at += 2)
+		memcpy(path + at, "./", 3);
+	strcpy(path + at, tail);
+	return path;
+}
+
+/* A path that is too long only once its links are followed is an error, and not the host's path of
+ * the same text. */
+TEST(linux_long_paths_stay_in_the_root)
+{
+	struct tree t;
+	tree_begin(&t);
+	struct guest *g = t.g;
+	uint64_t at = (uint64_t)AT_FDCWD;
+	struct stat s;
+	char dir[256], host[256];
+	dir_put(t.root, "tmp");
+	snprintf(dir, sizeof dir, "%s%s", t.root, t.top);
+	CHECK(!mkdir(dir, 0755));
+	link_put(dir, "long", long_path("", 1900, "."));
+	link_put(t.top, "long", ".");
+	snprintf(host, sizeof host, "%s/long/", t.top);
+	uint64_t path = guest_text(g, 0, long_path(host, 1000, "secret"));
+	snprintf(host, sizeof host, "%s/secret", t.top);
+	CHECK(CALL(g, unlinkat, at, path, 0) == -ENAMETOOLONG);
+	CHECK(CALL(g, truncate, path, 1) == -ENAMETOOLONG);
+	CHECK(CALL(g, openat, at, path, O_WRONLY | O_TRUNC, 0) == -ENAMETOOLONG);
+	CHECK(CALL(g, newfstatat, at, path, GUEST + 8192, 0) == -ENAMETOOLONG);
+	CHECK(CALL(g, linkat, at, path, at, guest_text(g, 4096, "/etc/hard"), 0) == -ENAMETOOLONG);
+	CHECK(!stat(host, &s) && s.st_size == 7 && s.st_nlink == 1);
+	tree_end(&t);
+}
+
+TEST(linux_openat2_stays_in_the_root)
+{
+	struct tree t;
+	tree_begin(&t);
+	struct guest *g = t.g;
+	struct open_how *how = guest_at(4096);
+	int dir = linux_open(&g->task, AT_FDCWD, "/etc", O_DIRECTORY | O_CLOEXEC, 0);
+	CHECK(dir >= 0);
+	*how = (struct open_how){ .flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+#define OPEN(from, path)                                                                           \
+	CALL(g, openat2, (uint64_t)(from), guest_text(g, 0, path), GUEST + 4096, sizeof *how)
+	CHECK(OPEN(AT_FDCWD, "/../secret") == -ENOENT);
+	CHECK(OPEN(AT_FDCWD, "/etc/../../secret") == -ENOENT);
+	CHECK(OPEN(dir, "../../secret") == -ENOENT);
+	CHECK(OPEN(dir, "../bin/abs") == -ELOOP);
+	const char *const there[] = { "../../etc/name", "name", "/../etc/name", "/" };
+	for (size_t i = 0; i < countof(there); i++) {
+		int64_t fd = OPEN(dir, there[i]);
+		CHECK(fd >= 0);
+		close((int)fd);
+	}
+#undef OPEN
 	close(dir);
 	tree_end(&t);
 }

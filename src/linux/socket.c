@@ -140,8 +140,8 @@ int64_t call_bind(struct linux_task *t, const uint64_t a[6])
 {
 	struct address ad;
 	int64_t r = address_read(t, &ad, a[1], (int)a[2], LAST | CHANGE);
-	if (r == -EINVAL || r == -EFAULT)
-		return linux_direct(SYS_bind, a); /* which says the same */
+	if (r == -EINVAL || r == -EFAULT) /* the kernel says the same, after the descriptor */
+		return HOST(SYS_bind, a[0], REFUSED, a[2]);
 	if (r)
 		return r;
 	r = HOST(SYS_bind, a[0], ptr(&ad.s), reg(ad.len));
@@ -153,8 +153,8 @@ int64_t call_connect(struct linux_task *t, const uint64_t a[6])
 {
 	struct address ad;
 	int64_t r = address_read(t, &ad, a[1], (int)a[2], FOLLOW);
-	if (r == -EINVAL || r == -EFAULT)
-		return linux_direct(SYS_connect, a); /* which says the same */
+	if (r == -EINVAL || r == -EFAULT) /* the kernel says the same, after the descriptor */
+		return HOST(SYS_connect, a[0], REFUSED, a[2]);
 	if (r)
 		return r;
 	r = HOST_WAIT(t, SYS_connect, a[0], ptr(&ad.s), reg(ad.len));
