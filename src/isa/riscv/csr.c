@@ -393,5 +393,6 @@ bool rv_hart_valid(const struct rv_hart *h)
 			return false;
 	bool m = h->priv == RV_M && !h->env->sbi;
 	return (h->priv == RV_U || h->priv == RV_S || m) && h->hsm <= RV_HSM_SUSPENDED_LOST &&
-	       (h->mstatus & MSTATUS_MPP) >> 11 != 2 && rv_satp_mode_exists(h, satp_mode(h->satp));
+	       (h->mstatus & MSTATUS_MPP) >> 11 != 2 &&
+	       rv_satp_mode_exists(h, satp_mode(h->satp)) && rv_vector_valid(h);
 }

@@ -39,6 +39,13 @@ static void hart_tame(struct rv_hart *h)
 	h->fw_running &= 0xffff;
 	h->hw_used &= 5;
 	h->hw_running &= 5;
+	h->vlenb = 16;
+	h->vs &= 3;
+	h->vstart &= 127;
+	h->vxrm &= 3;
+	h->vxsat &= 1;
+	h->vtype = h->vl & 1 ? RV_VTYPE_ILL : 0xc0 | 1 << 3; /* e16, m1 */
+	h->vl = h->vl & 1 ? 0 : h->vl >> 8 & 7;
 	h->priv &= 1;
 	h->hsm %= RV_HSM_SUSPENDED_LOST + 1;
 	h->satp = (h->satp & (BIT(60) - 1)) | (uint64_t)SATP_SV39 << 60;
@@ -56,6 +63,7 @@ TEST(hart_of_any_state_comes_back_byte_for_byte)
 	rig_init(&r, 2, true);
 	for (unsigned round = 0; round < 200; round++) {
 		struct rv_hart *x = r.env.harts[0], *y = r.env.harts[1];
+		y->vlenb = 16;
 		hart_scramble(x, &seed);
 		hart_tame(x);
 		CHECK(rv_hart_valid(x));
@@ -99,6 +107,21 @@ TEST(hart_states_that_no_hart_gets_into_are_refused)
 	REFUSED(pmpaddr[3], BIT(54));
 	REFUSED(pmpcfg[63], 1);
 	REFUSED(fw_used, 1u << RV_SBI_FW_COUNTERS);
+	REFUSED(vs, 1); /* it has no vectors */
+	REFUSED(vl, 1);
+	h->vlenb = 16;
+	h->vtype = good.vtype = 0xc0 | 1 << 3 | 1; /* e16, m2 */
+	h->vl = good.vl = 16;
+	CHECK(rv_hart_valid(h));
+	REFUSED(vs, 4);
+	REFUSED(vl, 17);
+	REFUSED(vl, UINT64_MAX);
+	REFUSED(vtype, 0xc0 | 7 << 3);
+	REFUSED(vtype, 0xc0 | 3 << 3 | 1); /* 4 elements only */
+	REFUSED(vtype, RV_VTYPE_ILL);
+	REFUSED(vstart, 128);
+	REFUSED(vxrm, 4);
+	REFUSED(vxsat, 2);
 #undef REFUSED
 	CHECK(rv_hart_valid(h));
 	rig_fini(&r);

@@ -117,6 +117,15 @@ void rv_vector_settle(struct rv_hart *h)
 	h->vkey = ready && h->vl == vtype_vlmax(h, h->vtype) ? h->vready : 0;
 }
 
+bool rv_vector_valid(const struct rv_hart *h)
+{
+	uint64_t max = vtype_vlmax(h, h->vtype);
+	if (!h->vlenb)
+		return !h->vl && !h->vstart && !h->vs;
+	return h->vs <= 3 && h->vxrm <= 3 && h->vxsat <= 1 && h->vstart < 8 * (uint64_t)h->vlenb &&
+	       (max == RV_VTYPE_ILL ? h->vtype == max && !h->vl : h->vl <= max);
+}
+
 void rv_vector_restore(struct rv_hart *h, uint64_t vl, uint64_t vtype, uint64_t vstart,
                        uint64_t vcsr)
 {

@@ -6,7 +6,7 @@
 /* What must be the same to go on, and what the rest of the machine remembers. */
 struct saved {
 	uint64_t ram, guest_ns;
-	uint32_t harts, parts, mmu_max, pmp_entries, sbi;
+	uint32_t harts, parts, mmu_max, pmp_entries, sbi, vlen;
 	uint64_t entry, dtb, dynamic_info, kernel, kernel_len, initrd, initrd_len;
 	uint32_t panic_seen;
 };
@@ -15,6 +15,7 @@ static const struct state_field saved_fields[] = {
 	STATE(struct saved, harts, 1), STATE(struct saved, parts, 1),
 	STATE(struct saved, mmu_max, 1),
 	STATE(struct saved, pmp_entries, 1), STATE(struct saved, sbi, 1),
+	STATE(struct saved, vlen, 1),
 	STATE(struct saved, entry, 1), STATE(struct saved, dtb, 1),
 	STATE(struct saved, dynamic_info, 1), STATE(struct saved, kernel, 1),
 	STATE(struct saved, kernel_len, 1), STATE(struct saved, initrd, 1),
@@ -96,7 +97,7 @@ int machine_save(void *self, struct save_out *o, struct lodge_err *e)
 	struct saved s = {
 		.ram = m->ram, .guest_ns = vclock_ns(&m->clock), .harts = m->rv.nharts,
 		.parts = m->nparts, .mmu_max = m->rv.mmu_max, .pmp_entries = m->rv.pmp_entries,
-		.sbi = m->rv.sbi, .entry = m->entry, .dtb = m->dtb,
+		.sbi = m->rv.sbi, .vlen = m->rv.vlen, .entry = m->entry, .dtb = m->dtb,
 		.dynamic_info = m->dynamic_info, .kernel = m->kernel, .kernel_len = m->kernel_len,
 		.initrd = m->initrd, .initrd_len = m->initrd_len, .panic_seen = m->panic_seen,
 	};
@@ -151,6 +152,7 @@ static int saved_check(const struct machine *m, const struct saved *s, struct lo
 		{ "bits of virtual address", s->mmu_max, m->rv.mmu_max },
 		{ "entries of memory protection", s->pmp_entries, m->rv.pmp_entries },
 		{ "built-in SBI", s->sbi, m->rv.sbi },
+		{ "bits of a vector register", s->vlen, m->rv.vlen },
 	};
 	for (size_t i = 0; i < countof(same); i++)
 		if (same[i].theirs != same[i].ours)
