@@ -145,8 +145,8 @@ static int suspended_part(struct lodge_guest *g, struct json_object **ret, struc
 	    json_object_deep_copy(lc->doc, &own, NULL) < 0)
 		r = err_set(e, ENOMEM, "out of memory");
 	if (r == 0) {
-		disks_note(own);
-		disks_note(*ret);
+		life_disk_files_note(own, own);
+		life_disk_files_note(*ret, *ret);
 		r = disks_branch(g->inst, own, e);
 	}
 	if (r == 0)
@@ -179,7 +179,7 @@ static int clone_of_snapshot(struct instance **ret, struct lodge_guest *g, const
 	int r = shot_config(g->inst, snapshot, &doc, e);
 	if (r < 0)
 		return r;
-	disks_note(doc);
+	life_disk_files_note(doc, doc);
 	snprintf(from, sizeof from, "snapshots/%s", snapshot);
 	r = clone_make(ret, g->inst, from, doc, name, e);
 	json_object_put(doc);

@@ -21,9 +21,6 @@ int shot_config(const struct instance *i, const char *name, struct json_object *
                 struct lodge_err *e) MUST;
 /* The disks of @doc, each with a new overlay (of the guest @i) over what it is. */
 int disks_branch(const struct instance *i, struct json_object *doc, struct lodge_err *e) MUST;
-/* Add the disks of @doc to the files that it says it rests on. */
-void disks_note(struct json_object *doc);
-
 /* An image: a name that stands for files in the cache, and how to get them. */
 struct image {
 	const char *name, *alias, *summary;

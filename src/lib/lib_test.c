@@ -167,3 +167,54 @@ TEST(lib_tail_keeps_the_end)
 	tail_add(&t, "END", 3);
 	CHECK(strlen(t.text) == sizeof t.text - 1 && !strcmp(t.text + sizeof t.text - 4, "END"));
 }
+
+/* Make the snapshot @name of @g, with this configuration. */
+static void shot_put(const struct lodge_guest *g, const char *name, const char *config)
+{
+	char path[512];
+	snprintf(path, sizeof path, "%s/snapshots", g->inst->dir);
+	CHECK(mkdir(path, 0700) == 0 || errno == EEXIST);
+	snprintf(path, sizeof path, "%s/snapshots/%s", g->inst->dir, name);
+	CHECK(mkdir(path, 0700) == 0 || errno == EEXIST);
+	snprintf(path, sizeof path, "snapshots/%s/config.json", name);
+	int fd = openat(g->inst->dirfd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && write(fd, config, strlen(config)) == (ssize_t)strlen(config));
+	close(fd);
+}
+
+static bool has(const struct lodge_guest *g, const char *name)
+{
+	return faccessat(g->inst->dirfd, name, F_OK, 0) == 0;
+}
+
+/* A disk's file goes when no snapshot needs it, and none may that cannot be asked. */
+TEST(lib_a_removed_snapshot_takes_only_its_own_overlays)
+{
+	static const char *const files[] = { "disk0.00000001.overlay", "disk0.00000002.overlay",
+		                             "disk0.1.overlay.bak" };
+	char home[32];
+	struct lodge_guest *g = NULL;
+	struct lodge_config c = { .size = sizeof c, .guest = "demo", .name = "x" };
+	home_begin(home);
+	CHECK(lodge_create(&g, &c, NULL) == 0);
+	for (size_t i = 0; i < countof(files); i++) {
+		int fd = openat(g->inst->dirfd, files[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		CHECK(fd >= 0);
+		close(fd);
+	}
+	shot_put(g, "one", "{\"disk_files\":[\"/x/disk0.00000001.overlay\"]}");
+	shot_put(g, "two", "{\"disk_files\":[\"/x/disk0.00000002.overlay\"");
+	shot_put(g, "three", "{}");
+	CHECK(lodge_snapshot_remove(g, "three", NULL) == 0);
+	CHECK(has(g, files[0]) && has(g, files[1])); /* two is damaged, but says so */
+	CHECK(lodge_snapshot_remove(g, "one", NULL) == 0);
+	CHECK(!has(g, files[0]) && has(g, files[1]) && has(g, files[2]));
+	CHECK(unlinkat(g->inst->dirfd, "snapshots/two/config.json", 0) == 0);
+	CHECK(mkdirat(g->inst->dirfd, "snapshots/two/config.json", 0700) == 0);
+	shot_put(g, "four", "{}");
+	CHECK(lodge_snapshot_remove(g, "four", NULL) == 0);
+	CHECK(has(g, files[1])); /* it cannot be read: it may need it */
+	CHECK(lodge_snapshot_remove(g, "none", NULL) == -ENOENT);
+	lodge_close(g);
+	home_end(home);
+}

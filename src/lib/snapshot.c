@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { POLL_MS = 3, STALE_MS = 600000, CONFIG_MAX = 1 << 20 };
+enum { POLL_MS = 3, STALE_MS = 600000 };
 
 /* ---- the folder ---- */
 
@@ -170,49 +170,57 @@ int lodge_snapshot(struct lodge_guest *g, const char *name, char ret_name[64], s
 
 /* ---- files that nobody needs any more ---- */
 
-/* Does a configuration, as text, name the file? */
-static bool config_names(int dirfd, const char *path, const char *file)
+/* Does the configuration, as text, name the file? What cannot be read may. */
+static bool config_may_name(int dirfd, const char *path, const char *file)
 {
-	autoclose int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	autofree char *text = calloc(1, CONFIG_MAX + 1);
-	ssize_t n = fd < 0 || !text ? 0 : read(fd, text, CONFIG_MAX);
-	return n > 0 && strstr(text, file);
+	autofree char *text = NULL;
+	size_t len;
+	int r = life_file_read(dirfd, path, &text, &len, NULL);
+	return r < 0 ? r != -ENOENT : strstr(text, file) != NULL;
 }
 
-/* Every configuration lists the files that its disks are made of ("disk_files"). */
-static bool overlay_used(const struct instance *i, struct json_object *shots, const char *file)
+/* Every configuration lists the files that its disks are made of ("disk_files"). Damaged snapshots
+ * count, too: their disks may be what is left of them. */
+static bool overlay_may_be_used(const struct instance *i, const char *file)
 {
 	char path[LIFE_NAME_MAX + 32];
-	if (config_names(i->dirfd, "config.json", file) ||
-	    config_names(i->dirfd, "suspended/config.json", file))
+	if (config_may_name(i->dirfd, "config.json", file) ||
+	    config_may_name(i->dirfd, "suspended/config.json", file))
 		return true;
-	for (size_t n = 0; n < json_object_array_length(shots); n++) {
-		snprintf(path, sizeof path, "snapshots/%s/config.json",
-			 text_of(json_object_array_get_idx(shots, n), "name"));
-		if (config_names(i->dirfd, path, file))
-			return true;
+	int fd = shots_open(i);
+	if (fd < 0)
+		return errno != ENOENT;
+	DIR *d = fdopendir(fd);
+	bool used = !d;
+	if (!d)
+		close(fd);
+	for (struct dirent *de; !used && (de = readdir(d));) {
+		if (!life_name_good(de->d_name))
+			continue;
+		snprintf(path, sizeof path, "snapshots/%.63s/config.json", de->d_name);
+		used = config_may_name(i->dirfd, path, file);
 	}
-	return false;
+	if (d)
+		closedir(d);
+	return used;
 }
 
 /* Overlays of snapshots and branches that are gone. The lock is held. */
 static void overlays_collect(const struct instance *i)
 {
-	struct json_object *shots = shots_list(i);
 	int fd = openat(i->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	for (struct dirent *de; d && (de = readdir(d));) {
 		unsigned n, id;
 		int end = 0;
 		if (sscanf(de->d_name, "disk%u.%8x.overlay%n", &n, &id, &end) != 2 || !end ||
-		    de->d_name[end] || overlay_used(i, shots, de->d_name))
+		    de->d_name[end] || overlay_may_be_used(i, de->d_name))
 			continue;
 		if (unlinkat(i->dirfd, de->d_name, 0) < 0)
 			errno = 0; /* the next time */
 	}
 	if (d)
 		closedir(d);
-	json_object_put(shots);
 }
 
 int lodge_snapshot_remove(struct lodge_guest *g, const char *name, struct lodge_err *e)
@@ -242,19 +250,6 @@ int lodge_snapshot_remove(struct lodge_guest *g, const char *name, struct lodge_
 
 /* ---- restore ---- */
 
-void disks_note(struct json_object *doc)
-{
-	struct json_object *files = NULL, *disks = NULL;
-	if (!json_object_object_get_ex(doc, "disk_files", &files)) {
-		files = json_object_new_array();
-		json_object_object_add(doc, "disk_files", files);
-	}
-	json_object_object_get_ex(doc, "disks", &disks);
-	size_t n = disks ? json_object_array_length(disks) : 0;
-	for (size_t i = 0; i < n; i++)
-		json_object_array_add(files, json_object_get(json_object_array_get_idx(disks, i)));
-}
-
 /* The disks of @doc, each with a new overlay over what the snapshot has. */
 int disks_branch(const struct instance *i, struct json_object *doc, struct lodge_err *e)
 {
@@ -266,15 +261,8 @@ int disks_branch(const struct instance *i, struct json_object *doc, struct lodge
 		autofree char *fresh = NULL;
 		struct life_disk d;
 		r = life_disk_parse(&d, spec, e);
-		if (r == 0 && !d.readonly) {
-			uint32_t id;
-			const char *format = d.overlay ? "overlay" : d.format ? d.format : "raw";
-			host_random(&id, sizeof id);
-			if (asprintf(&fresh, "%s,format=%s,overlay=%s/disk%zu.%08x.overlay%s%s",
-				     d.overlay ? d.overlay : d.path, format, i->dir, n, id,
-				     d.bus ? ",bus=" : "", d.bus ? d.bus : "") < 0)
-				r = err_set(e, ENOMEM, "out of memory");
-		}
+		if (r == 0 && !d.readonly)
+			r = life_disk_branch(&d, n, i->dir, &fresh, NULL, e);
 		if (r == 0)
 			json_object_array_add(list, json_object_new_string(fresh ? fresh : spec));
 		life_disk_fini(&d);

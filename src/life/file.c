@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-int file_slurp(int dirfd, const char *name, char **ret, size_t *ret_len, struct lodge_err *e)
+int life_file_read(int dirfd, const char *name, char **ret, size_t *ret_len, struct lodge_err *e)
 {
 	autoclose int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;

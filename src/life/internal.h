@@ -9,8 +9,6 @@ extern const struct host_library life_microhttpd; /* see microhttpd.c */
 
 /* ---- file.c: small files of an instance ---- */
 enum { FILE_SMALL_MAX = 1 << 20 };
-/* Read all of @name below @dirfd, NUL-ended. -EFBIG above FILE_SMALL_MAX. */
-int file_slurp(int dirfd, const char *name, char **ret, size_t *ret_len, struct lodge_err *e) MUST;
 /* Replace @name by @len bytes of @data: temporary file, fsync, rename, fsync of the folder. */
 int file_replace(int dirfd, const char *name, const void *data, size_t len,
                  struct lodge_err *e) MUST;

@@ -90,6 +90,13 @@ struct life_disk {
 };
 int life_disk_parse(struct life_disk *ret, const char *spec, struct lodge_err *e) MUST;
 void life_disk_fini(struct life_disk *d);
+/* Disk number @n goes on in a new overlay in the folder @dir, over the file that @d writes now and
+ * that nobody writes from then on. Both malloc'ed: *ret_spec, which says so, and the overlay's path
+ * in *ret_overlay (NULL is fine). The overlay is not made yet. ENOMEM. */
+int life_disk_branch(const struct life_disk *d, size_t n, const char *dir, char **ret_spec,
+                     char **ret_overlay, struct lodge_err *e) MUST;
+/* The configuration @into rests on the disks of @of, too: whoever removes files looks there. */
+void life_disk_files_note(struct json_object *into, struct json_object *of);
 
 /* "SRC:DST[:ro]". Freed by volume_fini. The virtio-fs tag of volume i is "lodge<i>". */
 struct life_volume {
@@ -172,6 +179,10 @@ int instance_names(struct json_object **ret, struct lodge_err *e) MUST;
 char *life_home(const char *kind);
 /* Delete a folder and all below it, never through a symbolic link. 0 also when it is not there. */
 int life_remove_tree(const char *path, struct lodge_err *e) MUST;
+/* Read all of the small file @name below @dirfd (no link), NUL-ended, owned by the caller. -EFBIG
+ * above 1 MiB, -ENOENT. */
+int life_file_read(int dirfd, const char *name, char **ret, size_t *ret_len,
+                   struct lodge_err *e) MUST;
 int life_runtime_check(struct lodge_err *e) MUST; /* can sockets be kept safely? */
 
 /* ---- the keeper ---- */

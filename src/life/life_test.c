@@ -325,7 +325,7 @@ TEST(life_console_for_many)
 	CHECK(rec.exit_code == 5);
 	char *log = NULL;
 	size_t len = 0;
-	CHECK(file_slurp(i->dirfd, "console.log", &log, &len, NULL) == 0);
+	CHECK(life_file_read(i->dirfd, "console.log", &log, &len, NULL) == 0);
 	CHECK(!strcmp(log, "hello\nping\nquit 5\n"));
 	free(log);
 	instance_free(i);

@@ -70,7 +70,7 @@ static int record_read(const struct instance *i, struct life_record *ret)
 	autofree char *text = NULL;
 	size_t len = 0;
 	*ret = (struct life_record){0};
-	int r = file_slurp(i->dirfd, "state.json", &text, &len, &e);
+	int r = life_file_read(i->dirfd, "state.json", &text, &len, &e);
 	if (r == 0)
 		r = life_record_parse(ret, text, len, &e);
 	if (r < 0)
@@ -121,9 +121,9 @@ int instance_config(const struct instance *i, struct life_config **ret, struct l
 	autofree char *text = NULL;
 	size_t len = 0;
 	/* A state that was restored goes with its own configuration. */
-	int r = file_slurp(i->dirfd, SUSPENDED "/config.json", &text, &len, NULL);
+	int r = life_file_read(i->dirfd, SUSPENDED "/config.json", &text, &len, NULL);
 	if (r < 0)
-		r = file_slurp(i->dirfd, "config.json", &text, &len, e);
+		r = life_file_read(i->dirfd, "config.json", &text, &len, e);
 	if (r == 0)
 		r = json_parse(&doc, text, len, e);
 	if (r == 0)

@@ -26,6 +26,7 @@ struct shot {
 	char *over[DISKS_MAX];          /* owned; NULL: the disk is not written */
 	size_t ndisks;
 	int all, dir;                   /* owned: "snapshots", the new folder in it */
+	bool noted, frozen;             /* config.json is next; the guest is in the overlays */
 	struct save_out *state;         /* owned */
 	uint64_t id;
 };
@@ -47,29 +48,23 @@ static int config_read(const struct instance *i, struct json_object **ret, struc
 {
 	autofree char *text = NULL;
 	size_t len;
-	int r = file_slurp(i->dirfd, "config.json", &text, &len, e);
+	int r = life_file_read(i->dirfd, "config.json", &text, &len, e);
 	return r < 0 ? r : json_parse(ret, text, len, e);
 }
 
 /* ---- disks ---- */
 
-/* The file of @spec that is written and its format; *ret_file NULL: none is. */
-static int disk_top(const struct life_disk *d, char **ret_file, const char **ret_format,
-		    const char *dir, struct lodge_err *e)
+/* May a snapshot rest on what @d writes? */
+static int disk_check(const struct life_disk *d, const char *dir, struct lodge_err *e)
 {
 	const char *file = d->overlay ? d->overlay : d->path;
-	*ret_file = NULL;
-	if (d->readonly)
-		return 0;
-	*ret_format = d->overlay ? "overlay" : d->format ? d->format : "raw";
 	size_t n = strlen(dir);
-	if (!file || strncmp(file, dir, n) || file[n] != '/')
-		return err_set(e, EOPNOTSUPP,
-			       "the disk %s is written in place, outside the guest's folder: a "
-			       "snapshot would change under it. Give it an overlay, or let lodge "
-			       "make the disk", file ? file : "of no file");
-	*ret_file = strdup(file);
-	return *ret_file ? 0 : err_set(e, ENOMEM, "out of memory");
+	if (file && !strncmp(file, dir, n) && file[n] == '/')
+		return 0;
+	return err_set(e, EOPNOTSUPP,
+	               "the disk %s is written in place, outside the guest's folder: a snapshot "
+	               "would change under it. Give it an overlay, or let lodge make the disk",
+	               file ? file : "of no file");
 }
 
 /* Disk @i as it goes on: a new overlay over its top. */
@@ -77,37 +72,18 @@ static int disk_plan(struct shot *s, const struct instance *inst, size_t i, cons
 		     char **ret_spec, struct lodge_err *e)
 {
 	struct life_disk d;
-	const char *format = NULL;
-	uint32_t n;
-	char *top = NULL;
 	int r = life_disk_parse(&d, spec, e);
 	if (r < 0)
 		return r;
-	r = disk_top(&d, &top, &format, inst->dir, e);
-	host_random(&n, sizeof n);
-	if (r == 0 && !top)
-		*ret_spec = strdup(spec);
-	else if (r == 0 && (asprintf(&s->over[i], "%s/disk%zu.%08x.overlay", inst->dir, i, n) < 0 ||
-			    asprintf(ret_spec, "%s,format=%s,overlay=%s%s%s", top, format,
-				     s->over[i], d.bus ? ",bus=" : "", d.bus ? d.bus : "") < 0))
+	if (!d.readonly) {
+		r = disk_check(&d, inst->dir, e);
+		if (r == 0)
+			r = life_disk_branch(&d, i, inst->dir, ret_spec, &s->over[i], e);
+	} else if (!(*ret_spec = strdup(spec))) {
 		r = err_set(e, ENOMEM, "out of memory");
-	free(top);
+	}
 	life_disk_fini(&d);
 	return r;
-}
-
-/* All files that the disks are made of, however deep: whoever removes files looks here. */
-static void files_note(struct shot *s)
-{
-	struct json_object *files = NULL, *disks = NULL;
-	if (!json_object_object_get_ex(s->next, "disk_files", &files)) {
-		files = json_object_new_array();
-		json_object_object_add(s->next, "disk_files", files);
-	}
-	json_object_object_get_ex(s->doc, "disks", &disks);
-	size_t n = disks ? json_object_array_length(disks) : 0;
-	for (size_t i = 0; i < n; i++)
-		json_object_array_add(files, json_object_get(json_object_array_get_idx(disks, i)));
 }
 
 /* s->next from s->doc, and the overlays to be made. */
@@ -127,11 +103,11 @@ static int disks_plan(struct shot *s, const struct instance *inst, struct lodge_
 		s->ndisks = i + 1;
 		r = disk_plan(s, inst, i, text ? text : "", &spec, e);
 		if (r == 0)
-			json_object_array_add(list, json_object_new_string(spec ? spec : text));
+			json_object_array_add(list, json_object_new_string(spec));
 	}
 	json_object_object_add(s->next, "disks", list);
 	json_put_text(s->next, "snapshot", s->name);
-	files_note(s);
+	life_disk_files_note(s->next, s->doc);
 	return r;
 }
 
@@ -147,8 +123,8 @@ static int config_write(const struct instance *i, struct json_object *doc, struc
 static int disks_freeze(struct keeper *k, struct shot *s, struct lodge_err *e)
 {
 	struct json_object *was = NULL, *is = NULL;
-	struct lodge_err why;
 	int r = k->level->freeze(k->self, (const char *const *)s->over, s->ndisks, e);
+	s->frozen = true;
 	if (r == 0)
 		return 0;
 	json_object_object_get_ex(s->doc, "disks", &was);
@@ -157,10 +133,19 @@ static int disks_freeze(struct keeper *k, struct shot *s, struct lodge_err *e)
 		if (!s->over[i] || access(s->over[i], F_OK) < 0)
 			json_object_array_put_idx(is, i, json_object_get(
 						  json_object_array_get_idx(was, i)));
-	json_object_object_del(s->next, "snapshot");
-	if (config_write(k->inst, s->next, &why) < 0)
-		log_at(&k->log, LOG_WARN, "overlays that are not there are noted: %s", why.msg);
 	return r;
+}
+
+/* No snapshot came of it: config.json says what the guest's disks are now, and nothing else. */
+static void config_restore(struct keeper *k, struct shot *s)
+{
+	struct lodge_err why;
+	struct json_object *is = s->frozen ? s->next : s->doc;
+	if (!s->noted)
+		return;
+	json_object_object_del(s->next, "snapshot");
+	if (config_write(k->inst, is, &why) < 0)
+		log_at(&k->log, LOG_WARN, "overlays that are not there are noted: %s", why.msg);
 }
 
 /* ---- the child ---- */
@@ -272,8 +257,10 @@ int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err
 	json_text(args, "name", &s.name);
 	int r = shot_prepare(k, &s, e);
 	/* What takes long and can be done while it runs. */
-	if (r == 0)
+	if (r == 0) {
+		s.noted = true;
 		r = config_write(k->inst, s.next, e);
+	}
 	if (r == 0 && k->level->flush)
 		r = k->level->flush(k->self, e);
 	uint64_t begun = host_monotonic_ns();
@@ -289,6 +276,8 @@ int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err
 			log_at(&k->log, LOG_ERROR, "after a snapshot: %s", why.msg);
 		k->saver.pause_ns = host_monotonic_ns() - begun;
 	}
+	if (r < 0)
+		config_restore(k, &s);
 	if (r < 0 && s.dir >= 0 && file_remove_tree(s.all, ".new", NULL) < 0)
 		log_at(&k->log, LOG_WARN, "the folder of a failed snapshot cannot be removed");
 	shot_fini(&s);

@@ -121,7 +121,7 @@ int suspended_config(const struct instance *i, struct lodge_err *e)
 	size_t len;
 	if (faccessat(i->dirfd, SUSPENDED "/config.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	int r = file_slurp(i->dirfd, SUSPENDED "/config.json", &text, &len, e);
+	int r = life_file_read(i->dirfd, SUSPENDED "/config.json", &text, &len, e);
 	return r < 0 ? r : file_replace(i->dirfd, "config.json", text, len, e);
 }
 
