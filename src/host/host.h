@@ -94,6 +94,12 @@ size_t host_copy(void *to, const void *from, size_t n) MUST;
 /* Bytes before the first zero byte, @max if there is none among so many. False: a fault. */
 bool host_length(uint64_t at, size_t max, size_t *ret) MUST;
 
+/* ---- all of a piece of a file, however many calls it takes ---- */
+/* Write all of it at @off; false: errno says why. */
+bool host_pwrite(int fd, const void *p, size_t len, uint64_t off) MUST;
+/* Read all of it; false: errno, 0 for a file that ends before. */
+bool host_pread(int fd, void *p, size_t len, uint64_t off) MUST;
+
 /* ---- libraries that few runs need: loaded when they are first wanted ----
  * A room lists the functions that it calls as HOST_CALL(name) rows of a .def and makes them with
  *     __asm__(HOST_LIBRARY(tag)

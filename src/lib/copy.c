@@ -22,12 +22,8 @@ static int copy_buffered(int in, int out, off_t off, off_t end, struct lodge_err
 			return n < 0 ? err_sys(e, "reading the image")
 				     : err_set(e, EIO,
 					       "the image became shorter while it was copied");
-		for (ssize_t done = 0; done < n;) {
-			ssize_t w = pwrite(out, buf + done, (size_t)(n - done), off + done);
-			if (w < 0 && errno != EINTR)
-				return err_sys(e, "writing the copy of the image");
-			done += w > 0 ? w : 0;
-		}
+		if (!host_pwrite(out, buf, (size_t)n, (uint64_t)off))
+			return err_sys(e, "writing the copy of the image");
 		off += n;
 	}
 	return 0;

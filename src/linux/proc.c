@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What /proc shows of a guest process: the guest, where the kernel would show Lodge. Each file is
  * made when it is opened, in a memory file. Other processes are shown as the host sees them. */
+#include "host/host.h"
 #include "linux/internal.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -169,7 +170,7 @@ int view_make(struct linux_task *t, enum view v, int flags)
 	int r = fclose(f) ? -ENOMEM : 0, fd = -1;
 	if (!r && (fd = memfd_create("proc", flags & O_CLOEXEC ? MFD_CLOEXEC : 0)) < 0)
 		r = -errno;
-	if (!r && pwrite(fd, text, len, 0) != (ssize_t)len)
+	if (!r && !host_pwrite(fd, text, len, 0))
 		r = -ENOSPC;
 	free(text);
 	if (r < 0 && fd >= 0)

@@ -15,37 +15,6 @@ uint32_t save_head_crc(const uint8_t *head)
 	return (uint32_t)crc32(c, head + FILE_CRC + 4, FILE_HEAD - FILE_CRC - 4);
 }
 
-bool save_write(int fd, const void *p, size_t len, uint64_t off)
-{
-	for (const uint8_t *b = p; len;) {
-		ssize_t n = pwrite(fd, b, len, (off_t)off);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		b += n;
-		off += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
-bool save_read(int fd, void *p, size_t len, uint64_t off)
-{
-	for (uint8_t *b = p; len;) {
-		errno = 0;
-		ssize_t n = pread(fd, b, len, (off_t)off);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		b += n;
-		off += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 static int head_parse(struct save_in *ret, const uint8_t *b, size_t len, struct lodge_err *e)
 {
 	if (len < FILE_HEAD || memcmp(b, file_magic, sizeof file_magic))
@@ -127,7 +96,7 @@ int save_in_file(struct save_in *ret, int dirfd, const char *name, struct lodge_
 	autofree uint8_t *buf = malloc(len + 1);
 	if (!buf)
 		return err_set(e, ENOMEM, "no memory for the state of a guest");
-	if (!save_read(fd, buf, len, 0))
+	if (!host_pread(fd, buf, len, 0))
 		return err_set(e, errno ? errno : EINVAL, "reading the state file %s: %s", name,
 		               errno ? strerror(errno) : "it became shorter");
 	int r = save_in_parse(ret, buf, len, e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* save, inside: where things stand in the files (lodge-state(5)). Numbers are little-endian. */
 #pragma once
+#include "host/host.h"
 #include "save/save.h"
 
 static const char file_magic[8] = { 'L', 'O', 'D', 'G', 'E', 'S', 'T', 'A' };
@@ -21,7 +22,3 @@ enum {
 
 /* Of a header with its checksum taken as zero. */
 uint32_t save_head_crc(const uint8_t *head);
-/* Write all of it at @off; false: errno says why. */
-bool save_write(int fd, const void *p, size_t len, uint64_t off) MUST;
-/* Read all of it; false: errno, 0 for a file that ends before. */
-bool save_read(int fd, void *p, size_t len, uint64_t off) MUST;

@@ -122,7 +122,7 @@ int save_out_file(struct save_out *o, int dirfd, const char *name, struct lodge_
 	autoclose int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(e, "making the state file %s", name);
-	if (!save_write(fd, p, len, 0) || fsync(fd) < 0)
+	if (!host_pwrite(fd, p, len, 0) || fsync(fd) < 0)
 		return err_sys(e, "writing the state file %s", name);
 	return 0;
 }

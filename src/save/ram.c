@@ -23,7 +23,7 @@ static bool pages_write(int fd, const uint8_t *ram, uint64_t at, uint64_t end, u
 		uint64_t from = at;
 		while (at < end && !page_is_zero(ram + at))
 			at += MEM_FRAME;
-		if (at > from && !save_write(fd, ram + from, at - from, from))
+		if (at > from && !host_pwrite(fd, ram + from, at - from, from))
 			return false;
 		*bytes += at - from;
 		while (at < end && page_is_zero(ram + at))
@@ -62,7 +62,7 @@ static bool ram_write(struct mem *m, int fd, uint64_t id, uint64_t *bytes)
 	le64_put(head + RAM_ID, id);
 	le32_put(head + RAM_SUMS_CRC, (uint32_t)crc32(0, sums, (uInt)len));
 	le32_put(head + RAM_CRC, (uint32_t)crc32(0, head, RAM_HEAD));
-	return save_write(fd, sums, len, ram) && save_write(fd, head, RAM_HEAD, ram + len) &&
+	return host_pwrite(fd, sums, len, ram) && host_pwrite(fd, head, RAM_HEAD, ram + len) &&
 	       fsync(fd) == 0;
 }
 
@@ -82,7 +82,7 @@ int save_ram(struct mem *m, int dirfd, const char *name, uint64_t id, uint64_t *
 static int head_read(int fd, const char *name, uint64_t len, uint8_t head[RAM_HEAD],
                      struct lodge_err *e)
 {
-	if (len < RAM_HEAD || !save_read(fd, head, RAM_HEAD, len - RAM_HEAD))
+	if (len < RAM_HEAD || !host_pread(fd, head, RAM_HEAD, len - RAM_HEAD))
 		return err_set(e, EINVAL, "the memory file %s is cut short", name);
 	uint32_t crc = le32_at(head + RAM_CRC);
 	le32_put(head + RAM_CRC, 0);
@@ -111,7 +111,7 @@ static int ram_open(int *ret_fd, int dirfd, const char *name, uint64_t *ret_id, 
 		return err_set(e, EINVAL, "the memory file %s has an impossible length", name);
 	size_t len = sums_len(ram);
 	autofree uint8_t *sums = malloc(len);
-	if (!sums || !save_read(fd, sums, len, ram) ||
+	if (!sums || !host_pread(fd, sums, len, ram) ||
 	    (uint32_t)crc32(0, sums, (uInt)len) != le32_at(head + RAM_SUMS_CRC))
 		return err_set(e, EINVAL, "the memory file %s is damaged (checksums)", name);
 	*ret_id = le64_at(head + RAM_ID);
@@ -151,7 +151,7 @@ int check_ram(int dirfd, const char *name, struct lodge_err *e)
 		return err_set(e, ENOMEM, "no memory to check a memory file");
 	for (size_t i = 0; i < piece_count(ram); i++) {
 		uint64_t at = (uint64_t)i * RAM_PIECE, n = min_u64(RAM_PIECE, ram - at);
-		if (!save_read(fd, piece, n, at))
+		if (!host_pread(fd, piece, n, at))
 			return err_set(e, EIO, "the memory file %s cannot be read", name);
 		bool zero = !piece[0] && !memcmp(piece, piece + 1, n - 1);
 		uint32_t sum = zero ? 0 : (uint32_t)crc32(0, piece, (uInt)n);

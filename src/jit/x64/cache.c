@@ -117,13 +117,7 @@ uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code)
 
 static bool part_copy(int fd, const struct jit_cache *c, uint64_t from, uint64_t to)
 {
-	while (from < to) {
-		ssize_t n = pwrite(fd, c->w + from, to - from, (off_t)from);
-		if (n <= 0)
-			return false;
-		from += (uint64_t)n;
-	}
-	return true;
+	return host_pwrite(fd, c->w + from, to - from, from);
 }
 
 int jit_cache_copy(struct jit_cache *c, struct lodge_err *e)

@@ -23,12 +23,10 @@ static int read_at(int fd, void *buf, uint64_t len, uint64_t off, const char *pa
 {
 	if (off > INT64_MAX)
 		return err_set(e, ENOEXEC, "%s: the file is truncated or damaged", path);
-	ssize_t n = pread(fd, buf, len, (off_t)off);
-	if (n < 0)
-		return err_sys(e, "%s", path);
-	if ((uint64_t)n != len)
-		return err_set(e, ENOEXEC, "%s: the file is truncated or damaged", path);
-	return 0;
+	if (host_pread(fd, buf, len, off))
+		return 0;
+	return errno ? err_sys(e, "%s", path)
+		     : err_set(e, ENOEXEC, "%s: the file is truncated or damaged", path);
 }
 
 static int file_check(int fd, const char *path, unsigned *ret_mode, struct lodge_err *e)
