@@ -64,7 +64,8 @@ int64_t call_fspick(struct linux_task *t, const uint64_t a[6])
 	struct where w;
 	int r =
 	    path_find(t, 0, &w, (int)a[0], a[1], a[2] & FSPICK_SYMLINK_NOFOLLOW ? LAST : FOLLOW);
-	return r ? call_refuse(t, SYS_fspick, a, r) : HOST(SYS_fspick, reg(w.dir), ptr(w.name), a[2]);
+	return r ? call_refuse(t, SYS_fspick, a, r)
+	         : HOST(SYS_fspick, reg(w.dir), ptr(w.name), a[2]);
 }
 
 int64_t call_fsconfig(struct linux_task *t, const uint64_t a[6])

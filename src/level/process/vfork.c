@@ -3,7 +3,8 @@
  * on is that a child can say why it failed, as that of posix_spawn does: a call fails, it writes
  * the error to its parent's memory and exits. So that stretch, from a call that failed to the exit
  * that is its next call, is run by the parent as well, once the child is gone: with the child's
- * registers and stack, in the parent's memory. Signals wait meanwhile, and a fault ends it. */
+ * registers and stack, in the parent's memory. Signals wait meanwhile, and a fault ends it. Vector
+ * registers are not carried: no system call keeps them. Linux 6.5 Documentation/riscv/vector.rst */
 #include "level/process/internal.h"
 
 enum { REPORT_STACK = 16 << 10, ERRNO_MAX = 4095 };
