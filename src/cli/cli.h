@@ -73,6 +73,10 @@ void table_print(const char *const *cells, size_t columns, size_t rows);
 /* "3 minutes ago", "-" for 0. */
 const char *ago(uint64_t since_ns, char *buf, size_t cap);
 const char *human_size(uint64_t bytes, char *buf, size_t cap);
+/* The member @key of @o: "" or 0 when it has none. Borrowed from @o. */
+struct json_object;
+const char *member_text(struct json_object *o, const char *key);
+int64_t member_number(struct json_object *o, const char *key);
 /* For lodge_image_pull: a bar on a terminal, lines of steps elsewhere. @user: struct progress. */
 struct progress {
 	bool tty;

@@ -9,18 +9,6 @@ static const struct option_row options[] = {
     {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false},
 };
 
-static const char *text_of(struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : "";
-}
-
-static uint64_t number_of(struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-	return json_object_object_get_ex(o, key, &v) ? (uint64_t)json_object_get_int64(v) : 0;
-}
-
 static void images_table(struct json_object *list)
 {
 	static const char *const head[COLUMNS] = {"IMAGE", "SHORT", "SIZE", "CREATED"};
@@ -32,10 +20,10 @@ static void images_table(struct json_object *list)
 		for (size_t i = 0; i < n; i++) {
 			struct json_object *o = json_object_array_get_idx(list, i);
 			const char **row = cells + (i + 1) * COLUMNS;
-			row[0] = text_of(o, "name");
-			row[1] = text_of(o, "alias");
-			row[2] = human_size(number_of(o, "size"), buf[i][0], CELL);
-			row[3] = ago(number_of(o, "created_ns"), buf[i][1], CELL);
+			row[0] = member_text(o, "name");
+			row[1] = member_text(o, "alias");
+			row[2] = human_size((uint64_t)member_number(o, "size"), buf[i][0], CELL);
+			row[3] = ago((uint64_t)member_number(o, "created_ns"), buf[i][1], CELL);
 		}
 		table_print(cells, COLUMNS, n + 1);
 	}
@@ -54,7 +42,7 @@ static int images(struct args *a)
 		puts(text);
 	else if (arg_flag(a, "quiet"))
 		for (size_t i = 0; i < json_object_array_length(list); i++)
-			puts(text_of(json_object_array_get_idx(list, i), "alias"));
+			puts(member_text(json_object_array_get_idx(list, i), "alias"));
 	else
 		images_table(list);
 	json_object_put(list);

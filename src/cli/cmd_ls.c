@@ -10,25 +10,13 @@ static const struct option_row options[] = {
     {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false},
 };
 
-static const char *text_of(struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : "";
-}
-
-static int64_t number_of(struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_int64(v) : 0;
-}
-
 /* Leave in @list what shall be shown. */
 static struct json_object *ls_select(struct json_object *list, bool all)
 {
 	struct json_object *ret = json_object_new_array();
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
-		const char *state = text_of(o, "state");
+		const char *state = member_text(o, "state");
 		if (all || !strcmp(state, "running") || !strcmp(state, "paused") ||
 		    !strcmp(state, "suspended"))
 			json_object_array_add(ret, json_object_get(o));
@@ -38,27 +26,27 @@ static struct json_object *ls_select(struct json_object *list, bool all)
 
 static void ls_row(struct json_object *o, const char **cells, char (*buf)[CELL])
 {
-	const char *state = text_of(o, "state");
+	const char *state = member_text(o, "state");
 	bool ended = !strcmp(state, "stopped") || !strcmp(state, "failed");
-	cells[0] = text_of(o, "name");
+	cells[0] = member_text(o, "name");
 	cells[1] = state;
-	cells[2] = text_of(o, "level");
-	cells[3] = text_of(o, "guest");
-	cells[4] = ago((uint64_t)number_of(o, "created_ns"), buf[0], CELL);
+	cells[2] = member_text(o, "level");
+	cells[3] = member_text(o, "guest");
+	cells[4] = ago((uint64_t)member_number(o, "created_ns"), buf[0], CELL);
 	cells[5] = "";
 	if (ended) {
-		snprintf(buf[1], CELL, "exit code %d", (int)number_of(o, "exit_code"));
-		cells[5] = !strcmp(state, "failed") ? text_of(o, "why") : buf[1];
+		snprintf(buf[1], CELL, "exit code %d", (int)member_number(o, "exit_code"));
+		cells[5] = !strcmp(state, "failed") ? member_text(o, "why") : buf[1];
 	} else if (!strcmp(state, "suspended")) {
 		char since[CELL];
 		cells[5] = buf[1];
 		snprintf(buf[1], CELL, "suspended %.50s",
-			 ago((uint64_t)number_of(o, "ended_ns"), since, sizeof since));
-	} else if (number_of(o, "started_ns")) {
+			 ago((uint64_t)member_number(o, "ended_ns"), since, sizeof since));
+	} else if (member_number(o, "started_ns")) {
 		cells[5] = buf[1];
 		char since[CELL];
 		snprintf(buf[1], CELL, "started %.50s",
-			 ago((uint64_t)number_of(o, "started_ns"), since, sizeof since));
+			 ago((uint64_t)member_number(o, "started_ns"), since, sizeof since));
 	}
 }
 
@@ -94,7 +82,7 @@ static int ls(struct args *a)
 							      JSON_C_TO_STRING_NOSLASHESCAPE));
 	} else if (arg_flag(a, "quiet")) {
 		for (size_t i = 0; i < json_object_array_length(list); i++)
-			puts(text_of(json_object_array_get_idx(list, i), "name"));
+			puts(member_text(json_object_array_get_idx(list, i), "name"));
 	} else {
 		ls_table(list);
 	}

@@ -8,18 +8,6 @@ static const struct option_row options[] = {
     {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json (of ls)", false},
 };
 
-static const char *text_of(struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : "";
-}
-
-static int64_t number_of(struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_int64(v) : 0;
-}
-
 /* A table whose first column is a tree. */
 struct tree {
 	struct json_object *list;
@@ -31,7 +19,7 @@ struct tree {
 static bool tree_has(const struct tree *t, const char *name)
 {
 	for (size_t i = 0; i < t->n; i++)
-		if (!strcmp(text_of(json_object_array_get_idx(t->list, i), "name"), name))
+		if (!strcmp(member_text(json_object_array_get_idx(t->list, i), "name"), name))
 			return true;
 	return false;
 }
@@ -41,11 +29,12 @@ static void tree_row(struct tree *t, struct json_object *o, unsigned depth)
 	char(*b)[CELL] = t->buf[t->rows];
 	char size[CELL];
 	snprintf(b[0], CELL, "%*s%s%s", (int)(2 * (depth ? depth - 1 : 0)), "", depth ? "- " : "",
-		 text_of(o, "name"));
+		 member_text(o, "name"));
 	char when[CELL];
-	snprintf(b[1], CELL, "%.40s", ago((uint64_t)number_of(o, "created_ns"), when, sizeof when));
+	snprintf(b[1], CELL, "%.40s",
+	         ago((uint64_t)member_number(o, "created_ns"), when, sizeof when));
 	snprintf(b[2], CELL, "%.40s",
-		 human_size((uint64_t)number_of(o, "memory_bytes"), size, sizeof size));
+		 human_size((uint64_t)member_number(o, "memory_bytes"), size, sizeof size));
 	t->rows++;
 	for (int i = 0; i < COLUMNS; i++)
 		t->cells[t->rows * COLUMNS + (size_t)i] = b[i];
@@ -56,12 +45,12 @@ static void tree_below(struct tree *t, const char *parent, unsigned depth)
 {
 	for (size_t i = 0; i < t->n && depth < DEPTH && t->rows < t->n; i++) {
 		struct json_object *o = json_object_array_get_idx(t->list, i);
-		const char *from = text_of(o, "parent");
+		const char *from = member_text(o, "parent");
 		bool root = !tree_has(t, from);
 		if (*parent ? strcmp(from, parent) != 0 : !root)
 			continue;
 		tree_row(t, o, depth);
-		tree_below(t, text_of(o, "name"), depth + 1);
+		tree_below(t, member_text(o, "name"), depth + 1);
 	}
 }
 

@@ -190,3 +190,15 @@ void progress_end(struct progress *p)
 		fputc('\n', stderr);
 	*p = (struct progress){.tty = p->tty};
 }
+
+const char *member_text(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : "";
+}
+
+int64_t member_number(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+	return json_object_object_get_ex(o, key, &v) ? json_object_get_int64(v) : 0;
+}
