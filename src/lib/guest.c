@@ -104,8 +104,13 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 				       "goes into --append",
 				       c.guest ? c.guest : "this", c.argv[0]);
 		struct lodge_err why = {.code = ENOEXEC};
-		if (!level_choose(&c, &why))
+		const struct level *l = level_choose(&c, &why);
+		if (!l)
 			return err_set(e, why.code, "%s", why.msg);
+		if (l->become) /* nothing that could be started would be left */
+			return err_set(e, EOPNOTSUPP,
+			               "a program runs in the foreground only: lodge run %s",
+			               c.guest);
 	}
 	for (int tries = 0; tries < 8; tries++) {
 		char name[LIFE_NAME_MAX + 1];

@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0 # run -CODE
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge T=$BATS_FILE_TMPDIR
+	export LODGE=$PWD/build/lodge T=$BATS_FILE_TMPDIR XDG_DATA_HOME=$BATS_FILE_TMPDIR/data
 	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/program" test/run/process/program.c
 	# exit(42), at any address
 	printf '.globl _start\n_start: li a0, 42\nli a7, 93\necall\n' >"$T/pie.s"
@@ -166,4 +166,6 @@ prog() {
 	run -125 "$LODGE" run --disk 1M "$T/program"
 	run -125 "$LODGE" run -d "$T/program"
 	[[ "$output" == *foreground* ]]
+	run -125 "$LODGE" create "$T/program"
+	[ -z "$("$LODGE" ls -a -q)" ]
 }
