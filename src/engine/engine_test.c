@@ -1,73 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every engine must do, asked of every row of engines.def: control flow, precise exceptions,
  * counting, code that changes, instructions that span pages, a code cache that overflows. */
-#include "engine/engine.h"
-#include "test/test.h"
+#include "engine/rig_test.h"
 
 #define RAM 0x80000000u
-enum { RAM_BYTES = 8 << 20, STOP = 0x100000 };
-
-struct rig {
-	struct rv_env env;
-	struct vclock clock;
-	struct rv_hart *h;
-	const struct engine *e;
-};
-
-static uint64_t stop_read(void *rig, uint64_t off, unsigned width)
-{
-	(void)rig, (void)off, (void)width;
-	return 0;
-}
-static void stop_write(void *rig, uint64_t off, unsigned width, uint64_t val)
-{
-	(void)off, (void)width, (void)val;
-	rv_hart_request(((struct rig *)rig)->h, RV_REQ_STOP);
-}
 
 static void rig_init(struct rig *r, const struct engine *e)
 {
-	static const struct bus_ops ops = { stop_read, stop_write, 1, 8 };
-	*r = (struct rig){ .e = e };
-	vclock_init(&r->clock);
-	r->env = (struct rv_env){ .clock = &r->clock, .nharts = 1, .mmu_max = 57 };
-	CHECK(mem_new(&r->env.mem, gpa(RAM), RAM_BYTES, NULL) == 0);
-	CHECK(bus_new(&r->env.bus, NULL) == 0);
-	CHECK(bus_map(r->env.bus, gpa(STOP), 0x1000, &ops, r, NULL, NULL) == 0);
-	CHECK(rv_hart_new(&r->h, &r->env, 0, NULL) == 0);
-	r->env.harts[0] = r->h;
-	CHECK(e->attach(r->h, NULL) == 0);
-	rv_hart_reset(r->h, RAM, 0);
-	r->h->x[31] = STOP;
-}
-
-static void rig_fini(struct rig *r)
-{
-	r->e->detach(r->h);
-	rv_hart_free(r->h);
-	bus_free(r->env.bus);
-	mem_free(r->env.mem);
-}
-
-static void put(struct rig *r, uint64_t at, uint32_t word)
-{
-	uint8_t b[4];
-	le32_put(b, word);
-	CHECK(mem_write(r->env.mem, gpa(at), b, 4));
+	rig_make(r, e, (struct rv_env){ .mmu_max = 57 });
+	r->h->x[31] = RIG_STOP;
 }
 
 /* "sd x0, 0(x31)" asks the engine to leave; what follows runs until it looks: "j ." */
 static uint64_t put_stop(struct rig *r, uint64_t at)
 {
-	put(r, at, 0x000fb023);
-	put(r, at + 4, 0x0000006f);
+	rig_word(r, at, 0x000fb023);
+	rig_word(r, at + 4, 0x0000006f);
 	return at + 8;
-}
-
-static void rig_run(struct rig *r)
-{
-	__atomic_and_fetch(&r->h->requests, ~(uint32_t)RV_REQ_STOP, __ATOMIC_ACQ_REL);
-	r->e->run(r->h);
 }
 
 TEST(engines_loop_and_count)
@@ -76,11 +25,11 @@ TEST(engines_loop_and_count)
 	for (size_t i = 0; (e = engine_at(i)); i++) {
 		struct rig r;
 		rig_init(&r, e);
-		put(&r, RAM, 0x3e800513);      /* li a0, 1000 */
-		put(&r, RAM + 4, 0x00a585b3);  /* 1: add a1, a1, a0 */
-		put(&r, RAM + 8, 0xfff50513);  /* addi a0, a0, -1 */
-		put(&r, RAM + 12, 0xfe051ce3); /* bnez a0, 1b */
-		put(&r, RAM + 16, 0xb0202673); /* csrr a2, minstret */
+		rig_word(&r, RAM, 0x3e800513);      /* li a0, 1000 */
+		rig_word(&r, RAM + 4, 0x00a585b3);  /* 1: add a1, a1, a0 */
+		rig_word(&r, RAM + 8, 0xfff50513);  /* addi a0, a0, -1 */
+		rig_word(&r, RAM + 12, 0xfe051ce3); /* bnez a0, 1b */
+		rig_word(&r, RAM + 16, 0xb0202673); /* csrr a2, minstret */
 		put_stop(&r, RAM + 20);
 		r.h->x[11] = 0;
 		rig_run(&r);
@@ -99,10 +48,10 @@ TEST(engines_are_precise_in_the_middle_of_a_block)
 		struct rig r;
 		rig_init(&r, e);
 		r.h->mtvec = RAM + 0x100;
-		put(&r, RAM, 0x00150513);       /* addi a0, a0, 1 */
-		put(&r, RAM + 4, 0x0005b603);   /* ld a2, 0(a1): nothing answers there */
-		put(&r, RAM + 8, 0x00150513);   /* addi a0, a0, 1: must not happen */
-		put(&r, RAM + 0x100, 0xb0202773); /* csrr a4, minstret */
+		rig_word(&r, RAM, 0x00150513);       /* addi a0, a0, 1 */
+		rig_word(&r, RAM + 4, 0x0005b603);   /* ld a2, 0(a1): nothing answers there */
+		rig_word(&r, RAM + 8, 0x00150513);   /* addi a0, a0, 1: must not happen */
+		rig_word(&r, RAM + 0x100, 0xb0202773); /* csrr a4, minstret */
 		put_stop(&r, RAM + 0x104);
 		r.h->x[10] = 5;
 		r.h->x[11] = 0x4000;
@@ -124,8 +73,8 @@ TEST(engines_give_the_word_of_an_illegal_instruction)
 			struct rig r;
 			rig_init(&r, e);
 			r.h->mtvec = RAM + 0x100;
-			put(&r, RAM, 0x00000013);
-			put(&r, RAM + 4, words[n]);
+			rig_word(&r, RAM, 0x00000013);
+			rig_word(&r, RAM + 4, words[n]);
 			put_stop(&r, RAM + 0x100);
 			rig_run(&r);
 			CHECK(r.h->mcause == RV_EXC_ILLEGAL && r.h->mepc == RAM + 4);
@@ -142,14 +91,14 @@ TEST(engines_see_new_code_after_fence_i)
 		rig_init(&r, e);
 		r.h->x[12] = RAM + 0x200;       /* a2: the function */
 		r.h->x[13] = 0x00200513;        /* a3: li a0, 2 */
-		put(&r, RAM, 0x000600e7);       /* jalr a2 */
-		put(&r, RAM + 4, 0x00050593);   /* mv a1, a0 */
-		put(&r, RAM + 8, 0x00d62023);   /* sw a3, 0(a2) */
-		put(&r, RAM + 12, 0x0000100f);  /* fence.i */
-		put(&r, RAM + 16, 0x000600e7);  /* jalr a2 */
+		rig_word(&r, RAM, 0x000600e7);       /* jalr a2 */
+		rig_word(&r, RAM + 4, 0x00050593);   /* mv a1, a0 */
+		rig_word(&r, RAM + 8, 0x00d62023);   /* sw a3, 0(a2) */
+		rig_word(&r, RAM + 12, 0x0000100f);  /* fence.i */
+		rig_word(&r, RAM + 16, 0x000600e7);  /* jalr a2 */
 		put_stop(&r, RAM + 20);
-		put(&r, RAM + 0x200, 0x00100513); /* li a0, 1 */
-		put(&r, RAM + 0x204, 0x00008067); /* ret */
+		rig_word(&r, RAM + 0x200, 0x00100513); /* li a0, 1 */
+		rig_word(&r, RAM + 0x204, 0x00008067); /* ret */
 		rig_run(&r);
 		CHECK(r.h->x[11] == 1 && r.h->x[10] == 2);
 		rig_fini(&r);
@@ -162,14 +111,14 @@ TEST(engines_run_an_instruction_that_spans_two_pages)
 	for (size_t i = 0; (e = engine_at(i)); i++) {
 		struct rig r;
 		rig_init(&r, e);
-		put(&r, RAM + 0xffa, 0x00150513);  /* addi a0, a0, 1 */
-		put(&r, RAM + 0xffe,
+		rig_word(&r, RAM + 0xffa, 0x00150513);  /* addi a0, a0, 1 */
+		rig_word(&r, RAM + 0xffe,
 		    0x00350513); /* addi a0, a0, 3: the last halfword and the next page */
-		put(&r, RAM + 0x1002, 0xfff58593); /* addi a1, a1, -1 */
-		put(&r, RAM + 0x1006, 0xfe059ae3); /* bnez a1, -12 */
+		rig_word(&r, RAM + 0x1002, 0xfff58593); /* addi a1, a1, -1 */
+		rig_word(&r, RAM + 0x1006, 0xfe059ae3); /* bnez a1, -12 */
 		put_stop(&r, RAM + 0x100a);
 		rv_hart_reset(r.h, RAM + 0xffa, 0);
-		r.h->x[31] = STOP;
+		r.h->x[31] = RIG_STOP;
 		r.h->x[10] = 0;
 		r.h->x[11] = 100;
 		rig_run(&r);
@@ -188,12 +137,12 @@ TEST(engines_survive_more_code_than_their_cache_holds)
 		rig_init(&r, e);
 		for (; at + 32 < end; at += 32) {
 			for (unsigned n = 0; n < 7; n++)
-				put(&r, at + 4 * n, 0x00150513);
-			put(&r, at + 28, 0x0040006f); /* j +4 */
+				rig_word(&r, at + 4 * n, 0x00150513);
+			rig_word(&r, at + 28, 0x0040006f); /* j +4 */
 		}
-		put(&r, at, 0xfff58593);     /* addi a1, a1, -1 */
-		put(&r, at + 4, 0x00058463); /* beqz a1, +8 */
-		put(&r, at + 8, 0x00060067); /* jr a2 */
+		rig_word(&r, at, 0xfff58593);     /* addi a1, a1, -1 */
+		rig_word(&r, at + 4, 0x00058463); /* beqz a1, +8 */
+		rig_word(&r, at + 8, 0x00060067); /* jr a2 */
 		put_stop(&r, at + 12);
 		r.h->x[10] = 0;
 		r.h->x[11] = 2;
@@ -216,12 +165,12 @@ TEST(engines_take_a_counted_timer_at_one_place)
 		struct rig r;
 		rig_init(&r, e);
 		vclock_count(&r.clock, &r.h->icount, &r.h->idle, 10);
-		put(&r, RAM, 0x00150513);        /* 1: addi a0, a0, 1 */
-		put(&r, RAM + 4, 0x00000463);    /* beq x0, x0, +8 */
-		put(&r, RAM + 12, 0x00000013);   /* nop */
-		put(&r, RAM + 16, 0xff1ff06f);   /* j 1b */
-		put(&r, RAM + 0x100, 0xc0102673); /* csrr a2, time */
-		put(&r, RAM + 0x104, 0xb02026f3); /* csrr a3, minstret */
+		rig_word(&r, RAM, 0x00150513);        /* 1: addi a0, a0, 1 */
+		rig_word(&r, RAM + 4, 0x00000463);    /* beq x0, x0, +8 */
+		rig_word(&r, RAM + 12, 0x00000013);   /* nop */
+		rig_word(&r, RAM + 16, 0xff1ff06f);   /* j 1b */
+		rig_word(&r, RAM + 0x100, 0xc0102673); /* csrr a2, time */
+		rig_word(&r, RAM + 0x104, 0xb02026f3); /* csrr a3, minstret */
 		put_stop(&r, RAM + 0x108);
 		r.h->x[10] = 0;
 		r.h->mtvec = RAM + 0x100;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mirrored user memory: no number in a register leads out of the window, and what page tables and
  * fences say holds there as well. Asked of every engine; those without windows pass, too. */
-#include "engine/engine.h"
+#include "engine/rig_test.h"
 #include "jit/jit.h"
-#include "test/test.h"
 
-#define RAM UINT64_C(0x80000000)
-enum { RAM_BYTES = 8 << 20, STOP = 0x100000, LOOPS = 500 };
+#define RAM RIG_RAM
+enum { LOOPS = 500 };
 enum { V = 1, R = 2, W = 4, X = 8, U = 16, A = 64, D = 128 };
 #define ROOT (RAM + 0x10000)
 #define HANDLER (RAM + 0x100)   /* of M mode */
@@ -16,31 +15,10 @@ enum { V = 1, R = 2, W = 4, X = 8, U = 16, A = 64, D = 128 };
 #define CODE_PA (RAM + 0x100000)
 #define DATA_PA (RAM + 0x200000)
 
-struct rig {
-	struct rv_env env;
-	struct vclock clock;
-	struct rv_hart *h;
-	const struct engine *e;
-};
-
-static uint64_t stop_read(void *rig, uint64_t off, unsigned width)
-{
-	(void)rig, (void)off, (void)width;
-	return 0;
-}
-static void stop_write(void *rig, uint64_t off, unsigned width, uint64_t val)
-{
-	(void)off, (void)width, (void)val;
-	rv_hart_request(((struct rig *)rig)->h, RV_REQ_STOP);
-}
-
 static void put(struct rig *r, uint64_t at, const uint32_t *words, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint8_t b[4];
-		le32_put(b, words[i]);
-		CHECK(mem_write(r->env.mem, gpa(at + 4 * i), b, 4));
-	}
+	for (size_t i = 0; i < n; i++)
+		rig_word(r, at + 4 * i, words[i]);
 }
 
 static void put64(struct rig *r, uint64_t at, uint64_t v)
@@ -57,19 +35,9 @@ static void map(struct rig *r, uint64_t va, uint64_t pa, unsigned bits)
 
 static void rig_init(struct rig *r, const struct engine *e)
 {
-	static const struct bus_ops ops = { stop_read, stop_write, 1, 8 };
 	static const uint32_t stop[] = { 0x000fb023, 0x0000006f }; /* sd x0, 0(x31); j . */
 	static const uint32_t fenced[] = { 0x12000073, 0x30200073 };
-	*r = (struct rig){ .e = e };
-	vclock_init(&r->clock);
-	r->env = (struct rv_env){ .clock = &r->clock, .nharts = 1, .mmu_max = 39, .hot = 1,
-		.mirror = 1 };
-	CHECK(mem_new(&r->env.mem, gpa(RAM), RAM_BYTES, NULL) == 0);
-	CHECK(bus_new(&r->env.bus, NULL) == 0);
-	CHECK(bus_map(r->env.bus, gpa(STOP), 0x1000, &ops, r, NULL, NULL) == 0);
-	CHECK(rv_hart_new(&r->h, &r->env, 0, NULL) == 0);
-	r->env.harts[0] = r->h;
-	CHECK(e->attach(r->h, NULL) == 0);
+	rig_make(r, e, (struct rv_env){ .mmu_max = 39, .hot = 1, .mirror = 1 });
 	put(r, HANDLER, stop, countof(stop));
 	put(r, FENCED, fenced, countof(fenced));
 	put64(r, ROOT, (ROOT + 0x1000) >> 12 << 10 | V);
@@ -77,15 +45,6 @@ static void rig_init(struct rig *r, const struct engine *e)
 	map(r, CODE_VA, CODE_PA, V | R | X | U | A);
 	map(r, DATA_VA, DATA_PA, V | R | W | U | A | D);
 	map(r, DATA_VA + 4096, DATA_PA + 4096, V | R | W | U | A | D);
-	rv_hart_reset(r->h, RAM, 0);
-}
-
-static void rig_fini(struct rig *r)
-{
-	r->e->detach(r->h);
-	rv_hart_free(r->h);
-	bus_free(r->env.bus);
-	mem_free(r->env.mem);
 }
 
 /* From @va in U mode until the next trap; @fence: after one. */
@@ -98,12 +57,11 @@ static void run_at(struct rig *r, uint64_t va, bool fence)
 	h->mtvec = HANDLER;
 	h->mepc = va;
 	h->pc = fence ? FENCED : va;
-	h->x[31] = STOP;
+	h->x[31] = RIG_STOP;
 	h->mcause = 99;
 	if (!fence)
 		rv_hart_loaded(h);
-	__atomic_and_fetch(&h->requests, ~(uint32_t)RV_REQ_STOP, __ATOMIC_ACQ_REL);
-	r->e->run(h);
+	rig_run(r);
 }
 
 static void run(struct rig *r, bool fence) { run_at(r, CODE_VA, fence); }

@@ -3,36 +3,14 @@
  * exception at each of their memory accesses and in their middle, must leave the same registers and
  * the same count of instructions. The optimizing tier runs on this thread, so nothing is left to
  * chance. */
-#include "engine/engine.h"
-#include "test/test.h"
+#include "engine/rig_test.h"
 
-#define RAM 0x80000000u
-enum { RAM_BYTES = 8 << 20, STOP = 0x100000, DATA = 1 << 20, HANDLER = 0x400, ACCESSES = 7 };
-
-struct rig {
-	struct rv_env env;
-	struct vclock clock;
-	struct rv_hart *h;
-	const struct engine *e;
-	uint32_t at;            /* of the next word of the program, from RAM */
-};
-
-static uint64_t stop_read(void *rig, uint64_t off, unsigned width)
-{
-	(void)rig, (void)off, (void)width;
-	return 0;
-}
-static void stop_write(void *rig, uint64_t off, unsigned width, uint64_t val)
-{
-	(void)off, (void)width, (void)val;
-	rv_hart_request(((struct rig *)rig)->h, RV_REQ_STOP);
-}
+#define RAM ((uint32_t)RIG_RAM)
+enum { DATA = 1 << 20, HANDLER = 0x400, ACCESSES = 7 };
 
 static void put(struct rig *r, uint32_t word)
 {
-	uint8_t b[4];
-	le32_put(b, word);
-	CHECK(mem_write(r->env.mem, gpa(RAM + r->at), b, 4));
+	rig_word(r, RAM + r->at, word);
 	r->at += 4;
 }
 
@@ -59,18 +37,9 @@ static uint32_t branch_ne(unsigned a, unsigned b, int to)
 /* @opt_at 0: no second tier within these few instructions. @count: count accesses. */
 static void rig_init(struct rig *r, const char *engine, unsigned opt_at, bool count)
 {
-	static const struct bus_ops ops = { stop_read, stop_write, 1, 8 };
-	*r = (struct rig){ .e = engine_find(engine) };
-	vclock_init(&r->clock);
-	r->env = (struct rv_env){ .clock = &r->clock, .nharts = 1, .mmu_max = 57, .hot = 3,
-		.opt_at = opt_at, .opt_sync = true, .count = count, .code_bytes = 128 << 10 };
-	CHECK(mem_new(&r->env.mem, gpa(RAM), RAM_BYTES, NULL) == 0);
-	CHECK(bus_new(&r->env.bus, NULL) == 0);
-	CHECK(bus_map(r->env.bus, gpa(STOP), 0x1000, &ops, r, NULL, NULL) == 0);
-	CHECK(rv_hart_new(&r->h, &r->env, 0, NULL) == 0);
-	r->env.harts[0] = r->h;
-	CHECK(r->e->attach(r->h, NULL) == 0);
-	rv_hart_reset(r->h, RAM, 0);
+	rig_make(r, engine_find(engine),
+	         (struct rv_env){ .mmu_max = 57, .hot = 3, .opt_at = opt_at, .opt_sync = true,
+	                          .count = count, .code_bytes = 128 << 10 });
 	r->h->mtvec = RAM + HANDLER;
 	r->h->fs = 3;
 	for (unsigned n = 1; n < 32; n++) {
@@ -85,18 +54,10 @@ static void rig_init(struct rig *r, const char *engine, unsigned opt_at, bool co
 	}
 	r->at = HANDLER;
 	put(r, 0xb0202f73);     /* csrr x30, minstret */
-	put(r, 0x00100fb7);     /* lui x31, STOP */
+	put(r, 0x00100fb7);     /* lui x31, RIG_STOP */
 	put(r, 0x000fb023);     /* sd x0, 0(x31) */
 	put(r, 0x0000006f);     /* j . */
 	r->at = 0;
-}
-
-static void rig_fini(struct rig *r)
-{
-	r->e->detach(r->h);
-	rv_hart_free(r->h);
-	bus_free(r->env.bus);
-	mem_free(r->env.mem);
 }
 
 /* A loop that ends at x27 = 0, or where the access of x18 + @bad has gone out of memory. Each
@@ -107,7 +68,7 @@ static void program_put(struct rig *r, unsigned bad)
 	for (unsigned n = 0; n < ACCESSES; n++)
 		r->h->x[18 + n] = RAM + DATA + 0x10000 * n;
 	if (bad < ACCESSES) /* it gets there after some turns */
-		r->h->x[18 + bad] = RAM + RAM_BYTES - 64 * 20;
+		r->h->x[18 + bad] = RAM + RIG_BYTES - 64 * 20;
 	r->h->x[27] = 50;
 	for (unsigned k = 0; k < 2; k++) { /* the loop twice: one begins inside the other's unit */
 		int start = (int)r->at;
@@ -132,11 +93,6 @@ static void program_put(struct rig *r, unsigned bad)
 		put(r, type_i(0x13, 0, 27, 0, 40));            /* li x27, 40 */
 	}
 	put(r, 0x00100073);                                    /* ebreak */
-}
-
-static void rig_run(struct rig *r)
-{
-	r->e->run(r->h);
 }
 
 static void compare(const struct rv_hart *a, const struct rv_hart *b)
@@ -228,7 +184,6 @@ static void fetch_put(struct rig *r)
 static void bytecode_put(struct rig *r)
 {
 	enum { OPS = 400, FETCH = 0x800, WARM = 0x1400 };
-	uint8_t b[4];
 	r->at = 0;
 	put(r, 0x00000a97 | 1 << 12);                          /* auipc x21, 1 */
 	put(r, type_i(0x13, 0, 21, 21, WARM - 0x1000));
@@ -250,8 +205,7 @@ static void bytecode_put(struct rig *r)
 	r->h->x[25] = RAM + FETCH;
 	for (unsigned n = 0; n < OPS; n++) {
 		unsigned op = n == OPS - 1 ? HANDLERS - 1 : n == 300 ? 3 : (n * 7 + n / 5) % 3;
-		le32_put(b, op * SLOT);
-		CHECK(mem_write(r->env.mem, gpa(RAM + TABLE + 4 * n), b, 4));
+		rig_word(r, RAM + TABLE + 4 * n, op * SLOT);
 	}
 }
 
