@@ -40,11 +40,12 @@ static inline void guest_free(struct guest *g)
 /* The number of the call @name. */
 static inline unsigned call_nr(const char *name)
 {
-	for (unsigned nr = 0; nr < 600; nr++)
-		if (linux_row(nr) && !strcmp(linux_row(nr)->name, name))
-			return nr;
-	CHECK(!"no such call");
-	return UINT32_MAX;
+	enum { NONE = 600 };
+	unsigned nr = 0;
+	while (nr < NONE && !(linux_row(nr) && !strcmp(linux_row(nr)->name, name)))
+		nr++;
+	CHECK(nr < NONE); /* there is such a call */
+	return nr;
 }
 
 #define CALL(g, name, ...)                                                                         \

@@ -678,7 +678,7 @@ TEST(share_goes_on_where_it_was_saved)
 {
 	static struct rig g;
 	static uint8_t a[65536], b[65536];
-	uint64_t dir, file, gone, other, fh, gone_fh, dir_fh, added;
+	uint64_t dir = 0, file = 0, gone = 0, other = 0, fh, gone_fh, dir_fh, added;
 	char path[256], to[256];
 	rig_init(&g, (struct share_options){ 0 });
 	snprintf(path, sizeof path, "%s/in/sub", g.dir);
@@ -724,7 +724,7 @@ TEST(share_takes_no_state_that_could_not_be)
 {
 	static struct rig g;
 	static uint8_t a[65536], b[65536];
-	uint64_t dir, file, fh;
+	uint64_t dir = 0, file = 0, fh;
 	uint64_t seed = 88172645463325252u;
 	char path[256];
 	rig_init(&g, (struct share_options){ 0 });
