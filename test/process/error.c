@@ -4,6 +4,7 @@
  * whose answer is another on another kernel. */
 #include "say.h"
 #include <sys/mman.h>
+#include <sys/msg.h>
 
 #define CALL(name) { #name, SYS_##name }
 static const struct { const char *name; long nr; } calls[] = {
@@ -58,6 +59,12 @@ static void call_all(const char *what, long fd, long a)
 	}
 }
 
+/* The message queue of key -1, which msgget(-1, -1) makes, would outlive the program. */
+static void queue_remove(void)
+{
+	msgctl(msgget(-1, 0), IPC_RMID, NULL);
+}
+
 int main(void)
 {
 	int fd = file_make("file", "text"), null = open("/dev/null", O_RDWR);
@@ -67,7 +74,9 @@ int main(void)
 	if (fd != 3 || null != 4 || none != (void *)0x200000)
 		return 1;
 	dup2(null, 0);
+	queue_remove();
 	call_all("of -1", -1, -1);
+	queue_remove();
 	call_all("of 99 and an address of nothing", 99, 8);
 	call_all("of a file and an address of nothing", 3, 8);
 	call_all("of a file and a page without rights", 3, (long)none);
