@@ -63,8 +63,9 @@ $O/liblodge.a: $O/liblodge.o
 	$Qrm -f $@ && ar rcs $@ $<
 $O/liblodge.so: $O/liblodge.o
 	$Q$(CC) -shared -Wl,-soname,liblodge.so.0 $(SAN) -o $@ $< $(LIBS)
+# Bound at the start: else each child of a fork would look the same names up again.
 $O/lodge: $(CLIOBJ) $O/liblodge.a
-	$Q$(CC) $(SAN) -o $@ $(CLIOBJ) $O/liblodge.a $(LIBS)
+	$Q$(CC) $(SAN) -Wl,-z,now -o $@ $(CLIOBJ) $O/liblodge.a $(LIBS)
 $O/tests: $(OBJ) $(TSTOBJ)
 	$Q$(CC) $(SAN) -o $@ $(OBJ) $(TSTOBJ) $(LIBS) -lcmocka
 

@@ -10,6 +10,7 @@ struct engine_stats {
 	uint64_t cache_flushes;     /* the block cache was full */
 	uint64_t cache_bytes;       /* in use */
 	uint64_t units[2];          /* made by the first tier, the optimizing tier */
+	uint64_t units_taken;       /* not made, but taken over from another process */
 	uint64_t unit_bytes[2];     /* of their host code, in use */
 	/* Accesses to memory (loads, stores, atomics; not what other instructions access) of
 	 * generated code: through the TLB, and through windows. Not counted: instructions of
@@ -37,6 +38,11 @@ struct engine {
 	 * hart's. */
 	void (*run)(struct rv_hart *h);
 	void (*stats)(const struct rv_hart *h, struct engine_stats *ret);
+	/* Give @env what processes that descend from this one share of their code (env->share), for
+	 * harts that are attached later; NULL: nothing. Errors: ENOMEM. unshare: no thread but this
+	 * one runs; harts that are attached go on without. */
+	int (*share)(struct rv_env *env, struct lodge_err *e);
+	void (*unshare)(struct rv_env *env);
 	/* Around fork(2), on the hart's thread, which may be in run: the child's engine is a copy
 	 * that shares nothing. Harts of other threads cannot run in the child. NULL: nothing needs
 	 * to be done. fork_begin fails: do not fork. */

@@ -6,6 +6,7 @@
 #include "test/test.h"
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #define CODE UINT64_C(0x10000000)
 #define DATA UINT64_C(0x10100000)       /* a page that may be written, one that may be read */
@@ -20,6 +21,8 @@ struct rig {
 	unsigned rights;        /* of the page at CODE */
 	int64_t cause;
 	uint64_t at, tval, calls;
+	uint64_t fork_at;       /* the call that forks; 0: none */
+	pid_t child;
 	int sig, code;
 };
 
@@ -34,6 +37,12 @@ static void rig_ecall(void *rig, struct rv_hart *h)
 {
 	struct rig *r = rig;
 	r->calls++;
+	if (r->calls == r->fork_at) {
+		CHECK(!r->e->fork_begin || r->e->fork_begin(h, NULL) == 0);
+		r->child = fork();
+		if (r->e->fork_end)
+			r->e->fork_end(h, r->child == 0);
+	}
 	if (h->x[17])
 		return;
 	r->cause = RV_EXC_ECALL_U;
@@ -269,5 +278,114 @@ TEST(process_calls_come_back)
 		run(&r);
 		CHECK(r.cause == RV_EXC_ECALL_U && r.calls == 100001);
 		rig_fini(&r);
+	}
+}
+
+/* ---- units that processes share ---- */
+
+static uint64_t taken(const struct rig *r)
+{
+	struct engine_stats s;
+	r->e->stats(r->h, &s);
+	return s.units_taken;
+}
+
+/* Another hart in the place of the rig's, which another process might have. */
+static void hart_renew(struct rig *r)
+{
+	r->e->detach(r->h);
+	rv_hart_free(r->h);
+	CHECK(rv_hart_new(&r->h, &r->env, 0, NULL) == 0);
+	CHECK(r->e->attach(r->h, NULL) == 0);
+	rv_process_reset(r->h, CODE, 0);
+}
+
+static const uint32_t sum[] = {
+	0x00000513, /* li a0, 0 */
+	0x06400693, /* li a3, 100 */
+	0x00d50533, /* 1: add a0, a0, a3 */
+	0xfff68693, /* addi a3, a3, -1 */
+	0xfe069ce3, /* bnez a3, 1b */
+	0x00000893, /* li a7, 0 */
+	0x00000073, /* ecall */
+};
+
+static void sum_run(struct rig *r, uint64_t want)
+{
+	for (unsigned n = 0; n < 40; n++) {
+		run(r);
+		CHECK(r->cause == RV_EXC_ECALL_U && r->h->x[10] == want);
+	}
+}
+
+TEST(processes_take_units_of_others)
+{
+	const uint32_t less = 0x06300693; /* li a3, 99 */
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		if (!e->share)
+			continue;
+		for (unsigned of_file = 0; of_file < 2; of_file++) {
+			rig_init(&r, e);
+			CHECK(e->share(&r.env, NULL) == 0);
+			r.rights |= of_file ? RV_OF_FILE : 0u;
+			put(sum, countof(sum));
+			sum_run(&r, 5050);
+			CHECK(taken(&r) == 0);
+			hart_renew(&r);
+			sum_run(&r, 5050);
+			CHECK(!taken(&r) == !of_file);
+			/* other code at the same place, then the first again, as after execve */
+			((uint32_t *)(uintptr_t)CODE)[1] = less;
+			rv_code_gone(r.h);
+			uint64_t before = taken(&r);
+			sum_run(&r, 4950);
+			CHECK(taken(&r) == before);
+			put(sum, countof(sum));
+			rv_code_gone(r.h);
+			sum_run(&r, 5050);
+			CHECK(taken(&r) > before || !of_file);
+			e->unshare(&r.env);
+			hart_renew(&r);
+			sum_run(&r, 5050);
+			CHECK(taken(&r) == 0);
+			rig_fini(&r);
+		}
+	}
+}
+
+/* The call that forks comes from generated code: the child returns there. */
+TEST(processes_go_on_in_children)
+{
+	static const uint32_t words[] = {
+		0x00100893, /* li a7, 1 */
+		0x00000073, /* 1: ecall */
+		0xfff68693, /* addi a3, a3, -1 */
+		0xfe069ce3, /* bnez a3, 1b */
+		0x00000893, /* li a7, 0 */
+		0x00000073, /* ecall */
+	};
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		for (unsigned shared = 0; shared < 2; shared++) {
+			struct rig r;
+			int status = -1;
+			rig_init(&r, e);
+			if (shared && e->share)
+				CHECK(e->share(&r.env, NULL) == 0);
+			r.rights |= RV_OF_FILE;
+			r.fork_at = 5000;
+			put(words, countof(words));
+			r.h->x[13] = 10000;
+			run(&r);
+			bool good = r.cause == RV_EXC_ECALL_U && r.calls == 10001;
+			if (!r.child)
+				_exit(good ? 0 : 1);
+			CHECK(good && waitpid(r.child, &status, 0) == r.child && status == 0);
+			if (e->unshare)
+				e->unshare(&r.env);
+			rig_fini(&r);
+		}
 	}
 }

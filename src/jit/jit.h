@@ -118,6 +118,12 @@ uint32_t jit_cache_offset(const struct jit_cache *c, uint64_t code);
  * same content, which jit_cache_forked puts in its place in the child; else it goes away. */
 int jit_cache_copy(struct jit_cache *c, struct lodge_err *e) MUST;
 void jit_cache_forked(struct jit_cache *c, bool in_child);
+/* In the child, where no copy was made: memory of its own, with nothing in it but the code of @u
+ * (NULL: none), to which a C function is about to return; @run's stack has that return address
+ * alone. jit_cache_clear comes next. */
+void jit_cache_renew(struct jit_cache *c, const struct jit_unit *u, struct jit_run *run);
+/* The offset in the cache where a C function that generated code has called returns to; 0: none. */
+uint32_t jit_stack_top(const struct jit_cache *c, const struct jit_run *run);
 /* In the child, of a cache whose thread may have been anywhere: unmaps it, and that is all. */
 void jit_cache_forget(struct jit_cache *c);
 /* Run @code with the state @state until it comes back: enum jit_exit. The state's run.delta and
@@ -174,6 +180,15 @@ uint32_t jit_label_code(const struct jit_gen *g, unsigned i);
 uint32_t jit_insn_end(const struct jit_gen *g, unsigned n);
 
 /* ---- finished units ---- */
+/* Of the unit just made, to take a copy of its code to another cache: the distances in it that
+ * change, n ends of 4 bytes, from its start; the generator's until it begins another unit. False:
+ * the unit cannot be moved. */
+bool jit_unit_moves(const struct jit_gen *g, const uint32_t **ret_at, uint32_t *ret_n) MUST;
+/* Put in a copy of a unit's @code, as it was made, before anything was linked: in a cache of this
+ * process or one that it was forked from, for the same struct jit_guest. u->code is where it was,
+ * and becomes where it is. False: no room. */
+bool jit_unit_put(struct jit_cache *c, const uint8_t *code, const uint32_t *at, uint32_t n,
+                  struct jit_unit *u) MUST;
 /* The exit or site whose call returns to offset @back, and exit @n. False: there is none. */
 bool jit_exit_find(const struct jit_unit *u, uint32_t back, struct jit_exit_at *ret) MUST;
 bool jit_exit_get(const struct jit_unit *u, uint32_t n, struct jit_exit_at *ret) MUST;

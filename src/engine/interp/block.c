@@ -77,7 +77,9 @@ static struct block *block_make(struct rv_hart *h, struct interp *it, const uint
 	b->pa = pa;
 	b->n = 0;
 	uint32_t off = 0;
-	for (bool last = false; !last && b->n < BLOCK_UOPS_MAX && off < room;) {
+	bool known = it->known && it->known(h, pa); /* then it will hardly be run here */
+	unsigned max = known ? 1 : BLOCK_UOPS_MAX;
+	for (bool last = false; !last && b->n < max && off < room;) {
 		bool is_long = (copy[off] & 3) == 3;
 		if (is_long && room - off < 4)
 			break;
@@ -87,6 +89,8 @@ static struct block *block_make(struct rv_hart *h, struct interp *it, const uint
 	}
 	b->bytes = (uint16_t)off;
 	block_finish(b, h->fetch_epoch, copy);
+	if (known)
+		b->heat = it->hot;
 	it->used += align_up(sizeof *b + (b->n + 1u) * sizeof b->u[0] + b->bytes, BLOCK_UNIT);
 	block_ref *slot = hash_slot(it, pa);
 	b->hash_next = *slot;

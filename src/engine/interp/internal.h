@@ -50,6 +50,8 @@ struct interp {
 	 * h->pc. UINT32_MAX and NULL without one. */
 	uint32_t hot;
 	bool (*enter)(struct rv_hart *h, struct block *b);
+	/* The translator has what begins at @pa, before it was begun here. NULL: it has not. */
+	bool (*known)(struct rv_hart *h, uint64_t pa);
 };
 /* Prepare @it for @h, which need not be its engine data. Errors: ENOMEM; call interp_fini then too.
  */

@@ -17,6 +17,8 @@ enum {
 	OPT_AT = 3,             /* samples of a unit before it is optimized */
 	OPT_BAD = 32,           /* it could not be entered so often: it is given up */
 	OPT_NEVER = 256,
+	CROSSINGS = 64,
+	JUMPS_FEW = 128,        /* jumps in use that are forgotten one by one */
 	UNIT_MIRRORED = 128,    /* in unit.reach: a mirrored unit */
 };
 
@@ -116,10 +118,13 @@ struct translate {
 	bool counted;           /* generated code looks at jit_run.limit: see counted_begin */
 	/* When memory was given back, how long it stays from then on, how much always may. */
 	uint64_t trim_ns, trim_wait_ns, keep_bytes;
-	bool jumps_used;
+	uint16_t jump_used[JUMPS_FEW]; /* slots of jumps, the first njumps; more: unknown */
+	unsigned njumps;
+	bool fork_copies;       /* the fork that is under way gives the child all code */
+	uint8_t crossing_heat[CROSSINGS]; /* of instructions across two pages, by address */
 	bool deopt;             /* the interpreter has to run the next block */
 	struct sample sample;
-	uint64_t made, made2, killed, clears, entered, links, misses;
+	uint64_t made, made2, taken, killed, clears, entered, links, misses;
 	uint64_t insns;         /* begun in generated code */
 };
 
@@ -186,12 +191,30 @@ bool units_seed(struct translate *t, const struct unit *u, bool *seeds);
 struct unit *unit_new(struct translate *t, const struct jit_gen *g, const struct range *r,
                       unsigned n, unsigned reach, uint64_t pa2, const struct jit_unit *j);
 bool unit_add(struct translate *t, struct unit *u);
+/* Room for a unit of so many entries and bytes of guest code and of notes. NULL: none. */
+struct unit *unit_room(struct translate *t, unsigned nentries, unsigned bytes,
+                       unsigned notes_len);
+/* Is it given up to optimize the unit at @pa? */
+bool opt_is_never(struct translate *t, uint64_t pa);
 /* The code in r->code, @room bytes. @seeds: where indirect jumps of the range may lead, as
  * r->target; NULL: unknown, they end it. */
 void range_scan(struct range *r, unsigned room, uint64_t pa, const bool *seeds);
 /* The first @n instructions of @r. Returns how many could be taken: less than @n when one of them
  * cannot be translated. @plan: only plan. */
 unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan);
+
+/* ---- share.c: units that processes share ---- */
+int share_new(struct rv_env *env, struct lodge_err *e) MUST;
+void share_free(struct rv_env *env);
+/* Others may have @u, which @g has just made and which is not linked yet, if it is of a file. */
+void share_give(struct rv_hart *h, const struct jit_gen *g, const struct unit *u);
+/* A unit of theirs for @p, put in here; @tier: an optimized one that begins there. NULL: there is
+ * none, or no room. */
+struct entry *share_take(struct rv_hart *h, const struct place *p, bool tier);
+/* Is there room for more? */
+bool share_has_room(const struct rv_env *env);
+/* Would one be found at @pa, in one page? */
+bool share_knows(struct rv_hart *h, uint64_t pa);
 
 /* ---- opt.c: the optimizing tier ---- */
 /* Generated code came back from a check in @u: it runs hot. */
@@ -203,6 +226,10 @@ void opt_take(struct rv_hart *h);
 /* For tests: optimize @u here and now if that can be; as opt_take. */
 void opt_now(struct rv_hart *h, struct unit *u);
 void opt_free(struct translate *t);
+/* Around a fork: its thread rests, and is not there in the child, where it is made again when it is
+ * wanted. */
+void opt_fork_begin(struct translate *t);
+void opt_fork_end(struct translate *t, bool in_child);
 void opt_forget(struct translate *t);   /* the same in the child of a fork: no thread is there */
 
 /* ---- sample.c: accesses to memory, estimated ---- */

@@ -34,8 +34,9 @@ struct opt {
 	struct range r;
 	/* the thread */
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
+	pthread_cond_t wake, done;
 	pthread_t thread;
+	bool sync;              /* there shall be none */
 	bool runs, quit;        /* quit: under lock */
 };
 
@@ -86,6 +87,7 @@ static void *opt_main(void *opt)
 		request_make(o);
 		state_set(o, DONE);
 		pthread_mutex_lock(&o->lock);
+		pthread_cond_signal(&o->done);
 	}
 	pthread_mutex_unlock(&o->lock);
 	return NULL;
@@ -103,19 +105,25 @@ static bool thread_start(struct opt *o)
 	return o->runs;
 }
 
+static void locks_init(struct opt *o)
+{
+	pthread_mutex_init(&o->lock, NULL);
+	pthread_cond_init(&o->wake, NULL);
+	pthread_cond_init(&o->done, NULL);
+}
+
 static struct opt *opt_get(struct rv_hart *h)
 {
 	struct translate *t = h->engine;
-	bool sync = h->env->opt_sync || h->env->opt_at == 1;
 	if (t->opt)
 		return t->opt;
 	struct opt *o = calloc(1, sizeof *o);
 	if (!o)
 		return NULL;
-	pthread_mutex_init(&o->lock, NULL);
-	pthread_cond_init(&o->wake, NULL);
+	o->sync = h->env->opt_sync || h->env->opt_at == 1;
+	locks_init(o);
 	t->opt = o;
-	if (jit_gen_new(&o->gen, t->cache, NULL) < 0 || (!sync && !thread_start(o)))
+	if (jit_gen_new(&o->gen, t->cache, NULL) < 0)
 		opt_free(t);
 	return t->opt;
 }
@@ -134,9 +142,33 @@ void opt_free(struct translate *t)
 		pthread_join(o->thread, NULL);
 	}
 	pthread_cond_destroy(&o->wake);
+	pthread_cond_destroy(&o->done);
 	pthread_mutex_destroy(&o->lock);
 	jit_gen_free(o->gen);
 	free(o);
+}
+
+void opt_fork_begin(struct translate *t)
+{
+	struct opt *o = t->opt;
+	if (!o)
+		return;
+	pthread_mutex_lock(&o->lock);
+	while (o->runs && state_of(o) == ASKED)
+		pthread_cond_wait(&o->done, &o->lock);
+}
+
+void opt_fork_end(struct translate *t, bool in_child)
+{
+	struct opt *o = t->opt;
+	if (!o)
+		return;
+	if (!in_child) {
+		pthread_mutex_unlock(&o->lock);
+		return;
+	}
+	o->runs = false;
+	locks_init(o);
 }
 
 void opt_forget(struct translate *t)
@@ -187,7 +219,7 @@ static bool request(struct rv_hart *h, struct unit *u, bool force)
 	o->force = force;
 	memcpy(o->code, unit_code(u), u->bytes);
 	request_seeds(h, o, u);
-	if (!o->runs) {
+	if (!o->runs && (o->sync || !thread_start(o))) {
 		request_make(o);
 		state_set(o, DONE);
 		return true;
@@ -199,6 +231,17 @@ static bool request(struct rv_hart *h, struct unit *u, bool force)
 	return true;
 }
 
+bool opt_is_never(struct translate *t, uint64_t pa) { return *never_slot(t, pa) == pa; }
+
+/* Another process has made it already. */
+static bool taken(struct rv_hart *h, struct unit *u)
+{
+	struct entry *e = share_take(h, &(struct place){ .pa = u->j.pa, .reach = u->reach }, true);
+	if (e)
+		unit_replace(h->engine, u, entry_unit(e));
+	return e;
+}
+
 void opt_sample(struct rv_hart *h, struct unit *u)
 {
 	struct translate *t = h->engine;
@@ -206,9 +249,9 @@ void opt_sample(struct rv_hart *h, struct unit *u)
 	if (u->tier || u->refused || u->dead || is_crossing(u->reach) || ++u->heat < enough)
 		return;
 	u->heat = 0;
-	if (*never_slot(t, u->j.pa) == u->j.pa)
+	if (opt_is_never(t, u->j.pa))
 		u->refused = true;
-	else
+	else if (!taken(h, u))
 		(void)request(h, u, false);
 }
 
@@ -252,6 +295,7 @@ static struct unit *result_take(struct rv_hart *h, struct opt *o)
 	/* what was read behind the old one may have changed since */
 	if ((u->bytes != old->bytes && !unit_same(h, u)) || !unit_add(t, u))
 		return NULL;
+	share_give(h, o->gen, u);
 	unit_replace(t, old, u);
 	jit_unit_keep(t->cache, &u->j);
 	return u;

@@ -50,14 +50,27 @@ static bool place_find(struct rv_hart *h, struct place *p)
 	return true;
 }
 
-/* The code for h->pc; NULL: there is none (with @make: it cannot be made). The interpreter does not
- * keep instructions across two pages, so these do not get hot there: they are made at once. */
+/* The interpreter does not keep instructions across two pages, so these get hot here. */
+static bool crossing_is_hot(struct translate *t, uint64_t pa)
+{
+	uint8_t *heat = &t->crossing_heat[(pa >> 12) % CROSSINGS];
+	bool hot = *heat >= min_u64(t->it.hot, UINT8_MAX);
+	*heat = (uint8_t)(*heat + !hot);
+	return hot;
+}
+
+/* The code for h->pc; NULL: there is none (with @make: it cannot be made). */
 static struct entry *unit_find(struct rv_hart *h, bool make)
 {
 	struct place p;
 	if (!place_find(h, &p))
 		return NULL;
-	return unit_get(h, &p, make || is_crossing(p.reach));
+	struct entry *e = unit_get(h, &p, false);
+	if (!e)
+		e = share_take(h, &p, false);
+	if (!e && (make || (is_crossing(p.reach) && crossing_is_hot(h->engine, p.pa))))
+		e = unit_get(h, &p, true);
+	return e;
 }
 
 /* In counted time a look around has to come at one and the same instruction on every engine. So
@@ -129,9 +142,13 @@ static bool exit_take(struct rv_hart *h, struct translate *t, enum jit_exit why,
 
 static void jump_remember(struct rv_hart *h, struct translate *t, const struct entry *e)
 {
-	t->jumps[jit_jump_index(h->pc)] = (struct jit_jump){ h->pc, h->fctx,
-		jit_cache_code(t->cache, e->code), h->pc - entry_pa(e) };
-	t->jumps_used = true;
+	unsigned slot = jit_jump_index(h->pc);
+	if (t->njumps < JUMPS_FEW)
+		t->jump_used[t->njumps] = (uint16_t)slot;
+	if (t->njumps <= JUMPS_FEW)
+		t->njumps++;
+	t->jumps[slot] = (struct jit_jump){ h->pc, h->fctx, jit_cache_code(t->cache, e->code),
+		h->pc - entry_pa(e) };
 }
 
 static void far_link(struct rv_hart *h, struct translate *t, const struct jit_exit_at *x,
@@ -345,6 +362,7 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	t->fetch_epoch = h->fetch_epoch;
 	t->it.hot = h->env->hot ? h->env->hot - 1 : HOT;
 	t->it.enter = translate_enter;
+	t->it.known = h->env->process ? share_knows : NULL;
 	sample_init(h);
 	t->keep_bytes = cache_bytes(h) / KEEP_SHARE;
 	h->idled = translate_idled;
@@ -354,17 +372,34 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 	return 0;
 }
 
-/* The optimizing thread does not live on in the child: it is made again where it is wanted. */
 static int translate_fork_begin(struct rv_hart *h, struct lodge_err *e)
 {
 	struct translate *t = h->engine;
-	opt_free(t);
-	return jit_cache_copy(t->cache, e);
+	t->fork_copies = !share_has_room(h->env);
+	int r = t->fork_copies ? jit_cache_copy(t->cache, e) : 0;
+	if (r == 0)
+		opt_fork_begin(t);
+	return r;
+}
+
+/* The child begins without code, but for that which it is about to come back to: most children run
+ * little, or another program, and find shared what they need. */
+static void child_begin(struct rv_hart *h, struct translate *t)
+{
+	uint32_t back = jit_stack_top(t->cache, run_of(h));
+	const struct unit *u = back ? unit_at_code(t, back) : NULL;
+	jit_cache_renew(t->cache, u ? &u->j : NULL, run_of(h));
+	units_clear(t);
 }
 
 static void translate_fork_end(struct rv_hart *h, bool in_child)
 {
-	jit_cache_forked(((struct translate *)h->engine)->cache, in_child);
+	struct translate *t = h->engine;
+	opt_fork_end(t, in_child);
+	if (t->fork_copies)
+		jit_cache_forked(t->cache, in_child);
+	else if (in_child)
+		child_begin(h, t);
 }
 
 static void translate_forget(struct rv_hart *h, bool calm)
@@ -384,7 +419,8 @@ RACY static void translate_stats(const struct rv_hart *h, struct engine_stats *r
 	const struct translate *t = h->engine;
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = t->made,
 		.cache_flushes = t->clears, .cache_bytes = jit_cache_used(t->cache),
-		.tlb_misses = t->misses, .units = { t->made - t->made2, t->made2 } };
+		.units_taken = t->taken, .tlb_misses = t->misses,
+		.units = { t->made - t->made2, t->made2 } };
 	sample_stats(t, ret);
 	ret->unit_bytes[1] = jit_cache_used2(t->cache);
 	ret->unit_bytes[0] = ret->cache_bytes - ret->unit_bytes[1];
@@ -404,6 +440,8 @@ const struct engine engine_translate = {
     .detach = translate_detach,
     .run = engine_run,
     .stats = translate_stats,
+    .share = share_new,
+    .unshare = share_free,
     .fork_begin = translate_fork_begin,
     .fork_end = translate_fork_end,
     .forget = translate_forget,

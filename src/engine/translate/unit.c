@@ -101,9 +101,11 @@ void units_fini(struct translate *t)
 
 static void jumps_clear(struct translate *t)
 {
-	if (t->jumps_used)
+	for (unsigned i = 0; t->njumps <= JUMPS_FEW && i < t->njumps; i++)
+		t->jumps[t->jump_used[i]] = (struct jit_jump){ .va = 0 };
+	if (t->njumps > JUMPS_FEW)
 		memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
-	t->jumps_used = false;
+	t->njumps = 0;
 }
 
 /* ---- what belongs to the unit ---- */
@@ -331,7 +333,8 @@ static bool list_add(ref **units, uint32_t *n, uint32_t *have, ref u)
 bool unit_add(struct translate *t, struct unit *u)
 {
 	ref r = ref_of(t, u);
-	if (u->tier ? !list_add(&t->units2, &t->nunits2, &t->units2_cap, r)
+	if (jit_cache_is2(t->cache, u->j.code)
+	            ? !list_add(&t->units2, &t->nunits2, &t->units2_cap, r)
 	            : !list_add(&t->units, &t->nunits, &t->units_cap, r))
 		return false;
 	t->nentries += u->nentries;
@@ -370,13 +373,18 @@ static unsigned entries_find(const struct jit_gen *g, const struct range *r, uns
 	return k;
 }
 
+struct unit *unit_room(struct translate *t, unsigned nentries, unsigned bytes, unsigned notes_len)
+{
+	return pool_take(&t->pool, sizeof(struct unit) + nentries * sizeof(struct entry) +
+	                           sizeof(struct unit_page2) + bytes + notes_len);
+}
+
 struct unit *unit_new(struct translate *t, const struct jit_gen *g, const struct range *r,
                       unsigned n, unsigned reach, uint64_t pa2, const struct jit_unit *j)
 {
 	struct entry entries[UNIT_INSNS];
 	unsigned bytes = n < r->n ? r->off[n] : r->bytes, k = entries_find(g, r, n, entries);
-	struct unit *u = pool_take(&t->pool, sizeof *u + k * sizeof *entries +
-	                           sizeof(struct unit_page2) + bytes + j->notes_len);
+	struct unit *u = unit_room(t, k, bytes, j->notes_len);
 	if (!u)
 		return NULL;
 	*u = (struct unit){ .j = *j, .bytes = (uint16_t)bytes, .nentries = (uint16_t)k,
@@ -416,6 +424,7 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 	}
 	if (!unit_add(t, u))
 		return NULL;
+	share_give(h, t->gen, u);
 	uint64_t trace = h->env->trace_pc;
 	if (unlikely(trace && (trace == UINT64_MAX || trace - h->pc < u->bytes))) {
 		uint64_t at[UNIT_INSNS];
@@ -536,8 +545,8 @@ void units_clear(struct translate *t)
 	memset(t->hash, 0, t->hash_size * sizeof *t->hash);
 	memset(t->pages, 0, sizeof t->pages);
 	memset(t->pages2, 0, sizeof t->pages2);
-	jumps_forget(t);
 	jit_cache_clear(t->cache);
+	jumps_forget(t);
 }
 
 void units_trim(struct translate *t)
@@ -712,6 +721,11 @@ static bool process_verify(struct rv_hart *h)
 void units_verify(struct rv_hart *h)
 {
 	struct translate *t = h->engine;
+	if (h->code_gone && h->env->share) { /* what of it comes again is to be had there */
+		units_clear(t);
+		h->nstale = 0;
+	}
+	h->code_gone = false;
 	if (h->env->process) {
 		if (process_verify(h))
 			jumps_clear(t);

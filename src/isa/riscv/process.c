@@ -207,6 +207,13 @@ void rv_code_stale(struct rv_hart *h, uint64_t lo, uint64_t hi)
 	rv_mmu_flush(h, true);
 }
 
+void rv_code_gone(struct rv_hart *h)
+{
+	h->nstale = 0;
+	rv_code_stale(h, 0, UINT64_MAX);
+	h->code_gone = true;
+}
+
 /* ---- leaving ---- */
 
 void rv_process_trap(struct rv_hart *h, enum rv_exc cause, uint64_t tval)

@@ -68,7 +68,8 @@ struct rv_hart;
  * registers. */
 struct rv_process {
 	uint64_t end;               /* guest addresses are below */
-	/* enum rv_access bits of the page at @va, 0: nothing is there. Thread: any. */
+	/* enum rv_access bits of the page at @va, and RV_OF_FILE; 0: nothing is there. Thread: any.
+	 */
 	unsigned (*rights)(void *user, uint64_t va);
 	void (*ecall)(void *user, struct rv_hart *h);
 	/* At h->pc. @tval as of the trap; h->fault_sig and fault_code are set for faults of
@@ -77,6 +78,7 @@ struct rv_process {
 	void (*look)(void *user, struct rv_hart *h); /* RV_REQ_LOOK was requested */
 };
 enum { RV_PROCESS_REACH = 39, RV_STALE = 8 };
+enum { RV_OF_FILE = 16 }; /* the page is of a file, which other processes may have as well */
 struct rv_range {
 	uint64_t lo, hi;
 };
@@ -100,6 +102,7 @@ struct rv_env {
 	uint32_t opt_at;            /* samples of a unit before it is optimized; 1: all, at once,
 	                             * even where it is of no use, for tests */
 	bool opt_sync;              /* optimize on the hart's own thread */
+	struct code_share *share;   /* of processes and their engine (engine.h); NULL: none */
 	uint64_t trace_pc;          /* log the translation of code at this virtual address; 0: none,
 	                             * UINT64_MAX: all */
 	/* CPU time in us after which an address space gets a window onto its memory, plus 1; 0: no
@@ -217,6 +220,7 @@ struct rv_hart {
 	/* code that may have changed since units were compared last (rv_code_stale) */
 	struct rv_range stale[RV_STALE];
 	unsigned nstale;
+	bool code_gone;             /* or nothing of it is left (rv_code_gone) */
 	/* For an engine that keeps data translations of its own; NULL: none does. */
 	/* What is known of user page @va (UINT64_MAX: of all pages) in address space @asid (< 0: in
 	 * all) ends before U mode runs again. Thread: the hart's. */
@@ -355,6 +359,8 @@ bool rv_code_is(struct rv_hart *h, uint64_t va, const uint8_t *code, size_t n) M
 /* Of processes: code in [@lo, @hi) may have changed, or may not be executed any more. It is
  * compared before more guest code runs, which moves fetch_epoch, map_epoch and fctx. */
 void rv_code_stale(struct rv_hart *h, uint64_t lo, uint64_t hi);
+/* The same of all code, which another program takes the place of. */
+void rv_code_gone(struct rv_hart *h);
 
 /* ---- atomics of processes: guarded; false: h->exc, h->tval are set ---- */
 bool rv_process_lr(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *ret_zext) MUST;

@@ -14,10 +14,22 @@ enum { SEG_GS = 0x65 };     /* prefix, before all others */
 /* groups c1 /n and d3 /n */
 enum { SH_ROL = 0, SH_ROR = 1, SH_SHL = 4, SH_SHR = 5, SH_SAR = 7 };
 
+/* Distances to what stands before the code, which change when that is moved: where they end. */
+enum { MOVES_MAX = 512 };
+struct moves {
+	uint32_t n;                 /* more than MOVES_MAX: not all are known */
+	uint32_t at[MOVES_MAX];     /* bytes from the start of the code */
+};
 struct jit_asm {
 	uint8_t *start, *p, *end;   /* the writable view */
 	bool full;                  /* something did not fit: nothing of it may be used */
+	struct moves *moves;        /* noted there; NULL: nowhere */
 };
+/* Code between @start and @end, of which nobody asks what would move. */
+static inline struct jit_asm asm_at(uint8_t *start, uint8_t *end)
+{
+	return (struct jit_asm){ .start = start, .p = start, .end = end };
+}
 
 static inline void a8(struct jit_asm *a, unsigned v)
 {
@@ -238,20 +250,29 @@ static inline void x_test(struct jit_asm *a, bool w, unsigned x, unsigned y)
 {
 	asm_rr(a, w, 0x85, y, x);
 }
+static inline void asm_distance(struct jit_asm *a, const uint8_t *to)
+{
+	a32(a, (uint32_t)(to - (a->p + 4)));
+	if (a->moves && to < a->start && a->moves->n <= MOVES_MAX) {
+		if (a->moves->n < MOVES_MAX)
+			a->moves->at[a->moves->n] = asm_off(a);
+		a->moves->n++;
+	}
+}
 static inline void x_jcc_to(struct jit_asm *a, unsigned cc, const uint8_t *to)
 {
 	asm_op(a, 0x0f80 | cc);
-	a32(a, (uint32_t)(to - (a->p + 4)));
+	asm_distance(a, to);
 }
 static inline void x_jmp_to(struct jit_asm *a, const uint8_t *to)
 {
 	a8(a, 0xe9);
-	a32(a, (uint32_t)(to - (a->p + 4)));
+	asm_distance(a, to);
 }
 static inline void x_call_to(struct jit_asm *a, const uint8_t *to)
 {
 	a8(a, 0xe8);
-	a32(a, (uint32_t)(to - (a->p + 4)));
+	asm_distance(a, to);
 }
 /* Forward jumps inside one function of the generator: returns where the distance goes. */
 static inline uint8_t *x_jcc8(struct jit_asm *a, unsigned cc)

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 enum { STACK_BYTES = 64 << 10, STACK_SLACK = 4096, BYTES_MIN = 64 << 10, RET_NONE = 1,
-       SECOND_PART = 4 };
+       SECOND_PART = 4, FIRST_BYTES = 64 << 10 };
 
 /* Guest registers by how often compilers use them; the first six are lost in C calls. */
 static const struct { uint8_t guest, host; } homes[] = {
@@ -64,7 +64,7 @@ int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t by
 		jit_cache_free(c);
 		return r;
 	}
-	struct jit_asm a = { c->w, c->w, c->w + c->bytes, false };
+	struct jit_asm a = asm_at(c->w, c->w + c->bytes);
 	thunks_make(c, &a);
 	c->first = c->used = (uint64_t)(a.p - c->w);
 	c->split = c->used2 = align_up(c->bytes - c->bytes / SECOND_PART, 16);
@@ -142,6 +142,29 @@ void jit_cache_forked(struct jit_cache *c, bool in_child)
 	                 mmap(x, c->bytes, PROT_READ | PROT_EXEC, how, c->copy, 0) != x))
 		_exit(LODGE_EXIT_LODGE);
 	close(c->copy);
+}
+
+uint32_t jit_stack_top(const struct jit_cache *c, const struct jit_run *run)
+{
+	uint64_t off = *(const uint64_t *)(uintptr_t)run->j_sp - (uint64_t)(uintptr_t)c->x;
+	return off > c->first && off < c->bytes ? (uint32_t)off : 0;
+}
+
+void jit_cache_renew(struct jit_cache *c, const struct jit_unit *u, struct jit_run *run)
+{
+	uint64_t back = *(const uint64_t *)(uintptr_t)run->j_sp;
+	if (host_memfd_new(&c->copy, "lodge-code", c->bytes, NULL) < 0 ||
+	    !part_copy(c->copy, c, 0, c->first) ||
+	    (u && !part_copy(c->copy, c, u->code, u->code + u->code_len)))
+		_exit(LODGE_EXIT_LODGE);
+	jit_cache_forked(c, true);
+	/* what nearly every child needs, at once instead of page by page; if not, then not */
+	(void)!madvise(c->w, FIRST_BYTES, MADV_POPULATE_WRITE);
+	jit_stack_reset(c, run);
+	if (!u)
+		return;
+	run->j_sp -= sizeof back;
+	*(uint64_t *)(uintptr_t)run->j_sp = back;
 }
 
 enum jit_exit jit_enter(struct jit_cache *c, void *state, const uint8_t *code)

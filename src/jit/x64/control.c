@@ -420,8 +420,9 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->own = g->plan.ready;
 	uint64_t used = g->own ? __atomic_load_n(&c->used2, __ATOMIC_RELAXED) : c->used;
 	uint8_t *at16 = c->w + align_up(used, 16);
-	g->a = (struct jit_asm){ .start = at16, .p = at16,
-		.end = c->w + (g->own ? c->bytes : c->split) };
+	g->a = asm_at(at16, c->w + (g->own ? c->bytes : c->split));
+	g->a.moves = &g->moves;
+	g->moves.n = 0;
 	memcpy(g->home, g->own ? g->plan.home : c->home, sizeof g->home);
 	if (g->own)
 		memcpy(g->fhome, g->plan.fhome, sizeof g->fhome);
@@ -511,6 +512,30 @@ bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 
 /* ---- finished units ---- */
 
+/* A table of addresses is of one cache. */
+bool jit_unit_moves(const struct jit_gen *g, const uint32_t **ret_at, uint32_t *ret_n)
+{
+	*ret_at = g->moves.at;
+	*ret_n = g->moves.n;
+	return g->moves.n <= MOVES_MAX && !g->njumps;
+}
+
+bool jit_unit_put(struct jit_cache *c, const uint8_t *code, const uint32_t *at, uint32_t n,
+                  struct jit_unit *u)
+{
+	uint64_t to = align_up(c->used, 16);
+	if (to + u->code_len > c->split)
+		return false;
+	memcpy(c->w + to, code, u->code_len);
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t *p = c->w + to + at[i] - 4;
+		le32_put(p, le32_at(p) + u->code - (uint32_t)to);
+	}
+	u->code = (uint32_t)to;
+	c->used = to + u->code_len;
+	return true;
+}
+
 void jit_link(struct jit_cache *c, const struct jit_exit_at *x, uint32_t to)
 {
 	/* the stub that leaves is the call that ends at back */
@@ -524,12 +549,12 @@ void jit_unit_keep(struct jit_cache *c, const struct jit_unit *u)
 
 void jit_unit_redirect(struct jit_cache *c, const struct jit_unit *u, const struct jit_unit *to)
 {
-	struct jit_asm a = { c->w + u->code, c->w + u->code, c->w + u->code + 5, false };
+	struct jit_asm a = asm_at(c->w + u->code, c->w + u->code + 5);
 	x_jmp_to(&a, c->w + to->code);
 }
 
 void jit_unit_kill(struct jit_cache *c, const struct jit_unit *u)
 {
-	struct jit_asm a = { c->w + u->code, c->w + u->code, c->w + u->code + 5, false };
+	struct jit_asm a = asm_at(c->w + u->code, c->w + u->code + 5);
 	x_call_to(&a, c->w + c->t.stale);
 }

@@ -112,14 +112,14 @@ void jit_far_link(struct jit_cache *c, const struct jit_exit_at *x, const struct
 	    (!had && (off + VENEER_BYTES > c->split || !veneer_new(c, off))))
 		return;
 	uint8_t *p = c->w + off;
-	struct jit_asm a = { p, p, p + VENEER_BYTES - 4, false };
+	struct jit_asm a = asm_at(p, p + VENEER_BYTES - 4);
 	veneer_write(c, &a, x, f);
 	assert(!a.full);
 	c->veneers[le32_at(number_at(c, off))].to = f->code;
 	if (had)
 		return;
 	c->used = off + VENEER_BYTES;
-	a = (struct jit_asm){ c->w + x->patch, c->w + x->patch, c->w + x->patch + 5, false };
+	a = asm_at(c->w + x->patch, c->w + x->patch + 5);
 	x_jmp_to(&a, p);
 }
 
@@ -131,7 +131,7 @@ void jit_far_forget(struct jit_cache *c, const struct jit_unit *u)
 		if (u && v->to - u->code >= u->code_len)
 			continue;
 		uint8_t *p = c->w + v->off;
-		struct jit_asm a = { p, p, p + VENEER_BYTES, false };
+		struct jit_asm a = asm_at(p, p + VENEER_BYTES);
 		key_compare(c, &a, -1);
 	}
 }

@@ -128,6 +128,7 @@ struct jit_gen {
 	struct { uint8_t *out, *table; } jumps[OWN_JUMPS]; /* ends of what leads there */
 	unsigned njumps, last_jump; /* halfwords from the start */
 	struct jit_asm a;
+	struct moves moves;
 	bool cannot;
 	const struct ir_block *ir;
 	struct jit_insn now;        /* the instruction that is being made, or was last */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 enum {
+	NR_CAPSET = 91,
 	NR_EXIT = 93,
 	NR_EXIT_GROUP = 94,
 	NR_SET_TID_ADDRESS = 96,
@@ -20,6 +21,15 @@ enum {
 	NR_SIGPENDING = 136,
 	NR_SIGTIMEDWAIT = 137,
 	NR_SIGRETURN = 139,
+	NR_SETREGID = 143,
+	NR_SETGID = 144,
+	NR_SETREUID = 145,
+	NR_SETUID = 146,
+	NR_SETRESUID = 147,
+	NR_SETRESGID = 149,
+	NR_SETFSUID = 151,
+	NR_SETFSGID = 152,
+	NR_SETGROUPS = 159,
 	NR_GETTIMEOFDAY = 169,
 	NR_BRK = 214,
 	NR_CLONE = 220,
@@ -200,9 +210,22 @@ static call_fn *const calls[NR_CALLS] = {
 	[NR_FLUSH_ICACHE] = call_flush_icache,
 };
 
+static bool changes_rights(unsigned nr)
+{
+	switch (nr) {
+	case NR_CAPSET: case NR_SETREGID: case NR_SETGID: case NR_SETREUID: case NR_SETUID:
+	case NR_SETRESUID: case NR_SETRESGID: case NR_SETFSUID: case NR_SETFSGID:
+	case NR_SETGROUPS: return true;
+	default: return false;
+	}
+}
+
 int64_t call_run(struct task *t, unsigned nr, const uint64_t a[6])
 {
 	if (nr < NR_CALLS && calls[nr])
 		return calls[nr](t, a);
-	return linux_call(&t->sys, nr, a);
+	int64_t r = linux_call(&t->sys, nr, a);
+	if (unlikely(nr - NR_CAPSET <= NR_SETGROUPS - NR_CAPSET) && changes_rights(nr))
+		code_unshare(t, true);
+	return r;
 }

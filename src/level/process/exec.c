@@ -182,7 +182,9 @@ static void space_empty(struct task *t)
 	}
 	s->top = USER_END;
 	pthread_rwlock_unlock(&s->lock);
-	task_code_stale(t, 0, UINT64_MAX);
+	code_unshare(t, false);
+	rv_code_gone(t->h); /* there are no other threads */
+	t->p->stales++;
 }
 
 static void files_close(struct proc *p)

@@ -18,7 +18,10 @@ enum { VECTOR_BYTES = 16 };      /* of a vector register */
 enum { PAGE = 4096, RIGHTS_MAPPED = 8 /* beside enum rv_access: something is there */ };
 
 /* ---- space.c: what is mapped where, below USER_END ---- */
-enum { RANGE_FOREIGN = 1 };     /* was there before the guest: it may not have it */
+enum {
+	RANGE_FOREIGN = 1,      /* was there before the guest: it may not have it */
+	RANGE_FILE = 2,         /* what a file has, at least at first */
+};
 struct range {
 	uint64_t lo, hi;
 	uint8_t prot;           /* PROT_READ, PROT_WRITE, PROT_EXEC as the guest asked */
@@ -29,6 +32,7 @@ struct space {
 	struct range *ranges;   /* owned: sorted, without overlaps; neighbours differ */
 	size_t n, cap;
 	uint64_t top;           /* new mappings go below */
+	uint64_t chance;        /* of where files go: file_place */
 	uint64_t brk_start, brk;
 };
 /* An empty space but for what the process has there already; reserves the guard behind it. */
@@ -61,6 +65,7 @@ struct proc {
 	unsigned ntasks;
 	struct task *ending;    /* it ends the others; NULL: nobody */
 	struct task *heir;      /* its program goes on on the first thread; NULL: none */
+	bool unshares;          /* its rights have changed: it has no code in common any more */
 	bool parked;            /* that thread has ended for the program, but waits for an heir */
 	struct task *idle;      /* ended; a new thread takes one over, hart and translations */
 	unsigned nidle;
@@ -78,6 +83,7 @@ struct proc {
 	char name[16];          /* of the thread that an heir comes from */
 	struct linux_bind *binds; /* the same */
 	uint64_t auxv[2 * AUXV_MAX];
+	uint64_t chance[2];     /* of load_place; children inherit it */
 	int trace_fd;           /* calls are written there; -1: nowhere */
 	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
 };
@@ -114,6 +120,9 @@ void task_enlist(struct task *t);       /* it runs from now on */
 void task_run(struct task *t);
 /* Code in [@lo, @hi) has changed or may not run any more, on any hart. */
 void task_code_stale(struct task *t, uint64_t lo, uint64_t hi);
+/* The process has other rights than those that it shares translated code with; @now: from now on.
+ * That code goes as soon as @t is the only thread. */
+void code_unshare(struct task *t, bool now);
 void task_stale_take(struct task *t);   /* what others have said of code */
 /* Around fork, which finds the lists whole. */
 void tasks_fork_begin(struct task *t);
@@ -170,6 +179,10 @@ const uint8_t *vdso_image(uint64_t *ret_len);
 
 /* A random distance below @pages pages; 0 where the user wants none. */
 uint64_t load_random(uint64_t pages);
+/* The same, but of what holds code: one for all programs that descend from the first, so that what
+ * one of them has translated is of use to the others. */
+enum place { PLACE_PROGRAM, PLACE_TOP };
+uint64_t load_place(const struct proc *p, enum place which, uint64_t pages);
 
 /* ---- stack.c ---- */
 /* Map the stack; sets s->sp to its top and where other mappings begin. */

@@ -9,13 +9,20 @@
 enum { PROGRAM_RANDOM = 1 << 18, BRK_RANDOM = 1 << 13 }; /* pages */
 #define PROGRAM_BASE (USER_END / 3 * 2 & ~(uint64_t)(PAGE - 1))
 
+static bool wants_random(void) { return !(personality(0xffffffff) & ADDR_NO_RANDOMIZE); }
+
 uint64_t load_random(uint64_t pages)
 {
 	uint64_t r;
-	if (personality(0xffffffff) & ADDR_NO_RANDOMIZE)
+	if (!wants_random())
 		return 0;
 	host_random(&r, sizeof r);
 	return r % pages * PAGE;
+}
+
+uint64_t load_place(const struct proc *p, enum place which, uint64_t pages)
+{
+	return wants_random() ? p->chance[which] % pages * PAGE : 0;
 }
 
 static int read_at(int fd, void *buf, uint64_t len, uint64_t off, const char *path,
@@ -192,7 +199,7 @@ int program_load(struct proc *p, struct start *s, struct lodge_err *e)
 {
 	struct img_program *g = &s->main.p;
 	bool alone = s->interp.fd < 0;
-	uint64_t base = PROGRAM_BASE + load_random(PROGRAM_RANDOM);
+	uint64_t base = PROGRAM_BASE + load_place(p, PLACE_PROGRAM, PROGRAM_RANDOM);
 	int r = stack_map(p, s, e);
 	if (r == 0)
 		r = program_map(p, &s->main, alone ? 0 : base, e);

@@ -3,6 +3,7 @@
  * goes, that it stays below USER_END and off what is not the guest's, which pages hold code, and
  * when code has changed. Linux 6.1 mm/mmap.c, mm/mremap.c, mm/mprotect.c */
 #include "level/process/internal.h"
+#include <sys/stat.h>
 
 enum { RWX = PROT_READ | PROT_WRITE | PROT_EXEC, HUGE = 2 << 20, TRIES = 64 };
 /* flags that mean something to x86 alone */
@@ -22,6 +23,14 @@ int mem_host_prot(uint64_t prot)
 	return prot & PROT_EXEC ? p | PROT_READ : p;
 }
 
+static uint8_t rwx(uint64_t prot) { return (uint8_t)(prot & RWX); }
+/* [@at, @at + @len) has been mapped as the arguments of mmap say. */
+static bool mapped(struct space *s, uint64_t at, uint64_t len, int prot, int flags)
+{
+	return space_put(s, at, at + len, rwx((uint64_t)prot),
+	                 flags & MAP_ANONYMOUS ? 0 : RANGE_FILE);
+}
+
 /* The host has done it; the table follows. That there is no memory for it cannot be undone. */
 static int64_t noted(bool ok, int64_t r) { return ok ? r : -ENOMEM; }
 
@@ -36,11 +45,37 @@ static int64_t host_map(uint64_t at, uint64_t len, int prot, int flags, int fd, 
 	return -EEXIST;
 }
 
+/* Where a library goes: somewhere in the window below space.top, at the same place in all processes
+ * that descend from one another, whatever else they map. 0: @fd is no file that has a place, or
+ * something else is there. */
+static uint64_t file_place(const struct space *s, uint64_t len, int fd)
+{
+	enum { WINDOW_PAGES = 1 << 19 };
+	struct stat st;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    s->top < (uint64_t)WINDOW_PAGES * PAGE + len)
+		return 0;
+	uint64_t mix = s->chance ^ ((uint64_t)st.st_dev << 32) ^ (uint64_t)st.st_ino;
+	mix *= UINT64_C(0x9e3779b97f4a7c15);
+	mix = (mix ^ mix >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+	uint64_t at = s->top - len - (mix >> 32) % WINDOW_PAGES * PAGE;
+	return space_is_free(s, at, at + len) ? at : 0;
+}
+
+/* What the loader of libraries maps first of one: all of it. */
+static bool is_library(uint64_t hint, int prot, int flags, int fd, uint64_t off)
+{
+	return !hint && fd >= 0 && !off && flags & MAP_PRIVATE &&
+	       (prot & PROT_EXEC || flags & MAP_DENYWRITE);
+}
+
 /* At a free place, @hint if that is one. What turns out to be somebody else's is remembered. */
 static int64_t map_free(struct space *s, uint64_t hint, uint64_t len, int prot, int flags, int fd,
 			uint64_t off)
 {
 	uint64_t align = flags & MAP_HUGETLB ? HUGE : PAGE;
+	if (is_library(hint, prot, flags, fd, off))
+		hint = file_place(s, len, fd);
 	bool hinted = hint && is_inside(hint, len) && space_is_free(s, hint, hint + len);
 	for (unsigned i = 0; i < TRIES; i++) {
 		uint64_t at = hinted ? hint : space_gap(s, len, align, s->top);
@@ -48,7 +83,7 @@ static int64_t map_free(struct space *s, uint64_t hint, uint64_t len, int prot, 
 			return -ENOMEM;
 		int64_t r = host_map(at, len, prot, flags | MAP_FIXED_NOREPLACE, fd, off);
 		if (r >= 0)
-			return noted(space_put(s, at, at + len, (uint8_t)(prot & RWX), 0), r);
+			return noted(mapped(s, at, len, prot, flags), r);
 		if (hinted) {
 			hinted = false;
 			continue;
@@ -79,7 +114,7 @@ int64_t mem_map(struct proc *p, uint64_t at, uint64_t len, int prot, int flags, 
 		int how = flags | (free ? MAP_FIXED_NOREPLACE : MAP_FIXED);
 		r = host_map(at, len, prot, how, fd, off);
 		if (r >= 0)
-			r = noted(space_put(s, at, at + len, (uint8_t)(prot & RWX), 0), r);
+			r = noted(mapped(s, at, len, prot, flags), r);
 	}
 	pthread_rwlock_unlock(&s->lock);
 	return r;
@@ -98,7 +133,7 @@ static int64_t map_fixed(struct task *t, uint64_t at, uint64_t len, int prot, in
 	bool code = space_has(s, at, at + len, PROT_EXEC, 0);
 	int64_t r = host_map(at, len, prot, flags, fd, off);
 	if (r >= 0)
-		r = noted(space_put(s, at, at + len, (uint8_t)(prot & RWX), 0), r);
+		r = noted(mapped(s, at, len, prot, flags), r);
 	if (r >= 0 && code)
 		task_code_stale(t, at, at + len);
 	return r;
@@ -209,7 +244,7 @@ static int64_t protect(struct task *t, uint64_t at, uint64_t len, uint64_t prot)
 	if (end > at) {
 		if (mprotect(host(at), end - at, mem_host_prot(prot)) < 0)
 			return -errno;
-		if (!space_put(s, at, end, (uint8_t)(prot & RWX), 0))
+		if (!space_put(s, at, end, rwx(prot), 0))
 			return -ENOMEM;
 		if (code)
 			task_code_stale(t, at, end);

@@ -13,10 +13,12 @@ static unsigned proc_rights(void *proc, uint64_t va)
 	unsigned rights = 0;
 	pthread_rwlock_rdlock(&p->space.lock);
 	const struct range *r = space_find(&p->space, va);
-	if (r && r->lo <= va && !(r->flags & RANGE_FOREIGN))
+	if (r && r->lo <= va && !(r->flags & RANGE_FOREIGN)) {
 		rights = (r->prot & PROT_READ ? RV_READ : 0u) |
 			 (r->prot & PROT_WRITE ? RV_WRITE : 0u) |
-			 (r->prot & PROT_EXEC ? RV_EXEC : 0u) | RIGHTS_MAPPED;
+			 (r->prot & PROT_EXEC ? RV_EXEC : 0u) | RIGHTS_MAPPED |
+			 (r->flags & RANGE_FILE ? RV_OF_FILE : 0u);
+	}
 	pthread_rwlock_unlock(&p->space.lock);
 	return rights;
 }
@@ -66,6 +68,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
 	vclock_init(&p->clock);
+	host_random(p->chance, sizeof p->chance);
 	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p,
 		.vlen = 8 * VECTOR_BYTES};
 	int r = root_open(p, c, e);
@@ -80,9 +83,13 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 		r = trace_open(p, c, e);
 	if (r == 0)
 		r = engine_choose(&p->engine, c->accel, e);
+	if (r == 0 && p->engine->share)
+		r = p->engine->share(&p->env, e);
 	if (r == 0)
 		r = signals_begin(p, e);
-	return r < 0 ? r : space_init(&p->space, e);
+	r = r < 0 ? r : space_init(&p->space, e);
+	host_random(&p->space.chance, sizeof p->space.chance);
+	return r;
 }
 
 /* To where the program starts: as the user says, else / of its root, else where we are. */

@@ -38,7 +38,9 @@ int stack_map(struct proc *p, struct start *s, struct lodge_err *e)
 	p->stack_lo = s->stack_lo = top - size;
 	p->stack_hi = top;
 	s->sp = top - load_random(2) / PAGE * 16;
-	p->space.top = top - clamp(limit, GAP_MIN, GAP_MAX) - load_random(STACK_RANDOM);
+	/* below the lowest place that the stack may have, wherever it is this time */
+	p->space.top = USER_END - STACK_RANDOM * (uint64_t)PAGE - clamp(limit, GAP_MIN, GAP_MAX) -
+		       load_place(p, PLACE_TOP, STACK_RANDOM);
 	return 0;
 }
 

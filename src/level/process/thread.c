@@ -139,6 +139,19 @@ void task_code_stale(struct task *t, uint64_t lo, uint64_t hi)
 	pthread_mutex_unlock(&t->p->lock);
 }
 
+void code_unshare(struct task *t, bool now)
+{
+	struct proc *p = t->p;
+	pthread_mutex_lock(&p->lock);
+	p->unshares |= now;
+	if (p->unshares && p->ntasks == 1 && p->env.share) {
+		p->engine->unshare(&p->env);
+		(void)!p->engine->share(&p->env, NULL); /* for its own children; if not, then not */
+		p->unshares = false;
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
 void task_stale_take(struct task *t)
 {
 	pthread_mutex_lock(&t->p->lock);
