@@ -83,11 +83,34 @@ __asm__(".text\n"
 	"2:	ret\n"
 	"fault_length_end:\n"
 	"	or $-1, %rax\n"
+	"	ret\n"
+	/* rdi, rsi: what may not be there, what is; rdx bytes; eax 1: they are the same */
+	"fault_same:\n"
+	"	xor %eax, %eax\n"
+	"1:	sub $8, %rdx\n"
+	"	jb 2f\n"
+	"	movq (%rdi), %rcx\n"
+	"	cmpq (%rsi), %rcx\n"
+	"	jne 4f\n"
+	"	add $8, %rdi\n"
+	"	add $8, %rsi\n"
+	"	jmp 1b\n"
+	"2:	add $8, %rdx\n"
+	"	jz 3f\n"
+	"	movb -1(%rdi,%rdx), %cl\n"
+	"	cmpb -1(%rsi,%rdx), %cl\n"
+	"	jne 4f\n"
+	"	sub $9, %rdx\n"
+	"	jmp 2b\n"
+	"3:	inc %eax\n"
+	"4:	ret\n"
+	"fault_same_end:\n"
+	"	xor %eax, %eax\n"
 	"	ret\n");
 #undef LOAD
 #undef STORE
 extern const char fault_one[], fault_one_end[], fault_cas16_end[], fault_copy_end[],
-	fault_length_end[];
+	fault_length_end[], fault_same_end[];
 extern int fault_load1(uint64_t at, uint64_t *ret), fault_load2(uint64_t at, uint64_t *ret),
 	fault_load4(uint64_t at, uint64_t *ret), fault_load8(uint64_t at, uint64_t *ret),
 	fault_store1(uint64_t at, uint64_t v), fault_store2(uint64_t at, uint64_t v),
@@ -96,6 +119,7 @@ extern int fault_load1(uint64_t at, uint64_t *ret), fault_load2(uint64_t at, uin
 	fault_cas8(uint64_t at, uint64_t *old, uint64_t v),
 	fault_cas16(uint64_t at, uint64_t *old, const uint64_t *v);
 extern size_t fault_copy(void *to, const void *from, size_t n), fault_length(uint64_t at, size_t n);
+extern int fault_same(const void *at, const void *as, size_t n);
 
 bool host_load(uint64_t at, unsigned size, uint64_t *ret)
 {
@@ -129,6 +153,8 @@ bool host_cas16(uint64_t at, uint64_t old[2], const uint64_t v[2])
 
 size_t host_copy(void *to, const void *from, size_t n) { return fault_copy(to, from, n); }
 
+bool host_same(const void *at, const void *as, size_t n) { return fault_same(at, as, n); }
+
 bool host_length(uint64_t at, size_t max, size_t *ret)
 {
 	size_t n = fault_length(at, max);
@@ -147,6 +173,7 @@ static bool fault_mend(uint64_t *pc)
 		{ fault_one_end, fault_cas16_end },
 		{ fault_cas16_end, fault_copy_end },
 		{ fault_copy_end, fault_length_end },
+		{ fault_length_end, fault_same_end },
 	};
 	for (size_t i = 0; i < countof(parts); i++)
 		if (*pc - (uint64_t)(uintptr_t)parts[i].begin <

@@ -69,6 +69,25 @@ TEST(fault_of_a_copy_says_how_far_it_came)
 	munmap(p, 2 * PAGE);
 }
 
+TEST(fault_of_a_comparison_is_a_difference)
+{
+	uint8_t *p = pages(PROT_NONE), buf[40];
+	for (unsigned n = 0; n < sizeof buf; n++)
+		p[PAGE - sizeof buf + n] = buf[n] = (uint8_t)n;
+	for (unsigned n = 0; n <= sizeof buf; n++) {
+		uint8_t *at = p + PAGE - n, *as = buf + sizeof buf - n;
+		CHECK(host_same(at, as, n));
+		for (unsigned k = 0; k < n; k++) {
+			as[k] ^= 1;
+			CHECK(!host_same(at, as, n));
+			as[k] ^= 1;
+		}
+	}
+	CHECK(!host_same(p + PAGE - 20, buf + 20, 21));
+	CHECK(!host_same(p + PAGE, buf, 1) && host_same(p + PAGE, buf, 0));
+	munmap(p, 2 * PAGE);
+}
+
 TEST(fault_behind_the_end_of_a_file_is_sigbus)
 {
 	int fd = memfd_create("short", MFD_CLOEXEC);

@@ -91,6 +91,8 @@ bool host_cas(uint64_t at, unsigned size, uint64_t *old, uint64_t v) MUST;
 bool host_cas16(uint64_t at, uint64_t old[2], const uint64_t v[2]) MUST; /* @at: aligned */
 /* Returns how many of the @n bytes were not copied: the last ones. */
 size_t host_copy(void *to, const void *from, size_t n) MUST;
+/* Are the @n bytes @at those @as, which are there? False also where they are not. */
+bool host_same(const void *at, const void *as, size_t n);
 /* Bytes before the first zero byte, @max if there is none among so many. False: a fault. */
 bool host_length(uint64_t at, size_t max, size_t *ret) MUST;
 

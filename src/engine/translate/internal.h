@@ -94,6 +94,7 @@ struct sample {
 };
 
 struct opt;
+struct copy_entry;
 struct flat;
 struct translate {
 	struct interp it;       /* first: the interpreter finds itself in h->engine */
@@ -121,6 +122,9 @@ struct translate {
 	uint16_t jump_used[JUMPS_FEW]; /* slots of jumps, the first njumps; more: unknown */
 	unsigned njumps;
 	bool fork_copies;       /* the fork that is under way gives the child all code */
+	const struct copy_entry *known; /* share_knows has just found it there; NULL: nothing */
+	uint64_t known_pa;
+	uint32_t known_epoch;
 	uint8_t crossing_heat[CROSSINGS]; /* of instructions across two pages, by address */
 	bool deopt;             /* the interpreter has to run the next block */
 	struct sample sample;

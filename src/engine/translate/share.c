@@ -143,15 +143,32 @@ static struct unit *copy_put(struct translate *t, const struct copy *c, uint64_t
 
 struct entry *share_take(struct rv_hart *h, const struct place *p, bool tier)
 {
-	const struct copy_entry *e = h->env->share ? entry_find(h, p, tier) : NULL;
+	struct translate *t = h->engine;
+	const struct copy_entry *e = NULL;
+	if (!h->env->share)
+		return NULL;
+	if (!tier && t->known && p->pa == t->known_pa && t->known_epoch == h->fetch_epoch &&
+	    !is_crossing(p->reach))
+		e = t->known;
+	t->known = NULL;
+	if (!e)
+		e = entry_find(h, p, tier);
 	struct unit *u = e ? copy_put(h->engine, copy_of(e), p->pa2) : NULL;
 	return u ? &u->entries[e->n] : NULL;
 }
 
+/* It is entered next: it is found once for both. */
 bool share_knows(struct rv_hart *h, uint64_t pa)
 {
 	const struct place p = { .pa = pa, .reach = RV_PROCESS_REACH | UNIT_MIRRORED };
-	return h->env->share && entry_find(h, &p, false);
+	struct translate *t = h->engine;
+	const struct copy_entry *e = h->env->share ? entry_find(h, &p, false) : NULL;
+	if (e) {
+		t->known = e;
+		t->known_pa = pa;
+		t->known_epoch = h->fetch_epoch;
+	}
+	return e;
 }
 
 /* ---- giving ---- */

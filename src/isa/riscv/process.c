@@ -189,10 +189,9 @@ bool rv_code_copy(struct rv_hart *h, void *to, const uint8_t *from, size_t n)
 
 bool rv_code_is(struct rv_hart *h, uint64_t va, const uint8_t *code, size_t n)
 {
-	uint8_t now[4096];
 	const struct rv_process *p = h->env->process;
-	return n <= sizeof now && p->rights(h->env->user, va) & RV_EXEC &&
-	       !host_copy(now, (const void *)(uintptr_t)va, n) && !memcmp(now, code, n);
+	return p->rights(h->env->user, va) & RV_EXEC &&
+	       host_same((const void *)(uintptr_t)va, code, n);
 }
 
 void rv_code_stale(struct rv_hart *h, uint64_t lo, uint64_t hi)

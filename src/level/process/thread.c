@@ -150,6 +150,7 @@ void code_unshare(struct task *t, bool now)
 		p->engine->unshare(&p->env);
 		(void)!p->engine->share(&p->env, NULL); /* for its own children; if not, then not */
 		p->unshares = false;
+		rv_code_stale(t->h, 0, 0); /* nothing, but what was found there is forgotten */
 	}
 	pthread_mutex_unlock(&p->lock);
 }
