@@ -283,6 +283,14 @@ TEST(process_calls_come_back)
 
 /* ---- units that processes share ---- */
 
+/* As at the first fork, before which nothing is shared. */
+static void share_begin(struct rig *r)
+{
+	CHECK(r->e->share(&r->env, NULL) == 0);
+	CHECK(r->e->fork_begin(r->h, NULL) == 0);
+	r->e->fork_end(r->h, false);
+}
+
 static uint64_t taken(const struct rig *r)
 {
 	struct engine_stats s;
@@ -328,7 +336,7 @@ TEST(processes_take_units_of_others)
 			continue;
 		for (unsigned of_file = 0; of_file < 2; of_file++) {
 			rig_init(&r, e);
-			CHECK(e->share(&r.env, NULL) == 0);
+			share_begin(&r);
 			r.rights |= of_file ? RV_OF_FILE : 0u;
 			put(sum, countof(sum));
 			sum_run(&r, 5050);
@@ -373,7 +381,7 @@ TEST(processes_go_on_in_children)
 			int status = -1;
 			rig_init(&r, e);
 			if (shared && e->share)
-				CHECK(e->share(&r.env, NULL) == 0);
+				share_begin(&r);
 			r.rights |= RV_OF_FILE;
 			r.fork_at = 5000;
 			put(words, countof(words));

@@ -13,6 +13,12 @@ $O/bench-guest: $(BENCH_SRC) $(wildcard test/bench/guest/*.h test/bench/guest/*.
 $O/bench-native: $(BENCH_SRC) $(wildcard test/bench/guest/*.h test/bench/guest/*.def)
 	@mkdir -p $(@D)
 	$Qgcc $(BENCH_FLAGS) -o $@ $(BENCH_SRC) -lm
-bench-programs: $O/bench-boot $O/bench-guest $O/bench-native
+# The same with the C library beside: what the program forkexec is measured with.
+$O/bench-guest-dynamic: $O/bench-guest
+	$Q$(RVCC) $(filter-out -static,$(BENCH_FLAGS)) -march=rv64gc -o $@ $(BENCH_SRC) -lm
+$O/bench-native-dynamic: $O/bench-native
+	$Qgcc $(filter-out -static,$(BENCH_FLAGS)) -o $@ $(BENCH_SRC) -lm
+bench-programs: $O/bench-boot $O/bench-guest $O/bench-native $O/bench-guest-dynamic \
+                $O/bench-native-dynamic
 bench: $O/lodge $O/bench-fp $O/bench-blk bench-programs
 	@test/bench/run $O

@@ -215,8 +215,8 @@ void share_give(struct rv_hart *h, const struct jit_gen *g, const struct unit *u
 /* A unit of theirs for @p, put in here; @tier: an optimized one that begins there. NULL: there is
  * none, or no room. */
 struct entry *share_take(struct rv_hart *h, const struct place *p, bool tier);
-/* Is there room for more? */
-bool share_has_room(const struct rv_env *env);
+/* Before a fork. Will the child find what it needs? Not at the first one, nor without room. */
+bool share_fork(const struct rv_env *env);
 /* Would one be found at @pa, in one page? */
 bool share_knows(struct rv_hart *h, uint64_t pa);
 

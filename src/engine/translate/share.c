@@ -5,8 +5,8 @@
  * address looks there, compares the guest's code with that of the copy, and puts it into its own
  * cache. So nothing that runs is shared, and a copy is as good as its guest code is the same.
  *
- * Copies are only added, by an atomic addition, and found by the address of each of their entries
- * once they are whole. A process that dies in between leaves a gap. When the memory is full nothing
+ * Copies are only added, from the first fork on, by an atomic addition, and found by the address of
+ * each of their entries once they are whole. A process that dies in between leaves a gap. When the memory is full nothing
  * is added any more. All of these processes have the rights of one user: see SECURITY.md. */
 #include "engine/translate/internal.h"
 #include <sys/mman.h>
@@ -14,9 +14,14 @@
 enum { SHARE_BYTES = 32 << 20, SLOTS = 1 << 16, UNIT = 4 /* of a ref */ };
 
 struct code_share {             /* refs are in units of UNIT bytes from here; 0: none */
-	uint64_t used;          /* bytes; atomic */
+	uint64_t used;          /* bytes; atomic; 0: nobody has been forked yet */
 	ref slot[SLOTS];        /* copy_entry; atomic */
 };
+static bool is_open(const struct code_share *s)
+{
+	return s && __atomic_load_n(&s->used, __ATOMIC_RELAXED);
+}
+
 struct copy_entry {
 	ref next;               /* of the same slot */
 	uint32_t code;          /* bytes from the start of the code */
@@ -56,7 +61,6 @@ int share_new(struct rv_env *env, struct lodge_err *e)
 	if (p == MAP_FAILED)
 		return err_sys(e, "mapping memory for translated code");
 	env->share = p;
-	env->share->used = align_up(sizeof *env->share, 8);
 	return 0;
 }
 
@@ -100,7 +104,7 @@ static const struct copy_entry *entry_find(struct rv_hart *h, const struct place
 	struct code_share *s = h->env->share;
 	const struct copy_entry *e;
 	uint64_t first;
-	if (!host_load(p->pa, 2, &first))
+	if (!is_open(s) || !host_load(p->pa, 2, &first))
 		return NULL;
 	uint32_t mark = entry_mark(p->pa, first);
 	for (ref r = __atomic_load_n(slot_of(s, p->pa), __ATOMIC_ACQUIRE); (e = entry_of(s, r));
@@ -145,8 +149,6 @@ struct entry *share_take(struct rv_hart *h, const struct place *p, bool tier)
 {
 	struct translate *t = h->engine;
 	const struct copy_entry *e = NULL;
-	if (!h->env->share)
-		return NULL;
 	if (!tier && t->known && p->pa == t->known_pa && t->known_epoch == h->fetch_epoch &&
 	    !is_crossing(p->reach))
 		e = t->known;
@@ -162,7 +164,7 @@ bool share_knows(struct rv_hart *h, uint64_t pa)
 {
 	const struct place p = { .pa = pa, .reach = RV_PROCESS_REACH | UNIT_MIRRORED };
 	struct translate *t = h->engine;
-	const struct copy_entry *e = h->env->share ? entry_find(h, &p, false) : NULL;
+	const struct copy_entry *e = entry_find(h, &p, false);
 	if (e) {
 		t->known = e;
 		t->known_pa = pa;
@@ -173,11 +175,15 @@ bool share_knows(struct rv_hart *h, uint64_t pa)
 
 /* ---- giving ---- */
 
-bool share_has_room(const struct rv_env *env)
+bool share_fork(const struct rv_env *env)
 {
 	enum { SOME = 64 << 10 };
-	return env->share &&
-	       __atomic_load_n(&env->share->used, __ATOMIC_RELAXED) < SHARE_BYTES - SOME;
+	struct code_share *s = env->share;
+	uint64_t used = s ? __atomic_load_n(&s->used, __ATOMIC_RELAXED) : 0, none = 0;
+	if (s && !used)
+		__atomic_compare_exchange_n(&s->used, &none, align_up(sizeof *s, 8), false,
+		                            __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return used && used < SHARE_BYTES - SOME;
 }
 
 static void entry_publish(struct code_share *s, struct copy_entry *e, uint64_t pa)
@@ -212,7 +218,7 @@ void share_give(struct rv_hart *h, const struct jit_gen *g, const struct unit *u
 	struct translate *t = h->engine;
 	const uint32_t *moves;
 	uint32_t nmoves;
-	if (likely(!s) || !jit_unit_moves(g, &moves, &nmoves) || !is_shared(h, u))
+	if (likely(!is_open(s)) || !jit_unit_moves(g, &moves, &nmoves) || !is_shared(h, u))
 		return;
 	struct copy *c = copy_room(s, align_up(sizeof *c + u->nentries * sizeof c->entries[0] +
 	                                       nmoves * sizeof *moves + u->j.code_len + u->bytes +

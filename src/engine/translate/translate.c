@@ -375,14 +375,14 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 static int translate_fork_begin(struct rv_hart *h, struct lodge_err *e)
 {
 	struct translate *t = h->engine;
-	t->fork_copies = !share_has_room(h->env);
+	t->fork_copies = !share_fork(h->env);
 	int r = t->fork_copies ? jit_cache_copy(t->cache, e) : 0;
 	if (r == 0)
 		opt_fork_begin(t);
 	return r;
 }
 
-/* The child begins without code, but for that which it is about to come back to: most children run
+/* Where units are shared the child begins without code, but for that which it is about to come back to: most children run
  * little, or another program, and find shared what they need. */
 static void child_begin(struct rv_hart *h, struct translate *t)
 {

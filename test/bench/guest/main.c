@@ -12,7 +12,8 @@
  *   lodge-bench [-e] -t NAME PROGRAM ARG...  time a command; the sum is that of its standard
  *                                 output; -e: exact only, the host has another version
  *   lodge-bench -s SECONDS        the storm of storm.c, with its verdict
- *   lodge-bench -x                do nothing (what the program forkexec starts) */
+ *   lodge-bench -x                do nothing (what the program forkexec starts)
+ *   lodge-bench -w                wait until standard input ends, for a look at its memory */
 #include "bench.h"
 #include <errno.h>
 #include <sched.h>
@@ -202,7 +203,7 @@ int main(int argc, char **argv)
 {
 	uint64_t div = 1;
 	bool pair = false, good = true, exact_only = false;
-	for (int opt; (opt = getopt(argc, argv, "+2d:els:tx")) >= 0;) {
+	for (int opt; (opt = getopt(argc, argv, "+2d:els:twx")) >= 0;) {
 		switch (opt) {
 		case '2': pair = true; break;
 		case 'd': div = strtoull(optarg, NULL, 10); break;
@@ -216,6 +217,10 @@ int main(int argc, char **argv)
 			if (argc - optind < 2)
 				return 2;
 			return run_command(argv[optind], argv + optind + 1, exact_only);
+		case 'w':
+			for (char c; read(0, &c, 1) > 0;)
+				;
+			return 0;
 		case 'x': return 0;
 		default: return 2;
 		}
