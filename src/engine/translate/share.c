@@ -6,8 +6,9 @@
  * cache. So nothing that runs is shared, and a copy is as good as its guest code is the same.
  *
  * Copies are only added, from the first fork on, by an atomic addition, and found by the address of
- * each of their entries once they are whole. A process that dies in between leaves a gap. When the memory is full nothing
- * is added any more. All of these processes have the rights of one user: see SECURITY.md. */
+ * each of their entries once they are whole. A process that dies in between leaves a gap. When the
+ * memory is full nothing is added any more. All of these processes have the rights of one user: see
+ * SECURITY.md. */
 #include "engine/translate/internal.h"
 #include <sys/mman.h>
 

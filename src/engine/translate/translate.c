@@ -65,10 +65,11 @@ static struct entry *unit_find(struct rv_hart *h, bool make)
 	struct place p;
 	if (!place_find(h, &p))
 		return NULL;
+	bool crossing = is_crossing(p.reach);
 	struct entry *e = unit_get(h, &p, false);
-	if (!e)
+	if (!e && (make || crossing)) /* else the interpreter asks when it meets it first */
 		e = share_take(h, &p, false);
-	if (!e && (make || (is_crossing(p.reach) && crossing_is_hot(h->engine, p.pa))))
+	if (!e && (make || (crossing && crossing_is_hot(h->engine, p.pa))))
 		e = unit_get(h, &p, true);
 	return e;
 }
@@ -382,8 +383,8 @@ static int translate_fork_begin(struct rv_hart *h, struct lodge_err *e)
 	return r;
 }
 
-/* Where units are shared the child begins without code, but for that which it is about to come back to: most children run
- * little, or another program, and find shared what they need. */
+/* Where units are shared the child begins without code, but for that which it is about to come back
+ * to: most children run little, or another program, and find there what they need. */
 static void child_begin(struct rv_hart *h, struct translate *t)
 {
 	uint32_t back = jit_stack_top(t->cache, run_of(h));

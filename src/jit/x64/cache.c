@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 enum { STACK_BYTES = 64 << 10, STACK_SLACK = 4096, BYTES_MIN = 64 << 10, RET_NONE = 1,
-       SECOND_PART = 4, FIRST_BYTES = 64 << 10 };
+       SECOND_PART = 4, FIRST_BYTES = 32 << 10 };
 
 /* Guest registers by how often compilers use them; the first six are lost in C calls. */
 static const struct { uint8_t guest, host; } homes[] = {
