@@ -93,6 +93,12 @@ struct sample {
 	uint64_t windows;
 };
 
+/* In pages of their own, which a child of a fork may have empty. */
+struct tables {
+	ref pages[PAGES_HASH];  /* units by frame */
+	ref pages2[PAGES2_HASH]; /* units by frame of the second page */
+};
+
 struct opt;
 struct copy_entry;
 struct flat;
@@ -101,14 +107,13 @@ struct translate {
 	struct jit_cache *cache;
 	struct jit_gen *gen;
 	struct jit_jump *jumps; /* JIT_JUMPS */
+	struct tables *tables;  /* owned */
 	struct mirror *mirror;  /* owned; NULL: there is none */
 	struct flat *flat;      /* owned; NULL: this is a machine's hart */
 	struct pool pool;
 	ref link_free;
 	ref *hash;              /* of entries by physical address, hash_size; owned */
 	uint32_t hash_size, nentries;
-	ref pages[PAGES_HASH];  /* units by frame */
-	ref pages2[PAGES2_HASH]; /* units by frame of the second page */
 	ref *units;             /* all, in order of their code; owned */
 	uint32_t nunits, units_cap;
 	ref *units2;            /* the same, of the optimizing tier */
@@ -121,7 +126,9 @@ struct translate {
 	uint64_t trim_ns, trim_wait_ns, keep_bytes;
 	uint16_t jump_used[JUMPS_FEW]; /* slots of jumps, the first njumps; more: unknown */
 	unsigned njumps;
-	bool fork_copies;       /* the fork that is under way gives the child all code */
+	bool fork_copies;       /* the fork that is under way gives the child all code, else */
+	struct jit_unit fork_keeps; /* no more than this, to which it returns; code 0: nothing */
+	bool wipes;             /* children have pool, tables and hash empty */
 	const struct copy_entry *known; /* share_knows has just found it there; NULL: nothing */
 	uint64_t known_pa;
 	uint32_t known_epoch;
@@ -172,6 +179,9 @@ uint32_t unit_touch_find(void *t, uint32_t off);
 int units_init(struct translate *t, uint64_t bytes, struct lodge_err *e) MUST; /* of the pool */
 void units_fini(struct translate *t);
 void units_clear(struct translate *t);
+/* Children of forks have no units (@on): there units_wiped comes first. False: they have. */
+bool units_wipe(struct translate *t, bool on) MUST;
+void units_wiped(struct translate *t);
 /* After units_clear: give the memory back. */
 void units_trim(struct translate *t);
 /* What leads to code by virtual addresses may be wrong from now on. */

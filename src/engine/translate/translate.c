@@ -376,31 +376,32 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 static int translate_fork_begin(struct rv_hart *h, struct lodge_err *e)
 {
 	struct translate *t = h->engine;
-	t->fork_copies = !share_fork(h->env);
-	int r = t->fork_copies ? jit_cache_copy(t->cache, e) : 0;
-	if (r == 0)
-		opt_fork_begin(t);
-	return r;
+	int r = 0;
+	t->fork_copies = !share_fork(h->env) || !units_wipe(t, true);
+	if (t->fork_copies)
+		r = units_wipe(t, false) ? jit_cache_copy(t->cache, e)
+		                         : err_set(e, ENOMEM, "no memory for a child");
+	if (r < 0)
+		return r;
+	opt_fork_begin(t);
+	uint32_t back = jit_stack_top(t->cache, run_of(h));
+	const struct unit *u = back ? unit_at_code(t, back) : NULL;
+	t->fork_keeps = u ? u->j : (struct jit_unit){ .code = 0 };
+	return 0;
 }
 
 /* Where units are shared the child begins without code, but for that which it is about to come back
  * to: most children run little, or another program, and find there what they need. */
-static void child_begin(struct rv_hart *h, struct translate *t)
-{
-	uint32_t back = jit_stack_top(t->cache, run_of(h));
-	const struct unit *u = back ? unit_at_code(t, back) : NULL;
-	jit_cache_renew(t->cache, u ? &u->j : NULL, run_of(h));
-	units_clear(t);
-}
-
 static void translate_fork_end(struct rv_hart *h, bool in_child)
 {
 	struct translate *t = h->engine;
 	opt_fork_end(t, in_child);
-	if (t->fork_copies)
+	if (t->fork_copies) {
 		jit_cache_forked(t->cache, in_child);
-	else if (in_child)
-		child_begin(h, t);
+	} else if (in_child) {
+		jit_cache_renew(t->cache, t->fork_keeps.code ? &t->fork_keeps : NULL, run_of(h));
+		units_wiped(t);
+	}
 }
 
 static void translate_forget(struct rv_hart *h, bool calm)

@@ -41,21 +41,39 @@ static ref *hash_slot(struct translate *t, uint64_t pa)
 
 static ref *page_slot(struct translate *t, uint64_t pa)
 {
-	return &t->pages[(pa >> 12) % PAGES_HASH];
+	return &t->tables->pages[(pa >> 12) % PAGES_HASH];
 }
 
 static ref *page2_slot(struct translate *t, uint64_t pa)
 {
-	return &t->pages2[(pa >> 12) % PAGES2_HASH];
+	return &t->tables->pages2[(pa >> 12) % PAGES2_HASH];
+}
+
+/* Pages of zeros; NULL: no memory. */
+static void *room_map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void room_unmap(void *p, size_t bytes)
+{
+	if (p)
+		munmap(p, bytes);
 }
 
 /* Entries of one slot keep their order. */
 static bool hash_resize(struct translate *t, uint32_t size)
 {
-	ref *old = t->hash, *new = calloc(size, sizeof *new);
+	ref *old = t->hash, *new = room_map(size * sizeof *new);
 	uint32_t nold = t->hash_size;
 	if (!new)
 		return false;
+	if (t->wipes && madvise(new, size * sizeof *new, MADV_WIPEONFORK) < 0) {
+		room_unmap(new, size * sizeof *new);
+		return false;
+	}
 	t->hash = new;
 	t->hash_size = size;
 	for (uint32_t n = 0; n < nold; n++) {
@@ -74,7 +92,7 @@ static bool hash_resize(struct translate *t, uint32_t size)
 			*slot = r;
 		}
 	}
-	free(old);
+	room_unmap(old, nold * sizeof *old);
 	return true;
 }
 
@@ -82,19 +100,18 @@ int units_init(struct translate *t, uint64_t bytes, struct lodge_err *e)
 {
 	t->pool.bytes = bytes < POOL_MIN ? POOL_MIN : (uint32_t)min_u64(bytes, UINT32_MAX);
 	t->pool.used = POOL_FIRST;
-	void *p = mmap(NULL, t->pool.bytes, PROT_READ | PROT_WRITE,
-	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	t->pool.at = p == MAP_FAILED ? NULL : p;
-	if (!t->pool.at || !hash_resize(t, HASH_MIN))
+	t->pool.at = room_map(t->pool.bytes);
+	t->tables = room_map(sizeof *t->tables);
+	if (!t->pool.at || !t->tables || !hash_resize(t, HASH_MIN))
 		return err_set(e, ENOMEM, "no memory for translated units");
 	return 0;
 }
 
 void units_fini(struct translate *t)
 {
-	if (t->pool.at)
-		munmap(t->pool.at, t->pool.bytes);
-	free(t->hash);
+	room_unmap(t->pool.at, t->pool.bytes);
+	room_unmap(t->tables, sizeof *t->tables);
+	room_unmap(t->hash, t->hash_size * sizeof *t->hash);
 	free(t->units);
 	free(t->units2);
 }
@@ -535,18 +552,40 @@ void jumps_forget(struct translate *t)
 	jit_far_forget(t->cache, NULL);
 }
 
-void units_clear(struct translate *t)
+static void units_forget(struct translate *t)
 {
 	t->nunits = t->nunits2 = t->nentries = 0;
 	t->pool.used = POOL_FIRST;
 	t->pool.full = false;
 	t->link_free = 0;
 	t->clears++;
-	memset(t->hash, 0, t->hash_size * sizeof *t->hash);
-	memset(t->pages, 0, sizeof t->pages);
-	memset(t->pages2, 0, sizeof t->pages2);
 	jit_cache_clear(t->cache);
+}
+
+void units_clear(struct translate *t)
+{
+	units_forget(t);
+	memset(t->hash, 0, t->hash_size * sizeof *t->hash);
+	memset(t->tables->pages, 0, sizeof t->tables->pages);
+	memset(t->tables->pages2, 0, sizeof t->tables->pages2);
 	jumps_forget(t);
+}
+
+bool units_wipe(struct translate *t, bool on)
+{
+	int how = on ? MADV_WIPEONFORK : MADV_KEEPONFORK;
+	if (t->wipes == on)
+		return true;
+	t->wipes = on;
+	return !madvise(t->pool.at, t->pool.bytes, how) &&
+	       !madvise(t->tables, sizeof *t->tables, how) &&
+	       !madvise(t->hash, t->hash_size * sizeof *t->hash, how);
+}
+
+void units_wiped(struct translate *t)
+{
+	units_forget(t);
+	jumps_clear(t);
 }
 
 void units_trim(struct translate *t)

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 enum { STACK_BYTES = 64 << 10, STACK_SLACK = 4096, BYTES_MIN = 64 << 10, RET_NONE = 1,
-       SECOND_PART = 4, FIRST_BYTES = 32 << 10 };
+       SECOND_PART = 4 };
 
 /* Guest registers by how often compilers use them; the first six are lost in C calls. */
 static const struct { uint8_t guest, host; } homes[] = {
@@ -158,8 +158,6 @@ void jit_cache_renew(struct jit_cache *c, const struct jit_unit *u, struct jit_r
 	    (u && !part_copy(c->copy, c, u->code, u->code + u->code_len)))
 		_exit(LODGE_EXIT_LODGE);
 	jit_cache_forked(c, true);
-	/* what nearly every child needs, at once instead of page by page; if not, then not */
-	(void)!madvise(c->w, FIRST_BYTES, MADV_POPULATE_WRITE);
 	jit_stack_reset(c, run);
 	if (!u)
 		return;
