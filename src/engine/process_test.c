@@ -363,6 +363,53 @@ TEST(processes_take_units_of_others)
 	}
 }
 
+/* A switch, which is optimized with a table of addresses. */
+TEST(processes_take_optimized_units)
+{
+	static const uint32_t words[] = {
+		0x00000513, /* li a0, 0 */
+		0x06400693, /* li a3, 100 */
+		0x0016f713, /* 1: andi a4, a3, 1 */
+		0x00371713, /* slli a4, a4, 3 */
+		0x00000797, /* auipc a5, 0 */
+		0x00e787b3, /* add a5, a5, a4 */
+		0x01078067, /* jr 16(a5) */
+		0x00000013, /* nop */
+		0x00150513, /* addi a0, a0, 1 */
+		0x0080006f, /* j 2f */
+		0x00250513, /* addi a0, a0, 2 */
+		0xfff68693, /* 2: addi a3, a3, -1 */
+		0xfc069ce3, /* bnez a3, 1b */
+		0x00000893, /* li a7, 0 */
+		0x00000073, /* ecall */
+	};
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct engine_stats s;
+		struct rig r;
+		if (!e->share)
+			continue;
+		rig_init(&r, e);
+		share_begin(&r);
+		r.rights |= RV_OF_FILE;
+		put(words, countof(words));
+		sum_run(&r, 150);
+		r.env.opt_at = 1;
+		sum_run(&r, 150);
+		e->stats(r.h, &s);
+		CHECK(s.units[1] > 0);
+		r.env.opt_at = 0;
+		for (unsigned n = 0; n < 3; n++) {
+			hart_renew(&r);
+			sum_run(&r, 150);
+			e->stats(r.h, &s);
+			CHECK(s.units_taken > 0 && s.units[1] == 0);
+		}
+		e->unshare(&r.env);
+		rig_fini(&r);
+	}
+}
+
 /* The call that forks comes from generated code: the child returns there. */
 TEST(processes_go_on_in_children)
 {

@@ -180,14 +180,21 @@ uint32_t jit_label_code(const struct jit_gen *g, unsigned i);
 uint32_t jit_insn_end(const struct jit_gen *g, unsigned n);
 
 /* ---- finished units ---- */
-/* Of the unit just made, to take a copy of its code to another cache: the distances in it that
- * change, n ends of 4 bytes, from its start; the generator's until it begins another unit. False:
- * the unit cannot be moved. */
-bool jit_unit_moves(const struct jit_gen *g, const uint32_t **ret_at, uint32_t *ret_n) MUST;
+/* What changes in the code of a unit when a copy of it is put elsewhere: distances, whose ends are
+ * @at, and a table of @ntable addresses. All in bytes from its start, which had the address @base.
+ */
+struct jit_moves {
+	const uint32_t *at;         /* @n; borrowed */
+	uint32_t n, table, ntable;
+	uint64_t base;
+};
+/* Of the unit just made; the list is the generator's until it begins another unit. False: the unit
+ * cannot be moved. */
+bool jit_unit_moves(const struct jit_gen *g, struct jit_moves *ret) MUST;
 /* Put in a copy of a unit's @code, as it was made, before anything was linked: in a cache of this
  * process or one that it was forked from, for the same struct jit_guest. u->code is where it was,
  * and becomes where it is. False: no room. */
-bool jit_unit_put(struct jit_cache *c, const uint8_t *code, const uint32_t *at, uint32_t n,
+bool jit_unit_put(struct jit_cache *c, const uint8_t *code, const struct jit_moves *m,
                   struct jit_unit *u) MUST;
 /* The exit or site whose call returns to offset @back, and exit @n. False: there is none. */
 bool jit_exit_find(const struct jit_unit *u, uint32_t back, struct jit_exit_at *ret) MUST;

@@ -33,7 +33,7 @@ struct copy_entry {
 /* Behind the entries: where the code changes when it moves, the code, guest code, notes. */
 struct copy {
 	struct jit_unit j;      /* notes is of no use */
-	uint32_t nmoves;
+	struct jit_moves moves; /* at is of no use */
 	uint16_t bytes, nentries;
 	uint8_t reach, tier;
 	struct copy_entry entries[];
@@ -45,7 +45,7 @@ static const uint32_t *copy_moves(const struct copy *c)
 }
 static const uint8_t *copy_code(const struct copy *c)
 {
-	return (const uint8_t *)(copy_moves(c) + c->nmoves);
+	return (const uint8_t *)(copy_moves(c) + c->moves.n);
 }
 static const uint8_t *copy_guest(const struct copy *c) { return copy_code(c) + c->j.code_len; }
 static const uint8_t *copy_notes(const struct copy *c) { return copy_guest(c) + c->bytes; }
@@ -124,8 +124,10 @@ static const struct copy_entry *entry_find(struct rv_hart *h, const struct place
 static struct unit *copy_put(struct translate *t, const struct copy *c, uint64_t pa2)
 {
 	struct jit_unit j = c->j;
+	struct jit_moves moves = c->moves;
 	struct unit *u = unit_room(t, c->nentries, c->bytes, j.notes_len);
-	if (!u || !jit_unit_put(t->cache, copy_code(c), copy_moves(c), c->nmoves, &j))
+	moves.at = copy_moves(c);
+	if (!u || !jit_unit_put(t->cache, copy_code(c), &moves, &j))
 		return NULL;
 	*u = (struct unit){ .j = j, .bytes = c->bytes, .nentries = c->nentries, .reach = c->reach,
 		.tier = c->tier };
@@ -217,23 +219,22 @@ void share_give(struct rv_hart *h, const struct jit_gen *g, const struct unit *u
 {
 	struct code_share *s = h->env->share;
 	struct translate *t = h->engine;
-	const uint32_t *moves;
-	uint32_t nmoves;
-	if (likely(!is_open(s)) || !jit_unit_moves(g, &moves, &nmoves) || !is_shared(h, u))
+	struct jit_moves moves;
+	if (likely(!is_open(s)) || !jit_unit_moves(g, &moves) || !is_shared(h, u))
 		return;
-	struct copy *c = copy_room(s, align_up(sizeof *c + u->nentries * sizeof c->entries[0] +
-	                                       nmoves * sizeof *moves + u->j.code_len + u->bytes +
-	                                       u->j.notes_len, 8));
+	uint64_t bytes = sizeof(struct copy) + u->nentries * sizeof(struct copy_entry) +
+	                 moves.n * sizeof *moves.at + u->j.code_len + u->bytes + u->j.notes_len;
+	struct copy *c = copy_room(s, align_up(bytes, 8));
 	if (!c)
 		return;
-	*c = (struct copy){ .j = u->j, .nmoves = nmoves, .bytes = u->bytes,
+	*c = (struct copy){ .j = u->j, .moves = moves, .bytes = u->bytes,
 		.nentries = u->nentries, .reach = u->reach, .tier = u->tier };
 	for (unsigned n = 0; n < u->nentries; n++)
 		c->entries[n] = (struct copy_entry){ .code = u->entries[n].code - u->j.code,
 			.mark = entry_mark(u->j.pa + u->entries[n].off,
 			                   le16_at(unit_code(u) + u->entries[n].off)),
 			.off = u->entries[n].off, .n = (uint16_t)n };
-	memcpy((void *)(uintptr_t)copy_moves(c), moves, nmoves * sizeof *moves);
+	memcpy((void *)(uintptr_t)copy_moves(c), moves.at, moves.n * sizeof *moves.at);
 	memcpy((void *)(uintptr_t)copy_code(c), jit_cache_code(t->cache, u->j.code), u->j.code_len);
 	memcpy((void *)(uintptr_t)copy_guest(c), unit_code(u), u->bytes);
 	memcpy((void *)(uintptr_t)copy_notes(c), u->j.notes, u->j.notes_len);

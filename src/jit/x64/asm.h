@@ -19,6 +19,7 @@ enum { MOVES_MAX = 512 };
 struct moves {
 	uint32_t n;                 /* more than MOVES_MAX: not all are known */
 	uint32_t at[MOVES_MAX];     /* bytes from the start of the code */
+	uint32_t table, ntable;     /* addresses, which change as well: where, how many */
 };
 struct jit_asm {
 	uint8_t *start, *p, *end;   /* the writable view */

@@ -422,7 +422,7 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	uint8_t *at16 = c->w + align_up(used, 16);
 	g->a = asm_at(at16, c->w + (g->own ? c->bytes : c->split));
 	g->a.moves = &g->moves;
-	g->moves.n = 0;
+	g->moves.n = g->moves.ntable = 0;
 	memcpy(g->home, g->own ? g->plan.home : c->home, sizeof g->home);
 	if (g->own)
 		memcpy(g->fhome, g->plan.fhome, sizeof g->fhome);
@@ -512,24 +512,30 @@ bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 
 /* ---- finished units ---- */
 
-/* A table of addresses is of one cache. */
-bool jit_unit_moves(const struct jit_gen *g, const uint32_t **ret_at, uint32_t *ret_n)
+bool jit_unit_moves(const struct jit_gen *g, struct jit_moves *ret)
 {
-	*ret_at = g->moves.at;
-	*ret_n = g->moves.n;
-	return g->moves.n <= MOVES_MAX && !g->njumps;
+	const struct moves *m = &g->moves;
+	*ret = (struct jit_moves){ .at = m->at, .n = m->n, .table = m->table, .ntable = m->ntable,
+		.base = (uint64_t)(uintptr_t)(g->c->x + (g->a.start - g->c->w)) };
+	return m->n <= MOVES_MAX;
 }
 
-bool jit_unit_put(struct jit_cache *c, const uint8_t *code, const uint32_t *at, uint32_t n,
+bool jit_unit_put(struct jit_cache *c, const uint8_t *code, const struct jit_moves *m,
                   struct jit_unit *u)
 {
 	uint64_t to = align_up(c->used, 16);
 	if (to + u->code_len > c->split)
 		return false;
-	memcpy(c->w + to, code, u->code_len);
-	for (uint32_t i = 0; i < n; i++) {
-		uint8_t *p = c->w + to + at[i] - 4;
+	uint8_t *start = c->w + to;
+	memcpy(start, code, u->code_len);
+	for (uint32_t i = 0; i < m->n; i++) {
+		uint8_t *p = start + m->at[i] - 4;
 		le32_put(p, le32_at(p) + u->code - (uint32_t)to);
+	}
+	uint64_t far = (uint64_t)(uintptr_t)(c->x + to) - m->base;
+	for (uint32_t i = 0; i < m->ntable; i++) {
+		uint8_t *p = start + m->table + 8 * i;
+		le64_put(p, le64_at(p) + far);
 	}
 	u->code = (uint32_t)to;
 	c->used = to + u->code_len;

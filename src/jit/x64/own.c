@@ -205,6 +205,8 @@ static void jumps_write(struct jit_gen *g)
 		x_aim(g->jumps[k].out, out);
 		x_aim(g->jumps[k].table, a->p);
 	}
+	g->moves.table = asm_off(a);
+	g->moves.ntable = n;
 	for (unsigned k = 0; k < n && !a->full; k++)
 		a64(a, (uintptr_t)(g->c->x + ((may_land(g, k) ? g->label[k] : out) - g->c->w)));
 }
