@@ -184,6 +184,10 @@ int64_t mem_mremap(struct task *t, const uint64_t a[6]);
 int64_t mem_mprotect(struct task *t, const uint64_t a[6]);
 int64_t mem_madvise(struct task *t, const uint64_t a[6]);
 int64_t mem_brk(struct task *t, const uint64_t a[6]);
+int64_t mem_shmat(struct task *t, const uint64_t a[6]); /* shm.c */
+int64_t mem_shmdt(struct task *t, const uint64_t a[6]);
+/* munmap(2) of whole pages below USER_END, with the space's lock for writing. */
+int64_t mem_unmap(struct task *t, uint64_t at, uint64_t len) MUST;
 /* Host rights for what the guest asked: code is data to the host. */
 int mem_host_prot(uint64_t prot);
 /* Map for the loader: as mmap(2) at @at, whatever of the guest's is there, or at a place of the
