@@ -79,6 +79,7 @@ struct proc {
 	struct linux_bind *binds; /* the same */
 	uint64_t auxv[2 * AUXV_MAX];
 	int trace_fd;           /* calls are written there; -1: nowhere */
+	bool by_kernel;         /* execve of what gains rights is the kernel's: process.h */
 	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
 };
 struct task {
@@ -154,6 +155,7 @@ struct start {
 	const char *const *argv, *const *env;
 	size_t argc, nenv;
 	const char *path;       /* as it was given: AT_EXECFN */
+	bool secure;            /* AT_SECURE, whatever the user ids say */
 	char *script;           /* owned, path of a script's interpreter: argv is owned, too */
 };
 /* Read the headers of the program at @fd (taken) and of its interpreter: nothing is mapped. @path

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The level: this process becomes the program. */
+#include "level/process/process.h"
 #include "level/process/internal.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 
 enum { RAM_OF_MACHINES = 0x80000000u };
@@ -145,12 +147,13 @@ static int env_make(struct start *s, const struct lodge_config *c, struct lodge_
 	return 0;
 }
 
-static int args_make(struct start *s, const struct lodge_config *c, struct lodge_err *e)
+static int args_make(struct start *s, const struct lodge_config *c, const char *name,
+		     struct lodge_err *e)
 {
 	const char **all = calloc(c->argc + 2, sizeof *all);
 	if (!all)
 		return err_set(e, ENOMEM, "out of memory");
-	all[0] = c->guest;
+	all[0] = name ? name : c->guest;
 	for (size_t i = 0; i < c->argc; i++)
 		all[1 + i] = c->argv[i];
 	s->argv = all;
@@ -169,21 +172,23 @@ static void start_fini(struct start *s)
 }
 
 static int prepare(struct task **ret, struct start *s, const struct lodge_config *c,
-		   struct lodge_err *e)
+		   const struct process_given *g, struct lodge_err *e)
 {
 	static struct proc p; /* the one that this process is */
 	s->path = c->guest;
 	s->main.fd = s->interp.fd = -1;
-	int fd = -1, r = proc_init(&p, c, e);
+	s->secure = getauxval(AT_SECURE) != 0;
+	int fd = g->fd, r = proc_init(&p, c, e);
+	p.by_kernel = g->by_kernel;
 	if (r == 0)
 		r = task_new(ret, &p, e);
 	if (r == 0)
 		r = dir_enter(*ret, c, e);
 	if (r == 0)
-		r = args_make(s, c, e);
+		r = args_make(s, c, g->name, e);
 	if (r == 0)
 		r = env_make(s, c, e);
-	if (r == 0)
+	if (r == 0 && fd < 0)
 		r = fd = program_find(*ret, c->guest, e);
 	if (r >= 0)
 		r = script_start(*ret, s, &fd, e);
@@ -196,11 +201,12 @@ static int prepare(struct task **ret, struct start *s, const struct lodge_config
 	return r;
 }
 
-static int process_become(const struct lodge_config *c, struct lodge_err *e)
+int process_run(const struct lodge_config *c, const struct process_given *g, struct lodge_err *e)
 {
+	static const struct process_given nothing = {.fd = -1};
 	struct start s = {.path = NULL};
 	struct task *t = NULL;
-	int r = prepare(&t, &s, c, e);
+	int r = prepare(&t, &s, c, g ? g : &nothing, e);
 	if (r == 0)
 		r = program_load(t->p, &s, e);
 	if (r == 0)
@@ -217,6 +223,11 @@ static int process_become(const struct lodge_config *c, struct lodge_err *e)
 }
 
 /* ---- the level ---- */
+
+static int process_become(const struct lodge_config *c, struct lodge_err *e)
+{
+	return process_run(c, NULL, e);
+}
 
 /* A kernel lies in RAM, where machines have it; a program does not, or has an interpreter. */
 static int process_claims(const struct lodge_config *c)
