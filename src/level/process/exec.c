@@ -264,6 +264,7 @@ static int change(struct task *t, struct exec *x)
 	report_drop(take(t->report));
 	rv_process_reset(t->h, s->entry, s->sp);
 	t->h->npc = s->entry;
+	debug_exec(t);
 	task_lead(t);
 	return 0;
 }

@@ -78,9 +78,21 @@ struct proc {
 	char name[16];          /* of the thread that an heir comes from */
 	struct linux_bind *binds; /* the same */
 	uint64_t auxv[2 * AUXV_MAX];
+	struct debug *debug;    /* owned; NULL: no debugger */
 	int trace_fd;           /* calls are written there; -1: nowhere */
 	bool by_kernel;         /* execve of what gains rights is the kernel's: process.h */
 	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
+};
+/* Of a thread that a debugger watches: debug.c. */
+struct watch {
+	bool parked;            /* stands between two instructions, or behind a call */
+	bool held;              /* stays so, whatever the others do */
+	bool step;              /* stops where it comes to us next */
+	bool exec;              /* has another program, which nobody was told of */
+	int event, why;         /* a signal to tell the debugger of, 0: none; enum gdb_why */
+	bool asks;              /* stands before a signal is delivered */
+	int give;               /* the signal that it goes on with; 0: none */
+	int silent;             /* one that the debugger has sent, and need not hear of */
 };
 struct task {
 	struct linux_task sys; /* first: its proc is task.p's */
@@ -94,8 +106,9 @@ struct task {
 	uint64_t stales;        /* changes of code that it knows of, while it is idle */
 	struct report *report;  /* of a child of vfork that has not called exec: to its parent */
 	struct registers *back; /* of that parent, while it runs the end of its child; owned */
+	struct watch watch;
 	bool moves;             /* the first thread takes it over, as exec does */
-	bool calling;           /* in a system call, and so in no code of the engine's */
+	_Atomic bool calling;   /* in a system call, and so in no code of the engine's */
 	/* ---- signals: signal.c ---- */
 	uint64_t mask, saved_mask;
 	bool has_saved;         /* saved_mask is the mask again after the next delivery */
@@ -116,6 +129,8 @@ void task_run(struct task *t);
 /* Code in [@lo, @hi) has changed or may not run any more, on any hart. */
 void task_code_stale(struct task *t, uint64_t lo, uint64_t hi);
 void task_stale_take(struct task *t);   /* what others have said of code */
+/* The same to @to from another thread; with the lock of the program. */
+void task_stale_post(struct task *to, uint64_t lo, uint64_t hi);
 /* Around fork, which finds the lists whole. */
 void tasks_fork_begin(struct task *t);
 void tasks_fork_end(struct task *t, bool in_child);
@@ -136,11 +151,29 @@ int root_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 void root_close(struct proc *p);
 
 /* ---- trace.c: the log of calls, for -o strace=FILE ---- */
-/* Open what the option strace names ("-": standard error) as p->trace_fd; refuses other options. */
+/* Open what the option strace names ("-": standard error) as p->trace_fd. */
 int trace_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e) MUST;
 /* call_run with a line of log, which processes and threads of the program share. */
 int64_t trace_call(struct task *t, unsigned nr, const uint64_t a[6]);
 void trace_signal(const struct task *t, int sig, uint64_t at);
+
+/* ---- debug.c: a debugger, for -o gdb=WHERE. Thread: the task's own ---- */
+/* If it is asked for, wait for it; p->debug. */
+int debug_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e) MUST;
+/* The program is there: @t, its only thread, stands until the debugger lets it go. */
+int debug_begin(struct task *t, struct lodge_err *e) MUST;
+/* The others want p->debug not to be NULL, but for exec, forked and ended. */
+void debug_park(struct task *t);        /* while all have to stand */
+void debug_called(struct task *t);      /* a call was made: perhaps all have to stand */
+/* @sig is about to be delivered: the one to deliver instead, 0: none. */
+int debug_signal(struct task *t, int sig) MUST;
+/* An ebreak at h->npc: false: the program's own. */
+bool debug_trap(struct task *t) MUST;
+void debug_exec(struct task *t);        /* another program is there */
+void debug_forked(struct task *t);      /* in the child */
+void debug_ended(struct proc *p, int status, int sig);
+/* Of struct rv_process. */
+void debug_code(const struct debug *d, uint64_t va, uint8_t *copy, size_t n);
 
 /* ---- load.c ---- */
 struct program {
@@ -204,6 +237,8 @@ int64_t call_run(struct task *t, unsigned nr, const uint64_t a[6]);
 enum { SIGNAL_KICK = 64 };      /* makes a thread look around; no guest has it */
 /* What the process was started with; our handlers. */
 int signals_begin(struct proc *p, struct lodge_err *e) MUST;
+/* A debugger has come or gone: signals that end or stop the program come by us, or do not. */
+void signals_watch(struct proc *p);
 /* This thread is @t from now on, with the mask of @from (NULL: the thread's). */
 void signals_task(struct task *t, const struct task *from);
 void signals_move(struct task *t);      /* this thread goes on with @t */

@@ -23,9 +23,16 @@ static unsigned proc_rights(void *proc, uint64_t va)
 	return rights;
 }
 
+static void proc_code(void *proc, uint64_t va, uint8_t *copy, size_t n)
+{
+	const struct proc *p = proc;
+	if (unlikely(p->debug))
+		debug_code(p->debug, va, copy, n);
+}
+
 static const struct rv_process ops = {
 	.end = USER_END, .rights = proc_rights, .ecall = task_ecall,
-	.exception = task_exception, .look = task_look,
+	.exception = task_exception, .look = task_look, .code = proc_code,
 };
 
 static int engine_choose(const struct engine **ret, const char *accel, struct lodge_err *e)
@@ -61,6 +68,16 @@ static bool proc_area(void *proc, uint64_t at, struct linux_area *ret)
 	return in;
 }
 
+static int options_check(const struct lodge_config *c, struct lodge_err *e)
+{
+	for (size_t i = 0; i < c->noptions; i++)
+		if (strncmp(c->options[i], "strace=", 7) != 0 &&
+		    strncmp(c->options[i], "gdb=", 4) != 0)
+			return err_set(e, EINVAL, "-o %s: programs have strace=FILE and "
+			               "gdb=PORT|unix:PATH|-", c->options[i]);
+	return 0;
+}
+
 static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	memset(p, 0, sizeof *p);
@@ -78,6 +95,8 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	p->sys.user = p;
 	p->sys.isa = "rv64imafdcv_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
 		       "_zacas_zfa_zfhmin_zve64d_zvfhmin";
+	if (r == 0)
+		r = options_check(c, e);
 	if (r == 0)
 		r = trace_open(p, c, e);
 	if (r == 0)
@@ -212,12 +231,19 @@ int process_run(const struct lodge_config *c, const struct process_given *g, str
 	if (r == 0)
 		r = task_hart(t, e);
 	start_fini(&s);
+	if (r == 0)
+		r = debug_open(t->p, c, e);
 	if (r < 0)
 		return r; /* it is the caller's to exit: what is mapped stays */
 	signals_task(t, NULL);
 	rv_process_reset(t->h, s.entry, s.sp);
+	t->h->npc = s.entry;
 	t->tid = gettid();
 	task_enlist(t);
+	r = debug_begin(t, e);
+	if (r < 0)
+		return r;
+	t->h->pc = t->h->npc;
 	task_run(t);
 	return 0;
 }
