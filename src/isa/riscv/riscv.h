@@ -75,6 +75,9 @@ struct rv_process {
 	 * addresses. */
 	void (*exception)(void *user, struct rv_hart *h, enum rv_exc cause, uint64_t tval);
 	void (*look)(void *user, struct rv_hart *h); /* RV_REQ_LOOK was requested */
+	/* @copy are @n bytes of code at @va, as memory has them: put in what a debugger put
+	 * there. A change of that is a change of code (rv_code_stale). Thread: any. NULL: none. */
+	void (*code)(void *user, uint64_t va, uint8_t *copy, size_t n);
 };
 enum { RV_PROCESS_REACH = 39, RV_STALE = 8 };
 struct rv_range {

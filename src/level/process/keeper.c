@@ -348,10 +348,10 @@ static int program_main(void *user, const struct init_plan *p, struct lodge_err 
 	(void)!chdir(g->c->cwd && !g->c->root ? g->c->cwd : "/");
 	struct restore from = {.in = &g->in_state, .plan = p};
 	if (!g->restoring)
-		return process_run(g->c, p, NULL, e);
+		return process_kept(g->c, p, NULL, e);
 	from.ram = mem_host(g->mem);
 	from.ram_pages = mem_size(g->mem) / PAGE;
-	return process_run(g->c, p, &from, e);
+	return process_kept(g->c, p, &from, e);
 }
 
 static int guest_fork(struct guest *g, const int ends[2], struct lodge_err *e)

@@ -38,7 +38,7 @@ _Noreturn void proc_die(struct proc *p, int sig)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	sigset_t one;
-	(void)p;
+	debug_ended(p, 0, sig);
 	prctl(PR_SET_DUMPABLE, 0); /* a dump of us would be no dump of the program */
 	sigemptyset(&one);
 	sigaddset(&one, sig);
@@ -75,6 +75,8 @@ void task_ecall(void *proc, struct rv_hart *h)
 	} else {
 		h->x[10] = (uint64_t)r;
 	}
+	if (unlikely(t->p->debug))
+		debug_called(t);
 	if (unlikely(t->report))
 		report_call(t, r);
 	if (unlikely(t->kept || t->restart || t->has_saved))
@@ -102,11 +104,15 @@ void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t t
 		report_done(t);
 		return;
 	}
+	if (unlikely(t->p->debug) && cause == RV_EXC_BREAKPOINT && debug_trap(t))
+		return;
 	if (sig == SIGILL || sig == SIGTRAP) {
 		code = sig == SIGILL ? ILL_ILLOPC : TRAP_BRKPT;
 		tval = h->pc;
 	}
 	signals_fault(t, sig, code, tval);
+	if (unlikely(t->p->debug))
+		debug_called(t);
 }
 
 void task_look(void *proc, struct rv_hart *h)
@@ -115,8 +121,13 @@ void task_look(void *proc, struct rv_hart *h)
 	(void)proc;
 	task_stale_take(t);
 	signals_noticed(t);
-	if (t->kept)
+	if (unlikely(t->p->debug))
+		debug_park(t);
+	if (t->kept) {
 		signals_deliver(t);
+		if (unlikely(t->p->debug))
+			debug_called(t);
+	}
 	if (unlikely(halt_wanted(t->p)))
 		halt_look(t);
 }

@@ -23,7 +23,7 @@ void task_enlist(struct task *t)
 	p->ntasks++;
 	if (p->ending)
 		rv_hart_request(t->h, RV_REQ_STOP);
-	if (halt_wanted(p))
+	if (p->debug || halt_wanted(p))
 		rv_hart_request(t->h, RV_REQ_LOOK);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -68,7 +68,9 @@ static struct task *task_warm(struct proc *p)
 	pthread_mutex_unlock(&p->lock);
 	if (!t)
 		return NULL;
-	t->has_saved = t->restart = t->calling = false;
+	t->has_saved = t->restart = false;
+	t->calling = false;
+	t->watch = (struct watch){.event = 0};
 	t->status = 0;
 	free(take(t->back));
 	report_drop(take(t->report));
@@ -117,7 +119,7 @@ void tasks_fork_end(struct task *t, bool in_child)
 
 /* ---- code that others have to look at again ---- */
 
-static void stale_post(struct task *to, uint64_t lo, uint64_t hi)
+void task_stale_post(struct task *to, uint64_t lo, uint64_t hi)
 {
 	if (to->nstale == RV_STALE) {
 		to->nstale = 1;
@@ -137,7 +139,7 @@ void task_code_stale(struct task *t, uint64_t lo, uint64_t hi)
 	t->p->stales++;
 	for (struct task *to = t->p->tasks; to; to = to->next)
 		if (to != t)
-			stale_post(to, lo, hi);
+			task_stale_post(to, lo, hi);
 	pthread_mutex_unlock(&t->p->lock);
 }
 
@@ -207,6 +209,7 @@ static bool task_end(struct task *t, bool first)
 	uint64_t at = t->clear_tid;
 	if (!task_retire(t) && !p->ending) {
 		halt_leave(p);
+		debug_ended(p, status, 0);
 		_exit(status);
 	}
 	tid_clear(p, at);
