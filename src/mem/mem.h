@@ -60,8 +60,10 @@ bool mem_data_next(struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_fro
  * tracked otherwise. @memfd is begin's, and given to the others; end closes it, also for giving up
  * (@adopt false).
  *   errors  EOPNOTSUPP: the host cannot tell what is written; ENOMEM; end, copy: RAM is as it was */
+bool mem_is_private(const struct mem *m);
 int mem_settle_begin(struct mem *m, int *ret_memfd, struct lodge_err *e) MUST;
 int mem_settle_copy(struct mem *m, int memfd, uint64_t *ret_bytes, struct lodge_err *e) MUST;
+void mem_settle_stop(struct mem *m); /* the copy under way fails with ECANCELED, soon; any thread */
 int mem_settle_end(struct mem *m, int memfd, bool adopt, struct lodge_err *e) MUST;
 
 /* ---- which frames were written ----

@@ -19,12 +19,15 @@ static bool entry_is_copy(uint64_t e) { return e & (PM_PRESENT | PM_SWAPPED) && 
 struct aside {
 	void *p;
 	size_t len;
+	int uffd; /* owned; -1 */
 };
 
 static void *aside_drop(void *arg)
 {
 	struct aside *a = arg;
 	munmap(a->p, a->len);
+	if (a->uffd >= 0)
+		close(a->uffd);
 	free(a);
 	return NULL;
 }
@@ -48,13 +51,13 @@ static void pages_aside(struct mem *m)
 	}
 	/* whole page tables move where both lie alike */
 	uint8_t *at = p + (((uintptr_t)m->host - (uintptr_t)p) & (HUGE - 1));
-	if (mremap(m->host, m->bytes, m->bytes,
-	           MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED) {
-		munmap(p, len);
-		free(a);
+	*a = (struct aside){ p, len, -1 };
+	if (m->track ? !track_move(m, at, &a->uffd)
+	             : mremap(m->host, m->bytes, m->bytes,
+	                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED) {
+		aside_drop(a);
 		return;
 	}
-	*a = (struct aside){ p, len };
 	pthread_attr_init(&detached);
 	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
 	if (pthread_create(&t, &detached, aside_drop, a) != 0)
@@ -80,6 +83,8 @@ int mem_remap(struct mem *m, int *fd, int how, struct lodge_err *e)
 	m->shape++;
 	return 0;
 }
+
+bool mem_is_private(const struct mem *m) { return m->private; }
 
 int mem_become(struct mem *m, int *fd, struct lodge_err *e)
 {

@@ -5,6 +5,8 @@
 #include "host/host.h"
 #include <sys/mman.h>
 
+enum { PIECE = 1 << 20 };
+
 static uint64_t words(const struct mem *m) { return m->bytes / MEM_FRAME / 64 + 1; }
 
 int mem_settle_begin(struct mem *m, int *ret_memfd, struct lodge_err *e)
@@ -22,6 +24,7 @@ int mem_settle_begin(struct mem *m, int *ret_memfd, struct lodge_err *e)
 		return r;
 	m->settling = take(bits);
 	m->settle_all = true;
+	__atomic_store_n(&m->settle_stop, false, __ATOMIC_RELAXED);
 	*ret_memfd = take_fd(&fd);
 	return 0;
 }
@@ -35,7 +38,12 @@ static bool page_is_zero(const uint8_t *p)
 static bool run_copy(const struct mem *m, int fd, uint64_t from, uint64_t to, uint64_t *bytes)
 {
 	while (from < to) {
-		uint64_t at = from;
+		uint64_t at = from, end = to;
+		if (__atomic_load_n(&m->settle_stop, __ATOMIC_RELAXED)) {
+			errno = ECANCELED;
+			return false;
+		}
+		to = min_u64(end, from + PIECE);
 		while (m->settle_all && at < to && page_is_zero(m->host + at))
 			at += MEM_FRAME;
 		from = at;
@@ -45,6 +53,7 @@ static bool run_copy(const struct mem *m, int fd, uint64_t from, uint64_t to, ui
 			return false;
 		*bytes += at - from;
 		from = at;
+		to = end;
 	}
 	return true;
 }
@@ -86,6 +95,11 @@ int mem_settle_copy(struct mem *m, int memfd, uint64_t *ret_bytes, struct lodge_
 	return 0;
 }
 
+void mem_settle_stop(struct mem *m)
+{
+	__atomic_store_n(&m->settle_stop, true, __ATOMIC_RELAXED);
+}
+
 int mem_settle_end(struct mem *m, int memfd, bool adopt, struct lodge_err *e)
 {
 	uint64_t bytes;
@@ -96,7 +110,9 @@ int mem_settle_end(struct mem *m, int memfd, bool adopt, struct lodge_err *e)
 		if (r == 0 && m->settle_all)
 			r = mem_settle_copy(m, fd, &bytes, e);
 	}
+	if (r == 0 && adopt)
+		r = mem_remap(m, &fd, MAP_SHARED, e); /* which ends the tracking, faster */
 	mem_track_end(m);
 	free(take(m->settling));
-	return r == 0 && adopt ? mem_remap(m, &fd, MAP_SHARED, e) : r;
+	return r;
 }

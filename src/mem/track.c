@@ -7,7 +7,9 @@
 #include "mem/internal.h"
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #define UFFD_USER_ONLY 1u
@@ -52,7 +54,8 @@ void track_note(struct mem *m, uint64_t from, uint64_t to)
 static int track_open(struct track *t, struct lodge_err *e)
 {
 	struct uffdio_api api = { .api = UFFD_API,
-		.features = UFFD_WP_UNPOPULATED | UFFD_WP_ASYNC | UFFD_WP_FILES };
+		.features = UFFD_WP_UNPOPULATED | UFFD_WP_ASYNC | UFFD_WP_FILES |
+		            UFFD_FEATURE_EVENT_REMAP };
 	t->uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_ONLY);
 	if (t->uffd < 0 || ioctl(t->uffd, UFFDIO_API, &api) < 0)
 		return err_set(e, EOPNOTSUPP, "this host's kernel does not tell which pages were "
@@ -70,6 +73,34 @@ static void track_free(struct track *t)
 		close(t->map);
 	free(t->noted);
 	free(t);
+}
+
+/* mremap waits until its event was read. Only where that is to be heard of does it move whole page
+ * tables. */
+static void *track_hear(void *arg)
+{
+	struct uffd_msg msg;
+	(void)!read(*(int *)arg, &msg, sizeof msg);
+	return NULL;
+}
+
+bool track_move(struct mem *m, void *to, int *ret_uffd)
+{
+	struct track *t = m->track;
+	pthread_t hears;
+	int fd = t->uffd;
+	if (fcntl(fd, F_SETFL, 0) < 0 || pthread_create(&hears, NULL, track_hear, &fd) != 0)
+		return false;
+	bool ok = mremap(m->host, m->bytes, m->bytes,
+	                 MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != MAP_FAILED;
+	if (!ok)
+		pthread_cancel(hears); /* there is no event: it waits in read */
+	pthread_join(hears, NULL);
+	if (ok) {
+		*ret_uffd = take_fd(&t->uffd);
+		track_free(take(m->track));
+	}
+	return ok;
 }
 
 int mem_track_begin(struct mem *m, struct lodge_err *e)
