@@ -123,6 +123,25 @@ int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err
 void keeper_snapshot_describe(const struct keeper *k, struct json_object *out);
 void keeper_snapshot_abort(struct keeper *k);
 
+/* ---- settle.c: private RAM becomes a memfd again ---- */
+struct settle {
+	struct keeper *keeper;      /* borrowed; set while it is on */
+	struct loop_timer *timer;   /* owned; NULL: never needed */
+	bool on;                    /* thread and memfd are there */
+	pthread_t thread;
+	int memfd;
+	int result;                 /* of the thread */
+	struct lodge_err err;
+	unsigned tries;             /* that were in vain: the next comes later */
+	uint64_t cpu_ns;            /* of this process when RAM was seen to be private */
+	uint64_t pause_ns;          /* how long the guest stood still the last time */
+};
+/* RAM may have become private: see to it. */
+void keeper_settle(struct keeper *k);
+/* Whatever needs RAM for itself comes first. */
+void keeper_settle_stop(struct keeper *k);
+void keeper_settle_describe(const struct keeper *k, struct json_object *out);
+
 /* ---- keeper.c ---- */
 struct keeper {
 	struct instance *inst;      /* borrowed; locked */
@@ -150,6 +169,7 @@ struct keeper {
 	bool suspended;              /* its state was written: it ends without having ended */
 	bool restoring;              /* it goes on from a saved state */
 	struct saver saver;
+	struct settle settle;
 	uint64_t linger_until_ns;
 	pthread_mutex_t end_lock;    /* of end_* below: ended may come from any thread */
 	bool end_posted;

@@ -80,6 +80,7 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 		loop_timer_set(k->timer, host_monotonic_ns() + k->config->c.timeout_ns);
 	if (k->restoring)
 		keeper_clock(k);
+	keeper_settle(k);
 	return 0;
 }
 
@@ -108,6 +109,7 @@ static int keeper_suspend(struct keeper *k, struct json_object *args, struct lod
 		return err_set(e, EOPNOTSUPP, "the level %s cannot suspend", k->level->name);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "a snapshot of %s is being written", k->inst->name);
+	keeper_settle_stop(k);
 	int r = was_running ? k->level->pause(k->self, e) : 0;
 	if (r < 0)
 		return r;
@@ -205,6 +207,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_object_object_add(out, "asked", json_object_new_boolean(k->asked));
 	json_object_object_add(out, "config", json_object_get(k->config->doc));
 	keeper_snapshot_describe(k, out);
+	keeper_settle_describe(k, out);
 	if (k->self && k->level->inspect) {
 		struct json_object *o = json_object_new_object();
 		k->level->inspect(k->self, o);
@@ -250,6 +253,7 @@ static void keeper_finish(void *arg)
 		return;
 	bool started = k->record.state != LIFE_CREATED;
 	k->gone = true;
+	keeper_settle_stop(k);
 	keeper_snapshot_abort(k);
 	loop_timer_set(k->stopping, UINT64_MAX);
 	console_connect(k->console, NULL);
@@ -388,6 +392,10 @@ void keeper_run(struct keeper *k)
 
 void keeper_fini(struct keeper *k)
 {
+	k->gone = true;
+	keeper_settle_stop(k);
+	if (k->settle.timer)
+		loop_timer_free(k->settle.timer);
 	keeper_snapshot_abort(k);
 	if (k->console)
 		console_connect(k->console, NULL);
