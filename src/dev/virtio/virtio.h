@@ -168,6 +168,11 @@ struct virtio_console_backend {
 };
 void virtio_console_resize(struct virtio *v, unsigned cols, unsigned rows);
 
+/* What a disk may do in a second, and a network card in each direction; 0: no limit. What is more
+ * waits in the rings. Thread: the loop's. */
+void virtio_blk_limit(struct virtio *v, uint64_t requests_per_s, uint64_t bytes_per_s);
+void virtio_net_limit(struct virtio *v, uint64_t bytes_per_s);
+
 /* Ask the guest to live with @target_bytes of its RAM. */
 void virtio_balloon_set(struct virtio *v, uint64_t target_bytes);
 /* What the guest last said of its memory (bytes; 0 before it spoke), and ask it to say it anew. */
