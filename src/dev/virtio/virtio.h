@@ -123,6 +123,8 @@ void virtio_needs_reset(struct virtio *v, const char *why);
 void virtio_config_changed(struct virtio *v);
 /* Ask for serve(queue) on the loop thread soon (after a backend became ready). Any thread. */
 void virtio_kick(struct virtio *v, unsigned queue);
+/* Is a driver at work? Device's lock held, or no more than a hint. */
+bool virtio_up(const struct virtio *v);
 static inline bool virtio_has(const struct virtio *v, uint64_t bit) { return v->acked & bit; }
 /* Value of @key in the device's options, as dev_option. */
 bool virtio_option(const struct virtio *v, const char *key, char *buf, size_t cap);
