@@ -243,6 +243,8 @@ enum {
 	RV_REQ_PAUSE = 8,
 	RV_REQ_START = 16,
 	RV_REQ_LOOK = 32, /* of processes: call process->look */
+	RV_REQ_HOLD = 64, /* as PAUSE, for a moment only: the guest's clock goes on */
+	RV_REQ_LEAVE = RV_REQ_STOP | RV_REQ_PAUSE | RV_REQ_HOLD,
 };
 
 /* ---- life ---- */
@@ -271,6 +273,10 @@ void rv_hart_irq(void *hart, unsigned irq, bool level);
 /* Make the hart look at requests and interrupts soon (wakes WFI too). */
 void rv_hart_kick(struct rv_hart *h);
 void rv_hart_request(struct rv_hart *h, uint32_t bits);
+
+/* The hart was kept from running for @ns, outside of its engine: it counts as stolen time, if it
+ * would have run. Thread: the hart's. */
+void rv_held(struct rv_hart *h, uint64_t ns);
 
 /* ---- instructions ---- */
 struct rv_insn {
