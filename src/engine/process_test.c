@@ -171,6 +171,7 @@ TEST(process_atomics_are_guarded)
 		rig_init(&r, e);
 		put(words, countof(words));
 		for (unsigned k = 0; k < 100; k++) {
+			r.env.alone = k < 50;
 			uint64_t *data = (uint64_t *)(uintptr_t)DATA;
 			*data = 5;
 			r.h->x[10] = DATA;
@@ -193,7 +194,8 @@ TEST(process_atomics_are_guarded)
 		for (unsigned k = 3; k < 7; k++) {
 			put(&words[k], countof(words) - k);
 			rv_code_stale(r.h, CODE, CODE + PAGE);
-			for (unsigned n = 0; n < 50; n++) {
+			for (unsigned n = 0; n < 100; n++) {
+				r.env.alone = n < 50;
 				r.h->x[10] = DATA + PAGE;
 				run(&r);
 				CHECK(r.cause == RV_EXC_STORE_PAGE && r.at == CODE);
@@ -202,6 +204,114 @@ TEST(process_atomics_are_guarded)
 		}
 		rig_fini(&r);
 	}
+}
+
+/* AMOs as RISC-V Unpriv 20240411 §14.4 has them, and amocas, whose rd is what is wanted. */
+enum { ADD = 0, SWAP = 1, XOR = 4, CAS = 5, OR = 8, AND = 12, MIN = 16, MAX = 20, MINU = 24,
+       MAXU = 28 };
+
+static uint64_t amo_makes(unsigned kind, uint64_t old, uint64_t v, uint64_t want, bool word)
+{
+	int64_t a = word ? (int32_t)old : (int64_t)old, b = word ? (int32_t)v : (int64_t)v;
+	uint64_t ua = word ? (uint32_t)old : old, ub = word ? (uint32_t)v : v;
+	switch (kind) {
+	case ADD: return old + v;
+	case XOR: return old ^ v;
+	case OR: return old | v;
+	case AND: return old & v;
+	case MIN: return a < b ? old : v;
+	case MAX: return a > b ? old : v;
+	case MINU: return ua < ub ? old : v;
+	case MAXU: return ua > ub ? old : v;
+	case CAS: return (word ? (uint32_t)old == (uint32_t)want : old == want) ? v : old;
+	default: return v;
+	}
+}
+
+static void amo_check(struct rig *r, unsigned kind, bool word, unsigned rd)
+{
+	static const uint64_t values[] = {
+		0, 1, 5, UINT64_MAX, UINT64_C(1) << 63, INT64_MAX, UINT64_C(0x80000000),
+		UINT64_C(0x7fffffff), UINT64_C(0x1234567880000001), UINT64_C(0xffffffff00000000),
+	};
+	uint64_t *data = (uint64_t *)(uintptr_t)DATA;
+	const uint32_t words[] = {
+		kind << 27 | 11u << 20 | 10u << 15 | (word ? 2u : 3u) << 12 | rd << 7 | 0x2f,
+		0x00000893, /* li a7, 0 */
+		0x00000073, /* ecall */
+	};
+	put(words, countof(words));
+	rv_code_stale(r->h, CODE, CODE + PAGE);
+	for (size_t i = 0; i < countof(values) * countof(values); i++) {
+		uint64_t old = values[i % countof(values)], v = values[i / countof(values)];
+		uint64_t want = i % 3 && rd ? old : 0;
+		uint64_t makes = amo_makes(kind, old, v, want, word);
+		r->env.alone = i & 1; /* it comes and goes */
+		*data = old;
+		r->h->x[10] = DATA;
+		r->h->x[11] = v;
+		r->h->x[12] = want;
+		run(r);
+		CHECK(r->cause == RV_EXC_ECALL_U && r->h->x[11] == v);
+		CHECK(*data == (word ? (old & ~UINT64_C(0xffffffff)) | (uint32_t)makes : makes));
+		CHECK(!rd || r->h->x[12] == (word ? (uint64_t)(int32_t)old : old));
+	}
+}
+
+TEST(process_atomics_alone_and_not)
+{
+	static const uint8_t kinds[] = { ADD, SWAP, XOR, CAS, OR, AND, MIN, MAX, MINU, MAXU };
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		rig_init(&r, e);
+		for (size_t k = 0; k < 4 * countof(kinds); k++)
+			amo_check(&r, kinds[k / 4], k & 1, k & 2 ? 12 : 0);
+		rig_fini(&r);
+	}
+}
+
+/* Units that are right only while nobody else touches memory are not run any more when that ends;
+ * others stay. */
+TEST(process_atomics_are_made_again_when_memory_is_shared)
+{
+	static const uint32_t words[] = {
+		0x00b52733, /* 1: slt a4, a0, a1 */
+		0xfff68693, /* addi a3, a3, -1 */
+		0xfe069ce3, /* bnez a3, 1b */
+		0x00000893, /* li a7, 0 */
+		0x00000073, /* ecall */
+	};
+	static const uint32_t amo = 0x00b5202f; /* amoadd.w zero, a1, (a0) */
+	const struct engine *e = engine_find("translate");
+	struct engine_stats before, s;
+	struct rig r;
+	rig_init(&r, e);
+	r.env.alone = true;
+	put(words, countof(words));
+	for (unsigned round = 0; round < 6; round++) {
+		bool atomic = round >= 3;
+		if (round == 3) {
+			put(&amo, 1);
+			rv_code_stale(r.h, CODE, CODE + PAGE);
+		}
+		if (round % 3 == 0)
+			r.env.alone = true;
+		r.h->x[10] = DATA;
+		r.h->x[11] = 1;
+		r.h->x[13] = LOOPS;
+		e->stats(r.h, &before);
+		if (round % 3 == 2)
+			r.env.alone = false;
+		run(&r);
+		e->stats(r.h, &s);
+		CHECK(r.cause == RV_EXC_ECALL_U);
+		/* the first time it is new */
+		CHECK((s.units[0] > before.units[0]) ==
+		      (round % 3 == 0 ? round < 4 : round % 3 == 2 && atomic));
+	}
+	CHECK(*(uint32_t *)(uintptr_t)DATA == 3 * LOOPS);
+	rig_fini(&r);
 }
 
 TEST(process_code_changes_when_it_is_told)

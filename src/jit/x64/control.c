@@ -359,8 +359,9 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 	case SLOW_LOAD: slow_load(g, s); break;
 	case SLOW_STORE: slow_store(g, s); break;
 	case SLOW_ATOMIC:
-		x_storei(a, true, s->bytes | JIT_PTR << 8, STATE_REG, RUN(g, detail));
+		x_storei(a, true, (int32_t)s->imm, STATE_REG, RUN(g, detail));
 		thunk_call(g, s, t->atomic, OWN_ATOMIC);
+		x_mov(a, true, s->reg, RAX);
 		x_jmp_to(a, s->back);
 		break;
 	case SLOW_FP: slow_fp(g, s); break;
@@ -431,7 +432,7 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->nown = g->njumps = g->last_jump = 0;
 	if (at16 >= g->a.end)
 		g->a.full = true;
-	g->cannot = false;
+	g->cannot = g->alone = false;
 	g->pa = pa;
 	g->end = end;
 	g->leader = leader;
@@ -502,7 +503,7 @@ bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 	for (unsigned n = 0; n < g->nwait; n++)
 		x_aim(g->wait[n].from, g->label[g->wait[n].label]);
 	*ret = (struct jit_unit){ .pa = g->pa, .code = (uint32_t)(g->a.start - c->w),
-		.code_len = asm_off(&g->a) };
+		.code_len = asm_off(&g->a), .alone = g->alone && c->g.flat };
 	notes_pack(g, ret);
 	if (!g->own) /* else when it is kept */
 		c->used = (uint64_t)(g->a.p - c->w);

@@ -55,7 +55,7 @@ struct jit_cache {
 enum slow_kind {
 	SLOW_LOAD,      /* a load that missed */
 	SLOW_STORE,
-	SLOW_ATOMIC,    /* host address for an atomic that missed */
+	SLOW_ATOMIC,    /* an atomic that missed: C as imm says, its result to reg */
 	SLOW_FP,        /* by the fp room after all */
 	SLOW_NAN,       /* an f32 that is not boxed */
 	SLOW_EACH,      /* IR_each by the helper */
@@ -84,7 +84,7 @@ struct slow {
 	uint8_t *more[5];       /* SLOW_EACH: other jumps to here */
 	uint16_t each_from, each_n; /* SLOW_EACH: its accesses in each_at */
 	int64_t arg_c;          /* SLOW_EACH: third argument; pa: the second, if slot_val */
-	bool host; /* rax is the host's address by then, else base + disp the guest's */
+	bool host;              /* what follows is the host's address */
 	uint8_t base;
 	int32_t disp;
 };
@@ -129,6 +129,7 @@ struct jit_gen {
 	unsigned njumps, last_jump; /* halfwords from the start */
 	struct jit_asm a;
 	bool cannot;
+	bool alone;                 /* see jit_unit.alone */
 	const struct ir_block *ir;
 	struct jit_insn now;        /* the instruction that is being made, or was last */
 	const struct jit_insn *in;  /* the same */
@@ -229,8 +230,25 @@ void gen_vector(struct jit_gen *g, uint32_t v, unsigned to);
 /* @to from XMM on: an xmm register, f32 are boxed. */
 void gen_load(struct jit_gen *g, uint32_t v, unsigned to, bool is_signed);
 void gen_store(struct jit_gen *g, uint32_t v);
-void gen_atomic(struct jit_gen *g, uint32_t v);
 void gen_call(struct jit_gen *g, uint32_t v);
+
+/* rax = address @v; all temporaries are taken. */
+void gen_address(struct jit_gen *g, uint32_t v);
+/* rax := host address, by the TLB entry of the address in rax; @write: its write tag. Returns the
+ * end of the jump that is taken on a miss, with the guest's address still in rax. rdx is
+ * overwritten, and rcx, which is where the entry is from the first one. */
+uint8_t *gen_tlb(struct jit_gen *g, unsigned bytes, bool write);
+/* What is stored: a constant, a host register, or a slot in the state. */
+struct value {
+	int64_t imm;
+	int32_t slot;
+	unsigned reg;
+	bool is_imm, is_slot;
+};
+struct value gen_value(struct jit_gen *g, uint32_t v);
+
+/* ---- atomic.c ---- */
+void gen_atomic(struct jit_gen *g, uint32_t v);
 
 /* ---- each.c ---- */
 void gen_each(struct jit_gen *g, uint32_t v);
@@ -249,9 +267,6 @@ void gen_host_load(struct jit_gen *g, struct place p, unsigned to, unsigned byte
 struct place gen_place(struct jit_gen *g, uint32_t v);
 /* The access from @touch to here is at @p; @s takes over if it faults. */
 void gen_touch(struct slow *s, struct place p, uint8_t *touch);
-/* rax = host address for an atomic at @v of @bytes. */
-void gen_place_atomic(struct jit_gen *g, uint32_t v, unsigned bytes);
-void gen_touch_atomic(struct slow *s, uint8_t *touch);
 /* What put @n does to what is known of its register. */
 void gen_near_put(struct jit_gen *g, uint32_t n);
 /* The start of the code out of line: rax = guest address. */

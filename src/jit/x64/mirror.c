@@ -109,22 +109,6 @@ void gen_touch(struct slow *s, struct place p, uint8_t *touch)
 	s->disp = p.disp;
 }
 
-void gen_place_atomic(struct jit_gen *g, uint32_t v, unsigned bytes)
-{
-	struct jit_asm *a = &g->a;
-	struct place p = gen_place(g, v);
-	if (p.base != RAX || p.disp)
-		x_lea(a, RAX, p.base, p.disp);
-	asm_rr(a, false, 0xf6, 0, RAX); /* test al, bytes - 1 */
-	a8(a, bytes - 1);
-	gen_slow(g, SLOW_DEOPT, x_jcc32(a, CC_NE))->pa = g->in->pa;
-	if (!g->c->g.flat)
-		x_alum(a, true, ALU_ADD, RAX, STATE_REG,
-		       at(g->c->g.run + offsetof(struct jit_run, window)));
-}
-
-void gen_touch_atomic(struct slow *s, uint8_t *touch) { s->touch[s->touch[0] != NULL] = touch; }
-
 void gen_touch_begin(struct jit_gen *g, const struct slow *s)
 {
 	struct jit_asm *a = &g->a;
@@ -132,11 +116,9 @@ void gen_touch_begin(struct jit_gen *g, const struct slow *s)
 		g->touches[g->ntouches].at = (uint32_t)(s->touch[k] - g->c->w);
 		g->touches[g->ntouches++].stub = (uint32_t)(a->p - g->c->w);
 	}
-	if (s->host && g->c->g.flat)
-		return; /* rax is the guest's address as well */
+	if (s->base != RAX || s->disp)
+		x_lea(a, RAX, s->base, s->disp);
 	if (s->host)
 		x_alum(a, true, ALU_SUB, RAX, STATE_REG,
 		       at(g->c->g.run + offsetof(struct jit_run, window)));
-	else if (s->base != RAX || s->disp)
-		x_lea(a, RAX, s->base, s->disp);
 }

@@ -74,7 +74,7 @@ static void ins_note(const struct jit_gen *g, struct plan_insn *p, const struct 
 			target_note(g, p, i->imm);
 		break;
 	case IR_jumpr: p->falls = p->call; break;
-	case IR_call: case IR_lr: case IR_sc: case IR_cas: p->helper = true; break;
+	case IR_call: p->helper = true; break;
 	default: break;
 	}
 }
