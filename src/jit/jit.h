@@ -161,6 +161,9 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa);
 /* Finish. False: no room in the cache: clear it and make the unit again. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 bool jit_full(const struct jit_gen *g); /* was it for want of room? */
+/* After jit_end of a unit with a map of its own: was it false because the plan promised too much?
+ * It does no more; begin again. */
+bool jit_remake(const struct jit_gen *g);
 
 /* ---- units with a register map of their own ---- */
 /* Before jit_begin: all instructions of the unit [pa, end), in order. @indirect: its jumps by

@@ -27,7 +27,7 @@ static struct atom atom_of(struct jit_gen *g, unsigned bytes)
 static void place_begin(struct atom *x, uint32_t v, bool aligned)
 {
 	struct jit_gen *g = x->g;
-	x->p = (struct place){ RAX, 0, g->mirror };
+	x->p = (struct place){ .base = RAX, .mirror = g->mirror };
 	if (g->mirror) {
 		struct place p = gen_place(g, v);
 		x->p.base = p.base;

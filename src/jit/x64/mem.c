@@ -40,7 +40,7 @@ static void free_all(struct jit_gen *g)
 	gen_temp_free(g, RDX);
 }
 
-static const struct place at_rax = { RAX, 0, false };
+static const struct place at_rax = { .base = RAX };
 
 void gen_host_load(struct jit_gen *g, struct place p, unsigned to, unsigned bytes, bool is_signed)
 {
@@ -78,7 +78,7 @@ void gen_load(struct jit_gen *g, uint32_t v, unsigned to, bool is_signed)
 	uint8_t *touch = g->a.p;
 	gen_host_load(g, p, to, bytes, is_signed);
 	struct slow *s = gen_slow(g, SLOW_LOAD, miss);
-	gen_touch(s, p, touch);
+	gen_touch(g, s, p, touch);
 	s->bytes = (uint8_t)bytes;
 	s->reg = (uint8_t)to;
 	s->is_signed = is_signed;
@@ -157,7 +157,7 @@ void gen_store(struct jit_gen *g, uint32_t n)
 		miss = gen_tlb(g, bytes, true);
 	uint8_t *touch = store_host(g, p, bytes, v);
 	struct slow *s = gen_slow(g, SLOW_STORE, miss);
-	gen_touch(s, p, touch);
+	gen_touch(g, s, p, touch);
 	s->bytes = (uint8_t)bytes;
 	s->reg = (uint8_t)v.reg;
 	s->imm_val = v.is_imm;
