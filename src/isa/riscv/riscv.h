@@ -99,6 +99,10 @@ struct rv_env {
 	unsigned vlen;              /* bits of a vector register: 128, 256, 512; 0: no vectors */
 	/* for engines that translate; 0: their own choice */
 	uint32_t hot;               /* runs of a block before it is translated, plus 1 */
+	/* of processes, atomic: one hart runs, and nobody else touches what it writes, so that its
+	 * atomics need not be. Changed by that hart, which comes back from its engine (say
+	 * RV_REQ_LOOK) before it runs another instruction */
+	bool alone;
 	uint64_t code_bytes;        /* of all harts' translated code */
 	uint32_t opt_at;            /* samples of a unit before it is optimized; 1: all, at once,
 	                             * even where it is of no use, for tests */

@@ -87,7 +87,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
 	vclock_init(&p->clock);
-	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p,
+	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p, .alone = true,
 		.vlen = 8 * VECTOR_BYTES};
 	int r = root_open(p, c, e);
 	p->sys.keep_signals = UINT64_C(1) << (SIGSEGV - 1) |

@@ -164,6 +164,7 @@ int restore_run(struct restore *r, struct task *first, struct lodge_err *e)
 		err = err_set(e, EINVAL, "the state has less memory than it says");
 	if (err == 0)
 		err = maps_restore(r, e);
+	r->proc->env.alone = r->p.threads == 1 && !r->proc->shares;
 	if (err == 0)
 		err = process_restore(r, e);
 	if (err == 0)
