@@ -136,9 +136,10 @@ LODGE_API int lodge_restore(struct lodge_guest *g, const char *name, struct lodg
 LODGE_API int lodge_clone(struct lodge_guest **ret, struct lodge_guest *g, const char *name,
                           const char *snapshot, struct lodge_err *e);
 /* Change limits of a guest in any state, for good. @changes: "KEY=VALUE" with the keys cpus (0.5:
- * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset and cpu-weight; the value "none" ends a
- * limit. While the guest lives it keeps its number of CPUs and its memory: both can be limited to
- * less. All are checked before any is changed. What could not be enforced: lodge_warning. */
+ * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset and cpu-weight; the value "none"
+ * ends a limit. While the guest lives it keeps its number of CPUs and its memory: both can be
+ * limited to less. All are checked before any is changed. What could not be enforced:
+ * lodge_warning. */
 LODGE_API int lodge_update(struct lodge_guest *g, const char *const *changes, size_t n,
                            struct lodge_err *e);
 /* What the last lodge_start, lodge_resume or lodge_update on the handle did, but not as it was
