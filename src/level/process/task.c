@@ -31,6 +31,7 @@ void task_free(struct task *t)
 	if (t->h)
 		t->p->engine->detach(t->h);
 	rv_hart_free(t->h);
+	seccomp_inherit(t, NULL);
 	free(t);
 }
 

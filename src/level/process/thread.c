@@ -347,6 +347,7 @@ int64_t thread_run(struct task *t, const struct clone *c)
 		return -EAGAIN;
 	}
 	registers_copy(b.t, t, c);
+	seccomp_inherit(b.t, t);
 	sem_init(&b.done, 0, 0);
 	r = host_thread(&b);
 	while (r == 0 && sem_wait(&b.done) < 0)
