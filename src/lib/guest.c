@@ -112,6 +112,9 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 			               "a program runs in the foreground only: lodge run %s",
 			               c.guest);
 	}
+	if (c.flags & LODGE_ISOLATE)
+		return err_set(e, EOPNOTSUPP, "--isolate is for programs in the foreground: "
+		               "lodge run --isolate PROGRAM");
 	for (int tries = 0; tries < 8; tries++) {
 		char name[LIFE_NAME_MAX + 1];
 		name_make(&c, name, sizeof name);
@@ -149,6 +152,11 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 		return err_set(e, EINVAL,
 			       "%s is a program: it takes none of --name, --initrd, --append, "
 			       "--disk, --publish, --timeout", c.guest);
+	if (c.flags & LODGE_ISOLATE) {
+		r = isolate_enter(&c, e);
+		if (r < 0)
+			return r;
+	}
 	return l->become(&c, e);
 }
 
