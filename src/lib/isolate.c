@@ -3,6 +3,7 @@
  * what is left is of the new root. */
 #include "box/box.h"
 #include "lib/lib.h"
+#include <stdio.h>
 
 static int options_check(const struct lodge_config *c, struct lodge_err *e)
 {
@@ -14,6 +15,28 @@ static int options_check(const struct lodge_config *c, struct lodge_err *e)
 			               (int)(eq - c->options[i]), c->options[i]);
 	}
 	return 0;
+}
+
+/* A plain name is looked for in PATH, now that / is the program's: execvp(3). */
+static int program_find(struct lodge_config *c, struct lodge_err *e)
+{
+	const char *p = getenv("PATH");
+	for (size_t i = 0; i < c->nenv; i++)
+		if (!strncmp(c->env[i], "PATH=", 5))
+			p = c->env[i] + 5;
+	while (p && *p) {
+		size_t n = strcspn(p, ":");
+		char *one = NULL;
+		if (asprintf(&one, "%.*s/%s", (int)n, p, c->guest) < 0)
+			return err_set(e, ENOMEM, "out of memory");
+		if (access(one, X_OK) == 0) {
+			c->guest = one; /* lives as long as the program */
+			return 0;
+		}
+		free(one);
+		p += n + (p[n] == ':');
+	}
+	return err_set(e, ENOENT, "%s: in no folder of PATH of the root", c->guest);
 }
 
 int isolate_enter(struct lodge_config *c, struct lodge_err *e)
@@ -46,5 +69,5 @@ int isolate_enter(struct lodge_config *c, struct lodge_err *e)
 	c->guest = program ? program : c->guest; /* lives as long as the program */
 	c->root = NULL;
 	c->nvolumes = 0;
-	return 0;
+	return strchr(c->guest, '/') ? 0 : program_find(c, e);
 }

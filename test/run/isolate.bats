@@ -186,6 +186,8 @@ reached_is() {
 	run -125 "$LODGE" run --isolate -d demo
 	[[ "$output" == *foreground* ]]
 	run -127 "$LODGE" run --isolate --root "$T/root" /bin/none
+	run -127 "$LODGE" run --isolate --root "$T/root" none
+	run -42 "$LODGE" run --isolate --root "$T/root" program args
 	run -42 "$LODGE" run --isolate -o strace=- "$T/program" args
 	[[ "$output" == *exit_group* ]]
 	run gdb-multiarch -nx -batch -ex "target remote | $LODGE run --isolate -o gdb=- $T/program args x" \

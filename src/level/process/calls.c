@@ -44,6 +44,7 @@ static int64_t call_exit_group(struct task *t, const uint64_t a[6])
 {
 	report_exit(t);
 	debug_ended(t->p, (int)a[0], 0);
+	halt_leave(t->p);
 	_exit((int)a[0]);
 }
 

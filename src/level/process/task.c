@@ -63,6 +63,8 @@ void task_ecall(void *proc, struct rv_hart *h)
 			signals_deliver(t);
 		return;
 	}
+	if (unlikely(t->sys.until_ns) && h->pc != t->until_pc)
+		t->sys.until_ns = 0;
 	t->calling = true;
 	int64_t r = likely(t->p->trace_fd < 0) ? call_run(t, (unsigned)h->x[17], a)
 					       : trace_call(t, (unsigned)h->x[17], a);
@@ -70,6 +72,7 @@ void task_ecall(void *proc, struct rv_hart *h)
 	if (unlikely(r == LINUX_RESTART)) {
 		t->restart = true;
 		t->restart_a0 = a[0];
+		t->until_pc = h->pc;
 	} else {
 		h->x[10] = (uint64_t)r;
 	}
@@ -120,9 +123,12 @@ void task_look(void *proc, struct rv_hart *h)
 	task_stale_take(t);
 	if (unlikely(t->p->debug))
 		debug_park(t);
-	if (!t->kept)
-		return;
-	signals_deliver(t);
-	if (unlikely(t->p->debug))
+	signals_noticed(t);
+	bool any = t->kept != 0;
+	if (any)
+		signals_deliver(t);
+	if (unlikely(any && t->p->debug))
 		debug_called(t);
+	if (unlikely(halt_wanted(t->p)))
+		halt_look(t);
 }
