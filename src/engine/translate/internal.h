@@ -133,6 +133,7 @@ struct translate {
 	uint64_t known_pa;
 	uint32_t known_epoch;
 	uint8_t crossing_heat[CROSSINGS]; /* of instructions across two pages, by address */
+	bool alone;             /* code is made as for env->alone */
 	bool deopt;             /* the interpreter has to run the next block */
 	struct sample sample;
 	uint64_t made, made2, taken, killed, clears, entered, links, misses;
@@ -195,6 +196,8 @@ void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at 
  * @to from now on. */
 void unit_replace(struct translate *t, struct unit *from, struct unit *to);
 void unit_drop(struct translate *t, struct unit *u);
+/* Drop the units that are right only while nobody else touches memory. */
+void units_share(struct translate *t);
 /* Is what @u was made from still there? */
 bool unit_same(struct rv_hart *h, const struct unit *u);
 /* Where units begin in the 4 * JIT_UNIT_INSNS bytes behind the start of @u, in its page: seeds of

@@ -103,6 +103,7 @@ static bool is_same(struct rv_hart *h, const struct copy *c, const uint64_t pa2)
 static const struct copy_entry *entry_find(struct rv_hart *h, const struct place *p, bool tier)
 {
 	struct code_share *s = h->env->share;
+	const struct translate *t = h->engine;
 	const struct copy_entry *e;
 	uint64_t first;
 	if (!is_open(s) || !host_load(p->pa, 2, &first))
@@ -112,6 +113,8 @@ static const struct copy_entry *entry_find(struct rv_hart *h, const struct place
 	     r = e->next) {
 		const struct copy *c = copy_of(e);
 		if (e->mark != mark || c->j.pa + e->off != p->pa || c->reach != p->reach)
+			continue;
+		if (c->j.alone && !t->alone)
 			continue;
 		if (tier ? !c->tier || e->off : c->tier && opt_is_never(h->engine, c->j.pa))
 			continue;
@@ -153,7 +156,7 @@ struct entry *share_take(struct rv_hart *h, const struct place *p, bool tier)
 	struct translate *t = h->engine;
 	const struct copy_entry *e = NULL;
 	if (!tier && t->known && p->pa == t->known_pa && t->known_epoch == h->fetch_epoch &&
-	    !is_crossing(p->reach))
+	    !is_crossing(p->reach) && (t->alone || !copy_of(t->known)->j.alone))
 		e = t->known;
 	t->known = NULL;
 	if (!e)
