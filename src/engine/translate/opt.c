@@ -172,6 +172,7 @@ void opt_fork_end(struct translate *t, bool in_child)
 		return;
 	}
 	o->runs = false;
+	o->clears = UINT64_MAX; /* what it has made is in no cache of the child's */
 	locks_init(o);
 }
 
