@@ -54,6 +54,12 @@ static int value_number(const struct option_row *o, const char *text, uint64_t *
 		return lodge_parse_size(text, ret, e);
 	if (o->kind == OPT_TIME)
 		return lodge_parse_time(text, ret, e);
+	if (o->kind == OPT_CPUS) {
+		uint32_t milli = 0;
+		int r = lodge_parse_cpus(text, &milli, e);
+		*ret = milli;
+		return r;
+	}
 	errno = 0;
 	*ret = strtoull(text, &end, 10);
 	if (errno || end == text || *end || *text == '-' || *ret > UINT32_MAX) {

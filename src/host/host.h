@@ -8,8 +8,34 @@
 /* ---- clocks ---- */
 uint64_t host_monotonic_ns(void);   /* CLOCK_MONOTONIC */
 uint64_t host_realtime_ns(void);    /* CLOCK_REALTIME, since 1970 UTC */
+uint64_t host_cpu_ns(void);         /* CPU time of all threads of this process so far */
 /* Fill @buf with random bytes from the kernel; never fails once booted. */
 void host_random(void *buf, size_t len);
+
+/* ---- CPUs of the host, for all threads of this process ---- */
+unsigned host_cpus_online(void);
+/* Is @text a set of CPUs ("0-2,5")? EINVAL. */
+int host_cpus_check(const char *text, struct lodge_err *e) MUST;
+/* Use these CPUs only; NULL: all that there are. EINVAL: none of them can be used. */
+int host_cpus_pin(const char *text, struct lodge_err *e) MUST;
+/* Stand beside others with @weight, 1 to 10000; 100 is usual. EPERM, EACCES: more than this process
+ * has is for privileged ones. */
+int host_cpus_weigh(unsigned weight, struct lodge_err *e) MUST;
+
+/* ---- a control group of our own, for CPU time ---- */
+struct host_cgroup;
+struct host_cgroup_files {
+	const char *cgroup, *mountinfo; /* in the form of those in /proc/self */
+};
+/* Make the group lodge-@name where the host lets us, and move this process there. @files NULL: the
+ * process's own. ENOENT: none are mounted; EACCES, EROFS, EBUSY, ...: none may be made. */
+int host_cgroup_new(struct host_cgroup **ret, const char *name,
+                    const struct host_cgroup_files *files, struct lodge_err *e) MUST;
+void host_cgroup_free(struct host_cgroup *g); /* goes back and removes it; NULL is fine */
+const char *host_cgroup_path(const struct host_cgroup *g);
+/* 1000: one CPU; 0: no limit. */
+int host_cgroup_quota(struct host_cgroup *g, uint32_t milli, struct lodge_err *e) MUST;
+int host_cgroup_weight(struct host_cgroup *g, unsigned weight, struct lodge_err *e) MUST;
 
 /* An anonymous memory file of @bytes whose size can never change. Owned by the caller. */
 int host_memfd_new(int *ret_fd, const char *name, uint64_t bytes, struct lodge_err *e) MUST;

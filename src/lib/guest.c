@@ -13,6 +13,10 @@ int lodge_parse_size(const char *text, uint64_t *ret_bytes, struct lodge_err *e)
 {
 	return life_parse_size(text, ret_bytes, e);
 }
+int lodge_parse_cpus(const char *text, uint32_t *ret_milli, struct lodge_err *e)
+{
+	return life_parse_cpus(text, ret_milli, e);
+}
 int lodge_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e)
 {
 	return life_parse_time(text, ret_ns, e);
@@ -180,6 +184,7 @@ void lodge_close(struct lodge_guest *g)
 	if (g->leash >= 0)
 		close(g->leash);
 	instance_free(g->inst);
+	free(g->warning);
 	free(g);
 }
 
@@ -249,7 +254,10 @@ int lodge_start(struct lodge_guest *g, struct lodge_err *e)
 	int r = g->leash < 0 ? lodge_keep(g, e) : 0;
 	if (r < 0)
 		return r;
-	r = control_call(g->inst, "POST", "/v1/start", NULL, NULL, e);
+	struct json_object *answer = NULL;
+	r = control_call(g->inst, "POST", "/v1/start", NULL, &answer, e);
+	guest_warn(g, answer);
+	json_object_put(answer);
 	close(take_fd(&g->leash));
 	return r;
 }

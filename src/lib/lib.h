@@ -7,10 +7,15 @@
 struct lodge_guest {
 	struct instance *inst; /* owned */
 	int leash;             /* -1: none; held between lodge_keep and lodge_start */
+	char *warning;         /* owned; of lodge_warning */
 };
 
 /* Wait until a keeper that has ended its guest has let go of the folder. */
 int guest_gone(const struct lodge_guest *g, struct lodge_err *e) MUST;
+
+/* Keep what the keeper's @answer (NULL: none) says could not be done. */
+struct json_object;
+void guest_warn(struct lodge_guest *g, struct json_object *answer);
 
 /* A handle on @i, owned from now on, also on failure. */
 int guest_new(struct lodge_guest **ret, struct instance *i, struct lodge_err *e) MUST;

@@ -255,6 +255,8 @@ static int change(struct task *t, struct exec *x)
 	s->env = (const char *const *)x->env.text;
 	s->nenv = x->env.n;
 	space_empty(t);
+	p->shares = p->shares_read = false;
+	proc_alone(p);
 	t->clear_tid = 0;
 	signals_exec(t);
 	syscall(SYS_set_robust_list, NULL, 24);

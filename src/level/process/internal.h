@@ -72,6 +72,8 @@ struct proc {
 	const struct engine *engine;
 	struct space space;
 	struct linux_proc sys;
+	bool shares;            /* memory that is written, with other processes: since exec */
+	bool shares_read;       /* mappings of that kind that may only be read so far */
 	uint64_t vdso;          /* its page */
 	uint64_t trampoline;    /* in it: where signal handlers return to */
 	uint64_t stack_lo, stack_hi;
@@ -137,6 +139,12 @@ int task_hart(struct task *t, struct lodge_err *e) MUST;
 void task_free(struct task *t);
 /* ---- thread.c ---- */
 void task_enlist(struct task *t);       /* it runs from now on */
+/* Others will touch what @t, which is in a call, writes: its atomics are locked from then on. */
+void task_share(struct task *t);
+/* Memory will be mapped, or protected, so; @shared: other processes may have it, too. */
+void task_maps(struct task *t, uint64_t prot, bool shared);
+/* The process has one thread, the rest is known: after fork and exec. */
+void proc_alone(struct proc *p);
 /* Run the program on this thread, which is @t's; @t is freed. Returns when other threads go on. */
 void task_run(struct task *t);
 /* Code in [@lo, @hi) has changed or may not run any more, on any hart. */
@@ -297,8 +305,8 @@ int process_become(const struct lodge_config *c, struct lodge_err *e);
 int process_remake(struct task **ret, const struct lodge_config *c, struct lodge_err *e) MUST;
 struct restore;
 /* @from: what it goes on from; NULL: from its beginning. */
-int process_run(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
-                struct lodge_err *e) MUST;
+int process_kept(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
+                 struct lodge_err *e) MUST;
 
 /* ---- halt.c ---- */
 /* Is somebody to halt? Then halt_look. */

@@ -115,6 +115,7 @@ int64_t mem_mmap(struct task *t, const uint64_t a[6])
 	if (flags & MAP_HUGETLB)
 		len = align_up(len, HUGE);
 	pthread_rwlock_wrlock(&t->p->space.lock);
+	task_maps(t, a[2], a[3] & MAP_SHARED); /* MAP_SHARED_VALIDATE has it, too */
 	int64_t r = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)
 			? map_fixed(t, at, len, prot, flags, fd, a[5])
 			: map_free(&t->p->space, at & ~(uint64_t)(PAGE - 1), len, prot, flags, fd,
@@ -207,6 +208,7 @@ static int64_t protect(struct task *t, uint64_t at, uint64_t len, uint64_t prot)
 	if (more)
 		return -EINVAL;
 	if (end > at) {
+		task_maps(t, prot, t->p->shares_read); /* is it one of these? */
 		if (mprotect(host(at), end - at, mem_host_prot(prot)) < 0)
 			return -errno;
 		if (!space_put(s, at, end, (uint8_t)(prot & RWX), 0))

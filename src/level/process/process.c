@@ -87,7 +87,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
 	vclock_init(&p->clock);
-	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p,
+	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p, .alone = true,
 		.vlen = 8 * VECTOR_BYTES};
 	int r = root_open(p, c, e);
 	p->sys.keep_signals = UINT64_C(1) << (SIGSEGV - 1) |
@@ -277,16 +277,11 @@ static int process_make(struct task **ret, const struct lodge_config *c,
 	return 0;
 }
 
-int process_begin(const struct lodge_config *c, const struct process_given *g, struct lodge_err *e)
+/* Let it run: the first thread is this one. */
+static int process_go(struct task *t, struct lodge_err *e)
 {
-	struct task *t = NULL;
-	int r = process_make(&t, c, g, e);
-	if (r == 0)
-		r = debug_open(t->p, c, e);
-	if (r < 0)
-		return r;
 	task_enlist(t);
-	r = debug_begin(t, e);
+	int r = debug_begin(t, e);
 	if (r < 0)
 		return r;
 	t->h->pc = t->h->npc;
@@ -294,13 +289,21 @@ int process_begin(const struct lodge_config *c, const struct process_given *g, s
 	return 0;
 }
 
+int process_begin(const struct lodge_config *c, const struct process_given *g, struct lodge_err *e)
+{
+	struct task *t = NULL;
+	int r = process_make(&t, c, g, e);
+	if (r == 0)
+		r = debug_open(t->p, c, e);
+	return r < 0 ? r : process_go(t, e);
+}
+
 int process_become(const struct lodge_config *c, struct lodge_err *e)
 {
 	return process_begin(c, NULL, e);
 }
 
-int process_remake(struct task **ret, const struct lodge_config *c,
-                          struct lodge_err *e)
+int process_remake(struct task **ret, const struct lodge_config *c, struct lodge_err *e)
 {
 	static struct proc p;
 	int err = proc_init(&p, c, e);
@@ -322,8 +325,8 @@ static void console_note(struct proc *p, int fd)
 	}
 }
 
-int process_run(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
-                struct lodge_err *e)
+int process_kept(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
+                 struct lodge_err *e)
 {
 	struct control_message hello = {.value = 0};
 	struct task *t = NULL;
@@ -346,13 +349,7 @@ int process_run(const struct lodge_config *c, const struct init_plan *plan, stru
 	linux_fd_close(&p->sys, ready);
 	if (r < 0 || !told)
 		_exit(LODGE_EXIT_LODGE);
-	task_enlist(t);
-	r = debug_begin(t, e);
-	if (r < 0)
-		return r;
-	t->h->pc = t->h->npc;
-	task_run(t);
-	return 0;
+	return process_go(t, e);
 }
 
 /* ---- the level ---- */

@@ -29,6 +29,7 @@ static int64_t attach(struct task *t, int id, uint64_t at, uint64_t len, int fla
 	struct space *s = &t->p->space;
 	int prot = flags & SHM_RDONLY ? PROT_READ : PROT_READ | PROT_WRITE;
 	bool code = space_has(s, at, at + len, PROT_EXEC, 0);
+	task_maps(t, (uint64_t)prot, true);
 	if (syscall(SYS_shmat, id, at, flags) < 0)
 		return -errno;
 	if (flags & SHM_EXEC && mprotect(host(at), len, prot) < 0)

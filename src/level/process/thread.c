@@ -115,7 +115,37 @@ void tasks_fork_end(struct task *t, bool in_child)
 	p->nidle = 0;
 	p->ending = p->heir = NULL;
 	p->parked = false;
+	proc_alone(p);
 }
+
+/* ---- who touches memory ---- */
+
+static void alone_set(struct proc *p, bool alone)
+{
+	__atomic_store_n(&p->env.alone, alone, __ATOMIC_RELAXED);
+}
+
+void task_share(struct task *t)
+{
+	if (!t->p->env.alone)
+		return;
+	alone_set(t->p, false);
+	rv_hart_request(t->h, RV_REQ_LOOK); /* no more of the code that it has */
+}
+
+void task_maps(struct task *t, uint64_t prot, bool shared)
+{
+	if (!shared)
+		return;
+	if (!(prot & PROT_WRITE)) {
+		t->p->shares_read = true;
+		return;
+	}
+	t->p->shares = true;
+	task_share(t);
+}
+
+void proc_alone(struct proc *p) { alone_set(p, !p->shares); }
 
 /* ---- code that others have to look at again ---- */
 
@@ -348,6 +378,7 @@ int64_t thread_run(struct task *t, const struct clone *c)
 		task_free(b.t);
 		return -EAGAIN;
 	}
+	task_share(t);
 	registers_copy(b.t, t, c);
 	seccomp_inherit(b.t, t);
 	sem_init(&b.done, 0, 0);
