@@ -136,9 +136,10 @@ LODGE_API int lodge_restore(struct lodge_guest *g, const char *name, struct lodg
 LODGE_API int lodge_clone(struct lodge_guest **ret, struct lodge_guest *g, const char *name,
                           const char *snapshot, struct lodge_err *e);
 /* Change limits of a guest in any state, for good. @changes: "KEY=VALUE" with the keys cpus (0.5:
- * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset and cpu-weight; the value "none" ends a
- * limit. While the guest lives it keeps its number of CPUs and its memory: both can be limited to
- * less. All are checked before any is changed. What could not be enforced: lodge_warning. */
+ * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset and cpu-weight; the value "none"
+ * ends a limit. While the guest lives it keeps its number of CPUs and its memory: both can be
+ * limited to less. All are checked before any is changed. What could not be enforced:
+ * lodge_warning. */
 LODGE_API int lodge_update(struct lodge_guest *g, const char *const *changes, size_t n,
                            struct lodge_err *e);
 /* What the last lodge_start, lodge_resume or lodge_update on the handle did, but not as it was
@@ -173,6 +174,17 @@ LODGE_API int lodge_list(char **ret_json, struct lodge_err *e);
 LODGE_API int lodge_inspect(struct lodge_guest *g, char **ret_json, struct lodge_err *e);
 /* Counters of a running guest. */
 LODGE_API int lodge_stats(struct lodge_guest *g, char **ret_json, struct lodge_err *e);
+/* Counters of the guests @names, or (@n 0) of all, in the text format of Prometheus; lodge_free. */
+LODGE_API int lodge_metrics(const char *const *names, size_t n, char **ret_text,
+                            struct lodge_err *e);
+/* Hand what happened to guests to @fn, each as a JSON object {time_ns, name, event, ...}: created,
+ * started, paused, resumed, suspended, snapshot, restored, cloned, updated, stopping, died (with
+ * exit_code and why), removed. Some thousand are kept. @name NULL: of all guests; @since_ns: not
+ * those before, since 1970; @follow: then go on with what happens. @fn returns 0 to go on; its
+ * other values end the call and are returned. */
+LODGE_API int lodge_events(const char *name, uint64_t since_ns, int follow,
+                           int (*fn)(void *user, const char *json), void *user,
+                           struct lodge_err *e);
 /* Hand what the console has shown to @fn, from the last @tail lines on (-1: all); with @follow,
  * until the guest stops. @fn returns 0 to go on; its other values end the call and are returned. */
 LODGE_API int lodge_logs(struct lodge_guest *g, long tail, int follow,

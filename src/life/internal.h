@@ -52,12 +52,13 @@ struct control_request {
 	const char *body;
 	size_t body_len;
 };
-enum control_kind { CONTROL_REPLY, CONTROL_WAIT, CONTROL_CONSOLE };
+enum control_kind { CONTROL_REPLY, CONTROL_WAIT, CONTROL_CONSOLE, CONTROL_EVENTS, CONTROL_TEXT };
 struct control_reply {
 	enum control_kind kind;
 	unsigned status;          /* HTTP */
 	struct json_object *body; /* owned by the receiver; NULL: empty */
 	uint64_t replay;          /* CONTROL_CONSOLE */
+	char *text;               /* CONTROL_TEXT; owned by the receiver */
 };
 void control_handle(struct keeper *k, const struct control_request *q, struct control_reply *ret);
 
@@ -66,6 +67,7 @@ struct server;
 int server_new(struct server **ret, struct keeper *k, int listen_fd, struct lodge_err *e) MUST;
 void server_free(struct server *s);
 void server_ended(struct server *s); /* answer those who wait */
+void server_event(struct server *s, struct json_object *event); /* tell those who listen */
 bool server_idle(const struct server *s);
 
 /* ---- bridge.c: agent.sock to the level's byte channel ---- */
@@ -186,6 +188,8 @@ void keeper_ended(void *user, int exit_code, const char *why); /* level_env.ende
 /* One row of verbs.def: what a verb does to a running keeper. */
 int keeper_verb(struct keeper *k, const char *name, struct json_object *args,
                 struct lodge_err *e) MUST;
+/* Note it for all, and tell those who listen here; @more as life_event. */
+void keeper_event(struct keeper *k, const char *event, struct json_object *more);
 void keeper_describe(struct keeper *k, struct json_object *out);
 void keeper_stats(struct keeper *k, struct json_object *out);
 void keeper_resize(struct keeper *k, unsigned rows, unsigned columns);

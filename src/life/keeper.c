@@ -156,6 +156,27 @@ static int keeper_kill(struct keeper *k, struct json_object *args, struct lodge_
 	return 0;
 }
 
+void keeper_event(struct keeper *k, const char *event, struct json_object *more)
+{
+	struct json_object *o = life_event(k->inst->name, event, more);
+	if (k->server)
+		server_event(k->server, o);
+	json_object_put(o);
+}
+
+/* @v has been done to a guest that was in the state @from. The end is keeper_finish's to tell, what
+ * leaves the state alone the verb's own. */
+static void verb_event(struct keeper *k, enum life from, enum life to)
+{
+	bool again = from != LIFE_CREATED || k->restoring;
+	if (to == LIFE_STOPPED && !k->killed)
+		keeper_event(k, "stopping", NULL);
+	else if (to == LIFE_RUNNING)
+		keeper_event(k, again ? "resumed" : "started", NULL);
+	else if (to != LIFE_COUNT && to != LIFE_STOPPED)
+		keeper_event(k, life_name(to), NULL);
+}
+
 #define FROM(s) (1u << LIFE_##s)
 static const struct verb {
 	const char *name;
@@ -184,8 +205,10 @@ int keeper_verb(struct keeper *k, const char *name, struct json_object *args, st
 			k->record.state = v->to;
 			keeper_record(k);
 		}
-		if (r == 0)
+		if (r == 0) {
 			keeper_limit_run(k);
+			verb_event(k, from, v->to);
+		}
 		return r;
 	}
 	return err_set(e, ENOENT, "no verb %s", name);
@@ -276,6 +299,12 @@ static void keeper_finish(void *arg)
 			      : k->end_why);
 	keeper_record(k);
 	struct lodge_err e;
+	if (started && !k->suspended) {
+		struct json_object *o = json_object_new_object();
+		json_put_i64(o, "exit_code", k->record.exit_code);
+		json_put_text(o, "why", k->record.why);
+		keeper_event(k, "died", o);
+	}
 	if ((k->config->c.flags & LODGE_RM) && !k->suspended && instance_remove(k->inst, &e) < 0)
 		log_at(&k->log, LOG_ERROR, "%s", e.msg);
 	k->linger_until_ns = host_monotonic_ns() + LINGER_MS * 1000000ull;

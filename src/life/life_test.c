@@ -374,3 +374,35 @@ TEST(life_removal_does_not_follow_links)
 	instance_free(i);
 	home_end(home);
 }
+
+TEST(life_events_stream_until_the_end)
+{
+	char home[32], buf[8192];
+	static const char *const order[] = {"\"paused\"", "\"resumed\"", "\"updated\"", "\"died\"",
+					    "\"exit_code\":137"};
+	home_begin(home);
+	struct instance *i = guest_make("a", "cgroup=off", 0, 0);
+	guest_start(i);
+	int fd = control_connect(i, "control.sock", NULL);
+	CHECK(fd >= 0 && control_send(fd, "GET", "/v1/events", false, NULL, NULL) == 0);
+	struct json_object *args = json_object_new_object();
+	json_put_i64(args, "disk_iops", 5);
+	CHECK(post(i, "pause", NULL) == 0 && post(i, "resume", NULL) == 0);
+	CHECK(control_call(i, "POST", "/v1/update", args, NULL, NULL) == 0);
+	json_object_put(args);
+	CHECK(post(i, "kill", NULL) == 0);
+	size_t n = 0;
+	for (ssize_t r; n < sizeof buf - 1 && (r = recv(fd, buf + n, sizeof buf - 1 - n, 0)) > 0;)
+		n += (size_t)r;
+	buf[n] = 0;
+	close(fd);
+	CHECK(strstr(buf, "200 OK") && strstr(buf, "ndjson"));
+	const char *at = buf;
+	for (size_t k = 0; k < countof(order); k++) {
+		at = strstr(at, order[k]);
+		CHECK(at != NULL);
+	}
+	wait_unlocked(i);
+	instance_free(i);
+	home_end(home);
+}

@@ -374,6 +374,9 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 	c->cpuset = NULL; /* from here on the document's */
 	json_text(k->config->doc, "cpuset", &c->cpuset);
 	keeper_limit(k, &w);
+	struct json_object *o = json_object_new_object();
+	json_object_object_add(o, "changes", json_object_get(args));
+	keeper_event(k, "updated", o);
 	return 0;
 }
 

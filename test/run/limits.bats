@@ -165,6 +165,12 @@ quarter() {
 	"$LODGE" update small --disk-bps none --cpus none
 }
 
+@test "top lists the guest's processes" {
+	guest 'setsid sleep 300 >/dev/null 2>&1 </dev/null &'
+	"$LODGE" top small | grep -q 'sleep 300'
+	"$LODGE" top small -o pid,comm | grep -qE '^ *1 '
+}
+
 @test "a stopped guest gets other CPUs and memory" {
 	"$LODGE" run -d --name other -m 256M --cpus 0.5 -o cgroup=off debian-small
 	"$LODGE" exec --wait 3m other true
