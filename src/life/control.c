@@ -154,6 +154,15 @@ static const struct route {
 #include "life/verbs.def"
 };
 
+bool control_route(size_t i, const char **ret_method, const char **ret_path)
+{
+	if (i >= countof(routes))
+		return false;
+	*ret_method = routes[i].method;
+	*ret_path = routes[i].path;
+	return true;
+}
+
 void control_handle(struct keeper *k, const struct control_request *q, struct control_reply *ret)
 {
 	struct lodge_err e = {0};
@@ -175,5 +184,5 @@ void control_handle(struct keeper *k, const struct control_request *q, struct co
 	if (known)
 		reply_error(ret, 405, EINVAL, "this path has another method");
 	else
-		reply_error(ret, 404, ENOENT, "no such path; docs/openapi.yaml lists them");
+		reply_error(ret, 404, ENOENT, "no such path; openapi.yaml lists them");
 }

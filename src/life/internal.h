@@ -60,6 +60,8 @@ struct control_reply {
 	uint64_t replay;          /* CONTROL_CONSOLE */
 	char *text;               /* CONTROL_TEXT; owned by the receiver */
 };
+/* What it answers: method and path of the @i-th route; false past the end. */
+bool control_route(size_t i, const char **ret_method, const char **ret_path);
 void control_handle(struct keeper *k, const struct control_request *q, struct control_reply *ret);
 
 /* ---- server.c: the control socket ---- */
