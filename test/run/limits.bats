@@ -38,8 +38,8 @@ used() {
 	b=$(awk '{ print $14 + $15 }' "/proc/$pid/stat") to=$(date +%s.%N)
 	awk -v t="$(getconf CLK_TCK)" "BEGIN { print ($b - $a) / t / ($to - $from) }"
 }
-burn() { guest 'for i in 1 2; do setsid sh -c "while :; do :; done" >/dev/null 2>&1 </dev/null & done'; }
-calm() { guest 'killall sh 2>/dev/null; true' || true; }
+burn() { guest 'for i in 1 2; do setsid sh -c "while :; do :; done" >/dev/null 2>&1 </dev/null & echo $! >>/tmp/busy; done'; }
+calm() { guest 'kill $(cat /tmp/busy); rm /tmp/busy'; }
 
 # CPU time of 0.25, on a host that has so much to give
 quarter() {
