@@ -76,6 +76,9 @@ struct lodge_config {
 	uint64_t memory_limit;  /* bytes of its memory to be used; the balloon takes the rest */
 	uint64_t disk_iops, disk_bps; /* of each disk: requests, bytes in a second */
 	uint64_t net_bps;       /* bytes in a second, each way */
+	/* what follows when it ends by itself: "no" (NULL), "on-failure[:N]", "always",
+	 * "unless-stopped" */
+	const char *restart;
 };
 
 struct lodge_guest;   /* a handle on one guest */
@@ -136,7 +139,7 @@ LODGE_API int lodge_restore(struct lodge_guest *g, const char *name, struct lodg
 LODGE_API int lodge_clone(struct lodge_guest **ret, struct lodge_guest *g, const char *name,
                           const char *snapshot, struct lodge_err *e);
 /* Change limits of a guest in any state, for good. @changes: "KEY=VALUE" with the keys cpus (0.5:
- * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset and cpu-weight; the value "none"
+ * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset, cpu-weight and restart; "none"
  * ends a limit. While the guest lives it keeps its number of CPUs and its memory: both can be
  * limited to less. All are checked before any is changed. What could not be enforced:
  * lodge_warning. */

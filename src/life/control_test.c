@@ -18,7 +18,7 @@ static char *description_read(void)
 	return text;
 }
 
-/* The line behind @at that begins with @indent blanks and no more, or NULL before one with fewer. */
+/* The line behind @at that begins with @indent blanks; NULL: one with fewer comes before. */
 static char *line_next(char *at, size_t indent)
 {
 	for (char *p = at; (p = strchr(p, '\n')) && p[1];) {

@@ -149,6 +149,17 @@ void keeper_limit_stats(const struct keeper *k, struct json_object *out);
 /* Put the limits of @c into @o, a configuration. */
 void life_limits_json(const struct lodge_config *c, struct json_object *o);
 
+/* ---- restart.c ---- */
+struct restarter {
+	struct loop_timer *timer;
+	uint64_t delay_ns;  /* before the next start */
+	unsigned count;     /* short runs in a row that were started again */
+	bool stopped;       /* somebody wants it to stop */
+};
+/* The guest has ended: make it again and start it soon. False: it shall not, or cannot. */
+bool keeper_restart(struct keeper *k);
+void keeper_restart_now(void *k); /* of the timer */
+
 /* ---- keeper.c ---- */
 struct keeper {
 	struct instance *inst;      /* borrowed; locked */
@@ -176,6 +187,7 @@ struct keeper {
 	bool restoring;              /* it goes on from a saved state */
 	struct saver saver;
 	struct limiter limiter;
+	struct restarter restarter;
 	uint64_t linger_until_ns;
 	pthread_mutex_t end_lock;    /* of end_* below: ended may come from any thread */
 	bool end_posted;
@@ -192,6 +204,10 @@ int keeper_verb(struct keeper *k, const char *name, struct json_object *args,
                 struct lodge_err *e) MUST;
 /* Note it for all, and tell those who listen here; @more as life_event. */
 void keeper_event(struct keeper *k, const char *event, struct json_object *more);
+void keeper_died(struct keeper *k, int exit_code, const char *why); /* say so */
+/* Make the level's guest; take it down. */
+int keeper_level(struct keeper *k, struct lodge_err *e) MUST;
+void keeper_level_end(struct keeper *k);
 void keeper_describe(struct keeper *k, struct json_object *out);
 void keeper_stats(struct keeper *k, struct json_object *out);
 void keeper_resize(struct keeper *k, unsigned rows, unsigned columns);

@@ -232,6 +232,13 @@ int life_events(const struct life_event_query *q, struct lodge_err *e) MUST;
  * run have fewer members) in the text format of Prometheus; malloc'ed. NULL: no memory. */
 char *life_metrics(struct json_object *guests);
 
+/* What restart policies say; "no" and NULL: nothing. EINVAL. */
+struct life_restart {
+	bool after_failure, after_success; /* exit codes other than 0, and 0 */
+	unsigned max;                      /* times in a row; 0: any */
+};
+int life_restart_parse(const char *text, struct life_restart *ret, struct lodge_err *e) MUST;
+
 /* ---- the keeper ---- */
 /* Fork a keeper for @i, whose lock it inherits. *ret_leash: the keeper ends when this is closed
  * before the guest has started. Returns when the level's create has succeeded. */

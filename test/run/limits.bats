@@ -171,6 +171,32 @@ quarter() {
 	"$LODGE" top small -o pid,comm | grep -qE '^ *1 '
 }
 
+@test "a guest that powers off starts again, until it is stopped" {
+	try "$LODGE" run -d --rm --restart always debian-small
+	[ "$status" -eq 125 ]
+	"$LODGE" run -d --name other -m 256M --restart always debian-small
+	before=$("$LODGE" exec --wait 3m other cat /proc/sys/kernel/random/boot_id)
+	pid=$(keeper_pid other)
+	"$LODGE" exec other poweroff -f || true
+	for _ in $(seq 60); do
+		now=$("$LODGE" exec --wait 5s other cat /proc/sys/kernel/random/boot_id 2>/dev/null) && [ "$now" != "$before" ] && break
+		sleep 0.5
+	done
+	[ -n "$now" ]
+	[ "$now" != "$before" ]
+	[ "$(keeper_pid other)" = "$pid" ]
+	"$LODGE" update other --restart no
+	"$LODGE" exec other poweroff -f || true
+	for _ in $(seq 60); do
+		"$LODGE" ls -a | grep -q "^other *stopped.*exit code 0" && break
+		sleep 0.5
+	done
+	"$LODGE" ls -a | grep -q "^other *stopped.*exit code 0"
+	[ ! -d "/proc/$pid" ] || sleep 2
+	[ ! -d "/proc/$pid" ]
+	"$LODGE" rm other
+}
+
 @test "a stopped guest gets other CPUs and memory" {
 	"$LODGE" run -d --name other -m 256M --cpus 0.5 -o cgroup=off debian-small
 	"$LODGE" exec --wait 3m other true
