@@ -168,6 +168,32 @@ LODGE_API int lodge_becomes(const struct lodge_config *c);
  * -ENOENT: it or its interpreter is not there; -ENOEXEC, -EACCES: it cannot be run. */
 LODGE_API int lodge_become(const struct lodge_config *c, struct lodge_err *e);
 
+/* ---- programs run by the kernel: binfmt_misc ---- */
+
+/* Zeroed is valid but for size. Strings are borrowed until the call returns. */
+struct lodge_binfmt {
+	size_t size;
+	const char *folder;      /* where binfmt_misc is; NULL: where Linux has it */
+	const char *interpreter; /* path of lodge-riscv64; NULL: beside the running program */
+	const char *persist_folder; /* of binfmt.d(5); NULL: /etc/binfmt.d */
+	int persist;             /* install: at the next boot as well */
+};
+/* From now on the kernel runs programs of riscv64 Linux by lodge-riscv64, in chroots and containers
+ * too, with the rights of setuid programs; binfmt_misc is mounted where Linux has it. Replaces what
+ * was installed before. -EPERM: not root; -EOPNOTSUPP: the kernel has none. */
+LODGE_API int lodge_binfmt_install(const struct lodge_binfmt *b, struct lodge_err *e);
+/* Takes back what lodge_binfmt_install did, the file for the next boot as well. 0 also when there
+ * is nothing. */
+LODGE_API int lodge_binfmt_remove(const struct lodge_binfmt *b, struct lodge_err *e);
+/* A JSON object {name, folder, mounted, registered, persistent, and of a registered one: enabled,
+ * interpreter, flags}; lodge_free. */
+LODGE_API int lodge_binfmt_status(const struct lodge_binfmt *b, char **ret_json,
+                                  struct lodge_err *e);
+/* The same as install for this process and its children alone, without root: a user namespace,
+ * where the caller is itself, or root if @as_root. To be called by a process of one thread; no way
+ * back, also on failure. -EOPNOTSUPP: Linux before 6.7. */
+LODGE_API int lodge_binfmt_enter(const struct lodge_binfmt *b, int as_root, struct lodge_err *e);
+
 /* ---- looking at guests. JSON texts are freed with lodge_free ---- */
 
 LODGE_API void lodge_free(void *p);

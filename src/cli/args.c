@@ -191,6 +191,13 @@ static int operands_check(struct args *a)
 	return 0;
 }
 
+/* @w is the operand that was taken last. */
+static bool stops_at(const struct args *a, const char *w)
+{
+	const char *word = a->cmd->stop_word;
+	return a->cmd->stop_at_operand && a->noperands == 1 && (!word || !strcmp(w, word));
+}
+
 int args_parse(struct args *a, int argc, char **argv)
 {
 	bool options = true;
@@ -213,7 +220,7 @@ int args_parse(struct args *a, int argc, char **argv)
 		} else {
 			a->operands[a->noperands++] = w;
 			/* One "--" between guest and its arguments is ours. */
-			if (a->cmd->stop_at_operand && a->noperands == 1) {
+			if (stops_at(a, w)) {
 				options = false;
 				if (i + 1 < argc && !strcmp(argv[i + 1], "--"))
 					i++;

@@ -34,6 +34,7 @@ struct command {
 	const struct option_row *options;
 	size_t noptions;
 	bool stop_at_operand;     /* what follows the first operand is the guest's */
+	const char *stop_word;    /* only if that is this word; NULL: any */
 	unsigned min, max;        /* operands; any number when "..." is in operands */
 	const char *format;       /* one more for --format, beside json and table; or NULL */
 	const char *completes;    /* what operands are: "guests", "images", "commands" or NULL */

@@ -150,7 +150,7 @@ TEST(cgroup_that_cannot_be_had_is_said)
 
 TEST(cpus_texts)
 {
-	static const char *const bad[] = { "", "x", "1-", "3-1", "0,", "0,,1", "1 2", "99999" };
+	static const char *const bad[] = {"", "x", "1-", "3-1", "0,", "0,,1", "1 2", "99999", "-1"};
 	for (size_t i = 0; i < countof(bad); i++)
 		CHECK(host_cpus_check(bad[i], NULL) == -EINVAL);
 	CHECK(host_cpus_check("0", NULL) == 0 && host_cpus_check("0-2,5,7-7", NULL) == 0);

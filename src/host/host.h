@@ -80,6 +80,18 @@ int loop_timer_new(struct loop_timer **ret, struct loop *l, pthread_mutex_t *loc
 void loop_timer_set(struct loop_timer *t, uint64_t deadline_ns);
 void loop_timer_free(struct loop_timer *t);  /* same rule as loop_watch_free */
 
+/* ---- namespaces (ns.c) ---- */
+/* Who is who in a new user namespace: each itself, if the caller is root and @all is set; else
+ * there is the caller alone, as @uid and @gid. */
+struct host_ids {
+	bool all;
+	uid_t uid;
+	gid_t gid;
+};
+/* This process, which has one thread, enters a user namespace and those that @also (CLONE_NEWNS,
+ * ...) names, mounts private. There is no way back, also on failure. */
+int host_userns_enter(unsigned also, const struct host_ids *ids, struct lodge_err *e) MUST;
+
 /* ---- what the host can really do: each does it once and says how it went ---- */
 int host_probe_kvm(struct lodge_err *e) MUST;      /* runs a tiny guest */
 int host_probe_io_uring(struct lodge_err *e) MUST;

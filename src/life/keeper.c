@@ -83,6 +83,7 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 		loop_timer_set(k->timer, host_monotonic_ns() + k->config->c.timeout_ns);
 	if (k->restoring)
 		keeper_clock(k);
+	keeper_settle(k);
 	return 0;
 }
 
@@ -111,6 +112,7 @@ static int keeper_suspend(struct keeper *k, struct json_object *args, struct lod
 		return err_set(e, EOPNOTSUPP, "the level %s cannot suspend", k->level->name);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "a snapshot of %s is being written", k->inst->name);
+	keeper_settle_stop(k);
 	int r = was_running ? k->level->pause(k->self, e) : 0;
 	if (r < 0)
 		return r;
@@ -238,6 +240,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_object_object_add(out, "asked", json_object_new_boolean(k->asked));
 	json_object_object_add(out, "config", json_object_get(k->config->doc));
 	keeper_snapshot_describe(k, out);
+	keeper_settle_describe(k, out);
 	keeper_limit_describe(k, out);
 	if (k->self && k->level->inspect) {
 		struct json_object *o = json_object_new_object();
@@ -288,6 +291,7 @@ void keeper_died(struct keeper *k, int exit_code, const char *why)
 
 void keeper_level_end(struct keeper *k)
 {
+	keeper_settle_stop(k);
 	keeper_snapshot_abort(k);
 	loop_timer_set(k->stopping, UINT64_MAX);
 	console_connect(k->console, NULL);
@@ -394,6 +398,7 @@ int keeper_level(struct keeper *k, struct lodge_err *e)
 	    .name = k->inst->name,
 	    .loop = k->loop,
 	    .log = &k->log,
+	    .umask = k->umask,
 	    .restoring = k->restoring,
 	    .ended = keeper_ended,
 	    .user = k,
@@ -447,6 +452,10 @@ void keeper_run(struct keeper *k)
 
 void keeper_fini(struct keeper *k)
 {
+	k->gone = true;
+	keeper_settle_stop(k);
+	if (k->settle.timer)
+		loop_timer_free(k->settle.timer);
 	keeper_snapshot_abort(k);
 	if (k->console)
 		console_connect(k->console, NULL);
