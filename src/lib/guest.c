@@ -144,7 +144,8 @@ int lodge_becomes(const struct lodge_config *given)
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
 	/* what only a keeper can see to */
-	if (c.name || c.timeout_ns)
+	if (c.name || c.timeout_ns || c.restart || c.cpu_milli || c.cpu_weight || c.cpuset ||
+	    c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps)
 		return 0;
 	const struct level *l = level_choose(&c, NULL);
 	return l && l->become;

@@ -75,6 +75,8 @@ struct level {
 	void (*limit)(void *self, const struct lodge_config *c, struct life_warnings *w);
 	/* Keep the vCPUs from running for a moment, or let them again; any state. */
 	void (*hold)(void *self, bool on);
+	/* CPU time of the guest beside the keeper's own; NULL: none. */
+	uint64_t (*cpu_ns)(void *self);
 	/* All but memory of a guest whose vCPUs stand still. What the host does for it is ended
 	 * first, its outcome is in the state. NULL of one: NULL of all three. */
 	int (*save)(void *self, struct save_out *o, struct lodge_err *e);

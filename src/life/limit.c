@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest may use. Devices and the balloon are the level's; CPU time is seen to here, the same
  * for all levels: by a control group where the host lets us, else by holding the vCPUs whenever all
- * of the keeper together has used more than its share (decision 0017). */
+ * of the keeper together has used more than its share (decision 0021). */
 #include "life/internal.h"
 #include <stdio.h>
 
@@ -267,6 +267,12 @@ int instance_config_change(struct instance *i, struct json_object *changes, uint
 
 /* ---- the keeper ---- */
 
+static uint64_t used_ns(const struct keeper *k)
+{
+	return host_cpu_ns() + (k->self && k->level->cpu_ns ? k->level->cpu_ns(k->self) : 0);
+}
+
+
 static bool limiter_wanted(const struct keeper *k)
 {
 	const struct limiter *l = &k->limiter;
@@ -292,12 +298,12 @@ void keeper_limit_tick(void *arg)
 {
 	struct keeper *k = arg;
 	struct limiter *l = &k->limiter;
-	uint64_t now = host_monotonic_ns(), used = host_cpu_ns();
+	uint64_t now = host_monotonic_ns(), used = used_ns(k);
 	if (!limiter_wanted(k)) {
 		limiter_hold(k, false, now);
 		return;
 	}
-	rate_take(&l->cpu, used - l->used_ns, now);
+	rate_take(&l->cpu, used - min_u64(used, l->used_ns), now);
 	l->used_ns = used;
 	uint64_t due = rate_due(&l->cpu, now);
 	limiter_hold(k, due != 0, now);
@@ -372,7 +378,7 @@ void keeper_limit(struct keeper *k, struct life_warnings *w)
 		life_warn(w, "the level %s has no limits of memory, disks and network",
 			  k->level->name);
 	rate_set(&l->cpu, (uint64_t)c->cpu_milli * 1000000, BURST_NS, host_monotonic_ns());
-	l->used_ns = host_cpu_ns();
+	l->used_ns = used_ns(k);
 	if (l->timer)
 		loop_timer_set(l->timer, host_monotonic_ns());
 	snprintf(l->warnings, sizeof l->warnings, "%s", w->text);
@@ -424,7 +430,7 @@ void keeper_limit_stats(const struct keeper *k, struct json_object *out)
 {
 	const struct limiter *l = &k->limiter;
 	uint64_t now = host_monotonic_ns();
-	json_put_i64(out, "cpu_ns", (int64_t)host_cpu_ns());
+	json_put_i64(out, "cpu_ns", (int64_t)used_ns(k));
 	json_put_i64(out, "held_ns",
 		     (int64_t)(l->held_ns + (l->held ? now - l->held_since_ns : 0)));
 }
