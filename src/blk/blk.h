@@ -80,8 +80,8 @@ const char *blk_path(const struct blk *b, const char **ret_format);
 /* Note at first every part of 64 KiB that may hold data, and from now on those that are written. */
 int blk_track_begin(struct blk *b, struct lodge_err *e) MUST;
 void blk_track_end(struct blk *b); /* fine when it was not begun */
-/* Take the first parts noted from @from on, at most @max bytes: they are to be read after this call.
- * False: there are none. */
+/* Take the first parts noted from @from on, at most @max bytes: they are to be read after this
+ * call. False: there are none. */
 bool blk_track_next(struct blk *b, uint64_t from, uint64_t max, uint64_t *ret_off,
                     uint64_t *ret_len);
 uint64_t blk_track_left(struct blk *b);      /* bytes noted */

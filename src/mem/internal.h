@@ -28,6 +28,6 @@ int mem_remap(struct mem *m, int *fd, int how, struct lodge_err *e) MUST;
 /* track.c: [@from, @to) in frames, or offsets of a mapping that is new there. */
 void track_note(struct mem *m, uint64_t from, uint64_t to);
 bool track_register(struct mem *m, uint64_t from, uint64_t to) MUST;
-/* Move RAM's pages to @to, and end the tracking. *ret_uffd, owned by the caller, is to be closed when
- * they are gone: closing it looks at every one. False: all is as before. */
+/* Move RAM's pages to @to, and end the tracking. *ret_uffd, owned by the caller, is to be closed
+ * when they are gone: closing it looks at every one. False: all is as before. */
 bool track_move(struct mem *m, void *to, int *ret_uffd) MUST;

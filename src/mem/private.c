@@ -32,8 +32,8 @@ static void *aside_drop(void *arg)
 	return NULL;
 }
 
-/* To take a mapping apart takes long, 10 ms for each GiB that was touched, and the guest stands still:
- * so its pages are moved elsewhere, which is a matter of page tables only, and let go in the
+/* To take a mapping apart takes long, 10 ms for each GiB that was touched, and the guest stands
+ * still: so its pages are moved elsewhere, which is a matter of page tables only, and let go in the
  * background. Where that cannot be, mmap takes them apart itself. */
 static void pages_aside(struct mem *m)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Private RAM becomes a memfd again while the guest runs: copied in rounds, each of what was written
- * during the one before, the last while nothing runs. */
+/* Private RAM becomes a memfd again while the guest runs: copied in rounds, each of what was
+ * written during the one before, the last while nothing runs. */
 #include "mem/internal.h"
 #include "host/host.h"
 #include <sys/mman.h>

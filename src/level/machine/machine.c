@@ -420,5 +420,7 @@ const struct level level_machine = {
 	.destroy = machine_destroy, .console = machine_console, .agent = machine_agent,
 	.resize = machine_resize, .inspect = machine_inspect, .stats = machine_stats,
 	.save = machine_save, .load = machine_load, .memory = machine_memory,
-	.freeze = machine_freeze, .flush = machine_flush,
+	.freeze = machine_freeze, .flush = machine_flush, .disk = machine_disk,
+	.disk_track = machine_disk_track, .disk_next = machine_disk_next,
+	.disk_left = machine_disk_left, .disk_read = machine_disk_read,
 };
