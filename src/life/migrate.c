@@ -233,10 +233,13 @@ static void migration_finish(void *arg)
 	struct lodge_err e = m->err, why;
 	bool running = k->record.state == LIFE_RUNNING;
 	thread_end(m);
-	int r = m->step;
 	uint64_t begun = host_monotonic_ns();
-	if (r == 0 && running)
-		r = k->level->pause(k->self, &e);
+	/* also to give up: tracking ends while nothing runs */
+	int r = running ? k->level->pause(k->self, &why) : 0;
+	if (r < 0)
+		e = why;
+	else
+		r = m->step;
 	m->wire.patience_ms = LAST_PATIENCE_MS;
 	if (r == 0)
 		r = last_round(k, &e);
