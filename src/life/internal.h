@@ -127,7 +127,9 @@ void keeper_snapshot_abort(struct keeper *k);
 
 /* ---- moved.c: a guest that is elsewhere, or not all here ---- */
 bool moved_to(const struct instance *i, char ret[128]);
-int moved_note(const struct instance *i, const char *to, struct lodge_err *e) MUST;
+/* Ready to be noted, which is then quick. */
+int moved_prepare(const struct instance *i, const char *to, struct lodge_err *e) MUST;
+int moved_note(const struct instance *i, struct lodge_err *e) MUST;
 bool receiving(const struct instance *i);
 int receiving_forget(const struct instance *i, struct lodge_err *e) MUST;
 

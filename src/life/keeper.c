@@ -62,8 +62,9 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	k->record.exit_code = 0;
 	k->record.pid = (int)getpid();
 	k->record.why[0] = 0;
-	/* Written first: a guest that runs is never taken for one that does not. */
-	int r = instance_record_set(k->inst, &k->record, e);
+	/* Written first: a guest that runs is never taken for one that does not. One that is on its
+	 * way stands still now: keeper_take_over writes it a moment later. */
+	int r = k->from.on ? 0 : instance_record_set(k->inst, &k->record, e);
 	if (r == 0)
 		r = suspended_config(k->inst, e);
 	if (r == 0)

@@ -66,6 +66,8 @@ static int greet(struct migration *m, struct lodge_err *e)
 		r = stream_send_files(&m->out, hello, e);
 	if (r == 0)
 		r = wire_expect(&m->wire, FRAME_ACCEPT, e);
+	if (r == 0)
+		r = moved_prepare(k->inst, m->label, e);
 	json_object_put(hello);
 	return r;
 }
@@ -170,7 +172,7 @@ static int last_round(struct keeper *k, struct lodge_err *e)
 static int hand_over(struct keeper *k, struct lodge_err *e)
 {
 	struct migration *m = &k->migration;
-	int r = moved_note(k->inst, m->label, e);
+	int r = moved_note(k->inst, e);
 	if (r < 0)
 		return r;
 	r = outgoing_word(&m->out, FRAME_COMMIT, e);

@@ -15,9 +15,16 @@ bool moved_to(const struct instance *i, char ret[128])
 	return true;
 }
 
-int moved_note(const struct instance *i, const char *to, struct lodge_err *e)
+int moved_prepare(const struct instance *i, const char *to, struct lodge_err *e)
 {
-	return file_replace(i->dirfd, "moved", to, strlen(to), e);
+	return file_replace(i->dirfd, ".moved", to, strlen(to), e);
+}
+
+int moved_note(const struct instance *i, struct lodge_err *e)
+{
+	if (renameat(i->dirfd, ".moved", i->dirfd, "moved") < 0 || fsync(i->dirfd) < 0)
+		return err_sys(e, "%s: noting that it moves", i->name);
+	return 0;
 }
 
 static int note_drop(const struct instance *i, const char *name, struct lodge_err *e)

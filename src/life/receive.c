@@ -76,6 +76,10 @@ int keeper_take_over(struct keeper *k, struct lodge_err *e)
 	/* It runs, whether that is heard or not. */
 	if (r == 0 && wire_send(w, &started, NULL) < 0)
 		log_at(&k->log, LOG_WARN, "the guest runs here, but its source has not heard so");
+	struct lodge_err why;
+	if (r == 0 && instance_record_set(k->inst, &k->record, &why) < 0)
+		log_at(&k->log, LOG_ERROR, "%s", why.msg);
+	k->from.on = false;
 	return r;
 }
 

@@ -216,3 +216,23 @@ move() { # FROM TO ADDRESS [OPTION...]: and what is left is removed
 	done
 	echo "# stayed: $stayed, moved: $moved, in doubt: $doubt, killed there: $dead" >&3
 }
+
+@test "a full disk at the destination: the guest goes on, and nothing is left there" {
+	[ "$(id -u)" = 0 ] || skip "needs a mount"
+	remember here
+	for size in 16M 44M; do # less than its kernel; less than its disk
+		mkdir -p "$WORK/tight"
+		mount -t tmpfs -o size=$size tmpfs "$WORK/tight"
+		XDG_DATA_HOME=$WORK/tight XDG_RUNTIME_DIR=$WORK/run-there "$LODGE" receive \
+			--listen "unix:$WORK/s" >"$WORK/receive.out" 2>&1 3>&- &
+		wait_for "$WORK/s"
+		run here migrate g "unix:$WORK/s"
+		wait $! || true
+		left=$(ls -A "$WORK/tight/lodge/instances" | wc -l)
+		umount "$WORK/tight"
+		[ "$status" -ne 0 ]
+		echo "$output" | grep -q "No space left"
+		[ "$left" = 0 ]
+		goes_on here
+	done
+}
