@@ -321,6 +321,21 @@ static int backup_of_still(struct backup *b, struct lodge_guest *g, bool suspend
 	return r;
 }
 
+/* A level whose guests are more than what their folders and configurations say has no backups. */
+static int level_check(const struct lodge_guest *g, struct lodge_err *e)
+{
+	struct life_config *lc = NULL;
+	struct lodge_err why = { .code = ENOEXEC };
+	int r = instance_config(g->inst, &lc, e);
+	if (r < 0)
+		return r;
+	const struct level *l = level_choose(&lc->c, &why);
+	life_config_free(lc);
+	if (!l)
+		return err_set(e, why.code, "%s", why.msg);
+	return l->disk ? 0 : err_set(e, EOPNOTSUPP, "the level %s has no backups", l->name);
+}
+
 int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progress_fn *fn, void *user,
 		 struct lodge_err *e)
 {
@@ -331,7 +346,9 @@ int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progress_fn *fn
 		return err_set(e, ENOMEM, "out of memory");
 	b->fn = fn;
 	b->user = user;
-	int r = base < 0 ? 0 : base_read(b, base, e);
+	int r = level_check(g, e);
+	if (r == 0 && base >= 0)
+		r = base_read(b, base, e);
 	if (r == 0)
 		r = live ? backup_of_snapshot(b, g, out, e)
 			 : backup_of_still(b, g, !strcmp(state, "suspended"), out, e);

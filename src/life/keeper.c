@@ -69,8 +69,11 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 		r = suspended_config(k->inst, e);
 	if (r == 0)
 		r = life_suspended_drop(k->inst, e);
-	if (r == 0)
+	struct life_warnings w = {0};
+	if (r == 0) {
+		keeper_limit(k, &w);
 		r = k->level->start(k->self, e);
+	}
 	if (r < 0) {
 		k->record = k->earlier;
 		keeper_record(k);
@@ -189,6 +192,8 @@ int keeper_verb(struct keeper *k, const char *name, struct json_object *args, st
 			k->record.state = v->to;
 			keeper_record(k);
 		}
+		if (r == 0)
+			keeper_limit_run(k);
 		return r;
 	}
 	return err_set(e, ENOENT, "no verb %s", name);
@@ -215,6 +220,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	keeper_snapshot_describe(k, out);
 	keeper_settle_describe(k, out);
 	keeper_migrate_describe(k, out);
+	keeper_limit_describe(k, out);
 	if (k->self && k->level->inspect) {
 		struct json_object *o = json_object_new_object();
 		k->level->inspect(k->self, o);
@@ -226,6 +232,7 @@ void keeper_stats(struct keeper *k, struct json_object *out)
 {
 	json_put_text(out, "name", k->inst->name);
 	json_put_text(out, "state", life_name(k->record.state));
+	keeper_limit_stats(k, out);
 	if (k->self && k->level->stats)
 		k->level->stats(k->self, out);
 }
@@ -331,6 +338,8 @@ static int keeper_loop(struct keeper *k, struct lodge_err *e)
 	if (r == 0)
 		r = loop_timer_new(&k->timer, k->loop, NULL, keeper_timer, k, e);
 	if (r == 0)
+		r = loop_timer_new(&k->limiter.timer, k->loop, NULL, keeper_limit_tick, k, e);
+	if (r == 0)
 		r = loop_timer_new(&k->stopping, k->loop, NULL, keeper_impatient, k, e);
 	if (r == 0)
 		r = loop_watch_new(&k->leash_watch, k->loop, k->leash, EPOLLIN, NULL, keeper_leash,
@@ -346,6 +355,7 @@ static int keeper_level(struct keeper *k, struct lodge_err *e)
 	    .name = k->inst->name,
 	    .loop = k->loop,
 	    .log = &k->log,
+	    .umask = k->umask,
 	    .restoring = k->restoring,
 	    .ended = keeper_ended,
 	    .user = k,
@@ -431,6 +441,8 @@ void keeper_fini(struct keeper *k)
 		loop_timer_free(k->stopping);
 	if (k->timer)
 		loop_timer_free(k->timer);
+	loop_timer_free(k->limiter.timer);
+	host_cgroup_free(k->limiter.group);
 	loop_free(k->loop);
 	life_config_free(k->config);
 	pthread_mutex_destroy(&k->end_lock);

@@ -347,9 +347,10 @@ int keeper_migrate(struct keeper *k, struct json_object *args, struct lodge_err 
 	m->wire.leash = -1;
 	snprintf(m->to, sizeof m->to, "%s", to);
 	snprintf(m->label, sizeof m->label, "%s", label ? label : to);
-	if (json_object_deep_copy(k->config->doc, &m->config, NULL) < 0) {
+	int r = config_read(k->inst, &m->config, e);
+	if (r < 0) {
 		m->on = false;
-		return err_set(e, ENOMEM, "out of memory");
+		return r;
 	}
 	thread_begin(m, greet_main);
 	return m->on ? 0 : err_set(e, EAGAIN, "%s", m->why);

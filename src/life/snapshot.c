@@ -44,7 +44,7 @@ static void shot_fini(struct shot *s)
 	save_out_free(s->state);
 }
 
-static int config_read(const struct instance *i, struct json_object **ret, struct lodge_err *e)
+int config_read(const struct instance *i, struct json_object **ret, struct lodge_err *e)
 {
 	autofree char *text = NULL;
 	size_t len;

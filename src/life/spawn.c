@@ -110,7 +110,8 @@ static int keeper_signals(struct keeper *k, struct lodge_err *e)
 			      k, e);
 }
 
-static void keeper_surroundings(struct instance *i, const struct keeper_from *from, int leash)
+/* Returns the umask that was the starter's. */
+static unsigned keeper_surroundings(struct instance *i, const struct keeper_from *from, int leash)
 {
 	char title[16];
 	/* as often as it takes: one that is twice in it is kept once */
@@ -118,7 +119,7 @@ static void keeper_surroundings(struct instance *i, const struct keeper_from *fr
 	setsid();
 	signals_default();
 	limits_raise();
-	umask(077);
+	unsigned mask = umask(077);
 	snprintf(title, sizeof title, "lodge:%.9s", i->name);
 	prctl(PR_SET_NAME, title);
 	fds_close(keep, countof(keep));
@@ -135,6 +136,7 @@ static void keeper_surroundings(struct instance *i, const struct keeper_from *fr
 		close(log);
 	if (chdir("/") < 0)
 		errno = 0; /* every path is absolute anyway */
+	return mask;
 }
 
 /* The whole life of the keeper process. */
@@ -142,9 +144,9 @@ static int keeper_main(struct instance *i, const struct level *l, const struct k
 		       int leash)
 {
 	struct hello h = {0};
-	keeper_surroundings(i, from, leash);
-	struct keeper k = {.inst = i, .level = l, .leash = leash, .signal_fd = -1, .saver.fd = -1,
-			   .migration.fd = -1, .from = {.in = -1, .out = -1}};
+	unsigned mask = keeper_surroundings(i, from, leash);
+	struct keeper k = {.umask = mask, .inst = i, .level = l, .leash = leash, .signal_fd = -1,
+			   .saver.fd = -1, .migration.fd = -1, .from = {.in = -1, .out = -1}};
 	if (from)
 		k.from = (struct arrival){.on = true, .in = from->in, .out = from->out};
 	k.log_fd = 2;

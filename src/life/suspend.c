@@ -87,12 +87,18 @@ int keeper_save(struct keeper *k, struct lodge_err *e)
 	return fsync(at) < 0 ? err_sys(e, "writing the folder of %s", k->inst->name) : 0;
 }
 
+static int level_check(const struct keeper *k, const struct save_in *in, struct lodge_err *e)
+{
+	if (strcmp(in->level, k->level->name) == 0)
+		return 0;
+	return err_set(e, EINVAL, "the state is of the level %s, not %s", in->level,
+		       k->level->name);
+}
+
 int keeper_load_state(struct keeper *k, const struct save_in *in, struct lodge_err *e)
 {
-	if (strcmp(in->level, k->level->name) != 0)
-		return err_set(e, EINVAL, "the state is of the level %s, not %s", in->level,
-			       k->level->name);
-	return k->level->load(k->self, in, e);
+	int r = level_check(k, in, e);
+	return r < 0 ? r : k->level->load(k->self, in, e);
 }
 
 int keeper_load(struct keeper *k, struct lodge_err *e)
@@ -108,7 +114,11 @@ int keeper_load(struct keeper *k, struct lodge_err *e)
 	int r = save_in_file(&in, dir, "state", e);
 	if (r < 0)
 		return err_in(e, r, "%s", k->inst->name);
-	r = save_in_fields(&in, "life", life_fields, &own, e);
+	r = level_check(k, &in, e);
+	if (r == 0)
+		r = save_in_fields(&in, "life", life_fields, &own, e);
+	if (r == 0 && k->level->fit)
+		r = k->level->fit(k->self, &in, e);
 	if (r == 0)
 		r = load_ram(k->level->memory(k->self), dir, "ram", own.ram_id, e);
 	if (r == 0)

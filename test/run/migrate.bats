@@ -97,6 +97,8 @@ move() { # FROM TO ADDRESS [OPTION...]: and what is left is removed
 	move here there "unix:$WORK/s"
 	goes_on there
 	remember there
+	there clone g copy # what it boots from has come along, too
+	there rm -f copy
 	move there here tcp:127.0.0.1:$((20000 + $$ % 20000))
 	goes_on here
 	grep "paused for" "$WORK"/*/lodge/instances/g/keeper.log | sed 's/^/# /' >&3
@@ -129,12 +131,12 @@ move() { # FROM TO ADDRESS [OPTION...]: and what is left is removed
 	! wait $!
 	goes_on here
 	there rm g
-	run here migrate g "unix:$WORK/nobody"
+	run -127 here migrate g "unix:$WORK/nobody"
 	[ "$status" -ne 0 ]
 	run here migrate g nowhere
 	[ "$status" -ne 0 ]
 	goes_on here
-	run here migrate --undo other
+	run -127 here migrate --undo other
 	[ "$status" -ne 0 ]
 }
 
