@@ -155,7 +155,8 @@ static void binary_imm(struct jit_gen *g, uint32_t v, unsigned to, int64_t n)
 			a32(&g->a, (uint32_t)n);
 			return;
 		}
-		x_mov(&g->a, w, to, r);
+		if (to != r) /* what follows makes the upper half 0, too */
+			x_mov(&g->a, w, to, r);
 	}
 	if (i->op == IR_mul) {
 		asm_rr(&g->a, w, 0x69, to, to);
@@ -596,6 +597,32 @@ static void reads_save(struct jit_gen *g, uint32_t put, uint64_t off)
 	}
 }
 
+/* [slot at @off] op= something, if that is what @v is. */
+static bool put_in_place(struct jit_gen *g, uint64_t off, uint32_t v)
+{
+	const struct ir_ins *i = ins(g, v);
+	int32_t slot;
+	int64_t k;
+	bool is_alu = i->op == IR_add || i->op == IR_sub || i->op == IR_and || i->op == IR_or ||
+	              i->op == IR_xor;
+	if (!is_alu || i->type != IR_I64 || g->loc[v] != NOREG || g->uses[v] != 1 ||
+	    !is_slot(g, i->a, &slot) || slot != at(off))
+		return false;
+	if (!gen_is_const(g, i->b, &k)) {
+		unsigned r = gen_any(g, i->b);
+		asm_rm(&g->a, true, alu_of(i->op) << 3 | 1, r, STATE_REG, slot);
+		gen_done(g, i->b, r);
+	} else if (fits32(k)) {
+		x_alumi(&g->a, true, alu_of(i->op), STATE_REG, slot, (int32_t)k);
+		g->uses[i->b]--;
+	} else {
+		return false;
+	}
+	slot_done(g, i->a);
+	g->uses[v]--;
+	return true;
+}
+
 static void put(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
@@ -626,6 +653,8 @@ static void put(struct jit_gen *g, uint32_t n)
 		g->uses[v]--;
 		return;
 	}
+	if (put_in_place(g, off, v))
+		return;
 	unsigned r = gen_any(g, v);
 	x_store(&g->a, w, r, STATE_REG, at(off));
 	gen_done(g, v, r);
