@@ -192,20 +192,27 @@ static void slot_done(struct jit_gen *g, uint32_t v)
 }
 
 /* Shifted index: add(shl(x, 1..3), y) is one lea. */
-static bool add_scaled(struct jit_gen *g, uint32_t v, unsigned to)
+static bool scaled(struct jit_gen *g, uint32_t shifted, uint32_t other, unsigned to)
 {
-	const struct ir_ins *i = ins(g, v), *s = ins(g, i->a);
+	const struct ir_ins *s = ins(g, shifted);
 	int64_t n;
-	if (i->op != IR_add || i->type != IR_I64 || s->op != IR_shl || g->loc[i->a] != NOREG ||
-	    g->uses[i->a] != 1 || !gen_is_const(g, s->b, &n) || n < 1 || n > 3)
+	if (s->op != IR_shl || g->loc[shifted] != NOREG || g->uses[shifted] != 1 ||
+	    !gen_is_const(g, s->b, &n) || n < 1 || n > 3)
 		return false;
-	unsigned x = gen_any(g, s->a), y = gen_any(g, i->b);
+	unsigned x = gen_any(g, s->a), y = gen_any(g, other);
 	asm_rmx(&g->a, true, 0x8d, to, y, x, (unsigned)n, 0);
-	g->uses[i->a] = 0;
+	g->uses[shifted] = 0;
 	g->uses[s->b]--;
 	gen_done(g, s->a, x);
-	gen_done(g, i->b, y);
+	gen_done(g, other, y);
 	return true;
+}
+
+static bool add_scaled(struct jit_gen *g, uint32_t v, unsigned to)
+{
+	const struct ir_ins *i = ins(g, v);
+	return i->op == IR_add && i->type == IR_I64 &&
+	       (scaled(g, i->a, i->b, to) || scaled(g, i->b, i->a, to));
 }
 
 static void binary(struct jit_gen *g, uint32_t v, unsigned to)
