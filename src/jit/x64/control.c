@@ -29,6 +29,9 @@ void gen_forget(struct jit_gen *g)
 	g->mode_ok = g->own && g->plan.rounds;
 	g->boxed = g->own ? g->plan.boxed : 0;
 	memset(g->near, 0, sizeof g->near);
+	for (unsigned r = 0; r < SLOTS; r++)
+		g->root[r] = ++g->roots;
+	memset(g->root_off, 0, sizeof g->root_off);
 }
 
 /* ---- basic blocks ---- */

@@ -155,7 +155,8 @@ static void binary_imm(struct jit_gen *g, uint32_t v, unsigned to, int64_t n)
 			a32(&g->a, (uint32_t)n);
 			return;
 		}
-		x_mov(&g->a, w, to, r);
+		if (to != r) /* what follows makes the upper half 0, too */
+			x_mov(&g->a, w, to, r);
 	}
 	if (i->op == IR_mul) {
 		asm_rr(&g->a, w, 0x69, to, to);
@@ -191,20 +192,27 @@ static void slot_done(struct jit_gen *g, uint32_t v)
 }
 
 /* Shifted index: add(shl(x, 1..3), y) is one lea. */
-static bool add_scaled(struct jit_gen *g, uint32_t v, unsigned to)
+static bool scaled(struct jit_gen *g, uint32_t shifted, uint32_t other, unsigned to)
 {
-	const struct ir_ins *i = ins(g, v), *s = ins(g, i->a);
+	const struct ir_ins *s = ins(g, shifted);
 	int64_t n;
-	if (i->op != IR_add || i->type != IR_I64 || s->op != IR_shl || g->loc[i->a] != NOREG ||
-	    g->uses[i->a] != 1 || !gen_is_const(g, s->b, &n) || n < 1 || n > 3)
+	if (s->op != IR_shl || g->loc[shifted] != NOREG || g->uses[shifted] != 1 ||
+	    !gen_is_const(g, s->b, &n) || n < 1 || n > 3)
 		return false;
-	unsigned x = gen_any(g, s->a), y = gen_any(g, i->b);
+	unsigned x = gen_any(g, s->a), y = gen_any(g, other);
 	asm_rmx(&g->a, true, 0x8d, to, y, x, (unsigned)n, 0);
-	g->uses[i->a] = 0;
+	g->uses[shifted] = 0;
 	g->uses[s->b]--;
 	gen_done(g, s->a, x);
-	gen_done(g, i->b, y);
+	gen_done(g, other, y);
 	return true;
+}
+
+static bool add_scaled(struct jit_gen *g, uint32_t v, unsigned to)
+{
+	const struct ir_ins *i = ins(g, v);
+	return i->op == IR_add && i->type == IR_I64 &&
+	       (scaled(g, i->a, i->b, to) || scaled(g, i->b, i->a, to));
 }
 
 static void binary(struct jit_gen *g, uint32_t v, unsigned to)
@@ -596,6 +604,32 @@ static void reads_save(struct jit_gen *g, uint32_t put, uint64_t off)
 	}
 }
 
+/* [slot at @off] op= something, if that is what @v is. */
+static bool put_in_place(struct jit_gen *g, uint64_t off, uint32_t v)
+{
+	const struct ir_ins *i = ins(g, v);
+	int32_t slot;
+	int64_t k;
+	bool is_alu = i->op == IR_add || i->op == IR_sub || i->op == IR_and || i->op == IR_or ||
+	              i->op == IR_xor;
+	if (!is_alu || i->type != IR_I64 || g->loc[v] != NOREG || g->uses[v] != 1 ||
+	    !is_slot(g, i->a, &slot) || slot != at(off))
+		return false;
+	if (!gen_is_const(g, i->b, &k)) {
+		unsigned r = gen_any(g, i->b);
+		asm_rm(&g->a, true, alu_of(i->op) << 3 | 1, r, STATE_REG, slot);
+		gen_done(g, i->b, r);
+	} else if (fits32(k)) {
+		x_alumi(&g->a, true, alu_of(i->op), STATE_REG, slot, (int32_t)k);
+		g->uses[i->b]--;
+	} else {
+		return false;
+	}
+	slot_done(g, i->a);
+	g->uses[v]--;
+	return true;
+}
+
 static void put(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
@@ -626,6 +660,8 @@ static void put(struct jit_gen *g, uint32_t n)
 		g->uses[v]--;
 		return;
 	}
+	if (put_in_place(g, off, v))
+		return;
 	unsigned r = gen_any(g, v);
 	x_store(&g->a, w, r, STATE_REG, at(off));
 	gen_done(g, v, r);

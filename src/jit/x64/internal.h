@@ -160,6 +160,9 @@ struct jit_gen {
 	/* x registers that lie in the window: how far outside they may be by now, plus 1; 0:
 	 * unknown */
 	uint32_t near[SLOTS];
+	/* each x register is a value that has this number, plus an offset */
+	uint32_t root[SLOTS], roots;
+	int64_t root_off[SLOTS];
 	uint32_t label_near[LABELS][32]; /* the same at labels that are still to come, if joined */
 	bool joined[LABELS];
 	bool dead;                  /* control does not come here, but by a label */
