@@ -149,6 +149,110 @@ TEST(tiers_agree_on_numbers_that_are_none)
 	}
 }
 
+/* ---- numbers of every kind ---- */
+
+enum { NUMBERS = 10, ROW = 48, FFLAGS = 1 };
+
+/* x7 := x7 * 33 + x@reg */
+static void mix_put(struct rig *r, unsigned reg)
+{
+	put(r, type_i(0x13, 1, 9, 7, 5));                      /* slli x9, x7, 5 */
+	put(r, type_r(0x33, 0, 0, 7, 7, 9));                   /* add x7, x7, x9 */
+	put(r, type_r(0x33, 0, 0, 7, 7, reg));
+}
+
+/* A quiet comparison as compilers make it: fle, flt, feq of f1 and f2, or f4 and f5; @way on the
+ * way: raise flags, or change the register that keeps them. */
+static void quiet_put(struct rig *r, unsigned f3, bool is_double, unsigned way)
+{
+	unsigned a = is_double ? 1 : 4;
+	put(r, type_i(0x73, 1, 0, 8, FFLAGS));                 /* fsflags x8 */
+	put(r, type_i(0x73, 2, 5, 0, FFLAGS));                 /* frflags x5 */
+	put(r, type_r(0x53, 0x50 + is_double, f3, 10, a, a + 1));
+	put(r, type_i(0x73, 2, 11, 0, FFLAGS));                /* frflags x11 */
+	if (way == 1)
+		put(r, type_r(0x53, 0x08 + is_double, 7, 7, a, a + 1)); /* fmul f7 */
+	else if (way == 2)
+		put(r, type_i(0x13, 7, 5, 5, 9));              /* andi x5, x5, 9 */
+	put(r, type_r(0x53, 0x50 + is_double, f3, 12, a + 1, a));
+	put(r, type_i(0x73, 1, 0, 5, FFLAGS));                 /* fsflags x5 */
+	put(r, type_i(0x73, 2, 6, 0, FFLAGS));                 /* frflags x6 */
+	mix_put(r, 10);
+	mix_put(r, 11);
+	mix_put(r, 12);
+	mix_put(r, 6);
+}
+
+/* fmadd, fmsub, fnmsub, fnmadd */
+static void fused_put(struct rig *r, unsigned op, bool is_double)
+{
+	unsigned a = is_double ? 1 : 4;
+	put(r, type_i(0x73, 1, 0, 8, FFLAGS));
+	put(r, type_r(op, (a + 2) << 2 | is_double, 7, 7, a, a + 1));
+	put(r, type_i(0x73, 2, 6, 0, FFLAGS));
+	put(r, type_r(0x53, 0x71, 0, 10, 7, 0));               /* fmv.x.d x10, f7 */
+	mix_put(r, 10);
+	mix_put(r, 6);
+}
+
+/* Rows of three f64, three f32 and flags from x18 on, x27 of them. */
+static void numbers_put(struct rig *r)
+{
+	static const uint64_t wide[NUMBERS] = {
+		0, UINT64_C(1) << 63, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000,
+		0xfff0000000000000, 0x7ff8000000000000, 0x7ff0000000000001, 1, 0x7fefffffffffffff };
+	static const uint32_t narrow[NUMBERS] = {
+		0, 1u << 31, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000,
+		0x7f800001, 1, 0x7f7fffff };
+	uint8_t row[ROW] = {0};
+	unsigned n = NUMBERS * NUMBERS * NUMBERS;
+	for (unsigned k = 0; k < n; k++) {
+		const unsigned at[3] = { k % NUMBERS, k / NUMBERS % NUMBERS,
+			                 k / (NUMBERS * NUMBERS) };
+		for (unsigned i = 0; i < 3; i++) {
+			le64_put(row + 8 * i, wide[at[i]]);
+			le32_put(row + 24 + 4 * i, narrow[at[i]]);
+		}
+		le32_put(row + 36, k & 8 ? k & 31 : 0);
+		CHECK(mem_write(r->env.mem, gpa(RIG_RAM + DATA + ROW * k), row, ROW));
+	}
+	r->h->x[18] = RIG_RAM + DATA;
+	r->h->x[27] = n;
+	for (unsigned i = 0; i < 3; i++) {
+		put(r, type_i(0x07, 3, 1 + i, 18, 8 * (int)i));      /* fld */
+		put(r, type_i(0x07, 2, 4 + i, 18, 24 + 4 * (int)i)); /* flw */
+	}
+	put(r, type_i(0x03, 2, 8, 18, 36));                    /* lw x8, 36(x18) */
+	for (unsigned k = 0; k < 6; k++)
+		quiet_put(r, k / 2, k & 1, k % 3);
+	for (unsigned k = 0; k < 8; k++)
+		fused_put(r, 0x43 + k / 2 * 4, k & 1);
+	put(r, type_i(0x13, 0, 18, 18, ROW));
+	put(r, type_i(0x13, 0, 27, 27, -1));
+	put(r, branch_ne(27, 0, -(int)r->at));
+	put(r, 0x00100073);                                    /* ebreak */
+}
+
+TEST(tiers_agree_on_numbers_of_every_kind)
+{
+	static const unsigned opt_at[2] = { 1000000, 1 };
+	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
+		return;
+	for (unsigned k = 0; k < 2; k++) {
+		struct rig want, got;
+		rig_init(&want, "interpret", 0, false);
+		rig_init(&got, "translate", opt_at[k], false);
+		numbers_put(&want);
+		numbers_put(&got);
+		rig_run(&want);
+		rig_run(&got);
+		CHECK(want.h->mcause == RV_EXC_BREAKPOINT);
+		compare(want.h, got.h);
+		rig_fini(&want);
+		rig_fini(&got);
+	}
+}
+
 /* ---- a bytecode interpreter ---- */
 
 enum { HANDLERS = 5, SLOT = 32, TABLE = DATA + 0x1000 };

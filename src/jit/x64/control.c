@@ -28,6 +28,7 @@ void gen_forget(struct jit_gen *g)
 	g->fp_on = g->fp_dirty = g->own && g->plan.fp;
 	g->mode_ok = g->own && g->plan.rounds;
 	g->boxed = g->own ? g->plan.boxed : 0;
+	g->flags_in = 0;
 	memset(g->near, 0, sizeof g->near);
 }
 
@@ -276,9 +277,14 @@ static void slow_store(struct jit_gen *g, const struct slow *s)
 static void slow_fp(struct jit_gen *g, const struct slow *s)
 {
 	struct jit_asm *a = &g->a;
+	bool is_double = fp_opinfo[s->imm & 255].ret == IR_F64;
 	for (unsigned k = 0; k < 3; k++) {
 		static const uint8_t reg[3] = { RAX, RDX, RCX };
 		asm_prr(a, 0x66, true, 0x0f7e, s->arg[k], reg[k]);
+		if (s->negate >> k & 1) {
+			asm_rr(a, true, 0x0fba, 7, reg[k]); /* btc, the sign */
+			a8(a, is_double ? 63 : 31);
+		}
 	}
 	x_storei(a, true, (int32_t)s->imm, STATE_REG, RUN(g, detail));
 	gen_thunk_call(g, g->c->t.fp, OWN_FP);
@@ -370,6 +376,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		asm_prm(a, 0xf3, false, 0x0f10, s->reg, RSP, -8);
 		x_jmp_to(a, s->back);
 		break;
+	case SLOW_COMPARE: gen_slow_compare(g, s); break;
 	case SLOW_FAULT:
 		x_storei(a, true, (int32_t)s->imm, STATE_REG, at(g->c->g.exc));
 		x_storei(a, true, 0, STATE_REG, at(g->c->g.tval));

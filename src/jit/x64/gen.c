@@ -452,6 +452,11 @@ static void extend(struct jit_gen *g, uint32_t v, unsigned to)
 		gen_done(g, i->a, NOREG);
 		return;
 	}
+	if (is_signed && gen_is_fcompare(s) && g->loc[i->a] == NOREG) {
+		gen_into(g, i->a, to);
+		gen_done(g, i->a, NOREG);
+		return;
+	}
 	if (!is_signed && is_compare(s->op) && g->loc[i->a] == NOREG) {
 		set_cond(g, i->a, to);
 		gen_done(g, i->a, NOREG);
@@ -654,11 +659,18 @@ static void effect(struct jit_gen *g, uint32_t n)
 	case IR_put:
 		put(g, n);
 		gen_near_put(g, n);
+		gen_flags_put(g, n);
 		break;
 	case IR_store: gen_store(g, n); break;
 	case IR_lr: case IR_sc: case IR_amo: case IR_cas: gen_atomic(g, n); break;
-	case IR_call: gen_call(g, n); break;
-	case IR_each: gen_each(g, n); break;
+	case IR_call:
+		gen_call(g, n);
+		g->flags_in = 0;
+		break;
+	case IR_each:
+		gen_each(g, n);
+		g->flags_in = 0;
+		break;
 	case IR_flags: gen_flags(g, n); break;
 	case IR_setflags: gen_setflags(g, n); break;
 	case IR_guard: guard(g, n); break;

@@ -58,6 +58,7 @@ enum slow_kind {
 	SLOW_ATOMIC,    /* host address for an atomic that missed */
 	SLOW_FP,        /* by the fp room after all */
 	SLOW_NAN,       /* an f32 that is not boxed */
+	SLOW_COMPARE,   /* of a NaN, where flags_in is to stay true */
 	SLOW_EACH,      /* IR_each by the helper */
 	SLOW_SITE,      /* no code: a call inside the unit that may come back with a fault */
 	SLOW_FAULT,     /* an exception */
@@ -75,6 +76,7 @@ struct slow {
 	bool standard;          /* the standard map holds here */
 	bool boxed;             /* SLOW_FP: box the f32 */
 	uint8_t arg[3];         /* SLOW_FP: xmm registers */
+	uint8_t negate;         /* SLOW_FP: those whose sign turns, one bit each */
 	uint16_t bb, k, off; /* basic block, its instructions begun, guest bytes from the start */
 	int64_t imm;            /* value to store; exception; what of fp */
 	uint64_t pa;            /* target */
@@ -153,6 +155,7 @@ struct jit_gen {
 	/* what is known at this point of the basic block */
 	bool fp_on, fp_dirty, mode_ok;
 	uint32_t boxed;             /* f registers that hold a boxed f32 */
+	uint32_t flags_in;          /* x registers that have all flags that MXCSR has */
 	/* x registers that lie in the window: how far outside they may be by now, plus 1; 0:
 	 * unknown */
 	uint32_t near[SLOTS];
@@ -272,6 +275,11 @@ bool gen_guard_fp(struct jit_gen *g, uint32_t v);
 
 void gen_flags(struct jit_gen *g, uint32_t n);
 void gen_setflags(struct jit_gen *g, uint32_t n);
+/* What put @n does to flags_in. */
+void gen_flags_put(struct jit_gen *g, uint32_t n);
+void gen_slow_compare(struct jit_gen *g, const struct slow *s);
+/* Is @i a comparison of floating-point values, which gives 0 or 1? */
+bool gen_is_fcompare(const struct ir_ins *i);
 
 /* ---- control.c ---- */
 void gen_control(struct jit_gen *g, uint32_t v);
