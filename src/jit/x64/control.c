@@ -43,18 +43,23 @@ static void block_close(struct jit_gen *g)
 	g->bb_close = false;
 }
 
+/* Leave before the instruction at @pa if the limit says so. */
+static void limit_look(struct jit_gen *g, uint64_t pa)
+{
+	x_alum(&g->a, true, ALU_CMP, COUNT_REG, STATE_REG, at(g->c->g.limit));
+	struct slow *s = gen_slow(g, SLOW_LEAVE, x_jcc32(&g->a, CC_AE));
+	s->pa = pa;
+	s->k = UINT16_MAX;
+}
+
 static void block_open(struct jit_gen *g, bool check)
 {
 	struct jit_asm *a = &g->a;
 	if (g->bb_imm)
 		block_close(g);
 	g->bb_close = false;
-	if (check) {
-		x_alum(a, true, ALU_CMP, COUNT_REG, STATE_REG, at(g->c->g.limit));
-		struct slow *s = gen_slow(g, SLOW_LEAVE, x_jcc32(a, CC_AE));
-		s->pa = g->in->pa;
-		s->k = UINT16_MAX;
-	}
+	if (check)
+		limit_look(g, g->in->pa);
 	if (++g->bb >= BBS) {
 		g->cannot = true;
 		g->bb = 0;
@@ -62,6 +67,17 @@ static void block_open(struct jit_gen *g, bool check)
 	g->k = 0;
 	x_alui(a, true, ALU_ADD, COUNT_REG, 1);
 	g->bb_imm = a->p - 1;
+}
+
+/* Labels behind calls: whoever comes there by another way than the return looks at the limit. */
+static void resumes_write(struct jit_gen *g)
+{
+	for (unsigned n = 0; n < LABELS && !g->a.full && !g->cannot; n++)
+		if (g->resume[n]) {
+			g->label[n] = g->a.p;
+			limit_look(g, g->pa + 2 * n);
+			x_jmp_to(&g->a, g->resume[n]);
+		}
 }
 
 /* ---- jumps ---- */
@@ -115,9 +131,11 @@ static void call_end(struct jit_gen *g)
 {
 	struct jit_asm *a = &g->a;
 	x_pop(a, RAX);
-	x_movi(a, RCX, g->in->pa + g->in->len);
-	x_alu(a, true, ALU_SUB, RAX, RCX);
-	x_store(a, true, RAX, STATE_REG, RUN(g, delta));
+	if (!g->c->g.flat) {
+		x_movi(a, RCX, g->in->pa + g->in->len);
+		x_alu(a, true, ALU_SUB, RAX, RCX);
+		x_store(a, true, RAX, STATE_REG, RUN(g, delta));
+	}
 	own_in(g);
 	gen_forget(g);
 }
@@ -145,8 +163,10 @@ static void look_up(struct jit_cache *c, struct jit_asm *a)
 	x_load(a, true, RDX, RCX, offsetof(struct jit_jump, key));
 	x_alum(a, true, ALU_CMP, RDX, STATE_REG, at(c->g.key));
 	x_jcc_to(a, CC_NE, c->w + c->t.jump);
-	x_load(a, true, RDX, RCX, offsetof(struct jit_jump, delta));
-	x_store(a, true, RDX, STATE_REG, run + (int32_t)offsetof(struct jit_run, delta));
+	if (!c->g.flat) {
+		x_load(a, true, RDX, RCX, offsetof(struct jit_jump, delta));
+		x_store(a, true, RDX, STATE_REG, run + (int32_t)offsetof(struct jit_run, delta));
+	}
 	asm_rm(a, false, 0xff, 4, RCX, offsetof(struct jit_jump, code));
 }
 
@@ -444,6 +464,7 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->leader = leader;
 	g->reach = reach;
 	memset(g->label, 0, sizeof g->label);
+	memset(g->resume, 0, sizeof g->resume);
 	g->nwait = g->nslow = g->nexits = g->nsites = g->ntouches = g->neach = 0;
 	g->mirror = false;
 	g->bb = g->k = g->insns = 0;
@@ -470,10 +491,12 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 	if (i->label) {
 		if (g->bb_imm)
 			block_close(g);
-		g->label[(i->pa - g->pa) / 2] = g->a.p;
-		g->checks[(i->pa - g->pa) / 2] = i->check;
+		unsigned n = (unsigned)(i->pa - g->pa) / 2;
+		bool resume = i->resume && !g->c->g.returns_look;
+		*(resume ? &g->resume[n] : &g->label[n]) = g->a.p;
+		g->checks[n] = i->check;
 		gen_forget(g);
-		block_open(g, i->check);
+		block_open(g, i->check && !resume);
 	} else if (!g->bb_imm || g->bb_close || g->k == 100) {
 		block_open(g, i->check);
 	}
@@ -490,12 +513,14 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa)
 }
 
 bool jit_full(const struct jit_gen *g) { return g->a.full; }
+bool jit_is_flat(const struct jit_gen *g) { return g->c->g.flat; }
 
 bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 {
 	struct jit_cache *c = g->c;
 	if (g->bb_imm)
 		block_close(g);
+	resumes_write(g);
 	own_stubs(g);
 	for (unsigned n = 0; n < g->nslow && !g->a.full; n++)
 		if (g->slow[n].kind == SLOW_SITE)

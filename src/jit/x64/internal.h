@@ -143,6 +143,7 @@ struct jit_gen {
 	const bool *leader;
 	uint8_t *label[LABELS];     /* code of leaders, once known */
 	bool checks[LABELS];        /* it looks at the limit */
+	uint8_t *resume[LABELS];    /* where calls come back, in place of a label until the end */
 	struct { uint8_t *from; uint16_t label; } wait[SLOW_MAX];
 	unsigned nwait;
 	/* the basic block that is open */
