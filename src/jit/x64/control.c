@@ -19,7 +19,8 @@ struct slow *gen_slow(struct jit_gen *g, enum slow_kind k, uint8_t *from)
 	struct slow *s = &g->slow[g->nslow++];
 	*s = (struct slow){ .kind = (uint8_t)k, .from = from, .back = g->a.p,
 		.bb = (uint16_t)g->bb, .k = (uint16_t)g->k,
-		.off = (uint16_t)(g->in->pa - g->pa) };
+		.off = (uint16_t)(g->in->pa - g->pa), .lazy = g->lazy,
+		.lazy_single = g->lazy_single };
 	return s;
 }
 
@@ -29,6 +30,7 @@ void gen_forget(struct jit_gen *g)
 	g->mode_ok = g->own && g->plan.rounds;
 	g->boxed = g->own ? g->plan.boxed : 0;
 	g->flags_in = 0;
+	g->lazy = 0;
 	memset(g->near, 0, sizeof g->near);
 }
 
@@ -136,6 +138,7 @@ static void call_end(struct jit_gen *g)
 		x_alu(a, true, ALU_SUB, RAX, RCX);
 		x_store(a, true, RAX, STATE_REG, RUN(g, delta));
 	}
+	own_rely(g, g->in->pa + g->in->len);
 	own_in(g);
 	gen_forget(g);
 }
@@ -218,6 +221,7 @@ void gen_control(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
 	struct jit_asm *a = &g->a;
+	gen_lazy_flush(g, UINT32_MAX);
 	switch ((int)i->op) {
 	case IR_br: {
 		unsigned cc = gen_cond(g, i->a);
@@ -381,6 +385,8 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		gen_touch_begin(g, s);
 	else if (!a->full)
 		x_aim(s->from, a->p);
+	if (s->kind != SLOW_FP && s->kind != SLOW_NAN && s->kind != SLOW_COMPARE)
+		gen_lazy_fix(g, s); /* the state gets them */
 	switch ((int)s->kind) {
 	case SLOW_LOAD: slow_load(g, s); break;
 	case SLOW_STORE: slow_store(g, s); break;
@@ -396,6 +402,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		asm_prm(a, 0xf3, false, 0x0f10, s->reg, RSP, -8);
 		x_jmp_to(a, s->back);
 		break;
+	case SLOW_LAZY: x_jmp_to(a, s->back); break;
 	case SLOW_COMPARE: gen_slow_compare(g, s); break;
 	case SLOW_FAULT:
 		x_storei(a, true, (int32_t)s->imm, STATE_REG, at(g->c->g.exc));
@@ -489,6 +496,7 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 	if (g->own && !g->entered)
 		own_entry(g, g->pa);
 	if (i->label) {
+		gen_lazy_flush(g, UINT32_MAX);
 		if (g->bb_imm)
 			block_close(g);
 		unsigned n = (unsigned)(i->pa - g->pa) / 2;
@@ -509,6 +517,7 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 
 void jit_goes_on(struct jit_gen *g, uint64_t pa)
 {
+	gen_lazy_flush(g, UINT32_MAX);
 	aim(g, x_jmp32(&g->a), pa);
 }
 

@@ -88,6 +88,8 @@ static unsigned unbox(struct jit_gen *g, uint32_t v, unsigned x)
 	if (i->op != IR_select || !slot_of(g, i->c, &slot, &n))
 		return NOREG;
 	h = gen_fhome(g, ins(g, i->c)->imm);
+	if (h != NOREG) /* a NaN of f64 that waits might look boxed */
+		gen_lazy_flush(g, 1u << n & ~g->lazy_single);
 	if (h != NOREG)
 		return g->boxed >> n & 1 ? h : unbox_home(g, h, x);
 	if (!(g->boxed >> n & 1)) {
@@ -285,6 +287,63 @@ static unsigned fma_signs(const struct jit_gen *g, const struct ir_ins *i, struc
 	return negate;
 }
 
+/* Operations whose NaN may wait (lazy.c). */
+static bool may_wait(unsigned f)
+{
+	return arith(f) || f == FP_sqrt_s || f == FP_sqrt_d || f == FP_cvt_s_d || f == FP_cvt_d_s;
+}
+
+/* May @v (f32 or f64) be an operand in memory? */
+static bool in_memory(const struct jit_gen *g, uint32_t v, int32_t *ret)
+{
+	const struct ir_ins *i = ins(g, v);
+	unsigned n;
+	if (i->op != IR_bits)
+		return false;
+	bool d = i->type == IR_F64;
+	uint32_t slot = d ? i->a : ins(g, i->a)->c;
+	if (!d && (ins(g, i->a)->op != IR_select || g->loc[i->a] != NOREG))
+		return false;
+	return slot_of(g, slot, ret, &n) && gen_fhome(g, ins(g, slot)->imm) == NOREG &&
+	       (d || g->boxed >> n & 1);
+}
+
+/* @to, the home of f register @n, := @i, whose NaN may wait. So nobody needs its arguments any more
+ * when it is done. */
+static void operation_lazy(struct jit_gen *g, const struct ir_ins *i, unsigned n, unsigned to)
+{
+	struct jit_asm *a = &g->a;
+	unsigned f = (unsigned)i->imm, pp = is_double(f) ? 3 : 2, x, y;
+	bool narrow = fp_opinfo[f].ret == IR_F32, commutes = arith(f) == 0x58 || arith(f) == 0x59;
+	uint32_t b = i->b;
+	int32_t slot;
+	if (arith(f) && commutes && in_memory(g, i->a, &slot)) {
+		x = value(g, b, 1);
+		b = i->a;
+	} else {
+		x = value(g, i->a, 1);
+	}
+	bool boxed = x >= XMM_FIRST; /* the upper half comes from the first source */
+	if (f == FP_cvt_s_d) {
+		asm_vrr(a, 1, 3, false, 0x5a, to, XMM_ONES, x);
+		boxed = true;
+	} else if (f == FP_cvt_d_s) {
+		asm_vrr(a, 1, 2, false, 0x5a, to, x, x);
+	} else if (!arith(f)) {
+		asm_vrr(a, 1, pp, false, 0x51, to, x, x);
+	} else if (in_memory(g, b, &slot)) {
+		asm_vrm(a, 1, pp, false, arith(f), to, x, STATE_REG, slot);
+	} else {
+		y = value(g, b, 2);
+		asm_vrr(a, 1, pp, false, arith(f), to, x, y);
+	}
+	if (narrow && !boxed) { /* vblendps to, ones, to, 1 */
+		asm_vrr(a, 3, 1, false, 0x0c, to, XMM_ONES, to);
+		a8(a, 1);
+	}
+	gen_lazy_add(g, n, narrow);
+}
+
 /* @i into a register: @to if need be, which may be an argument. Units with maps of their own: f32
  * come boxed. */
 static void operation(struct jit_gen *g, const struct ir_ins *i, unsigned to)
@@ -360,6 +419,7 @@ static void home_put(struct jit_gen *g, uint32_t v, unsigned h, bool narrow)
 		v = ins(g, i->a)->a;
 	if (!narrow && ins(g, v)->op == IR_get && g->loc[v] == NOREG &&
 	    (from = gen_fhome(g, ins(g, v)->imm)) != NOREG) {
+		gen_lazy_flush_at(g, ins(g, v)->imm);
 		xmm_mov(g, h, from);
 		return;
 	}
@@ -378,9 +438,15 @@ bool gen_put_fp(struct jit_gen *g, uint64_t off, uint32_t v)
 	bool narrow = i->op == IR_or && ins(g, i->b)->op == IR_const && ins(g, i->b)->imm == BOXED;
 	const struct ir_ins *b = narrow ? ins(g, i->a) : i;
 	bool is_fp = b->op == IR_bits && ins(g, b->a)->op == IR_fcall && can_x(g, ins(g, b->a));
+	bool waits = false;
 	if (is_fp) {
 		const struct ir_ins *f = ins(g, b->a);
-		operation(g, f, h != NOREG ? h : 0);
+		waits = h != NOREG && may_wait((unsigned)f->imm);
+		g->flags_in = 0;
+		if (waits)
+			operation_lazy(g, f, n, h);
+		else
+			operation(g, f, h != NOREG ? h : 0);
 		if (h == NOREG)
 			asm_prm(&g->a, f->type == IR_F64 ? 0xf2 : 0xf3, false, 0x0f11, 0, STATE_REG,
 			        at(off));
@@ -397,6 +463,7 @@ bool gen_put_fp(struct jit_gen *g, uint64_t off, uint32_t v)
 		return false;
 	}
 	g->boxed &= ~(1u << n);
+	g->lazy &= ~(waits ? 0 : 1u << n);
 	if (narrow) {
 		if (h == NOREG)
 			x_storei(&g->a, false, -1, STATE_REG, at(off) + 4);

@@ -512,12 +512,14 @@ static void get(struct jit_gen *g, uint32_t v, unsigned to)
 {
 	const struct ir_ins *i = ins(g, v);
 	unsigned h = gen_home(g, i->imm), f = gen_fhome(g, i->imm);
-	if (h != NOREG)
+	if (h != NOREG) {
 		x_mov(&g->a, true, to, h);
-	else if (f != NOREG)
+	} else if (f != NOREG) {
+		gen_lazy_flush_at(g, i->imm);
 		asm_prr(&g->a, 0x66, true, 0x0f7e, f, to);
-	else
+	} else {
 		x_load(&g->a, wide(g, v), to, STATE_REG, at(i->imm));
+	}
 }
 
 void gen_into(struct jit_gen *g, uint32_t v, unsigned to)
@@ -661,13 +663,22 @@ static void effect(struct jit_gen *g, uint32_t n)
 		gen_near_put(g, n);
 		gen_flags_put(g, n);
 		break;
-	case IR_store: gen_store(g, n); break;
-	case IR_lr: case IR_sc: case IR_amo: case IR_cas: gen_atomic(g, n); break;
+	case IR_store:
+		if (ins(g, i->b)->op == IR_get)
+			gen_lazy_flush_at(g, ins(g, i->b)->imm);
+		gen_store(g, n);
+		break;
+	case IR_lr: case IR_sc: case IR_amo: case IR_cas:
+		gen_lazy_flush(g, UINT32_MAX);
+		gen_atomic(g, n);
+		break;
 	case IR_call:
+		gen_lazy_flush(g, UINT32_MAX);
 		gen_call(g, n);
 		g->flags_in = 0;
 		break;
 	case IR_each:
+		gen_lazy_flush(g, UINT32_MAX);
 		gen_each(g, n);
 		g->flags_in = 0;
 		break;
