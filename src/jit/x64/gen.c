@@ -155,7 +155,7 @@ static void binary_imm(struct jit_gen *g, uint32_t v, unsigned to, int64_t n)
 			a32(&g->a, (uint32_t)n);
 			return;
 		}
-		x_mov(&g->a, w, to, r);
+		x_mov(&g->a, w || r == to, to, r); /* the operation clears the upper half */
 	}
 	if (i->op == IR_mul) {
 		asm_rr(&g->a, w, 0x69, to, to);
@@ -227,6 +227,11 @@ static void binary(struct jit_gen *g, uint32_t v, unsigned to)
 	}
 	if (add_scaled(g, v, to))
 		return;
+	if (commutes(i->op) && is_slot(g, a, &slot) && !is_slot(g, b, &slot)) {
+		uint32_t was = a;
+		a = b;
+		b = was;
+	}
 	if (is_slot(g, b, &slot) && !reads(g, b, to)) {
 		gen_into(g, a, to);
 		gen_done(g, a, NOREG);
@@ -603,6 +608,22 @@ static void reads_save(struct jit_gen *g, uint32_t put, uint64_t off)
 	}
 }
 
+/* Put @i of what was in the slot and a constant: one instruction in memory. */
+static bool put_changed(struct jit_gen *g, const struct ir_ins *i)
+{
+	const struct ir_ins *v = ins(g, i->a), *from = ins(g, v->a);
+	int64_t k;
+	if ((v->op != IR_add && v->op != IR_and && v->op != IR_or && v->op != IR_xor) ||
+	    v->type != IR_I64 || g->loc[i->a] != NOREG || g->uses[i->a] != 1 ||
+	    from->op != IR_get || from->imm != i->imm || g->loc[v->a] != NOREG ||
+	    g->uses[v->a] != 1 || !gen_is_const(g, v->b, &k) || !fits32(k))
+		return false;
+	x_alumi(&g->a, true, alu_of(v->op), STATE_REG, at(i->imm), (int32_t)k);
+	g->uses[i->a] = g->uses[v->a] = 0;
+	g->uses[v->b]--;
+	return true;
+}
+
 static void put(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
@@ -633,6 +654,8 @@ static void put(struct jit_gen *g, uint32_t n)
 		g->uses[v]--;
 		return;
 	}
+	if (put_changed(g, i))
+		return;
 	unsigned r = gen_any(g, v);
 	x_store(&g->a, w, r, STATE_REG, at(off));
 	gen_done(g, v, r);
