@@ -54,8 +54,12 @@ struct jit_guest {
 	uint32_t vector, vector_bytes, vector_vl, vector_type, vector_ready, vector_key;
 	/* address, value and size (byte) of the load reservation, which is as mem_lr leaves it */
 	uint32_t res_va, res_val, res_size;
+	/* four units' instructions are the most that run between two looks at limit: returns look,
+	 * too, not only calls */
+	bool returns_look;
 	bool smp;                           /* others may touch memory at the same time */
-	/* guest addresses are the host's: all units are mirrored, of a window at address 0 */
+	/* guest addresses are the host's: all units are mirrored, of a window at address 0, and
+	 * physical addresses are the virtual ones */
 	bool flat;
 	uint64_t (*load)(void *state, uint64_t va, uint64_t bytes);
 	uint64_t (*store)(void *state, uint64_t va, uint64_t bytes, uint64_t v);
@@ -143,6 +147,8 @@ struct jit_insn {
 	bool call, ret;             /* jump that links, jump back: use the return stack */
 	bool label;                 /* control may come here from inside the unit */
 	bool check;                 /* look at limit here (entry and heads of loops) */
+	bool resume;                /* label, check: only for who comes from elsewhere; before it
+	                             * is a call, whose callee has looked */
 	enum jit_after after;       /* for IR_end */
 };
 int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e) MUST;
@@ -164,6 +170,7 @@ bool jit_full(const struct jit_gen *g); /* was it for want of room? */
 /* After jit_end of a unit with a map of its own: was it false because the plan promised too much?
  * It does no more; begin again. */
 bool jit_remake(const struct jit_gen *g);
+bool jit_is_flat(const struct jit_gen *g); /* jit_guest.flat: run.delta is 0 */
 
 /* ---- units with a register map of their own ---- */
 /* Before jit_begin: all instructions of the unit [pa, end), in order. @indirect: its jumps by

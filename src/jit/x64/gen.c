@@ -155,8 +155,7 @@ static void binary_imm(struct jit_gen *g, uint32_t v, unsigned to, int64_t n)
 			a32(&g->a, (uint32_t)n);
 			return;
 		}
-		if (to != r) /* what follows makes the upper half 0, too */
-			x_mov(&g->a, w, to, r);
+		x_mov(&g->a, w || r == to, to, r); /* the operation clears the upper half */
 	}
 	if (i->op == IR_mul) {
 		asm_rr(&g->a, w, 0x69, to, to);
@@ -235,6 +234,11 @@ static void binary(struct jit_gen *g, uint32_t v, unsigned to)
 	}
 	if (add_scaled(g, v, to))
 		return;
+	if (commutes(i->op) && is_slot(g, a, &slot) && !is_slot(g, b, &slot)) {
+		uint32_t was = a;
+		a = b;
+		b = was;
+	}
 	if (is_slot(g, b, &slot) && !reads(g, b, to)) {
 		gen_into(g, a, to);
 		gen_done(g, a, NOREG);
@@ -460,6 +464,11 @@ static void extend(struct jit_gen *g, uint32_t v, unsigned to)
 		gen_done(g, i->a, NOREG);
 		return;
 	}
+	if (is_signed && gen_is_fcompare(s) && g->loc[i->a] == NOREG) {
+		gen_into(g, i->a, to);
+		gen_done(g, i->a, NOREG);
+		return;
+	}
 	if (!is_signed && is_compare(s->op) && g->loc[i->a] == NOREG) {
 		set_cond(g, i->a, to);
 		gen_done(g, i->a, NOREG);
@@ -515,12 +524,14 @@ static void get(struct jit_gen *g, uint32_t v, unsigned to)
 {
 	const struct ir_ins *i = ins(g, v);
 	unsigned h = gen_home(g, i->imm), f = gen_fhome(g, i->imm);
-	if (h != NOREG)
+	if (h != NOREG) {
 		x_mov(&g->a, true, to, h);
-	else if (f != NOREG)
+	} else if (f != NOREG) {
+		gen_lazy_flush_at(g, i->imm);
 		asm_prr(&g->a, 0x66, true, 0x0f7e, f, to);
-	else
+	} else {
 		x_load(&g->a, wide(g, v), to, STATE_REG, at(i->imm));
+	}
 }
 
 void gen_into(struct jit_gen *g, uint32_t v, unsigned to)
@@ -690,11 +701,27 @@ static void effect(struct jit_gen *g, uint32_t n)
 	case IR_put:
 		put(g, n);
 		gen_near_put(g, n);
+		gen_flags_put(g, n);
 		break;
-	case IR_store: gen_store(g, n); break;
-	case IR_lr: case IR_sc: case IR_amo: case IR_cas: gen_atomic(g, n); break;
-	case IR_call: gen_call(g, n); break;
-	case IR_each: gen_each(g, n); break;
+	case IR_store:
+		if (ins(g, i->b)->op == IR_get)
+			gen_lazy_flush_at(g, ins(g, i->b)->imm);
+		gen_store(g, n);
+		break;
+	case IR_lr: case IR_sc: case IR_amo: case IR_cas:
+		gen_lazy_flush(g, UINT32_MAX);
+		gen_atomic(g, n);
+		break;
+	case IR_call:
+		gen_lazy_flush(g, UINT32_MAX);
+		gen_call(g, n);
+		g->flags_in = 0;
+		break;
+	case IR_each:
+		gen_lazy_flush(g, UINT32_MAX);
+		gen_each(g, n);
+		g->flags_in = 0;
+		break;
 	case IR_flags: gen_flags(g, n); break;
 	case IR_setflags: gen_setflags(g, n); break;
 	case IR_guard: guard(g, n); break;
