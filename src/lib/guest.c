@@ -13,6 +13,10 @@ int lodge_parse_size(const char *text, uint64_t *ret_bytes, struct lodge_err *e)
 {
 	return life_parse_size(text, ret_bytes, e);
 }
+int lodge_parse_cpus(const char *text, uint32_t *ret_milli, struct lodge_err *e)
+{
+	return life_parse_cpus(text, ret_milli, e);
+}
 int lodge_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e)
 {
 	return life_parse_time(text, ret_ns, e);
@@ -88,6 +92,14 @@ static int config_import(struct lodge_config *ret, const struct lodge_config *c,
 	return 0;
 }
 
+static int program_check(const struct lodge_config *c, struct lodge_err *e)
+{
+	if (c->initrd || c->append || c->ndisks || c->npublish)
+		return err_set(e, EINVAL, "%s is a program: it takes none of --initrd, --append, "
+			       "--disk, --publish", c->guest);
+	return 0;
+}
+
 int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, struct lodge_err *e)
 {
 	struct lodge_config c;
@@ -97,20 +109,21 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		r = life_config_check(&c, e);
 	if (r < 0)
 		return r;
+	autofree char *cwd = NULL;
 	if (!(c.guest && image_find(c.guest))) {
-		if (c.argc)
+		struct lodge_err why = {.code = ENOEXEC};
+		const struct level *l = level_choose(&c, &why);
+		if (l && l->become && !c.cwd && !c.root)
+			c.cwd = cwd = getcwd(NULL, 0);
+		if (l && l->become && (r = program_check(&c, e)) < 0)
+			return r;
+		if (c.argc && !(l && l->become))
 			return err_set(e, EINVAL,
 				       "%s takes no arguments ('%s'); what a kernel shall know "
 				       "goes into --append",
 				       c.guest ? c.guest : "this", c.argv[0]);
-		struct lodge_err why = {.code = ENOEXEC};
-		const struct level *l = level_choose(&c, &why);
 		if (!l)
 			return err_set(e, why.code, "%s", why.msg);
-		if (l->become) /* nothing that could be started would be left */
-			return err_set(e, EOPNOTSUPP,
-			               "a program runs in the foreground only: lodge run %s",
-			               c.guest);
 	}
 	for (int tries = 0; tries < 8; tries++) {
 		char name[LIFE_NAME_MAX + 1];
@@ -129,6 +142,9 @@ int lodge_becomes(const struct lodge_config *given)
 	struct lodge_config c;
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
+	/* what only a keeper can see to */
+	if (c.name || c.timeout_ns)
+		return 0;
 	const struct level *l = level_choose(&c, NULL);
 	return l && l->become;
 }
@@ -145,11 +161,8 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 		return err_set(e, why.code, "%s", why.msg);
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
-	if (c.name || c.initrd || c.append || c.ndisks || c.npublish || c.timeout_ns)
-		return err_set(e, EINVAL,
-			       "%s is a program: it takes none of --name, --initrd, --append, "
-			       "--disk, --publish, --timeout", c.guest);
-	return l->become(&c, e);
+	r = program_check(&c, e);
+	return r < 0 ? r : l->become(&c, e);
 }
 
 int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e)
@@ -166,6 +179,7 @@ void lodge_close(struct lodge_guest *g)
 	if (g->leash >= 0)
 		close(g->leash);
 	instance_free(g->inst);
+	free(g->warning);
 	free(g);
 }
 
@@ -235,7 +249,10 @@ int lodge_start(struct lodge_guest *g, struct lodge_err *e)
 	int r = g->leash < 0 ? lodge_keep(g, e) : 0;
 	if (r < 0)
 		return r;
-	r = control_call(g->inst, "POST", "/v1/start", NULL, NULL, e);
+	struct json_object *answer = NULL;
+	r = control_call(g->inst, "POST", "/v1/start", NULL, &answer, e);
+	guest_warn(g, answer);
+	json_object_put(answer);
 	close(take_fd(&g->leash));
 	return r;
 }

@@ -31,8 +31,17 @@ static const struct field fields[] = {
     {"net", F_TEXT, AT(net), 0},
     {"bus", F_TEXT, AT(bus), 0},
     {"mmu", F_TEXT, AT(mmu), 0},
+    {"root", F_PATH, AT(root), 0},
+    {"cwd", F_TEXT, AT(cwd), 0},
     {"timeout_ns", F_U64, AT(timeout_ns), 0},
     {"options", F_LIST, AT(options), AT(noptions)},
+    {"cpu_milli", F_U32, AT(cpu_milli), 0},
+    {"cpu_weight", F_U32, AT(cpu_weight), 0},
+    {"cpuset", F_TEXT, AT(cpuset), 0},
+    {"memory_limit", F_U64, AT(memory_limit), 0},
+    {"disk_iops", F_U64, AT(disk_iops), 0},
+    {"disk_bps", F_U64, AT(disk_bps), 0},
+    {"net_bps", F_U64, AT(net_bps), 0},
 };
 
 /* @path against the current folder; malloc'ed. Symbolic links are kept: they may be moved later. */
@@ -128,7 +137,7 @@ struct json_object *life_config_json(const struct lodge_config *c)
 			json_object_object_add(o, fields[i].key, v);
 	}
 	/* A guest that is a file of this folder must be found from any other. */
-	if (c->guest && access(c->guest, F_OK) == 0 && strchr(c->guest, '/'))
+	if (c->guest && !c->root && access(c->guest, F_OK) == 0 && strchr(c->guest, '/'))
 		json_object_object_add(o, "guest", path_json(c->guest));
 	return o;
 }

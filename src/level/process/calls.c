@@ -21,6 +21,8 @@ enum {
 	NR_SIGTIMEDWAIT = 137,
 	NR_SIGRETURN = 139,
 	NR_GETTIMEOFDAY = 169,
+	NR_SHMAT = 196,
+	NR_SHMDT = 197,
 	NR_BRK = 214,
 	NR_CLONE = 220,
 	NR_EXECVE = 221,
@@ -39,6 +41,8 @@ enum {
 static int64_t call_exit_group(struct task *t, const uint64_t a[6])
 {
 	report_exit(t);
+	halt_leave(t->p);
+	debug_ended(t->p, (int)a[0], 0);
 	_exit((int)a[0]);
 }
 
@@ -179,6 +183,8 @@ static call_fn *const calls[NR_CALLS] = {
 	[NR_SET_ROBUST_LIST] = call_set_robust_list,
 	[NR_CLOCK_GETTIME] = call_clock_gettime,
 	[NR_GETTIMEOFDAY] = call_gettimeofday,
+	[NR_SHMAT] = mem_shmat,
+	[NR_SHMDT] = mem_shmdt,
 	[NR_BRK] = mem_brk,
 	[NR_MUNMAP] = mem_munmap,
 	[NR_MREMAP] = mem_mremap,

@@ -64,10 +64,10 @@ static void host_mask(uint64_t mask)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
 }
 
-/* One is kept: see to it soon. Async-signal-safe. */
-static void task_notice(struct task *t)
+/* Something is to be seen to soon. Async-signal-safe. */
+static void task_notice(struct task *t, int why)
 {
-	t->sys.pending = 1;
+	t->sys.pending |= why;
 	if (!t->h)
 		return;
 	__atomic_fetch_or(&t->h->requests, RV_REQ_LOOK, __ATOMIC_SEQ_CST);
@@ -87,7 +87,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	if (!t)
 		return;
 	if (sig == SIGNAL_KICK) {
-		task_notice(t);
+		task_notice(t, LINUX_KICK);
 		linux_interrupted(uc);
 		return;
 	}
@@ -97,7 +97,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	t->kept = sig;
 	all &= ~t->p->sys.keep_signals;
 	memcpy(&uc->uc_sigmask, &all, sizeof all);
-	task_notice(t);
+	task_notice(t, LINUX_SIGNAL);
 	linux_interrupted(uc);
 }
 
@@ -111,7 +111,8 @@ static void host_action(struct proc *p, int sig)
 	if (p->sys.keep_signals & BIT_OF(sig))
 		return;
 	h.handler = on_signal;
-	if (a->handler <= ACT_IGN) {
+	bool watched = p->debug && !a->handler && !(DEFAULT_IGNORED & BIT_OF(sig));
+	if (a->handler <= ACT_IGN && !watched) {
 		memcpy(&h.handler, &a->handler, sizeof h.handler);
 		h.flags &= SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTORER_X86;
 	}
@@ -139,6 +140,14 @@ int signals_begin(struct proc *p, struct lodge_err *e)
 	return host_fault_begin(e);
 }
 
+void signals_watch(struct proc *p)
+{
+	for (int sig = 1; sig <= SIGNALS; sig++)
+		if (!p->actions[sig - 1].handler && !(UNBLOCKABLE & BIT_OF(sig)) &&
+		    sig != SIGNAL_KICK)
+			host_action(p, sig);
+}
+
 void signals_task(struct task *t, const struct task *from)
 {
 	self = t;
@@ -152,6 +161,22 @@ void signals_task(struct task *t, const struct task *from)
 	host_mask(mask_of(t));
 }
 
+void signals_restore(struct proc *p, const uint64_t actions[])
+{
+	memcpy(p->actions, actions, sizeof p->actions);
+	for (int sig = 1; sig <= SIGNALS; sig++)
+		host_action(p, sig);
+}
+
+void signals_task_restored(struct task *t)
+{
+	uint64_t all = UINT64_MAX & ~t->p->sys.keep_signals;
+	self = t;
+	t->sys.pending = t->kept ? LINUX_SIGNAL : 0;
+	host_mask(t->kept ? all : mask_of(t));
+	rv_hart_request(t->h, RV_REQ_LOOK);
+}
+
 void signals_move(struct task *t)
 {
 	self = t;
@@ -160,6 +185,13 @@ void signals_move(struct task *t)
 }
 
 void signals_end(void) { self = NULL; }
+
+void signals_noticed(struct task *t)
+{
+	t->sys.pending = 0;
+	if (t->kept) /* perhaps just now */
+		t->sys.pending = LINUX_SIGNAL;
+}
 
 void signals_forked(struct task *t)
 {
@@ -274,6 +306,7 @@ static void call_settle(struct task *t, bool again)
 		h->x[10] = t->restart_a0;
 	} else {
 		h->x[10] = (uint64_t)-EINTR;
+		t->sys.until_ns = 0;
 	}
 }
 
@@ -287,12 +320,35 @@ static void default_do(struct task *t, int sig)
 		proc_die(t->p, sig);
 }
 
+/* What a debugger makes of @sig; 0: it is dropped. */
+static int watched_signal(struct task *t, int sig)
+{
+	if (likely(!t->p->debug))
+		return sig;
+	int now = debug_signal(t, sig);
+	if (now && now != sig)
+		t->info = (siginfo_t){.si_signo = now, .si_code = SI_USER};
+	return now;
+}
+
+/* The next one may come here. */
+static void signal_done(struct task *t)
+{
+	t->kept = 0;
+	t->sys.pending = 0;
+	host_mask(mask_of(t));
+}
+
 void signals_deliver(struct task *t)
 {
 	if (t->back) /* soon */
 		return;
 	while (t->kept) {
-		int sig = t->kept;
+		int sig = watched_signal(t, t->kept);
+		if (!sig) {
+			signal_done(t);
+			continue;
+		}
 		pthread_mutex_lock(&t->p->lock);
 		struct action *a = &t->p->actions[sig - 1], now = *a;
 		if (now.handler > ACT_IGN) {
@@ -302,9 +358,7 @@ void signals_deliver(struct task *t)
 		pthread_mutex_unlock(&t->p->lock);
 		if (!now.handler)
 			default_do(t, sig);
-		t->kept = 0;
-		t->sys.pending = 0;
-		host_mask(mask_of(t)); /* the next one may come here */
+		signal_done(t);
 	}
 	call_settle(t, true);
 	if (t->has_saved) {
@@ -316,14 +370,19 @@ void signals_deliver(struct task *t)
 
 void signals_fault(struct task *t, int sig, int code, uint64_t at)
 {
-	struct action *a = &t->p->actions[sig - 1];
+	siginfo_t kept = t->info;
 	if (unlikely(t->p->trace_fd >= 0))
 		trace_signal(t, sig, at);
-	if (a->handler <= ACT_IGN || t->mask & BIT_OF(sig))
-		proc_die(t->p, sig);
-	siginfo_t kept = t->info;
 	t->info = (siginfo_t){.si_signo = sig, .si_code = code};
 	t->info.si_addr = (void *)(uintptr_t)at;
+	sig = watched_signal(t, sig);
+	if (!sig) { /* it is tried again */
+		t->info = kept;
+		return;
+	}
+	struct action *a = &t->p->actions[sig - 1];
+	if (a->handler <= ACT_IGN || t->mask & BIT_OF(sig))
+		proc_die(t->p, sig);
 	frame_make(t, sig, a);
 	t->info = kept;
 	if (!t->kept)
@@ -399,7 +458,13 @@ int64_t call_sigsuspend(struct task *t, const uint64_t a[6])
 	set = mask_of(t);
 	(void)linux_host_call(&t->sys, SYS_rt_sigsuspend,
 	                      (const uint64_t[6]){(uint64_t)(uintptr_t)&set, 8});
-	return -EINTR;
+	if (t->kept)
+		return -EINTR;
+	/* only looked around: wait again */
+	t->mask = t->saved_mask;
+	t->has_saved = false;
+	host_mask(mask_of(t));
+	return LINUX_RESTART;
 }
 
 int64_t call_sigtimedwait(struct task *t, const uint64_t a[6])
@@ -411,7 +476,7 @@ int64_t call_sigtimedwait(struct task *t, const uint64_t a[6])
 		return -EFAULT;
 	int64_t r = linux_host_call(&t->sys, SYS_rt_sigtimedwait,
 	                            (const uint64_t[6]){(uint64_t)(uintptr_t)&set, a[1], a[2], 8});
-	return r == LINUX_RESTART ? -EINTR : r;
+	return r == LINUX_RESTART && t->kept ? -EINTR : r;
 }
 
 int64_t call_sigaltstack(struct task *t, const uint64_t a[6])

@@ -38,7 +38,7 @@ _Noreturn void proc_die(struct proc *p, int sig)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	sigset_t one;
-	(void)p;
+	debug_ended(p, 0, sig);
 	prctl(PR_SET_DUMPABLE, 0); /* a dump of us would be no dump of the program */
 	sigemptyset(&one);
 	sigaddset(&one, sig);
@@ -62,6 +62,8 @@ void task_ecall(void *proc, struct rv_hart *h)
 			signals_deliver(t);
 		return;
 	}
+	if (unlikely(t->sys.until_ns) && h->pc != t->until_pc)
+		t->sys.until_ns = 0;
 	t->calling = true;
 	int64_t r = likely(t->p->trace_fd < 0) ? call_run(t, (unsigned)h->x[17], a)
 					       : trace_call(t, (unsigned)h->x[17], a);
@@ -69,9 +71,12 @@ void task_ecall(void *proc, struct rv_hart *h)
 	if (unlikely(r == LINUX_RESTART)) {
 		t->restart = true;
 		t->restart_a0 = a[0];
+		t->until_pc = h->pc;
 	} else {
 		h->x[10] = (uint64_t)r;
 	}
+	if (unlikely(t->p->debug))
+		debug_called(t);
 	if (unlikely(t->report))
 		report_call(t, r);
 	if (unlikely(t->kept || t->restart || t->has_saved))
@@ -99,11 +104,15 @@ void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t t
 		report_done(t);
 		return;
 	}
+	if (unlikely(t->p->debug) && cause == RV_EXC_BREAKPOINT && debug_trap(t))
+		return;
 	if (sig == SIGILL || sig == SIGTRAP) {
 		code = sig == SIGILL ? ILL_ILLOPC : TRAP_BRKPT;
 		tval = h->pc;
 	}
 	signals_fault(t, sig, code, tval);
+	if (unlikely(t->p->debug))
+		debug_called(t);
 }
 
 void task_look(void *proc, struct rv_hart *h)
@@ -111,6 +120,14 @@ void task_look(void *proc, struct rv_hart *h)
 	struct task *t = h->task;
 	(void)proc;
 	task_stale_take(t);
-	if (t->kept)
+	signals_noticed(t);
+	if (unlikely(t->p->debug))
+		debug_park(t);
+	if (t->kept) {
 		signals_deliver(t);
+		if (unlikely(t->p->debug))
+			debug_called(t);
+	}
+	if (unlikely(halt_wanted(t->p)))
+		halt_look(t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads of the program: each a thread of ours with a hart and an engine. Linux 6.1 kernel/fork.c,
  * kernel/exit.c, fs/exec.c de_thread */
-#include "level/process/internal.h"
+#include "level/process/saved.h"
 #include <linux/futex.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -23,6 +23,8 @@ void task_enlist(struct task *t)
 	p->ntasks++;
 	if (p->ending)
 		rv_hart_request(t->h, RV_REQ_STOP);
+	if (p->debug || halt_wanted(p))
+		rv_hart_request(t->h, RV_REQ_LOOK);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -66,7 +68,9 @@ static struct task *task_warm(struct proc *p)
 	pthread_mutex_unlock(&p->lock);
 	if (!t)
 		return NULL;
-	t->has_saved = t->restart = t->calling = false;
+	t->has_saved = t->restart = false;
+	t->calling = false;
+	t->watch = (struct watch){.event = 0};
 	t->status = 0;
 	free(take(t->back));
 	report_drop(take(t->report));
@@ -145,7 +149,7 @@ void proc_alone(struct proc *p) { alone_set(p, !p->shares); }
 
 /* ---- code that others have to look at again ---- */
 
-static void stale_post(struct task *to, uint64_t lo, uint64_t hi)
+void task_stale_post(struct task *to, uint64_t lo, uint64_t hi)
 {
 	if (to->nstale == RV_STALE) {
 		to->nstale = 1;
@@ -165,7 +169,7 @@ void task_code_stale(struct task *t, uint64_t lo, uint64_t hi)
 	t->p->stales++;
 	for (struct task *to = t->p->tasks; to; to = to->next)
 		if (to != t)
-			stale_post(to, lo, hi);
+			task_stale_post(to, lo, hi);
 	pthread_mutex_unlock(&t->p->lock);
 }
 
@@ -233,12 +237,16 @@ static bool task_end(struct task *t, bool first)
 	struct proc *p = t->p;
 	int status = t->status;
 	uint64_t at = t->clear_tid;
-	if (!task_retire(t) && !p->ending)
+	if (!task_retire(t) && !p->ending) {
+		halt_leave(p);
+		debug_ended(p, status, 0);
 		_exit(status);
+	}
 	tid_clear(p, at);
 	pthread_mutex_lock(&p->lock);
 	bool parked = p->parked = p->parked || (first && p->ending);
 	p->ntasks--;
+	halt_ended(p);
 	pthread_cond_broadcast(&p->left);
 	pthread_mutex_unlock(&p->lock);
 	if (first && !parked) /* it stays until the others are gone, and main must not return */
@@ -342,7 +350,7 @@ static void registers_copy(struct task *t, const struct task *from, const struct
 		h->x[4] = c->tls;
 }
 
-static int host_thread(struct birth *b)
+static int host_thread(void *(*run)(void *), void *arg)
 {
 	pthread_attr_t attr;
 	pthread_t id;
@@ -351,7 +359,7 @@ static int host_thread(struct birth *b)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &had, sizeof all);
-	int r = pthread_create(&id, &attr, thread_main, b);
+	int r = pthread_create(&id, &attr, run, arg);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, sizeof had);
 	pthread_attr_destroy(&attr);
 	return -r;
@@ -373,7 +381,7 @@ int64_t thread_run(struct task *t, const struct clone *c)
 	task_share(t);
 	registers_copy(b.t, t, c);
 	sem_init(&b.done, 0, 0);
-	r = host_thread(&b);
+	r = host_thread(thread_main, &b);
 	while (r == 0 && sem_wait(&b.done) < 0)
 		continue;
 	sem_destroy(&b.done);
@@ -382,4 +390,51 @@ int64_t thread_run(struct task *t, const struct clone *c)
 		return -EAGAIN;
 	}
 	return b.tid;
+}
+
+/* ---- from a saved state ---- */
+
+struct rebirth {
+	struct task *t;
+	const struct saved_thread *s;
+	const char *comm;
+	bool right; /* it has the number that it had */
+	sem_t done;
+};
+
+static void *thread_again(void *rebirth)
+{
+	struct rebirth *b = rebirth;
+	struct task *t = b->t;
+	t->tid = gettid();
+	b->right = t->tid == (int)b->s->tid;
+	thread_restored(t, b->s, b->comm);
+	task_enlist(t);
+	sem_post(&b->done); /* b is gone */
+	task_run(t);
+	return NULL;
+}
+
+int thread_go_on(struct proc *p, const struct saved_thread *s, const char *comm,
+                 struct lodge_err *e)
+{
+	struct rebirth b = {.s = s, .comm = comm};
+	int r = task_new(&b.t, p, e);
+	if (r == 0)
+		r = task_hart(b.t, e);
+	sem_init(&b.done, 0, 0);
+	if (r == 0) {
+		r = host_thread(thread_again, &b);
+		if (r < 0)
+			r = err_set(e, -r, "a thread of the program: %s", strerror(-r));
+	}
+	while (r == 0 && sem_wait(&b.done) < 0)
+		continue;
+	sem_destroy(&b.done);
+	if (r < 0) {
+		task_free(b.t);
+		return r;
+	}
+	return b.right ? 0 : err_set(e, EBUSY, "the number %d of a thread could not be had",
+	                             (int)s->tid);
 }
