@@ -608,19 +608,38 @@ static void reads_save(struct jit_gen *g, uint32_t put, uint64_t off)
 	}
 }
 
-/* Put @i of what was in the slot and a constant: one instruction in memory. */
+/* Is @v what is in the slot at @off, wanted here only? */
+static bool is_old(const struct jit_gen *g, uint32_t v, uint64_t off)
+{
+	const struct ir_ins *i = ins(g, v);
+	return i->op == IR_get && i->imm == off && g->loc[v] == NOREG && g->uses[v] == 1;
+}
+
+/* Put @i: what was in the slot, op something: one instruction in memory. */
 static bool put_changed(struct jit_gen *g, const struct ir_ins *i)
 {
-	const struct ir_ins *v = ins(g, i->a), *from = ins(g, v->a);
-	int64_t k;
-	if ((v->op != IR_add && v->op != IR_and && v->op != IR_or && v->op != IR_xor) ||
-	    v->type != IR_I64 || g->loc[i->a] != NOREG || g->uses[i->a] != 1 ||
-	    from->op != IR_get || from->imm != i->imm || g->loc[v->a] != NOREG ||
-	    g->uses[v->a] != 1 || !gen_is_const(g, v->b, &k) || !fits32(k))
+	const struct ir_ins *v = ins(g, i->a);
+	bool any = v->op == IR_add || v->op == IR_and || v->op == IR_or || v->op == IR_xor;
+	if ((!any && v->op != IR_sub) || v->type != IR_I64 || g->loc[i->a] != NOREG ||
+	    g->uses[i->a] != 1)
 		return false;
-	x_alumi(&g->a, true, alu_of(v->op), STATE_REG, at(i->imm), (int32_t)k);
-	g->uses[i->a] = g->uses[v->a] = 0;
-	g->uses[v->b]--;
+	uint32_t old = v->a, other = v->b;
+	if (any && !is_old(g, old, i->imm)) {
+		old = v->b;
+		other = v->a;
+	}
+	int64_t k;
+	if (!is_old(g, old, i->imm))
+		return false;
+	if (gen_is_const(g, other, &k) && fits32(k)) {
+		x_alumi(&g->a, true, alu_of(v->op), STATE_REG, at(i->imm), (int32_t)k);
+		g->uses[other]--;
+	} else {
+		unsigned r = gen_any(g, other);
+		asm_rm(&g->a, true, alu_of(v->op) << 3 | 1, r, STATE_REG, at(i->imm));
+		gen_done(g, other, r);
+	}
+	g->uses[i->a] = g->uses[old] = 0;
 	return true;
 }
 
