@@ -105,11 +105,12 @@ const struct command command_run = {
     .text =
 	"GUEST is demo (works offline), the name of an image (debian, debian-small), or the\n"
 	"path of a program of riscv64 Linux, a kernel, an ELF file or a flat image. A program\n"
-	"runs in the place of lodge: terminal, files and exit code are its own. With the others,\n"
-	"unless -d is given, lodge stays with the guest: its console is on the terminal, Ctrl-]\n"
-	"leaves it running, and the exit code is the guest's own. An image that is not in the\n"
-	"cache is fetched first. With ARGs, an image runs them as a command, whose output and\n"
-	"exit code become those of lodge, and then stops.\n",
+	"runs in the place of lodge: terminal, files and exit code are its own; with -d, --name\n"
+	"or --timeout it is a guest like others. With --root, one without a / is looked for in\n"
+	"PATH. With other guests, unless -d is given, lodge stays: the console is on the\n"
+	"terminal, Ctrl-] leaves it running, and the exit code is the guest's own. An image that\n"
+	"is not in the cache is fetched first. With ARGs, an image runs them as a command, whose\n"
+	"output and exit code become those of lodge, and then stops.\n",
     .options = options,
     .noptions = countof(options),
     .stop_at_operand = true,

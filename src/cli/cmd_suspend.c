@@ -21,7 +21,8 @@ const struct command command_suspend = {
 	    "the user network and vsock connections are reset when the guest goes on.\n"
 	    "What it has open in a shared folder is found again by its path; a file that is not\n"
 	    "there any more is an error for the program that uses it (ESTALE, EBADF). lodge kill\n"
-	    "throws the state away.\n",
+	    "throws the state away. Of a program of Linux, one process with its threads can be\n"
+	    "suspended; what of it cannot be saved (a socket, say) is named, and it goes on.\n",
     .min = 1,
     .completes = "guests",
     .run = suspend_all,

@@ -68,26 +68,33 @@ static int specs_share(const struct instance *of, const struct instance *to,
 	return r;
 }
 
-/* What no two guests may have alike, and what is the parent's own business. */
-static int identity_change(struct json_object *doc, const char *name, const char *parent,
-			   struct lodge_err *e)
+/* Put the option that only this guest has in the place of the parent's. */
+static void own_option_put(struct json_object *doc, const struct level *l)
 {
-	struct json_object *old = NULL, *flags = NULL, *list = json_object_new_array();
-	static const char *const own[] = { "publish", "snapshot", "snapshot_ns" };
-	uint32_t cid;
-	char text[32];
-	for (size_t i = 0; i < countof(own); i++)
-		json_object_object_del(doc, own[i]);
+	struct json_object *old = NULL, *list = json_object_new_array();
+	char own[64];
+	l->own_option(own, sizeof own);
+	size_t key = strcspn(own, "=") + 1;
 	json_object_object_get_ex(doc, "options", &old);
 	for (size_t i = 0; old && i < json_object_array_length(old); i++) {
 		struct json_object *o = json_object_array_get_idx(old, i);
-		if (strncmp(json_object_get_string(o), "cid=", 4))
+		if (strncmp(json_object_get_string(o), own, key))
 			json_object_array_add(list, json_object_get(o));
 	}
-	host_random(&cid, sizeof cid);
-	snprintf(text, sizeof text, "cid=%u", 16 + cid % (UINT32_MAX / 2));
-	json_object_array_add(list, json_object_new_string(text));
+	json_object_array_add(list, json_object_new_string(own));
 	json_object_object_add(doc, "options", list);
+}
+
+/* What no two guests may have alike, and what is the parent's own business. */
+static int identity_change(struct json_object *doc, const struct level *l, const char *name,
+			   const char *parent, struct lodge_err *e)
+{
+	struct json_object *old = NULL, *flags = NULL;
+	static const char *const own[] = { "publish", "snapshot", "snapshot_ns" };
+	for (size_t i = 0; i < countof(own); i++)
+		json_object_object_del(doc, own[i]);
+	if (l && l->own_option)
+		own_option_put(doc, l);
 	if (json_object_object_get_ex(doc, "flags", &flags)) {
 		int64_t f = json_object_get_int64(flags) & ~(int64_t)LODGE_RM;
 		json_object_object_add(doc, "flags", json_object_new_int64(f));
@@ -119,7 +126,7 @@ static int clone_make(struct instance **ret, const struct instance *of, const ch
 	if (r == 0)
 		r = disks_branch(n, doc, e);
 	if (r == 0)
-		r = identity_change(doc, name, of->name, e);
+		r = identity_change(doc, level_named(rec.level), name, of->name, e);
 	if (r == 0)
 		r = life_suspended_from(n, of, from, doc, e);
 	if (r == 0)

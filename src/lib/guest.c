@@ -88,6 +88,14 @@ static int config_import(struct lodge_config *ret, const struct lodge_config *c,
 	return 0;
 }
 
+static int program_check(const struct lodge_config *c, struct lodge_err *e)
+{
+	if (c->initrd || c->append || c->ndisks || c->npublish)
+		return err_set(e, EINVAL, "%s is a program: it takes none of --initrd, --append, "
+			       "--disk, --publish", c->guest);
+	return 0;
+}
+
 int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, struct lodge_err *e)
 {
 	struct lodge_config c;
@@ -97,20 +105,21 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		r = life_config_check(&c, e);
 	if (r < 0)
 		return r;
+	autofree char *cwd = NULL;
 	if (!(c.guest && image_find(c.guest))) {
-		if (c.argc)
+		struct lodge_err why = {.code = ENOEXEC};
+		const struct level *l = level_choose(&c, &why);
+		if (l && l->become && !c.cwd && !c.root)
+			c.cwd = cwd = getcwd(NULL, 0);
+		if (l && l->become && (r = program_check(&c, e)) < 0)
+			return r;
+		if (c.argc && !(l && l->become))
 			return err_set(e, EINVAL,
 				       "%s takes no arguments ('%s'); what a kernel shall know "
 				       "goes into --append",
 				       c.guest ? c.guest : "this", c.argv[0]);
-		struct lodge_err why = {.code = ENOEXEC};
-		const struct level *l = level_choose(&c, &why);
 		if (!l)
 			return err_set(e, why.code, "%s", why.msg);
-		if (l->become) /* nothing that could be started would be left */
-			return err_set(e, EOPNOTSUPP,
-			               "a program runs in the foreground only: lodge run %s",
-			               c.guest);
 	}
 	for (int tries = 0; tries < 8; tries++) {
 		char name[LIFE_NAME_MAX + 1];
@@ -129,6 +138,9 @@ int lodge_becomes(const struct lodge_config *given)
 	struct lodge_config c;
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
+	/* what only a keeper can see to */
+	if (c.name || c.timeout_ns)
+		return 0;
 	const struct level *l = level_choose(&c, NULL);
 	return l && l->become;
 }
@@ -145,11 +157,8 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 		return err_set(e, why.code, "%s", why.msg);
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
-	if (c.name || c.initrd || c.append || c.ndisks || c.npublish || c.timeout_ns)
-		return err_set(e, EINVAL,
-			       "%s is a program: it takes none of --name, --initrd, --append, "
-			       "--disk, --publish, --timeout", c.guest);
-	return l->become(&c, e);
+	r = program_check(&c, e);
+	return r < 0 ? r : l->become(&c, e);
 }
 
 int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e)

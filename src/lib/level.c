@@ -9,6 +9,14 @@ static const struct level *const levels[] = {
 #include "lib/levels.def"
     NULL};
 
+const struct level *level_named(const char *name)
+{
+	for (size_t i = 0; levels[i]; i++)
+		if (!strcmp(levels[i]->name, name))
+			return levels[i];
+	return NULL;
+}
+
 const struct level *level_choose(const struct lodge_config *c, struct lodge_err *e)
 {
 	const struct level *best = NULL;

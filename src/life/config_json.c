@@ -31,6 +31,8 @@ static const struct field fields[] = {
     {"net", F_TEXT, AT(net), 0},
     {"bus", F_TEXT, AT(bus), 0},
     {"mmu", F_TEXT, AT(mmu), 0},
+    {"root", F_PATH, AT(root), 0},
+    {"cwd", F_TEXT, AT(cwd), 0},
     {"timeout_ns", F_U64, AT(timeout_ns), 0},
     {"options", F_LIST, AT(options), AT(noptions)},
 };
@@ -128,7 +130,7 @@ struct json_object *life_config_json(const struct lodge_config *c)
 			json_object_object_add(o, fields[i].key, v);
 	}
 	/* A guest that is a file of this folder must be found from any other. */
-	if (c->guest && access(c->guest, F_OK) == 0 && strchr(c->guest, '/'))
+	if (c->guest && !c->root && access(c->guest, F_OK) == 0 && strchr(c->guest, '/'))
 		json_object_object_add(o, "guest", path_json(c->guest));
 	return o;
 }

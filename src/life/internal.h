@@ -140,6 +140,7 @@ struct keeper {
 	struct loop_timer *stopping; /* stop's patience */
 	struct loop_watch *leash_watch, *signal_watch;
 	int signal_fd;               /* owned; -1: none */
+	unsigned umask;              /* of the starter */
 	int leash;                   /* the starter's end tells that it lives; -1: let go */
 	struct life_record record;   /* as it is now */
 	struct life_record earlier;  /* as it was before this keeper: kept when it never starts */

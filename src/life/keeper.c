@@ -334,6 +334,7 @@ static int keeper_level(struct keeper *k, struct lodge_err *e)
 	    .name = k->inst->name,
 	    .loop = k->loop,
 	    .log = &k->log,
+	    .umask = k->umask,
 	    .restoring = k->restoring,
 	    .ended = keeper_ended,
 	    .user = k,

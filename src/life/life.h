@@ -31,6 +31,7 @@ struct level_env {
 	const char *name;         /* the guest's name */
 	struct loop *loop;        /* the keeper's main loop */
 	struct log *log;
+	unsigned umask;           /* of whoever had the keeper made */
 	bool restoring;           /* load follows create: nothing needs to be loaded to boot */
 	/* The guest is gone: called once, from any thread, not under a level's lock that destroy
 	 * takes. @exit_code 0..255 is the run's result (panic: LODGE_EXIT_PANIC); @why is a short
@@ -69,8 +70,12 @@ struct level {
 	/* After create with env->restoring, and with its memory already there; start goes on. What
 	 * does not fit is refused with the reason, and destroy follows. */
 	int (*load)(void *self, const struct save_in *in, struct lodge_err *e);
-	struct mem *(*memory)(void *self);              /* of the guest, borrowed */
+	/* NULL, or: make memory of the size that a state is of, before memory and load. */
+	int (*fit)(void *self, const struct save_in *in, struct lodge_err *e);
+	struct mem *(*memory)(void *self);              /* of the guest, borrowed; after save */
 	int (*flush)(void *self, struct lodge_err *e);  /* all disks; any state */
+	/* NULL, or: an option "key=value" that no two guests may have alike, made for a copy. */
+	void (*own_option)(char *buf, size_t cap);
 	/* Leave disk i of the configuration's @n as it is and go on in the overlay @overlays[i];
 	 * NULL: not this one. After a failure some may be frozen: their overlays are there. */
 	int (*freeze)(void *self, const char *const *overlays, size_t n, struct lodge_err *e);

@@ -109,14 +109,15 @@ static int keeper_signals(struct keeper *k, struct lodge_err *e)
 			      k, e);
 }
 
-static void keeper_surroundings(struct instance *i, int leash)
+/* Returns the umask that was the starter's. */
+static unsigned keeper_surroundings(struct instance *i, int leash)
 {
 	char title[16];
 	int keep[] = {i->dirfd, i->lock, leash};
 	setsid();
 	signals_default();
 	limits_raise();
-	umask(077);
+	unsigned mask = umask(077);
 	snprintf(title, sizeof title, "lodge:%.9s", i->name);
 	prctl(PR_SET_NAME, title);
 	fds_close(keep, countof(keep));
@@ -133,14 +134,16 @@ static void keeper_surroundings(struct instance *i, int leash)
 		close(log);
 	if (chdir("/") < 0)
 		errno = 0; /* every path is absolute anyway */
+	return mask;
 }
 
 /* The whole life of the keeper process. */
 static int keeper_main(struct instance *i, const struct level *l, int leash)
 {
 	struct hello h = {0};
-	keeper_surroundings(i, leash);
-	struct keeper k = {.inst = i, .level = l, .leash = leash, .signal_fd = -1, .saver.fd = -1};
+	unsigned mask = keeper_surroundings(i, leash);
+	struct keeper k = {
+	    .umask = mask, .inst = i, .level = l, .leash = leash, .signal_fd = -1, .saver.fd = -1};
 	k.log_fd = 2;
 	k.log = (struct log){.sink = log_to_file,
 			     .user = &k.log_fd,

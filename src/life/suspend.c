@@ -106,6 +106,8 @@ int keeper_load(struct keeper *k, struct lodge_err *e)
 			    k->level->name);
 	if (r == 0)
 		r = save_in_fields(&in, "life", life_fields, &own, e);
+	if (r == 0 && k->level->fit)
+		r = k->level->fit(k->self, &in, e);
 	if (r == 0)
 		r = load_ram(k->level->memory(k->self), dir, "ram", own.ram_id, e);
 	if (r == 0)

@@ -52,6 +52,8 @@ int linux_fd_own(struct linux_proc *p, int fd)
 	return to;
 }
 
+bool linux_fd_is_own(const struct linux_proc *p, int fd) { return fd_hidden(p, (uint64_t)fd); }
+
 void linux_fd_close(struct linux_proc *p, int fd)
 {
 	if (fd >= p->fd_own && fd < p->fd_own + LINUX_FDS)
@@ -119,4 +121,14 @@ int64_t call_prlimit64(struct linux_task *t, const uint64_t a[6])
 	if ((int)a[0] && (int)a[0] != getpid())
 		return linux_direct(SYS_prlimit64, a);
 	return limit_call(t, a[1], a[2], a[3]);
+}
+
+void linux_limit_put(struct linux_proc *p, int resource, const struct rlimit *to)
+{
+	struct rlimit most = linux_limit(p, resource), v = *to;
+	if (v.rlim_max > most.rlim_max && geteuid())
+		v.rlim_max = most.rlim_max;
+	if (v.rlim_cur > v.rlim_max)
+		v.rlim_cur = v.rlim_max;
+	(void)!limit_set(p, resource, &v);
 }

@@ -11,6 +11,7 @@
 #pragma once
 #include "base/base.h"
 #include <limits.h>
+#include <time.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <ucontext.h>
@@ -19,6 +20,8 @@
  * @pending was set: deliver the signal, then make the call again if its handler has SA_RESTART,
  * else give the guest -EINTR. */
 #define LINUX_RESTART (-512)
+
+enum { LINUX_SIGNAL = 1, LINUX_KICK = 2 };
 
 /* ---- what the threads of a guest process share ---- */
 
@@ -76,6 +79,7 @@ void linux_proc_init(struct linux_proc *p, uint64_t user_end);
 /* Makes @fd one of Lodge's own, out of the guest's way and reach, close-on-exec: returns where it
  * is now, or @fd itself, not hidden, when no room is left. Any thread; holds after fork. */
 int linux_fd_own(struct linux_proc *p, int fd);
+bool linux_fd_is_own(const struct linux_proc *p, int fd);
 /* Closes what linux_fd_own returned. */
 void linux_fd_close(struct linux_proc *p, int fd);
 void linux_binds_sort(struct linux_bind *binds, unsigned n);
@@ -84,9 +88,14 @@ void linux_binds_sort(struct linux_bind *binds, unsigned n);
 enum { LINUX_PATHS = 2 };
 struct linux_task {
 	struct linux_proc *proc; /* borrowed */
-	/* A signal waits for this guest thread: set by the level's handler of host signals, cleared
-	 * by the level when it has delivered. No call sleeps while it is set. */
+	/* LINUX_SIGNAL: a signal waits for this guest thread; LINUX_KICK: the level wants it to
+	 * look around, of which the guest shall see nothing. Set by the level's handler of host
+	 * signals, cleared by the level. No call sleeps while one is set. */
 	volatile int pending;
+	/* Of a call that waits for some time, was kicked and is to be made again: when that is over
+	 * (CLOCK_MONOTONIC, nanoseconds). 0: none. The level clears it when another call comes. */
+	uint64_t until_ns;
+	struct timespec left; /* scratch: what is left of it */
 	bool unread; /* the path that was asked for last could not be read: nothing was looked up */
 	/* scratch of a running call; the first paths are those of the call's arguments */
 	_Alignas(16) char path[LINUX_PATHS + 2][PATH_MAX + 64];
@@ -152,3 +161,5 @@ int linux_open(struct linux_task *t, int dir, const char *path, int flags, unsig
 int linux_path(struct linux_task *t, char ret[PATH_MAX], int dir, const char *path) MUST;
 /* The limit @resource as the guest sees it. */
 struct rlimit linux_limit(const struct linux_proc *p, int resource);
+/* Set it, as far as the host lets us. */
+void linux_limit_put(struct linux_proc *p, int resource, const struct rlimit *to);

@@ -52,6 +52,8 @@ prog() {
 		[ "$status" -eq 42 ]
 		[[ "$output" == dyn* ]]
 	done
+	run timeout 60 "$LODGE" run --root "$T/root" dynamic args found
+	[[ "$output" == found* ]]
 	run timeout 60 "$LODGE" run --root "$T/root" -w /bin dynamic threads
 	[ "$output" = 600000 ]
 }
@@ -164,8 +166,7 @@ prog() {
 	run -127 "$LODGE" run "$T/root/bin/dynamic"
 	[[ "$output" == *--root* ]]
 	run -125 "$LODGE" run --disk 1M "$T/program"
-	run -125 "$LODGE" run -d "$T/program"
-	[[ "$output" == *foreground* ]]
-	run -125 "$LODGE" create "$T/program"
+	run -127 "$LODGE" run --root "$T/root" nowhere
+	[[ "$output" == *PATH* ]]
 	[ -z "$("$LODGE" ls -a -q)" ]
 }

@@ -420,5 +420,5 @@ const struct level level_machine = {
 	.destroy = machine_destroy, .console = machine_console, .agent = machine_agent,
 	.resize = machine_resize, .inspect = machine_inspect, .stats = machine_stats,
 	.save = machine_save, .load = machine_load, .memory = machine_memory,
-	.freeze = machine_freeze, .flush = machine_flush,
+	.own_option = machine_own_option, .freeze = machine_freeze, .flush = machine_flush,
 };

@@ -76,6 +76,14 @@ int machine_flush(void *self, struct lodge_err *e)
 	return 0;
 }
 
+/* Addresses of vsock: those from 3 to 15 are for people. */
+void machine_own_option(char *buf, size_t cap)
+{
+	uint32_t cid;
+	host_random(&cid, sizeof cid);
+	snprintf(buf, cap, "cid=%u", 16 + cid % (UINT32_MAX / 2));
+}
+
 static void part_save(struct machine *m, struct save_out *o, unsigned i)
 {
 	char name[SAVE_NAME_MAX + 1];

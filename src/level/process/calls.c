@@ -39,6 +39,7 @@ enum {
 static int64_t call_exit_group(struct task *t, const uint64_t a[6])
 {
 	report_exit(t);
+	halt_leave(t->p);
 	_exit((int)a[0]);
 }
 

@@ -159,12 +159,15 @@ static bool is_host_program(int fd)
 	       (le16_at(head + 18) == EM_X86_64 || le16_at(head + 18) == EM_386);
 }
 
-static int host_exec(const struct exec *x)
+static int host_exec(struct proc *p, const struct exec *x)
 {
 	char *none[] = {NULL};
+	halt_leave(p);
 	syscall(SYS_execveat, x->fd, "", x->argv.n ? x->argv.text : none,
 	        x->env.n ? x->env.text : none, AT_EMPTY_PATH);
-	return -errno;
+	int r = -errno;
+	halt_join(p);
+	return r;
 }
 
 /* ---- the change ---- */
@@ -192,8 +195,7 @@ static void files_close(struct proc *p)
 		return;
 	for (struct dirent *e; (e = readdir(d));) {
 		int fd = atoi(e->d_name);
-		bool own = fd >= p->sys.fd_own && fd < p->sys.fd_own + LINUX_FDS &&
-			   p->sys.fd_set >> (fd - p->sys.fd_own) & 1;
+		bool own = linux_fd_is_own(&p->sys, fd);
 		if (e->d_name[0] != '.' && fd != dirfd(d) && !own &&
 		    fcntl(fd, F_GETFD) & FD_CLOEXEC)
 			close(fd);
@@ -279,7 +281,7 @@ static int64_t exec_run(struct task *t, struct exec *x)
 	if (r < 0)
 		return r;
 	if (is_host_program(x->fd) && t->p->sys.root_fd < 0)
-		return host_exec(x);
+		return host_exec(t->p, x);
 	r = program_open(t, &x->s, x->fd, x->path, NULL);
 	x->fd = -1;
 	if (r == 0)

@@ -76,15 +76,24 @@ int64_t fork_run(struct task *t, const struct clone *c)
 		report_drop(t->report);
 		t->report = report;
 		child_begin(t, c);
+		if (p->life_fd >= 0)
+			linux_fd_close(&p->sys, p->life_fd);
+		p->life_fd = -1;
+		halt_join(p);
+		if (halt_wanted(p))
+			rv_hart_request(t->h, RV_REQ_LOOK);
 		return 0;
 	}
 	auto_close(&ends[1]);
 	if (pid > 0 && c->flags & CLONE_PARENT_SETTID)
 		(void)!linux_write(&p->sys, c->parent_tid, &(uint32_t){(uint32_t)pid}, 4);
-	if (pid > 0 && ends[0] >= 0)
+	if (pid > 0 && ends[0] >= 0) {
+		halt_away(t, true);
 		vfork_wait(ends[0]);
-	else
+		halt_away(t, false);
+	} else {
 		auto_close(&ends[0]);
+	}
 	pid = report_take(t, report, pid);
 	report_drop(report);
 	return pid;

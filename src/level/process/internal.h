@@ -5,6 +5,7 @@
 #pragma once
 #include "engine/engine.h"
 #include "img/img.h"
+#include "level/process/kept.h"
 #include "life/life.h"
 #include "linux/linux.h"
 #include <pthread.h>
@@ -80,6 +81,15 @@ struct proc {
 	uint64_t auxv[2 * AUXV_MAX];
 	int trace_fd;           /* calls are written there; -1: nowhere */
 	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
+	/* ---- of a keeper's program; halt.c ---- */
+	struct kept *kept;      /* shared with the keeper; NULL: there is none */
+	struct kept_slot *slot; /* of this process; NULL: none was free */
+	struct task *speaker;   /* answers the keeper while all stand still */
+	uint32_t halt_number;   /* why: the number of the halt; 0: they run */
+	unsigned nhalted, naway; /* tasks that stand still, that wait for a child of vfork */
+	int life_fd;            /* the speaker's, of the program's first process; -1 */
+	struct { uint64_t *v; size_t n; } pages; /* those that the state names; owned */
+	struct { uint64_t dev, ino; } console[2]; /* what stdin and stdout were at first */
 };
 struct task {
 	struct linux_task sys; /* first: its proc is task.p's */
@@ -101,6 +111,7 @@ struct task {
 	struct alt alt;
 	volatile int kept;      /* a signal that waits for delivery; 0: none */
 	siginfo_t info;         /* of it */
+	uint64_t until_pc;      /* sys.until_ns is of the call there */
 	bool restart;           /* the call that is being made was interrupted */
 	uint64_t restart_a0;
 };
@@ -154,6 +165,7 @@ struct start {
 	const char *const *argv, *const *env;
 	size_t argc, nenv;
 	const char *path;       /* as it was given: AT_EXECFN */
+	char *found;            /* owned: path of the program that the user named */
 	char *script;           /* owned, path of a script's interpreter: argv is owned, too */
 };
 /* Read the headers of the program at @fd (taken) and of its interpreter: nothing is mapped. @path
@@ -200,10 +212,13 @@ enum { SIGNAL_KICK = 64 };      /* makes a thread look around; no guest has it *
 int signals_begin(struct proc *p, struct lodge_err *e) MUST;
 /* This thread is @t from now on, with the mask of @from (NULL: the thread's). */
 void signals_task(struct task *t, const struct task *from);
+void signals_restore(struct proc *p, const uint64_t actions[]); /* as saved */
+void signals_task_restored(struct task *t); /* this thread is @t, whose mask and kept are set */
 void signals_move(struct task *t);      /* this thread goes on with @t */
 void signals_end(void);                 /* it is nobody's */
 void signals_forked(struct task *t);    /* in the child */
 void signals_exec(struct task *t);
+void signals_noticed(struct task *t);   /* this thread looks around: calls may wait again */
 /* Between two instructions, or behind a call: run what is kept. h->npc is where the program is. */
 void signals_deliver(struct task *t);
 /* An instruction raised @sig at h->npc. */
@@ -215,6 +230,29 @@ int64_t call_sigsuspend(struct task *t, const uint64_t a[6]);
 int64_t call_sigtimedwait(struct task *t, const uint64_t a[6]);
 int64_t call_sigaltstack(struct task *t, const uint64_t a[6]);
 int64_t call_sigreturn(struct task *t, const uint64_t a[6]);
+
+/* ---- process.c ---- */
+int process_claims(const struct lodge_config *c);
+int process_become(const struct lodge_config *c, struct lodge_err *e);
+/* The same in a child of the keeper's init: says at plan->ready when it is about to run. */
+/* A process of the program of @c with nothing in it yet. */
+int process_remake(struct task **ret, const struct lodge_config *c, struct lodge_err *e) MUST;
+struct restore;
+/* @from: what it goes on from; NULL: from its beginning. */
+int process_run(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
+                struct lodge_err *e) MUST;
+
+/* ---- halt.c ---- */
+/* Is somebody to halt? Then halt_look. */
+bool halt_wanted(const struct proc *p);
+void halt_look(struct task *t);         /* returns when the program goes on */
+void speak(struct task *t);             /* save.c: answer the keeper, if it asks */
+void halt_join(struct proc *p);         /* this process is one of the program */
+void halt_leave(struct proc *p);        /* it is not any more */
+void halt_ended(struct proc *p);        /* a task has; the lock is held */
+void halt_away(struct task *t, bool away); /* it waits for a child and runs nothing meanwhile */
+/* init.c: the next thread or process has this number, if this process may say so. */
+bool init_next_pid(int pid);
 
 /* ---- vfork.c: how a child that fails tells its parent ---- */
 struct clone;

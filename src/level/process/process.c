@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The level: this process becomes the program. */
-#include "level/process/internal.h"
+#include "level/process/saved.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 enum { RAM_OF_MACHINES = 0x80000000u };
 
@@ -62,7 +64,7 @@ static bool proc_area(void *proc, uint64_t at, struct linux_area *ret)
 static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	memset(p, 0, sizeof *p);
-	p->vfork_fd = p->trace_fd = -1;
+	p->vfork_fd = p->trace_fd = p->life_fd = -1;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
 	vclock_init(&p->clock);
@@ -116,6 +118,37 @@ int exe_set(struct task *t, const char *path, struct lodge_err *e)
 
 /* ---- what the program starts with ---- */
 
+/* Open the program @name, which in a root of its own may be one of the folders in PATH: execvp(3).
+ * Its path is in *@ret, owned. */
+static int guest_open(struct task *t, const struct lodge_config *c, char **ret, struct lodge_err *e)
+{
+	static const char usual[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	const char *path = getenv("PATH");
+	for (size_t i = 0; i < c->nenv; i++)
+		if (!strncmp(c->env[i], "PATH=", 5))
+			path = c->env[i] + 5;
+	*ret = strdup(c->guest);
+	if (!*ret)
+		return err_set(e, ENOMEM, "out of memory");
+	if (!c->root || strchr(c->guest, '/'))
+		return program_find(t, c->guest, e);
+	for (const char *p = path && *path ? path : usual; *p;) {
+		size_t n = strcspn(p, ":");
+		char *one = NULL;
+		if (asprintf(&one, "%.*s/%s", (int)n, p, c->guest) < 0)
+			return err_set(e, ENOMEM, "out of memory");
+		int fd = program_find(t, one, NULL);
+		if (fd >= 0) {
+			free(*ret);
+			*ret = one;
+			return fd;
+		}
+		free(one);
+		p += n + (p[n] == ':');
+	}
+	return err_set(e, ENOENT, "%s: in no folder of PATH of the root %s", c->guest, c->root);
+}
+
 static size_t key_len(const char *pair)
 {
 	const char *eq = strchr(pair, '=');
@@ -164,6 +197,7 @@ static void start_fini(struct start *s)
 	for (size_t i = 0; s->script && i < s->argc; i++)
 		free((void *)(uintptr_t)s->argv[i]);
 	free(s->script);
+	free(s->found);
 	free((void *)(uintptr_t)s->argv);
 	free((void *)(uintptr_t)s->env);
 }
@@ -184,9 +218,11 @@ static int prepare(struct task **ret, struct start *s, const struct lodge_config
 	if (r == 0)
 		r = env_make(s, c, e);
 	if (r == 0)
-		r = fd = program_find(*ret, c->guest, e);
-	if (r >= 0)
+		r = fd = guest_open(*ret, c, &s->found, e);
+	if (r >= 0) {
+		s->path = s->found;
 		r = script_start(*ret, s, &fd, e);
+	}
 	if (r == 0)
 		r = program_open(*ret, s, fd, s->path, e);
 	else
@@ -196,21 +232,82 @@ static int prepare(struct task **ret, struct start *s, const struct lodge_config
 	return r;
 }
 
-static int process_become(const struct lodge_config *c, struct lodge_err *e)
+/* Make the program of @c in this process, with nothing run yet. */
+static int process_make(struct task **ret, const struct lodge_config *c, struct lodge_err *e)
 {
 	struct start s = {.path = NULL};
-	struct task *t = NULL;
-	int r = prepare(&t, &s, c, e);
+	int r = prepare(ret, &s, c, e);
 	if (r == 0)
-		r = program_load(t->p, &s, e);
+		r = program_load((*ret)->p, &s, e);
 	if (r == 0)
-		r = task_hart(t, e);
+		r = task_hart(*ret, e);
 	start_fini(&s);
 	if (r < 0)
 		return r; /* it is the caller's to exit: what is mapped stays */
-	signals_task(t, NULL);
-	rv_process_reset(t->h, s.entry, s.sp);
-	t->tid = gettid();
+	signals_task(*ret, NULL);
+	rv_process_reset((*ret)->h, s.entry, s.sp);
+	(*ret)->tid = gettid();
+	return 0;
+}
+
+int process_become(const struct lodge_config *c, struct lodge_err *e)
+{
+	struct task *t = NULL;
+	int r = process_make(&t, c, e);
+	if (r < 0)
+		return r;
+	task_enlist(t);
+	task_run(t);
+	return 0;
+}
+
+int process_remake(struct task **ret, const struct lodge_config *c,
+                          struct lodge_err *e)
+{
+	static struct proc p;
+	int err = proc_init(&p, c, e);
+	if (err == 0)
+		err = task_new(ret, &p, e);
+	if (err == 0)
+		err = task_hart(*ret, e);
+	if (err == 0)
+		(*ret)->tid = gettid();
+	return err;
+}
+
+static void console_note(struct proc *p, int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) == 0 && (!S_ISCHR(st.st_mode) || isatty(fd))) {
+		p->console[fd].dev = st.st_dev;
+		p->console[fd].ino = st.st_ino;
+	}
+}
+
+int process_run(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
+                struct lodge_err *e)
+{
+	struct control_message hello = {.value = 0};
+	struct task *t = NULL;
+	int r = from ? process_remake(&t, c, e) : process_make(&t, c, e);
+	if (r < 0)
+		return r;
+	struct proc *p = t->p;
+	int ready = linux_fd_own(&p->sys, plan->ready);
+	p->life_fd = linux_fd_own(&p->sys, plan->life);
+	p->kept = plan->kept;
+	halt_join(p);
+	console_note(p, 0);
+	console_note(p, 1);
+	if (from)
+		r = restore_run(from, t, e);
+	hello.value = r;
+	if (r < 0 && e)
+		hello.err = *e;
+	bool told = kept_send(ready, &hello, sizeof hello, -1);
+	linux_fd_close(&p->sys, ready);
+	if (r < 0 || !told)
+		_exit(LODGE_EXIT_LODGE);
 	task_enlist(t);
 	task_run(t);
 	return 0;
@@ -219,7 +316,7 @@ static int process_become(const struct lodge_config *c, struct lodge_err *e)
 /* ---- the level ---- */
 
 /* A kernel lies in RAM, where machines have it; a program does not, or has an interpreter. */
-static int process_claims(const struct lodge_config *c)
+int process_claims(const struct lodge_config *c)
 {
 	struct proc p = {.root = NULL};
 	struct start s = {.main.fd = -1, .interp.fd = -1};
@@ -231,7 +328,7 @@ static int process_claims(const struct lodge_config *c)
 	if (r == 0)
 		r = task_new(&t, &p, NULL);
 	if (r == 0)
-		r = fd = program_find(t, c->guest, NULL);
+		r = fd = guest_open(t, c, &s.found, NULL);
 	if (r >= 0)
 		r = program_open(t, &s, fd, c->guest, NULL);
 	if (s.main.fd >= 0 && s.main.p.nsegments)
@@ -240,22 +337,8 @@ static int process_claims(const struct lodge_config *c)
 	if (!sure && c->root) /* nothing else has one: let it say what is wrong */
 		sure = 60;
 	program_close(&s);
+	free(s.found);
 	task_free(t);
 	root_close(&p);
 	return sure;
 }
-
-static int process_create(void **ret, const struct level_env *env, const struct lodge_config *c,
-			  struct lodge_err *e)
-{
-	(void)ret, (void)env, (void)c;
-	return err_set(e, EOPNOTSUPP, "a program runs in the foreground only: lodge run %s",
-	               c->guest);
-}
-
-extern const struct level level_process;
-const struct level level_process = {
-	.name = "process",
-	.summary = "a program of riscv64 Linux, its system calls those of the host",
-	.claims = process_claims, .become = process_become, .create = process_create,
-};

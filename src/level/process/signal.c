@@ -64,10 +64,10 @@ static void host_mask(uint64_t mask)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
 }
 
-/* One is kept: see to it soon. Async-signal-safe. */
-static void task_notice(struct task *t)
+/* Something is to be seen to soon. Async-signal-safe. */
+static void task_notice(struct task *t, int why)
 {
-	t->sys.pending = 1;
+	t->sys.pending |= why;
 	if (!t->h)
 		return;
 	__atomic_fetch_or(&t->h->requests, RV_REQ_LOOK, __ATOMIC_SEQ_CST);
@@ -87,7 +87,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	if (!t)
 		return;
 	if (sig == SIGNAL_KICK) {
-		task_notice(t);
+		task_notice(t, LINUX_KICK);
 		linux_interrupted(uc);
 		return;
 	}
@@ -97,7 +97,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	t->kept = sig;
 	all &= ~t->p->sys.keep_signals;
 	memcpy(&uc->uc_sigmask, &all, sizeof all);
-	task_notice(t);
+	task_notice(t, LINUX_SIGNAL);
 	linux_interrupted(uc);
 }
 
@@ -152,6 +152,22 @@ void signals_task(struct task *t, const struct task *from)
 	host_mask(mask_of(t));
 }
 
+void signals_restore(struct proc *p, const uint64_t actions[])
+{
+	memcpy(p->actions, actions, sizeof p->actions);
+	for (int sig = 1; sig <= SIGNALS; sig++)
+		host_action(p, sig);
+}
+
+void signals_task_restored(struct task *t)
+{
+	uint64_t all = UINT64_MAX & ~t->p->sys.keep_signals;
+	self = t;
+	t->sys.pending = t->kept ? LINUX_SIGNAL : 0;
+	host_mask(t->kept ? all : mask_of(t));
+	rv_hart_request(t->h, RV_REQ_LOOK);
+}
+
 void signals_move(struct task *t)
 {
 	self = t;
@@ -160,6 +176,13 @@ void signals_move(struct task *t)
 }
 
 void signals_end(void) { self = NULL; }
+
+void signals_noticed(struct task *t)
+{
+	t->sys.pending = 0;
+	if (t->kept) /* perhaps just now */
+		t->sys.pending = LINUX_SIGNAL;
+}
 
 void signals_forked(struct task *t)
 {
@@ -274,6 +297,7 @@ static void call_settle(struct task *t, bool again)
 		h->x[10] = t->restart_a0;
 	} else {
 		h->x[10] = (uint64_t)-EINTR;
+		t->sys.until_ns = 0;
 	}
 }
 
@@ -399,7 +423,13 @@ int64_t call_sigsuspend(struct task *t, const uint64_t a[6])
 	set = mask_of(t);
 	(void)linux_host_call(&t->sys, SYS_rt_sigsuspend,
 	                      (const uint64_t[6]){(uint64_t)(uintptr_t)&set, 8});
-	return -EINTR;
+	if (t->kept)
+		return -EINTR;
+	/* only looked around: wait again */
+	t->mask = t->saved_mask;
+	t->has_saved = false;
+	host_mask(mask_of(t));
+	return LINUX_RESTART;
 }
 
 int64_t call_sigtimedwait(struct task *t, const uint64_t a[6])
@@ -411,7 +441,7 @@ int64_t call_sigtimedwait(struct task *t, const uint64_t a[6])
 		return -EFAULT;
 	int64_t r = linux_host_call(&t->sys, SYS_rt_sigtimedwait,
 	                            (const uint64_t[6]){(uint64_t)(uintptr_t)&set, a[1], a[2], 8});
-	return r == LINUX_RESTART ? -EINTR : r;
+	return r == LINUX_RESTART && t->kept ? -EINTR : r;
 }
 
 int64_t call_sigaltstack(struct task *t, const uint64_t a[6])

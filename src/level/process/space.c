@@ -4,6 +4,18 @@
 #include "level/process/internal.h"
 #include <stdio.h>
 
+/* The address sanitizer has its shadow behind the guest's addresses, for tests to live with. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SHADOWED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SHADOWED 1
+#endif
+#endif
+#ifndef SHADOWED
+#define SHADOWED 0
+#endif
+
 /* What the process itself has there (a sanitizer's shadow): the guest does without. */
 static int foreign_find(struct space *s, struct lodge_err *e)
 {
@@ -30,7 +42,7 @@ int space_init(struct space *s, struct lodge_err *e)
 	/* where it cannot be had, the first access that strays there is not the guest's alone */
 	void *p = mmap((void *)(uintptr_t)USER_END, USER_GUARD, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	if (p != (void *)(uintptr_t)USER_END)
+	if (p != (void *)(uintptr_t)USER_END && !SHADOWED)
 		return err_set(e, EEXIST, "this process has mapped the addresses behind 2^38, "
 		               "which have to be free to run programs");
 	return foreign_find(s, e);

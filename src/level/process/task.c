@@ -62,6 +62,8 @@ void task_ecall(void *proc, struct rv_hart *h)
 			signals_deliver(t);
 		return;
 	}
+	if (unlikely(t->sys.until_ns) && h->pc != t->until_pc)
+		t->sys.until_ns = 0;
 	t->calling = true;
 	int64_t r = likely(t->p->trace_fd < 0) ? call_run(t, (unsigned)h->x[17], a)
 					       : trace_call(t, (unsigned)h->x[17], a);
@@ -69,6 +71,7 @@ void task_ecall(void *proc, struct rv_hart *h)
 	if (unlikely(r == LINUX_RESTART)) {
 		t->restart = true;
 		t->restart_a0 = a[0];
+		t->until_pc = h->pc;
 	} else {
 		h->x[10] = (uint64_t)r;
 	}
@@ -111,6 +114,9 @@ void task_look(void *proc, struct rv_hart *h)
 	struct task *t = h->task;
 	(void)proc;
 	task_stale_take(t);
+	signals_noticed(t);
 	if (t->kept)
 		signals_deliver(t);
+	if (unlikely(halt_wanted(t->p)))
+		halt_look(t);
 }

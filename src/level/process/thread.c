@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads of the program: each a thread of ours with a hart and an engine. Linux 6.1 kernel/fork.c,
  * kernel/exit.c, fs/exec.c de_thread */
-#include "level/process/internal.h"
+#include "level/process/saved.h"
 #include <linux/futex.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -23,6 +23,8 @@ void task_enlist(struct task *t)
 	p->ntasks++;
 	if (p->ending)
 		rv_hart_request(t->h, RV_REQ_STOP);
+	if (halt_wanted(p))
+		rv_hart_request(t->h, RV_REQ_LOOK);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -203,12 +205,15 @@ static bool task_end(struct task *t, bool first)
 	struct proc *p = t->p;
 	int status = t->status;
 	uint64_t at = t->clear_tid;
-	if (!task_retire(t) && !p->ending)
+	if (!task_retire(t) && !p->ending) {
+		halt_leave(p);
 		_exit(status);
+	}
 	tid_clear(p, at);
 	pthread_mutex_lock(&p->lock);
 	bool parked = p->parked = p->parked || (first && p->ending);
 	p->ntasks--;
+	halt_ended(p);
 	pthread_cond_broadcast(&p->left);
 	pthread_mutex_unlock(&p->lock);
 	if (first && !parked) /* it stays until the others are gone, and main must not return */
@@ -312,7 +317,7 @@ static void registers_copy(struct task *t, const struct task *from, const struct
 		h->x[4] = c->tls;
 }
 
-static int host_thread(struct birth *b)
+static int host_thread(void *(*run)(void *), void *arg)
 {
 	pthread_attr_t attr;
 	pthread_t id;
@@ -321,7 +326,7 @@ static int host_thread(struct birth *b)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &had, sizeof all);
-	int r = pthread_create(&id, &attr, thread_main, b);
+	int r = pthread_create(&id, &attr, run, arg);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &had, NULL, sizeof had);
 	pthread_attr_destroy(&attr);
 	return -r;
@@ -342,7 +347,7 @@ int64_t thread_run(struct task *t, const struct clone *c)
 	}
 	registers_copy(b.t, t, c);
 	sem_init(&b.done, 0, 0);
-	r = host_thread(&b);
+	r = host_thread(thread_main, &b);
 	while (r == 0 && sem_wait(&b.done) < 0)
 		continue;
 	sem_destroy(&b.done);
@@ -351,4 +356,51 @@ int64_t thread_run(struct task *t, const struct clone *c)
 		return -EAGAIN;
 	}
 	return b.tid;
+}
+
+/* ---- from a saved state ---- */
+
+struct rebirth {
+	struct task *t;
+	const struct saved_thread *s;
+	const char *comm;
+	bool right; /* it has the number that it had */
+	sem_t done;
+};
+
+static void *thread_again(void *rebirth)
+{
+	struct rebirth *b = rebirth;
+	struct task *t = b->t;
+	t->tid = gettid();
+	b->right = t->tid == (int)b->s->tid;
+	thread_restored(t, b->s, b->comm);
+	task_enlist(t);
+	sem_post(&b->done); /* b is gone */
+	task_run(t);
+	return NULL;
+}
+
+int thread_go_on(struct proc *p, const struct saved_thread *s, const char *comm,
+                 struct lodge_err *e)
+{
+	struct rebirth b = {.s = s, .comm = comm};
+	int r = task_new(&b.t, p, e);
+	if (r == 0)
+		r = task_hart(b.t, e);
+	sem_init(&b.done, 0, 0);
+	if (r == 0) {
+		r = host_thread(thread_again, &b);
+		if (r < 0)
+			r = err_set(e, -r, "a thread of the program: %s", strerror(-r));
+	}
+	while (r == 0 && sem_wait(&b.done) < 0)
+		continue;
+	sem_destroy(&b.done);
+	if (r < 0) {
+		task_free(b.t);
+		return r;
+	}
+	return b.right ? 0 : err_set(e, EBUSY, "the number %d of a thread could not be had",
+	                             (int)s->tid);
 }

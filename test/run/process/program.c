@@ -17,6 +17,17 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A line of what comes in, and where it goes. */
+static int part_echo(int argc, char **argv)
+{
+	char line[256];
+	(void)argc, (void)argv;
+	if (!fgets(line, sizeof line, stdin))
+		return 1;
+	printf("%s: %s", isatty(1) ? "terminal" : "pipe", line);
+	return 0;
+}
+
 static int part_args(int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++)
@@ -428,13 +439,13 @@ static int part_memory(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static const struct { const char *name; int (*run)(int argc, char **argv); } parts[] = {
-		{ "args", part_args }, { "aux", part_aux }, { "vdso", part_vdso },
-		{ "fault", part_fault },
-		{ "handler", part_handler }, { "signals", part_signals }, { "fork", part_fork },
-		{ "spawn", part_spawn }, { "vectors", part_vectors },
-		{ "threads", part_threads }, { "crowd", part_crowd },
-		{ "code", part_code }, { "memory", part_memory },
+	static const struct { const char *name; int (*run)(int argc, char **argv);
+	} parts[] = {
+	    {"args", part_args},       {"echo", part_echo},       {"aux", part_aux},
+	    {"vdso", part_vdso},       {"fault", part_fault},     {"handler", part_handler},
+	    {"signals", part_signals}, {"fork", part_fork},       {"spawn", part_spawn},
+	    {"vectors", part_vectors}, {"threads", part_threads}, {"crowd", part_crowd},
+	    {"code", part_code},       {"memory", part_memory},
 	};
 	for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++)
 		if (!strcmp(parts[i].name, argv[1]))

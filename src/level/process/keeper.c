@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The level in a keeper: the program runs in a PID namespace of its own, in children of the keeper,
+ * which has the other ends of its standard streams. */
+#include "level/process/saved.h"
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+
+enum { RING = 64 << 10, CHUNK = 4096, ROUNDS = 32, ANSWER_MS = 15000 };
+
+struct guest {
+	const struct level_env *env;
+	const struct lodge_config *c;
+	struct chr *console; /* owned */
+	struct kept *kept;   /* shared with the program */
+	int control, life;   /* owned: to init, to the process that speaks; -1 */
+	int in, out;         /* owned: to and from its streams; the same for a terminal */
+	struct loop_watch *control_watch, *out_watch, *in_watch;
+	pid_t pid;            /* of init's parent; 0: not started, or reaped */
+	bool gone, over;      /* all have ended; and ended has been called */
+	int status;           /* how the program ended, as of wait(2); -1: unknown */
+	bool pumping;         /* atomic: console_pump is posted */
+	uint8_t input[CHUNK]; /* for the program, not taken yet */
+	size_t ninput, atinput;
+	uint8_t output[CHUNK]; /* of the program, not taken yet */
+	size_t noutput, atoutput;
+	/* ---- what it goes on from, or is saved ---- */
+	struct mem *mem;         /* owned: pages of the program, while it stands still */
+	struct save_in in_state; /* owned: until it is started */
+	struct saved_process saved;
+	bool restoring;
+};
+
+/* ---- the end ---- */
+
+static void guest_over(struct guest *g)
+{
+	char why[64] = "exited";
+	int code = LODGE_EXIT_SIGNAL + 9, status;
+	if (g->over)
+		return;
+	g->over = true;
+	while (g->pid && waitpid(g->pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	g->pid = 0;
+	if (g->status < 0)
+		snprintf(why, sizeof why, "killed");
+	else if (WIFSIGNALED(g->status))
+		snprintf(why, sizeof why, "signal %d", WTERMSIG(g->status));
+	if (g->status >= 0)
+		code = WIFEXITED(g->status) ? WEXITSTATUS(g->status)
+					    : LODGE_EXIT_SIGNAL + WTERMSIG(g->status);
+	g->env->ended(g->env->user, code, why);
+}
+
+/* ---- console ---- */
+
+static void out_end(struct guest *g)
+{
+	if (g->out_watch)
+		loop_watch_free(take(g->out_watch));
+	if (g->in == g->out)
+		g->in = -1;
+	auto_close(&g->out);
+	g->out = -1;
+}
+
+/* As much as the console takes now; the rest stays in the pipe, which holds up the program. When
+ * all of the program are gone, what is there is all that comes. */
+static void out_give(struct guest *g)
+{
+	for (int i = 0; i < ROUNDS && g->out >= 0; i++) {
+		if (g->atoutput == g->noutput) {
+			ssize_t n = read(g->out, g->output, sizeof g->output);
+			bool later = n < 0 && (errno == EAGAIN || errno == EINTR);
+			g->atoutput = 0;
+			g->noutput = n > 0 ? (size_t)n : 0;
+			if (n <= 0 && (!later || g->gone)) /* a terminal's end is EIO */
+				out_end(g);
+			if (n <= 0)
+				break;
+		}
+		size_t n = chr_write(g->console, g->output + g->atoutput, g->noutput - g->atoutput);
+		g->atoutput += n;
+		if (g->atoutput < g->noutput)
+			break;
+	}
+	if (g->out_watch)
+		(void)!loop_watch_change(g->out_watch,
+					 g->atoutput < g->noutput ? 0 : (uint32_t)EPOLLIN);
+	if (g->gone && g->out < 0)
+		guest_over(g);
+}
+
+static void out_event(void *arg, uint32_t events)
+{
+	(void)events;
+	out_give(arg);
+}
+
+static void in_give(struct guest *g)
+{
+	while (g->in >= 0) {
+		if (g->atinput == g->ninput) {
+			g->atinput = 0;
+			g->ninput = chr_read(g->console, g->input, sizeof g->input);
+		}
+		if (!g->ninput)
+			break;
+		ssize_t n = write(g->in, g->input + g->atinput, g->ninput - g->atinput);
+		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			g->ninput = g->atinput = 0; /* it has closed its input */
+			break;
+		}
+		if (n < 0)
+			break;
+		g->atinput += (size_t)n;
+	}
+	if (g->in_watch)
+		(void)!loop_watch_change(g->in_watch,
+					 g->atinput < g->ninput ? (uint32_t)EPOLLOUT : 0);
+}
+
+static void in_event(void *arg, uint32_t events)
+{
+	(void)events;
+	in_give(arg);
+}
+
+static void console_pump(void *arg)
+{
+	struct guest *g = arg;
+	__atomic_store_n(&g->pumping, false, __ATOMIC_RELEASE);
+	in_give(g);
+	out_give(g);
+}
+
+/* Any thread: something for the program has come, or there is room again. */
+static void console_wake(void *arg)
+{
+	struct guest *g = arg;
+	if (!__atomic_exchange_n(&g->pumping, true, __ATOMIC_ACQ_REL) &&
+	    loop_post(g->env->loop, NULL, console_pump, g) < 0)
+		__atomic_store_n(&g->pumping, false, __ATOMIC_RELEASE);
+}
+
+/* ---- init ---- */
+
+static void control_event(void *arg, uint32_t events)
+{
+	struct guest *g = arg;
+	struct control_message m;
+	(void)events;
+	if (kept_receive(g->control, &m, sizeof m, NULL)) {
+		if (m.what == CONTROL_ENDED)
+			g->status = m.value;
+		return;
+	}
+	/* all of them are gone, and so is what they wrote */
+	loop_watch_free(take(g->control_watch));
+	g->gone = true;
+	out_give(g);
+}
+
+static int control_ask(struct guest *g, enum control what, int value, struct lodge_err *e)
+{
+	struct control_message m = {.what = what, .value = value};
+	struct pollfd f = {.fd = g->control, .events = POLLIN};
+	if (!g->pid || !kept_send(g->control, &m, sizeof m, -1))
+		return err_set(e, ESRCH, "the program has ended");
+	while (poll(&f, 1, ANSWER_MS) > 0 && kept_receive(g->control, &m, sizeof m, NULL)) {
+		if (m.what == CONTROL_ENDED) { /* the end of the connection follows */
+			g->status = m.value;
+			continue;
+		}
+		if (m.value < 0)
+			return m.err.code ? err_set(e, -m.value, "%s", m.err.msg)
+					  : err_set(e, -m.value, "%s", strerror(-m.value));
+		return 0;
+	}
+	return err_set(e, ESRCH, "the program has ended, or its first process does not answer");
+}
+
+/* ---- its state ---- */
+
+static void state_forget(struct guest *g)
+{
+	mem_free(take(g->mem));
+	save_in_fini(&g->in_state);
+}
+
+/* Ask the thread that speaks for the program, which stands still. */
+static int life_ask(struct guest *g, struct life_message *m, int pass, int *ret_passed,
+		    struct lodge_err *e)
+{
+	struct pollfd f = {.fd = g->life, .events = POLLIN};
+	*ret_passed = -1;
+	if (!kept_send(g->life, m, sizeof *m, pass))
+		return err_set(e, ESRCH, "the program has ended");
+	int r = control_ask(g, CONTROL_HALT, 0, e); /* look at what I have sent */
+	if (r < 0)
+		return r;
+	if (poll(&f, 1, ANSWER_MS) != 1 || !kept_receive(g->life, m, sizeof *m, ret_passed))
+		return err_set(e, ETIMEDOUT, "the program does not say what it is");
+	return m->result < 0 ? err_set(e, -m->result, "%s", m->err.msg) : 0;
+}
+
+/* The sections of the file @fd, which came from the program. */
+static int sections_take(struct save_out *o, int fd, struct lodge_err *e)
+{
+	struct save_in in = {.nsections = 0};
+	struct stat st;
+	if (fstat(fd, &st) < 0 || st.st_size > SAVE_BYTES_MAX)
+		return err_set(e, E2BIG, "the program's state is too large");
+	autofree uint8_t *buf = malloc((size_t)st.st_size + 1);
+	if (!buf)
+		return err_set(e, ENOMEM, "out of memory");
+	if (!host_pread(fd, buf, (size_t)st.st_size, 0))
+		return err_sys(e, "the program's state");
+	int r = save_in_parse(&in, buf, (size_t)st.st_size, e);
+	for (unsigned i = 0; r == 0 && i < in.nsections; i++) {
+		uint8_t *p = save_out_section(o, in.section[i].name, in.section[i].len);
+		if (p)
+			memcpy(p, in.section[i].p, in.section[i].len);
+	}
+	return r;
+}
+
+static int guest_save(void *self, struct save_out *o, struct lodge_err *e)
+{
+	struct guest *g = self;
+	struct life_message m = {.what = LIFE_STATE};
+	int fd, none;
+	mem_free(take(g->mem));
+	int r = life_ask(g, &m, -1, &fd, e);
+	if (r == 0)
+		r = sections_take(o, fd, e);
+	auto_close(&fd);
+	if (r == 0)
+		r = mem_new(&g->mem, gpa(0), m.bytes ? m.bytes : PAGE, e);
+	if (r < 0)
+		return r;
+	m = (struct life_message){.what = LIFE_MEMORY};
+	r = life_ask(g, &m, mem_fd(g->mem), &none, e);
+	auto_close(&none);
+	return r;
+}
+
+static struct mem *guest_memory(void *self) { return ((struct guest *)self)->mem; }
+
+/* The state stays with us until the program is made from it. */
+static int guest_fit(void *self, const struct save_in *in, struct lodge_err *e)
+{
+	struct guest *g = self;
+	autofree uint8_t *buf = malloc(in->len + 1);
+	if (!buf)
+		return err_set(e, ENOMEM, "out of memory");
+	memcpy(buf, in->buf, in->len);
+	int r = save_in_parse(&g->in_state, buf, in->len, e);
+	if (r < 0)
+		return r;
+	g->in_state.buf = take(buf);
+	r = saved_load(&g->in_state, &g->saved, e);
+	if (r == 0)
+		r = mem_new(&g->mem, gpa(0), (g->saved.pages ? g->saved.pages : 1) * PAGE, e);
+	return r;
+}
+
+/* It has no disks. Its files are the host's, and go on as they are. */
+static int guest_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e)
+{
+	(void)self, (void)overlays, (void)n, (void)e;
+	return 0;
+}
+
+/* ---- starting ---- */
+
+static int terminal_make(struct guest *g, int ret[2], struct lodge_err *e)
+{
+	char name[64];
+	autoclose int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
+	    ptsname_r(master, name, sizeof name) != 0)
+		return err_sys(e, "a terminal for the program");
+	autoclose int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		return err_sys(e, "a terminal for the program");
+	g->in = g->out = take_fd(&master);
+	ret[0] = ret[1] = take_fd(&slave);
+	return 0;
+}
+
+static int pipes_make(struct guest *g, int ret[2], struct lodge_err *e)
+{
+	int in[2] = {-1, -1}, out[2];
+	bool asked = g->c->flags & LODGE_INTERACTIVE;
+	if (asked && pipe2(in, O_CLOEXEC) < 0)
+		return err_sys(e, "a pipe for the program");
+	if (!asked && (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
+		return err_sys(e, "/dev/null");
+	if (pipe2(out, O_CLOEXEC) < 0) {
+		auto_close(&in[0]);
+		auto_close(&in[1]);
+		return err_sys(e, "a pipe for the program");
+	}
+	g->in = in[1];
+	g->out = out[0];
+	(void)!fcntl(g->out, F_SETFL, O_NONBLOCK);
+	if (asked)
+		(void)!fcntl(g->in, F_SETFL, O_NONBLOCK);
+	ret[0] = in[0];
+	ret[1] = out[1];
+	return 0;
+}
+
+static int watches_make(struct guest *g, struct lodge_err *e)
+{
+	struct loop *l = g->env->loop;
+	int r =
+	    loop_watch_new(&g->control_watch, l, g->control, EPOLLIN, NULL, control_event, g, e);
+	if (r == 0)
+		r = loop_watch_new(&g->out_watch, l, g->out, EPOLLIN, NULL, out_event, g, e);
+	if (r == 0 && g->in >= 0 && g->in != g->out)
+		r = loop_watch_new(&g->in_watch, l, g->in, 0, NULL, in_event, g, e);
+	return r;
+}
+
+/* Wait for the program's word that it is about to run. */
+static int ready_wait(int fd, struct lodge_err *e)
+{
+	struct control_message hello;
+	if (!kept_receive(fd, &hello, sizeof hello, NULL))
+		return err_set(e, EIO, "the program's process died at its start");
+	return hello.value < 0 ? err_set(e, -hello.value, "%s", hello.err.msg) : 0;
+}
+
+static int program_main(void *user, const struct init_plan *p, struct lodge_err *e)
+{
+	struct guest *g = user;
+	(void)!chdir(g->c->cwd && !g->c->root ? g->c->cwd : "/");
+	struct restore from = {.in = &g->in_state, .plan = p};
+	if (!g->restoring)
+		return process_run(g->c, p, NULL, e);
+	from.ram = mem_host(g->mem);
+	from.ram_pages = mem_size(g->mem) / PAGE;
+	return process_run(g->c, p, &from, e);
+}
+
+static int guest_fork(struct guest *g, const int ends[2], struct lodge_err *e)
+{
+	int control[2], life[2], ready[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
+		return err_sys(e, "starting the program");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ready) < 0)
+		return err_sys(e, "starting the program");
+	const struct init_plan plan = {.control = control[1],
+				       .life = life[1],
+				       .in = ends[0],
+				       .out = ends[1],
+				       .tty = g->c->flags & LODGE_TTY,
+				       .umask = g->env->umask,
+				       .ready = ready[1],
+				       .kept = g->kept,
+				       .run = program_main,
+				       .user = g,
+				       .lead_pid = g->restoring ? (int)g->saved.pid : 0};
+	g->pid = fork();
+	if (g->pid == 0) {
+		close(control[0]);
+		close(life[0]);
+		close(ready[0]);
+		init_main(&plan);
+	}
+	close(control[1]);
+	close(life[1]);
+	close(ready[1]);
+	g->control = control[0];
+	g->life = life[0];
+	autoclose int hello = ready[0];
+	if (g->pid < 0) {
+		g->pid = 0;
+		return err_sys(e, "starting the program");
+	}
+	return ready_wait(hello, e);
+}
+
+/* Make the program's processes; those of a restored one stand still. */
+static int guest_launch(struct guest *g, struct lodge_err *e)
+{
+	int ends[2] = {-1, -1};
+	int r = g->c->flags & LODGE_TTY ? terminal_make(g, ends, e) : pipes_make(g, ends, e);
+	if (r < 0)
+		return r;
+	if (g->restoring) /* its threads are made standing still */
+		g->kept->want = 1;
+	r = guest_fork(g, ends, e);
+	close(ends[0]);
+	if (ends[1] != ends[0])
+		close(ends[1]);
+	if (r == 0)
+		r = watches_make(g, e);
+	return r;
+}
+
+/* All that can fail fails here, while the state is still there. */
+static int guest_load(void *self, const struct save_in *in, struct lodge_err *e)
+{
+	struct guest *g = self;
+	(void)in;
+	g->restoring = true;
+	int r = guest_launch(g, e);
+	state_forget(g);
+	return r;
+}
+
+static int guest_start(void *self, struct lodge_err *e)
+{
+	struct guest *g = self;
+	int r = g->restoring ? control_ask(g, CONTROL_GO, 0, e) : guest_launch(g, e);
+	if (r == 0)
+		chr_on_device(g->console, console_wake, g);
+	return r;
+}
+
+/* ---- while it runs ---- */
+
+static int guest_pause(void *self, struct lodge_err *e)
+{
+	return control_ask(self, CONTROL_HALT, 0, e);
+}
+
+static int guest_resume(void *self, struct lodge_err *e)
+{
+	struct guest *g = self;
+	mem_free(take(g->mem)); /* a snapshot that is being written has its own */
+	return control_ask(g, CONTROL_GO, 0, e);
+}
+
+static int guest_stop(void *self, struct lodge_err *e)
+{
+	return control_ask(self, CONTROL_SIGNAL, SIGTERM, e);
+}
+
+static int guest_kill(void *self, struct lodge_err *e)
+{
+	struct guest *g = self;
+	if (!g->pid)
+		return err_set(e, ESRCH, "the program does not run");
+	/* init, and with it all others, dies with its parent */
+	return kill(g->pid, SIGKILL) < 0 ? err_sys(e, "killing the program") : 0;
+}
+
+static void guest_resize(void *self, unsigned rows, unsigned columns)
+{
+	struct guest *g = self;
+	const struct winsize w = {.ws_row = (unsigned short)rows,
+				  .ws_col = (unsigned short)columns};
+	if (g->c->flags & LODGE_TTY && g->out >= 0)
+		(void)!ioctl(g->out, TIOCSWINSZ, &w);
+}
+
+static struct chr *guest_console(void *self) { return ((struct guest *)self)->console; }
+
+static void guest_inspect(void *self, struct json_object *out)
+{
+	const struct guest *g = self;
+	int64_t n = 0;
+	for (size_t i = 0; i < KEPT_PROCESSES; i++)
+		n += g->kept->slot[i].pid != 0;
+	json_object_object_add(out, "processes", json_object_new_int64(n));
+	if (g->c->root)
+		json_object_object_add(out, "root", json_object_new_string(g->c->root));
+}
+
+/* ---- making and unmaking ---- */
+
+static int guest_create(void **ret, const struct level_env *env, const struct lodge_config *c,
+			struct lodge_err *e)
+{
+	struct guest *g = calloc(1, sizeof *g);
+	if (!g)
+		return err_set(e, ENOMEM, "out of memory");
+	g->env = env;
+	g->c = c;
+	g->control = g->life = g->in = g->out = g->status = -1;
+	g->kept =
+	    mmap(NULL, sizeof *g->kept, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int r = chr_new(&g->console, RING, e);
+	if (r == 0 && g->kept == MAP_FAILED)
+		r = err_set(e, ENOMEM, "out of memory");
+	if (r < 0) {
+		chr_free(g->console);
+		free(g);
+		return r;
+	}
+	*ret = g;
+	return 0;
+}
+
+static void guest_destroy(void *self)
+{
+	struct guest *g = self;
+	chr_on_device(g->console, NULL, NULL);
+	loop_cancel(g->env->loop, g);
+	if (g->pid) {
+		kill(g->pid, SIGKILL);
+		g->over = true;
+		while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
+	}
+	struct loop_watch *w[] = {g->control_watch, g->out_watch, g->in_watch};
+	for (size_t i = 0; i < countof(w); i++)
+		if (w[i])
+			loop_watch_free(w[i]);
+	if (g->in != g->out)
+		auto_close(&g->in);
+	auto_close(&g->out);
+	auto_close(&g->control);
+	auto_close(&g->life);
+	state_forget(g);
+	munmap(g->kept, sizeof *g->kept);
+	chr_free(g->console);
+	free(g);
+}
+
+extern const struct level level_process;
+const struct level level_process = {
+    .name = "process",
+    .summary = "a program of riscv64 Linux, its system calls those of the host",
+    .claims = process_claims,
+    .become = process_become,
+    .create = guest_create,
+    .start = guest_start,
+    .pause = guest_pause,
+    .resume = guest_resume,
+    .stop = guest_stop,
+    .kill = guest_kill,
+    .destroy = guest_destroy,
+    .console = guest_console,
+    .resize = guest_resize,
+    .inspect = guest_inspect,
+    .save = guest_save,
+    .fit = guest_fit,
+    .load = guest_load,
+    .memory = guest_memory,
+    .freeze = guest_freeze,
+};

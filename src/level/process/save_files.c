@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The descriptors of a program that stands still. Files are kept by path and position; pipes,
+ * eventfd, timerfd, signalfd and epoll whole. What cannot be kept is named. proc_pid_fdinfo(5) */
+#include "level/process/saved.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum { TYPE_FILE = 0, PIPE_MAX = 1 << 20 }; /* kcmp(2) */
+
+struct info {
+	int fd;
+	struct stat st;
+	char link[PATH_MAX];
+	char text[16384]; /* fdinfo */
+};
+
+/* The number behind @key in fdinfo; @base of strtoull. */
+static uint64_t info_number(const struct info *f, const char *key, int base)
+{
+	const char *at = strstr(f->text, key);
+	return at ? strtoull(at + strlen(key), NULL, base) : 0;
+}
+
+/* Like "it_value: (1, 500)", in nanoseconds. */
+static uint64_t info_time(const struct info *f, const char *key)
+{
+	unsigned long long s = 0, ns = 0;
+	const char *at = strstr(f->text, key);
+	if (at && sscanf(at + strlen(key), "(%llu, %llu)", &s, &ns) == 2)
+		return s * 1000000000 + ns;
+	return 0;
+}
+
+static bool info_read(struct info *f, int fd)
+{
+	char path[64];
+	f->fd = fd;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(path, f->link, sizeof f->link - 1);
+	if (n < 0 || fstat(fd, &f->st) < 0)
+		return false;
+	f->link[n] = 0;
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+	autoclose int in = open(path, O_RDONLY | O_CLOEXEC);
+	n = in < 0 ? -1 : read(in, f->text, sizeof f->text - 1);
+	if (n < 0)
+		return false;
+	f->text[n] = 0;
+	return true;
+}
+
+static int refuse(const struct info *f, const char *what, struct lodge_err *e)
+{
+	return err_set(e, EOPNOTSUPP, "descriptor %d is %s (%.200s), which cannot be saved", f->fd,
+		       what, f->link);
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* An earlier descriptor of the same open file; -1: none. */
+static int same_find(const struct gather *g, const struct info *f)
+{
+	struct stat st;
+	for (size_t i = 0; i < g->files.n; i += FILE_WORDS) {
+		const uint64_t *w = &g->files.v[i];
+		int fd = (int)w[FILE_FD];
+		if (w[FILE_KIND] == KIND_SAME || w[FILE_KIND] == KIND_LOCK || fstat(fd, &st) < 0 ||
+		    !is_same_file(&st, &f->st))
+			continue;
+		if (syscall(SYS_kcmp, getpid(), getpid(), TYPE_FILE, fd, f->fd) == 0)
+			return fd;
+	}
+	return -1;
+}
+
+/* ---- pipes ---- */
+
+/* The pipe of @f if an end of it is known already, else a new number. */
+static uint64_t pipe_number(struct gather *g, const struct info *f, bool *ret_new)
+{
+	struct stat st;
+	*ret_new = false;
+	for (size_t i = 0; i < g->files.n; i += FILE_WORDS) {
+		uint64_t *w = &g->files.v[i];
+		if (w[FILE_KIND] == KIND_PIPE && fstat((int)w[FILE_FD], &st) == 0 &&
+		    is_same_file(&st, &f->st)) {
+			return w[FILE_B];
+		}
+	}
+	*ret_new = true;
+	return g->npipes++;
+}
+
+/* Keep what is in the pipe whose end to read is @fd, without taking it out. */
+static int pipe_content(struct gather *g, int fd, uint64_t number, struct lodge_err *e)
+{
+	int copy[2], has = 0;
+	char name[SAVE_NAME_MAX + 1];
+	if (ioctl(fd, FIONREAD, &has) < 0 || has < 0 || has > PIPE_MAX)
+		return err_sys(e, "descriptor %d, a pipe", fd);
+	snprintf(name, sizeof name, "process/pipe/%u", (unsigned)number);
+	uint8_t *p = save_out_section(g->o, name, (size_t)has);
+	if (!has || !p)
+		return 0;
+	if (pipe2(copy, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(e, "a pipe");
+	(void)!fcntl(copy[1], F_SETPIPE_SZ, fcntl(fd, F_GETPIPE_SZ));
+	ssize_t n = tee(fd, copy[1], (size_t)has, SPLICE_F_NONBLOCK), got = 0;
+	while (got < n) {
+		ssize_t m = read(copy[0], p + got, (size_t)(n - got));
+		if (m <= 0)
+			break;
+		got += m;
+	}
+	close(copy[0]);
+	close(copy[1]);
+	return got == has
+		   ? 0
+		   : err_set(e, EIO, "what is in the pipe of descriptor %d cannot be read", fd);
+}
+
+static int pipe_gather(struct gather *g, const struct info *f, uint64_t w[FILE_WORDS],
+		       struct lodge_err *e)
+{
+	bool is_new;
+	if (f->link[0] == '/')
+		return refuse(f, "a named pipe", e);
+	w[FILE_KIND] = KIND_PIPE;
+	w[FILE_A] = (w[FILE_FLAGS] & O_ACCMODE) != O_RDONLY;
+	w[FILE_B] = pipe_number(g, f, &is_new);
+	w[FILE_C] = (uint64_t)fcntl(f->fd, F_GETPIPE_SZ);
+	return w[FILE_A] ? 0 : pipe_content(g, f->fd, w[FILE_B], e);
+}
+
+/* ---- files that have no path ---- */
+
+static int epoll_gather(struct gather *g, const struct info *f)
+{
+	for (const char *at = f->text; (at = strstr(at, "tfd:")); at++) {
+		unsigned fd = 0;
+		uint64_t w[WATCH_WORDS] = {(uint64_t)f->fd};
+		if (sscanf(at, "tfd: %u events: %" SCNx64 " data: %" SCNx64, &fd, &w[WATCH_EVENTS],
+			   &w[WATCH_DATA]) == 3) {
+			w[WATCH_FD] = fd;
+			words_add(&g->watches, w, WATCH_WORDS);
+		}
+	}
+	return 0;
+}
+
+static int anon_gather(struct gather *g, const struct info *f, uint64_t w[FILE_WORDS],
+		       struct lodge_err *e)
+{
+	const char *what = f->link + strcspn(f->link, ":") + 1;
+	if (!strcmp(what, "[eventfd]")) {
+		w[FILE_KIND] = KIND_EVENTFD;
+		w[FILE_A] = info_number(f, "eventfd-count:", 16);
+		w[FILE_B] = info_number(f, "eventfd-semaphore:", 10);
+	} else if (!strcmp(what, "[timerfd]")) {
+		w[FILE_KIND] = KIND_TIMERFD;
+		w[FILE_A] = info_number(f, "clockid:", 10);
+		w[FILE_B] = info_time(f, "it_value: ");
+		w[FILE_C] = info_time(f, "it_interval: ");
+		if (!w[FILE_B] && (w[FILE_C] || info_number(f, "ticks:", 10)))
+			w[FILE_B] = 1; /* it has expired, and nobody has read it */
+	} else if (!strcmp(what, "[signalfd]")) {
+		w[FILE_KIND] = KIND_SIGNALFD;
+		w[FILE_A] = info_number(f, "sigmask:", 16);
+	} else if (!strcmp(what, "[eventpoll]")) {
+		w[FILE_KIND] = KIND_EPOLL;
+		return epoll_gather(g, f);
+	} else {
+		return refuse(f, "a file of the kernel's", e);
+	}
+	return 0;
+}
+
+/* ---- files ---- */
+
+static int path_gather(struct gather *g, const struct info *f, uint64_t w[FILE_WORDS],
+		       struct lodge_err *e)
+{
+	struct stat st;
+	if (f->link[0] != '/' || stat(f->link, &st) < 0 || !is_same_file(&st, &f->st))
+		return refuse(f, "a file that was deleted or moved away", e);
+	w[FILE_KIND] = KIND_PATH;
+	w[FILE_TEXT] = text_add(g, f->link);
+	w[FILE_POS] = info_number(f, "pos:", 10);
+	w[FILE_A] = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	w[FILE_B] = S_ISREG(st.st_mode);
+	return 0;
+}
+
+/* Locks of flock(2) belong to the open file, and are taken again with it. */
+static int locks_gather(struct gather *g, const struct info *f, struct lodge_err *e)
+{
+	const char *at = strstr(f->text, "lock:");
+	if (!at)
+		return 0;
+	if (!strstr(at, "FLOCK"))
+		return refuse(f, "locked by fcntl", e);
+	uint64_t w[FILE_WORDS] = {(uint64_t)f->fd, KIND_LOCK};
+	w[FILE_A] = strstr(at, "WRITE") ? LOCK_EX : LOCK_SH;
+	words_add(&g->files, w, FILE_WORDS);
+	return 0;
+}
+
+static int one_gather(struct gather *g, const struct info *f, struct lodge_err *e)
+{
+	const struct proc *p = g->t->p;
+	uint64_t w[FILE_WORDS] = {(uint64_t)f->fd};
+	w[FILE_FLAGS] = info_number(f, "flags:", 8);
+	int r = 0, same = same_find(g, f);
+	if (same >= 0) {
+		w[FILE_KIND] = KIND_SAME;
+		w[FILE_A] = (uint64_t)same;
+	} else if (f->st.st_dev == p->console[1].dev && f->st.st_ino == p->console[1].ino) {
+		w[FILE_KIND] = KIND_CONSOLE;
+		w[FILE_A] = 1;
+	} else if (f->st.st_dev == p->console[0].dev && f->st.st_ino == p->console[0].ino) {
+		w[FILE_KIND] = KIND_CONSOLE;
+	} else if (S_ISFIFO(f->st.st_mode)) {
+		r = pipe_gather(g, f, w, e);
+	} else if (S_ISSOCK(f->st.st_mode)) {
+		r = refuse(f, "a socket", e);
+	} else if (!strncmp(f->link, "anon_inode:", 11)) {
+		r = anon_gather(g, f, w, e);
+	} else {
+		r = path_gather(g, f, w, e);
+	}
+	words_add(&g->files, w, FILE_WORDS);
+	return r == 0 && same < 0 ? locks_gather(g, f, e) : r;
+}
+
+int files_gather(struct gather *g, struct lodge_err *e)
+{
+	struct info *f = malloc(sizeof *f);
+	DIR *d = f ? opendir("/proc/self/fd") : NULL;
+	int r = d ? 0 : err_sys(e, "/proc/self/fd");
+	const struct linux_proc *s = &g->t->p->sys;
+	for (struct dirent *de; r == 0 && (de = readdir(d));) {
+		int fd = atoi(de->d_name);
+		bool own = linux_fd_is_own(s, fd);
+		if (de->d_name[0] == '.' || own || fd == dirfd(d) || fd == g->own_fd)
+			continue;
+		if (!info_read(f, fd))
+			r = err_sys(e, "descriptor %d", fd);
+		else
+			r = one_gather(g, f, e);
+	}
+	if (d)
+		closedir(d);
+	free(f);
+	return r;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state of a program, as sections of a state file (lodge-state(5)); its memory is a RAM file of
+ * the pages that have been written, in the order of their addresses. Lists are arrays of 8-byte
+ * words, so many for each entry; texts are offsets into one section of NUL-ended strings. */
+#pragma once
+#include "level/process/internal.h"
+#include "save/save.h"
+
+struct saved_process {
+	uint64_t vdso, trampoline, stack_lo, stack_hi, brk_start, brk, top;
+	uint64_t arg_start, arg_end, env_start, env_end;
+	uint64_t actions[64 * 3]; /* as struct action */
+	uint64_t auxv[2 * AUXV_MAX], auxv_len;
+	uint64_t limits[2 * RLIM_NLIMITS];
+	uint64_t timers[3 * 4]; /* struct itimerval of ITIMER_REAL, VIRTUAL, PROF */
+	uint64_t pid, umask, threads, pages;
+	uint64_t exe, cwd, comm; /* texts */
+};
+extern const struct state_field saved_process_fields[];
+
+struct saved_thread {
+	uint64_t tid, mask, clear_tid, alt_sp, alt_size, alt_flags;
+	uint64_t robust, robust_len;
+	uint64_t left_ns;  /* of the call that it is about to make again; UINT64_MAX: none */
+	uint64_t kept;     /* a signal that waits for delivery; 0: none */
+	uint8_t info[128]; /* of it */
+	uint64_t comm;     /* text */
+	/* registers */
+	uint64_t x[32], f[32], pc, fcsr, vl, vtype, vstart, vcsr, vs;
+	uint8_t v[32 * VECTOR_BYTES];
+};
+extern const struct state_field saved_thread_fields[];
+
+/* ---- lists: words of an entry ---- */
+enum { /* "process/maps": what the host has mapped, and what the guest may do there */
+       MAP_LO,
+       MAP_HI,
+       MAP_PROT,
+       MAP_KIND,
+       MAP_OFFSET,
+       MAP_TEXT,
+       MAP_SIZE,
+       MAP_TIME,
+       MAP_WORDS
+};
+/* MAP_KIND. FILE and SHARED_FILE: MAP_TEXT is a path of the host; SIZE and TIME (of its last
+ * change, ns) say that it is still the same. SHARED: MAP_TEXT is a number, the same for mappings of
+ * the same memory, MAP_SIZE its length. */
+#define SHARED_NAME "lodge-shared" /* of memory that was SHARED_ANON before */
+enum { HELD_ANON, HELD_FILE, HELD_SHARED_ANON, HELD_SHARED_FILE };
+enum { PAGES_AT, PAGES_COUNT, PAGES_WORDS }; /* "process/pages" */
+enum {                                       /* "process/files" */
+       FILE_FD,
+       FILE_KIND,
+       FILE_FLAGS,
+       FILE_POS,
+       FILE_TEXT,
+       FILE_A,
+       FILE_B,
+       FILE_C,
+       FILE_D,
+       FILE_WORDS
+};
+/* FILE_KIND. Of all but SAME, FILE_FLAGS is as of fcntl(2); FILE_LOCK comes behind its file. */
+enum {
+	KIND_SAME,    /* as the descriptor A has it */
+	KIND_CONSOLE, /* A: 0 input, 1 output */
+	KIND_PATH,    /* TEXT, at POS; A: size, B: mode, of a regular file */
+	KIND_PIPE, /* the end A (0: to read) of pipe B, of capacity C; D: whether both are here */
+	KIND_EVENTFD,  /* A: count, B: is a semaphore */
+	KIND_TIMERFD,  /* A: clock, B: expires in ns, C: interval in ns */
+	KIND_SIGNALFD, /* A: mask */
+	KIND_EPOLL,
+	KIND_LOCK, /* of descriptor FD. A: flock(2) operation */
+};
+enum { WATCH_EPOLL, WATCH_FD, WATCH_EVENTS, WATCH_DATA, WATCH_WORDS }; /* "process/watches" */
+/* "process/pipe/N": what is in pipe N. */
+
+/* ---- gathering ---- */
+struct words {
+	uint64_t *v; /* owned */
+	size_t n, cap;
+	bool failed; /* no memory */
+};
+struct gather {
+	struct save_out *o;
+	struct task *t; /* who speaks */
+	struct words maps, pages, files, watches;
+	char *texts; /* owned */
+	size_t ntexts, captexts;
+	bool failed;
+	unsigned npipes;
+	int own_fd; /* a descriptor that is not the program's; -1 */
+};
+void words_add(struct words *w, const uint64_t *v, size_t n);
+uint64_t text_add(struct gather *g, const char *text);
+/* save_files.c: all descriptors that are the program's. EOPNOTSUPP: one cannot be saved. */
+int files_gather(struct gather *g, struct lodge_err *e) MUST;
+/* save_maps.c: what is mapped, and which pages are to be kept. */
+int maps_gather(struct gather *g, struct lodge_err *e) MUST;
+
+/* ---- going on ---- */
+struct restore {
+	const struct save_in *in;
+	const uint8_t *ram; /* the pages */
+	uint64_t ram_pages;
+	struct saved_process p;
+	const struct init_plan *plan;
+	struct proc *proc;
+};
+/* A list of the state: 0 words when there is none. EINVAL: not of whole entries. */
+int words_find(const struct restore *r, const char *name, size_t entry, const uint8_t **ret,
+	       size_t *ret_n, struct lodge_err *e) MUST;
+/* The text at @at; NULL: there is none. */
+const char *text_find(const struct restore *r, uint64_t at);
+/* The section "process", checked. */
+int saved_load(const struct save_in *in, struct saved_process *ret, struct lodge_err *e) MUST;
+/* This process becomes the program, as @first and threads beside it; none runs yet. */
+int restore_run(struct restore *r, struct task *first, struct lodge_err *e) MUST;
+/* This thread is @t, as it was. */
+void thread_restored(struct task *t, const struct saved_thread *s, const char *comm);
+/* thread.c: another thread of the program, by the number that comes next. */
+int thread_go_on(struct proc *p, const struct saved_thread *s, const char *comm,
+		 struct lodge_err *e) MUST;
+int maps_restore(struct restore *r, struct lodge_err *e) MUST;
+int files_restore(struct restore *r, struct lodge_err *e) MUST;

@@ -1,0 +1,183 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Programs of riscv64 under a keeper: the life cycle of the process level.
+
+bats_require_minimum_version 1.5.0 # run -CODE
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/../.." || return 1
+	export LODGE=$PWD/build/lodge T=$BATS_FILE_TMPDIR
+	export XDG_DATA_HOME=$T/data XDG_RUNTIME_DIR=$T/run
+	mkdir -p -m 700 "$XDG_RUNTIME_DIR"
+	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/kept" test/run/process/kept.c
+	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/program" test/run/process/program.c
+	mkdir "$T/in"
+}
+
+setup() { cd "$T/in" || return 1; }
+teardown() { "$LODGE" rm -f one two three >/dev/null 2>&1 || true; }
+
+# rounds NAME N: until it has printed N lines more; none of what it prints is wrong
+rounds() {
+	local from
+	from=$("$LODGE" logs "$1" | wc -l)
+	for _ in $(seq 200); do
+		! "$LODGE" logs "$1" | grep wrong || return 1
+		[ "$("$LODGE" logs "$1" | wc -l)" -lt $((from + $2)) ] || return 0
+		sleep 0.05
+	done
+	"$LODGE" ls -a
+	return 1
+}
+
+# whole NAME: its rounds are numbered without a gap, and its nonce stays
+whole() {
+	"$LODGE" logs "$1" | awk 'NR == 1 { n = $1 - 1; nonce = $2 } $1 != ++n || $2 != nonce { print "gap:", $0; exit 1 }'
+}
+
+@test "a guest of a program: name, output, exit code, stop, kill, time-out" {
+	run -42 timeout 60 "$LODGE" run --name one "$T/program" args a b
+	[[ "$output" == a* ]]
+	run "$LODGE" ls -a
+	[[ "$output" == *"one"*"process"*"exit code 42"* ]]
+	"$LODGE" rm one
+	"$LODGE" run -d --name one "$T/kept"
+	rounds one 2
+	run "$LODGE" stop one
+	run "$LODGE" ls -a
+	[[ "$output" == *"exit code 143"* ]]
+	"$LODGE" start one
+	rounds one 2
+	"$LODGE" kill one
+	run "$LODGE" ls -a
+	[[ "$output" == *"exit code 137"* ]]
+	run -124 "$LODGE" run --name two --timeout 500ms "$T/kept"
+}
+
+@test "no process of a program outlives it, nor its keeper" {
+	"$LODGE" run -d --name one "$T/kept" 3
+	rounds one 5
+	"$LODGE" inspect one | grep -q '"processes":4'
+	"$LODGE" kill one
+	! pgrep -f "$T/kept"
+	"$LODGE" start one
+	rounds one 5
+	kill -9 "$("$LODGE" inspect one | sed -n 's/.*"pid":\([0-9]*\).*/\1/p' | head -n 1)"
+	for _ in $(seq 50); do pgrep -f "$T/kept" >/dev/null || break; sleep 0.1; done
+	! pgrep -f "$T/kept"
+	run "$LODGE" ls -a
+	[[ "$output" == *failed* ]]
+}
+
+@test "pause and resume: processes and threads stand still, calls that wait go on" {
+	"$LODGE" run -d --name one "$T/kept" 3
+	rounds one 20
+	for _ in 1 2 3 4 5; do
+		"$LODGE" pause one
+		before=$("$LODGE" logs one | wc -l)
+		sleep 0.3
+		[ "$("$LODGE" logs one | wc -l)" -eq "$before" ]
+		"$LODGE" resume one
+		rounds one 5
+	done
+	run "$LODGE" suspend one
+	[ "$status" -eq 125 ]
+	echo "$output"
+	[[ "$output" == *"child processes"* ]]
+	rounds one 20
+}
+
+@test "suspend and resume: memory, threads, files, pipes, timers, signals" {
+	"$LODGE" run -d --name one "$T/kept"
+	for _ in 1 2 3; do
+		rounds one 3
+		"$LODGE" suspend one
+		run "$LODGE" ls -a
+		[[ "$output" == *suspended* ]]
+		! pgrep -f "$T/kept"
+		"$LODGE" resume one
+	done
+	rounds one 3
+	whole one
+	"$LODGE" pause one
+	"$LODGE" suspend one
+	"$LODGE" start one
+	rounds one 3
+	whole one
+}
+
+@test "snapshot, restore and clone" {
+	"$LODGE" run -d --name one "$T/kept"
+	rounds one 3
+	"$LODGE" snapshot create one s1
+	nonce=$("$LODGE" logs one | tail -n 1 | cut -d' ' -f2)
+	rounds one 3
+	whole one
+	"$LODGE" kill one # it holds the lock of the file
+	"$LODGE" clone -s s1 one two
+	rounds two 3
+	[ "$("$LODGE" logs two | tail -n 1 | cut -d' ' -f2)" = "$nonce" ]
+	whole two
+	"$LODGE" kill two
+	"$LODGE" restore one s1
+	rounds one 3
+	[ "$("$LODGE" logs one | tail -n 1 | cut -d' ' -f2)" = "$nonce" ]
+}
+
+@test "what cannot be saved is named, and the guest goes on" {
+	printf '#include <sys/socket.h>\n#include <stdio.h>\n#include <unistd.h>\nint main(void) { int s[2]; socketpair(1, 1, 0, s); for (int i = 0;; i++) { printf("%%d\\n", i); fflush(stdout); usleep(20000); } }\n' >"$T/socket.c"
+	riscv64-linux-gnu-gcc -static -o "$T/socket" "$T/socket.c"
+	"$LODGE" run -d --name one "$T/socket"
+	rounds one 3
+	run "$LODGE" suspend one
+	[ "$status" -eq 125 ]
+	[[ "$output" == *"descriptor 3 is a socket"* ]]
+	rounds one 3
+	"$LODGE" ls | grep running
+}
+
+@test "a state that does not fit any more is refused with the reason, and kept" {
+	"$LODGE" run -d --name one "$T/kept"
+	rounds one 3
+	"$LODGE" suspend one
+	mv kept.file kept.away
+	run "$LODGE" resume one
+	[ "$status" -eq 125 ]
+	[[ "$output" == *kept.file* ]]
+	mv kept.away kept.file
+	: >kept.file
+	run "$LODGE" resume one
+	[ "$status" -eq 125 ]
+	[[ "$output" == *shorter* ]]
+}
+
+@test "input and a terminal" {
+	run timeout 20 bash -c 'echo hello | "$LODGE" run -i --name one "$T/program" echo'
+	[ "$output" = "pipe: hello" ]
+	"$LODGE" run -d -t --name two "$T/program" echo
+	run timeout 20 bash -c '(sleep 0.5; echo hello; sleep 1) | "$LODGE" attach two'
+	"$LODGE" logs two | tr -d '\r' | grep -x "terminal: hello"
+}
+
+@test "an ordinary user, without a right" {
+	[ "$(id -u)" = 0 ] || skip "as root"
+	home=$(mktemp -d) # where such a user gets in
+	cp "$LODGE" "$T/kept" "$home"
+	mkdir -m 700 "$home/run"
+	chmod 755 "$home/lodge" "$home/kept"
+	chown -R 65534:65534 "$home"
+	cat >"$T/user.sh" <<-END
+		cd "$home" && export XDG_DATA_HOME=$home/data XDG_RUNTIME_DIR=$home/run HOME=$home
+		./lodge run -d --name user ./kept || exit
+		sleep 1
+		./lodge suspend user && ./lodge resume user && sleep 1
+		./lodge logs user
+		./lodge kill user
+	END
+	run setpriv --reuid=65534 --regid=65534 --clear-groups bash -s <"$T/user.sh"
+	echo "$output"
+	rm -rf "$home"
+	[ "$status" -eq 0 ]
+	[[ "$output" != *wrong* ]]
+	[ "$(grep -c '^[0-9]' <<<"$output")" -gt 10 ]
+}
