@@ -615,29 +615,38 @@ static void reads_save(struct jit_gen *g, uint32_t put, uint64_t off)
 	}
 }
 
-/* [slot at @off] op= something, if that is what @v is. */
-static bool put_in_place(struct jit_gen *g, uint64_t off, uint32_t v)
+/* Is @v what is in the slot at @off, wanted here only? */
+static bool is_old(const struct jit_gen *g, uint32_t v, uint64_t off)
 {
 	const struct ir_ins *i = ins(g, v);
-	int32_t slot;
-	int64_t k;
-	bool is_alu = i->op == IR_add || i->op == IR_sub || i->op == IR_and || i->op == IR_or ||
-	              i->op == IR_xor;
-	if (!is_alu || i->type != IR_I64 || g->loc[v] != NOREG || g->uses[v] != 1 ||
-	    !is_slot(g, i->a, &slot) || slot != at(off))
+	return i->op == IR_get && i->imm == off && g->loc[v] == NOREG && g->uses[v] == 1;
+}
+
+/* Put @i: what was in the slot, op something: one instruction in memory. */
+static bool put_changed(struct jit_gen *g, const struct ir_ins *i)
+{
+	const struct ir_ins *v = ins(g, i->a);
+	bool any = v->op == IR_add || v->op == IR_and || v->op == IR_or || v->op == IR_xor;
+	if ((!any && v->op != IR_sub) || v->type != IR_I64 || g->loc[i->a] != NOREG ||
+	    g->uses[i->a] != 1)
 		return false;
-	if (!gen_is_const(g, i->b, &k)) {
-		unsigned r = gen_any(g, i->b);
-		asm_rm(&g->a, true, alu_of(i->op) << 3 | 1, r, STATE_REG, slot);
-		gen_done(g, i->b, r);
-	} else if (fits32(k)) {
-		x_alumi(&g->a, true, alu_of(i->op), STATE_REG, slot, (int32_t)k);
-		g->uses[i->b]--;
-	} else {
-		return false;
+	uint32_t old = v->a, other = v->b;
+	if (any && !is_old(g, old, i->imm)) {
+		old = v->b;
+		other = v->a;
 	}
-	slot_done(g, i->a);
-	g->uses[v]--;
+	int64_t k;
+	if (!is_old(g, old, i->imm))
+		return false;
+	if (gen_is_const(g, other, &k) && fits32(k)) {
+		x_alumi(&g->a, true, alu_of(v->op), STATE_REG, at(i->imm), (int32_t)k);
+		g->uses[other]--;
+	} else {
+		unsigned r = gen_any(g, other);
+		asm_rm(&g->a, true, alu_of(v->op) << 3 | 1, r, STATE_REG, at(i->imm));
+		gen_done(g, other, r);
+	}
+	g->uses[i->a] = g->uses[old] = 0;
 	return true;
 }
 
@@ -671,7 +680,7 @@ static void put(struct jit_gen *g, uint32_t n)
 		g->uses[v]--;
 		return;
 	}
-	if (put_in_place(g, off, v))
+	if (put_changed(g, i))
 		return;
 	unsigned r = gen_any(g, v);
 	x_store(&g->a, w, r, STATE_REG, at(off));
