@@ -232,6 +232,13 @@ static void binary(struct jit_gen *g, uint32_t v, unsigned to)
 			return;
 		}
 	}
+	if (i->op == IR_sub && gen_is_const(g, a, &n) && !n) {
+		g->uses[a]--;
+		gen_into(g, b, to);
+		gen_done(g, b, NOREG);
+		asm_rr(&g->a, w, 0xf7, 3, to); /* neg */
+		return;
+	}
 	if (add_scaled(g, v, to))
 		return;
 	if (commutes(i->op) && is_slot(g, a, &slot) && !is_slot(g, b, &slot)) {
