@@ -35,6 +35,7 @@ enum {
 	LODGE_RM = 1 << 0,          /* remove the guest when it stops */
 	LODGE_INTERACTIVE = 1 << 1, /* the console takes input */
 	LODGE_TTY = 1 << 2,         /* the console is a terminal */
+	LODGE_ISOLATE = 1 << 3,     /* lodge_become: confined; see there */
 };
 
 /* What to run. Zeroed is valid but for size and guest or kernel. All strings are borrowed until
@@ -162,7 +163,11 @@ LODGE_API int lodge_becomes(const struct lodge_config *c);
 /* Run it in the place of the caller, as execve does: it gets the caller's process, descriptors,
  * terminal and environment, and its exit code is the process's. Returns on failure only; nothing
  * but exiting makes sense then. Installs signal handlers. To be called by a process of one thread.
- * -ENOENT: it or its interpreter is not there; -ENOEXEC, -EACCES: it cannot be run. */
+ * -ENOENT: it or its interpreter is not there; -ENOEXEC, -EACCES: it cannot be run.
+ * With LODGE_ISOLATE the program is in a process of its own, in namespaces of its own: it sees
+ * config.root, or of the host itself alone, and config.volumes; no network but its own loopback, no
+ * processes but its own; it has no capabilities, can gain none, and only system calls that
+ * concern itself. The caller's process waits, passes signals on, and ends as the program does. */
 LODGE_API int lodge_become(const struct lodge_config *c, struct lodge_err *e);
 
 /* ---- programs run by the kernel: binfmt_misc ---- */

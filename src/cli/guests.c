@@ -43,7 +43,8 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->env = arg_list(a, "env", &c->nenv);
 	c->options = arg_list(a, "option", &c->noptions);
 	c->flags = (arg_flag(a, "rm") ? LODGE_RM : 0u) | (arg_flag(a, "tty") ? LODGE_TTY : 0u) |
-		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u);
+		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u) |
+		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u);
 }
 
 int image_need(const struct args *a, const char *guest)

@@ -125,6 +125,9 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		if (!l)
 			return err_set(e, why.code, "%s", why.msg);
 	}
+	if (c.flags & LODGE_ISOLATE)
+		return err_set(e, EOPNOTSUPP, "--isolate is for programs in the foreground: "
+		               "lodge run --isolate PROGRAM");
 	for (int tries = 0; tries < 8; tries++) {
 		char name[LIFE_NAME_MAX + 1];
 		name_make(&c, name, sizeof name);
@@ -162,6 +165,8 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
 	r = program_check(&c, e);
+	if (r == 0 && c.flags & LODGE_ISOLATE)
+		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);
 }
 

@@ -48,6 +48,8 @@ int prepare_config(struct instance *i, const struct lodge_config *c, struct json
  * system can, keeps holes, and is at least @min_size long. */
 int copy_sparse(const char *from, int dirfd, const char *to, uint64_t min_size,
                 struct lodge_err *e) MUST;
+/* isolate.c: this process is confined, as box_enter says, and @c names what it sees then. */
+int isolate_enter(struct lodge_config *c, struct lodge_err *e) MUST;
 const struct level *level_choose(const struct lodge_config *c, struct lodge_err *e);
 const struct level *level_named(const char *name); /* NULL: none */
 /* Embedded at build time (fetch.mk): the script that gets images, the agent that goes into them. */

@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 	g.name = argv[own - 1];
 	struct lodge_config c = {.size = sizeof c, .guest = argv[1],
 		.argv = (const char *const *)argv + own, .argc = (size_t)(argc - own)};
-	(void)!process_run(&c, &g, &e);
+	(void)!process_begin(&c, &g, &e);
 	fprintf(stderr, "lodge-riscv64: %s\n", e.msg);
 	return e.code == ENOENT ? LODGE_EXIT_NOT_FOUND
 	       : e.code == ENOEXEC || e.code == EACCES ? LODGE_EXIT_CANNOT : LODGE_EXIT_LODGE;

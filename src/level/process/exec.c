@@ -183,12 +183,15 @@ static bool is_kernels(const struct task *t, const struct exec *x)
 }
 
 /* By its path: one that only a descriptor names, the kernel has no interpreter for. */
-static int kernel_exec(const struct exec *x)
+static int kernel_exec(struct proc *p, const struct exec *x)
 {
 	char *none[] = {NULL};
+	halt_leave(p);
 	syscall(SYS_execve, x->path, x->argv.n ? x->argv.text : none,
 	        x->env.n ? x->env.text : none);
-	return -errno;
+	int r = -errno;
+	halt_join(p);
+	return r;
 }
 
 /* ---- the change ---- */
@@ -211,9 +214,7 @@ static void space_empty(struct task *t)
 
 static void file_close(const struct proc *p, int fd)
 {
-	bool own = fd >= p->sys.fd_own && fd < p->sys.fd_own + LINUX_FDS &&
-		   p->sys.fd_set >> (fd - p->sys.fd_own) & 1;
-	int flags = own ? -1 : fcntl(fd, F_GETFD);
+	int flags = linux_fd_is_own(&p->sys, fd) ? -1 : fcntl(fd, F_GETFD);
 	if (flags >= 0 && flags & FD_CLOEXEC)
 		close(fd);
 }
@@ -323,7 +324,7 @@ static int64_t exec_run(struct task *t, struct exec *x)
 	if (is_host_program(x->fd) && t->p->sys.root_fd < 0)
 		return host_exec(t->p, x);
 	if (is_kernels(t, x))
-		return kernel_exec(x);
+		return kernel_exec(t->p, x);
 	r = program_open(t, &x->s, x->fd, x->path, NULL);
 	x->fd = -1;
 	if (r == 0)

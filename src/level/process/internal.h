@@ -118,6 +118,8 @@ struct task {
 	uint64_t stales;        /* changes of code that it knows of, while it is idle */
 	struct report *report;  /* of a child of vfork that has not called exec: to its parent */
 	struct registers *back; /* of that parent, while it runs the end of its child; owned */
+	struct filter *filter;  /* owned: a reference; of system calls. NULL: none */
+	bool strict;            /* makes four calls only */
 	struct watch watch;
 	bool moves;             /* the first thread takes it over, as exec does */
 	_Atomic bool calling;   /* in a system call, and so in no code of the engine's */
@@ -194,6 +196,19 @@ void debug_ended(struct proc *p, int status, int sig);
 /* Of struct rv_process. */
 void debug_code(const struct debug *d, uint64_t va, uint8_t *copy, size_t n);
 
+/* ---- seccomp.c ---- */
+/* @t has the filters of @from (NULL: none). */
+void seccomp_inherit(struct task *t, const struct task *from);
+/* Of a thread with filters: is call @nr not made, but has *@ret as its result? It may not return,
+ * and the thread may have begun a handler. */
+bool seccomp_stops(struct task *t, unsigned nr, const uint64_t a[6], int64_t *ret);
+/* Is @code, @n struct sock_filter, a program that Linux takes? What it makes of struct
+ * seccomp_data @data, if it is. */
+bool seccomp_sound(const void *code, unsigned n) MUST;
+uint32_t seccomp_eval(const void *code, const void *data);
+int64_t call_seccomp(struct task *t, const uint64_t a[6]);
+int64_t call_prctl_process(struct task *t, const uint64_t a[6]);
+
 /* ---- load.c ---- */
 struct program {
 	struct img_program p;
@@ -207,8 +222,8 @@ struct start {
 	const char *const *argv, *const *env;
 	size_t argc, nenv;
 	const char *path;       /* as it was given: AT_EXECFN */
-	char *found;            /* owned: path of the program that the user named */
 	bool secure;            /* AT_SECURE, whatever the user ids say */
+	char *found;            /* owned: path of the program that the user named */
 	char *script;           /* owned, path of a script's interpreter: argv is owned, too */
 };
 /* Read the headers of the program at @fd (taken) and of its interpreter: nothing is mapped. @path
@@ -272,6 +287,8 @@ void signals_noticed(struct task *t);   /* this thread looks around: calls may w
 void signals_deliver(struct task *t);
 /* An instruction raised @sig at h->npc. */
 void signals_fault(struct task *t, int sig, int code, uint64_t at);
+/* @info is delivered at h->npc, or ends the process. */
+void signals_force(struct task *t, const siginfo_t *info);
 int64_t call_sigaction(struct task *t, const uint64_t a[6]);
 int64_t call_sigprocmask(struct task *t, const uint64_t a[6]);
 int64_t call_sigpending(struct task *t, const uint64_t a[6]);

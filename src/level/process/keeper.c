@@ -503,6 +503,8 @@ static void guest_inspect(void *self, struct json_object *out)
 static int guest_create(void **ret, const struct level_env *env, const struct lodge_config *c,
 			struct lodge_err *e)
 {
+	if (life_option(c, "gdb"))
+		return err_set(e, EOPNOTSUPP, "-o gdb is for programs in the foreground");
 	struct guest *g = calloc(1, sizeof *g);
 	if (!g)
 		return err_set(e, ENOMEM, "out of memory");

@@ -244,8 +244,7 @@ static int prepare(struct task **ret, struct start *s, const struct lodge_config
 	if (r == 0 && fd < 0)
 		r = fd = guest_open(*ret, c, &s->found, e);
 	if (r >= 0) {
-		if (s->found)
-			s->path = s->found;
+		s->path = s->found ? s->found : c->guest;
 		r = script_start(*ret, s, &fd, e);
 	}
 	if (r == 0)
@@ -269,8 +268,6 @@ static int process_make(struct task **ret, const struct lodge_config *c,
 	if (r == 0)
 		r = task_hart(*ret, e);
 	start_fini(&s);
-	if (r == 0)
-		r = debug_open((*ret)->p, c, e);
 	if (r < 0)
 		return r; /* it is the caller's to exit: what is mapped stays */
 	signals_task(*ret, NULL);
@@ -292,11 +289,18 @@ static int process_go(struct task *t, struct lodge_err *e)
 	return 0;
 }
 
-int process_run(const struct lodge_config *c, const struct process_given *g, struct lodge_err *e)
+int process_begin(const struct lodge_config *c, const struct process_given *g, struct lodge_err *e)
 {
 	struct task *t = NULL;
 	int r = process_make(&t, c, g, e);
+	if (r == 0)
+		r = debug_open(t->p, c, e);
 	return r < 0 ? r : process_go(t, e);
+}
+
+int process_become(const struct lodge_config *c, struct lodge_err *e)
+{
+	return process_begin(c, NULL, e);
 }
 
 int process_remake(struct task **ret, const struct lodge_config *c, struct lodge_err *e)
@@ -349,11 +353,6 @@ int process_kept(const struct lodge_config *c, const struct init_plan *plan, str
 }
 
 /* ---- the level ---- */
-
-int process_become(const struct lodge_config *c, struct lodge_err *e)
-{
-	return process_run(c, NULL, e);
-}
 
 /* A kernel lies in RAM, where machines have it; a program does not, or has an interpreter. */
 int process_claims(const struct lodge_config *c)

@@ -16,5 +16,5 @@ struct process_given {
 
 /* Become the program, as struct level's become does; @g NULL: as that. Returns on failure only,
  * negative errno: ENOENT, ENOEXEC, EACCES, ... Thread: the only one of the process. */
-int process_run(const struct lodge_config *c, const struct process_given *g,
-                struct lodge_err *e) MUST;
+int process_begin(const struct lodge_config *c, const struct process_given *g,
+                  struct lodge_err *e) MUST;

@@ -105,6 +105,7 @@ static int thread_load(const struct restore *r, unsigned i, struct saved_thread 
 static void registers_restore(struct rv_hart *h, const struct saved_thread *s)
 {
 	rv_process_reset(h, s->pc, 0);
+	h->npc = s->pc;
 	memcpy(h->x, s->x, sizeof s->x);
 	memcpy(h->f, s->f, sizeof s->f);
 	h->fp.flags = s->fcsr & 31;

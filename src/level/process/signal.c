@@ -370,12 +370,18 @@ void signals_deliver(struct task *t)
 
 void signals_fault(struct task *t, int sig, int code, uint64_t at)
 {
-	siginfo_t kept = t->info;
+	siginfo_t info = {.si_signo = sig, .si_code = code};
+	info.si_addr = (void *)(uintptr_t)at;
 	if (unlikely(t->p->trace_fd >= 0))
 		trace_signal(t, sig, at);
-	t->info = (siginfo_t){.si_signo = sig, .si_code = code};
-	t->info.si_addr = (void *)(uintptr_t)at;
-	sig = watched_signal(t, sig);
+	signals_force(t, &info);
+}
+
+void signals_force(struct task *t, const siginfo_t *info)
+{
+	siginfo_t kept = t->info;
+	t->info = *info;
+	int sig = watched_signal(t, info->si_signo);
 	if (!sig) { /* it is tried again */
 		t->info = kept;
 		return;

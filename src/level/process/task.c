@@ -31,6 +31,7 @@ void task_free(struct task *t)
 	if (t->h)
 		t->p->engine->detach(t->h);
 	rv_hart_free(t->h);
+	seccomp_inherit(t, NULL);
 	free(t);
 }
 
@@ -120,14 +121,14 @@ void task_look(void *proc, struct rv_hart *h)
 	struct task *t = h->task;
 	(void)proc;
 	task_stale_take(t);
-	signals_noticed(t);
 	if (unlikely(t->p->debug))
 		debug_park(t);
-	if (t->kept) {
+	signals_noticed(t);
+	bool any = t->kept != 0;
+	if (any)
 		signals_deliver(t);
-		if (unlikely(t->p->debug))
-			debug_called(t);
-	}
+	if (unlikely(any && t->p->debug))
+		debug_called(t);
 	if (unlikely(halt_wanted(t->p)))
 		halt_look(t);
 }

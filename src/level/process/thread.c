@@ -238,8 +238,8 @@ static bool task_end(struct task *t, bool first)
 	int status = t->status;
 	uint64_t at = t->clear_tid;
 	if (!task_retire(t) && !p->ending) {
-		halt_leave(p);
 		debug_ended(p, status, 0);
+		halt_leave(p);
 		_exit(status);
 	}
 	tid_clear(p, at);
@@ -380,6 +380,7 @@ int64_t thread_run(struct task *t, const struct clone *c)
 	}
 	task_share(t);
 	registers_copy(b.t, t, c);
+	seccomp_inherit(b.t, t);
 	sem_init(&b.done, 0, 0);
 	r = host_thread(thread_main, &b);
 	while (r == 0 && sem_wait(&b.done) < 0)
