@@ -374,6 +374,43 @@ static void caller_put(struct rig *r, unsigned what)
 	put(r, type_i(0x67, 0, 0, 1, 0));                      /* ret */
 }
 
+/* f7 comes to labels as a boxed f32 by one way and as an f64 by the other: by the jump, by falling
+ * through, and round the loop. */
+static void joins_put(struct rig *r, unsigned what)
+{
+	const uint32_t narrow = type_r(0x53, 0x78, 0, 7, 23, 0); /* fmv.w.x f7, x23 */
+	const uint32_t wide = type_r(0x53, 0x79, 0, 7, 22, 0);   /* fmv.d.x f7, x22 */
+	r->h->x[23] = 0x3f9df308;
+	r->h->x[22] = 0x3ff3be76c8b43958;
+	r->h->x[27] = 200;
+	r->h->f[7] = r->h->f[8] = 0xffffffff3f800000;
+	put(r, fp(0x08, 6, 8, 7));                             /* fmul.s f6, f8, f7 */
+	seen_put(r, 6);
+	for (unsigned k = 0; k < 2; k++) {
+		put(r, k ? wide : narrow);
+		put(r, type_i(0x13, 7, 21, 27, 7));            /* andi x21, x27, 7 */
+		put(r, branch_ne(21, 0, 8));
+		put(r, k ? narrow : wide);
+		put(r, fp(0x0c, 6, 8, 7));                     /* fdiv.s f6, f8, f7 */
+		seen_put(r, 6);
+	}
+	put(r, narrow);
+	put(r, type_i(0x13, 0, 27, 27, -1));
+	put(r, type_i(0x13, 7, 21, 27, 31));
+	put(r, branch_ne(21, 0, -(int)r->at));
+	put(r, what ? wide : narrow);
+	put(r, branch_ne(27, 0, -(int)r->at));
+	put(r, 0x00100073);
+}
+
+TEST(tiers_agree_on_what_comes_boxed_by_one_way)
+{
+	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
+		return;
+	numbers_agree(joins_put, 0, 1);
+	numbers_agree(joins_put, 1, 1);
+}
+
 TEST(tiers_agree_on_what_a_callee_undoes)
 {
 	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)

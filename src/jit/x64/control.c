@@ -28,9 +28,7 @@ void gen_forget(struct jit_gen *g)
 {
 	g->fp_on = g->fp_dirty = g->own && g->plan.fp;
 	g->mode_ok = g->own && g->plan.rounds;
-	g->boxed = g->own ? g->plan.boxed : 0;
-	g->flags_in = 0;
-	g->lazy = 0;
+	g->boxed = g->flags_in = g->lazy = 0;
 	memset(g->near, 0, sizeof g->near);
 }
 
@@ -504,6 +502,7 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 		*(resume ? &g->resume[n] : &g->label[n]) = g->a.p;
 		g->checks[n] = i->check;
 		gen_forget(g);
+		g->boxed = own_boxed(g, i->pa);
 		block_open(g, i->check && !resume);
 	} else if (!g->bb_imm || g->bb_close || g->k == 100) {
 		block_open(g, i->check);

@@ -105,6 +105,8 @@ struct plan_insn {
 	uint32_t f_box;                 /* read as boxed f32 */
 	uint32_t f_wide;                /* written as anything else than a boxed f32 */
 	uint32_t f_live;                /* read as boxed f32 from here on, before a write or call */
+	uint32_t boxed;                 /* of these, those that are boxed if they are so wherever
+	                                 * the unit is entered */
 	uint16_t at, target;            /* halfwords from the start; UINT16_MAX: no jump inside */
 	bool falls, call, helper, fp, rounds;
 	bool other;                     /* a helper that may do anything */
@@ -114,8 +116,6 @@ struct plan {
 	unsigned n;
 	int8_t home[SLOTS], fhome[32];
 	uint32_t x_dirty, f_dirty;      /* written somewhere in the unit */
-	uint32_t boxed;                 /* f registers that are boxed all through the unit, if
-	                                 * those that are live so are where it is entered */
 	bool fp, rounds;                /* FP is on and dirty all through, rounding mode valid */
 	bool indirect;                  /* see jit_plan_begin */
 	bool ready;
@@ -195,6 +195,8 @@ void own_in(struct jit_gen *g);     /* from the standard map to the unit's */
 void own_out(struct jit_gen *g);    /* and back */
 /* The standard map holds, the code goes on at @pa: leave if what the unit relies on does not. */
 void own_rely(struct jit_gen *g, uint64_t pa);
+/* f registers that are boxed at the label at @pa. */
+uint32_t own_boxed(const struct jit_gen *g, uint64_t pa);
 void own_spill(struct jit_gen *g);  /* all into the state */
 void own_fill(struct jit_gen *g, bool all); /* what C calls overwrite, or all */
 void own_thunks(struct jit_gen *g); /* behind the unit */
