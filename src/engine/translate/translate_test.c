@@ -193,6 +193,13 @@ static void fused_put(struct rig *r, unsigned op, bool is_double)
 	put(r, type_r(0x53, 0x71, 0, 10, 7, 0));               /* fmv.x.d x10, f7 */
 	mix_put(r, 10);
 	mix_put(r, 6);
+	put(r, type_i(0x73, 1, 0, 8, FFLAGS));                 /* the same in the place of c */
+	put(r, type_r(0x53, 0x10 + is_double, 0, 7, a + 2, a + 2)); /* fmv f7, c */
+	put(r, type_r(op, 7 << 2 | is_double, 7, 7, a, a + 1));
+	put(r, type_i(0x73, 2, 6, 0, FFLAGS));
+	put(r, type_r(0x53, 0x71, 0, 10, 7, 0));
+	mix_put(r, 10);
+	mix_put(r, 6);
 }
 
 /* All threes of f64 and of f32, and flags, from x18 on; a loop over them begins, which x27 counts.
@@ -240,6 +247,13 @@ static void flags_put(struct rig *r, unsigned row)
 	rows_begin(r);
 	for (unsigned k = 0; k < 6; k++)
 		quiet_put(r, k / 2, k & 1, k % 3);
+	rows_end(r);
+}
+
+static void fused_all_put(struct rig *r, unsigned row)
+{
+	(void)row;
+	rows_begin(r);
 	for (unsigned k = 0; k < 8; k++)
 		fused_put(r, 0x43 + k / 2 * 4, k & 1);
 	rows_end(r);
@@ -334,6 +348,7 @@ TEST(tiers_agree_on_numbers_of_every_kind)
 		return;
 	for (unsigned k = 0; k < 2; k++) {
 		numbers_agree(flags_put, ROWS, opt_at[k]);
+		numbers_agree(fused_all_put, ROWS, opt_at[k]);
 		for (unsigned row = 100; row < 2 * NUMBERS * NUMBERS; row++)
 			numbers_agree(seen_ways_put, row, opt_at[k]);
 		numbers_agree(seen_ways_put, ROWS, opt_at[k]);

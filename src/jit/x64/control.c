@@ -383,7 +383,8 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		gen_touch_begin(g, s);
 	else if (!a->full)
 		x_aim(s->from, a->p);
-	if (s->kind != SLOW_FP && s->kind != SLOW_NAN && s->kind != SLOW_COMPARE)
+	if (s->kind != SLOW_FP && s->kind != SLOW_FUSED && s->kind != SLOW_NAN &&
+	    s->kind != SLOW_COMPARE)
 		gen_lazy_fix(g, s); /* the state gets them */
 	switch ((int)s->kind) {
 	case SLOW_LOAD: slow_load(g, s); break;
@@ -400,6 +401,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		asm_prm(a, 0xf3, false, 0x0f10, s->reg, RSP, -8);
 		x_jmp_to(a, s->back);
 		break;
+	case SLOW_FUSED: gen_slow_fused(g, s); break;
 	case SLOW_LAZY: x_jmp_to(a, s->back); break;
 	case SLOW_COMPARE: gen_slow_compare(g, s); break;
 	case SLOW_FAULT:

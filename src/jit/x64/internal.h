@@ -57,6 +57,7 @@ enum slow_kind {
 	SLOW_STORE,
 	SLOW_ATOMIC,    /* host address for an atomic that missed */
 	SLOW_FP,        /* by the fp room after all */
+	SLOW_FUSED,     /* a NaN that came in the place of c of a * b + c */
 	SLOW_NAN,       /* an f32 that is not boxed */
 	SLOW_LAZY,      /* a NaN to be made canonical */
 	SLOW_COMPARE,   /* of a NaN, where flags_in is to stay true */
@@ -289,6 +290,7 @@ void gen_setflags(struct jit_gen *g, uint32_t n);
 /* What put @n does to flags_in. */
 void gen_flags_put(struct jit_gen *g, uint32_t n);
 void gen_slow_compare(struct jit_gen *g, const struct slow *s);
+void gen_slow_fused(struct jit_gen *g, const struct slow *s);
 /* Is @i a comparison of floating-point values, which gives 0 or 1? */
 bool gen_is_fcompare(const struct ir_ins *i);
 
@@ -298,6 +300,7 @@ void gen_lazy_add(struct jit_gen *g, unsigned n, bool single);
 /* From here on those of @mask hold what the guest's would. Overwrites the flags. */
 void gen_lazy_flush(struct jit_gen *g, uint32_t mask);
 void gen_lazy_flush_at(struct jit_gen *g, uint64_t off); /* the f register there, if it is one */
+void gen_canonical(struct jit_gen *g, bool single, unsigned x); /* xmm @x := the NaN */
 /* Out of line: all that waited. */
 void gen_lazy_fix(struct jit_gen *g, const struct slow *s);
 
