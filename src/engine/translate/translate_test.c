@@ -193,6 +193,13 @@ static void fused_put(struct rig *r, unsigned op, bool is_double)
 	put(r, type_r(0x53, 0x71, 0, 10, 7, 0));               /* fmv.x.d x10, f7 */
 	mix_put(r, 10);
 	mix_put(r, 6);
+	put(r, type_i(0x73, 1, 0, 8, FFLAGS));                 /* the same in the place of c */
+	put(r, type_r(0x53, 0x10 + is_double, 0, 7, a + 2, a + 2)); /* fmv f7, c */
+	put(r, type_r(op, 7 << 2 | is_double, 7, 7, a, a + 1));
+	put(r, type_i(0x73, 2, 6, 0, FFLAGS));
+	put(r, type_r(0x53, 0x71, 0, 10, 7, 0));
+	mix_put(r, 10);
+	mix_put(r, 6);
 }
 
 /* All threes of f64 and of f32, and flags, from x18 on; a loop over them begins, which x27 counts.
@@ -240,6 +247,13 @@ static void flags_put(struct rig *r, unsigned row)
 	rows_begin(r);
 	for (unsigned k = 0; k < 6; k++)
 		quiet_put(r, k / 2, k & 1, k % 3);
+	rows_end(r);
+}
+
+static void fused_all_put(struct rig *r, unsigned row)
+{
+	(void)row;
+	rows_begin(r);
 	for (unsigned k = 0; k < 8; k++)
 		fused_put(r, 0x43 + k / 2 * 4, k & 1);
 	rows_end(r);
@@ -334,6 +348,7 @@ TEST(tiers_agree_on_numbers_of_every_kind)
 		return;
 	for (unsigned k = 0; k < 2; k++) {
 		numbers_agree(flags_put, ROWS, opt_at[k]);
+		numbers_agree(fused_all_put, ROWS, opt_at[k]);
 		for (unsigned row = 100; row < 2 * NUMBERS * NUMBERS; row++)
 			numbers_agree(seen_ways_put, row, opt_at[k]);
 		numbers_agree(seen_ways_put, ROWS, opt_at[k]);
@@ -372,6 +387,43 @@ static void caller_put(struct rig *r, unsigned what)
 	       : what == ROUND_AWAY ? type_i(0x73, 5, 0, 4, FRM)
 	                            : type_i(0x73, 3, 0, 25, MSTATUS));
 	put(r, type_i(0x67, 0, 0, 1, 0));                      /* ret */
+}
+
+/* f7 comes to labels as a boxed f32 by one way and as an f64 by the other: by the jump, by falling
+ * through, and round the loop. */
+static void joins_put(struct rig *r, unsigned what)
+{
+	const uint32_t narrow = type_r(0x53, 0x78, 0, 7, 23, 0); /* fmv.w.x f7, x23 */
+	const uint32_t wide = type_r(0x53, 0x79, 0, 7, 22, 0);   /* fmv.d.x f7, x22 */
+	r->h->x[23] = 0x3f9df308;
+	r->h->x[22] = 0x3ff3be76c8b43958;
+	r->h->x[27] = 200;
+	r->h->f[7] = r->h->f[8] = 0xffffffff3f800000;
+	put(r, fp(0x08, 6, 8, 7));                             /* fmul.s f6, f8, f7 */
+	seen_put(r, 6);
+	for (unsigned k = 0; k < 2; k++) {
+		put(r, k ? wide : narrow);
+		put(r, type_i(0x13, 7, 21, 27, 7));            /* andi x21, x27, 7 */
+		put(r, branch_ne(21, 0, 8));
+		put(r, k ? narrow : wide);
+		put(r, fp(0x0c, 6, 8, 7));                     /* fdiv.s f6, f8, f7 */
+		seen_put(r, 6);
+	}
+	put(r, narrow);
+	put(r, type_i(0x13, 0, 27, 27, -1));
+	put(r, type_i(0x13, 7, 21, 27, 31));
+	put(r, branch_ne(21, 0, -(int)r->at));
+	put(r, what ? wide : narrow);
+	put(r, branch_ne(27, 0, -(int)r->at));
+	put(r, 0x00100073);
+}
+
+TEST(tiers_agree_on_what_comes_boxed_by_one_way)
+{
+	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
+		return;
+	numbers_agree(joins_put, 0, 1);
+	numbers_agree(joins_put, 1, 1);
 }
 
 TEST(tiers_agree_on_what_a_callee_undoes)

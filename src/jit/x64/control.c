@@ -28,9 +28,7 @@ void gen_forget(struct jit_gen *g)
 {
 	g->fp_on = g->fp_dirty = g->own && g->plan.fp;
 	g->mode_ok = g->own && g->plan.rounds;
-	g->boxed = g->own ? g->plan.boxed : 0;
-	g->flags_in = 0;
-	g->lazy = 0;
+	g->boxed = g->flags_in = g->lazy = 0;
 	memset(g->near, 0, sizeof g->near);
 	for (unsigned r = 0; r < SLOTS; r++)
 		g->root[r] = ++g->roots;
@@ -398,7 +396,8 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		gen_touch_begin(g, s);
 	else if (!a->full)
 		x_aim(s->from, a->p);
-	if (s->kind != SLOW_FP && s->kind != SLOW_NAN && s->kind != SLOW_COMPARE)
+	if (s->kind != SLOW_FP && s->kind != SLOW_FUSED && s->kind != SLOW_NAN &&
+	    s->kind != SLOW_COMPARE)
 		gen_lazy_fix(g, s); /* the state gets them */
 	switch ((int)s->kind) {
 	case SLOW_LOAD: slow_load(g, s); break;
@@ -416,6 +415,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		asm_prm(a, 0xf3, false, 0x0f10, s->reg, RSP, -8);
 		x_jmp_to(a, s->back);
 		break;
+	case SLOW_FUSED: gen_slow_fused(g, s); break;
 	case SLOW_LAZY: x_jmp_to(a, s->back); break;
 	case SLOW_COMPARE: gen_slow_compare(g, s); break;
 	case SLOW_FAULT:
@@ -521,6 +521,7 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 		g->checks[n] = i->check;
 		gen_forget(g);
 		near_label(g, i->check);
+		g->boxed = own_boxed(g, i->pa);
 		block_open(g, i->check && !resume);
 	} else if (!g->bb_imm || g->bb_close || g->k == 100) {
 		block_open(g, i->check);

@@ -170,6 +170,12 @@ static bool negated(struct jit_gen *g, uint32_t v, unsigned x, bool d)
 
 /* ---- operations ---- */
 
+static void or_flags(struct jit_asm *a, int32_t flags, unsigned v)
+{
+	asm_rm(a, false, 0x80, ALU_OR, STATE_REG, flags);
+	a8(a, v);
+}
+
 /* op xmm0, xmm1, xmm2 by its number in the 0f map; 0: no such */
 static unsigned arith(unsigned f)
 {
@@ -344,6 +350,44 @@ static void operation_lazy(struct jit_gen *g, const struct ir_ins *i, unsigned n
 	gen_lazy_add(g, n, narrow);
 }
 
+/* vf[n]madd231s, vf[n]msub231s: @acc += @x[0] * @x[1], but for signs */
+static void fused(struct jit_gen *g, bool d, unsigned negate, unsigned acc, const uint8_t x[3])
+{
+	asm_vrr(&g->a, 2, 1, d, 0xb9 | (negate & 1) << 2 | (negate & 4) >> 1, acc, x[0], x[1]);
+}
+
+/* The same where @x[2], a home, is the result. */
+static void fused_in_place(struct jit_gen *g, unsigned f, unsigned negate, const uint8_t x[3])
+{
+	bool d = f == FP_fma_d;
+	fused(g, d, negate, x[2], x);
+	compare(g, d, false, x[2], x[2]);
+	struct slow *s = gen_slow(g, SLOW_FUSED, x_jcc32(&g->a, CC_P));
+	s->imm = d;
+	memcpy(s->arg, x, sizeof s->arg);
+}
+
+/* A NaN, whatever c was. Its flags are the host's but for one: infinity times zero is invalid, also
+ * when c is a quiet NaN. */
+void gen_slow_fused(struct jit_gen *g, const struct slow *s)
+{
+	struct jit_asm *a = &g->a;
+	bool d = s->imm;
+	int32_t spare = at(g->c->g.run + offsetof(struct jit_run, spare));
+	asm_rm(a, false, 0x0fae, 3, STATE_REG, spare); /* stmxcsr */
+	asm_vrr(a, 1, d ? 3 : 2, false, 0x59, 0, s->arg[0], s->arg[1]);
+	compare(g, d, false, 0, 0);
+	uint8_t *number = x_jcc8(a, CC_NP);
+	compare(g, d, false, s->arg[0], s->arg[1]);
+	uint8_t *was_none = x_jcc8(a, CC_P);
+	or_flags(a, at(g->c->g.fp_flags), FLAG_NV);
+	x_here8(a, number);
+	x_here8(a, was_none);
+	asm_rm(a, false, 0x0fae, 2, STATE_REG, spare); /* ldmxcsr */
+	gen_canonical(g, !d, s->arg[2]);
+	x_jmp_to(a, s->back);
+}
+
 /* @i into a register: @to if need be, which may be an argument. Units with maps of their own: f32
  * come boxed. */
 static void operation(struct jit_gen *g, const struct ir_ins *i, unsigned to)
@@ -367,6 +411,10 @@ static void operation(struct jit_gen *g, const struct ir_ins *i, unsigned to)
 		x[1] = (uint8_t)value(g, i->b, 2);
 	if (fp_opinfo[f].arg[2] != IR_VOID)
 		x[2] = (uint8_t)value(g, i->c, 3);
+	if ((f == FP_fma_s || f == FP_fma_d) && to == x[2] && to != x[0] && to != x[1]) {
+		fused_in_place(g, f, negate, x);
+		return;
+	}
 	/* the slow way needs the arguments */
 	if (to == x[0] || to == x[1] || to == x[2])
 		res = 0;
@@ -377,9 +425,7 @@ static void operation(struct jit_gen *g, const struct ir_ins *i, unsigned to)
 		asm_vrr(a, 1, d ? 3 : 2, false, 0x51, res, x[0], x[0]);
 	} else if (f == FP_fma_s || f == FP_fma_d) {
 		xmm_mov(g, res, x[2]);
-		/* vf[n]madd231s, vf[n]msub231s */
-		asm_vrr(a, 2, 1, d, 0xb9 | (negate & 1) << 2 | (negate & 4) >> 1, res, x[0],
-		        x[1]);
+		fused(g, d, negate, res, x);
 		boxed = x[2] >= XMM_FIRST;
 	} else if (f == FP_cvt_s_d) {
 		asm_vrr(a, 1, 3, false, 0x5a, res, narrow ? XMM_ONES : x[0], x[0]);
@@ -534,12 +580,6 @@ static void compare_into(struct jit_gen *g, const struct ir_ins *i, unsigned to)
 		s->back = g->a.p;
 	gen_temp_free(g, t);
 	gen_temp_free(g, u);
-}
-
-static void or_flags(struct jit_asm *a, int32_t flags, unsigned v)
-{
-	asm_rm(a, false, 0x80, ALU_OR, STATE_REG, flags);
-	a8(a, v);
 }
 
 void gen_slow_compare(struct jit_gen *g, const struct slow *s)

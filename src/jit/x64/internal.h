@@ -57,6 +57,7 @@ enum slow_kind {
 	SLOW_STORE,
 	SLOW_ATOMIC,    /* an atomic that missed: C as imm says, its result to reg */
 	SLOW_FP,        /* by the fp room after all */
+	SLOW_FUSED,     /* a NaN that came in the place of c of a * b + c */
 	SLOW_NAN,       /* an f32 that is not boxed */
 	SLOW_LAZY,      /* a NaN to be made canonical */
 	SLOW_COMPARE,   /* of a NaN, where flags_in is to stay true */
@@ -107,6 +108,8 @@ struct plan_insn {
 	uint32_t x_base;                /* addresses are made of these, and a constant */
 	uint8_t step_from;              /* what is written is this register and a constant; 0 */
 	uint32_t f_live;                /* read as boxed f32 from here on, before a write or call */
+	uint32_t boxed;                 /* of these, those that are boxed if they are so wherever
+	                                 * the unit is entered */
 	uint16_t at, target;            /* halfwords from the start; UINT16_MAX: no jump inside */
 	bool falls, call, helper, fp, rounds;
 	bool other;                     /* a helper that may do anything */
@@ -116,8 +119,6 @@ struct plan {
 	unsigned n;
 	int8_t home[SLOTS], fhome[32];
 	uint32_t x_dirty, f_dirty;      /* written somewhere in the unit */
-	uint32_t boxed;                 /* f registers that are boxed all through the unit, if
-	                                 * those that are live so are where it is entered */
 	bool fp, rounds;                /* FP is on and dirty all through, rounding mode valid */
 	bool indirect;                  /* see jit_plan_begin */
 	bool ready;
@@ -208,6 +209,8 @@ void own_in(struct jit_gen *g);     /* from the standard map to the unit's */
 void own_out(struct jit_gen *g);    /* and back */
 /* The standard map holds, the code goes on at @pa: leave if what the unit relies on does not. */
 void own_rely(struct jit_gen *g, uint64_t pa);
+/* f registers that are boxed at the label at @pa. */
+uint32_t own_boxed(const struct jit_gen *g, uint64_t pa);
 void own_spill(struct jit_gen *g);  /* all into the state */
 void own_fill(struct jit_gen *g, bool all); /* what C calls overwrite, or all */
 void own_thunks(struct jit_gen *g); /* behind the unit */
@@ -333,6 +336,7 @@ void gen_setflags(struct jit_gen *g, uint32_t n);
 /* What put @n does to flags_in. */
 void gen_flags_put(struct jit_gen *g, uint32_t n);
 void gen_slow_compare(struct jit_gen *g, const struct slow *s);
+void gen_slow_fused(struct jit_gen *g, const struct slow *s);
 /* Is @i a comparison of floating-point values, which gives 0 or 1? */
 bool gen_is_fcompare(const struct ir_ins *i);
 
@@ -342,6 +346,7 @@ void gen_lazy_add(struct jit_gen *g, unsigned n, bool single);
 /* From here on those of @mask hold what the guest's would. Overwrites the flags. */
 void gen_lazy_flush(struct jit_gen *g, uint32_t mask);
 void gen_lazy_flush_at(struct jit_gen *g, uint64_t off); /* the f register there, if it is one */
+void gen_canonical(struct jit_gen *g, bool single, unsigned x); /* xmm @x := the NaN */
 /* Out of line: all that waited. */
 void gen_lazy_fix(struct jit_gen *g, const struct slow *s);
 

@@ -26,7 +26,7 @@ static void shift(struct jit_asm *a, unsigned op, bool left, unsigned to, unsign
 	a8(a, n);
 }
 
-static void canonical(struct jit_gen *g, bool single, unsigned x)
+void gen_canonical(struct jit_gen *g, bool single, unsigned x)
 {
 	struct jit_asm *a = &g->a;
 	if (!single) {
@@ -48,7 +48,7 @@ void gen_lazy_fix(struct jit_gen *g, const struct slow *s)
 		bool single = s->lazy_single >> n & 1;
 		compare(g, single, n, n);
 		uint8_t *number = x_jcc8(&g->a, CC_NP);
-		canonical(g, single, (unsigned)g->fhome[n]);
+		gen_canonical(g, single, (unsigned)g->fhome[n]);
 		x_here8(&g->a, number);
 	}
 }

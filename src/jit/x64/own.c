@@ -95,14 +95,13 @@ static void rely(struct jit_gen *g, unsigned cc, uint64_t pa)
 	gen_slow(g, SLOW_ENTRY, x_jcc32(&g->a, cc))->pa = pa;
 }
 
-/* f registers that have to be boxed where the code goes on at @pa. */
-static uint32_t boxed_at(const struct jit_gen *g, uint64_t pa)
+uint32_t own_boxed(const struct jit_gen *g, uint64_t pa)
 {
 	const struct plan *p = &g->plan;
 	unsigned n = 0;
-	while (n < p->n && g->pa + 2ull * p->insn[n].at != pa)
+	while (g->own && n < p->n && g->pa + 2ull * p->insn[n].at != pa)
 		n++;
-	return n < p->n ? p->boxed & p->insn[n].f_live : 0;
+	return g->own && n < p->n ? p->insn[n].boxed : 0;
 }
 
 void own_rely(struct jit_gen *g, uint64_t pa)
@@ -118,7 +117,7 @@ void own_rely(struct jit_gen *g, uint64_t pa)
 		x_alumi(a, false, ALU_CMP, STATE_REG, at(g->c->g.fp_mode), 3);
 		rely(g, CC_A, pa);
 	}
-	uint32_t boxed = boxed_at(g, pa);
+	uint32_t boxed = own_boxed(g, pa);
 	for (unsigned n = 0; n < 32; n++)
 		if (boxed >> n & 1) {
 			x_alumi(a, false, ALU_CMP, STATE_REG, f_at(g, n) + 4, -1);

@@ -221,25 +221,47 @@ static void boxed_live(struct plan *p)
 		p->insn[n].f_live = live[n];
 }
 
+/* Fill in boxed: what is read as a boxed f32 is one on every way here. What comes from outside, by
+ * an entry or back from a call, is looked at. */
+static void boxed_here(struct plan *p)
+{
+	for (unsigned n = 0; n < p->n; n++)
+		p->insn[n].boxed = p->insn[n].f_live;
+	for (bool again = true; again;) {
+		again = false;
+		for (unsigned n = 0; n < p->n; n++) {
+			const struct plan_insn *i = &p->insn[n];
+			uint32_t out = (i->boxed & ~i->f_write) | (i->f_write & ~i->f_wide);
+			unsigned to = i->target == NOWHERE ? p->n : index_at(p, i->target);
+			for (unsigned k = 0; k < 2; k++) {
+				unsigned next = k ? to : i->falls && !i->call ? n + 1 : p->n;
+				if (next >= p->n || !(p->insn[next].boxed & ~out))
+					continue;
+				p->insn[next].boxed &= out;
+				again = true;
+			}
+		}
+	}
+}
+
 static bool facts(struct plan *p)
 {
-	uint32_t boxes = 0, wide = 0;
 	bool other = false, fp = false, rounds = false;
 	p->x_dirty = p->f_dirty = 0;
 	for (unsigned n = 0; n < p->n; n++) {
 		const struct plan_insn *i = &p->insn[n];
 		p->x_dirty |= i->x_write;
 		p->f_dirty |= i->f_write;
-		boxes |= i->f_box;
-		wide |= i->f_wide;
 		other |= i->other;
 		fp |= i->fp;
 		rounds |= i->rounds;
 	}
 	p->fp = fp && !other;
 	p->rounds = rounds && !other;
-	p->boxed = other || p->indirect ? 0 : boxes & ~wide;
 	boxed_live(p);
+	boxed_here(p);
+	for (unsigned n = 0; n < p->n && (other || p->indirect); n++)
+		p->insn[n].boxed = 0;
 	return p->fp;
 }
 
