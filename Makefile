@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lodge. A new .c file needs no edit here: rooms are globbed.
-#   make build          build/lodge, build/liblodge.a, build/liblodge.so
+#   make build          build/lodge, build/lodge-riscv64, build/liblodge.a, build/liblodge.so
 #   make run            install what is needed, build, boot Debian's riscv64 kernel
 #   make test           install, build, every check and test (what CI runs)
 #   make unit           unit tests only;  make check: unit tests and the tools' checks
@@ -37,18 +37,20 @@ LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfdt -lpthread -lm
 ALL     := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden \
            $(WARN) $(INC) $(DEPINC) $(CFLAGS) $(SAN)
 
-SRC     := $(sort $(shell find src -name '*.c' ! -name '*_test.c' ! -path 'src/cli/*'))
+SRC     := $(sort $(shell find src -name '*.c' ! -name '*_test.c' ! -path 'src/cli/*' ! -path 'src/user/*'))
 CLI     := $(sort $(wildcard src/cli/*.c))
+USER    := $(sort $(wildcard src/user/*.c))
 TST     := $(sort $(shell find src test -maxdepth 3 -name '*_test.c')) test/main.c
 GEN     :=
 
 .PHONY: all build run test unit tsan check checks bench clean packages
 all: build
-build: $O/lodge $O/liblodge.a $O/liblodge.so
+build: $O/lodge $O/lodge-riscv64 $O/liblodge.a $O/liblodge.so
 
 -include src/*/*.mk src/*/*/*.mk guest/*.mk test/*.mk test/*/*.mk
 OBJ     := $(SRC:%.c=$O/obj/%.o)
 CLIOBJ  := $(CLI:%.c=$O/obj/%.o)
+USEROBJ := $(USER:%.c=$O/obj/%.o)
 TSTOBJ  := $(TST:%.c=$O/obj/%.o)
 
 $O/obj/%.o: %.c Makefile | $(GEN)
@@ -65,6 +67,13 @@ $O/liblodge.so: $O/liblodge.o
 	$Q$(CC) -shared -Wl,-soname,liblodge.so.0 $(SAN) -o $@ $< $(LIBS)
 $O/lodge: $(CLIOBJ) $O/liblodge.a
 	$Q$(CC) $(SAN) -o $@ $(CLIOBJ) $O/liblodge.a $(LIBS)
+# The kernel's interpreter of riscv64 programs (lodge binfmt): what the process level needs, and
+# static, for in a chroot or a container no library of the host is there; at a random address, since
+# those of the program have to be free. Sanitizers cannot be static.
+$O/parts.a: $(OBJ)
+	$Qrm -f $@ && ar qcs $@ $(OBJ)
+$O/lodge-riscv64: $(USEROBJ) $O/parts.a
+	$Q$(CC) $(SAN) $(if $m,,-static-pie) -o $@ $(USEROBJ) $O/parts.a $(LIBS)
 $O/tests: $(OBJ) $(TSTOBJ)
 	$Q$(CC) $(SAN) -o $@ $(OBJ) $(TSTOBJ) $(LIBS) -lcmocka
 
@@ -93,4 +102,4 @@ run:
 clean:
 	rm -rf $(BUILD)
 
--include $(OBJ:.o=.d) $(CLIOBJ:.o=.d) $(TSTOBJ:.o=.d)
+-include $(OBJ:.o=.d) $(CLIOBJ:.o=.d) $(USEROBJ:.o=.d) $(TSTOBJ:.o=.d)

@@ -35,6 +35,7 @@ enum {
 	LODGE_RM = 1 << 0,          /* remove the guest when it stops */
 	LODGE_INTERACTIVE = 1 << 1, /* the console takes input */
 	LODGE_TTY = 1 << 2,         /* the console is a terminal */
+	LODGE_ISOLATE = 1 << 3,     /* lodge_become: confined; see there */
 };
 
 /* What to run. Zeroed is valid but for size and guest or kernel. All strings are borrowed until
@@ -69,6 +70,13 @@ struct lodge_config {
 	size_t noptions;
 	/* programs: the folder that is / to them, and where they start; NULL: the caller's */
 	const char *root, *cwd;
+	/* ---- limits, 0 or NULL: none; lodge_update changes them, also of a running guest ---- */
+	uint32_t cpu_milli;     /* CPU time of all that the guest costs: 1000 is one host CPU */
+	uint32_t cpu_weight;    /* beside others, when CPUs are scarce: 1..10000; 100 is usual */
+	const char *cpuset;     /* host CPUs that it may use: "0-2,5" */
+	uint64_t memory_limit;  /* bytes of its memory to be used; the balloon takes the rest */
+	uint64_t disk_iops, disk_bps; /* of each disk: requests, bytes in a second */
+	uint64_t net_bps;       /* bytes in a second, each way */
 };
 
 struct lodge_guest;   /* a handle on one guest */
@@ -83,6 +91,8 @@ LODGE_API const char *lodge_version(void); /* static */
 LODGE_API int lodge_parse_size(const char *text, uint64_t *ret_bytes, struct lodge_err *e);
 /* "90", "90s", "500ms", "2m", "1h30m". Plain numbers are seconds. */
 LODGE_API int lodge_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e);
+/* "2", "0.5": CPUs, in thousandths of one. */
+LODGE_API int lodge_parse_cpus(const char *text, uint32_t *ret_milli, struct lodge_err *e);
 /* The user's default for a long option: LODGE_KEY in the environment, else key=value in
  * $XDG_CONFIG_HOME/lodge/config, else in /etc/lodge/config. @buf gets the value.
  *   returns  1 found, 0 not set, -EINVAL for a damaged file or a value longer than @cap */
@@ -126,6 +136,16 @@ LODGE_API int lodge_restore(struct lodge_guest *g, const char *name, struct lodg
  * either writes. *@ret: a handle on it. -EEXIST: the name is in use. */
 LODGE_API int lodge_clone(struct lodge_guest **ret, struct lodge_guest *g, const char *name,
                           const char *snapshot, struct lodge_err *e);
+/* Change limits of a guest in any state, for good. @changes: "KEY=VALUE" with the keys cpus (0.5:
+ * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset and cpu-weight; the value "none"
+ * ends a limit. While the guest lives it keeps its number of CPUs and its memory: both can be
+ * limited to less. All are checked before any is changed. What could not be enforced:
+ * lodge_warning. */
+LODGE_API int lodge_update(struct lodge_guest *g, const char *const *changes, size_t n,
+                           struct lodge_err *e);
+/* What the last lodge_start, lodge_resume or lodge_update on the handle did, but not as it was
+ * asked: one line each. NULL: nothing. Valid until the next call on the handle. */
+LODGE_API const char *lodge_warning(const struct lodge_guest *g);
 /* Ask the guest to shut down; kill it when it has not after @timeout_ns (0: at once). Returns
  * when it is stopped. */
 LODGE_API int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e);
@@ -143,8 +163,38 @@ LODGE_API int lodge_becomes(const struct lodge_config *c);
 /* Run it in the place of the caller, as execve does: it gets the caller's process, descriptors,
  * terminal and environment, and its exit code is the process's. Returns on failure only; nothing
  * but exiting makes sense then. Installs signal handlers. To be called by a process of one thread.
- * -ENOENT: it or its interpreter is not there; -ENOEXEC, -EACCES: it cannot be run. */
+ * -ENOENT: it or its interpreter is not there; -ENOEXEC, -EACCES: it cannot be run.
+ * With LODGE_ISOLATE the program is in a process of its own, in namespaces of its own: it sees
+ * config.root, or of the host itself alone, and config.volumes; no network but its own loopback, no
+ * processes but its own; it has no capabilities, can gain none, and only system calls that
+ * concern itself. The caller's process waits, passes signals on, and ends as the program does. */
 LODGE_API int lodge_become(const struct lodge_config *c, struct lodge_err *e);
+
+/* ---- programs run by the kernel: binfmt_misc ---- */
+
+/* Zeroed is valid but for size. Strings are borrowed until the call returns. */
+struct lodge_binfmt {
+	size_t size;
+	const char *folder;      /* where binfmt_misc is; NULL: where Linux has it */
+	const char *interpreter; /* path of lodge-riscv64; NULL: beside the running program */
+	const char *persist_folder; /* of binfmt.d(5); NULL: /etc/binfmt.d */
+	int persist;             /* install: at the next boot as well */
+};
+/* From now on the kernel runs programs of riscv64 Linux by lodge-riscv64, in chroots and containers
+ * too, with the rights of setuid programs; binfmt_misc is mounted where Linux has it. Replaces what
+ * was installed before. -EPERM: not root; -EOPNOTSUPP: the kernel has none. */
+LODGE_API int lodge_binfmt_install(const struct lodge_binfmt *b, struct lodge_err *e);
+/* Takes back what lodge_binfmt_install did, the file for the next boot as well. 0 also when there
+ * is nothing. */
+LODGE_API int lodge_binfmt_remove(const struct lodge_binfmt *b, struct lodge_err *e);
+/* A JSON object {name, folder, mounted, registered, persistent, and of a registered one: enabled,
+ * interpreter, flags}; lodge_free. */
+LODGE_API int lodge_binfmt_status(const struct lodge_binfmt *b, char **ret_json,
+                                  struct lodge_err *e);
+/* The same as install for this process and its children alone, without root: a user namespace,
+ * where the caller is itself, or root if @as_root. To be called by a process of one thread; no way
+ * back, also on failure. -EOPNOTSUPP: Linux before 6.7. */
+LODGE_API int lodge_binfmt_enter(const struct lodge_binfmt *b, int as_root, struct lodge_err *e);
 
 /* ---- looking at guests. JSON texts are freed with lodge_free ---- */
 

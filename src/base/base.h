@@ -109,6 +109,23 @@ static inline uint64_t be64_at(const void *p) { return __builtin_bswap64(le64_at
 static inline uint64_t align_up(uint64_t v, uint64_t pow2) { return (v + pow2 - 1) & ~(pow2 - 1); }
 static inline uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
+/* ---- token bucket ----
+ * So much may pass in a second: bytes, requests, ns of CPU time. Who finds rate_due 0 goes on and
+ * says with rate_take how much it was; that may be more than was left, and those that come later
+ * wait for it. Zeroed: no limit. One thread at a time; all times of one clock, in ns. */
+struct rate {
+	uint64_t per_s;    /* 0: no limit */
+	uint64_t burst_ns; /* what may be saved up while nothing passes */
+	uint64_t even_ns;  /* private */
+};
+/* From now on; what was taken before is forgotten, and nothing is saved up. */
+void rate_set(struct rate *r, uint64_t per_s, uint64_t burst_ns, uint64_t now_ns);
+/* When the next one may pass; 0: now. */
+uint64_t rate_due(const struct rate *r, uint64_t now_ns);
+void rate_take(struct rate *r, uint64_t amount, uint64_t now_ns);
+/* What is saved up, as the time that made it: at most burst_ns. */
+uint64_t rate_credit_ns(const struct rate *r, uint64_t now_ns);
+
 /* ---- saved state ----
  * A snapshot is a table, not code. One line per field; a field is never
  * renumbered, only added with a larger @since (format version). Scalars and

@@ -258,7 +258,13 @@ int blk_sync(struct blk *b, enum blk_op op, uint64_t off, void *buf, uint64_t le
 	int r = blk_check(b, op, off, len);
 	if (r < 0 || (op == BLK_FLUSH ? b->no_flush : len == 0))
 		return r;
-	return image_run(b->image, op, off, &v, len, true);
+	r = image_run(b->image, op, off, &v, len, true);
+	if (op == BLK_READ || op == BLK_FLUSH)
+		return r;
+	pthread_mutex_lock(&b->lock);
+	track_written(b, off, len);
+	pthread_mutex_unlock(&b->lock);
+	return r;
 }
 
 const char *blk_path(const struct blk *b, const char **ret_format)

@@ -75,6 +75,17 @@ int blk_freeze(struct blk *b, const char *path, struct lodge_err *e) MUST;
 /* The file that is written, or would be. Borrowed until blk_freeze or blk_close. */
 const char *blk_path(const struct blk *b, const char **ret_format);
 
+/* ---- a copy of a disk in use: all that holds data, then what was written meanwhile ----
+ * Any thread, but begin and end are for the loop's. */
+/* Note at first every part of 64 KiB that may hold data, and from now on those that are written. */
+int blk_track_begin(struct blk *b, struct lodge_err *e) MUST;
+void blk_track_end(struct blk *b); /* fine when it was not begun */
+/* Take the first parts noted from @from on, at most @max bytes: they are to be read after this
+ * call. False: there are none. */
+bool blk_track_next(struct blk *b, uint64_t from, uint64_t max, uint64_t *ret_off,
+                    uint64_t *ret_len);
+uint64_t blk_track_left(struct blk *b);      /* bytes noted */
+
 uint64_t blk_size(const struct blk *b);      /* bytes, a multiple of 512 */
 bool blk_readonly(const struct blk *b);
 uint32_t blk_granule(const struct blk *b);   /* preferred I/O and discard unit, bytes */

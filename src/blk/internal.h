@@ -104,7 +104,11 @@ struct blk_class {
 	/* A planned request ended; !ok, or a result that is not 0: a worker repeats it. The disk's
 	 * lock is held. NULL: nothing to do. */
 	int (*landed)(struct image *, struct blk_req *, bool ok);
+	/* The first range from @from on that may hold something else than zeroes; false: there is
+	 * none. Any thread. NULL: all of it may. */
+	bool (*data)(struct image *, uint64_t from, uint64_t *ret_from, uint64_t *ret_end);
 };
+bool image_data(struct image *im, uint64_t from, uint64_t *ret_from, uint64_t *ret_end);
 const struct blk_class *blk_class_at(size_t i);           /* NULL past the end */
 const struct blk_class *blk_class_find(const char *name); /* NULL: no such format */
 int image_open(struct image **ret, const struct image_options *o, struct lodge_err *e) MUST;
@@ -210,6 +214,7 @@ struct blk {
 	struct req_list waiting;    /* for a worker */
 	struct req_list prepared;   /* in the ring, the kernel has not seen them */
 	struct req_list finished;   /* done must be called */
+	uint64_t *written;          /* owned: parts that were, a bit each; NULL: nobody asks */
 	unsigned running;           /* on workers */
 	unsigned in_ring;           /* the kernel has them */
 	unsigned plugged;
@@ -221,5 +226,6 @@ struct blk {
 	struct io_uring ring;
 };
 int blk_check(const struct blk *b, enum blk_op op, uint64_t off, uint64_t len) MUST;
+void track_written(struct blk *b, uint64_t off, uint64_t len); /* lock held */
 int queue_init(struct blk *b, struct loop *l, bool no_uring, struct lodge_err *e) MUST;
 void queue_fini(struct blk *b);

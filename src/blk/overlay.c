@@ -594,10 +594,33 @@ static int overlay_landed(struct image *im, struct blk_req *r, bool ok)
 	return bad;
 }
 
+/* What the base has, and what is here; a map that cannot be read may say anything. */
+static bool overlay_data(struct image *im, uint64_t from, uint64_t *ret_from, uint64_t *ret_end)
+{
+	struct overlay *o = overlay_of(im);
+	uint64_t below, below_end, end = granule_end(im->size), run;
+	bool present = false;
+	if (from >= im->size)
+		return false;
+	bool base = image_data(im->base, from, &below, &below_end) && below < im->size;
+	for (uint64_t at = granule_of(from); at < end && !present; at = present ? at : run) {
+		if (overlay_run(o, at, end, &present, &run) < 0)
+			present = (run = end) != 0;
+		if (present && (!base || at << GRANULE_SHIFT < below)) {
+			below = at << GRANULE_SHIFT > from ? at << GRANULE_SHIFT : from;
+			below_end = run << GRANULE_SHIFT;
+			base = true;
+		}
+	}
+	*ret_from = below;
+	*ret_end = base ? min_u64(below_end, im->size) : 0;
+	return base;
+}
+
 const struct blk_class blk_class_overlay = {
 	.name = "overlay", .summary = "copy-on-write over a base that is never written",
 	.size = sizeof(struct overlay), .probe = overlay_probe, .open = overlay_open,
 	.close = overlay_close, .read = overlay_read, .write = overlay_write,
 	.flush = overlay_flush, .discard = overlay_discard, .zero = overlay_zero,
-	.plan = overlay_plan, .landed = overlay_landed,
+	.plan = overlay_plan, .landed = overlay_landed, .data = overlay_data,
 };

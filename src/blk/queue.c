@@ -38,6 +38,8 @@ static void queue_finish(struct blk *b, struct blk_req *r, int result)
 {
 	bool first = !b->finished.head;
 	r->result = result;
+	if (r->op != BLK_READ && r->op != BLK_FLUSH) /* also when it failed half-way */
+		track_written(b, r->off, r->len);
 	list_add(&b->finished, r);
 	if (first && b->event_fd >= 0)
 		(void)eventfd_write(b->event_fd, 1);
@@ -336,6 +338,7 @@ void queue_fini(struct blk *b)
 		io_uring_queue_exit(&b->ring);
 	if (b->event_fd >= 0)
 		close(b->event_fd);
+	free(b->written);
 	pthread_mutex_destroy(&b->lock);
 	pthread_cond_destroy(&b->work);
 	pthread_cond_destroy(&b->idle);

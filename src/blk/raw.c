@@ -76,9 +76,20 @@ static bool raw_plan(struct image *im, struct blk_req *r, struct plan *ret)
 	return r->op != BLK_WRITE || im->file.ring_writes;
 }
 
+static bool raw_data(struct image *im, uint64_t from, uint64_t *ret_from, uint64_t *ret_end)
+{
+	off_t data = from < im->size ? lseek(im->file.fd, (off_t)from, SEEK_DATA) : -1;
+	off_t hole = data < 0 ? -1 : lseek(im->file.fd, data, SEEK_HOLE);
+	if (from >= im->size || (data < 0 && errno == ENXIO))
+		return false;
+	*ret_from = data < 0 ? from : (uint64_t)data; /* a device knows no holes */
+	*ret_end = hole < 0 ? im->size : min_u64((uint64_t)hole, im->size);
+	return *ret_from < *ret_end;
+}
+
 const struct blk_class blk_class_raw = {
 	.name = "raw", .summary = "the disk's bytes, in a sparse file or on a block device",
 	.size = sizeof(struct raw), .probe = raw_probe, .open = raw_open,
 	.read = raw_read, .write = raw_write, .flush = raw_flush, .discard = raw_discard,
-	.zero = raw_zero, .plan = raw_plan,
+	.zero = raw_zero, .plan = raw_plan, .data = raw_data,
 };

@@ -54,6 +54,12 @@ static int value_number(const struct option_row *o, const char *text, uint64_t *
 		return lodge_parse_size(text, ret, e);
 	if (o->kind == OPT_TIME)
 		return lodge_parse_time(text, ret, e);
+	if (o->kind == OPT_CPUS) {
+		uint32_t milli = 0;
+		int r = lodge_parse_cpus(text, &milli, e);
+		*ret = milli;
+		return r;
+	}
 	errno = 0;
 	*ret = strtoull(text, &end, 10);
 	if (errno || end == text || *end || *text == '-' || *ret > UINT32_MAX) {
@@ -185,6 +191,13 @@ static int operands_check(struct args *a)
 	return 0;
 }
 
+/* @w is the operand that was taken last. */
+static bool stops_at(const struct args *a, const char *w)
+{
+	const char *word = a->cmd->stop_word;
+	return a->cmd->stop_at_operand && a->noperands == 1 && (!word || !strcmp(w, word));
+}
+
 int args_parse(struct args *a, int argc, char **argv)
 {
 	bool options = true;
@@ -207,7 +220,7 @@ int args_parse(struct args *a, int argc, char **argv)
 		} else {
 			a->operands[a->noperands++] = w;
 			/* One "--" between guest and its arguments is ours. */
-			if (a->cmd->stop_at_operand && a->noperands == 1) {
+			if (stops_at(a, w)) {
 				options = false;
 				if (i + 1 < argc && !strcmp(argv[i + 1], "--"))
 					i++;

@@ -14,7 +14,7 @@
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- options ---- */
-enum option_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_SIZE, OPT_TIME, OPT_NUMBER };
+enum option_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_SIZE, OPT_TIME, OPT_NUMBER, OPT_CPUS };
 struct option_row {
 	const char *name;  /* --name */
 	char letter;       /* -l, 0: none */
@@ -34,6 +34,7 @@ struct command {
 	const struct option_row *options;
 	size_t noptions;
 	bool stop_at_operand;     /* what follows the first operand is the guest's */
+	const char *stop_word;    /* only if that is this word; NULL: any */
 	unsigned min, max;        /* operands; any number when "..." is in operands */
 	const char *completes;    /* what operands are: "guests", "images", "commands" or NULL */
 	int (*run)(struct args *a);
@@ -56,7 +57,8 @@ void args_free(struct args *a);
 bool arg_flag(const struct args *a, const char *name);
 const char *arg_text(const struct args *a, const char *name); /* NULL: not given, no default */
 const char *const *arg_list(const struct args *a, const char *name, size_t *ret_n);
-uint64_t arg_number(const struct args *a, const char *name);  /* SIZE, TIME, NUMBER; 0: not given */
+/* SIZE, TIME, NUMBER; CPUS in thousandths; 0: not given */
+uint64_t arg_number(const struct args *a, const char *name);
 
 /* ---- saying things ---- */
 /* Print an error as text or JSON and return its exit code: 127 for ENOENT, 126 for ENOEXEC and
@@ -111,6 +113,8 @@ extern const size_t nguest_options;
 void config_from_args(struct lodge_config *c, const struct args *a);
 /* Pull the image of @a if it is one that is not in the cache. 0 or an exit code. */
 int image_need(const struct args *a, const char *guest);
+/* Say on stderr what the last call on @g could not do as it was asked. */
+void warnings_print(const struct lodge_guest *g);
 /* Do @fn for each operand as a guest's name; errors are printed; the last exit code. */
 int for_each_guest(struct args *a, int (*fn)(struct args *a, struct lodge_guest *g,
                                              struct lodge_err *e));

@@ -20,6 +20,7 @@ static int run_attached(struct args *a, struct lodge_guest *g, bool interactive)
 		lodge_console_close(c);
 		return fail(a, &e);
 	}
+	warnings_print(g);
 	enum session_end end = session_console(g, c, interactive, true, &number);
 	if (end == SESSION_DETACHED) {
 		fprintf(stderr, "\nlodge: %s goes on; come back with: lodge attach %s\n",
@@ -47,6 +48,7 @@ static int run_program(struct args *a, struct lodge_guest *g, struct lodge_confi
 	struct lodge_err e;
 	if (lodge_start(g, &e) < 0)
 		return fail(a, &e);
+	warnings_print(g);
 	if (isatty(2))
 		fprintf(stderr, "lodge: %s boots; its console: lodge attach %s\n", lodge_name(g),
 			lodge_name(g));
@@ -61,6 +63,7 @@ static int run_detached(struct args *a, struct lodge_guest *g)
 	struct lodge_err e;
 	if (lodge_start(g, &e) < 0)
 		return fail(a, &e);
+	warnings_print(g);
 	puts(lodge_name(g));
 	return 0;
 }

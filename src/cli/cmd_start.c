@@ -15,6 +15,7 @@ static int start_attached(struct args *a, struct lodge_guest *g)
 		lodge_console_close(c);
 		return fail(a, &e);
 	}
+	warnings_print(g);
 	bool in = arg_flag(a, "interactive") || (isatty(0) && isatty(1));
 	if (session_console(g, c, in, true, &number) == SESSION_DETACHED)
 		code = 0;
@@ -28,6 +29,7 @@ static int start_one(struct args *a, struct lodge_guest *g, struct lodge_err *e)
 {
 	(void)a;
 	int r = lodge_start(g, e);
+	warnings_print(g);
 	if (r == 0)
 		puts(lodge_name(g));
 	return r;

@@ -18,7 +18,14 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->name = arg_text(a, "name");
 	c->level = arg_text(a, "level");
 	c->memory = arg_number(a, "memory");
-	c->cpus = (uint32_t)arg_number(a, "cpus");
+	uint32_t milli = (uint32_t)arg_number(a, "cpus");
+	c->cpus = (milli + 999) / 1000;
+	c->cpu_milli = milli % 1000 ? milli : 0;
+	c->cpu_weight = (uint32_t)arg_number(a, "cpu-weight");
+	c->cpuset = arg_text(a, "cpuset");
+	c->disk_iops = arg_number(a, "disk-iops");
+	c->disk_bps = arg_number(a, "disk-bps");
+	c->net_bps = arg_number(a, "net-bps");
 	c->accel = arg_text(a, "accel");
 	c->kernel = arg_text(a, "kernel");
 	c->initrd = arg_text(a, "initrd");
@@ -36,7 +43,8 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->env = arg_list(a, "env", &c->nenv);
 	c->options = arg_list(a, "option", &c->noptions);
 	c->flags = (arg_flag(a, "rm") ? LODGE_RM : 0u) | (arg_flag(a, "tty") ? LODGE_TTY : 0u) |
-		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u);
+		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u) |
+		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u);
 }
 
 int image_need(const struct args *a, const char *guest)
@@ -49,6 +57,15 @@ int image_need(const struct args *a, const char *guest)
 	int r = lodge_image_pull(guest, progress_show, &p, &e);
 	progress_end(&p);
 	return r < 0 ? fail(a, &e) : 0;
+}
+
+void warnings_print(const struct lodge_guest *g)
+{
+	const char *p = lodge_warning(g);
+	for (size_t n; p && *p; p += n + (p[n] == '\n')) {
+		n = strcspn(p, "\n");
+		fprintf(stderr, "lodge: warning: %s: %.*s\n", lodge_name(g), (int)n, p);
+	}
 }
 
 int for_each_guest(struct args *a,

@@ -30,6 +30,7 @@ install: build man $O/lodge.pc
 	  $(DESTDIR)$(DATADIR)/bash-completion/completions $(DESTDIR)$(DATADIR)/zsh/site-functions \
 	  $(DESTDIR)$(DATADIR)/fish/vendor_completions.d $(DESTDIR)$(DATADIR)/lodge
 	$(INSTALL) -m 755 $O/lodge $(DESTDIR)$(BINDIR)/lodge
+	$(INSTALL) -m 755 $O/lodge-riscv64 $(DESTDIR)$(BINDIR)/lodge-riscv64
 	$(INSTALL) -m 644 $O/liblodge.a $(DESTDIR)$(LIBDIR)/liblodge.a
 	$(INSTALL) -m 755 $O/liblodge.so $(DESTDIR)$(LIBDIR)/liblodge.so.0
 	ln -sf liblodge.so.0 $(DESTDIR)$(LIBDIR)/liblodge.so
@@ -43,7 +44,8 @@ install: build man $O/lodge.pc
 	$O/lodge completion fish > $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/lodge.fish
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/lodge $(DESTDIR)$(LIBDIR)/liblodge.a $(DESTDIR)$(LIBDIR)/liblodge.so* \
+	rm -f $(DESTDIR)$(BINDIR)/lodge $(DESTDIR)$(BINDIR)/lodge-riscv64 \
+	  $(DESTDIR)$(LIBDIR)/liblodge.a $(DESTDIR)$(LIBDIR)/liblodge.so* \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/lodge.pc $(DESTDIR)$(DATADIR)/man/man1/lodge.1 \
 	  $(DESTDIR)$(DATADIR)/man/man1/lodge-*.1 $(MAN5:$O/man/%=$(DESTDIR)$(DATADIR)/man/man5/%) \
 	  $(DESTDIR)$(DATADIR)/bash-completion/completions/lodge \

@@ -33,8 +33,7 @@ struct engine {
 	/* Give @h what it needs to run here (h->engine). Errors: ENOMEM. */
 	int (*attach)(struct rv_hart *h, struct lodge_err *e);
 	void (*detach)(struct rv_hart *h);      /* accepts a hart that is not attached */
-	/* Run until RV_REQ_STOP or RV_REQ_PAUSE is requested; the bit is left set. Thread: the
-	 * hart's. */
+	/* Run until one of RV_REQ_LEAVE is requested; the bit is left set. Thread: the hart's. */
 	void (*run)(struct rv_hart *h);
 	void (*stats)(const struct rv_hart *h, struct engine_stats *ret);
 	/* Around fork(2), on the hart's thread, which may be in run: the child's engine is a copy

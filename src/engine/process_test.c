@@ -65,24 +65,36 @@ static void *page(uint64_t at, int prot)
 	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
-static void rig_init(struct rig *r, const struct engine *e)
+/* A hart; the memory is there, or comes. */
+static void rig_attach(struct rig *r, const struct engine *e, unsigned opt_at)
 {
 	*r = (struct rig){.e = e, .rights = RV_READ | RV_EXEC};
 	vclock_init(&r->clock);
-	r->env = (struct rv_env){.process = &ops, .clock = &r->clock, .hot = 1, .user = r};
+	r->env = (struct rv_env){.process = &ops, .clock = &r->clock, .hot = 1, .user = r,
+		.opt_at = opt_at, .opt_sync = opt_at};
 	CHECK(host_fault_begin(NULL) == 0);
-	CHECK(page(CODE, PROT_READ | PROT_WRITE) != MAP_FAILED);
-	CHECK(page(DATA, PROT_READ | PROT_WRITE) != MAP_FAILED);
-	CHECK(page(DATA + PAGE, PROT_READ) != MAP_FAILED);
 	CHECK(rv_hart_new(&r->h, &r->env, 0, NULL) == 0);
 	CHECK(e->attach(r->h, NULL) == 0);
 	rv_process_reset(r->h, CODE, 0);
 }
 
-static void rig_fini(struct rig *r)
+static void rig_detach(struct rig *r)
 {
 	r->e->detach(r->h);
 	rv_hart_free(r->h);
+}
+
+static void rig_init(struct rig *r, const struct engine *e)
+{
+	CHECK(page(CODE, PROT_READ | PROT_WRITE) != MAP_FAILED);
+	CHECK(page(DATA, PROT_READ | PROT_WRITE) != MAP_FAILED);
+	CHECK(page(DATA + PAGE, PROT_READ) != MAP_FAILED);
+	rig_attach(r, e, 0);
+}
+
+static void rig_fini(struct rig *r)
+{
+	rig_detach(r);
 	munmap((void *)(uintptr_t)CODE, PAGE);
 	munmap((void *)(uintptr_t)DATA, 2 * PAGE);
 }
@@ -171,6 +183,7 @@ TEST(process_atomics_are_guarded)
 		rig_init(&r, e);
 		put(words, countof(words));
 		for (unsigned k = 0; k < 100; k++) {
+			r.env.alone = k < 50;
 			uint64_t *data = (uint64_t *)(uintptr_t)DATA;
 			*data = 5;
 			r.h->x[10] = DATA;
@@ -193,7 +206,8 @@ TEST(process_atomics_are_guarded)
 		for (unsigned k = 3; k < 7; k++) {
 			put(&words[k], countof(words) - k);
 			rv_code_stale(r.h, CODE, CODE + PAGE);
-			for (unsigned n = 0; n < 50; n++) {
+			for (unsigned n = 0; n < 100; n++) {
+				r.env.alone = n < 50;
 				r.h->x[10] = DATA + PAGE;
 				run(&r);
 				CHECK(r.cause == RV_EXC_STORE_PAGE && r.at == CODE);
@@ -202,6 +216,114 @@ TEST(process_atomics_are_guarded)
 		}
 		rig_fini(&r);
 	}
+}
+
+/* AMOs as RISC-V Unpriv 20240411 §14.4 has them, and amocas, whose rd is what is wanted. */
+enum { ADD = 0, SWAP = 1, XOR = 4, CAS = 5, OR = 8, AND = 12, MIN = 16, MAX = 20, MINU = 24,
+       MAXU = 28 };
+
+static uint64_t amo_makes(unsigned kind, uint64_t old, uint64_t v, uint64_t want, bool word)
+{
+	int64_t a = word ? (int32_t)old : (int64_t)old, b = word ? (int32_t)v : (int64_t)v;
+	uint64_t ua = word ? (uint32_t)old : old, ub = word ? (uint32_t)v : v;
+	switch (kind) {
+	case ADD: return old + v;
+	case XOR: return old ^ v;
+	case OR: return old | v;
+	case AND: return old & v;
+	case MIN: return a < b ? old : v;
+	case MAX: return a > b ? old : v;
+	case MINU: return ua < ub ? old : v;
+	case MAXU: return ua > ub ? old : v;
+	case CAS: return (word ? (uint32_t)old == (uint32_t)want : old == want) ? v : old;
+	default: return v;
+	}
+}
+
+static void amo_check(struct rig *r, unsigned kind, bool word, unsigned rd)
+{
+	static const uint64_t values[] = {
+		0, 1, 5, UINT64_MAX, UINT64_C(1) << 63, INT64_MAX, UINT64_C(0x80000000),
+		UINT64_C(0x7fffffff), UINT64_C(0x1234567880000001), UINT64_C(0xffffffff00000000),
+	};
+	uint64_t *data = (uint64_t *)(uintptr_t)DATA;
+	const uint32_t words[] = {
+		kind << 27 | 11u << 20 | 10u << 15 | (word ? 2u : 3u) << 12 | rd << 7 | 0x2f,
+		0x00000893, /* li a7, 0 */
+		0x00000073, /* ecall */
+	};
+	put(words, countof(words));
+	rv_code_stale(r->h, CODE, CODE + PAGE);
+	for (size_t i = 0; i < countof(values) * countof(values); i++) {
+		uint64_t old = values[i % countof(values)], v = values[i / countof(values)];
+		uint64_t want = i % 3 && rd ? old : 0;
+		uint64_t makes = amo_makes(kind, old, v, want, word);
+		r->env.alone = i & 1; /* it comes and goes */
+		*data = old;
+		r->h->x[10] = DATA;
+		r->h->x[11] = v;
+		r->h->x[12] = want;
+		run(r);
+		CHECK(r->cause == RV_EXC_ECALL_U && r->h->x[11] == v);
+		CHECK(*data == (word ? (old & ~UINT64_C(0xffffffff)) | (uint32_t)makes : makes));
+		CHECK(!rd || r->h->x[12] == (word ? (uint64_t)(int32_t)old : old));
+	}
+}
+
+TEST(process_atomics_alone_and_not)
+{
+	static const uint8_t kinds[] = { ADD, SWAP, XOR, CAS, OR, AND, MIN, MAX, MINU, MAXU };
+	const struct engine *e;
+	for (size_t i = 0; (e = engine_at(i)); i++) {
+		struct rig r;
+		rig_init(&r, e);
+		for (size_t k = 0; k < 4 * countof(kinds); k++)
+			amo_check(&r, kinds[k / 4], k & 1, k & 2 ? 12 : 0);
+		rig_fini(&r);
+	}
+}
+
+/* Units that are right only while nobody else touches memory are not run any more when that ends;
+ * others stay. */
+TEST(process_atomics_are_made_again_when_memory_is_shared)
+{
+	static const uint32_t words[] = {
+		0x00b52733, /* 1: slt a4, a0, a1 */
+		0xfff68693, /* addi a3, a3, -1 */
+		0xfe069ce3, /* bnez a3, 1b */
+		0x00000893, /* li a7, 0 */
+		0x00000073, /* ecall */
+	};
+	static const uint32_t amo = 0x00b5202f; /* amoadd.w zero, a1, (a0) */
+	const struct engine *e = engine_find("translate");
+	struct engine_stats before, s;
+	struct rig r;
+	rig_init(&r, e);
+	r.env.alone = true;
+	put(words, countof(words));
+	for (unsigned round = 0; round < 6; round++) {
+		bool atomic = round >= 3;
+		if (round == 3) {
+			put(&amo, 1);
+			rv_code_stale(r.h, CODE, CODE + PAGE);
+		}
+		if (round % 3 == 0)
+			r.env.alone = true;
+		r.h->x[10] = DATA;
+		r.h->x[11] = 1;
+		r.h->x[13] = LOOPS;
+		e->stats(r.h, &before);
+		if (round % 3 == 2)
+			r.env.alone = false;
+		run(&r);
+		e->stats(r.h, &s);
+		CHECK(r.cause == RV_EXC_ECALL_U);
+		/* the first time it is new */
+		CHECK((s.units[0] > before.units[0]) ==
+		      (round % 3 == 0 ? round < 4 : round % 3 == 2 && atomic));
+	}
+	CHECK(*(uint32_t *)(uintptr_t)DATA == 3 * LOOPS);
+	rig_fini(&r);
 }
 
 TEST(process_code_changes_when_it_is_told)
@@ -270,4 +392,135 @@ TEST(process_calls_come_back)
 		CHECK(r.cause == RV_EXC_ECALL_U && r.calls == 100001);
 		rig_fini(&r);
 	}
+}
+
+/* ---- loops over memory, that run into its ends ---- */
+
+static uint64_t random_next(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	return *seed ^= *seed << 17;
+}
+static unsigned below(uint64_t *seed, unsigned n)
+{
+	return (unsigned)(random_next(seed) >> 20) % n;
+}
+
+enum { A0 = 10, A3 = 13, A5 = 15, T0 = 5, T1 = 6, T2 = 7, T3 = 28 };
+static uint32_t addi(unsigned rd, unsigned rs, int imm)
+{
+	return (uint32_t)imm << 20 | rs << 15 | rd << 7 | 0x13;
+}
+static uint32_t branch(unsigned funct3, unsigned rs, int to)
+{
+	uint32_t d = (uint32_t)to;
+	return (d >> 12 & 1) << 31 | (d >> 5 & 63) << 25 | rs << 15 | funct3 << 12 |
+	       (d >> 1 & 15) << 8 | (d >> 11 & 1) << 7 | 0x63;
+}
+
+/* Loads, stores and what moves the pointers a0, a1, a2. */
+static uint32_t walk_insn(uint64_t *seed)
+{
+	static const uint8_t load[] = { 3, 2, 4 }, store[] = { 3, 2, 0 };
+	static const int16_t steps[] = { 8, 1, -8, 2040, 16, -2048, 512, 0 };
+	unsigned p = A0 + below(seed, 3), v = A3 + below(seed, 2);
+	uint32_t off = below(seed, 3) ? 0 : below(seed, 128) - 64;
+	switch (below(seed, 8)) {
+	case 0: case 1: case 2:
+		return off << 20 | p << 15 | (uint32_t)load[below(seed, 3)] << 12 | v << 7 | 0x03;
+	case 3: case 4:
+		return (off >> 5 & 127) << 25 | v << 20 | p << 15 |
+		       (uint32_t)store[below(seed, 3)] << 12 | (off & 31) << 7 | 0x23;
+	case 5: return addi(A0 + below(seed, 3), p, steps[below(seed, countof(steps))]);
+	case 6: return (uint32_t)A5 << 20 | p << 15 | p << 7 | 0x33; /* add p, p, a5 */
+	default: return addi(p, p, steps[below(seed, countof(steps))]);
+	}
+}
+
+/* Instructions, of which some are skipped as the bits of t1 say, in one or two loops. */
+static size_t walk_make(uint32_t *to, uint64_t *seed)
+{
+	size_t n = 0, inner = below(seed, 2) ? 0 : 1 + below(seed, 6);
+	for (size_t items = 2 + below(seed, 9); n < items;) {
+		if (!below(seed, 4)) {
+			to[n++] = 1u << (20 + below(seed, 8)) | T1 << 15 | 7 << 12 | T2 << 7 |
+				  0x13; /* andi t2, t1, bit */
+			to[n++] = branch(0, T2, 4 + 4 * (int)(1 + below(seed, 2)));
+			to[n++] = walk_insn(seed);
+		}
+		to[n++] = walk_insn(seed);
+	}
+	if (inner && inner < n) {
+		to[n++] = addi(T3, T3, -1);
+		to[n] = branch(5, T3, -4 * (int)inner); /* bgez */
+		n++;
+	}
+	to[n++] = 1u << 20 | T1 << 15 | 5 << 12 | T1 << 7 | 0x13; /* srli t1, t1, 1 */
+	to[n++] = addi(T0, T0, -1);
+	to[n] = branch(1, T0, -4 * (int)n);
+	n++;
+	to[n++] = 0x00000893; /* li a7, 0 */
+	to[n++] = 0x00000073; /* ecall */
+	return n;
+}
+
+static void walk_begin(struct rig *r, uint64_t seed)
+{
+	static const uint64_t from[] = {
+		DATA, DATA + 64, DATA + 2048, DATA + PAGE - 128, DATA + PAGE, DATA + 2 * PAGE - 8,
+		END - PAGE, END - 64, END - PAGE + 72, END, END + (UINT64_C(5) << 30),
+		UINT64_C(1) << 60, UINT64_MAX - 7, 64,
+	};
+	unsigned good = below(&seed, 4) ? 9 : countof(from);
+	memset((void *)(uintptr_t)DATA, 7, PAGE);
+	memset((void *)(uintptr_t)(END - PAGE), 9, PAGE);
+	memset(r->h->x, 0, sizeof r->h->x);
+	for (unsigned p = 0; p < 3; p++)
+		r->h->x[A0 + p] = from[below(&seed, good)];
+	r->h->x[A5] = below(&seed, 4) ? 24 : UINT64_C(0x9000000000);
+	r->h->x[T0] = 1 + below(&seed, 90);
+	r->h->x[T1] = below(&seed, 3) ? random_next(&seed) : 0;
+	r->h->x[T3] = 1 + below(&seed, 40);
+	r->h->icount = 0;
+}
+
+static void walk_compare(struct rig *a, struct rig *b, uint64_t seed)
+{
+	static uint8_t data[2][PAGE];
+	walk_begin(a, seed);
+	run(a);
+	memcpy(data[0], (void *)(uintptr_t)DATA, PAGE);
+	memcpy(data[1], (void *)(uintptr_t)(END - PAGE), PAGE);
+	walk_begin(b, seed);
+	run(b);
+	CHECK(a->cause == b->cause && a->at == b->at && a->h->icount == b->h->icount);
+	CHECK(a->cause == RV_EXC_ECALL_U || (a->tval == b->tval && a->code == b->code));
+	CHECK(memcmp(a->h->x, b->h->x, 32 * sizeof *a->h->x) == 0);
+	CHECK(memcmp(data[0], (void *)(uintptr_t)DATA, PAGE) == 0);
+	CHECK(memcmp(data[1], (void *)(uintptr_t)(END - PAGE), PAGE) == 0);
+}
+
+TEST(process_loops_end_where_memory_does)
+{
+	static const unsigned tiers[] = { 0, 1 };
+	enum { PROGRAMS = 3000, RUNS = 16 };
+	uint32_t words[64];
+	uint64_t seed = 88172645463325252u;
+	CHECK(page(END - PAGE, PROT_READ | PROT_WRITE) != MAP_FAILED);
+	for (size_t tier = 0; tier < countof(tiers); tier++) {
+		struct rig a, b;
+		rig_init(&a, engine_at(0));
+		rig_attach(&b, engine_default(), tiers[tier]);
+		for (unsigned n = 0; n < PROGRAMS; n++) {
+			put(words, walk_make(words, &seed));
+			rv_code_stale(a.h, CODE, CODE + PAGE);
+			rv_code_stale(b.h, CODE, CODE + PAGE);
+			for (unsigned k = 0; k < RUNS; k++)
+				walk_compare(&a, &b, random_next(&seed));
+		}
+		rig_detach(&b);
+		rig_fini(&a);
+	}
+	munmap((void *)(uintptr_t)(END - PAGE), PAGE);
 }

@@ -12,6 +12,7 @@ static uint64_t clock_ns(clockid_t id)
 }
 
 uint64_t host_monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+uint64_t host_cpu_ns(void) { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 uint64_t host_realtime_ns(void) { return clock_ns(CLOCK_REALTIME); }
 
 void host_random(void *buf, size_t len)

@@ -8,8 +8,34 @@
 /* ---- clocks ---- */
 uint64_t host_monotonic_ns(void);   /* CLOCK_MONOTONIC */
 uint64_t host_realtime_ns(void);    /* CLOCK_REALTIME, since 1970 UTC */
+uint64_t host_cpu_ns(void);         /* CPU time of all threads of this process so far */
 /* Fill @buf with random bytes from the kernel; never fails once booted. */
 void host_random(void *buf, size_t len);
+
+/* ---- CPUs of the host, for all threads of this process ---- */
+unsigned host_cpus_online(void);
+/* Is @text a set of CPUs ("0-2,5")? EINVAL. */
+int host_cpus_check(const char *text, struct lodge_err *e) MUST;
+/* Use these CPUs only; NULL: all that there are. EINVAL: none of them can be used. */
+int host_cpus_pin(const char *text, struct lodge_err *e) MUST;
+/* Stand beside others with @weight, 1 to 10000; 100 is usual. EPERM, EACCES: more than this process
+ * has is for privileged ones. */
+int host_cpus_weigh(unsigned weight, struct lodge_err *e) MUST;
+
+/* ---- a control group of our own, for CPU time ---- */
+struct host_cgroup;
+struct host_cgroup_files {
+	const char *cgroup, *mountinfo; /* in the form of those in /proc/self */
+};
+/* Make the group lodge-@name where the host lets us, and move this process there. @files NULL: the
+ * process's own. ENOENT: none are mounted; EACCES, EROFS, EBUSY, ...: none may be made. */
+int host_cgroup_new(struct host_cgroup **ret, const char *name,
+                    const struct host_cgroup_files *files, struct lodge_err *e) MUST;
+void host_cgroup_free(struct host_cgroup *g); /* goes back and removes it; NULL is fine */
+const char *host_cgroup_path(const struct host_cgroup *g);
+/* 1000: one CPU; 0: no limit. */
+int host_cgroup_quota(struct host_cgroup *g, uint32_t milli, struct lodge_err *e) MUST;
+int host_cgroup_weight(struct host_cgroup *g, unsigned weight, struct lodge_err *e) MUST;
 
 /* An anonymous memory file of @bytes whose size can never change. Owned by the caller. */
 int host_memfd_new(int *ret_fd, const char *name, uint64_t bytes, struct lodge_err *e) MUST;
@@ -53,6 +79,18 @@ int loop_timer_new(struct loop_timer **ret, struct loop *l, pthread_mutex_t *loc
                    void *arg, struct lodge_err *e) MUST;
 void loop_timer_set(struct loop_timer *t, uint64_t deadline_ns);
 void loop_timer_free(struct loop_timer *t);  /* same rule as loop_watch_free */
+
+/* ---- namespaces (ns.c) ---- */
+/* Who is who in a new user namespace: each itself, if the caller is root and @all is set; else
+ * there is the caller alone, as @uid and @gid. */
+struct host_ids {
+	bool all;
+	uid_t uid;
+	gid_t gid;
+};
+/* This process, which has one thread, enters a user namespace and those that @also (CLONE_NEWNS,
+ * ...) names, mounts private. There is no way back, also on failure. */
+int host_userns_enter(unsigned also, const struct host_ids *ids, struct lodge_err *e) MUST;
 
 /* ---- what the host can really do: each does it once and says how it went ---- */
 int host_probe_kvm(struct lodge_err *e) MUST;      /* runs a tiny guest */

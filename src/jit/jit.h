@@ -55,7 +55,9 @@ struct jit_guest {
 	/* four units' instructions are the most that run between two looks at limit: returns look,
 	 * too, not only calls */
 	bool returns_look;
-	bool smp;                           /* other vCPUs may touch memory at the same time */
+	/* address, value and size (byte) of the load reservation, which is as mem_lr leaves it */
+	uint32_t res_va, res_val, res_size;
+	bool smp;                           /* others may touch memory at the same time */
 	/* guest addresses are the host's: all units are mirrored, of a window at address 0, and
 	 * physical addresses are the virtual ones */
 	bool flat;
@@ -102,6 +104,7 @@ struct jit_unit {
 	const uint8_t *notes;
 	uint32_t code, code_len;    /* offset in the cache */
 	uint16_t notes_len, sites_at, touches_at; /* offsets in the notes */
+	bool alone;                 /* of a flat guest: wrong where memory is shared */
 };
 
 struct jit_cache;
@@ -124,6 +127,10 @@ int jit_cache_copy(struct jit_cache *c, struct lodge_err *e) MUST;
 void jit_cache_forked(struct jit_cache *c, bool in_child);
 /* In the child, of a cache whose thread may have been anywhere: unmaps it, and that is all. */
 void jit_cache_forget(struct jit_cache *c);
+/* Of a flat guest: code that is made from now on is for memory that others touch, or that nobody
+ * else does. In the first case the owner sees to it that no unit runs that is for the other
+ * (jit_unit.alone). No unit may be in the making. */
+void jit_cache_share(struct jit_cache *c, bool shared);
 /* Run @code with the state @state until it comes back: enum jit_exit. The state's run.delta and
  * count are set. */
 enum jit_exit jit_enter(struct jit_cache *c, void *state, const uint8_t *code);
@@ -161,6 +168,9 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa);
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 bool jit_full(const struct jit_gen *g); /* was it for want of room? */
 bool jit_is_flat(const struct jit_gen *g); /* jit_guest.flat: run.delta is 0 */
+/* After jit_end of a unit with a map of its own: was it false because the plan promised too much?
+ * It does no more; begin again. */
+bool jit_remake(const struct jit_gen *g);
 
 /* ---- units with a register map of their own ---- */
 /* Before jit_begin: all instructions of the unit [pa, end), in order. @indirect: its jumps by

@@ -13,6 +13,10 @@ int lodge_parse_size(const char *text, uint64_t *ret_bytes, struct lodge_err *e)
 {
 	return life_parse_size(text, ret_bytes, e);
 }
+int lodge_parse_cpus(const char *text, uint32_t *ret_milli, struct lodge_err *e)
+{
+	return life_parse_cpus(text, ret_milli, e);
+}
 int lodge_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e)
 {
 	return life_parse_time(text, ret_ns, e);
@@ -121,6 +125,9 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		if (!l)
 			return err_set(e, why.code, "%s", why.msg);
 	}
+	if (c.flags & LODGE_ISOLATE)
+		return err_set(e, EOPNOTSUPP, "--isolate is for programs in the foreground: "
+		               "lodge run --isolate PROGRAM");
 	for (int tries = 0; tries < 8; tries++) {
 		char name[LIFE_NAME_MAX + 1];
 		name_make(&c, name, sizeof name);
@@ -158,6 +165,8 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
 	r = program_check(&c, e);
+	if (r == 0 && c.flags & LODGE_ISOLATE)
+		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);
 }
 
@@ -175,6 +184,7 @@ void lodge_close(struct lodge_guest *g)
 	if (g->leash >= 0)
 		close(g->leash);
 	instance_free(g->inst);
+	free(g->warning);
 	free(g);
 }
 
@@ -244,7 +254,10 @@ int lodge_start(struct lodge_guest *g, struct lodge_err *e)
 	int r = g->leash < 0 ? lodge_keep(g, e) : 0;
 	if (r < 0)
 		return r;
-	r = control_call(g->inst, "POST", "/v1/start", NULL, NULL, e);
+	struct json_object *answer = NULL;
+	r = control_call(g->inst, "POST", "/v1/start", NULL, &answer, e);
+	guest_warn(g, answer);
+	json_object_put(answer);
 	close(take_fd(&g->leash));
 	return r;
 }

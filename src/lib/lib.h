@@ -7,10 +7,15 @@
 struct lodge_guest {
 	struct instance *inst; /* owned */
 	int leash;             /* -1: none; held between lodge_keep and lodge_start */
+	char *warning;         /* owned; of lodge_warning */
 };
 
 /* Wait until a keeper that has ended its guest has let go of the folder. */
 int guest_gone(const struct lodge_guest *g, struct lodge_err *e) MUST;
+
+/* Keep what the keeper's @answer (NULL: none) says could not be done. */
+struct json_object;
+void guest_warn(struct lodge_guest *g, struct json_object *answer);
 
 /* A handle on @i, owned from now on, also on failure. */
 int guest_new(struct lodge_guest **ret, struct instance *i, struct lodge_err *e) MUST;
@@ -43,6 +48,8 @@ int prepare_config(struct instance *i, const struct lodge_config *c, struct json
  * system can, keeps holes, and is at least @min_size long. */
 int copy_sparse(const char *from, int dirfd, const char *to, uint64_t min_size,
                 struct lodge_err *e) MUST;
+/* isolate.c: this process is confined, as box_enter says, and @c names what it sees then. */
+int isolate_enter(struct lodge_config *c, struct lodge_err *e) MUST;
 const struct level *level_choose(const struct lodge_config *c, struct lodge_err *e);
 const struct level *level_named(const char *name); /* NULL: none */
 /* Embedded at build time (fetch.mk): the script that gets images, the agent that goes into them. */

@@ -378,5 +378,6 @@ int life_config_check(const struct lodge_config *c, struct lodge_err *e)
 		return r;
 	if (c->append && strlen(c->append) > TEXT_MAX)
 		return err_set(e, E2BIG, "--append is too long");
-	return lists_check(c, e);
+	r = life_limits_check(c, e);
+	return r < 0 ? r : lists_check(c, e);
 }

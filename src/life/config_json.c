@@ -35,6 +35,13 @@ static const struct field fields[] = {
     {"cwd", F_TEXT, AT(cwd), 0},
     {"timeout_ns", F_U64, AT(timeout_ns), 0},
     {"options", F_LIST, AT(options), AT(noptions)},
+    {"cpu_milli", F_U32, AT(cpu_milli), 0},
+    {"cpu_weight", F_U32, AT(cpu_weight), 0},
+    {"cpuset", F_TEXT, AT(cpuset), 0},
+    {"memory_limit", F_U64, AT(memory_limit), 0},
+    {"disk_iops", F_U64, AT(disk_iops), 0},
+    {"disk_bps", F_U64, AT(disk_bps), 0},
+    {"net_bps", F_U64, AT(net_bps), 0},
 };
 
 /* @path against the current folder; malloc'ed. Symbolic links are kept: they may be moved later. */

@@ -108,6 +108,8 @@ static int handle_verb(struct keeper *k, const struct control_request *q, struct
 		ret->body = json_object_new_object();
 		json_put_text(ret->body, "state", life_name(k->record.state));
 		json_object_object_add(ret->body, "asked", json_object_new_boolean(k->asked));
+		if (k->limiter.warnings[0])
+			json_put_text(ret->body, "not_enforced", k->limiter.warnings);
 	}
 	return r;
 }

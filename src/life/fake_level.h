@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A level for tests: its guest prints "hello", echoes its console, and ends on "quit N". What it
- * does at create, start and stop is told by -o create=fail, start=fail, start=quit, stop=obey. */
+ * does at create, start and stop is told by -o create=fail, start=fail, start=quit, stop=obey,
+ * burn=yes: a thread that uses a CPU up unless it is held. */
 #pragma once
 #include "life/life.h"
 #include <json-c/json.h>
@@ -13,6 +14,9 @@ struct fake {
 	char line[64];
 	size_t len;
 	bool over;
+	pthread_t burner;
+	bool burns, held; /* atomic */
+	unsigned limits; /* times that limit was called */
 };
 
 static bool fake_is(const struct lodge_config *c, const char *key, const char *value)
@@ -76,9 +80,35 @@ static int fake_create(void **ret, const struct level_env *env, const struct lod
 	return 0;
 }
 
+static void *fake_burn(void *arg)
+{
+	struct fake *f = arg;
+	while (__atomic_load_n(&f->burns, __ATOMIC_RELAXED))
+		if (__atomic_load_n(&f->held, __ATOMIC_RELAXED))
+			usleep(500);
+	return NULL;
+}
+
+static void fake_hold(void *self, bool on)
+{
+	struct fake *f = self;
+	__atomic_store_n(&f->held, on, __ATOMIC_RELAXED);
+}
+
+static void fake_limit(void *self, const struct lodge_config *c, struct life_warnings *w)
+{
+	struct fake *f = self;
+	f->limits++;
+	if (c->net_bps)
+		life_warn(w, "fake: no network");
+}
+
 static int fake_start(void *self, struct lodge_err *e)
 {
 	struct fake *f = self;
+	f->burns = fake_is(f->c, "burn", "yes");
+	if (f->burns && pthread_create(&f->burner, NULL, fake_burn, f))
+		f->burns = false;
 	if (fake_is(f->c, "start", "fail"))
 		return err_set(e, EIO, "fake: told not to start");
 	fake_say(f, "hello\n");
@@ -113,6 +143,10 @@ static int fake_kill(void *self, struct lodge_err *e)
 static void fake_destroy(void *self)
 {
 	struct fake *f = self;
+	if (f->burns) {
+		__atomic_store_n(&f->burns, false, __ATOMIC_RELAXED);
+		pthread_join(f->burner, NULL);
+	}
 	chr_free(f->console);
 	free(f);
 }
@@ -139,4 +173,6 @@ __attribute__((unused)) static const struct level fake_level = {
     .console = fake_console,
     .inspect = fake_inspect,
     .stats = fake_inspect,
+    .limit = fake_limit,
+    .hold = fake_hold,
 };

@@ -123,6 +123,47 @@ int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err
 void keeper_snapshot_describe(const struct keeper *k, struct json_object *out);
 void keeper_snapshot_abort(struct keeper *k);
 
+/* ---- settle.c: private RAM becomes a memfd again ---- */
+struct settle {
+	struct keeper *keeper;      /* borrowed; set while it is on */
+	struct loop_timer *timer;   /* owned; NULL: never needed */
+	bool on;                    /* thread and memfd are there */
+	pthread_t thread;
+	int memfd;
+	int result;                 /* of the thread */
+	struct lodge_err err;
+	unsigned tries;             /* that were in vain: the next comes later */
+	uint64_t cpu_ns;            /* of this process when RAM was seen to be private */
+	uint64_t pause_ns;          /* how long the guest stood still the last time */
+};
+/* RAM may have become private: see to it. */
+void keeper_settle(struct keeper *k);
+/* Whatever needs RAM for itself comes first. */
+void keeper_settle_stop(struct keeper *k);
+void keeper_settle_describe(const struct keeper *k, struct json_object *out);
+
+/* ---- limit.c ---- */
+struct limiter {
+	struct rate cpu;            /* ns of CPU time of the whole keeper */
+	uint64_t used_ns;           /* at the last look */
+	struct loop_timer *timer;
+	bool held;
+	uint64_t held_ns, held_since_ns;
+	struct host_cgroup *group;  /* owned; NULL: none */
+	bool by_group, pinned;
+	unsigned weight;            /* that was set without a group */
+	char warnings[1024];        /* what is not enforced */
+};
+/* All limits of the configuration, from now on. */
+void keeper_limit(struct keeper *k, struct life_warnings *w);
+void keeper_limit_tick(void *k); /* of the timer */
+void keeper_limit_run(struct keeper *k); /* the guest runs (again) */
+int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *e) MUST;
+void keeper_limit_describe(const struct keeper *k, struct json_object *out);
+void keeper_limit_stats(const struct keeper *k, struct json_object *out);
+/* Put the limits of @c into @o, a configuration. */
+void life_limits_json(const struct lodge_config *c, struct json_object *o);
+
 /* ---- keeper.c ---- */
 struct keeper {
 	struct instance *inst;      /* borrowed; locked */
@@ -150,6 +191,8 @@ struct keeper {
 	bool suspended;              /* its state was written: it ends without having ended */
 	bool restoring;              /* it goes on from a saved state */
 	struct saver saver;
+	struct settle settle;
+	struct limiter limiter;
 	uint64_t linger_until_ns;
 	pthread_mutex_t end_lock;    /* of end_* below: ended may come from any thread */
 	bool end_posted;

@@ -68,8 +68,11 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 		r = suspended_config(k->inst, e);
 	if (r == 0)
 		r = life_suspended_drop(k->inst, e);
-	if (r == 0)
+	struct life_warnings w = {0};
+	if (r == 0) {
+		keeper_limit(k, &w);
 		r = k->level->start(k->self, e);
+	}
 	if (r < 0) {
 		k->record = k->earlier;
 		keeper_record(k);
@@ -80,6 +83,7 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 		loop_timer_set(k->timer, host_monotonic_ns() + k->config->c.timeout_ns);
 	if (k->restoring)
 		keeper_clock(k);
+	keeper_settle(k);
 	return 0;
 }
 
@@ -108,6 +112,7 @@ static int keeper_suspend(struct keeper *k, struct json_object *args, struct lod
 		return err_set(e, EOPNOTSUPP, "the level %s cannot suspend", k->level->name);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "a snapshot of %s is being written", k->inst->name);
+	keeper_settle_stop(k);
 	int r = was_running ? k->level->pause(k->self, e) : 0;
 	if (r < 0)
 		return r;
@@ -181,6 +186,8 @@ int keeper_verb(struct keeper *k, const char *name, struct json_object *args, st
 			k->record.state = v->to;
 			keeper_record(k);
 		}
+		if (r == 0)
+			keeper_limit_run(k);
 		return r;
 	}
 	return err_set(e, ENOENT, "no verb %s", name);
@@ -205,6 +212,8 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_object_object_add(out, "asked", json_object_new_boolean(k->asked));
 	json_object_object_add(out, "config", json_object_get(k->config->doc));
 	keeper_snapshot_describe(k, out);
+	keeper_settle_describe(k, out);
+	keeper_limit_describe(k, out);
 	if (k->self && k->level->inspect) {
 		struct json_object *o = json_object_new_object();
 		k->level->inspect(k->self, o);
@@ -216,6 +225,7 @@ void keeper_stats(struct keeper *k, struct json_object *out)
 {
 	json_put_text(out, "name", k->inst->name);
 	json_put_text(out, "state", life_name(k->record.state));
+	keeper_limit_stats(k, out);
 	if (k->self && k->level->stats)
 		k->level->stats(k->self, out);
 }
@@ -250,6 +260,7 @@ static void keeper_finish(void *arg)
 		return;
 	bool started = k->record.state != LIFE_CREATED;
 	k->gone = true;
+	keeper_settle_stop(k);
 	keeper_snapshot_abort(k);
 	loop_timer_set(k->stopping, UINT64_MAX);
 	console_connect(k->console, NULL);
@@ -318,6 +329,8 @@ static int keeper_loop(struct keeper *k, struct lodge_err *e)
 	int r = loop_new(&k->loop, e);
 	if (r == 0)
 		r = loop_timer_new(&k->timer, k->loop, NULL, keeper_timer, k, e);
+	if (r == 0)
+		r = loop_timer_new(&k->limiter.timer, k->loop, NULL, keeper_limit_tick, k, e);
 	if (r == 0)
 		r = loop_timer_new(&k->stopping, k->loop, NULL, keeper_impatient, k, e);
 	if (r == 0)
@@ -388,6 +401,10 @@ void keeper_run(struct keeper *k)
 
 void keeper_fini(struct keeper *k)
 {
+	k->gone = true;
+	keeper_settle_stop(k);
+	if (k->settle.timer)
+		loop_timer_free(k->settle.timer);
 	keeper_snapshot_abort(k);
 	if (k->console)
 		console_connect(k->console, NULL);
@@ -407,6 +424,8 @@ void keeper_fini(struct keeper *k)
 		loop_timer_free(k->stopping);
 	if (k->timer)
 		loop_timer_free(k->timer);
+	loop_timer_free(k->limiter.timer);
+	host_cgroup_free(k->limiter.group);
 	loop_free(k->loop);
 	life_config_free(k->config);
 	pthread_mutex_destroy(&k->end_lock);

@@ -40,6 +40,12 @@ struct level_env {
 	void *user;
 };
 
+/* What could not be done as it was asked: one line each. */
+struct life_warnings {
+	char text[1024];
+};
+void life_warn(struct life_warnings *w, const char *fmt, ...) PRINTF(2, 3);
+
 /* A level of virtualization. Every function but claims runs on the keeper's loop thread, and
  * none is called after destroy. NULL functions: this level cannot do it, and says so. */
 struct level {
@@ -64,6 +70,11 @@ struct level {
 	void (*resize)(void *self, unsigned rows, unsigned columns); /* of the console */
 	void (*inspect)(void *self, struct json_object *out); /* add keys */
 	void (*stats)(void *self, struct json_object *out);   /* add keys */
+	/* Take over the limits of disks, network and memory from @c; after create, any state. What
+	 * cannot be enforced is named in @w. */
+	void (*limit)(void *self, const struct lodge_config *c, struct life_warnings *w);
+	/* Keep the vCPUs from running for a moment, or let them again; any state. */
+	void (*hold)(void *self, bool on);
 	/* All but memory of a guest whose vCPUs stand still. What the host does for it is ended
 	 * first, its outcome is in the state. NULL of one: NULL of all three. */
 	int (*save)(void *self, struct save_out *o, struct lodge_err *e);
@@ -114,6 +125,8 @@ void life_volume_fini(struct life_volume *v);
 /* Value of @key among c->options ("key=value"); NULL: not given. Borrowed from @c. */
 const char *life_option(const struct lodge_config *c, const char *key);
 int life_parse_size(const char *text, uint64_t *ret, struct lodge_err *e) MUST;
+/* "2", "0.5": in thousandths. */
+int life_parse_cpus(const char *text, uint32_t *ret_milli, struct lodge_err *e) MUST;
 int life_parse_time(const char *text, uint64_t *ret_ns, struct lodge_err *e) MUST;
 bool life_name_good(const char *name); /* [a-zA-Z0-9][a-zA-Z0-9_.-]*, at most LIFE_NAME_MAX */
 
@@ -169,6 +182,8 @@ int instance_record_set(struct instance *i, const struct life_record *r,
 int life_record_parse(struct life_record *ret, const char *text, size_t len,
                       struct lodge_err *e) MUST;
 int instance_config(const struct instance *i, struct life_config **ret, struct lodge_err *e) MUST;
+/* Replace what instance_config reads. */
+int instance_config_set(struct instance *i, struct json_object *doc, struct lodge_err *e) MUST;
 /* Take the state of a suspended guest away: it is about to run, or shall be booted anew. 0 also
  * when there is none; the lock must be held. */
 int life_suspended_drop(const struct instance *i, struct lodge_err *e) MUST;
@@ -176,6 +191,20 @@ int life_suspended_drop(const struct instance *i, struct lodge_err *e) MUST;
  * with the configuration @doc; nothing is copied. The lock of @i must be held. */
 int life_suspended_from(struct instance *i, const struct instance *of, const char *from,
 			struct json_object *doc, struct lodge_err *e) MUST;
+/* ---- limits: what lodge_update changes (limit.c) ---- */
+/* "KEY=VALUE" as lodge_update takes them, as an object with keys of config.json. */
+int life_limits_parse(const char *const *changes, size_t n, struct json_object **ret,
+                      struct lodge_err *e) MUST;
+int life_limits_check(const struct lodge_config *c, struct lodge_err *e) MUST;
+/* Change @c, or nothing. @lives: its number of CPUs and its memory, @ram (0: unknown), stay. Texts
+ * are borrowed from @changes. */
+int life_limits_change(struct lodge_config *c, struct json_object *changes, uint64_t ram,
+                       bool lives, struct lodge_err *e) MUST;
+/* The same in the instance's config.json; the lock must be held, or this be its keeper. *@ret: what
+ * it is then, without texts; NULL is fine. */
+int instance_config_change(struct instance *i, struct json_object *changes, uint64_t ram,
+                           bool lives, struct lodge_config *ret, struct lodge_err *e) MUST;
+
 /* Delete the folder; the lock must be held (or the folder be too damaged to have one). */
 int instance_remove(struct instance *i, struct lodge_err *e) MUST;
 /* Names of all instances, sorted, as an array of strings; removes leftovers of killed creates. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.json: what is known of a guest's life, and how far it can be believed. */
 #include "life/internal.h"
+#include <fcntl.h>
 #include <stdio.h>
 
 static uint64_t record_time(struct json_object *o, const char *key)
@@ -129,4 +130,17 @@ int instance_config(const struct instance *i, struct life_config **ret, struct l
 	if (r == 0)
 		r = life_config_load(ret, doc, e);
 	return err_in(e, r, "%s: config.json", i->name);
+}
+
+int instance_config_set(struct instance *i, struct json_object *doc, struct lodge_err *e)
+{
+	size_t len;
+	const char *text = json_object_to_json_string_length(
+	    doc, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	if (faccessat(i->dirfd, SUSPENDED "/config.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return file_replace(i->dirfd, "config.json", text, len, e);
+	autoclose int dir = openat(i->dirfd, SUSPENDED,
+				   O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return dir < 0 ? err_sys(e, "%s: " SUSPENDED, i->name)
+		       : file_replace(dir, "config.json", text, len, e);
 }

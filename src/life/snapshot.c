@@ -254,6 +254,7 @@ int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err
 		return err_set(e, EOPNOTSUPP, "the level %s has no snapshots", k->level->name);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "the snapshot %s is being written", k->saver.name);
+	keeper_settle_stop(k);
 	json_text(args, "name", &s.name);
 	int r = shot_prepare(k, &s, e);
 	/* What takes long and can be done while it runs. */
@@ -276,6 +277,7 @@ int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err
 			log_at(&k->log, LOG_ERROR, "after a snapshot: %s", why.msg);
 		k->saver.pause_ns = host_monotonic_ns() - begun;
 	}
+	keeper_settle(k);
 	if (r < 0)
 		config_restore(k, &s);
 	if (r < 0 && s.dir >= 0 && file_remove_tree(s.all, ".new", NULL) < 0)

@@ -364,6 +364,12 @@ int linux_path(struct linux_task *t, char ret[PATH_MAX], int dir, const char *pa
 		return fd;
 	r = path_of_fd(t, ret, PATH_MAX, fd);
 	close(fd);
+	if (r < 0) { /* in a chroot without /proc */
+		strcpy(t->path[REST], w.name);
+		r = path_walk(t, 0, &w, dir, FOLLOW);
+		if (!r)
+			strcpy(ret, t->path[0]);
+	}
 	if (!r && !*ret)
 		strcpy(ret, "/");
 	return r;

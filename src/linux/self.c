@@ -16,8 +16,8 @@ int64_t call_uname(struct linux_task *t, const uint64_t a[6])
 /* ---- prctl ---- */
 
 /* How an option passes: its second argument is a value, or a pointer to so many bytes. Others are
- * refused as a kernel without them does: what works on x86 alone, what would change Lodge (seccomp
- * filters, no memory that is written and run), what the level keeps. */
+ * refused as a kernel without them does: what works on x86 alone, what would change Lodge (no
+ * memory that is written and run), what the level keeps (filters of seccomp). */
 static const struct {
 	uint32_t option;
 	uint16_t bytes;
@@ -55,8 +55,6 @@ int64_t call_prctl(struct linux_task *t, const uint64_t a[6])
 			return options[i].bytes && !range_ok(t->proc, a[1], options[i].bytes)
 			               ? -EFAULT
 			               : linux_direct(SYS_prctl, a);
-	if (option == PR_GET_SECCOMP)
-		return 0;
 	if (option == GET_AUXV && t->proc->auxv)
 		return a[3] || a[4] ? -EINVAL : auxv_copy(t, a[1], a[2]);
 	if (option == PR_SET_VMA)

@@ -50,6 +50,7 @@ void mem_free(struct mem *m)
 {
 	if (!m)
 		return;
+	mem_track_end(m);
 	munmap(m->host, m->bytes);
 	munmap(m->watch, watch_bytes(m->bytes));
 	close(m->fd);
@@ -59,7 +60,8 @@ void mem_free(struct mem *m)
 struct gpa mem_base(const struct mem *m) { return gpa(m->base); }
 uint64_t mem_size(const struct mem *m) { return m->bytes; }
 uint8_t *mem_host(const struct mem *m) { return m->host; }
-int mem_fd(const struct mem *m) { return m->private ? -1 : m->fd; }
+int mem_fd(const struct mem *m) { return m->private || m->track ? -1 : m->fd; }
+unsigned mem_shape(const struct mem *m) { return m->shape; }
 
 void *mem_ptr(struct mem *m, struct gpa at, uint64_t len)
 {
@@ -143,6 +145,8 @@ void mem_written(struct mem *m, struct gpa at, uint64_t len)
 	if (!len || off >= m->bytes)
 		return;
 	uint64_t last = (off + min_u64(len, m->bytes - off) - 1) / MEM_FRAME;
+	if (unlikely(m->track))
+		track_note(m, off / MEM_FRAME, last + 1);
 	/* A watcher marks, then reads; we write, then look for marks: one of us sees the other. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (uint64_t i = off / MEM_FRAME; i <= last; i++)

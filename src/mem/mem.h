@@ -21,8 +21,12 @@ struct gpa mem_base(const struct mem *m);
 uint64_t mem_size(const struct mem *m);
 /* Host address of the first byte of RAM: for engines that compute addends of a TLB. */
 uint8_t *mem_host(const struct mem *m);
-/* The memfd, borrowed: other mappings of it show the same memory. -1: there is none, see below. */
+/* The memfd, borrowed: other mappings of it show the same memory. -1: there may be none, see below.
+ */
 int mem_fd(const struct mem *m);
+/* Another number whenever mem_fd has become another: mappings made before show something else. It
+ * changes only while no vCPU runs. */
+unsigned mem_shape(const struct mem *m);
 
 /* Borrow @len bytes at @at. NULL if any byte is outside RAM. Valid until the caller returns to
  * its own caller; never stored (store gpa and len). Any thread. The guest may change the bytes
@@ -50,6 +54,30 @@ int mem_freeze(struct mem *m, struct lodge_err *e) MUST;
  * Whole frames, offsets in RAM. Only while nobody writes. */
 bool mem_data_next(struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
                    uint64_t *ret_to) MUST;
+
+/* Let private RAM be a memfd again, for windows: a copy of all that is not zero, made while the
+ * guest runs. begin and end are for when no vCPU runs, and short; copy is for any thread in
+ * between: each call copies what was written since the last one (at first: all), *ret_bytes. Not
+ * while it is tracked otherwise. @memfd is begin's, and given to the others; end closes it, also
+ * for giving up
+ * (@adopt false).
+ *   errors  EOPNOTSUPP: the host cannot tell what is written; ENOMEM; end, copy: RAM is as it was
+ */
+bool mem_is_private(const struct mem *m);
+int mem_settle_begin(struct mem *m, int *ret_memfd, struct lodge_err *e) MUST;
+int mem_settle_copy(struct mem *m, int memfd, uint64_t *ret_bytes, struct lodge_err *e) MUST;
+void mem_settle_stop(struct mem *m); /* the copy under way fails with ECANCELED, soon; any thread */
+int mem_settle_end(struct mem *m, int memfd, bool adopt, struct lodge_err *e) MUST;
+
+/* ---- which frames were written ----
+ * As the host tells it: whoever wrote them, the host's kernel too, through RAM's host address.
+ * Other mappings are not seen: mem_fd is -1 meanwhile. */
+/* From now on. No vCPU runs. -EOPNOTSUPP: this host cannot. */
+int mem_track_begin(struct mem *m, struct lodge_err *e) MUST;
+/* Set the bits of the frames that were written since begin or since the last call, among
+ * mem_size / MEM_FRAME / 64 + 1 words; the others stay. Any one thread. */
+int mem_track_take(struct mem *m, uint64_t *bits, struct lodge_err *e) MUST;
+void mem_track_end(struct mem *m); /* no vCPU runs; fine when it was not begun */
 
 /* ---- frames that somebody derived something from (an engine: translated code) ----
  * A watcher says which frames it is about to read; the first write after that ends the watch of all

@@ -3,6 +3,7 @@
  * copies only the host kernel knows; /proc/self/pagemap tells. */
 #include "mem/internal.h"
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 enum { BATCH = 1024 };
@@ -13,16 +14,81 @@ enum { BATCH = 1024 };
 
 static bool entry_is_copy(uint64_t e) { return e & (PM_PRESENT | PM_SWAPPED) && !(e & PM_FILE); }
 
-int mem_become(struct mem *m, int *fd, struct lodge_err *e)
+/* ---- another mapping in the place of RAM's ---- */
+
+struct aside {
+	void *p;
+	size_t len;
+	int uffd; /* owned; -1 */
+};
+
+static void *aside_drop(void *arg)
 {
-	if (mmap(m->host, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
-	         *fd, 0) == MAP_FAILED)
+	struct aside *a = arg;
+	munmap(a->p, a->len);
+	if (a->uffd >= 0)
+		close(a->uffd);
+	free(a);
+	return NULL;
+}
+
+/* To take a mapping apart takes long, 10 ms for each GiB that was touched, and the guest stands
+ * still: so its pages are moved elsewhere, which is a matter of page tables only, and let go in the
+ * background. Where that cannot be, mmap takes them apart itself. */
+static void pages_aside(struct mem *m)
+{
+	enum { HUGE = 2 << 20 };
+	pthread_t t;
+	pthread_attr_t detached;
+	struct aside *a = malloc(sizeof *a);
+	size_t len = m->bytes + HUGE;
+	uint8_t *p = a ? mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+	                      0)
+	               : MAP_FAILED;
+	if (p == MAP_FAILED) {
+		free(a);
+		return;
+	}
+	/* whole page tables move where both lie alike */
+	uint8_t *at = p + (((uintptr_t)m->host - (uintptr_t)p) & (HUGE - 1));
+	*a = (struct aside){ p, len, -1 };
+	if (m->track ? !track_move(m, at, &a->uffd)
+	             : mremap(m->host, m->bytes, m->bytes,
+	                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED) {
+		aside_drop(a);
+		return;
+	}
+	pthread_attr_init(&detached);
+	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&t, &detached, aside_drop, a) != 0)
+		aside_drop(a);
+	pthread_attr_destroy(&detached);
+}
+
+int mem_remap(struct mem *m, int *fd, int how, struct lodge_err *e)
+{
+	void *trial = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, how | MAP_NORESERVE, *fd, 0);
+	if (trial == MAP_FAILED) /* before anything is lost */
+		return err_sys(e, "mapping %llu bytes of saved memory",
+		               (unsigned long long)m->bytes);
+	munmap(trial, m->bytes);
+	pages_aside(m);
+	if (mmap(m->host, m->bytes, PROT_READ | PROT_WRITE, how | MAP_FIXED | MAP_NORESERVE, *fd,
+	         0) == MAP_FAILED)
 		return err_sys(e, "mapping %llu bytes of saved memory",
 		               (unsigned long long)m->bytes);
 	close(m->fd);
 	m->fd = take_fd(fd);
-	m->private = true;
+	m->private = how == MAP_PRIVATE;
+	m->shape++;
 	return 0;
+}
+
+bool mem_is_private(const struct mem *m) { return m->private; }
+
+int mem_become(struct mem *m, int *fd, struct lodge_err *e)
+{
+	return mem_remap(m, fd, MAP_PRIVATE, e);
 }
 
 int mem_freeze(struct mem *m, struct lodge_err *e)
@@ -38,7 +104,8 @@ bool private_release(struct mem *m, uint64_t from, uint64_t to)
 	/* Without this mapping the pages would show the file again. */
 	return mmap(m->host + from, to - from, PROT_READ | PROT_WRITE,
 	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-	            0) != MAP_FAILED;
+	            0) != MAP_FAILED &&
+	       (!m->track || track_register(m, from, to));
 }
 
 /* Entries of the pages from offset @at on, at most up to @end. 0: not to be had. */

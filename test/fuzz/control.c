@@ -20,7 +20,9 @@ static const char *rig_query(void *arg, const char *key)
 static void rig_begin(struct rig *r)
 {
 	char home[] = "/dev/shm/lodge-fuzz-XXXXXX";
-	struct lodge_config c = {.size = sizeof c, .guest = "fake"};
+	static const char *const options[] = {"cgroup=off"};
+	struct lodge_config c = {
+	    .size = sizeof c, .guest = "fake", .options = options, .noptions = 1};
 	struct life_record rec = {.state = LIFE_CREATED};
 	int pair[2];
 	if (!mkdtemp(home))

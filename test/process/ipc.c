@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* System V and POSIX message queues, semaphores, shared memory's records, keys. */
+/* System V and POSIX message queues, semaphores, shared memory, keys. */
 #include "say.h"
 #include <linux/keyctl.h>
 #include <mqueue.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/wait.h>
 #include <time.h>
 
 static void messages(void)
@@ -92,6 +95,79 @@ static void shared(void)
 	SAY(shmctl(m, IPC_RMID, NULL));
 }
 
+/* How a child ends that writes to @at. */
+static int write_by_child(volatile char *at)
+{
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		*at = 'c';
+		_exit(3);
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+static long attached(int m)
+{
+	struct shmid_ds ds;
+	return shmctl(m, IPC_STAT, &ds) == 0 ? (long)ds.shm_nattch : -1;
+}
+
+static void attachments(void)
+{
+	enum { PAGE = 4096, LEN = 3 * PAGE };
+	int m = shmget(IPC_PRIVATE, LEN - 100, 0600);
+	char *at = shmat(m, NULL, 0), *again = shmat(m, NULL, SHM_RDONLY);
+	IS(at != (void *)-1 && again != (void *)-1);
+	SAY(attached(m));
+	strcpy(at + PAGE, "here");
+	IS(strcmp(again + PAGE, "here") == 0);
+	SAY(write_by_child(at));
+	SAY(again[0]);
+	SAY(WTERMSIG(write_by_child(again)));
+	SAY(shmdt(again + 1));
+	SAY(shmdt(again + PAGE));
+	SAY(shmdt(again));
+	SAY(shmdt(again));
+	SAY(WTERMSIG(write_by_child(again)));
+	SAY(attached(m));
+	/* where we say */
+	char *hole = mmap(NULL, 2 * LEN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	SAY((long)shmat(m, hole, 0));
+	SAY((long)shmat(m, hole + 5, 0));
+	SAY((long)shmat(m, hole + 5, SHM_REMAP));
+	SAY((long)shmat(m, NULL, SHM_REMAP));
+	SAY((long)shmat(m, (void *)5, SHM_RND | SHM_REMAP));
+	SAY((long)shmat(m, KERNEL, 0));
+	IS(shmat(m, hole + PAGE + 5, SHM_RND | SHM_REMAP) == hole + PAGE);
+	SAY(hole[PAGE]);
+	munmap(hole, 2 * LEN);
+	SAY(attached(m));
+	IS(shmat(m, hole, 0) == hole);
+	IS(shmat(m, hole, 0) == (void *)-1);
+	/* a hole in it, and a part that went elsewhere */
+	SAY(munmap(hole + PAGE, PAGE));
+	SAY(attached(m));
+	SAY(mprotect(hole + 2 * PAGE, PAGE, PROT_READ));
+	SAY(shmdt(hole));
+	SAY(attached(m));
+	IS(mmap(hole, LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+	        0) == hole);
+	SAY(shmdt(hole));
+	char *moved = mremap(at, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, hole);
+	IS(moved == hole);
+	SAY(moved[PAGE]);
+	SAY(shmdt(at));
+	SAY(shmdt(moved));
+	SAY(attached(m));
+	SAY(shmctl(m, IPC_RMID, NULL));
+	SAY((long)shmat(m, NULL, 0));
+	SAY((long)shmat(-1, NULL, 0));
+	SAY(shmdt(BAD));
+	SAY(shmdt(KERNEL));
+}
+
 static void queues(void)
 {
 	struct mq_attr a = { .mq_maxmsg = 4, .mq_msgsize = 32 }, got;
@@ -138,6 +214,7 @@ int main(void)
 	messages();
 	semaphores();
 	shared();
+	attachments();
 	queues();
 	keys();
 	return 0;

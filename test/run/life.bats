@@ -363,3 +363,17 @@ small_nonce() { "$LODGE" exec --wait 60s "$1" cat /nonce </dev/null | sha256sum;
 	"$LODGE" start deb
 	"$LODGE" exec --wait 5m deb sh -c '[ ! -e /dev/shm/nonce ] && [ -e /root/files/1 ]'
 }
+
+@test "memory that was restored becomes a memfd again when the guest computes" {
+	"$LODGE" suspend deb
+	"$LODGE" resume deb
+	"$LODGE" exec --wait 60s deb sh -c 'i=0; while [ $i -lt 3000000 ]; do i=$((i + 1)); done' &
+	for _ in $(seq 60); do
+		"$LODGE" inspect deb | grep -q '"memory_kind":"memfd"' && break
+		sleep 0.5
+	done
+	"$LODGE" logs deb >/dev/null
+	"$LODGE" inspect deb | grep -q '"memory_kind":"memfd"' ||
+		grep -q "memory stays private" "$XDG_DATA_HOME/lodge/instances/deb/keeper.log"
+	wait
+}

@@ -81,8 +81,11 @@ struct vblk {
 	struct request *free;      /* owned */
 	struct request *finished, **finished_tail; /* loop thread only */
 	struct chain chain;        /* being looked at */
+	struct rate requests, bytes;
+	struct gate gate;          /* of the two */
 };
 
+extern const struct virtio_class virtio_blk;
 static struct vblk *vblk_of(struct virtio *v) { return container_of(v, struct vblk, v); }
 
 /* ---- requests ---- */
@@ -319,12 +322,33 @@ static void vblk_request(struct vblk *d, unsigned queue, struct request *q)
 	request_answer(d, q);
 }
 
+/* When the limits let the next request pass; 0: now. */
+static uint64_t vblk_due(const struct vblk *d)
+{
+	uint64_t a = gate_rate_due(&d->gate, &d->requests);
+	uint64_t b = gate_rate_due(&d->gate, &d->bytes);
+	return a > b ? a : b;
+}
+
+/* The request in d->chain passes: its data is all but header and status. */
+static void vblk_count(struct vblk *d)
+{
+	uint64_t all = d->chain.in_len + d->chain.out_len;
+	gate_rate_take(&d->gate, &d->requests, 1);
+	gate_rate_take(&d->gate, &d->bytes, all - min_u64(all, HEADER_LEN + 1));
+}
+
 static void vblk_serve(struct virtio *v, unsigned queue)
 {
 	struct vblk *d = vblk_of(v);
+	uint64_t due;
 	if (d->b)
 		blk_plug(d->b);
 	for (;;) {
+		if ((due = vblk_due(d))) {
+			gate_hold(&d->gate, queue, due);
+			break;
+		}
 		struct request *q = request_new(d);
 		if (!q) {
 			d->starved |= 1ull << queue; /* vblk_answer comes back */
@@ -332,8 +356,10 @@ static void vblk_serve(struct virtio *v, unsigned queue)
 		}
 		if (!virtq_pop(v, queue, &d->chain)) {
 			request_free(d, q);
+			gate_pass(&d->gate);
 			break;
 		}
+		vblk_count(d);
 		if (d->chain.out_len < HEADER_LEN || d->chain.in_len == 0) {
 			chain_fini(&d->chain);
 			request_free(d, q);
@@ -349,6 +375,16 @@ static void vblk_serve(struct virtio *v, unsigned queue)
 		blk_finish(d->b);
 		vblk_answer(d);
 	}
+}
+
+void virtio_blk_limit(struct virtio *v, uint64_t requests_per_s, uint64_t bytes_per_s)
+{
+	struct vblk *d = vblk_of(v);
+	assert(v->class == &virtio_blk);
+	pthread_mutex_lock(v->lock);
+	gate_rate_set(&d->gate, &d->requests, requests_per_s);
+	gate_rate_set(&d->gate, &d->bytes, bytes_per_s);
+	pthread_mutex_unlock(v->lock);
 }
 
 /* ---- life ---- */
@@ -378,13 +414,14 @@ static int vblk_init(struct virtio *v, struct lodge_err *e)
 		v->offered |= F_DISCARD | F_WRITE_ZEROES | F_CONFIG_WCE;
 	if (d->b && v->s.loop)
 		blk_on_batch(d->b, vblk_batch, d);
-	return 0;
+	return gate_init(&d->gate, v, e);
 }
 
 /* The disk outlives the device; the loop does not run any more, or we are on its thread. */
 static void vblk_fini(struct virtio *v)
 {
 	struct vblk *d = vblk_of(v);
+	gate_fini(&d->gate);
 	if (d->b) {
 		blk_on_batch(d->b, NULL, NULL);
 		blk_finish(d->b);
@@ -408,6 +445,7 @@ static void vblk_reset(struct virtio *v)
 		blk_drain(d->b);
 	d->writeback = 1;
 	d->starved = 0;
+	gate_reset(&d->gate);
 }
 
 static void vblk_drain(struct virtio *v)

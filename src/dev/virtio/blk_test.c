@@ -21,6 +21,7 @@ struct driver {
 	struct loop *loop;
 	struct blk *b;
 	struct virtio *v;
+	pthread_mutex_t lock;
 	char path[64];
 	unsigned interrupts;
 	uint16_t seen[QUEUES], avail[QUEUES];
@@ -70,7 +71,8 @@ static void driver_init(struct driver *t, bool with_loop, bool readonly, const c
 	CHECK(blk_open(&t->b, &o, t->loop, &e) == 0);
 	struct dev_setup s = { .mem = t->mem, .loop = t->loop, .backend = t->b,
 	                       .options = options };
-	CHECK(virtio_new(&t->v, virtio_class_find("blk"), &s, NULL, &e) == 0);
+	pthread_mutex_init(&t->lock, NULL);
+	CHECK(virtio_new(&t->v, virtio_class_find("blk"), &s, &t->lock, &e) == 0);
 	t->v->notify = driver_notify;
 	t->v->transport = t;
 	driver_start(t, FEATURES);
@@ -82,6 +84,7 @@ static void driver_fini(struct driver *t)
 	CHECK(blk_close(t->b) == 0);
 	loop_free(t->loop);
 	mem_free(t->mem);
+	pthread_mutex_destroy(&t->lock);
 	unlink(t->path);
 }
 
@@ -299,5 +302,72 @@ TEST(virtio_blk_reset_leaves_memory_alone)
 		if (!(round & 1))
 			driver_start(&t, FEATURES);
 	}
+	driver_fini(&t);
+}
+
+/* Reads of 2048 bytes that were answered in all queues; *ret_least: in the one with the fewest. */
+static unsigned driver_served(struct driver *t, unsigned *ret_least)
+{
+	unsigned sum = 0;
+	*ret_least = UINT32_MAX;
+	for (unsigned q = 0; q < QUEUES; q++) {
+		unsigned n = driver_used(t, q);
+		sum += n;
+		*ret_least = n < *ret_least ? n : *ret_least;
+	}
+	return sum;
+}
+
+/* @requests and @bytes a second, and how many reads of 2048 bytes that lets through. */
+static void limit_try(uint64_t requests, uint64_t bytes, double per_s)
+{
+	static struct driver t;
+	enum { BURST_MS = 50, SLACK = 1 + QUEUES };
+	unsigned least;
+	driver_init(&t, true, false, "queues=4");
+	virtio_blk_limit(t.v, requests, bytes);
+	uint64_t begun = host_monotonic_ns();
+	for (unsigned i = 0; i < QUEUES * SLOTS; i++)
+		driver_add(&t, i / SLOTS, i % SLOTS, T_IN, 4ull * i, 2048);
+	for (unsigned q = 0; q < QUEUES; q++)
+		virtio_kick(t.v, q);
+	driver_run(&t, 400);
+	unsigned n = driver_served(&t, &least);
+	double s = (double)(host_monotonic_ns() - begun) / 1e9;
+	CHECK(n <= (s + BURST_MS / 1000.0) * per_s + SLACK);
+	CHECK(n >= 0.3 * per_s * 0.4);     /* a busy host is late, not idle */
+	CHECK(least + SLACK >= n / QUEUES); /* each in turn */
+	virtio_blk_limit(t.v, 0, 0);
+	for (int i = 0; i < 100 && n < QUEUES * SLOTS; i++) {
+		driver_run(&t, 20);
+		n = driver_served(&t, &least);
+	}
+	CHECK(n == QUEUES * SLOTS);
+	driver_fini(&t);
+}
+
+TEST(virtio_blk_limits_hold_and_end)
+{
+	limit_try(200, 0, 200);
+	limit_try(0, 400 << 10, 200);
+	limit_try(1000, 400 << 10, 200);
+}
+
+/* What waits is in the ring: nothing is in flight, and a reset forgets it. */
+TEST(virtio_blk_limit_holds_nothing)
+{
+	static struct driver t;
+	unsigned least;
+	driver_init(&t, true, false, NULL);
+	virtio_blk_limit(t.v, 1, 0);
+	for (unsigned i = 0; i < 10; i++)
+		driver_add(&t, 0, i, T_IN, 4ull * i, 2048);
+	virtio_kick(t.v, 0);
+	driver_run(&t, 50);
+	CHECK(driver_served(&t, &least) <= 2);
+	virtio_drain(t.v);
+	CHECK(virtio_inflight(t.v) == 0);
+	virtio_status_set(t.v, 0);
+	driver_run(&t, 5);
 	driver_fini(&t);
 }

@@ -89,6 +89,26 @@ void virtq_hush(struct virtio *v, struct virtq *q);
 /* Find the ring's areas in RAM again (after a load). NULL, or what is wrong with them. */
 const char *virtq_place(struct virtio *v, struct virtq *q);
 
+/* ---- limits of devices (gate.c); all with the device's lock held, on the loop thread ---- */
+struct gate {
+	struct virtio *v;
+	struct loop_timer *timer; /* owned; NULL: no loop, and so no limits */
+	uint64_t waiting;         /* queues */
+	unsigned turn;            /* who had it last */
+};
+int gate_init(struct gate *g, struct virtio *v, struct lodge_err *e) MUST;
+void gate_fini(struct gate *g);
+void gate_reset(struct gate *g);
+/* @queue is served again at @due_ns, or soon after. */
+void gate_hold(struct gate *g, unsigned queue, uint64_t due_ns);
+/* A queue was served until it was empty: the next that waits comes. */
+void gate_pass(struct gate *g);
+/* rate_due and rate_take by the host's clock. */
+uint64_t gate_rate_due(const struct gate *g, const struct rate *r);
+void gate_rate_take(const struct gate *g, struct rate *r, uint64_t amount);
+/* Change the limit @r; those that wait try again. 0: none. */
+void gate_rate_set(struct gate *g, struct rate *r, uint64_t per_s);
+
 /* ---- transports (all with the device's lock held) ---- */
 /* Every transport's instance starts like this. */
 struct virtio_dev {

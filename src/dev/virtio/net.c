@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Network card. Frames move between guest memory and a struct net; checksums and segmentation are
  * passed on undone as far as the network behind can do them. Spec: VIRTIO 1.2 §5.1 */
-#include "dev/virtio/virtio.h"
+#include "dev/virtio/internal.h"
 #include "net/net.h"
 
 #define F_CSUM (1ull << 0)
@@ -43,6 +43,8 @@ struct card {
 	struct net *net;      /* borrowed; NULL: no cable */
 	struct chain *chains; /* owned: RX_CHAINS, the frame being received */
 	bool fresh;           /* the driver has just come up */
+	struct rate sent, received;
+	struct gate tx, rx;   /* each of one queue */
 	uint8_t mac[6];
 	uint8_t mode[RX_MODES];
 	uint8_t table[TABLE][6];
@@ -57,6 +59,7 @@ static const struct state_field card_state[] = {
 	STATE_END,
 };
 
+extern const struct virtio_class virtio_net;
 static struct card *card_of(struct virtio *v) { return container_of(v, struct card, v); }
 
 /* A saved stream may hold any number. */
@@ -111,10 +114,14 @@ static void card_send(struct card *d, struct chain *c)
 static void card_serve_tx(struct card *d)
 {
 	struct chain c;
-	while (virtq_pop(&d->v, QUEUE_TX, &c)) {
+	uint64_t due;
+	while (!(due = gate_rate_due(&d->tx, &d->sent)) && virtq_pop(&d->v, QUEUE_TX, &c)) {
+		gate_rate_take(&d->tx, &d->sent, c.out_len - min_u64(c.out_len, HEADER));
 		card_send(d, &c);
 		virtq_push(&d->v, QUEUE_TX, &c, 0);
 	}
+	if (due)
+		gate_hold(&d->tx, QUEUE_TX, due);
 }
 
 /* ---- outside to guest ---- */
@@ -201,9 +208,15 @@ static bool card_receive(void *arg, const struct net_meta *m, const uint8_t *fra
 	uint8_t h[HEADER];
 	if (!card_wants(d, frame) || !card_header(d, m, 1, h))
 		return true;
+	uint64_t due = gate_rate_due(&d->rx, &d->received);
+	if (due) {
+		gate_hold(&d->rx, QUEUE_RX, due);
+		return false;
+	}
 	int n = card_take(d, HEADER + len);
 	if (n <= 0)
 		return n < 0;
+	gate_rate_take(&d->rx, &d->received, len);
 	le16_put(h + 10, (uint16_t)n);
 	size_t done = 0;
 	for (int i = 0; i < n; i++) {
@@ -329,6 +342,8 @@ static void card_reset(struct virtio *v)
 	d->ntable = 0;
 	d->all_uni = d->all_multi = 0;
 	d->fresh = false;
+	gate_reset(&d->tx);
+	gate_reset(&d->rx);
 	if (d->net)
 		net_mac(d->net, d->mac);
 }
@@ -342,6 +357,16 @@ static void card_config_read(struct virtio *v, uint8_t *config)
 	le16_put(config + 10, (uint16_t)(d->net ? net_mtu(d->net) : 1500));
 	le32_put(config + 12, SPEED);
 	config[16] = 1; /* full duplex */
+}
+
+void virtio_net_limit(struct virtio *v, uint64_t bytes_per_s)
+{
+	struct card *d = card_of(v);
+	assert(v->class == &virtio_net);
+	pthread_mutex_lock(v->lock);
+	gate_rate_set(&d->tx, &d->sent, bytes_per_s);
+	gate_rate_set(&d->rx, &d->received, bytes_per_s);
+	pthread_mutex_unlock(v->lock);
 }
 
 static int card_init(struct virtio *v, struct lodge_err *e)
@@ -363,12 +388,15 @@ static int card_init(struct virtio *v, struct lodge_err *e)
 		v->offered |= F_HOST_ECN | F_GUEST_ECN;
 	if (d->net)
 		net_on_receive(d->net, card_wake, card_receive, v);
-	return 0;
+	int r = gate_init(&d->tx, v, e);
+	return r < 0 ? r : gate_init(&d->rx, v, e);
 }
 
 static void card_fini(struct virtio *v)
 {
 	struct card *d = card_of(v);
+	gate_fini(&d->tx);
+	gate_fini(&d->rx);
 	if (d->net)
 		net_on_receive(d->net, NULL, NULL, NULL);
 	free(d->chains);

@@ -265,3 +265,37 @@ TEST(net_card_drops_what_came_before_the_driver)
 	CHECK(card_rx(&d, buf, 256, f) == 61);
 	card_down(&d);
 }
+
+TEST(net_card_limit_holds_frames_back_both_ways)
+{
+	enum { FRAMES = 20, LEN = 1000, PER_S = 50000 };
+	struct vdriver d;
+	static const uint8_t h[12];
+	uint16_t id;
+	uint32_t len;
+	card_up(&d, 0, true);
+	virtio_net_limit(virtio_of(d.dev), PER_S);
+	uint64_t begun = host_monotonic_ns(), at = vd_alloc(&d, 12 + LEN);
+	memcpy(vd_ptr(&d, at, 12), h, 12);
+	struct vd_seg out = { at, 12 + LEN, false };
+	for (unsigned i = 0; i < FRAMES; i++) {
+		struct vd_seg in = { vd_alloc(&d, 2048), 2048, true };
+		vd_add(&d, TX, &out, 1, 0);
+		vd_add(&d, RX, &in, 1, 0);
+		frame_in(LEN, 9);
+	}
+	vd_kick(&d, TX);
+	vd_kick(&d, RX);
+	unsigned got = 0;
+	while (echo.sent < FRAMES || got < FRAMES) {
+		vd_pump(&d);
+		while (vd_used(&d, RX, &id, &len))
+			got++;
+		double s = (double)(host_monotonic_ns() - begun) / 1e9;
+		double may = (s + 0.05) * PER_S / LEN + 2;
+		CHECK(echo.sent <= may && got <= may);
+		CHECK(s < 30);
+	}
+	CHECK(host_monotonic_ns() - begun > 250000000); /* of 400 ms, 50 of them saved up */
+	card_down(&d);
+}

@@ -129,6 +129,8 @@ void virtio_status_set(struct virtio *v, uint8_t status)
 			virtio_kick(v, i);
 }
 
+bool virtio_up(const struct virtio *v) { return v->status & STATUS_DRIVER_OK; }
+
 struct virtq *virtio_queue(struct virtio *v, uint32_t queue)
 {
 	return queue < v->nqueues ? &v->queues[queue] : NULL;

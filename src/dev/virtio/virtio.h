@@ -123,6 +123,8 @@ void virtio_needs_reset(struct virtio *v, const char *why);
 void virtio_config_changed(struct virtio *v);
 /* Ask for serve(queue) on the loop thread soon (after a backend became ready). Any thread. */
 void virtio_kick(struct virtio *v, unsigned queue);
+/* Is a driver at work? Device's lock held, or no more than a hint. */
+bool virtio_up(const struct virtio *v);
 static inline bool virtio_has(const struct virtio *v, uint64_t bit) { return v->acked & bit; }
 /* Value of @key in the device's options, as dev_option. */
 bool virtio_option(const struct virtio *v, const char *key, char *buf, size_t cap);
@@ -167,6 +169,11 @@ struct virtio_console_backend {
 	} ports[VIRTIO_CONSOLE_PORTS];
 };
 void virtio_console_resize(struct virtio *v, unsigned cols, unsigned rows);
+
+/* What a disk may do in a second, and a network card in each direction; 0: no limit. What is more
+ * waits in the rings. Thread: the loop's. */
+void virtio_blk_limit(struct virtio *v, uint64_t requests_per_s, uint64_t bytes_per_s);
+void virtio_net_limit(struct virtio *v, uint64_t bytes_per_s);
 
 /* Ask the guest to live with @target_bytes of its RAM. */
 void virtio_balloon_set(struct virtio *v, uint64_t target_bytes);

@@ -182,9 +182,17 @@ static void interp_forget_hart(struct rv_hart *h, bool calm)
 		interp_forget(h->engine);
 }
 
+/* Even 2^32 runs make a block hot. */
+static bool enter_never(struct rv_hart *h, struct block *b)
+{
+	(void)h, (void)b;
+	return false;
+}
+
 int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
 {
 	it->hot = UINT32_MAX;
+	it->enter = enter_never;
 	it->crossing = calloc(1, sizeof *it->crossing + 2 * sizeof(struct rv_uop) + 4);
 	it->arena_bytes = ARENAS_BYTES / (h->env->nharts ? h->env->nharts : 1);
 	void *arena = mmap(NULL, it->arena_bytes, PROT_READ | PROT_WRITE,

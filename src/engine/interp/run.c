@@ -171,11 +171,10 @@ fault:
 
 void interp_run(struct rv_hart *h)
 {
-	const uint32_t leave = RV_REQ_STOP | RV_REQ_PAUSE;
-	while (!(__atomic_load_n(&h->requests, __ATOMIC_ACQUIRE) & leave)) {
+	while (!(__atomic_load_n(&h->requests, __ATOMIC_ACQUIRE) & RV_REQ_LEAVE)) {
 		rv_wait(h);
 		rv_poll(h);
-		if (__atomic_load_n(&h->requests, __ATOMIC_ACQUIRE) & leave)
+		if (__atomic_load_n(&h->requests, __ATOMIC_ACQUIRE) & RV_REQ_LEAVE)
 			break;
 		((struct interp *)h->engine)->runs++;
 		interp_execute(h);

@@ -122,6 +122,8 @@ const struct jit_guest translate_guest = {
 	.vector_type = offsetof(struct rv_hart, vtype),
 	.vector_ready = offsetof(struct rv_hart, vready),
 	.vector_key = offsetof(struct rv_hart, vkey),
+	.res_va = offsetof(struct rv_hart, res_va), .res_val = offsetof(struct rv_hart, res_val),
+	.res_size = offsetof(struct rv_hart, res_size),
 	.load = call_load, .store = call_store, .atomic = call_atomic, .fp = call_fp,
 	.call = call_helper,
 };

@@ -117,6 +117,7 @@ struct translate {
 	/* When memory was given back, how long it stays from then on, how much always may. */
 	uint64_t trim_ns, trim_wait_ns, keep_bytes;
 	bool jumps_used;
+	bool alone;             /* code is made as for env->alone */
 	bool deopt;             /* the interpreter has to run the next block */
 	struct sample sample;
 	uint64_t made, made2, killed, clears, entered, links, misses;
@@ -176,6 +177,8 @@ void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at 
  * @to from now on. */
 void unit_replace(struct translate *t, struct unit *from, struct unit *to);
 void unit_drop(struct translate *t, struct unit *u);
+/* Drop the units that are right only while nobody else touches memory. */
+void units_share(struct translate *t);
 /* Is what @u was made from still there? */
 bool unit_same(struct rv_hart *h, const struct unit *u);
 /* Where units begin in the 4 * JIT_UNIT_INSNS bytes behind the start of @u, in its page: seeds of

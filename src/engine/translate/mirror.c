@@ -278,12 +278,13 @@ void mirror_begin(struct rv_hart *h)
 	sigaddset(&faults, SIGBUS);
 	pthread_sigmask(SIG_UNBLOCK, &faults, &m->old_mask);
 	m->stale = true;
-	if (mem_fd(m->mem) < 0 && !m->off) { /* no other mapping can show this memory any more */
+	if (mem_shape(m->mem) != m->shape) { /* what the windows show is not RAM any more */
 		pthread_mutex_lock(&m->lock);
 		for (unsigned k = 0; k < WINDOWS; k++)
 			window_empty(m, &m->w[k]);
 		pthread_mutex_unlock(&m->lock);
-		m->off = true;
+		m->shape = mem_shape(m->mem);
+		m->off = mem_fd(m->mem) < 0;
 		units_forget(h, m);
 	}
 	/* without a handler or its stack nothing may be mirrored: no space will have a window */

@@ -61,7 +61,8 @@ struct mirror {
 	uint64_t time;
 	uint64_t poll_ns, need_ns;
 	uint32_t runs_max;
-	bool off;               /* faults cannot be handled, or RAM is private */
+	unsigned shape;         /* of RAM when the windows were made */
+	bool off;               /* faults cannot be handled, or RAM has no other mappings */
 	bool always;            /* at once, at any cost */
 	struct space space[SPACES];
 	uint64_t cost_ns;       /* spent since it was last looked at */

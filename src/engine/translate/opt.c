@@ -58,8 +58,12 @@ static void make(struct opt *o, unsigned room, const bool *seeds)
 	(void)range_generate(o->gen, &o->r, o->n, o->reach, true);
 	if (!o->n || o->r.bytes < o->bytes || !jit_plan_end(o->gen, o->force))
 		return;
-	o->made = range_generate(o->gen, &o->r, o->n, o->reach, false) == o->n &&
-	          jit_end(o->gen, &o->j);
+	bool again;
+	do {
+		o->made = range_generate(o->gen, &o->r, o->n, o->reach, false) == o->n &&
+		          jit_end(o->gen, &o->j);
+		again = !o->made && jit_remake(o->gen);
+	} while (again);
 	o->full = !o->made && jit_full(o->gen);
 }
 

@@ -24,6 +24,25 @@ static void translate_sync(struct rv_hart *h)
 	}
 }
 
+/* Whether others touch the process's memory has changed. No code runs by now, and what the
+ * optimizing thread is at was begun under the old rule. */
+static void share_sync(struct rv_hart *h)
+{
+	struct translate *t = h->engine;
+	t->alone = !t->alone;
+	opt_free(t);
+	jit_cache_share(t->cache, !t->alone);
+	if (t->alone)
+		return;
+	units_share(t);
+	jit_stack_reset(t->cache, run_of(h));
+}
+
+static bool is_alone(const struct rv_hart *h)
+{
+	return __atomic_load_n(&h->env->alone, __ATOMIC_RELAXED);
+}
+
 /* Find the code at h->pc. False: it cannot be fetched; the interpreter meets the fault again. */
 static bool place_find(struct rv_hart *h, struct place *p)
 {
@@ -200,6 +219,8 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 		return false;
 	if (!counted_begin(h))
 		return false;
+	if (unlikely(t->alone != is_alone(h)))
+		share_sync(h);
 	translate_sync(h);
 	opt_take(h);
 	struct entry *e = unit_find(h, true);
@@ -274,7 +295,8 @@ static int cache_make(struct rv_hart *h, struct translate *t, struct lodge_err *
 {
 	struct jit_guest g = translate_guest;
 	g.flat = h->env->process != NULL;
-	g.smp = h->env->nharts > 1 || g.flat; /* memory may be shared with other processes */
+	t->alone = g.flat && is_alone(h);
+	g.smp = g.flat ? !t->alone : h->env->nharts > 1;
 	g.vector_bytes = h->vlenb;
 	t->counted = vclock_is_counted(h->env->clock);
 	g.returns_look = t->counted;

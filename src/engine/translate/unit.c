@@ -692,6 +692,21 @@ static bool range_verify(struct rv_hart *h, const struct rv_range *at)
 	return any;
 }
 
+void units_share(struct translate *t)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < t->nunits + t->nunits2; i++) {
+		struct unit *u =
+		    unit_at(t, i < t->nunits ? t->units[i] : t->units2[i - t->nunits]);
+		if (u->dead || !u->j.alone)
+			continue;
+		unit_drop(t, u);
+		any = true;
+	}
+	if (any)
+		jumps_clear(t);
+}
+
 /* A process knows what has changed; few pages are looked for by themselves. */
 static bool process_verify(struct rv_hart *h)
 {

@@ -307,7 +307,7 @@ static bool fence_wait(struct rv_hart *h, struct rv_hart *to, uint64_t ticket)
 		uint32_t req = __atomic_load_n(&h->requests, __ATOMIC_SEQ_CST);
 		if (req & (RV_REQ_FENCE_I | RV_REQ_SFENCE))
 			rv_fence_serve(h);
-		else if (req & (RV_REQ_STOP | RV_REQ_PAUSE))
+		else if (req & RV_REQ_LEAVE)
 			return false;
 		else if (spins < SPINS)
 			sched_yield();

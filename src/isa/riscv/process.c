@@ -173,14 +173,22 @@ bool rv_process_fetch(struct rv_hart *h, uint64_t va, struct rv_fetch_entry *e)
 	return true;
 }
 
+static void code_view(const struct rv_hart *h, uint64_t va, uint8_t *copy, size_t n)
+{
+	if (h->env->process->code)
+		h->env->process->code(h->env->user, va, copy, n);
+}
+
 bool rv_code_copy(struct rv_hart *h, void *to, const uint8_t *from, size_t n)
 {
 	if (likely(!h->env->process)) {
 		memcpy(to, from, n);
 		return true;
 	}
-	if (!host_copy(to, from, n))
+	if (!host_copy(to, from, n)) {
+		code_view(h, (uint64_t)(uintptr_t)from, to, n);
 		return true;
+	}
 	struct host_fault f;
 	host_fault_last(&f);
 	return access_fault(h, f.sig == SIGBUS ? RV_EXC_FETCH_ACCESS : RV_EXC_FETCH_PAGE, f.at,
@@ -191,8 +199,11 @@ bool rv_code_is(struct rv_hart *h, uint64_t va, const uint8_t *code, size_t n)
 {
 	uint8_t now[4096];
 	const struct rv_process *p = h->env->process;
-	return n <= sizeof now && p->rights(h->env->user, va) & RV_EXEC &&
-	       !host_copy(now, (const void *)(uintptr_t)va, n) && !memcmp(now, code, n);
+	if (n > sizeof now || !(p->rights(h->env->user, va) & RV_EXEC) ||
+	    host_copy(now, (const void *)(uintptr_t)va, n))
+		return false;
+	code_view(h, va, now, n);
+	return !memcmp(now, code, n);
 }
 
 void rv_code_stale(struct rv_hart *h, uint64_t lo, uint64_t hi)

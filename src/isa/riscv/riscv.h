@@ -75,6 +75,9 @@ struct rv_process {
 	 * addresses. */
 	void (*exception)(void *user, struct rv_hart *h, enum rv_exc cause, uint64_t tval);
 	void (*look)(void *user, struct rv_hart *h); /* RV_REQ_LOOK was requested */
+	/* @copy are @n bytes of code at @va, as memory has them: put in what a debugger put
+	 * there. A change of that is a change of code (rv_code_stale). Thread: any. NULL: none. */
+	void (*code)(void *user, uint64_t va, uint8_t *copy, size_t n);
 };
 enum { RV_PROCESS_REACH = 39, RV_STALE = 8 };
 struct rv_range {
@@ -96,6 +99,10 @@ struct rv_env {
 	unsigned vlen;              /* bits of a vector register: 128, 256, 512; 0: no vectors */
 	/* for engines that translate; 0: their own choice */
 	uint32_t hot;               /* runs of a block before it is translated, plus 1 */
+	/* of processes, atomic: one hart runs, and nobody else touches what it writes, so that its
+	 * atomics need not be. Changed by that hart, which comes back from its engine (say
+	 * RV_REQ_LOOK) before it runs another instruction */
+	bool alone;
 	uint64_t code_bytes;        /* of all harts' translated code */
 	uint32_t opt_at;            /* samples of a unit before it is optimized; 1: all, at once,
 	                             * even where it is of no use, for tests */
@@ -240,6 +247,8 @@ enum {
 	RV_REQ_PAUSE = 8,
 	RV_REQ_START = 16,
 	RV_REQ_LOOK = 32, /* of processes: call process->look */
+	RV_REQ_HOLD = 64, /* as PAUSE, for a moment only: the guest's clock goes on */
+	RV_REQ_LEAVE = RV_REQ_STOP | RV_REQ_PAUSE | RV_REQ_HOLD,
 };
 
 /* ---- life ---- */
@@ -268,6 +277,10 @@ void rv_hart_irq(void *hart, unsigned irq, bool level);
 /* Make the hart look at requests and interrupts soon (wakes WFI too). */
 void rv_hart_kick(struct rv_hart *h);
 void rv_hart_request(struct rv_hart *h, uint32_t bits);
+
+/* The hart was kept from running for @ns, outside of its engine: it counts as stolen time, if it
+ * would have run. Thread: the hart's. */
+void rv_held(struct rv_hart *h, uint64_t ns);
 
 /* ---- instructions ---- */
 struct rv_insn {

@@ -129,15 +129,26 @@ void rv_sbi_steal(struct rv_hart *h)
 		return;
 	h->steal_look_ns = h->poll_ns;
 	uint8_t *p = mem_ptr(h->env->mem, gpa(h->sta_gpa), STA_LEN);
-	if (!p || !host_steal_ns(h, &seen))
+	if (!p)
 		return;
-	if (h->steal_seen_ns && seen > h->steal_seen_ns)
-		h->steal_ns += seen - h->steal_seen_ns;
-	h->steal_seen_ns = seen;
+	if (host_steal_ns(h, &seen)) {
+		if (h->steal_seen_ns && seen > h->steal_seen_ns)
+			h->steal_ns += seen - h->steal_seen_ns;
+		h->steal_seen_ns = seen;
+	}
 	uint32_t *sequence = (uint32_t *)(void *)p;
 	uint32_t odd = __atomic_load_n(sequence, __ATOMIC_RELAXED) | 1;
 	__atomic_store_n(sequence, odd, __ATOMIC_SEQ_CST);
 	__atomic_store_n((uint64_t *)(void *)(p + STA_STEAL), h->steal_ns, __ATOMIC_SEQ_CST);
 	__atomic_store_n(sequence, odd + 1, __ATOMIC_SEQ_CST);
 	mem_written(h->env->mem, gpa(h->sta_gpa), STA_LEN);
+}
+
+void rv_held(struct rv_hart *h, uint64_t ns)
+{
+	if (!h->wfi)
+		h->steal_ns += ns;
+	/* or it would be taken for slowness */
+	h->poll_ns = vclock_ns(h->env->clock);
+	h->poll_icount = h->icount;
 }

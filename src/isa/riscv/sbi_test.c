@@ -400,5 +400,13 @@ TEST(sbi_steal_time_record)
 	}
 	uint64_t *w = rig_word(&r, at);
 	CHECK((w[0] & 1) == 0 && w[1] == r.h->steal_ns);
+	uint64_t before = w[1];
+	rv_held(r.h, 500000000);
+	r.h->wfi = true; /* it did not want to run */
+	rv_held(r.h, 500000000);
+	r.h->wfi = false;
+	usleep(11000);
+	rv_poll(r.h);
+	CHECK(w[1] - before >= 500000000 && w[1] - before < 900000000);
 	rig_fini(&r);
 }

@@ -229,7 +229,7 @@ bool rv_poll(struct rv_hart *h)
 	}
 	if (unlikely(req & RV_REQ_LOOK))
 		rv_process_look(h);
-	if (unlikely(req & (RV_REQ_STOP | RV_REQ_PAUSE))) {
+	if (unlikely(req & RV_REQ_LEAVE)) {
 		__atomic_store_n(&h->limit, 0, __ATOMIC_RELAXED);
 		return changed;
 	}

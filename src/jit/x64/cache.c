@@ -106,7 +106,9 @@ void jit_cache_trim(struct jit_cache *c)
 	/* of both mappings, and of the file; if not, then not */
 	(void)!madvise(c->w + from, c->bytes - from, MADV_REMOVE);
 }
-RACY uint64_t jit_cache_used(const struct jit_cache *c) { return c->used + c->used2 - c->split; }
+RACY void jit_cache_share(struct jit_cache *c, bool shared) { c->g.smp = shared; }
+
+uint64_t jit_cache_used(const struct jit_cache *c) { return c->used + c->used2 - c->split; }
 RACY uint64_t jit_cache_used2(const struct jit_cache *c) { return c->used2 - c->split; }
 bool jit_cache_is2(const struct jit_cache *c, uint32_t off) { return off >= c->split; }
 const uint8_t *jit_cache_code(const struct jit_cache *c, uint32_t off) { return c->x + off; }

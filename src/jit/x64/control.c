@@ -106,6 +106,7 @@ static void aim(struct jit_gen *g, uint8_t *from, uint64_t pa)
 		exit_to(g, from, pa, false);
 		return;
 	}
+	near_jump(g, n);
 	if (g->label[n] && !g->a.full) {
 		x_aim(from, g->label[n]);
 	} else if (g->nwait == SLOW_MAX) {
@@ -245,6 +246,7 @@ void gen_control(struct jit_gen *g, uint32_t n)
 		}
 	}
 	g->bb_close = true;
+	g->dead = (i->op == IR_jump || i->op == IR_jumpr) && !g->in->call;
 }
 
 /* ---- out of line ---- */
@@ -344,6 +346,14 @@ static void exit_link(struct jit_gen *g, const struct slow *s)
 	g->exits[g->nexits - 1].patch = (uint32_t)(from - g->c->w);
 }
 
+void gen_deopt(struct jit_gen *g, uint64_t pa)
+{
+	if (g->nexits == RECORDS)
+		g->cannot = true;
+	else
+		exit_call(g, &(struct slow){ .pa = pa }, g->c->t.deopt, OWN_DEOPT);
+}
+
 static void undo(struct jit_gen *g, const struct slow *s)
 {
 	unsigned begun = s->k == UINT16_MAX ? g->bb_len[s->bb] : s->k ? s->k - 1u : 0;
@@ -390,8 +400,9 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 	case SLOW_LOAD: slow_load(g, s); break;
 	case SLOW_STORE: slow_store(g, s); break;
 	case SLOW_ATOMIC:
-		x_storei(a, true, s->bytes | JIT_PTR << 8, STATE_REG, RUN(g, detail));
+		x_storei(a, true, (int32_t)s->imm, STATE_REG, RUN(g, detail));
 		thunk_call(g, s, t->atomic, OWN_ATOMIC);
+		x_mov(a, true, s->reg, RAX);
 		x_jmp_to(a, s->back);
 		break;
 	case SLOW_FP: slow_fp(g, s); break;
@@ -465,7 +476,8 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->nown = g->njumps = g->last_jump = 0;
 	if (at16 >= g->a.end)
 		g->a.full = true;
-	g->cannot = false;
+	g->cannot = g->alone = g->again = g->dead = g->remake = false;
+	memset(g->joined, 0, sizeof g->joined);
 	g->pa = pa;
 	g->end = end;
 	g->leader = leader;
@@ -501,10 +513,12 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 			block_close(g);
 		unsigned n = (unsigned)(i->pa - g->pa) / 2;
 		bool resume = i->resume && !g->c->g.returns_look;
+		near_arrive(g, i->check);
 		*(resume ? &g->resume[n] : &g->label[n]) = g->a.p;
 		g->checks[n] = i->check;
 		gen_forget(g);
 		g->boxed = own_boxed(g, i->pa);
+		near_label(g, i->check);
 		block_open(g, i->check && !resume);
 	} else if (!g->bb_imm || g->bb_close || g->k == 100) {
 		block_open(g, i->check);
@@ -522,6 +536,7 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa)
 	aim(g, x_jmp32(&g->a), pa);
 }
 
+bool jit_remake(const struct jit_gen *g) { return g->remake; }
 bool jit_full(const struct jit_gen *g) { return g->a.full; }
 bool jit_is_flat(const struct jit_gen *g) { return g->c->g.flat; }
 
@@ -539,12 +554,16 @@ bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 		if (g->slow[n].kind != SLOW_SITE)
 			slow_write(g, &g->slow[n]);
 	own_thunks(g);
+	if (near_again(g)) {
+		g->plan.ready = g->remake = true;
+		return false;
+	}
 	if (g->a.full || g->cannot)
 		return false;
 	for (unsigned n = 0; n < g->nwait; n++)
 		x_aim(g->wait[n].from, g->label[g->wait[n].label]);
 	*ret = (struct jit_unit){ .pa = g->pa, .code = (uint32_t)(g->a.start - c->w),
-		.code_len = asm_off(&g->a) };
+		.code_len = asm_off(&g->a), .alone = g->alone && c->g.flat };
 	notes_pack(g, ret);
 	if (!g->own) /* else when it is kept */
 		c->used = (uint64_t)(g->a.p - c->w);

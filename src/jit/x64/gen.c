@@ -728,6 +728,9 @@ static void effect(struct jit_gen *g, uint32_t n)
 	case IR_setflags: gen_setflags(g, n); break;
 	case IR_guard: guard(g, n); break;
 	case IR_fence:
+		g->alone |= !g->c->g.smp;
+		if (g->c->g.flat && !g->c->g.smp) /* else there are devices, at least */
+			break;
 		asm_op(&g->a, 0xf0); /* lock or dword [rsp - 64], 0: cheaper than mfence */
 		asm_rm(&g->a, false, 0x83, ALU_OR, RSP, -64);
 		a8(&g->a, 0);

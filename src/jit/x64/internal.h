@@ -55,7 +55,7 @@ struct jit_cache {
 enum slow_kind {
 	SLOW_LOAD,      /* a load that missed */
 	SLOW_STORE,
-	SLOW_ATOMIC,    /* host address for an atomic that missed */
+	SLOW_ATOMIC,    /* an atomic that missed: C as imm says, its result to reg */
 	SLOW_FP,        /* by the fp room after all */
 	SLOW_FUSED,     /* a NaN that came in the place of c of a * b + c */
 	SLOW_NAN,       /* an f32 that is not boxed */
@@ -89,7 +89,7 @@ struct slow {
 	uint8_t *more[5];       /* SLOW_EACH: other jumps to here */
 	uint16_t each_from, each_n; /* SLOW_EACH: its accesses in each_at */
 	int64_t arg_c;          /* SLOW_EACH: third argument; pa: the second, if slot_val */
-	bool host; /* rax is the host's address by then, else base + disp the guest's */
+	bool host;              /* what follows is the host's address */
 	uint8_t base;
 	int32_t disp;
 };
@@ -108,6 +108,8 @@ struct plan_insn {
 	uint32_t f_live;                /* read as boxed f32 from here on, before a write or call */
 	uint32_t boxed;                 /* of these, those that are boxed if they are so wherever
 	                                 * the unit is entered */
+	uint32_t x_base;                /* addresses are made of these, and a constant */
+	uint8_t step_from;              /* what is written is this register and a constant; 0 */
 	uint16_t at, target;            /* halfwords from the start; UINT16_MAX: no jump inside */
 	bool falls, call, helper, fp, rounds;
 	bool other;                     /* a helper that may do anything */
@@ -120,6 +122,7 @@ struct plan {
 	bool fp, rounds;                /* FP is on and dirty all through, rounding mode valid */
 	bool indirect;                  /* see jit_plan_begin */
 	bool ready;
+	uint32_t head[LABELS];          /* x registers that are near at heads of loops: near.c */
 };
 
 struct jit_gen {
@@ -136,6 +139,7 @@ struct jit_gen {
 	unsigned njumps, last_jump; /* halfwords from the start */
 	struct jit_asm a;
 	bool cannot;
+	bool alone;                 /* see jit_unit.alone */
 	const struct ir_block *ir;
 	struct jit_insn now;        /* the instruction that is being made, or was last */
 	const struct jit_insn *in;  /* the same */
@@ -167,6 +171,12 @@ struct jit_gen {
 	/* x registers that lie in the window: how far outside they may be by now, plus 1; 0:
 	 * unknown */
 	uint32_t near[SLOTS];
+	uint32_t label_near[LABELS][32]; /* the same at labels that are still to come, if joined */
+	bool joined[LABELS];
+	bool dead;                  /* control does not come here, but by a label */
+	bool again;                 /* see near_again */
+	unsigned agains;
+	bool remake;                /* see jit_remake */
 
 	struct slow slow[SLOW_MAX];
 	unsigned nslow;
@@ -244,8 +254,25 @@ void gen_vector(struct jit_gen *g, uint32_t v, unsigned to);
 /* @to from XMM on: an xmm register, f32 are boxed. */
 void gen_load(struct jit_gen *g, uint32_t v, unsigned to, bool is_signed);
 void gen_store(struct jit_gen *g, uint32_t v);
-void gen_atomic(struct jit_gen *g, uint32_t v);
 void gen_call(struct jit_gen *g, uint32_t v);
+
+/* rax = address @v; all temporaries are taken. */
+void gen_address(struct jit_gen *g, uint32_t v);
+/* rax := host address, by the TLB entry of the address in rax; @write: its write tag. Returns the
+ * end of the jump that is taken on a miss, with the guest's address still in rax. rdx is
+ * overwritten, and rcx, which is where the entry is from the first one. */
+uint8_t *gen_tlb(struct jit_gen *g, unsigned bytes, bool write);
+/* What is stored: a constant, a host register, or a slot in the state. */
+struct value {
+	int64_t imm;
+	int32_t slot;
+	unsigned reg;
+	bool is_imm, is_slot;
+};
+struct value gen_value(struct jit_gen *g, uint32_t v);
+
+/* ---- atomic.c ---- */
+void gen_atomic(struct jit_gen *g, uint32_t v);
 
 /* ---- each.c ---- */
 void gen_each(struct jit_gen *g, uint32_t v);
@@ -256,6 +283,7 @@ struct place {
 	unsigned base;
 	int32_t disp;
 	bool mirror;
+	unsigned reg; /* guest register in base; 0: unknown */
 };
 void gen_host_load(struct jit_gen *g, struct place p, unsigned to, unsigned bytes, bool is_signed);
 
@@ -263,14 +291,29 @@ void gen_host_load(struct jit_gen *g, struct place p, unsigned to, unsigned byte
 /* The place of guest address @v, which is checked; all temporaries are taken. */
 struct place gen_place(struct jit_gen *g, uint32_t v);
 /* The access from @touch to here is at @p; @s takes over if it faults. */
-void gen_touch(struct slow *s, struct place p, uint8_t *touch);
-/* rax = host address for an atomic at @v of @bytes. */
-void gen_place_atomic(struct jit_gen *g, uint32_t v, unsigned bytes);
-void gen_touch_atomic(struct slow *s, uint8_t *touch);
+void gen_touch(struct jit_gen *g, struct slow *s, struct place p, uint8_t *touch);
 /* What put @n does to what is known of its register. */
 void gen_near_put(struct jit_gen *g, uint32_t n);
 /* The start of the code out of line: rax = guest address. */
 void gen_touch_begin(struct jit_gen *g, const struct slow *s);
+
+/* ---- near.c: the same at labels ---- */
+/* Instruction @i of @b is a put, or an access by address a. */
+void near_note(struct plan_insn *p, const struct ir_block *b, const struct ir_ins *i);
+bool near_plan(struct jit_gen *g); /* true: there is something to gain */
+void near_jump(struct jit_gen *g, unsigned n);  /* here, to label @n */
+void near_jump_table(struct jit_gen *g);        /* here, to any label that is still to come */
+/* Control falls into the label of the instruction that is next, and then the label is there. */
+void near_arrive(struct jit_gen *g, bool check);
+void near_label(struct jit_gen *g, bool check);
+/* The unit is entered at the label at @pa, with the standard map. */
+void near_entry(struct jit_gen *g, uint64_t pa);
+/* Where jumps from elsewhere in the unit may come in for label @n. */
+uint8_t *near_land(struct jit_gen *g, unsigned n);
+/* Was too much promised? Then the unit is no good; made again it may be. */
+bool near_again(struct jit_gen *g);
+/* Leave for the owner from out of line, with the unit's map: @pa is to be interpreted. */
+void gen_deopt(struct jit_gen *g, uint64_t pa);
 
 /* ---- far.c ---- */
 /* The way to guest code at @pa out of reach. */

@@ -2,7 +2,8 @@
 /* Mirrored units: guest memory through gs. A guest may put any number into a register, so that each
  * one an address is made of is checked before it is used: only what lies in the window goes on. The
  * check is made once while a register keeps its value or moves by small steps, for which the guards
- * around the window are there. What fails it leaves the unit, so that behind it all is known. */
+ * around the window are there. What fails it leaves the unit, so that behind it all is known. In
+ * flat guests an access is a check as well. What is known at labels: near.c. */
 #include "jit/x64/internal.h"
 
 /* Registers stray no farther than this between checks, and immediates add at most 2^31. */
@@ -68,7 +69,7 @@ static void take_all(struct jit_gen *g)
 struct place gen_place(struct jit_gen *g, uint32_t v)
 {
 	const struct ir_ins *i = ins(g, v);
-	struct place p = { RAX, 0, true };
+	struct place p = { .base = RAX, .mirror = true };
 	uint32_t from = v;
 	int64_t step = 0;
 	unsigned reg;
@@ -84,6 +85,7 @@ struct place gen_place(struct jit_gen *g, uint32_t v)
 		check(g, RAX, 0);
 		return p;
 	}
+	p.reg = reg;
 	p.base = gen_home(g, 8ull * reg);
 	p.disp = from == v ? 0 : (int32_t)step;
 	if (p.base == NOREG) {
@@ -100,30 +102,16 @@ struct place gen_place(struct jit_gen *g, uint32_t v)
 	return p;
 }
 
-void gen_touch(struct slow *s, struct place p, uint8_t *touch)
+void gen_touch(struct jit_gen *g, struct slow *s, struct place p, uint8_t *touch)
 {
 	if (!p.mirror)
 		return;
+	if (g->c->g.flat && p.reg) /* C looks as well */
+		g->near[p.reg] = (uint32_t)distance(p.disp) + 1;
 	s->touch[0] = touch;
 	s->base = (uint8_t)p.base;
 	s->disp = p.disp;
 }
-
-void gen_place_atomic(struct jit_gen *g, uint32_t v, unsigned bytes)
-{
-	struct jit_asm *a = &g->a;
-	struct place p = gen_place(g, v);
-	if (p.base != RAX || p.disp)
-		x_lea(a, RAX, p.base, p.disp);
-	asm_rr(a, false, 0xf6, 0, RAX); /* test al, bytes - 1 */
-	a8(a, bytes - 1);
-	gen_slow(g, SLOW_DEOPT, x_jcc32(a, CC_NE))->pa = g->in->pa;
-	if (!g->c->g.flat)
-		x_alum(a, true, ALU_ADD, RAX, STATE_REG,
-		       at(g->c->g.run + offsetof(struct jit_run, window)));
-}
-
-void gen_touch_atomic(struct slow *s, uint8_t *touch) { s->touch[s->touch[0] != NULL] = touch; }
 
 void gen_touch_begin(struct jit_gen *g, const struct slow *s)
 {
@@ -132,11 +120,9 @@ void gen_touch_begin(struct jit_gen *g, const struct slow *s)
 		g->touches[g->ntouches].at = (uint32_t)(s->touch[k] - g->c->w);
 		g->touches[g->ntouches++].stub = (uint32_t)(a->p - g->c->w);
 	}
-	if (s->host && g->c->g.flat)
-		return; /* rax is the guest's address as well */
+	if (s->base != RAX || s->disp)
+		x_lea(a, RAX, s->base, s->disp);
 	if (s->host)
 		x_alum(a, true, ALU_SUB, RAX, STATE_REG,
 		       at(g->c->g.run + offsetof(struct jit_run, window)));
-	else if (s->base != RAX || s->disp)
-		x_lea(a, RAX, s->base, s->disp);
 }

@@ -132,6 +132,7 @@ void own_entry(struct jit_gen *g, uint64_t pa)
 	const uint8_t *start = a->p;
 	g->entered = true;
 	own_rely(g, pa);
+	near_entry(g, pa);
 	own_in(g);
 	while (a->p - start < 5 && !a->full)
 		a8(a, 0x90);
@@ -192,6 +193,7 @@ bool own_jump(struct jit_gen *g)
 	x_alum(a, true, ALU_ADD, RCX, STATE_REG, at(g->c->g.run + offsetof(struct jit_run, delta)));
 	x_alu(a, true, ALU_SUB, RAX, RCX);
 	x_alui(a, true, ALU_CMP, RAX, (int32_t)(g->end - g->pa));
+	near_jump_table(g);
 	g->jumps[g->njumps].out = x_jcc32(a, CC_AE);
 	g->jumps[g->njumps++].table = x_lea_rip(a, RDX);
 	asm_rmx(a, false, 0xff, 4, RDX, RAX, 2, 0);
@@ -217,6 +219,9 @@ static void jumps_write(struct jit_gen *g)
 	x_alu(a, true, ALU_ADD, RAX, RCX);
 	own_out(g);
 	x_jmp_to(a, g->c->w + g->c->t.look_up);
+	uint8_t *land[LABELS];
+	for (unsigned k = 0; k < n && !a->full; k++)
+		land[k] = may_land(g, k) ? near_land(g, k) : NULL;
 	while ((a->p - g->c->w) % 8 && !a->full)
 		a8(a, 0xcc);
 	for (unsigned k = 0; k < g->njumps && !a->full; k++) {
@@ -224,7 +229,7 @@ static void jumps_write(struct jit_gen *g)
 		x_aim(g->jumps[k].table, a->p);
 	}
 	for (unsigned k = 0; k < n && !a->full; k++)
-		a64(a, (uintptr_t)(g->c->x + ((may_land(g, k) ? g->label[k] : out) - g->c->w)));
+		a64(a, (uintptr_t)(g->c->x + ((land[k] ? land[k] : out) - g->c->w)));
 }
 
 void own_thunks(struct jit_gen *g)

@@ -61,7 +61,11 @@ static void ins_note(const struct jit_gen *g, struct plan_insn *p, const struct 
 		p->fp |= i->imm == s->fp_on;
 		p->rounds |= i->imm == s->fp_mode;
 		break;
-	case IR_put: put_note(g, p, b, i); break;
+	case IR_put:
+		put_note(g, p, b, i);
+		near_note(p, b, i);
+		break;
+	case IR_load: case IR_store: near_note(p, b, i); break;
 	case IR_ltu:
 		if (is_boxes(&b->ins[i->b]) && b->ins[i->a].op == IR_get &&
 		    is_f(g, b->ins[i->a].imm))
@@ -75,7 +79,6 @@ static void ins_note(const struct jit_gen *g, struct plan_insn *p, const struct 
 		break;
 	case IR_jumpr: p->falls = p->call; break;
 	case IR_call: p->helper = p->other = true; break;
-	case IR_lr: case IR_sc: case IR_cas: p->helper = true; break;
 	default: break;
 	}
 }
@@ -271,6 +274,7 @@ bool jit_plan_end(struct jit_gen *g, bool force)
 		return false;
 	weights_count(p, depth, &w);
 	bool x = x_choose(g, p, &w, force), f = f_choose(p, &w, force), fp = facts(p);
-	p->ready = x || f || fp || p->indirect || force;
+	bool near = near_plan(g);
+	p->ready = near || x || f || fp || p->indirect || force;
 	return p->ready;
 }

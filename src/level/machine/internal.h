@@ -87,6 +87,10 @@ struct machine {
 	char why[64];
 	bool ended;                 /* env->ended was called */
 	bool started, paused;
+	pthread_mutex_t hold_lock;  /* of held; innermost */
+	pthread_cond_t hold_over;
+	bool held;                  /* harts wait outside of their engine */
+	struct virtio *disk_devs[DISKS_MAX], *net_dev, *balloon; /* borrowed; NULL: none */
 	uint64_t entered_ns;        /* atomic: since 1970, when hart 0 last began to run */
 	bool loaded;                /* start goes on where the state was saved */
 	unsigned panic_seen;        /* characters of the panic message matched so far */
@@ -115,6 +119,8 @@ int boot_claims(const struct lodge_config *c);
 int vcpus_make(struct machine *m, struct lodge_err *e) MUST;
 int vcpus_start(struct machine *m, struct lodge_err *e) MUST;
 void vcpus_stop(struct machine *m, uint32_t request); /* ask and join; not from a vCPU thread */
+/* Keep the harts from running, or let them again; any state. Guest time goes on. */
+void vcpus_hold(struct machine *m, bool on);
 void vcpus_reset(struct machine *m);
 void vcpus_free(struct machine *m);
 /* machine.c: events from devices, SBI and the console. Any thread. */

@@ -121,6 +121,8 @@ static void machine_destroy(void *self)
 	chr_free(m->console);
 	chr_free(m->agent);
 	pthread_mutex_destroy(&m->lock);
+	pthread_mutex_destroy(&m->hold_lock);
+	pthread_cond_destroy(&m->hold_over);
 	free(m);
 }
 
@@ -241,6 +243,8 @@ static int machine_create(void **ret, const struct level_env *env, const struct 
 	m->env = env;
 	m->config = c;
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_mutex_init(&m->hold_lock, NULL);
+	pthread_cond_init(&m->hold_over, NULL);
 	vclock_init(&m->clock);
 	vclock_pause(&m->clock);
 	int r = machine_build(m, e);
@@ -412,6 +416,31 @@ static void machine_stats(void *self, struct json_object *out)
 	put_u64(out, "memory_resident", mem_resident(m->mem));
 }
 
+static void machine_hold(void *self, bool on) { vcpus_hold(self, on); }
+
+static void machine_limit(void *self, const struct lodge_config *c, struct life_warnings *w)
+{
+	struct machine *m = self;
+	bool disks = c->disk_iops || c->disk_bps, any = false;
+	for (unsigned i = 0; i < m->ndisks; i++)
+		if (m->disk_devs[i]) {
+			virtio_blk_limit(m->disk_devs[i], c->disk_iops, c->disk_bps);
+			any = true;
+		}
+	if (disks && !any)
+		life_warn(w, "limits of disks hold nothing: the guest has none");
+	if (m->net_dev)
+		virtio_net_limit(m->net_dev, c->net_bps);
+	else if (c->net_bps)
+		life_warn(w, "net-bps holds nothing: the guest has no network");
+	if (m->balloon)
+		virtio_balloon_set(m->balloon, c->memory_limit ? c->memory_limit : m->ram);
+	bool boots = !__atomic_load_n(&m->entered_ns, __ATOMIC_RELAXED) && !m->loaded;
+	if (c->memory_limit && (!m->balloon || (!boots && !virtio_up(m->balloon))))
+		life_warn(w, "memory is not held to %llu MiB: the guest has no driver for its "
+		          "balloon", (unsigned long long)(c->memory_limit >> 20));
+}
+
 extern const struct level level_machine;
 const struct level level_machine = {
 	.name = "machine", .summary = "a whole riscv64 computer: kernel, disks, network",
@@ -421,4 +450,5 @@ const struct level level_machine = {
 	.resize = machine_resize, .inspect = machine_inspect, .stats = machine_stats,
 	.save = machine_save, .load = machine_load, .memory = machine_memory,
 	.own_option = machine_own_option, .freeze = machine_freeze, .flush = machine_flush,
+	.limit = machine_limit, .hold = machine_hold,
 };

@@ -193,8 +193,10 @@ static int part_disk(struct machine *m, const char *spec, struct lodge_err *e)
 	if (r == 0) {
 		snprintf(options, sizeof options, "serial=lodge%u,queues=%u", i,
 		         m->rv.nharts < 8 ? m->rv.nharts : 8);
-		r = part_virtio(m, NULL, "blk", d.bus ? d.bus : m->config->bus, options,
+		struct dev *made = NULL;
+		r = part_virtio(m, &made, "blk", d.bus ? d.bus : m->config->bus, options,
 				m->disks[i], e);
+		m->disk_devs[i] = r == 0 ? virtio_of(made) : NULL;
 	}
 	life_disk_fini(&d);
 	return err_in(e, r, "disk %s", spec);
@@ -236,7 +238,10 @@ static int part_net(struct machine *m, struct lodge_err *e)
 	int r = net_open(&m->net, &o, m->env->loop, m->env->log, e);
 	if (r < 0)
 		return err_in(e, r, "network");
-	return part_virtio(m, NULL, "net", c->bus, NULL, m->net, e);
+	struct dev *made = NULL;
+	r = part_virtio(m, &made, "net", c->bus, NULL, m->net, e);
+	m->net_dev = r == 0 ? virtio_of(made) : NULL;
+	return r;
 }
 
 static int part_console(struct machine *m, struct lodge_err *e)
@@ -256,6 +261,7 @@ static int part_console(struct machine *m, struct lodge_err *e)
 static int parts_virtio(struct machine *m, struct lodge_err *e)
 {
 	const struct lodge_config *c = m->config;
+	struct dev *balloon = NULL;
 	char options[4352];
 	int r = 0;
 	/* what threads of their own do to memory and lines comes at no time that can be repeated */
@@ -270,7 +276,9 @@ static int parts_virtio(struct machine *m, struct lodge_err *e)
 	if (r == 0)
 		r = part_virtio(m, NULL, "rng", c->bus, NULL, NULL, e);
 	if (r == 0)
-		r = part_virtio(m, NULL, "balloon", c->bus, NULL, NULL, e);
+		r = part_virtio(m, &balloon, "balloon", c->bus, NULL, NULL, e);
+	if (r == 0)
+		m->balloon = virtio_of(balloon);
 	unsigned cid = 3;
 	if (r == 0)
 		r = option_unsigned(c, "cid", VSOCK_CID, UINT32_MAX - 1, &cid, e);

@@ -3,6 +3,36 @@
 #include "level/machine/internal.h"
 #include <signal.h>
 
+/* The engine has left its loop. Wait while the machine is held; true: the hart shall go on. */
+static bool vcpu_held(struct vcpu *v)
+{
+	struct machine *m = v->m;
+	struct rv_hart *h = v->hart;
+	uint64_t since = host_monotonic_ns();
+	bool stop;
+	pthread_mutex_lock(&m->hold_lock);
+	while (!(stop = __atomic_load_n(&h->requests, __ATOMIC_ACQUIRE) &
+	                (RV_REQ_STOP | RV_REQ_PAUSE)) && m->held)
+		pthread_cond_wait(&m->hold_over, &m->hold_lock);
+	/* under the lock: the next hold asks anew */
+	if (!stop)
+		__atomic_and_fetch(&h->requests, ~(uint32_t)RV_REQ_HOLD, __ATOMIC_ACQ_REL);
+	pthread_mutex_unlock(&m->hold_lock);
+	if (!stop)
+		rv_held(h, host_monotonic_ns() - since);
+	return !stop;
+}
+
+void vcpus_hold(struct machine *m, bool on)
+{
+	pthread_mutex_lock(&m->hold_lock);
+	m->held = on;
+	for (unsigned i = 0; on && i < m->rv.nharts; i++)
+		rv_hart_request(m->vcpus[i].hart, RV_REQ_HOLD);
+	pthread_cond_broadcast(&m->hold_over);
+	pthread_mutex_unlock(&m->hold_lock);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
@@ -11,7 +41,9 @@ static void *vcpu_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	if (v->hart->id == 0)
 		__atomic_store_n(&v->m->entered_ns, host_realtime_ns(), __ATOMIC_RELAXED);
-	v->m->engine->run(v->hart);
+	do
+		v->m->engine->run(v->hart);
+	while (vcpu_held(v));
 	return NULL;
 }
 
@@ -64,6 +96,10 @@ void vcpus_stop(struct machine *m, uint32_t request)
 	for (unsigned i = 0; i < m->rv.nharts; i++)
 		if (m->vcpus[i].running)
 			rv_hart_request(m->vcpus[i].hart, request);
+	/* those that are held look at what is asked of them */
+	pthread_mutex_lock(&m->hold_lock);
+	pthread_cond_broadcast(&m->hold_over);
+	pthread_mutex_unlock(&m->hold_lock);
 	for (unsigned i = 0; i < m->rv.nharts; i++)
 		if (m->vcpus[i].running) {
 			pthread_join(m->vcpus[i].thread, NULL);

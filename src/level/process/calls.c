@@ -20,10 +20,14 @@ enum {
 	NR_SIGPENDING = 136,
 	NR_SIGTIMEDWAIT = 137,
 	NR_SIGRETURN = 139,
+	NR_PRCTL = 167,
 	NR_GETTIMEOFDAY = 169,
+	NR_SHMAT = 196,
+	NR_SHMDT = 197,
 	NR_BRK = 214,
 	NR_CLONE = 220,
 	NR_EXECVE = 221,
+	NR_SECCOMP = 277,
 	NR_EXECVEAT = 281,
 	NR_CLONE3 = 435,
 	NR_MUNMAP = 215,
@@ -39,6 +43,7 @@ enum {
 static int64_t call_exit_group(struct task *t, const uint64_t a[6])
 {
 	report_exit(t);
+	debug_ended(t->p, (int)a[0], 0);
 	halt_leave(t->p);
 	_exit((int)a[0]);
 }
@@ -180,6 +185,10 @@ static call_fn *const calls[NR_CALLS] = {
 	[NR_SET_ROBUST_LIST] = call_set_robust_list,
 	[NR_CLOCK_GETTIME] = call_clock_gettime,
 	[NR_GETTIMEOFDAY] = call_gettimeofday,
+	[NR_PRCTL] = call_prctl_process,
+	[NR_SECCOMP] = call_seccomp,
+	[NR_SHMAT] = mem_shmat,
+	[NR_SHMDT] = mem_shmdt,
 	[NR_BRK] = mem_brk,
 	[NR_MUNMAP] = mem_munmap,
 	[NR_MREMAP] = mem_mremap,
@@ -203,6 +212,9 @@ static call_fn *const calls[NR_CALLS] = {
 
 int64_t call_run(struct task *t, unsigned nr, const uint64_t a[6])
 {
+	int64_t r;
+	if (unlikely(t->filter || t->strict) && seccomp_stops(t, nr, a, &r))
+		return r;
 	if (nr < NR_CALLS && calls[nr])
 		return calls[nr](t, a);
 	return linux_call(&t->sys, nr, a);

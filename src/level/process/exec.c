@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
-enum { SCRIPTS = 4, SCRIPT_LINE = 256, ARGS_MAX = 1 << 20 };
+enum { SCRIPTS = 4, SCRIPT_LINE = 256, ARGS_MAX = 1 << 20, FILES_BLIND = 1 << 16 };
 #define TEXT_MAX (UINT64_C(8) << 20)
 
 /* Arguments and environment, out of the guest's memory, which goes away. */
@@ -170,6 +172,28 @@ static int host_exec(struct proc *p, const struct exec *x)
 	return r;
 }
 
+/* A program that gains rights, if the kernel runs those of riscv64 by lodge: it gives them. */
+static bool is_kernels(const struct task *t, const struct exec *x)
+{
+	struct stat st;
+	if (!t->p->by_kernel || t->p->sys.root_fd >= 0 || fstat(x->fd, &st) < 0)
+		return false;
+	return st.st_mode & (S_ISUID | S_ISGID) ||
+	       fgetxattr(x->fd, "security.capability", NULL, 0) > 0;
+}
+
+/* By its path: one that only a descriptor names, the kernel has no interpreter for. */
+static int kernel_exec(struct proc *p, const struct exec *x)
+{
+	char *none[] = {NULL};
+	halt_leave(p);
+	syscall(SYS_execve, x->path, x->argv.n ? x->argv.text : none,
+	        x->env.n ? x->env.text : none);
+	int r = -errno;
+	halt_join(p);
+	return r;
+}
+
 /* ---- the change ---- */
 
 static void space_empty(struct task *t)
@@ -188,17 +212,31 @@ static void space_empty(struct task *t)
 	task_code_stale(t, 0, UINT64_MAX);
 }
 
+static void file_close(const struct proc *p, int fd)
+{
+	int flags = linux_fd_is_own(&p->sys, fd) ? -1 : fcntl(fd, F_GETFD);
+	if (flags >= 0 && flags & FD_CLOEXEC)
+		close(fd);
+}
+
+/* In a chroot without /proc. */
+static void files_close_blind(const struct proc *p)
+{
+	for (int fd = 0, end = getdtablesize(); fd < end && fd < FILES_BLIND; fd++)
+		file_close(p, fd);
+}
+
 static void files_close(struct proc *p)
 {
 	DIR *d = opendir("/proc/thread-self/fd");
-	if (!d)
+	if (!d) {
+		files_close_blind(p);
 		return;
+	}
 	for (struct dirent *e; (e = readdir(d));) {
 		int fd = atoi(e->d_name);
-		bool own = linux_fd_is_own(&p->sys, fd);
-		if (e->d_name[0] != '.' && fd != dirfd(d) && !own &&
-		    fcntl(fd, F_GETFD) & FD_CLOEXEC)
-			close(fd);
+		if (e->d_name[0] != '.' && fd != dirfd(d))
+			file_close(p, fd);
 	}
 	closedir(d);
 }
@@ -217,6 +255,8 @@ static int change(struct task *t, struct exec *x)
 	s->env = (const char *const *)x->env.text;
 	s->nenv = x->env.n;
 	space_empty(t);
+	p->shares = p->shares_read = false;
+	proc_alone(p);
 	t->clear_tid = 0;
 	signals_exec(t);
 	syscall(SYS_set_robust_list, NULL, 24);
@@ -230,6 +270,7 @@ static int change(struct task *t, struct exec *x)
 	report_drop(take(t->report));
 	rv_process_reset(t->h, s->entry, s->sp);
 	t->h->npc = s->entry;
+	debug_exec(t);
 	task_lead(t);
 	return 0;
 }
@@ -282,6 +323,8 @@ static int64_t exec_run(struct task *t, struct exec *x)
 		return r;
 	if (is_host_program(x->fd) && t->p->sys.root_fd < 0)
 		return host_exec(t->p, x);
+	if (is_kernels(t, x))
+		return kernel_exec(t->p, x);
 	r = program_open(t, &x->s, x->fd, x->path, NULL);
 	x->fd = -1;
 	if (r == 0)

@@ -16,6 +16,7 @@ static void child_begin(struct task *t, const struct clone *c)
 {
 	struct rv_hart *h = t->h;
 	signals_forked(t);
+	debug_forked(t);
 	if (c->stack)
 		h->x[2] = c->stack;
 	if (c->flags & CLONE_SETTLS)

@@ -72,6 +72,8 @@ struct proc {
 	const struct engine *engine;
 	struct space space;
 	struct linux_proc sys;
+	bool shares;            /* memory that is written, with other processes: since exec */
+	bool shares_read;       /* mappings of that kind that may only be read so far */
 	uint64_t vdso;          /* its page */
 	uint64_t trampoline;    /* in it: where signal handlers return to */
 	uint64_t stack_lo, stack_hi;
@@ -79,7 +81,9 @@ struct proc {
 	char name[16];          /* of the thread that an heir comes from */
 	struct linux_bind *binds; /* the same */
 	uint64_t auxv[2 * AUXV_MAX];
+	struct debug *debug;    /* owned; NULL: no debugger */
 	int trace_fd;           /* calls are written there; -1: nowhere */
+	bool by_kernel;         /* execve of what gains rights is the kernel's: process.h */
 	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
 	/* ---- of a keeper's program; halt.c ---- */
 	struct kept *kept;      /* shared with the keeper; NULL: there is none */
@@ -90,6 +94,17 @@ struct proc {
 	int life_fd;            /* the speaker's, of the program's first process; -1 */
 	struct { uint64_t *v; size_t n; } pages; /* those that the state names; owned */
 	struct { uint64_t dev, ino; } console[2]; /* what stdin and stdout were at first */
+};
+/* Of a thread that a debugger watches: debug.c. */
+struct watch {
+	bool parked;            /* stands between two instructions, or behind a call */
+	bool held;              /* stays so, whatever the others do */
+	bool step;              /* stops where it comes to us next */
+	bool exec;              /* has another program, which nobody was told of */
+	int event, why;         /* a signal to tell the debugger of, 0: none; enum gdb_why */
+	bool asks;              /* stands before a signal is delivered */
+	int give;               /* the signal that it goes on with; 0: none */
+	int silent;             /* one that the debugger has sent, and need not hear of */
 };
 struct task {
 	struct linux_task sys; /* first: its proc is task.p's */
@@ -103,8 +118,11 @@ struct task {
 	uint64_t stales;        /* changes of code that it knows of, while it is idle */
 	struct report *report;  /* of a child of vfork that has not called exec: to its parent */
 	struct registers *back; /* of that parent, while it runs the end of its child; owned */
+	struct filter *filter;  /* owned: a reference; of system calls. NULL: none */
+	bool strict;            /* makes four calls only */
+	struct watch watch;
 	bool moves;             /* the first thread takes it over, as exec does */
-	bool calling;           /* in a system call, and so in no code of the engine's */
+	_Atomic bool calling;   /* in a system call, and so in no code of the engine's */
 	/* ---- signals: signal.c ---- */
 	uint64_t mask, saved_mask;
 	bool has_saved;         /* saved_mask is the mask again after the next delivery */
@@ -121,11 +139,19 @@ int task_hart(struct task *t, struct lodge_err *e) MUST;
 void task_free(struct task *t);
 /* ---- thread.c ---- */
 void task_enlist(struct task *t);       /* it runs from now on */
+/* Others will touch what @t, which is in a call, writes: its atomics are locked from then on. */
+void task_share(struct task *t);
+/* Memory will be mapped, or protected, so; @shared: other processes may have it, too. */
+void task_maps(struct task *t, uint64_t prot, bool shared);
+/* The process has one thread, the rest is known: after fork and exec. */
+void proc_alone(struct proc *p);
 /* Run the program on this thread, which is @t's; @t is freed. Returns when other threads go on. */
 void task_run(struct task *t);
 /* Code in [@lo, @hi) has changed or may not run any more, on any hart. */
 void task_code_stale(struct task *t, uint64_t lo, uint64_t hi);
 void task_stale_take(struct task *t);   /* what others have said of code */
+/* The same to @to from another thread; with the lock of the program. */
+void task_stale_post(struct task *to, uint64_t lo, uint64_t hi);
 /* Around fork, which finds the lists whole. */
 void tasks_fork_begin(struct task *t);
 void tasks_fork_end(struct task *t, bool in_child);
@@ -146,11 +172,42 @@ int root_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 void root_close(struct proc *p);
 
 /* ---- trace.c: the log of calls, for -o strace=FILE ---- */
-/* Open what the option strace names ("-": standard error) as p->trace_fd; refuses other options. */
+/* Open what the option strace names ("-": standard error) as p->trace_fd. */
 int trace_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e) MUST;
 /* call_run with a line of log, which processes and threads of the program share. */
 int64_t trace_call(struct task *t, unsigned nr, const uint64_t a[6]);
 void trace_signal(const struct task *t, int sig, uint64_t at);
+
+/* ---- debug.c: a debugger, for -o gdb=WHERE. Thread: the task's own ---- */
+/* If it is asked for, wait for it; p->debug. */
+int debug_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e) MUST;
+/* The program is there: @t, its only thread, stands until the debugger lets it go. */
+int debug_begin(struct task *t, struct lodge_err *e) MUST;
+/* The others want p->debug not to be NULL, but for exec, forked and ended. */
+void debug_park(struct task *t);        /* while all have to stand */
+void debug_called(struct task *t);      /* a call was made: perhaps all have to stand */
+/* @sig is about to be delivered: the one to deliver instead, 0: none. */
+int debug_signal(struct task *t, int sig) MUST;
+/* An ebreak at h->npc: false: the program's own. */
+bool debug_trap(struct task *t) MUST;
+void debug_exec(struct task *t);        /* another program is there */
+void debug_forked(struct task *t);      /* in the child */
+void debug_ended(struct proc *p, int status, int sig);
+/* Of struct rv_process. */
+void debug_code(const struct debug *d, uint64_t va, uint8_t *copy, size_t n);
+
+/* ---- seccomp.c ---- */
+/* @t has the filters of @from (NULL: none). */
+void seccomp_inherit(struct task *t, const struct task *from);
+/* Of a thread with filters: is call @nr not made, but has *@ret as its result? It may not return,
+ * and the thread may have begun a handler. */
+bool seccomp_stops(struct task *t, unsigned nr, const uint64_t a[6], int64_t *ret);
+/* Is @code, @n struct sock_filter, a program that Linux takes? What it makes of struct
+ * seccomp_data @data, if it is. */
+bool seccomp_sound(const void *code, unsigned n) MUST;
+uint32_t seccomp_eval(const void *code, const void *data);
+int64_t call_seccomp(struct task *t, const uint64_t a[6]);
+int64_t call_prctl_process(struct task *t, const uint64_t a[6]);
 
 /* ---- load.c ---- */
 struct program {
@@ -165,6 +222,7 @@ struct start {
 	const char *const *argv, *const *env;
 	size_t argc, nenv;
 	const char *path;       /* as it was given: AT_EXECFN */
+	bool secure;            /* AT_SECURE, whatever the user ids say */
 	char *found;            /* owned: path of the program that the user named */
 	char *script;           /* owned, path of a script's interpreter: argv is owned, too */
 };
@@ -196,6 +254,10 @@ int64_t mem_mremap(struct task *t, const uint64_t a[6]);
 int64_t mem_mprotect(struct task *t, const uint64_t a[6]);
 int64_t mem_madvise(struct task *t, const uint64_t a[6]);
 int64_t mem_brk(struct task *t, const uint64_t a[6]);
+int64_t mem_shmat(struct task *t, const uint64_t a[6]); /* shm.c */
+int64_t mem_shmdt(struct task *t, const uint64_t a[6]);
+/* munmap(2) of whole pages below USER_END, with the space's lock for writing. */
+int64_t mem_unmap(struct task *t, uint64_t at, uint64_t len) MUST;
 /* Host rights for what the guest asked: code is data to the host. */
 int mem_host_prot(uint64_t prot);
 /* Map for the loader: as mmap(2) at @at, whatever of the guest's is there, or at a place of the
@@ -210,6 +272,8 @@ int64_t call_run(struct task *t, unsigned nr, const uint64_t a[6]);
 enum { SIGNAL_KICK = 64 };      /* makes a thread look around; no guest has it */
 /* What the process was started with; our handlers. */
 int signals_begin(struct proc *p, struct lodge_err *e) MUST;
+/* A debugger has come or gone: signals that end or stop the program come by us, or do not. */
+void signals_watch(struct proc *p);
 /* This thread is @t from now on, with the mask of @from (NULL: the thread's). */
 void signals_task(struct task *t, const struct task *from);
 void signals_restore(struct proc *p, const uint64_t actions[]); /* as saved */
@@ -223,6 +287,8 @@ void signals_noticed(struct task *t);   /* this thread looks around: calls may w
 void signals_deliver(struct task *t);
 /* An instruction raised @sig at h->npc. */
 void signals_fault(struct task *t, int sig, int code, uint64_t at);
+/* @info is delivered at h->npc, or ends the process. */
+void signals_force(struct task *t, const siginfo_t *info);
 int64_t call_sigaction(struct task *t, const uint64_t a[6]);
 int64_t call_sigprocmask(struct task *t, const uint64_t a[6]);
 int64_t call_sigpending(struct task *t, const uint64_t a[6]);
@@ -239,8 +305,8 @@ int process_become(const struct lodge_config *c, struct lodge_err *e);
 int process_remake(struct task **ret, const struct lodge_config *c, struct lodge_err *e) MUST;
 struct restore;
 /* @from: what it goes on from; NULL: from its beginning. */
-int process_run(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
-                struct lodge_err *e) MUST;
+int process_kept(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
+                 struct lodge_err *e) MUST;
 
 /* ---- halt.c ---- */
 /* Is somebody to halt? Then halt_look. */

@@ -14,7 +14,12 @@
 #include <sys/wait.h>
 #include <termios.h>
 
-enum { RING = 64 << 10, CHUNK = 4096, ROUNDS = 32, ANSWER_MS = 15000 };
+enum {
+	RING = 256 << 10 /* more than a pipe holds */,
+	CHUNK = 4096,
+	ROUNDS = 32,
+	ANSWER_MS = 15000
+};
 
 struct guest {
 	const struct level_env *env;
@@ -234,12 +239,24 @@ static int sections_take(struct save_out *o, int fd, struct lodge_err *e)
 	return r;
 }
 
+/* What it has printed is no part of its state: the console has to have it. */
+static void out_drain(struct guest *g)
+{
+	struct pollfd f = {.fd = g->out, .events = POLLIN};
+	while (f.fd >= 0 && g->out >= 0 && poll(&f, 1, 0) == 1) {
+		out_give(g);
+		if (g->atoutput < g->noutput)
+			break; /* it takes no more: its disk is full */
+	}
+}
+
 static int guest_save(void *self, struct save_out *o, struct lodge_err *e)
 {
 	struct guest *g = self;
 	struct life_message m = {.what = LIFE_STATE};
 	int fd, none;
 	mem_free(take(g->mem));
+	out_drain(g);
 	int r = life_ask(g, &m, -1, &fd, e);
 	if (r == 0)
 		r = sections_take(o, fd, e);
@@ -348,10 +365,10 @@ static int program_main(void *user, const struct init_plan *p, struct lodge_err 
 	(void)!chdir(g->c->cwd && !g->c->root ? g->c->cwd : "/");
 	struct restore from = {.in = &g->in_state, .plan = p};
 	if (!g->restoring)
-		return process_run(g->c, p, NULL, e);
+		return process_kept(g->c, p, NULL, e);
 	from.ram = mem_host(g->mem);
 	from.ram_pages = mem_size(g->mem) / PAGE;
-	return process_run(g->c, p, &from, e);
+	return process_kept(g->c, p, &from, e);
 }
 
 static int guest_fork(struct guest *g, const int ends[2], struct lodge_err *e)
@@ -486,6 +503,8 @@ static void guest_inspect(void *self, struct json_object *out)
 static int guest_create(void **ret, const struct level_env *env, const struct lodge_config *c,
 			struct lodge_err *e)
 {
+	if (life_option(c, "gdb"))
+		return err_set(e, EOPNOTSUPP, "-o gdb is for programs in the foreground");
 	struct guest *g = calloc(1, sizeof *g);
 	if (!g)
 		return err_set(e, ENOMEM, "out of memory");

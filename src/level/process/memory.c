@@ -115,6 +115,7 @@ int64_t mem_mmap(struct task *t, const uint64_t a[6])
 	if (flags & MAP_HUGETLB)
 		len = align_up(len, HUGE);
 	pthread_rwlock_wrlock(&t->p->space.lock);
+	task_maps(t, a[2], a[3] & MAP_SHARED); /* MAP_SHARED_VALIDATE has it, too */
 	int64_t r = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)
 			? map_fixed(t, at, len, prot, flags, fd, a[5])
 			: map_free(&t->p->space, at & ~(uint64_t)(PAGE - 1), len, prot, flags, fd,
@@ -147,7 +148,7 @@ static int64_t piece_unmap(uint64_t at, uint64_t len, int arg)
 	return munmap(host(at), len) < 0 ? -errno : 0;
 }
 
-static int64_t unmap(struct task *t, uint64_t at, uint64_t len)
+int64_t mem_unmap(struct task *t, uint64_t at, uint64_t len)
 {
 	struct space *s = &t->p->space;
 	bool code = space_has(s, at, at + len, PROT_EXEC, 0);
@@ -181,7 +182,7 @@ int64_t mem_munmap(struct task *t, const uint64_t a[6])
 	if (!is_page(at) || !a[1] || !len || !is_inside(at, len))
 		return -EINVAL;
 	pthread_rwlock_wrlock(&t->p->space.lock);
-	int64_t r = unmap(t, at, len);
+	int64_t r = mem_unmap(t, at, len);
 	pthread_rwlock_unlock(&t->p->space.lock);
 	return r;
 }
@@ -207,6 +208,7 @@ static int64_t protect(struct task *t, uint64_t at, uint64_t len, uint64_t prot)
 	if (more)
 		return -EINVAL;
 	if (end > at) {
+		task_maps(t, prot, t->p->shares_read); /* is it one of these? */
 		if (mprotect(host(at), end - at, mem_host_prot(prot)) < 0)
 			return -errno;
 		if (!space_put(s, at, end, (uint8_t)(prot & RWX), 0))
@@ -313,7 +315,7 @@ static int64_t move(struct task *t, struct move *m)
 		return grow(t, m, r);
 	if (m->new_len == m->len)
 		return (int64_t)m->from;
-	int64_t e = unmap(t, m->from + m->new_len, m->len - m->new_len);
+	int64_t e = mem_unmap(t, m->from + m->new_len, m->len - m->new_len);
 	return e < 0 ? e : (int64_t)m->from;
 }
 
@@ -343,7 +345,7 @@ static bool brk_move(struct task *t, uint64_t to)
 	if (to < s->brk_start || to > USER_END)
 		return false;
 	if (end < old)
-		return unmap(t, end, old - end) == 0;
+		return mem_unmap(t, end, old - end) == 0;
 	if (end == old)
 		return true;
 	if (!space_is_free(s, old, end) ||

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The level: this process becomes the program. */
+#include "level/process/process.h"
 #include "level/process/saved.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -23,9 +25,16 @@ static unsigned proc_rights(void *proc, uint64_t va)
 	return rights;
 }
 
+static void proc_code(void *proc, uint64_t va, uint8_t *copy, size_t n)
+{
+	const struct proc *p = proc;
+	if (unlikely(p->debug))
+		debug_code(p->debug, va, copy, n);
+}
+
 static const struct rv_process ops = {
 	.end = USER_END, .rights = proc_rights, .ecall = task_ecall,
-	.exception = task_exception, .look = task_look,
+	.exception = task_exception, .look = task_look, .code = proc_code,
 };
 
 static int engine_choose(const struct engine **ret, const char *accel, struct lodge_err *e)
@@ -61,6 +70,16 @@ static bool proc_area(void *proc, uint64_t at, struct linux_area *ret)
 	return in;
 }
 
+static int options_check(const struct lodge_config *c, struct lodge_err *e)
+{
+	for (size_t i = 0; i < c->noptions; i++)
+		if (strncmp(c->options[i], "strace=", 7) != 0 &&
+		    strncmp(c->options[i], "gdb=", 4) != 0)
+			return err_set(e, EINVAL, "-o %s: programs have strace=FILE and "
+			               "gdb=PORT|unix:PATH|-", c->options[i]);
+	return 0;
+}
+
 static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	memset(p, 0, sizeof *p);
@@ -68,7 +87,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
 	vclock_init(&p->clock);
-	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p,
+	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p, .alone = true,
 		.vlen = 8 * VECTOR_BYTES};
 	int r = root_open(p, c, e);
 	p->sys.keep_signals = UINT64_C(1) << (SIGSEGV - 1) |
@@ -78,6 +97,8 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	p->sys.user = p;
 	p->sys.isa = "rv64imafdcv_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
 		       "_zacas_zfa_zfhmin_zve64d_zvfhmin";
+	if (r == 0)
+		r = options_check(c, e);
 	if (r == 0)
 		r = trace_open(p, c, e);
 	if (r == 0)
@@ -178,12 +199,13 @@ static int env_make(struct start *s, const struct lodge_config *c, struct lodge_
 	return 0;
 }
 
-static int args_make(struct start *s, const struct lodge_config *c, struct lodge_err *e)
+static int args_make(struct start *s, const struct lodge_config *c, const char *name,
+		     struct lodge_err *e)
 {
 	const char **all = calloc(c->argc + 2, sizeof *all);
 	if (!all)
 		return err_set(e, ENOMEM, "out of memory");
-	all[0] = c->guest;
+	all[0] = name ? name : c->guest;
 	for (size_t i = 0; i < c->argc; i++)
 		all[1 + i] = c->argv[i];
 	s->argv = all;
@@ -203,24 +225,26 @@ static void start_fini(struct start *s)
 }
 
 static int prepare(struct task **ret, struct start *s, const struct lodge_config *c,
-		   struct lodge_err *e)
+		   const struct process_given *g, struct lodge_err *e)
 {
 	static struct proc p; /* the one that this process is */
 	s->path = c->guest;
 	s->main.fd = s->interp.fd = -1;
-	int fd = -1, r = proc_init(&p, c, e);
+	s->secure = getauxval(AT_SECURE) != 0;
+	int fd = g->fd, r = proc_init(&p, c, e);
+	p.by_kernel = g->by_kernel;
 	if (r == 0)
 		r = task_new(ret, &p, e);
 	if (r == 0)
 		r = dir_enter(*ret, c, e);
 	if (r == 0)
-		r = args_make(s, c, e);
+		r = args_make(s, c, g->name, e);
 	if (r == 0)
 		r = env_make(s, c, e);
-	if (r == 0)
+	if (r == 0 && fd < 0)
 		r = fd = guest_open(*ret, c, &s->found, e);
 	if (r >= 0) {
-		s->path = s->found;
+		s->path = s->found ? s->found : c->guest;
 		r = script_start(*ret, s, &fd, e);
 	}
 	if (r == 0)
@@ -233,10 +257,12 @@ static int prepare(struct task **ret, struct start *s, const struct lodge_config
 }
 
 /* Make the program of @c in this process, with nothing run yet. */
-static int process_make(struct task **ret, const struct lodge_config *c, struct lodge_err *e)
+static int process_make(struct task **ret, const struct lodge_config *c,
+                        const struct process_given *g, struct lodge_err *e)
 {
+	static const struct process_given nothing = {.fd = -1};
 	struct start s = {.path = NULL};
-	int r = prepare(ret, &s, c, e);
+	int r = prepare(ret, &s, c, g ? g : &nothing, e);
 	if (r == 0)
 		r = program_load((*ret)->p, &s, e);
 	if (r == 0)
@@ -246,23 +272,38 @@ static int process_make(struct task **ret, const struct lodge_config *c, struct 
 		return r; /* it is the caller's to exit: what is mapped stays */
 	signals_task(*ret, NULL);
 	rv_process_reset((*ret)->h, s.entry, s.sp);
+	(*ret)->h->npc = s.entry;
 	(*ret)->tid = gettid();
 	return 0;
 }
 
-int process_become(const struct lodge_config *c, struct lodge_err *e)
+/* Let it run: the first thread is this one. */
+static int process_go(struct task *t, struct lodge_err *e)
 {
-	struct task *t = NULL;
-	int r = process_make(&t, c, e);
+	task_enlist(t);
+	int r = debug_begin(t, e);
 	if (r < 0)
 		return r;
-	task_enlist(t);
+	t->h->pc = t->h->npc;
 	task_run(t);
 	return 0;
 }
 
-int process_remake(struct task **ret, const struct lodge_config *c,
-                          struct lodge_err *e)
+int process_begin(const struct lodge_config *c, const struct process_given *g, struct lodge_err *e)
+{
+	struct task *t = NULL;
+	int r = process_make(&t, c, g, e);
+	if (r == 0)
+		r = debug_open(t->p, c, e);
+	return r < 0 ? r : process_go(t, e);
+}
+
+int process_become(const struct lodge_config *c, struct lodge_err *e)
+{
+	return process_begin(c, NULL, e);
+}
+
+int process_remake(struct task **ret, const struct lodge_config *c, struct lodge_err *e)
 {
 	static struct proc p;
 	int err = proc_init(&p, c, e);
@@ -284,12 +325,12 @@ static void console_note(struct proc *p, int fd)
 	}
 }
 
-int process_run(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
-                struct lodge_err *e)
+int process_kept(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
+                 struct lodge_err *e)
 {
 	struct control_message hello = {.value = 0};
 	struct task *t = NULL;
-	int r = from ? process_remake(&t, c, e) : process_make(&t, c, e);
+	int r = from ? process_remake(&t, c, e) : process_make(&t, c, NULL, e);
 	if (r < 0)
 		return r;
 	struct proc *p = t->p;
@@ -308,9 +349,7 @@ int process_run(const struct lodge_config *c, const struct init_plan *plan, stru
 	linux_fd_close(&p->sys, ready);
 	if (r < 0 || !told)
 		_exit(LODGE_EXIT_LODGE);
-	task_enlist(t);
-	task_run(t);
-	return 0;
+	return process_go(t, e);
 }
 
 /* ---- the level ---- */

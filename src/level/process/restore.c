@@ -105,6 +105,7 @@ static int thread_load(const struct restore *r, unsigned i, struct saved_thread 
 static void registers_restore(struct rv_hart *h, const struct saved_thread *s)
 {
 	rv_process_reset(h, s->pc, 0);
+	h->npc = s->pc;
 	memcpy(h->x, s->x, sizeof s->x);
 	memcpy(h->f, s->f, sizeof s->f);
 	h->fp.flags = s->fcsr & 31;
@@ -164,6 +165,7 @@ int restore_run(struct restore *r, struct task *first, struct lodge_err *e)
 		err = err_set(e, EINVAL, "the state has less memory than it says");
 	if (err == 0)
 		err = maps_restore(r, e);
+	r->proc->env.alone = r->p.threads == 1 && !r->proc->shares;
 	if (err == 0)
 		err = process_restore(r, e);
 	if (err == 0)

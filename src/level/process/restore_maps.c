@@ -77,6 +77,8 @@ static int one_map(struct maps *m, const uint8_t *w, struct lodge_err *e)
 		flags = kind == HELD_FILE ? MAP_PRIVATE : MAP_SHARED;
 		fd = file = file_open(m, w, e);
 	}
+	if (kind == HELD_SHARED_ANON || kind == HELD_SHARED_FILE)
+		m->r->proc->shares = true;
 	if (fd < 0 && kind != HELD_ANON)
 		return fd;
 	/* what it was allowed comes when its pages are there */

@@ -109,6 +109,10 @@ static int program_check(const struct task *t, struct lodge_err *e)
 			       "it has timers of timer_create, which cannot be saved");
 	if (p->sys.root != p->root)
 		return err_set(e, EOPNOTSUPP, "it has called chroot");
+	for (const struct task *o = p->tasks; o; o = o->next)
+		if (o->filter || o->strict)
+			return err_set(e, EOPNOTSUPP, "it has filters of system calls (seccomp), "
+			               "which cannot be saved");
 	if (p->parked)
 		return err_set(e, EOPNOTSUPP, "its first thread has ended, and others run on");
 	return 0;

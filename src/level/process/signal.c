@@ -111,7 +111,8 @@ static void host_action(struct proc *p, int sig)
 	if (p->sys.keep_signals & BIT_OF(sig))
 		return;
 	h.handler = on_signal;
-	if (a->handler <= ACT_IGN) {
+	bool watched = p->debug && !a->handler && !(DEFAULT_IGNORED & BIT_OF(sig));
+	if (a->handler <= ACT_IGN && !watched) {
 		memcpy(&h.handler, &a->handler, sizeof h.handler);
 		h.flags &= SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTORER_X86;
 	}
@@ -137,6 +138,14 @@ int signals_begin(struct proc *p, struct lodge_err *e)
 	if (sigaction(SIGSEGV, &a, NULL) < 0 || sigaction(SIGBUS, &a, NULL) < 0)
 		return err_sys(e, "handlers of signals");
 	return host_fault_begin(e);
+}
+
+void signals_watch(struct proc *p)
+{
+	for (int sig = 1; sig <= SIGNALS; sig++)
+		if (!p->actions[sig - 1].handler && !(UNBLOCKABLE & BIT_OF(sig)) &&
+		    sig != SIGNAL_KICK)
+			host_action(p, sig);
 }
 
 void signals_task(struct task *t, const struct task *from)
@@ -311,12 +320,35 @@ static void default_do(struct task *t, int sig)
 		proc_die(t->p, sig);
 }
 
+/* What a debugger makes of @sig; 0: it is dropped. */
+static int watched_signal(struct task *t, int sig)
+{
+	if (likely(!t->p->debug))
+		return sig;
+	int now = debug_signal(t, sig);
+	if (now && now != sig)
+		t->info = (siginfo_t){.si_signo = now, .si_code = SI_USER};
+	return now;
+}
+
+/* The next one may come here. */
+static void signal_done(struct task *t)
+{
+	t->kept = 0;
+	t->sys.pending = 0;
+	host_mask(mask_of(t));
+}
+
 void signals_deliver(struct task *t)
 {
 	if (t->back) /* soon */
 		return;
 	while (t->kept) {
-		int sig = t->kept;
+		int sig = watched_signal(t, t->kept);
+		if (!sig) {
+			signal_done(t);
+			continue;
+		}
 		pthread_mutex_lock(&t->p->lock);
 		struct action *a = &t->p->actions[sig - 1], now = *a;
 		if (now.handler > ACT_IGN) {
@@ -326,9 +358,7 @@ void signals_deliver(struct task *t)
 		pthread_mutex_unlock(&t->p->lock);
 		if (!now.handler)
 			default_do(t, sig);
-		t->kept = 0;
-		t->sys.pending = 0;
-		host_mask(mask_of(t)); /* the next one may come here */
+		signal_done(t);
 	}
 	call_settle(t, true);
 	if (t->has_saved) {
@@ -340,14 +370,25 @@ void signals_deliver(struct task *t)
 
 void signals_fault(struct task *t, int sig, int code, uint64_t at)
 {
-	struct action *a = &t->p->actions[sig - 1];
+	siginfo_t info = {.si_signo = sig, .si_code = code};
+	info.si_addr = (void *)(uintptr_t)at;
 	if (unlikely(t->p->trace_fd >= 0))
 		trace_signal(t, sig, at);
+	signals_force(t, &info);
+}
+
+void signals_force(struct task *t, const siginfo_t *info)
+{
+	siginfo_t kept = t->info;
+	t->info = *info;
+	int sig = watched_signal(t, info->si_signo);
+	if (!sig) { /* it is tried again */
+		t->info = kept;
+		return;
+	}
+	struct action *a = &t->p->actions[sig - 1];
 	if (a->handler <= ACT_IGN || t->mask & BIT_OF(sig))
 		proc_die(t->p, sig);
-	siginfo_t kept = t->info;
-	t->info = (siginfo_t){.si_signo = sig, .si_code = code};
-	t->info.si_addr = (void *)(uintptr_t)at;
 	frame_make(t, sig, a);
 	t->info = kept;
 	if (!t->kept)

@@ -21,9 +21,9 @@ static int foreign_find(struct space *s, struct lodge_err *e)
 {
 	char line[512];
 	FILE *f = fopen("/proc/self/maps", "re");
-	if (!f)
-		return err_sys(e, "/proc/self/maps");
 	int r = 0;
+	if (!f) /* a chroot without /proc: what is there after all, mmap says */
+		return 0;
 	while (r == 0 && fgets(line, sizeof line, f)) {
 		unsigned long long lo, hi;
 		if (sscanf(line, "%llx-%llx", &lo, &hi) != 2 || lo >= USER_END)

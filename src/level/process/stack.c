@@ -99,7 +99,7 @@ static void aux_fill(struct aux *x, const struct start *s, uint64_t random, uint
 	aux_add(x, AT_EUID, geteuid());
 	aux_add(x, AT_GID, getgid());
 	aux_add(x, AT_EGID, getegid());
-	aux_add(x, AT_SECURE, 0);
+	aux_add(x, AT_SECURE, s->secure || getuid() != geteuid() || getgid() != getegid());
 	aux_add(x, AT_RANDOM, random);
 	aux_add(x, AT_EXECFN, name);
 	aux_add(x, AT_NULL, 0);

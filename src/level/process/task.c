@@ -31,6 +31,7 @@ void task_free(struct task *t)
 	if (t->h)
 		t->p->engine->detach(t->h);
 	rv_hart_free(t->h);
+	seccomp_inherit(t, NULL);
 	free(t);
 }
 
@@ -38,7 +39,7 @@ _Noreturn void proc_die(struct proc *p, int sig)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	sigset_t one;
-	(void)p;
+	debug_ended(p, 0, sig);
 	prctl(PR_SET_DUMPABLE, 0); /* a dump of us would be no dump of the program */
 	sigemptyset(&one);
 	sigaddset(&one, sig);
@@ -75,6 +76,8 @@ void task_ecall(void *proc, struct rv_hart *h)
 	} else {
 		h->x[10] = (uint64_t)r;
 	}
+	if (unlikely(t->p->debug))
+		debug_called(t);
 	if (unlikely(t->report))
 		report_call(t, r);
 	if (unlikely(t->kept || t->restart || t->has_saved))
@@ -102,11 +105,15 @@ void task_exception(void *proc, struct rv_hart *h, enum rv_exc cause, uint64_t t
 		report_done(t);
 		return;
 	}
+	if (unlikely(t->p->debug) && cause == RV_EXC_BREAKPOINT && debug_trap(t))
+		return;
 	if (sig == SIGILL || sig == SIGTRAP) {
 		code = sig == SIGILL ? ILL_ILLOPC : TRAP_BRKPT;
 		tval = h->pc;
 	}
 	signals_fault(t, sig, code, tval);
+	if (unlikely(t->p->debug))
+		debug_called(t);
 }
 
 void task_look(void *proc, struct rv_hart *h)
@@ -114,9 +121,14 @@ void task_look(void *proc, struct rv_hart *h)
 	struct task *t = h->task;
 	(void)proc;
 	task_stale_take(t);
+	if (unlikely(t->p->debug))
+		debug_park(t);
 	signals_noticed(t);
-	if (t->kept)
+	bool any = t->kept != 0;
+	if (any)
 		signals_deliver(t);
+	if (unlikely(any && t->p->debug))
+		debug_called(t);
 	if (unlikely(halt_wanted(t->p)))
 		halt_look(t);
 }

@@ -23,7 +23,7 @@ void task_enlist(struct task *t)
 	p->ntasks++;
 	if (p->ending)
 		rv_hart_request(t->h, RV_REQ_STOP);
-	if (halt_wanted(p))
+	if (p->debug || halt_wanted(p))
 		rv_hart_request(t->h, RV_REQ_LOOK);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -68,7 +68,9 @@ static struct task *task_warm(struct proc *p)
 	pthread_mutex_unlock(&p->lock);
 	if (!t)
 		return NULL;
-	t->has_saved = t->restart = t->calling = false;
+	t->has_saved = t->restart = false;
+	t->calling = false;
+	t->watch = (struct watch){.event = 0};
 	t->status = 0;
 	free(take(t->back));
 	report_drop(take(t->report));
@@ -113,11 +115,41 @@ void tasks_fork_end(struct task *t, bool in_child)
 	p->nidle = 0;
 	p->ending = p->heir = NULL;
 	p->parked = false;
+	proc_alone(p);
 }
+
+/* ---- who touches memory ---- */
+
+static void alone_set(struct proc *p, bool alone)
+{
+	__atomic_store_n(&p->env.alone, alone, __ATOMIC_RELAXED);
+}
+
+void task_share(struct task *t)
+{
+	if (!t->p->env.alone)
+		return;
+	alone_set(t->p, false);
+	rv_hart_request(t->h, RV_REQ_LOOK); /* no more of the code that it has */
+}
+
+void task_maps(struct task *t, uint64_t prot, bool shared)
+{
+	if (!shared)
+		return;
+	if (!(prot & PROT_WRITE)) {
+		t->p->shares_read = true;
+		return;
+	}
+	t->p->shares = true;
+	task_share(t);
+}
+
+void proc_alone(struct proc *p) { alone_set(p, !p->shares); }
 
 /* ---- code that others have to look at again ---- */
 
-static void stale_post(struct task *to, uint64_t lo, uint64_t hi)
+void task_stale_post(struct task *to, uint64_t lo, uint64_t hi)
 {
 	if (to->nstale == RV_STALE) {
 		to->nstale = 1;
@@ -137,7 +169,7 @@ void task_code_stale(struct task *t, uint64_t lo, uint64_t hi)
 	t->p->stales++;
 	for (struct task *to = t->p->tasks; to; to = to->next)
 		if (to != t)
-			stale_post(to, lo, hi);
+			task_stale_post(to, lo, hi);
 	pthread_mutex_unlock(&t->p->lock);
 }
 
@@ -206,6 +238,7 @@ static bool task_end(struct task *t, bool first)
 	int status = t->status;
 	uint64_t at = t->clear_tid;
 	if (!task_retire(t) && !p->ending) {
+		debug_ended(p, status, 0);
 		halt_leave(p);
 		_exit(status);
 	}
@@ -345,7 +378,9 @@ int64_t thread_run(struct task *t, const struct clone *c)
 		task_free(b.t);
 		return -EAGAIN;
 	}
+	task_share(t);
 	registers_copy(b.t, t, c);
+	seccomp_inherit(b.t, t);
 	sem_init(&b.done, 0, 0);
 	r = host_thread(thread_main, &b);
 	while (r == 0 && sem_wait(&b.done) < 0)

@@ -11,10 +11,6 @@ enum { NR_EXIT = 93, NR_EXIT_GROUP = 94, NR_EXECVE = 221, NR_EXECVEAT = 281 };
 int trace_open(struct proc *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	const char *to = life_option(c, "strace");
-	for (size_t i = 0; i < c->noptions; i++)
-		if (strncmp(c->options[i], "strace=", 7) != 0)
-			return err_set(e, EINVAL, "-o %s: programs have strace=FILE only",
-				       c->options[i]);
 	if (!to)
 		return 0;
 	int fd = strcmp(to, "-") ? open(to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)

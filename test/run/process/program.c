@@ -437,6 +437,29 @@ static int part_memory(int argc, char **argv)
 	return 0;
 }
 
+/* What the program is called, who it is, and another in its place. */
+static int part_name(int argc, char **argv)
+{
+	(void)argc;
+	puts(argv[-2]);
+	return 0;
+}
+
+static int part_ids(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	printf("%d %d %d %d secure %lu\n", getuid(), geteuid(), getgid(), getegid(),
+	       getauxval(AT_SECURE));
+	return 0;
+}
+
+static int part_exec(int argc, char **argv)
+{
+	(void)argc;
+	execv(argv[0], argv);
+	return errno;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(int argc, char **argv);
@@ -445,7 +468,8 @@ int main(int argc, char **argv)
 	    {"vdso", part_vdso},       {"fault", part_fault},     {"handler", part_handler},
 	    {"signals", part_signals}, {"fork", part_fork},       {"spawn", part_spawn},
 	    {"vectors", part_vectors}, {"threads", part_threads}, {"crowd", part_crowd},
-	    {"code", part_code},       {"memory", part_memory},
+	    {"code", part_code},       {"memory", part_memory},   {"name", part_name},
+	    {"ids", part_ids},         {"exec", part_exec},
 	};
 	for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++)
 		if (!strcmp(parts[i].name, argv[1]))

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A user namespace for this process, and others below it. user_namespaces(7) */
+#include "host/host.h"
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+enum { MAP_BYTES = 4096 };
+
+struct maps {
+	char uids[MAP_BYTES], gids[MAP_BYTES];
+	bool all;
+};
+
+static int text_write(pid_t of, const char *name, const char *text, struct lodge_err *e)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/%s", of, name);
+	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
+	size_t len = strlen(text);
+	if (fd < 0 || write(fd, text, len) != (ssize_t)len)
+		return err_sys(e, "writing %s", path);
+	return 0;
+}
+
+/* All ids that this namespace has, as themselves. */
+static void map_same(const char *path, char buf[MAP_BYTES])
+{
+	FILE *f = fopen(path, "re");
+	unsigned inside, outside, count;
+	size_t n = 0;
+	while (f && n < MAP_BYTES && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3)
+		n += (size_t)snprintf(buf + n, MAP_BYTES - n, "%u %u %u\n", inside, inside, count);
+	if (f)
+		fclose(f);
+}
+
+static int maps_write(pid_t of, const struct maps *m, struct lodge_err *e)
+{
+	int r = m->all ? 0 : text_write(of, "setgroups", "deny", e);
+	if (r == 0)
+		r = text_write(of, "uid_map", m->uids, e);
+	return r == 0 ? text_write(of, "gid_map", m->gids, e) : r;
+}
+
+/* Who enters a namespace has no rights in the old one, which ids of others ask for: a child that
+ * stays behind writes the maps, when it is told. */
+static pid_t writer_start(const struct maps *m, int ends[2])
+{
+	pid_t of = getpid(), child;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	child = fork();
+	if (child == 0) {
+		char go;
+		close(ends[1]);
+		_exit(read(ends[0], &go, 1) == 1 && maps_write(of, m, NULL) == 0 ? 0 : errno);
+	}
+	close(ends[0]);
+	return child;
+}
+
+static int writer_go(pid_t child, int end, struct lodge_err *e)
+{
+	int status;
+	ssize_t n = write(end, "", 1);
+	close(end);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		continue;
+	if (n == 1 && status == 0)
+		return 0;
+	int why = WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EPERM;
+	return err_set(e, why, "ids of a user namespace: %s", strerror(why));
+}
+
+int host_userns_enter(unsigned also, const struct host_ids *ids, struct lodge_err *e)
+{
+	struct maps m = {.all = ids->all && geteuid() == 0};
+	int ends[2] = {-1, -1};
+	pid_t writer = -1;
+	if (m.all) {
+		map_same("/proc/self/uid_map", m.uids);
+		map_same("/proc/self/gid_map", m.gids);
+		writer = writer_start(&m, ends);
+		if (writer < 0)
+			return err_sys(e, "a process for a user namespace");
+	} else {
+		snprintf(m.uids, sizeof m.uids, "%u %u 1\n", ids->uid, geteuid());
+		snprintf(m.gids, sizeof m.gids, "%u %u 1\n", ids->gid, getegid());
+	}
+	int r = unshare((int)(CLONE_NEWUSER | also)) < 0 ? -errno : 0;
+	if (r < 0) {
+		auto_close(&ends[1]);
+		return err_set(e, -r, "a user namespace: %s (see lodge doctor)", strerror(-r));
+	}
+	r = m.all ? writer_go(writer, ends[1], e) : maps_write(getpid(), &m, e);
+	if (r == 0 && also & CLONE_NEWNS && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		r = err_sys(e, "making mounts private");
+	return r;
+}
