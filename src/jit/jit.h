@@ -52,11 +52,11 @@ struct jit_guest {
 	 * have and of which type (i64), type | IR_KEY if IR_EACH_begin may change them, and the key
 	 * (both i32) */
 	uint32_t vector, vector_bytes, vector_vl, vector_type, vector_ready, vector_key;
-	/* address, value and size (byte) of the load reservation, which is as mem_lr leaves it */
-	uint32_t res_va, res_val, res_size;
 	/* four units' instructions are the most that run between two looks at limit: returns look,
 	 * too, not only calls */
 	bool returns_look;
+	/* address, value and size (byte) of the load reservation, which is as mem_lr leaves it */
+	uint32_t res_va, res_val, res_size;
 	bool smp;                           /* others may touch memory at the same time */
 	/* guest addresses are the host's: all units are mirrored, of a window at address 0, and
 	 * physical addresses are the virtual ones */
@@ -167,10 +167,10 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa);
 /* Finish. False: no room in the cache: clear it and make the unit again. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 bool jit_full(const struct jit_gen *g); /* was it for want of room? */
+bool jit_is_flat(const struct jit_gen *g); /* jit_guest.flat: run.delta is 0 */
 /* After jit_end of a unit with a map of its own: was it false because the plan promised too much?
  * It does no more; begin again. */
 bool jit_remake(const struct jit_gen *g);
-bool jit_is_flat(const struct jit_gen *g); /* jit_guest.flat: run.delta is 0 */
 
 /* ---- units with a register map of their own ---- */
 /* Before jit_begin: all instructions of the unit [pa, end), in order. @indirect: its jumps by

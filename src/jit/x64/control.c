@@ -520,8 +520,8 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 		*(resume ? &g->resume[n] : &g->label[n]) = g->a.p;
 		g->checks[n] = i->check;
 		gen_forget(g);
-		near_label(g, i->check);
 		g->boxed = own_boxed(g, i->pa);
+		near_label(g, i->check);
 		block_open(g, i->check && !resume);
 	} else if (!g->bb_imm || g->bb_close || g->k == 100) {
 		block_open(g, i->check);

@@ -105,11 +105,11 @@ struct plan_insn {
 	uint32_t f_read, f_write;
 	uint32_t f_box;                 /* read as boxed f32 */
 	uint32_t f_wide;                /* written as anything else than a boxed f32 */
-	uint32_t x_base;                /* addresses are made of these, and a constant */
-	uint8_t step_from;              /* what is written is this register and a constant; 0 */
 	uint32_t f_live;                /* read as boxed f32 from here on, before a write or call */
 	uint32_t boxed;                 /* of these, those that are boxed if they are so wherever
 	                                 * the unit is entered */
+	uint32_t x_base;                /* addresses are made of these, and a constant */
+	uint8_t step_from;              /* what is written is this register and a constant; 0 */
 	uint16_t at, target;            /* halfwords from the start; UINT16_MAX: no jump inside */
 	bool falls, call, helper, fp, rounds;
 	bool other;                     /* a helper that may do anything */
