@@ -242,6 +242,7 @@ static struct jit_insn insn_info(const struct range *r, unsigned n)
 		.call = insn_is_call(r, n),
 		.ret = shapes[d->op] == SHAPE_JUMPR && d->rd == 32 && d->rs1 == 1 && d->imm == 0,
 		.label = r->leader[at], .check = insn_checks(r, n),
+		.resume = n > 0 && insn_is_call(r, n - 1) && !r->target[at],
 		.after = after_of(d) };
 }
 
@@ -291,8 +292,8 @@ static bool insn_joins(const struct range *r, unsigned i, unsigned n, const stru
 
 unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan)
 {
-	static const uint64_t delta = offsetof(struct rv_hart, engine_run) +
-	                              offsetof(struct jit_run, delta);
+	uint64_t delta = jit_is_flat(g) ? 0 : offsetof(struct rv_hart, engine_run) +
+	                                      offsetof(struct jit_run, delta);
 	bool *leader = r->leader;
 	static const struct ir_block nothing;
 	enum { JOINED_MOST = 4 };
