@@ -52,13 +52,16 @@ struct control_request {
 	const char *body;
 	size_t body_len;
 };
-enum control_kind { CONTROL_REPLY, CONTROL_WAIT, CONTROL_CONSOLE };
+enum control_kind { CONTROL_REPLY, CONTROL_WAIT, CONTROL_CONSOLE, CONTROL_EVENTS, CONTROL_TEXT };
 struct control_reply {
 	enum control_kind kind;
 	unsigned status;          /* HTTP */
 	struct json_object *body; /* owned by the receiver; NULL: empty */
 	uint64_t replay;          /* CONTROL_CONSOLE */
+	char *text;               /* CONTROL_TEXT; owned by the receiver */
 };
+/* What it answers: method and path of the @i-th route; false past the end. */
+bool control_route(size_t i, const char **ret_method, const char **ret_path);
 void control_handle(struct keeper *k, const struct control_request *q, struct control_reply *ret);
 
 /* ---- server.c: the control socket ---- */
@@ -66,6 +69,7 @@ struct server;
 int server_new(struct server **ret, struct keeper *k, int listen_fd, struct lodge_err *e) MUST;
 void server_free(struct server *s);
 void server_ended(struct server *s); /* answer those who wait */
+void server_event(struct server *s, struct json_object *event); /* tell those who listen */
 bool server_idle(const struct server *s);
 
 /* ---- bridge.c: agent.sock to the level's byte channel ---- */
@@ -105,6 +109,8 @@ int saving_write(struct save_out *o, uint64_t id, struct mem *m, int dir,
 int keeper_save(struct keeper *k, struct lodge_err *e) MUST;
 /* Load it into the guest that create made. */
 int keeper_load(struct keeper *k, struct lodge_err *e) MUST;
+/* The same of a state whose memory is there already. */
+int keeper_load_state(struct keeper *k, const struct save_in *in, struct lodge_err *e) MUST;
 /* Let the guest's agent set its clock, in the background: it may have no agent. */
 void keeper_clock(const struct keeper *k);
 
@@ -119,9 +125,64 @@ struct saver {
 	char why[256];
 	uint64_t pause_ns;          /* how long the guest stood still for it */
 };
+/* config.json as it is now. */
+int config_read(const struct instance *i, struct json_object **ret, struct lodge_err *e) MUST;
 int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err *e) MUST;
 void keeper_snapshot_describe(const struct keeper *k, struct json_object *out);
 void keeper_snapshot_abort(struct keeper *k);
+
+/* ---- moved.c: a guest that is elsewhere, or not all here ---- */
+bool moved_to(const struct instance *i, char ret[128]);
+/* Ready to be noted, which is then quick. */
+int moved_prepare(const struct instance *i, const char *to, struct lodge_err *e) MUST;
+int moved_note(const struct instance *i, struct lodge_err *e) MUST;
+bool receiving(const struct instance *i);
+int receiving_forget(const struct instance *i, struct lodge_err *e) MUST;
+
+/* ---- address.c ---- */
+int address_connect(const char *text, struct lodge_err *e) MUST; /* a blocking socket */
+
+/* ---- migrate.c: away ---- */
+enum migrate_state { MIGRATE_NONE, MIGRATE_MOVING, MIGRATE_DONE, MIGRATE_FAILED, MIGRATE_DOUBT };
+struct migration {
+	struct keeper *keeper;      /* borrowed */
+	bool on;                    /* all below that is owned may be there */
+	bool live;                  /* the guest runs meanwhile */
+	bool tracked;               /* it is known what it writes */
+	bool gone;                  /* atomic: give up */
+	char to[160], label[160];   /* the address; what people call it */
+	int fd;                     /* owned; -1 */
+	struct wire wire;           /* owned by whoever is at work: a thread, or the loop */
+	struct outgoing out;
+	struct json_object *config; /* owned */
+	uint64_t *bits;             /* owned: frames that were written */
+	pthread_t thread;
+	bool threaded;
+	int step;                   /* result of the thread, and why */
+	struct lodge_err err;
+	enum migrate_state state;   /* of the last one, and below what is known of it */
+	int result;
+	char why[320];
+	unsigned rounds;
+	uint64_t rate, left, pause_ns;
+};
+int keeper_migrate(struct keeper *k, struct json_object *args, struct lodge_err *e) MUST;
+void keeper_migrate_describe(const struct keeper *k, struct json_object *out);
+void keeper_migrate_abort(struct keeper *k);
+
+/* ---- receive.c: here ---- */
+struct arrival {
+	bool on;
+	int in, out;                /* owned */
+	bool paused;
+	struct wire wire;
+};
+/* Take memory, disks and state from the stream. */
+int keeper_receive(struct keeper *k, struct lodge_err *e) MUST;
+/* All is there: tell the source, and run the guest when it says so. */
+int keeper_take_over(struct keeper *k, struct lodge_err *e) MUST;
+/* @why NULL: all went well. */
+void keeper_receive_end(struct keeper *k, const struct lodge_err *why);
 
 /* ---- settle.c: private RAM becomes a memfd again ---- */
 struct settle {
@@ -164,6 +225,17 @@ void keeper_limit_stats(const struct keeper *k, struct json_object *out);
 /* Put the limits of @c into @o, a configuration. */
 void life_limits_json(const struct lodge_config *c, struct json_object *o);
 
+/* ---- restart.c ---- */
+struct restarter {
+	struct loop_timer *timer;
+	uint64_t delay_ns;  /* before the next start */
+	unsigned count;     /* short runs in a row that were started again */
+	bool stopped;       /* somebody wants it to stop */
+};
+/* The guest has ended: make it again and start it soon. False: it shall not, or cannot. */
+bool keeper_restart(struct keeper *k);
+void keeper_restart_now(void *k); /* of the timer */
+
 /* ---- keeper.c ---- */
 struct keeper {
 	struct instance *inst;      /* borrowed; locked */
@@ -192,7 +264,10 @@ struct keeper {
 	bool restoring;              /* it goes on from a saved state */
 	struct saver saver;
 	struct settle settle;
+	struct migration migration;
+	struct arrival from;
 	struct limiter limiter;
+	struct restarter restarter;
 	uint64_t linger_until_ns;
 	pthread_mutex_t end_lock;    /* of end_* below: ended may come from any thread */
 	bool end_posted;
@@ -207,6 +282,12 @@ void keeper_ended(void *user, int exit_code, const char *why); /* level_env.ende
 /* One row of verbs.def: what a verb does to a running keeper. */
 int keeper_verb(struct keeper *k, const char *name, struct json_object *args,
                 struct lodge_err *e) MUST;
+/* Note it for all, and tell those who listen here; @more as life_event. */
+void keeper_event(struct keeper *k, const char *event, struct json_object *more);
+void keeper_died(struct keeper *k, int exit_code, const char *why); /* say so */
+/* Make the level's guest; take it down. */
+int keeper_level(struct keeper *k, struct lodge_err *e) MUST;
+void keeper_level_end(struct keeper *k);
 void keeper_describe(struct keeper *k, struct json_object *out);
 void keeper_stats(struct keeper *k, struct json_object *out);
 void keeper_resize(struct keeper *k, unsigned rows, unsigned columns);

@@ -62,8 +62,9 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	k->record.exit_code = 0;
 	k->record.pid = (int)getpid();
 	k->record.why[0] = 0;
-	/* Written first: a guest that runs is never taken for one that does not. */
-	int r = instance_record_set(k->inst, &k->record, e);
+	/* Written first: a guest that runs is never taken for one that does not. One that is on its
+	 * way stands still now: keeper_take_over writes it a moment later. */
+	int r = k->from.on ? 0 : instance_record_set(k->inst, &k->record, e);
 	if (r == 0)
 		r = suspended_config(k->inst, e);
 	if (r == 0)
@@ -98,7 +99,10 @@ static int keeper_pause(struct keeper *k, struct json_object *args, struct lodge
 static int keeper_resume(struct keeper *k, struct json_object *args, struct lodge_err *e)
 {
 	(void)args;
-	int r = k->level->resume(k->self, e);
+	/* Whoever says so knows that it does not run elsewhere. */
+	int r = life_moved_forget(k->inst, e);
+	if (r == 0)
+		r = k->level->resume(k->self, e);
 	if (r == 0)
 		keeper_clock(k);
 	return r;
@@ -112,6 +116,8 @@ static int keeper_suspend(struct keeper *k, struct json_object *args, struct lod
 		return err_set(e, EOPNOTSUPP, "the level %s cannot suspend", k->level->name);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "a snapshot of %s is being written", k->inst->name);
+	if (k->migration.on)
+		return err_set(e, EBUSY, "%s is being moved", k->inst->name);
 	keeper_settle_stop(k);
 	int r = was_running ? k->level->pause(k->self, e) : 0;
 	if (r < 0)
@@ -142,6 +148,11 @@ static int keeper_stop(struct keeper *k, struct json_object *args, struct lodge_
 	if (k->record.state == LIFE_PAUSED && k->level->resume(k->self, &why) < 0)
 		log_at(&k->log, LOG_WARN, "stop: %s", why.msg);
 	loop_timer_set(k->stopping, host_monotonic_ns() + (uint64_t)ms * 1000000);
+	k->restarter.stopped = true;
+	if (k->record.state == LIFE_CREATED) { /* before it starts again */
+		keeper_ended(k, 0, "");
+		return 0;
+	}
 	k->asked = k->level->stop && k->level->stop(k->self, &why) == 0;
 	if (!k->asked)
 		log_at(&k->log, LOG_INFO, "stop: the level has no polite way");
@@ -156,6 +167,27 @@ static int keeper_kill(struct keeper *k, struct json_object *args, struct lodge_
 	k->killed = true;
 	keeper_end_now(k, "killed");
 	return 0;
+}
+
+void keeper_event(struct keeper *k, const char *event, struct json_object *more)
+{
+	struct json_object *o = life_event(k->inst->name, event, more);
+	if (k->server)
+		server_event(k->server, o);
+	json_object_put(o);
+}
+
+/* @v has been done to a guest that was in the state @from. The end is keeper_finish's to tell, what
+ * leaves the state alone the verb's own. */
+static void verb_event(struct keeper *k, enum life from, enum life to)
+{
+	bool again = from != LIFE_CREATED || k->restoring;
+	if (to == LIFE_STOPPED && !k->killed)
+		keeper_event(k, "stopping", NULL);
+	else if (to == LIFE_RUNNING)
+		keeper_event(k, again ? "resumed" : "started", NULL);
+	else if (to != LIFE_COUNT && to != LIFE_STOPPED)
+		keeper_event(k, life_name(to), NULL);
 }
 
 #define FROM(s) (1u << LIFE_##s)
@@ -186,8 +218,10 @@ int keeper_verb(struct keeper *k, const char *name, struct json_object *args, st
 			k->record.state = v->to;
 			keeper_record(k);
 		}
-		if (r == 0)
+		if (r == 0) {
 			keeper_limit_run(k);
+			verb_event(k, from, v->to);
+		}
 		return r;
 	}
 	return err_set(e, ENOENT, "no verb %s", name);
@@ -213,6 +247,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_object_object_add(out, "config", json_object_get(k->config->doc));
 	keeper_snapshot_describe(k, out);
 	keeper_settle_describe(k, out);
+	keeper_migrate_describe(k, out);
 	keeper_limit_describe(k, out);
 	if (k->self && k->level->inspect) {
 		struct json_object *o = json_object_new_object();
@@ -253,21 +288,37 @@ void keeper_client_gone(struct keeper *k)
 		loop_stop(k->loop);
 }
 
-static void keeper_finish(void *arg)
+void keeper_died(struct keeper *k, int exit_code, const char *why)
 {
-	struct keeper *k = arg;
-	if (k->gone)
-		return;
-	bool started = k->record.state != LIFE_CREATED;
-	k->gone = true;
+	struct json_object *o = json_object_new_object();
+	json_put_i64(o, "exit_code", exit_code);
+	json_put_text(o, "why", why);
+	keeper_event(k, "died", o);
+}
+
+void keeper_level_end(struct keeper *k)
+{
+	keeper_migrate_abort(k);
 	keeper_settle_stop(k);
 	keeper_snapshot_abort(k);
 	loop_timer_set(k->stopping, UINT64_MAX);
 	console_connect(k->console, NULL);
 	bridge_free(k->bridge);
 	k->bridge = NULL;
-	k->level->destroy(k->self);
+	if (k->self)
+		k->level->destroy(k->self);
 	k->self = NULL;
+}
+
+static void keeper_finish(void *arg)
+{
+	struct keeper *k = arg;
+	if (k->gone || keeper_restart(k))
+		return;
+	bool started = k->record.state != LIFE_CREATED;
+	bool between = !started && k->restarter.count; /* it ended before: that is what counts */
+	k->gone = true;
+	keeper_level_end(k);
 	k->record.state = k->suspended ? LIFE_SUSPENDED : LIFE_STOPPED;
 	k->record.pid = 0;
 	k->record.ended_ns = started ? host_realtime_ns() : 0;
@@ -278,8 +329,13 @@ static void keeper_finish(void *arg)
 		 k->timed_out ? "timeout"
 		 : k->killed  ? "killed"
 			      : k->end_why);
+	if (between)
+		k->record = k->earlier;
 	keeper_record(k);
 	struct lodge_err e;
+	if (started && !k->suspended) {
+		keeper_died(k, k->record.exit_code, k->record.why);
+	}
 	if ((k->config->c.flags & LODGE_RM) && !k->suspended && instance_remove(k->inst, &e) < 0)
 		log_at(&k->log, LOG_ERROR, "%s", e.msg);
 	k->linger_until_ns = host_monotonic_ns() + LINGER_MS * 1000000ull;
@@ -314,7 +370,8 @@ static void keeper_leash(void *arg, uint32_t events)
 	(void)events;
 	loop_watch_free(k->leash_watch);
 	k->leash_watch = NULL;
-	if (k->gone || k->record.state == LIFE_RUNNING || k->record.state == LIFE_PAUSED)
+	if (k->gone || k->restarter.count || k->record.state == LIFE_RUNNING ||
+	    k->record.state == LIFE_PAUSED)
 		return;
 	if (k->config->c.flags & LODGE_RM)
 		keeper_ended(k, LODGE_EXIT_LODGE, "never started");
@@ -332,6 +389,8 @@ static int keeper_loop(struct keeper *k, struct lodge_err *e)
 	if (r == 0)
 		r = loop_timer_new(&k->limiter.timer, k->loop, NULL, keeper_limit_tick, k, e);
 	if (r == 0)
+		r = loop_timer_new(&k->restarter.timer, k->loop, NULL, keeper_restart_now, k, e);
+	if (r == 0)
 		r = loop_timer_new(&k->stopping, k->loop, NULL, keeper_impatient, k, e);
 	if (r == 0)
 		r = loop_watch_new(&k->leash_watch, k->loop, k->leash, EPOLLIN, NULL, keeper_leash,
@@ -339,7 +398,7 @@ static int keeper_loop(struct keeper *k, struct lodge_err *e)
 	return r;
 }
 
-static int keeper_level(struct keeper *k, struct lodge_err *e)
+int keeper_level(struct keeper *k, struct lodge_err *e)
 {
 	k->env = (struct level_env){
 	    .instance_dir = k->inst->dir,
@@ -354,7 +413,7 @@ static int keeper_level(struct keeper *k, struct lodge_err *e)
 	};
 	int r = k->level->create(&k->self, &k->env, &k->config->c, e);
 	if (r == 0 && k->restoring)
-		r = keeper_load(k, e);
+		r = k->from.on ? keeper_receive(k, e) : keeper_load(k, e);
 	if (r < 0)
 		return r;
 	if (k->level->console)
@@ -371,7 +430,15 @@ int keeper_build(struct keeper *k, struct lodge_err *e)
 	pthread_mutex_init(&k->end_lock, NULL);
 	instance_record(k->inst, &k->record);
 	/* Whatever is noted: a killed keeper, or a restore, may have left it at that. */
-	k->restoring = suspended_exists(k->inst);
+	char where[128];
+	if (moved_to(k->inst, where))
+		return err_set(e, EPERM, "%s was moved to %s. lodge rm deletes what is left of "
+			       "it here; if it is not there, lodge migrate --undo %s",
+			       k->inst->name, where, k->inst->name);
+	if (receiving(k->inst) && !k->from.on)
+		return err_set(e, EPERM, "%s was to come here and is not whole; lodge rm it",
+			       k->inst->name);
+	k->restoring = k->from.on || suspended_exists(k->inst);
 	if (k->restoring)
 		k->record.state = LIFE_SUSPENDED;
 	if (k->record.state != LIFE_STOPPED && k->record.state != LIFE_FAILED && !k->restoring)
@@ -402,6 +469,7 @@ void keeper_run(struct keeper *k)
 void keeper_fini(struct keeper *k)
 {
 	k->gone = true;
+	keeper_migrate_abort(k);
 	keeper_settle_stop(k);
 	if (k->settle.timer)
 		loop_timer_free(k->settle.timer);
@@ -425,6 +493,7 @@ void keeper_fini(struct keeper *k)
 	if (k->timer)
 		loop_timer_free(k->timer);
 	loop_timer_free(k->limiter.timer);
+	loop_timer_free(k->restarter.timer);
 	host_cgroup_free(k->limiter.group);
 	loop_free(k->loop);
 	life_config_free(k->config);
