@@ -82,6 +82,9 @@ struct lodge_config {
 	const char *restart;
 };
 
+/* Called now and then during a long work. @total 0: unknown. Non-zero ends the work. */
+typedef int lodge_progress_fn(void *user, const char *what, uint64_t done, uint64_t total);
+
 struct lodge_guest;   /* a handle on one guest */
 struct lodge_console; /* a connection to a guest's console */
 struct lodge_exec;    /* a program that runs in a guest */
@@ -139,6 +142,37 @@ LODGE_API int lodge_restore(struct lodge_guest *g, const char *name, struct lodg
  * either writes. *@ret: a handle on it. -EEXIST: the name is in use. */
 LODGE_API int lodge_clone(struct lodge_guest **ret, struct lodge_guest *g, const char *name,
                           const char *snapshot, struct lodge_err *e);
+/* Move a running or paused guest to the keeper that lodge_receive makes at the other end: @to is
+ * "unix:PATH" or "tcp:HOST:PORT". It goes on here until all but the last few pages are there;
+ * @still: it stands still meanwhile. @fn (may be NULL) hears how far it is; what it returns means
+ * nothing. Returns when it runs there; what is left of it here is stopped, and lodge_start refuses
+ * it. On failure it goes on here, unless the reason says that nobody can know: it is then paused.
+ */
+LODGE_API int lodge_migrate(struct lodge_guest *g, const char *to, int still,
+                            lodge_progress_fn *fn, void *user, struct lodge_err *e);
+/* The same by any two streams of bytes, from and to a lodge_receive; @label says where to. Both
+ * become non-blocking. SIGPIPE must be ignored when @out is a pipe. */
+LODGE_API int lodge_migrate_stream(struct lodge_guest *g, int in, int out, const char *label,
+                                   int still, lodge_progress_fn *fn, void *user,
+                                   struct lodge_err *e);
+/* A guest that was moved away, and is not there, may be started here again. */
+LODGE_API int lodge_migrate_undo(struct lodge_guest *g, struct lodge_err *e);
+/* Take a guest from a stream; *@ret runs then, or is paused. @name NULL: as it is called. @trust:
+ * it may use folders and networks of this host that its configuration names. */
+LODGE_API int lodge_receive(struct lodge_guest **ret, int in, int out, const char *name, int trust,
+                            struct lodge_err *e);
+/* A listening socket at "unix:PATH" (a new file) or "tcp:HOST:PORT"; the caller's to accept on. */
+LODGE_API int lodge_listen(const char *address, struct lodge_err *e);
+/* Write a backup of the guest, as it is at this moment, to @out: configuration, what it boots from,
+ * disks, and its memory and state when it is running, paused or suspended. A running one goes on.
+ * @base: an earlier backup of it, to be read from its beginning: only what differs is written then.
+ * -1: all is. @fn as for lodge_image_pull. The caller makes @out durable. */
+LODGE_API int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progress_fn *fn,
+                           void *user, struct lodge_err *e);
+/* Make a guest from a backup; @in: a full one, then the incremental ones over it, in order. It is
+ * suspended, or stopped when the backup has no memory. @name and @trust as for lodge_receive. */
+LODGE_API int lodge_backup_restore(struct lodge_guest **ret, const int *in, size_t n,
+                                   const char *name, int trust, struct lodge_err *e);
 /* Change limits of a guest in any state, for good. @changes: "KEY=VALUE" with the keys cpus (0.5:
  * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset, cpu-weight and restart; "none"
  * ends a limit. While the guest lives it keeps its number of CPUs and its memory: both can be
@@ -276,8 +310,6 @@ LODGE_API void lodge_exec_close(struct lodge_exec *x); /* NULL is fine; ends the
 
 /* ---- images ---- */
 
-/* Called now and then during a long work. @total 0: unknown. Non-zero ends the work. */
-typedef int lodge_progress_fn(void *user, const char *what, uint64_t done, uint64_t total);
 /* Get an image into the cache ("debian", "debian:13/riscv64"). Runs programs of the host. */
 LODGE_API int lodge_image_pull(const char *name, lodge_progress_fn *fn, void *user,
                                struct lodge_err *e);

@@ -143,3 +143,7 @@ size_t state_save(const struct state_field *t, const void *obj, uint8_t *buf, si
 /* Read what state_save wrote. Unknown fields are skipped, absent ones keep their value.
  * False: damaged or a known field of another size; @obj may then be half filled. */
 bool state_load(const struct state_field *t, void *obj, const uint8_t *buf, size_t len) MUST;
+
+/* ---- sha256.c ---- */
+/* The SHA-256 of @len bytes: equal only for what is equal. */
+void sha256(const void *data, size_t len, uint8_t ret[32]);

@@ -7,7 +7,7 @@ LIBDIR  ?= $(PREFIX)/lib
 DATADIR ?= $(PREFIX)/share
 VERBS    = $(basename $(patsubst src/cli/cmd_%.c,%,$(wildcard src/cli/cmd_*.c)))
 MAN1     = $O/man/lodge.1 $(VERBS:%=$O/man/lodge-%.1)
-MAN5     = $O/man/lodge-config.5 $O/man/lodge-state.5
+MAN5     = $O/man/lodge-config.5 $O/man/lodge-state.5 $O/man/lodge-stream.5
 
 .PHONY: man install uninstall
 man: $(MAN1) $(MAN5)

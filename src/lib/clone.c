@@ -85,6 +85,30 @@ static void own_option_put(struct json_object *doc, const struct level *l)
 	json_object_object_add(doc, "options", list);
 }
 
+/* The same of what it boots from, which lies in its folder when it came from elsewhere. */
+static int files_share(const struct instance *of, const struct instance *to,
+		       struct json_object *doc, struct lodge_err *e)
+{
+	static const char *const keys[] = { "kernel", "initrd", "firmware", "guest" };
+	size_t n = strlen(of->dir);
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < countof(keys); i++) {
+		struct json_object *v = NULL;
+		const char *path =
+		    json_object_object_get_ex(doc, keys[i], &v) ? json_object_get_string(v) : NULL;
+		if (!path || strncmp(path, of->dir, n) != 0 || path[n] != '/')
+			continue;
+		autofree char *moved = NULL;
+		if (asprintf(&moved, "%s%s", to->dir, path + n) < 0) {
+			moved = NULL;
+			return err_set(e, ENOMEM, "out of memory");
+		}
+		r = file_share(of, to, path, e);
+		json_object_object_add(doc, keys[i], json_object_new_string(moved));
+	}
+	return r;
+}
+
 /* What no two guests may have alike, and what is the parent's own business. */
 static int identity_change(struct json_object *doc, const struct level *l, const char *name,
 			   const char *parent, struct lodge_err *e)
@@ -123,6 +147,8 @@ static int clone_make(struct instance **ret, const struct instance *of, const ch
 		r = specs_share(of, n, doc, "disks", e);
 	if (r == 0)
 		r = specs_share(of, n, doc, "disk_files", e);
+	if (r == 0)
+		r = files_share(of, n, doc, e);
 	if (r == 0)
 		r = disks_branch(n, doc, e);
 	if (r == 0)

@@ -248,7 +248,7 @@ int lodge_keep(struct lodge_guest *g, struct lodge_err *e)
 	if (!l)
 		return err_set(e, why.code, "%s", why.msg);
 	r = guest_lock(g, e);
-	return r < 0 ? r : keeper_spawn(g->inst, l, &g->leash, e);
+	return r < 0 ? r : keeper_spawn(g->inst, l, NULL, &g->leash, e);
 }
 
 int lodge_start(struct lodge_guest *g, struct lodge_err *e)

@@ -256,6 +256,20 @@ static int text_order(const void *a, const void *b)
 	return strcmp(json_object_get_string(*x), json_object_get_string(*y));
 }
 
+/* One that was to come here, and nobody is at it any more: its source has it. */
+static bool half_removed(const char *name)
+{
+	struct instance *i = NULL;
+	if (instance_open(&i, name, NULL) < 0)
+		return false;
+	bool half = receiving(i);
+	if (half)
+		receiving_drop(i);
+	half = half && access(i->dir, F_OK) < 0;
+	instance_free(i);
+	return half;
+}
+
 int instance_names(struct json_object **ret, struct lodge_err *e)
 {
 	int all = instances_fd(true, e);
@@ -271,7 +285,7 @@ int instance_names(struct json_object **ret, struct lodge_err *e)
 	for (struct dirent *de; (de = readdir(d));) {
 		if (de->d_name[0] == '.')
 			leftover_remove(all, de->d_name);
-		else if (life_name_good(de->d_name))
+		else if (life_name_good(de->d_name) && !half_removed(de->d_name))
 			json_object_array_add(names, json_object_new_string(de->d_name));
 	}
 	closedir(d);

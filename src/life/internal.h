@@ -109,6 +109,8 @@ int saving_write(struct save_out *o, uint64_t id, struct mem *m, int dir,
 int keeper_save(struct keeper *k, struct lodge_err *e) MUST;
 /* Load it into the guest that create made. */
 int keeper_load(struct keeper *k, struct lodge_err *e) MUST;
+/* The same of a state whose memory is there already. */
+int keeper_load_state(struct keeper *k, const struct save_in *in, struct lodge_err *e) MUST;
 /* Let the guest's agent set its clock, in the background: it may have no agent. */
 void keeper_clock(const struct keeper *k);
 
@@ -123,9 +125,64 @@ struct saver {
 	char why[256];
 	uint64_t pause_ns;          /* how long the guest stood still for it */
 };
+/* config.json as it is now. */
+int config_read(const struct instance *i, struct json_object **ret, struct lodge_err *e) MUST;
 int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err *e) MUST;
 void keeper_snapshot_describe(const struct keeper *k, struct json_object *out);
 void keeper_snapshot_abort(struct keeper *k);
+
+/* ---- moved.c: a guest that is elsewhere, or not all here ---- */
+bool moved_to(const struct instance *i, char ret[128]);
+/* Ready to be noted, which is then quick. */
+int moved_prepare(const struct instance *i, const char *to, struct lodge_err *e) MUST;
+int moved_note(const struct instance *i, struct lodge_err *e) MUST;
+bool receiving(const struct instance *i);
+int receiving_forget(const struct instance *i, struct lodge_err *e) MUST;
+
+/* ---- address.c ---- */
+int address_connect(const char *text, struct lodge_err *e) MUST; /* a blocking socket */
+
+/* ---- migrate.c: away ---- */
+enum migrate_state { MIGRATE_NONE, MIGRATE_MOVING, MIGRATE_DONE, MIGRATE_FAILED, MIGRATE_DOUBT };
+struct migration {
+	struct keeper *keeper;      /* borrowed */
+	bool on;                    /* all below that is owned may be there */
+	bool live;                  /* the guest runs meanwhile */
+	bool tracked;               /* it is known what it writes */
+	bool gone;                  /* atomic: give up */
+	char to[160], label[160];   /* the address; what people call it */
+	int fd;                     /* owned; -1 */
+	struct wire wire;           /* owned by whoever is at work: a thread, or the loop */
+	struct outgoing out;
+	struct json_object *config; /* owned */
+	uint64_t *bits;             /* owned: frames that were written */
+	pthread_t thread;
+	bool threaded;
+	int step;                   /* result of the thread, and why */
+	struct lodge_err err;
+	enum migrate_state state;   /* of the last one, and below what is known of it */
+	int result;
+	char why[320];
+	unsigned rounds;
+	uint64_t rate, left, pause_ns;
+};
+int keeper_migrate(struct keeper *k, struct json_object *args, struct lodge_err *e) MUST;
+void keeper_migrate_describe(const struct keeper *k, struct json_object *out);
+void keeper_migrate_abort(struct keeper *k);
+
+/* ---- receive.c: here ---- */
+struct arrival {
+	bool on;
+	int in, out;                /* owned */
+	bool paused;
+	struct wire wire;
+};
+/* Take memory, disks and state from the stream. */
+int keeper_receive(struct keeper *k, struct lodge_err *e) MUST;
+/* All is there: tell the source, and run the guest when it says so. */
+int keeper_take_over(struct keeper *k, struct lodge_err *e) MUST;
+/* @why NULL: all went well. */
+void keeper_receive_end(struct keeper *k, const struct lodge_err *why);
 
 /* ---- settle.c: private RAM becomes a memfd again ---- */
 struct settle {
@@ -207,6 +264,8 @@ struct keeper {
 	bool restoring;              /* it goes on from a saved state */
 	struct saver saver;
 	struct settle settle;
+	struct migration migration;
+	struct arrival from;
 	struct limiter limiter;
 	struct restarter restarter;
 	uint64_t linger_until_ns;

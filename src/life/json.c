@@ -5,6 +5,11 @@
 
 enum { JSON_DEPTH = 16 };
 
+int life_json_parse(struct json_object **ret, const char *text, size_t len, struct lodge_err *e)
+{
+	return json_parse(ret, text, len, e);
+}
+
 int json_parse(struct json_object **ret, const char *text, size_t len, struct lodge_err *e)
 {
 	if (len > INT_MAX)

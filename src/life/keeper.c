@@ -62,8 +62,9 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	k->record.exit_code = 0;
 	k->record.pid = (int)getpid();
 	k->record.why[0] = 0;
-	/* Written first: a guest that runs is never taken for one that does not. */
-	int r = instance_record_set(k->inst, &k->record, e);
+	/* Written first: a guest that runs is never taken for one that does not. One that is on its
+	 * way stands still now: keeper_take_over writes it a moment later. */
+	int r = k->from.on ? 0 : instance_record_set(k->inst, &k->record, e);
 	if (r == 0)
 		r = suspended_config(k->inst, e);
 	if (r == 0)
@@ -98,7 +99,10 @@ static int keeper_pause(struct keeper *k, struct json_object *args, struct lodge
 static int keeper_resume(struct keeper *k, struct json_object *args, struct lodge_err *e)
 {
 	(void)args;
-	int r = k->level->resume(k->self, e);
+	/* Whoever says so knows that it does not run elsewhere. */
+	int r = life_moved_forget(k->inst, e);
+	if (r == 0)
+		r = k->level->resume(k->self, e);
 	if (r == 0)
 		keeper_clock(k);
 	return r;
@@ -112,6 +116,8 @@ static int keeper_suspend(struct keeper *k, struct json_object *args, struct lod
 		return err_set(e, EOPNOTSUPP, "the level %s cannot suspend", k->level->name);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "a snapshot of %s is being written", k->inst->name);
+	if (k->migration.on)
+		return err_set(e, EBUSY, "%s is being moved", k->inst->name);
 	keeper_settle_stop(k);
 	int r = was_running ? k->level->pause(k->self, e) : 0;
 	if (r < 0)
@@ -241,6 +247,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_object_object_add(out, "config", json_object_get(k->config->doc));
 	keeper_snapshot_describe(k, out);
 	keeper_settle_describe(k, out);
+	keeper_migrate_describe(k, out);
 	keeper_limit_describe(k, out);
 	if (k->self && k->level->inspect) {
 		struct json_object *o = json_object_new_object();
@@ -291,6 +298,7 @@ void keeper_died(struct keeper *k, int exit_code, const char *why)
 
 void keeper_level_end(struct keeper *k)
 {
+	keeper_migrate_abort(k);
 	keeper_settle_stop(k);
 	keeper_snapshot_abort(k);
 	loop_timer_set(k->stopping, UINT64_MAX);
@@ -405,7 +413,7 @@ int keeper_level(struct keeper *k, struct lodge_err *e)
 	};
 	int r = k->level->create(&k->self, &k->env, &k->config->c, e);
 	if (r == 0 && k->restoring)
-		r = keeper_load(k, e);
+		r = k->from.on ? keeper_receive(k, e) : keeper_load(k, e);
 	if (r < 0)
 		return r;
 	if (k->level->console)
@@ -422,7 +430,15 @@ int keeper_build(struct keeper *k, struct lodge_err *e)
 	pthread_mutex_init(&k->end_lock, NULL);
 	instance_record(k->inst, &k->record);
 	/* Whatever is noted: a killed keeper, or a restore, may have left it at that. */
-	k->restoring = suspended_exists(k->inst);
+	char where[128];
+	if (moved_to(k->inst, where))
+		return err_set(e, EPERM, "%s was moved to %s. lodge rm deletes what is left of "
+			       "it here; if it is not there, lodge migrate --undo %s",
+			       k->inst->name, where, k->inst->name);
+	if (receiving(k->inst) && !k->from.on)
+		return err_set(e, EPERM, "%s was to come here and is not whole; lodge rm it",
+			       k->inst->name);
+	k->restoring = k->from.on || suspended_exists(k->inst);
 	if (k->restoring)
 		k->record.state = LIFE_SUSPENDED;
 	if (k->record.state != LIFE_STOPPED && k->record.state != LIFE_FAILED && !k->restoring)
@@ -453,6 +469,7 @@ void keeper_run(struct keeper *k)
 void keeper_fini(struct keeper *k)
 {
 	k->gone = true;
+	keeper_migrate_abort(k);
 	keeper_settle_stop(k);
 	if (k->settle.timer)
 		loop_timer_free(k->settle.timer);

@@ -92,6 +92,16 @@ struct level {
 	/* Leave disk i of the configuration's @n as it is and go on in the overlay @overlays[i];
 	 * NULL: not this one. After a failure some may be frozen: their overlays are there. */
 	int (*freeze)(void *self, const char *const *overlays, size_t n, struct lodge_err *e);
+	/* Copies of disks in use. NULL of one: NULL of all. Size of disk @i; 0: there is none. */
+	uint64_t (*disk)(void *self, size_t i);
+	/* Note from now on what is written, at first all that holds data; off: stop that. */
+	int (*disk_track)(void *self, bool on, struct lodge_err *e);
+	/* Any thread while it is tracked. next takes what is noted from @from on, at most @max;
+	 * false: nothing is. left: bytes noted of all disks. read: 0 or -errno. */
+	bool (*disk_next)(void *self, size_t i, uint64_t from, uint64_t max, uint64_t *ret_off,
+	                  uint64_t *ret_len);
+	uint64_t (*disk_left)(void *self);
+	int (*disk_read)(void *self, size_t i, uint64_t off, void *buf, size_t len);
 };
 
 /* ---- configuration ---- */
@@ -193,6 +203,13 @@ int life_suspended_drop(const struct instance *i, struct lodge_err *e) MUST;
  * with the configuration @doc; nothing is copied. The lock of @i must be held. */
 int life_suspended_from(struct instance *i, const struct instance *of, const char *from,
 			struct json_object *doc, struct lodge_err *e) MUST;
+/* What the folder @dir of a suspend or a snapshot holds: memory in a mem of its own, and the state
+ * file, which is malloc'ed. */
+int life_state_open(int dir, struct mem **ret, char **ret_state, size_t *ret_len,
+                    struct lodge_err *e) MUST;
+/* Let @i, which is not published yet, go on from this state and memory. */
+int life_state_keep(struct instance *i, const uint8_t *state, size_t len, struct mem *m,
+                    struct lodge_err *e) MUST;
 /* ---- limits: what lodge_update changes (limit.c) ---- */
 /* "KEY=VALUE" as lodge_update takes them, as an object with keys of config.json. */
 int life_limits_parse(const char *const *changes, size_t n, struct json_object **ret,
@@ -247,10 +264,36 @@ struct life_restart {
 int life_restart_parse(const char *text, struct life_restart *ret, struct lodge_err *e) MUST;
 
 /* ---- the keeper ---- */
+/* A guest that comes in on a stream: its keeper takes memory, disks and state from there. */
+struct keeper_from {
+	int in, out;   /* borrowed */
+};
+/* What a stream begins with, for the caller to add to; then hello and files. @o says which memory
+ * and disks come, @config is the guest's. */
+struct json_object;
+int stream_describe(struct outgoing *o, struct json_object *config, const char *level,
+                    struct json_object **ret, struct lodge_err *e) MUST;
+int stream_hello(struct outgoing *o, struct json_object *hello, struct lodge_err *e) MUST;
+int stream_send_files(struct outgoing *o, struct json_object *hello, struct lodge_err *e) MUST;
+enum { STREAM_FILES = 4 }; /* kernel, initrd, firmware, guest */
+/* A socket that listens at "unix:PATH" or "tcp:HOST:PORT". */
+int life_listen(const char *text, struct lodge_err *e) MUST;
+/* The folder is not a guest yet, until a keeper has all of it. Before it is published. */
+int receiving_note(const struct instance *i, struct lodge_err *e) MUST;
+/* Remove such a folder, unless a keeper has it. */
+void receiving_drop(struct instance *i);
+/* A guest that was moved away (its folder says where) may be started here again. */
+int life_moved_forget(const struct instance *i, struct lodge_err *e) MUST;
+/* Parse one JSON value of at most @len bytes, at most 16 levels deep. */
+struct json_object;
+int life_json_parse(struct json_object **ret, const char *text, size_t len,
+                    struct lodge_err *e) MUST;
+
 /* Fork a keeper for @i, whose lock it inherits. *ret_leash: the keeper ends when this is closed
- * before the guest has started. Returns when the level's create has succeeded. */
-int keeper_spawn(struct instance *i, const struct level *l, int *ret_leash,
-                 struct lodge_err *e) MUST;
+ * before the guest has started. Returns when the level's create has succeeded; with @from (else
+ * NULL) when the guest runs here. */
+int keeper_spawn(struct instance *i, const struct level *l, const struct keeper_from *from,
+                 int *ret_leash, struct lodge_err *e) MUST;
 
 /* ---- talking to a keeper: HTTP/1.1 over its control socket (docs/openapi.yaml) ---- */
 /* Connect to @socket ("control.sock", ...) of the instance. -ENOTCONN: no keeper. */

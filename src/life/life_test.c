@@ -45,7 +45,7 @@ static struct instance *guest_make(const char *name, const char *option, uint32_
 static int guest_keep(struct instance *i, int *leash, struct lodge_err *e)
 {
 	int r = instance_lock(i, e);
-	return r < 0 ? r : keeper_spawn(i, &fake_level, leash, e);
+	return r < 0 ? r : keeper_spawn(i, &fake_level, NULL, leash, e);
 }
 
 static int post(struct instance *i, const char *verb, struct lodge_err *e)

@@ -390,6 +390,8 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 	struct life_warnings w = {0};
 	struct mem *m = k->level->memory ? k->level->memory(k->self) : NULL;
 	struct json_object *set = NULL;
+	if (k->migration.on)
+		return err_set(e, EBUSY, "%s is being moved", k->inst->name);
 	int r = instance_config_change(k->inst, args, m ? mem_size(m) : 0, true, &next, e);
 	if (r < 0)
 		return r;

@@ -94,10 +94,28 @@ static bool record_suspended(const struct instance *i, struct life_record *r)
 	return true;
 }
 
+/* Notes about moves count more than what a keeper has left behind. */
+static bool record_elsewhere(const struct instance *i, struct life_record *r)
+{
+	char where[128];
+	bool moved = moved_to(i, where), half = !moved && receiving(i);
+	if ((!moved && !half) || instance_locked(i))
+		return false;
+	record_failed(r, "it was moved to here, but not wholly");
+	if (moved) {
+		r->state = LIFE_STOPPED;
+		r->exit_code = 0;
+		snprintf(r->why, sizeof r->why, "moved to %.100s", where);
+	}
+	return true;
+}
+
 void instance_record(const struct instance *i, struct life_record *ret)
 {
 	struct life_record again;
 	if (record_read(i, ret) < 0)
+		return;
+	if (record_elsewhere(i, ret))
 		return;
 	if (!instance_locked(i) && !record_suspended(i, ret) && record_read(i, ret) == 0 &&
 	    ret->state == LIFE_SUSPENDED)

@@ -44,10 +44,13 @@ static bool restart_wanted(const struct keeper *k)
 {
 	struct life_restart p;
 	const struct restarter *r = &k->restarter;
+	char where[128];
 	if (life_restart_parse(k->config->c.restart, &p, NULL) < 0)
 		return false;
 	if (k->killed || k->timed_out || k->suspended || r->stopped ||
 	    k->record.state == LIFE_CREATED)
+		return false;
+	if (moved_to(k->inst, where)) /* it runs there now */
 		return false;
 	if (p.max && r->count >= p.max)
 		return false;

@@ -114,6 +114,7 @@ static bool settle_worth(struct keeper *k, struct mem *m)
 	bool clone = json_object_object_get_ex(k->config->doc, "clone_of", &of);
 	uint64_t worth = (clone ? WORTH_CLONE_MS : WORTH_MS) * UINT64_C(1000000);
 	return cpu_ns() - s->cpu_ns >= worth << min_u64(s->tries, 10) && !k->saver.pid &&
+	       !k->migration.on &&
 	       k->record.state == LIFE_RUNNING && host_has_room(mem_size(m));
 }
 

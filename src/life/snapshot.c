@@ -44,7 +44,7 @@ static void shot_fini(struct shot *s)
 	save_out_free(s->state);
 }
 
-static int config_read(const struct instance *i, struct json_object **ret, struct lodge_err *e)
+int config_read(const struct instance *i, struct json_object **ret, struct lodge_err *e)
 {
 	autofree char *text = NULL;
 	size_t len;
@@ -258,6 +258,8 @@ int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err
 		return err_set(e, EOPNOTSUPP, "the level %s has no snapshots", k->level->name);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "the snapshot %s is being written", k->saver.name);
+	if (k->migration.on)
+		return err_set(e, EBUSY, "%s is being moved", k->inst->name);
 	keeper_settle_stop(k);
 	json_text(args, "name", &s.name);
 	int r = shot_prepare(k, &s, e);

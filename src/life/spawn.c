@@ -75,7 +75,8 @@ static void fds_close(int *keep, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] > (int)from)
 			close_range(from, (unsigned)keep[i] - 1, 0);
-		from = (unsigned)keep[i] + 1;
+		if (keep[i] >= (int)from)
+			from = (unsigned)keep[i] + 1;
 	}
 	close_range(from, ~0u, 0);
 }
@@ -110,10 +111,11 @@ static int keeper_signals(struct keeper *k, struct lodge_err *e)
 }
 
 /* Returns the umask that was the starter's. */
-static unsigned keeper_surroundings(struct instance *i, int leash)
+static unsigned keeper_surroundings(struct instance *i, const struct keeper_from *from, int leash)
 {
 	char title[16];
-	int keep[] = {i->dirfd, i->lock, leash};
+	/* as often as it takes: one that is twice in it is kept once */
+	int keep[] = {i->dirfd, i->lock, leash, from ? from->in : leash, from ? from->out : leash};
 	setsid();
 	signals_default();
 	limits_raise();
@@ -138,12 +140,15 @@ static unsigned keeper_surroundings(struct instance *i, int leash)
 }
 
 /* The whole life of the keeper process. */
-static int keeper_main(struct instance *i, const struct level *l, int leash)
+static int keeper_main(struct instance *i, const struct level *l, const struct keeper_from *from,
+		       int leash)
 {
 	struct hello h = {0};
-	unsigned mask = keeper_surroundings(i, leash);
-	struct keeper k = {
-	    .umask = mask, .inst = i, .level = l, .leash = leash, .signal_fd = -1, .saver.fd = -1};
+	unsigned mask = keeper_surroundings(i, from, leash);
+	struct keeper k = {.umask = mask, .inst = i, .level = l, .leash = leash, .signal_fd = -1,
+			   .saver.fd = -1, .migration.fd = -1, .from = {.in = -1, .out = -1}};
+	if (from)
+		k.from = (struct arrival){.on = true, .in = from->in, .out = from->out};
 	k.log_fd = 2;
 	k.log = (struct log){.sink = log_to_file,
 			     .user = &k.log_fd,
@@ -151,6 +156,9 @@ static int keeper_main(struct instance *i, const struct level *l, int leash)
 	h.result = keeper_build(&k, &h.err);
 	if (h.result == 0)
 		h.result = keeper_signals(&k, &h.err);
+	if (h.result == 0 && from)
+		h.result = keeper_take_over(&k, &h.err);
+	keeper_receive_end(&k, h.result < 0 ? &h.err : NULL);
 	if (h.result < 0)
 		log_at(&k.log, LOG_ERROR, "%s", h.err.msg);
 	/* Take all down before saying so: the caller may try again at once. */
@@ -181,7 +189,8 @@ static int spawn_answer(pid_t middle, int fd, struct lodge_err *e)
 	return h.result;
 }
 
-int keeper_spawn(struct instance *i, const struct level *l, int *ret_leash, struct lodge_err *e)
+int keeper_spawn(struct instance *i, const struct level *l, const struct keeper_from *from,
+		 int *ret_leash, struct lodge_err *e)
 {
 	int pair[2];
 	host_libraries_load();
@@ -194,7 +203,7 @@ int keeper_spawn(struct instance *i, const struct level *l, int *ret_leash, stru
 		return err_sys(e, "starting a keeper");
 	if (middle == 0) {
 		pid_t keeper = fork();
-		_exit(keeper == 0 ? keeper_main(i, l, theirs) : 0);
+		_exit(keeper == 0 ? keeper_main(i, l, from, theirs) : 0);
 	}
 	close(take_fd(&theirs));
 	/* The lock is the keeper's now: ours would outlive it. */

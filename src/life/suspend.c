@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-
 /* What life itself has to remember. */
 struct life_saved {
 	uint64_t ram_id;   /* ties the RAM file to the state file */
@@ -88,6 +87,20 @@ int keeper_save(struct keeper *k, struct lodge_err *e)
 	return fsync(at) < 0 ? err_sys(e, "writing the folder of %s", k->inst->name) : 0;
 }
 
+static int level_check(const struct keeper *k, const struct save_in *in, struct lodge_err *e)
+{
+	if (strcmp(in->level, k->level->name) == 0)
+		return 0;
+	return err_set(e, EINVAL, "the state is of the level %s, not %s", in->level,
+		       k->level->name);
+}
+
+int keeper_load_state(struct keeper *k, const struct save_in *in, struct lodge_err *e)
+{
+	int r = level_check(k, in, e);
+	return r < 0 ? r : k->level->load(k->self, in, e);
+}
+
 int keeper_load(struct keeper *k, struct lodge_err *e)
 {
 	struct life_saved own = { 0 };
@@ -101,9 +114,7 @@ int keeper_load(struct keeper *k, struct lodge_err *e)
 	int r = save_in_file(&in, dir, "state", e);
 	if (r < 0)
 		return err_in(e, r, "%s", k->inst->name);
-	if (strcmp(in.level, k->level->name))
-		r = err_set(e, EINVAL, "the state is of the level %s, not %s", in.level,
-			    k->level->name);
+	r = level_check(k, &in, e);
 	if (r == 0)
 		r = save_in_fields(&in, "life", life_fields, &own, e);
 	if (r == 0 && k->level->fit)
@@ -111,7 +122,7 @@ int keeper_load(struct keeper *k, struct lodge_err *e)
 	if (r == 0)
 		r = load_ram(k->level->memory(k->self), dir, "ram", own.ram_id, e);
 	if (r == 0)
-		r = k->level->load(k->self, &in, e);
+		r = keeper_load_state(k, &in, e);
 	save_in_fini(&in);
 	return err_in(e, r, "%s cannot go on from its saved state", k->inst->name);
 }
@@ -174,6 +185,55 @@ int life_suspended_drop(const struct instance *i, struct lodge_err *e)
 		return err_sys(e, "taking the saved state of %s away", i->name);
 	/* The memory file lives on while it is mapped. */
 	return file_remove_tree(i->dirfd, SUSPENDED_OLD, e);
+}
+
+/* ---- states that come from elsewhere, or go there ---- */
+
+int life_state_open(int dir, struct mem **ret, char **ret_state, size_t *ret_len,
+                    struct lodge_err *e)
+{
+	struct life_saved own = { 0 };
+	struct save_in in;
+	struct mem *m = NULL;
+	uint64_t bytes;
+	int r = save_in_file(&in, dir, "state", e);
+	if (r < 0)
+		return r;
+	r = save_in_fields(&in, "life", life_fields, &own, e);
+	if (r == 0)
+		r = save_ram_size(dir, "ram", &bytes, e);
+	if (r == 0)
+		r = mem_new(&m, gpa(0), bytes, e);
+	if (r == 0)
+		r = load_ram(m, dir, "ram", own.ram_id, e);
+	if (r == 0) {
+		*ret = m;
+		*ret_state = (char *)(uintptr_t)take(in.buf);
+		*ret_len = in.len;
+	} else {
+		mem_free(m);
+	}
+	save_in_fini(&in);
+	return r;
+}
+
+int life_state_keep(struct instance *i, const uint8_t *state, size_t len, struct mem *m,
+                    struct lodge_err *e)
+{
+	struct life_saved own = { 0 };
+	struct save_in in;
+	uint64_t bytes;
+	autoclose int dir = -1;
+	int r = save_in_parse(&in, state, len, e);
+	if (r == 0)
+		r = save_in_fields(&in, "life", life_fields, &own, e);
+	if (r == 0)
+		r = saving_folder(i->dirfd, SUSPENDED, &dir, e);
+	if (r == 0)
+		r = file_replace(dir, "state", state, len, e);
+	if (r == 0)
+		r = save_ram(m, dir, "ram", own.ram_id, &bytes, e);
+	return r == 0 && fsync(dir) < 0 ? err_sys(e, "writing the folder of the state") : r;
 }
 
 /* ---- the guest's clock stood still ---- */

@@ -21,8 +21,7 @@ struct gpa mem_base(const struct mem *m);
 uint64_t mem_size(const struct mem *m);
 /* Host address of the first byte of RAM: for engines that compute addends of a TLB. */
 uint8_t *mem_host(const struct mem *m);
-/* The memfd, borrowed: other mappings of it show the same memory. -1: there may be none, see below.
- */
+/* The memfd, borrowed: other mappings of it show the same memory. -1: there is none, see below. */
 int mem_fd(const struct mem *m);
 /* Another number whenever mem_fd has become another: mappings made before show something else. It
  * changes only while no vCPU runs. */
@@ -59,10 +58,8 @@ bool mem_data_next(struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_fro
  * guest runs. begin and end are for when no vCPU runs, and short; copy is for any thread in
  * between: each call copies what was written since the last one (at first: all), *ret_bytes. Not
  * while it is tracked otherwise. @memfd is begin's, and given to the others; end closes it, also
- * for giving up
- * (@adopt false).
- *   errors  EOPNOTSUPP: the host cannot tell what is written; ENOMEM; end, copy: RAM is as it was
- */
+ * for giving up (@adopt false).
+ *   errors  EOPNOTSUPP: the host cannot tell what is written; ENOMEM; RAM is then as it was */
 bool mem_is_private(const struct mem *m);
 int mem_settle_begin(struct mem *m, int *ret_memfd, struct lodge_err *e) MUST;
 int mem_settle_copy(struct mem *m, int memfd, uint64_t *ret_bytes, struct lodge_err *e) MUST;

@@ -121,6 +121,14 @@ static int ram_open(int *ret_fd, int dirfd, const char *name, uint64_t *ret_id, 
 	return 0;
 }
 
+int save_ram_size(int dirfd, const char *name, uint64_t *ret_bytes, struct lodge_err *e)
+{
+	autoclose int fd = -1;
+	autofree uint8_t *sums = NULL;
+	uint64_t id;
+	return ram_open(&fd, dirfd, name, &id, ret_bytes, &sums, e);
+}
+
 int load_ram(struct mem *m, int dirfd, const char *name, uint64_t id, struct lodge_err *e)
 {
 	autoclose int fd = -1;

@@ -59,5 +59,93 @@ int save_ram(struct mem *m, int dirfd, const char *name, uint64_t id, uint64_t *
  * never written back. The file may be deleted afterwards, not changed.
  *   errors  EINVAL: damaged, cut short, of another size than @m, or of another state than @id */
 int load_ram(struct mem *m, int dirfd, const char *name, uint64_t id, struct lodge_err *e) MUST;
+/* How much memory the RAM file @name holds. */
+int save_ram_size(int dirfd, const char *name, uint64_t *ret_bytes, struct lodge_err *e) MUST;
 /* Compare every page of the RAM file with its checksums. -EIO: it is damaged. */
 int check_ram(int dirfd, const char *name, struct lodge_err *e) MUST;
+
+/* ---- a guest as a stream of frames (lodge-stream(5)): migration, backup ---- */
+enum frame_type {
+	FRAME_HELLO = 1,          /* index: version of the format; JSON: what comes */
+	FRAME_FILE,               /* of file index, from byte at on */
+	FRAME_DISK, FRAME_DISK_ZERO, /* of disk index; ZERO: 8 bytes, how many */
+	FRAME_RAM, FRAME_RAM_ZERO,
+	FRAME_SYNC,               /* make it durable, and say so */
+	FRAME_STATE,              /* of the state file, from byte at on */
+	FRAME_END, FRAME_COMMIT,
+	FRAME_INDEX,              /* in backups: what pieces were, from piece at on */
+	FRAME_ACCEPT = 64, FRAME_SYNCED, FRAME_READY, FRAME_STARTED, /* answers */
+	FRAME_ERROR               /* either side: index an errno, the reason as text */
+};
+enum { FRAME_MAX = 1 << 20, STREAM_VERSION = 1 };
+struct wire_frame {
+	uint32_t type, index, len;
+	uint64_t at;
+	const uint8_t *p;         /* received: valid until the next one */
+};
+struct wire {
+	int in, out;              /* borrowed; may be the same; -1: this way nothing goes */
+	int leash;                /* borrowed: readable or closed ends every wait; -1 */
+	unsigned patience_ms;     /* without a byte moving */
+	bool told;                /* the other side has said what went wrong */
+	uint64_t sent;            /* bytes */
+	uint8_t *buf;             /* owned */
+};
+/* Descriptors other than files are made non-blocking. wire_fini accepts the half-built. */
+int wire_init(struct wire *w, int in, int out, struct lodge_err *e) MUST;
+void wire_fini(struct wire *w);
+/* Errors: ETIMEDOUT, ECANCELED (the leash), EPIPE and ECONNRESET: it broke; EINVAL: damaged; or
+ * what the other side says. Thread: one at a time. SIGPIPE must be ignored where @out is a pipe. */
+int wire_send(struct wire *w, const struct wire_frame *f, struct lodge_err *e) MUST;
+int wire_receive(struct wire *w, struct wire_frame *ret, struct lodge_err *e) MUST;
+/* The next one must be of this type. */
+int wire_expect(struct wire *w, enum frame_type type, struct lodge_err *e) MUST;
+/* Tell the other side, if it listens. */
+void wire_fail(struct wire *w, const struct lodge_err *why);
+
+/* ---- from a stream: each piece is held against what was announced ---- */
+enum { STREAM_DISKS_MAX = 64 };
+struct incoming {
+	struct wire *w;              /* borrowed */
+	struct mem *mem;             /* borrowed; NULL: none is expected */
+	struct incoming_disk {
+		int fd;              /* owned */
+		uint64_t size;
+		bool dirty;
+	} disk[STREAM_DISKS_MAX];
+	size_t ndisks;
+	uint8_t *state;              /* owned: the state file */
+	size_t state_len;
+	bool paused;                 /* the guest is, at its source */
+};
+/* Until FRAME_END. Errors: the stream's; EINVAL: a piece that does not belong there. */
+int incoming_run(struct incoming *in, struct lodge_err *e) MUST;
+int incoming_sync(struct incoming *in, struct lodge_err *e) MUST; /* disks are durable */
+void incoming_fini(struct incoming *in);
+
+/* ---- onto a stream ---- */
+struct outgoing {
+	struct wire *w;              /* borrowed */
+	struct mem *mem;             /* borrowed; NULL: memory is not sent */
+	size_t ndisks;
+	uint64_t size[STREAM_DISKS_MAX];
+	/* Of disk @i: 0 or -errno; the first part from @from on to be sent, as blk_track_next */
+	int (*read)(void *user, size_t i, uint64_t off, void *buf, size_t len);
+	bool (*next)(void *user, size_t i, uint64_t from, uint64_t max, uint64_t *ret_off,
+	             uint64_t *ret_len);
+	void *user;
+	bool fresh;
+	uint8_t *buf;                /* owned */
+};
+int outgoing_init(struct outgoing *o, struct wire *w, struct lodge_err *e) MUST;
+void outgoing_fini(struct outgoing *o);
+int outgoing_file(struct outgoing *o, unsigned index, const char *path, uint64_t size,
+                  struct lodge_err *e) MUST;
+/* All that is not zero, for a receiver whose memory is; the frames whose bits are set, which are
+ * cleared. */
+int outgoing_ram_all(struct outgoing *o, struct lodge_err *e) MUST;
+int outgoing_ram_written(struct outgoing *o, uint64_t *bits, struct lodge_err *e) MUST;
+/* What o->next names. @fresh: the receiver's disk is all zeroes. */
+int outgoing_disk(struct outgoing *o, size_t i, bool fresh, struct lodge_err *e) MUST;
+int outgoing_state(struct outgoing *o, const uint8_t *p, size_t len, struct lodge_err *e) MUST;
+int outgoing_word(struct outgoing *o, enum frame_type type, struct lodge_err *e) MUST;

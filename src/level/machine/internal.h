@@ -111,6 +111,13 @@ int machine_load(void *self, const struct save_in *in, struct lodge_err *e) MUST
 int machine_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e) MUST;
 int machine_flush(void *self, struct lodge_err *e) MUST;
 struct mem *machine_memory(void *self);
+/* level.disk... */
+uint64_t machine_disk(void *self, size_t i);
+int machine_disk_track(void *self, bool on, struct lodge_err *e) MUST;
+bool machine_disk_next(void *self, size_t i, uint64_t from, uint64_t max, uint64_t *ret_off,
+                       uint64_t *ret_len);
+uint64_t machine_disk_left(void *self);
+int machine_disk_read(void *self, size_t i, uint64_t off, void *buf, size_t len);
 /* boot.c: put firmware, kernel, initrd and device tree into RAM; sets m->entry and m->dtb. */
 int boot_load(struct machine *m, struct lodge_err *e) MUST;
 /* Is the guest's kernel, disk or name something that this level can start? A score. */

@@ -485,5 +485,7 @@ const struct level level_machine = {
 	.resize = machine_resize, .inspect = machine_inspect, .stats = machine_stats,
 	.save = machine_save, .load = machine_load, .memory = machine_memory,
 	.own_option = machine_own_option, .freeze = machine_freeze, .flush = machine_flush,
-	.limit = machine_limit, .hold = machine_hold,
+	.limit = machine_limit, .hold = machine_hold, .disk = machine_disk,
+	.disk_track = machine_disk_track, .disk_next = machine_disk_next,
+	.disk_left = machine_disk_left, .disk_read = machine_disk_read,
 };

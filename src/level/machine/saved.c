@@ -235,3 +235,42 @@ int machine_freeze(void *self, const char *const *overlays, size_t n, struct lod
 }
 
 struct mem *machine_memory(void *self) { return ((struct machine *)self)->mem; }
+
+/* ---- copies of disks in use ---- */
+
+uint64_t machine_disk(void *self, size_t i)
+{
+	struct machine *m = self;
+	return i < m->ndisks ? blk_size(m->disks[i]) : 0;
+}
+
+int machine_disk_track(void *self, bool on, struct lodge_err *e)
+{
+	struct machine *m = self;
+	int r = 0;
+	for (unsigned i = 0; i < m->ndisks && r == 0 && on; i++)
+		r = blk_track_begin(m->disks[i], e);
+	for (unsigned i = 0; i < m->ndisks && (r < 0 || !on); i++)
+		blk_track_end(m->disks[i]);
+	return r;
+}
+
+bool machine_disk_next(void *self, size_t i, uint64_t from, uint64_t max, uint64_t *ret_off,
+                       uint64_t *ret_len)
+{
+	return blk_track_next(((struct machine *)self)->disks[i], from, max, ret_off, ret_len);
+}
+
+uint64_t machine_disk_left(void *self)
+{
+	struct machine *m = self;
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < m->ndisks; i++)
+		sum += blk_track_left(m->disks[i]);
+	return sum;
+}
+
+int machine_disk_read(void *self, size_t i, uint64_t off, void *buf, size_t len)
+{
+	return blk_sync(((struct machine *)self)->disks[i], BLK_READ, off, buf, len);
+}
