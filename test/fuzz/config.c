@@ -29,6 +29,18 @@ static void fuzz_texts(const char *text)
 		assert(n <= INT64_MAX);
 	if (life_parse_time(text, &n, NULL) == 0)
 		assert(n <= INT64_MAX);
+	uint32_t milli;
+	struct json_object *changes = NULL;
+	struct life_restart policy;
+	struct lodge_config limits = {.size = sizeof limits, .cpus = 2};
+	if (life_parse_cpus(text, &milli, NULL) == 0)
+		assert(milli >= 1 && milli <= 1024000);
+	if (life_restart_parse(text, &policy, NULL) == 0)
+		assert(!policy.max || policy.after_failure);
+	if (life_limits_parse(&text, 1, &changes, NULL) == 0 &&
+	    life_limits_change(&limits, changes, 1 << 30, true, NULL) == 0)
+		assert(life_limits_check(&limits, NULL) == 0 && limits.cpus == 2);
+	json_object_put(changes);
 	struct lodge_config c = {.size = sizeof c,
 				 .guest = "demo",
 				 .name = text,
