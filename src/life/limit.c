@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest may use. Devices and the balloon are the level's; CPU time is seen to here, the same
  * for all levels: by a control group where the host lets us, else by holding the vCPUs whenever all
- * of the keeper together has used more than its share (decision 0021). */
+ * of the keeper together has used more than its share (decision 0022). */
 #include "life/internal.h"
 #include <stdio.h>
 
