@@ -9,6 +9,7 @@ struct mem {
 	int fd; /* owned: the memory file, or the file that private memory began with */
 	bool private;
 	unsigned shape;       /* counts changes of what mem_fd says */
+	struct aside *aside;  /* owned: the mapping before this one, until mem_tidy; NULL */
 	struct track *track;  /* owned; NULL: nobody asks what is written */
 	uint64_t *settling;   /* owned: frames to be copied; NULL: RAM stays what it is */
 	bool settle_all;      /* nothing is copied yet */
