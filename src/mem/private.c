@@ -96,6 +96,7 @@ int mem_remap(struct mem *m, int *fd, int how, struct lodge_err *e)
 	close(m->fd);
 	m->fd = take_fd(fd);
 	m->private = how == MAP_PRIVATE;
+	free(take(m->released)); /* the new file has it all */
 	m->shape++;
 	return 0;
 }
@@ -117,6 +118,13 @@ int mem_freeze(struct mem *m, struct lodge_err *e)
 
 bool private_release(struct mem *m, uint64_t from, uint64_t to)
 {
+	if (!m->released)
+		m->released = calloc(m->bytes / MEM_FRAME, 1);
+	if (!m->released)
+		return false;
+	/* noted first: a copy may be under way */
+	for (uint64_t i = from / MEM_FRAME; i < to / MEM_FRAME; i++)
+		__atomic_store_n(&m->released[i], 1, __ATOMIC_RELEASE);
 	/* Without this mapping the pages would show the file again. */
 	return mmap(m->host + from, to - from, PROT_READ | PROT_WRITE,
 	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
@@ -147,9 +155,8 @@ uint64_t private_resident(const struct mem *m)
 	return sum;
 }
 
-/* The first copies of [@from, @end). What cannot be known may be one. */
-static bool copies_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
-                        uint64_t *ret_to)
+bool private_copies_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
+                         uint64_t *ret_to)
 {
 	uint64_t entry[BATCH];
 	autoclose int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -173,9 +180,8 @@ static bool copies_next(const struct mem *m, uint64_t from, uint64_t end, uint64
 	return *ret_to > from;
 }
 
-/* The first part of the file's data in [@from, @end). */
-static bool file_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
-                      uint64_t *ret_to)
+bool private_file_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
+                       uint64_t *ret_to)
 {
 	off_t data = lseek(m->fd, (off_t)from, SEEK_DATA);
 	if (data < 0 && errno != ENXIO) {
@@ -195,8 +201,8 @@ bool mem_data_next(struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_fro
                    uint64_t *ret_to)
 {
 	uint64_t a = 0, b = 0;
-	bool in_file = file_next(m, from, end, ret_from, ret_to);
-	bool copied = m->private && copies_next(m, from, end, &a, &b);
+	bool in_file = private_file_next(m, from, end, ret_from, ret_to);
+	bool copied = m->private && private_copies_next(m, from, end, &a, &b);
 	if (copied && (!in_file || a < *ret_from)) {
 		*ret_from = a;
 		*ret_to = b;
