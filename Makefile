@@ -17,9 +17,9 @@ BUILD   := build
 O       := $(BUILD)$(if $m,/$m)
 PREFIX  ?= /usr/local
 # libfdt ships no .pc file on Debian 12
-PKGS    := liburing zlib json-c libseccomp
+PKGS    := liburing zlib json-c
 # loaded when they are first wanted (src/host/library.c): only their headers are needed here
-LATE    := slirp fuse3 libzstd libmicrohttpd
+LATE    := slirp fuse3 libzstd libmicrohttpd libseccomp
 CFLAGS  ?= -O2 -g
 SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined

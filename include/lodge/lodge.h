@@ -77,6 +77,9 @@ struct lodge_config {
 	uint64_t memory_limit;  /* bytes of its memory to be used; the balloon takes the rest */
 	uint64_t disk_iops, disk_bps; /* of each disk: requests, bytes in a second */
 	uint64_t net_bps;       /* bytes in a second, each way */
+	/* what follows when it ends by itself: "no" (NULL), "on-failure[:N]", "always",
+	 * "unless-stopped" */
+	const char *restart;
 };
 
 /* Called now and then during a long work. @total 0: unknown. Non-zero ends the work. */
@@ -171,7 +174,7 @@ LODGE_API int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progr
 LODGE_API int lodge_backup_restore(struct lodge_guest **ret, const int *in, size_t n,
                                    const char *name, int trust, struct lodge_err *e);
 /* Change limits of a guest in any state, for good. @changes: "KEY=VALUE" with the keys cpus (0.5:
- * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset and cpu-weight; the value "none"
+ * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset, cpu-weight and restart; "none"
  * ends a limit. While the guest lives it keeps its number of CPUs and its memory: both can be
  * limited to less. All are checked before any is changed. What could not be enforced:
  * lodge_warning. */
@@ -239,6 +242,17 @@ LODGE_API int lodge_list(char **ret_json, struct lodge_err *e);
 LODGE_API int lodge_inspect(struct lodge_guest *g, char **ret_json, struct lodge_err *e);
 /* Counters of a running guest. */
 LODGE_API int lodge_stats(struct lodge_guest *g, char **ret_json, struct lodge_err *e);
+/* Counters of the guests @names, or (@n 0) of all, in the text format of Prometheus; lodge_free. */
+LODGE_API int lodge_metrics(const char *const *names, size_t n, char **ret_text,
+                            struct lodge_err *e);
+/* Hand what happened to guests to @fn, each as a JSON object {time_ns, name, event, ...}: created,
+ * started, paused, resumed, suspended, snapshot, restored, cloned, updated, stopping, died (with
+ * exit_code and why), removed. Some thousand are kept. @name NULL: of all guests; @since_ns: not
+ * those before, since 1970; @follow: then go on with what happens. @fn returns 0 to go on; its
+ * other values end the call and are returned. */
+LODGE_API int lodge_events(const char *name, uint64_t since_ns, int follow,
+                           int (*fn)(void *user, const char *json), void *user,
+                           struct lodge_err *e);
 /* Hand what the console has shown to @fn, from the last @tail lines on (-1: all); with @follow,
  * until the guest stops. @fn returns 0 to go on; its other values end the call and are returned. */
 LODGE_API int lodge_logs(struct lodge_guest *g, long tail, int follow,

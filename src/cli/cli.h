@@ -36,6 +36,7 @@ struct command {
 	bool stop_at_operand;     /* what follows the first operand is the guest's */
 	const char *stop_word;    /* only if that is this word; NULL: any */
 	unsigned min, max;        /* operands; any number when "..." is in operands */
+	const char *format;       /* one more for --format, beside json and table; or NULL */
 	const char *completes;    /* what operands are: "guests", "images", "commands" or NULL */
 	int (*run)(struct args *a);
 };
@@ -102,6 +103,8 @@ enum session_end session_console(struct lodge_guest *g, struct lodge_console *c,
 enum session_end session_exec(struct lodge_exec *x, bool interactive, bool tty, int *ret_code,
                               struct lodge_err *e);
 
+/* Show what the guests of the operands (none: all) use; @once, or again and again. */
+int stats_table(struct args *a, bool once);
 /* Run @c in @g; the exit code. exec_session: in the guest @name, with exec_options.def. */
 int exec_guest(struct args *a, struct lodge_guest *g, struct lodge_exec_config *c);
 int exec_session(struct args *a, const char *name, struct lodge_exec_config *c);

@@ -8,6 +8,8 @@ static const struct option_row options[] = {
     {"disk-bps", 0, OPT_TEXT, "SIZE", NULL, "bytes of each disk in a second", false},
     {"net-bps", 0, OPT_TEXT, "SIZE", NULL, "bytes of the network in a second, each way", false},
     {"cpuset", 0, OPT_TEXT, "CPUS", NULL, "CPUs of the host that it may use: 0-2,5", false},
+    {"restart", 0, OPT_TEXT, "POLICY", NULL,
+     "when it ends by itself: no, on-failure[:N], always or unless-stopped", false},
     {"cpu-weight", 0, OPT_TEXT, "N", NULL, "weight beside others, 1 to 10000 (usual: 100)", false},
 };
 

@@ -25,6 +25,7 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->cpuset = arg_text(a, "cpuset");
 	c->disk_iops = arg_number(a, "disk-iops");
 	c->disk_bps = arg_number(a, "disk-bps");
+	c->restart = arg_text(a, "restart");
 	c->net_bps = arg_number(a, "net-bps");
 	c->accel = arg_text(a, "accel");
 	c->kernel = arg_text(a, "kernel");

@@ -54,8 +54,10 @@ static int command_call(const struct command *c, int argc, char **argv)
 		return 0;
 	}
 	const char *format = r == 0 && has_format(c) ? arg_text(&a, "format") : NULL;
-	if (format && c != &command_help && strcmp(format, "json") && strcmp(format, "table"))
-		r = fail_text(&a, "--format %s: json or table", format);
+	if (format && c != &command_help && strcmp(format, "json") && strcmp(format, "table") &&
+	    (!c->format || strcmp(format, c->format)))
+		r = fail_text(&a, "--format %s: %s%sjson or table", format,
+			      c->format ? c->format : "", c->format ? ", " : "");
 	if (r == 0)
 		r = c->run(&a);
 	args_free(&a);

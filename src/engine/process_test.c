@@ -478,6 +478,7 @@ static void walk_begin(struct rig *r, uint64_t seed)
 	memset(r->h->x, 0, sizeof r->h->x);
 	for (unsigned p = 0; p < 3; p++)
 		r->h->x[A0 + p] = from[below(&seed, good)];
+	r->h->x[A3] = random_next(&seed);
 	r->h->x[A5] = below(&seed, 4) ? 24 : UINT64_C(0x9000000000);
 	r->h->x[T0] = 1 + below(&seed, 90);
 	r->h->x[T1] = below(&seed, 3) ? random_next(&seed) : 0;
@@ -485,6 +486,7 @@ static void walk_begin(struct rig *r, uint64_t seed)
 	r->h->icount = 0;
 }
 
+/* From the same state, on two engines: the same must be left. */
 static void walk_compare(struct rig *a, struct rig *b, uint64_t seed)
 {
 	static uint8_t data[2][PAGE];
@@ -522,5 +524,91 @@ TEST(process_loops_end_where_memory_does)
 		rig_detach(&b);
 		rig_fini(&a);
 	}
+	munmap((void *)(uintptr_t)(END - PAGE), PAGE);
+}
+
+/* ---- expressions: instructions that work on what the one before has left ---- */
+
+static uint32_t chain_insn(uint64_t *seed, unsigned rd)
+{
+	static const uint16_t shifts[] = { 32, 48, 56, 1, 2, 3, 29, 31, 63, 0, 16, 33 };
+	static const int16_t numbers[] = { 0, 1, -1, 2047, -2048, 255, 24 };
+	static const uint8_t f3[] = { 0, 0, 4, 6, 7, 1, 5, 5 }; /* add sub xor or and sll srl sra */
+	unsigned other = A0 + below(seed, 4), k = below(seed, 8), word = below(seed, 3) ? 0 : 8;
+	unsigned rs1 = below(seed, 8) ? rd : other, rs2 = below(seed, 4) ? other : rd;
+	uint32_t high = k == 1 || k == 7 ? 0x40000000 : 0;
+	if (word && k >= 2 && k <= 4)
+		k = 0;
+	if (!below(seed, 12))
+		return (uint32_t)random_next(seed) << 12 | rd << 7 | 0x37; /* lui */
+	if (below(seed, 2)) {
+		if (below(seed, 3) == 0) { /* rd last */
+			unsigned t = rs1;
+			rs1 = rs2;
+			rs2 = t;
+		}
+		return (word ? high & (k == 0 ? 0 : ~0u) : high) | rs2 << 20 | rs1 << 15 |
+		       (uint32_t)f3[k] << 12 | rd << 7 | 0x33 | word;
+	}
+	if (k >= 5) {
+		unsigned by = shifts[below(seed, countof(shifts))] & (word ? 31 : 63);
+		return (k == 7 ? high : 0) | by << 20 | rs1 << 15 | (uint32_t)f3[k] << 12 |
+		       rd << 7 | 0x13 | word;
+	}
+	if (k == 1)
+		k = 0;
+	return (uint32_t)numbers[below(seed, countof(numbers))] << 20 | rs1 << 15 |
+	       (uint32_t)f3[k] << 12 | rd << 7 | 0x13 | word;
+}
+
+/* To the left and back, as extensions are written. */
+static size_t extension(uint32_t *to, uint64_t *seed, unsigned rd)
+{
+	static const uint8_t left[] = { 32, 48, 56, 40 };
+	unsigned by = left[below(seed, 4)], back = by;
+	if (below(seed, 3) == 0)
+		back = below(seed, 64);
+	to[0] = by << 20 | (A0 + below(seed, 4)) << 15 | 1 << 12 | rd << 7 | 0x13;
+	to[1] = (below(seed, 2) ? 0x40000000 : 0) | back << 20 | rd << 15 | 5 << 12 | rd << 7 |
+		0x13;
+	return 2;
+}
+
+static size_t chains_make(uint32_t *to, uint64_t *seed)
+{
+	size_t n = 0;
+	for (unsigned chain = 0; chain < 6; chain++) {
+		unsigned rd = A0 + below(seed, 4);
+		if (below(seed, 3) == 0)
+			n += extension(to + n, seed, rd);
+		for (unsigned k = 1 + below(seed, 7); k > 0; k--)
+			to[n++] = chain_insn(seed, rd);
+	}
+	to[n++] = addi(T0, T0, -1);
+	to[n] = branch(1, T0, -4 * (int)n);
+	n++;
+	to[n++] = 0x00000893; /* li a7, 0 */
+	to[n++] = 0x00000073; /* ecall */
+	return n;
+}
+
+TEST(process_expressions_are_the_same_as_their_parts)
+{
+	enum { PROGRAMS = 3000, RUNS = 4 };
+	uint32_t words[64];
+	uint64_t seed = 1181783497276652981u;
+	struct rig a, b;
+	CHECK(page(END - PAGE, PROT_READ | PROT_WRITE) != MAP_FAILED);
+	rig_init(&a, engine_at(0));
+	rig_attach(&b, engine_default(), 1);
+	for (unsigned n = 0; n < PROGRAMS; n++) {
+		put(words, chains_make(words, &seed));
+		rv_code_stale(a.h, CODE, CODE + PAGE);
+		rv_code_stale(b.h, CODE, CODE + PAGE);
+		for (unsigned k = 0; k < RUNS; k++)
+			walk_compare(&a, &b, random_next(&seed));
+	}
+	rig_detach(&b);
+	rig_fini(&a);
 	munmap((void *)(uintptr_t)(END - PAGE), PAGE);
 }

@@ -103,12 +103,15 @@ static bool group_has(const char *dir, const char *name)
 	return access(path, F_OK) == 0;
 }
 
-static int group_enter(const char *dir)
+static int process_enter(void *dir, pid_t pid)
 {
-	char pid[16];
-	snprintf(pid, sizeof pid, "%d", (int)getpid());
-	return group_write(dir, "cgroup.procs", pid);
+	char text[16];
+	snprintf(text, sizeof text, "%d", (int)pid);
+	int r = group_write(dir, "cgroup.procs", text);
+	return r == -ESRCH && pid != getpid() ? 0 : r; /* it has ended */
 }
+
+static int group_enter(char *dir) { return host_tree_each(getpid(), process_enter, dir); }
 
 /* Make @name below @in and go there. */
 static int group_make(const char *in, bool v2, const char *name, char **ret)
@@ -171,8 +174,10 @@ void host_cgroup_free(struct host_cgroup *g)
 {
 	if (!g)
 		return;
-	if (g->dir && group_enter(g->from) == 0)
-		rmdir(g->dir);
+	/* Those that were killed take a moment to be gone. */
+	bool left = g->dir && group_enter(g->from) == 0;
+	for (int i = 0; left && i < 100 && rmdir(g->dir) < 0 && errno == EBUSY; i++)
+		usleep(5000);
 	free(g->dir);
 	free(g->from);
 	free(g);

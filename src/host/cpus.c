@@ -52,18 +52,31 @@ int host_cpus_check(const char *text, struct lodge_err *e)
 	                                                 "example 0-2,5", text);
 }
 
-/* Do @fn for each thread of the process; the first that fails ends it. */
-static int threads_each(int (*fn)(pid_t tid, const void *arg), const void *arg)
+struct threads {
+	int (*fn)(pid_t tid, const void *arg);
+	const void *arg;
+};
+
+static int threads_of(void *threads, pid_t pid)
 {
-	DIR *d = opendir("/proc/self/task");
-	int r = d ? 0 : -errno;
-	for (struct dirent *de; r == 0 && (de = readdir(d));)
+	const struct threads *t = threads;
+	char path[32];
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	DIR *d = opendir(path);
+	int r = d || errno == ENOENT ? 0 : -errno;
+	for (struct dirent *de; d && r == 0 && (de = readdir(d));)
 		if (isdigit((unsigned char)de->d_name[0]) &&
-		    fn((pid_t)atoi(de->d_name), arg) < 0 && errno != ESRCH)
+		    t->fn((pid_t)atoi(de->d_name), t->arg) < 0 && errno != ESRCH)
 			r = -errno;
 	if (d)
 		closedir(d);
 	return r;
+}
+
+/* Do @fn for each thread; the first that fails ends it. */
+static int threads_each(int (*fn)(pid_t tid, const void *arg), const void *arg)
+{
+	return host_tree_each(getpid(), threads_of, &(struct threads){fn, arg});
 }
 
 static int thread_pin(pid_t tid, const void *set)

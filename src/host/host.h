@@ -12,7 +12,14 @@ uint64_t host_cpu_ns(void);         /* CPU time of all threads of this process s
 /* Fill @buf with random bytes from the kernel; never fails once booted. */
 void host_random(void *buf, size_t len);
 
-/* ---- CPUs of the host, for all threads of this process ---- */
+/* ---- a process and all that it has started ---- */
+/* Call @fn for each, parents first; what is not 0 ends it and is returned. Those that begin or end
+ * meanwhile may be missed. */
+int host_tree_each(pid_t pid, int (*fn)(void *arg, pid_t pid), void *arg) MUST;
+/* CPU time of all of them, and of those that have ended and were waited for. */
+uint64_t host_tree_cpu_ns(pid_t pid);
+
+/* ---- CPUs of the host, for all threads of this process and of those it has started ---- */
 unsigned host_cpus_online(void);
 /* Is @text a set of CPUs ("0-2,5")? EINVAL. */
 int host_cpus_check(const char *text, struct lodge_err *e) MUST;
@@ -27,8 +34,9 @@ struct host_cgroup;
 struct host_cgroup_files {
 	const char *cgroup, *mountinfo; /* in the form of those in /proc/self */
 };
-/* Make the group lodge-@name where the host lets us, and move this process there. @files NULL: the
- * process's own. ENOENT: none are mounted; EACCES, EROFS, EBUSY, ...: none may be made. */
+/* Make the group lodge-@name where the host lets us, and move this process there, with all that it
+ * has started. @files NULL: the process's own. ENOENT: none are mounted; EACCES, EROFS, EBUSY, ...:
+ * none may be made. */
 int host_cgroup_new(struct host_cgroup **ret, const char *name,
                     const struct host_cgroup_files *files, struct lodge_err *e) MUST;
 void host_cgroup_free(struct host_cgroup *g); /* goes back and removes it; NULL is fine */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/host.h"
 #include "test/test.h"
+#include <signal.h>
+#include <sys/wait.h>
 #include <sys/epoll.h>
 
 struct rig {
@@ -256,4 +258,50 @@ TEST(host_library_that_is_not_there_says_what_to_install)
 	const struct host_library old = { "libz.so.1", "zlib1g", late_none_at, late_none_names };
 	CHECK(host_library_load(&old, &e) == -ENOENT);
 	CHECK(strstr(e.msg, "libz.so.1 has no no_such_function"));
+}
+
+static int tree_count(void *arg, pid_t pid)
+{
+	(void)pid;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static int tree_refuse(void *arg, pid_t pid)
+{
+	(void)arg;
+	(void)pid;
+	return -7;
+}
+
+/* A child that works, a grandchild that has worked and is gone. */
+TEST(host_tree_and_its_cpu_time)
+{
+	int ready[2];
+	char c;
+	CHECK(pipe(ready) == 0);
+	pid_t child = fork();
+	if (child == 0) {
+		pid_t grandchild = fork();
+		uint64_t end = host_cpu_ns() + 60000000;
+		while (host_cpu_ns() < end)
+			;
+		if (grandchild == 0)
+			_exit(0);
+		waitpid(grandchild, NULL, 0);
+		(void)!write(ready[1], "x", 1);
+		pause();
+		_exit(0);
+	}
+	CHECK(read(ready[0], &c, 1) == 1);
+	unsigned n = 0;
+	CHECK(host_tree_each(getpid(), tree_count, &n) == 0 && n == 2);
+	CHECK(host_tree_each(getpid(), tree_refuse, NULL) == -7);
+	uint64_t cpu = host_tree_cpu_ns(child);
+	CHECK(cpu >= 100000000 && cpu < 2000000000); /* both; the clock of the dead has ticks */
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	CHECK(host_tree_cpu_ns(child) == 0);
+	close(ready[0]);
+	close(ready[1]);
 }

@@ -92,9 +92,19 @@ static bool keeps(enum ir_op op)
 	       op == IR_shr || op == IR_sar;
 }
 
+static bool commutes(enum ir_op op)
+{
+	return op == IR_add || op == IR_and || op == IR_or || op == IR_xor || op == IR_mul;
+}
+
 struct ir_val ir_2(struct ir_block *b, enum ir_op op, struct ir_val x, struct ir_val y)
 {
 	uint64_t k;
+	if (is_const(b, x) && !is_const(b, y) && commutes(op)) {
+		struct ir_val was = x;
+		x = y;
+		y = was;
+	}
 	if (is_const(b, y) && !b->ins[y.i].imm && keeps(op))
 		return x;
 	unsigned bits = b->ins[x.i].type == IR_I32 ? 32 : 64;

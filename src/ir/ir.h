@@ -102,6 +102,11 @@ struct ir_val ir_fcall(struct ir_block *b, enum fp_op f, struct ir_val x, struct
                        struct ir_val z, struct ir_val rm);
 void ir_guard(struct ir_block *b, struct ir_val ok, unsigned exception);
 
+/* Is @next, an instruction like @b, pure but for a put to where @b puts? Then ir_follow makes one
+ * of the two in @b: nobody has to see what @b puts. */
+bool ir_follows(const struct ir_block *b, const struct ir_block *next);
+void ir_follow(struct ir_block *b, const struct ir_block *next);
+
 /* NULL when @b is well formed (arguments defined before use, types agree, control flow last),
  * else what is wrong. Generated and hand-built IR is checked in tests and debug builds. */
 const char *ir_check(const struct ir_block *b);

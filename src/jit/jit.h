@@ -52,10 +52,14 @@ struct jit_guest {
 	 * have and of which type (i64), type | IR_KEY if IR_EACH_begin may change them, and the key
 	 * (both i32) */
 	uint32_t vector, vector_bytes, vector_vl, vector_type, vector_ready, vector_key;
+	/* four units' instructions are the most that run between two looks at limit: returns look,
+	 * too, not only calls */
+	bool returns_look;
 	/* address, value and size (byte) of the load reservation, which is as mem_lr leaves it */
 	uint32_t res_va, res_val, res_size;
 	bool smp;                           /* others may touch memory at the same time */
-	/* guest addresses are the host's: all units are mirrored, of a window at address 0 */
+	/* guest addresses are the host's: all units are mirrored, of a window at address 0, and
+	 * physical addresses are the virtual ones */
 	bool flat;
 	uint64_t (*load)(void *state, uint64_t va, uint64_t bytes);
 	uint64_t (*store)(void *state, uint64_t va, uint64_t bytes, uint64_t v);
@@ -143,6 +147,8 @@ struct jit_insn {
 	bool call, ret;             /* jump that links, jump back: use the return stack */
 	bool label;                 /* control may come here from inside the unit */
 	bool check;                 /* look at limit here (entry and heads of loops) */
+	bool resume;                /* label, check: only for who comes from elsewhere; before it
+	                             * is a call, whose callee has looked */
 	enum jit_after after;       /* for IR_end */
 };
 int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e) MUST;
@@ -161,6 +167,7 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa);
 /* Finish. False: no room in the cache: clear it and make the unit again. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 bool jit_full(const struct jit_gen *g); /* was it for want of room? */
+bool jit_is_flat(const struct jit_gen *g); /* jit_guest.flat: run.delta is 0 */
 /* After jit_end of a unit with a map of its own: was it false because the plan promised too much?
  * It does no more; begin again. */
 bool jit_remake(const struct jit_gen *g);

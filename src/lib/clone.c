@@ -162,6 +162,9 @@ static int clone_make(struct instance **ret, const struct instance *of, const ch
 		return r;
 	}
 	close(take_fd(&n->lock));
+	struct json_object *o = json_object_new_object();
+	json_object_object_add(o, "clone_of", json_object_new_string(of->name));
+	json_object_put(life_event(name, "cloned", o));
 	*ret = n;
 	return 0;
 }

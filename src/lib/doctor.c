@@ -66,6 +66,23 @@ static bool in_path(const char *program)
 	return false;
 }
 
+/* Whether the kernel runs programs of riscv64 by itself, and whose. */
+static void doctor_binfmt(const struct report *r)
+{
+	static const char *const entries[] = {"lodge-riscv64", "qemu-riscv64"};
+	char path[64], text[128];
+	for (size_t i = 0; i < countof(entries); i++) {
+		snprintf(path, sizeof path, "/proc/sys/fs/binfmt_misc/%s", entries[i]);
+		if (access(path, F_OK) < 0)
+			continue;
+		snprintf(text, sizeof text, "the kernel runs riscv64 programs by %s", entries[i]);
+		report(r, "binfmt", i == 0, text, "lodge binfmt install; the last one counts");
+		return;
+	}
+	report(r, "binfmt", 0, "the kernel does not run riscv64 programs",
+	       "lodge binfmt install, or lodge binfmt run COMMAND; lodge run needs neither");
+}
+
 /* @programs: space-separated. */
 static void doctor_tools(const struct report *r, const char *name, const char *programs,
 			 const char *fix)
@@ -125,6 +142,7 @@ int lodge_doctor(void (*fn)(void *user, const struct lodge_probe *p), void *user
 	doctor_kvm(&r);
 	doctor_try(&r, "user namespaces", host_probe_userns, "can be made",
 		   "sysctl kernel.unprivileged_userns_clone=1 (and AppArmor's restriction off)");
+	doctor_binfmt(&r);
 	doctor_cgroup(&r);
 	doctor_try(&r, "io_uring", host_probe_io_uring, "works",
 		   "sysctl kernel.io_uring_disabled=0; disks use threads without it");

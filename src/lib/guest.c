@@ -71,6 +71,7 @@ static int create_once(struct instance **ret, const struct lodge_config *c, cons
 	/* From here on it is like any other guest: nobody holds it. */
 	close(i->lock);
 	i->lock = -1;
+	json_object_put(life_event(i->name, "created", NULL));
 	*ret = i;
 	return 0;
 }
@@ -146,7 +147,8 @@ int lodge_becomes(const struct lodge_config *given)
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
 	/* what only a keeper can see to */
-	if (c.name || c.timeout_ns)
+	if (c.name || c.timeout_ns || c.restart || c.cpu_milli || c.cpu_weight || c.cpuset ||
+	    c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps)
 		return 0;
 	const struct level *l = level_choose(&c, NULL);
 	return l && l->become;
@@ -319,6 +321,12 @@ static int suspended_kill(struct lodge_guest *g, struct life_record *rec, struct
 	r = life_suspended_drop(g->inst, e);
 	if (r == 0)
 		r = instance_record_set(g->inst, rec, e);
+	if (r == 0) {
+		struct json_object *o = json_object_new_object();
+		json_object_object_add(o, "exit_code", json_object_new_int(rec->exit_code));
+		json_object_object_add(o, "why", json_object_new_string(rec->why));
+		json_object_put(life_event(g->inst->name, "died", o));
+	}
 	close(g->inst->lock);
 	g->inst->lock = -1;
 	return r;

@@ -92,6 +92,49 @@ int lodge_stats(struct lodge_guest *g, char **ret_json, struct lodge_err *e)
 	return r < 0 ? r : to_text(o, ret_json, e);
 }
 
+/* What the folder tells, and the keeper where there is one. */
+static struct json_object *stats_json(const struct instance *i)
+{
+	struct json_object *o = folder_json(i, false), *stats = NULL;
+	if (control_call(i, "GET", "/v1/stats", NULL, &stats, NULL) < 0 || !stats)
+		return o;
+	json_object_object_foreach(stats, key, v)
+		json_object_object_add(o, key, json_object_get(v));
+	json_object_put(stats);
+	return o;
+}
+
+int lodge_metrics(const char *const *names, size_t n, char **ret_text, struct lodge_err *e)
+{
+	struct json_object *all = NULL, *a = json_object_new_array();
+	int r = n ? 0 : instance_names(&all, e);
+	size_t count = all ? json_object_array_length(all) : n;
+	for (size_t k = 0; r == 0 && k < count; k++) {
+		struct instance *i = NULL;
+		const char *name =
+		    all ? json_object_get_string(json_object_array_get_idx(all, k)) : names[k];
+		r = instance_open(&i, name, e);
+		if (r == 0)
+			json_object_array_add(a, stats_json(i));
+		else if (all)
+			r = 0; /* removed since */
+		instance_free(i);
+	}
+	json_object_put(all);
+	if (r == 0 && !(*ret_text = life_metrics(a)))
+		r = err_set(e, ENOMEM, "out of memory");
+	json_object_put(a);
+	return r;
+}
+
+int lodge_events(const char *name, uint64_t since_ns, int follow,
+		 int (*fn)(void *user, const char *json), void *user, struct lodge_err *e)
+{
+	return life_events(&(struct life_event_query){.name = name, .since_ns = since_ns,
+						      .follow = follow, .fn = fn, .user = user},
+			   e);
+}
+
 /* ---- logs: console.log.1, then console.log, which grows and may become console.log.1 ---- */
 
 struct logs {

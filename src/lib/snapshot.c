@@ -290,8 +290,12 @@ int lodge_restore(struct lodge_guest *g, const char *name, struct lodge_err *e)
 		snprintf(from, sizeof from, "snapshots/%s", name);
 		r = life_suspended_from(g->inst, g->inst, from, doc, e);
 	}
-	if (r == 0)
+	if (r == 0) {
 		overlays_collect(g->inst);
+		struct json_object *o = json_object_new_object();
+		json_object_object_add(o, "snapshot", json_object_new_string(name));
+		json_object_put(life_event(g->inst->name, "restored", o));
+	}
 	json_object_put(doc);
 	if (g->inst->lock >= 0)
 		close(take_fd(&g->inst->lock));

@@ -42,6 +42,7 @@ static const struct field fields[] = {
     {"disk_iops", F_U64, AT(disk_iops), 0},
     {"disk_bps", F_U64, AT(disk_bps), 0},
     {"net_bps", F_U64, AT(net_bps), 0},
+    {"restart", F_TEXT, AT(restart), 0},
 };
 
 /* @path against the current folder; malloc'ed. Symbolic links are kept: they may be moved later. */

@@ -59,6 +59,22 @@ static int handle_stats(struct keeper *k, const struct control_request *q,
 	return 0;
 }
 
+static int handle_metrics(struct keeper *k, const struct control_request *q,
+			  struct control_reply *ret, struct lodge_err *e)
+{
+	struct json_object *o = json_object_new_object(), *a = json_object_new_array();
+	const struct lodge_config *c = &k->config->c;
+	(void)q;
+	keeper_stats(k, o);
+	json_put_text(o, "level", k->level->name);
+	json_put_text(o, "guest", c->guest ? c->guest : c->kernel);
+	json_object_array_add(a, o);
+	ret->kind = CONTROL_TEXT;
+	ret->text = life_metrics(a);
+	json_object_put(a);
+	return ret->text ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
 static int handle_wait(struct keeper *k, const struct control_request *q, struct control_reply *ret,
 		       struct lodge_err *e)
 {
@@ -75,6 +91,16 @@ static int handle_console(struct keeper *k, const struct control_request *q,
 	(void)k;
 	ret->kind = CONTROL_CONSOLE;
 	return v ? life_parse_size(v, &ret->replay, e) : 0;
+}
+
+static int handle_events(struct keeper *k, const struct control_request *q,
+			 struct control_reply *ret, struct lodge_err *e)
+{
+	(void)k;
+	(void)q;
+	(void)e;
+	ret->kind = CONTROL_EVENTS;
+	return 0;
 }
 
 static int handle_resize(struct keeper *k, const struct control_request *q,
@@ -120,12 +146,22 @@ static const struct route {
 		      struct lodge_err *);
 } routes[] = {
     {"GET", "/v1/guest", handle_guest},         {"GET", "/v1/stats", handle_stats},
+    {"GET", "/v1/metrics", handle_metrics},
     {"GET", "/v1/wait", handle_wait},           {"GET", "/v1/console", handle_console},
-    {"PUT", "/v1/console/size", handle_resize},
+    {"PUT", "/v1/console/size", handle_resize}, {"GET", "/v1/events", handle_events},
 #define FROM(s)                           0
 #define VERB(name, from, to, fn, summary) {"POST", "/v1/" #name, handle_verb},
 #include "life/verbs.def"
 };
+
+bool control_route(size_t i, const char **ret_method, const char **ret_path)
+{
+	if (i >= countof(routes))
+		return false;
+	*ret_method = routes[i].method;
+	*ret_path = routes[i].path;
+	return true;
+}
 
 void control_handle(struct keeper *k, const struct control_request *q, struct control_reply *ret)
 {
@@ -148,5 +184,5 @@ void control_handle(struct keeper *k, const struct control_request *q, struct co
 	if (known)
 		reply_error(ret, 405, EINVAL, "this path has another method");
 	else
-		reply_error(ret, 404, ENOENT, "no such path; docs/openapi.yaml lists them");
+		reply_error(ret, 404, ENOENT, "no such path; openapi.yaml lists them");
 }

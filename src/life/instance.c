@@ -227,6 +227,7 @@ int instance_remove(struct instance *i, struct lodge_err *e)
 	/* Under another name first: the name is free at once, and a kill leaves no half guest. */
 	if (renameat(all, i->name, all, gone) < 0)
 		return err_sys(e, "removing %s", i->name);
+	json_object_put(life_event(i->name, "removed", NULL));
 	if (file_remove_tree(AT_FDCWD, i->runtime, NULL) < 0)
 		errno = 0; /* sockets of a dead keeper; the next one replaces them */
 	return file_remove_tree(all, gone, e);

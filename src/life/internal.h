@@ -52,13 +52,16 @@ struct control_request {
 	const char *body;
 	size_t body_len;
 };
-enum control_kind { CONTROL_REPLY, CONTROL_WAIT, CONTROL_CONSOLE };
+enum control_kind { CONTROL_REPLY, CONTROL_WAIT, CONTROL_CONSOLE, CONTROL_EVENTS, CONTROL_TEXT };
 struct control_reply {
 	enum control_kind kind;
 	unsigned status;          /* HTTP */
 	struct json_object *body; /* owned by the receiver; NULL: empty */
 	uint64_t replay;          /* CONTROL_CONSOLE */
+	char *text;               /* CONTROL_TEXT; owned by the receiver */
 };
+/* What it answers: method and path of the @i-th route; false past the end. */
+bool control_route(size_t i, const char **ret_method, const char **ret_path);
 void control_handle(struct keeper *k, const struct control_request *q, struct control_reply *ret);
 
 /* ---- server.c: the control socket ---- */
@@ -66,6 +69,7 @@ struct server;
 int server_new(struct server **ret, struct keeper *k, int listen_fd, struct lodge_err *e) MUST;
 void server_free(struct server *s);
 void server_ended(struct server *s); /* answer those who wait */
+void server_event(struct server *s, struct json_object *event); /* tell those who listen */
 bool server_idle(const struct server *s);
 
 /* ---- bridge.c: agent.sock to the level's byte channel ---- */
@@ -221,6 +225,17 @@ void keeper_limit_stats(const struct keeper *k, struct json_object *out);
 /* Put the limits of @c into @o, a configuration. */
 void life_limits_json(const struct lodge_config *c, struct json_object *o);
 
+/* ---- restart.c ---- */
+struct restarter {
+	struct loop_timer *timer;
+	uint64_t delay_ns;  /* before the next start */
+	unsigned count;     /* short runs in a row that were started again */
+	bool stopped;       /* somebody wants it to stop */
+};
+/* The guest has ended: make it again and start it soon. False: it shall not, or cannot. */
+bool keeper_restart(struct keeper *k);
+void keeper_restart_now(void *k); /* of the timer */
+
 /* ---- keeper.c ---- */
 struct keeper {
 	struct instance *inst;      /* borrowed; locked */
@@ -252,6 +267,7 @@ struct keeper {
 	struct migration migration;
 	struct arrival from;
 	struct limiter limiter;
+	struct restarter restarter;
 	uint64_t linger_until_ns;
 	pthread_mutex_t end_lock;    /* of end_* below: ended may come from any thread */
 	bool end_posted;
@@ -266,6 +282,12 @@ void keeper_ended(void *user, int exit_code, const char *why); /* level_env.ende
 /* One row of verbs.def: what a verb does to a running keeper. */
 int keeper_verb(struct keeper *k, const char *name, struct json_object *args,
                 struct lodge_err *e) MUST;
+/* Note it for all, and tell those who listen here; @more as life_event. */
+void keeper_event(struct keeper *k, const char *event, struct json_object *more);
+void keeper_died(struct keeper *k, int exit_code, const char *why); /* say so */
+/* Make the level's guest; take it down. */
+int keeper_level(struct keeper *k, struct lodge_err *e) MUST;
+void keeper_level_end(struct keeper *k);
 void keeper_describe(struct keeper *k, struct json_object *out);
 void keeper_stats(struct keeper *k, struct json_object *out);
 void keeper_resize(struct keeper *k, unsigned rows, unsigned columns);

@@ -148,6 +148,11 @@ static int keeper_stop(struct keeper *k, struct json_object *args, struct lodge_
 	if (k->record.state == LIFE_PAUSED && k->level->resume(k->self, &why) < 0)
 		log_at(&k->log, LOG_WARN, "stop: %s", why.msg);
 	loop_timer_set(k->stopping, host_monotonic_ns() + (uint64_t)ms * 1000000);
+	k->restarter.stopped = true;
+	if (k->record.state == LIFE_CREATED) { /* before it starts again */
+		keeper_ended(k, 0, "");
+		return 0;
+	}
 	k->asked = k->level->stop && k->level->stop(k->self, &why) == 0;
 	if (!k->asked)
 		log_at(&k->log, LOG_INFO, "stop: the level has no polite way");
@@ -162,6 +167,27 @@ static int keeper_kill(struct keeper *k, struct json_object *args, struct lodge_
 	k->killed = true;
 	keeper_end_now(k, "killed");
 	return 0;
+}
+
+void keeper_event(struct keeper *k, const char *event, struct json_object *more)
+{
+	struct json_object *o = life_event(k->inst->name, event, more);
+	if (k->server)
+		server_event(k->server, o);
+	json_object_put(o);
+}
+
+/* @v has been done to a guest that was in the state @from. The end is keeper_finish's to tell, what
+ * leaves the state alone the verb's own. */
+static void verb_event(struct keeper *k, enum life from, enum life to)
+{
+	bool again = from != LIFE_CREATED || k->restoring;
+	if (to == LIFE_STOPPED && !k->killed)
+		keeper_event(k, "stopping", NULL);
+	else if (to == LIFE_RUNNING)
+		keeper_event(k, again ? "resumed" : "started", NULL);
+	else if (to != LIFE_COUNT && to != LIFE_STOPPED)
+		keeper_event(k, life_name(to), NULL);
 }
 
 #define FROM(s) (1u << LIFE_##s)
@@ -192,8 +218,10 @@ int keeper_verb(struct keeper *k, const char *name, struct json_object *args, st
 			k->record.state = v->to;
 			keeper_record(k);
 		}
-		if (r == 0)
+		if (r == 0) {
 			keeper_limit_run(k);
+			verb_event(k, from, v->to);
+		}
 		return r;
 	}
 	return err_set(e, ENOENT, "no verb %s", name);
@@ -260,13 +288,16 @@ void keeper_client_gone(struct keeper *k)
 		loop_stop(k->loop);
 }
 
-static void keeper_finish(void *arg)
+void keeper_died(struct keeper *k, int exit_code, const char *why)
 {
-	struct keeper *k = arg;
-	if (k->gone)
-		return;
-	bool started = k->record.state != LIFE_CREATED;
-	k->gone = true;
+	struct json_object *o = json_object_new_object();
+	json_put_i64(o, "exit_code", exit_code);
+	json_put_text(o, "why", why);
+	keeper_event(k, "died", o);
+}
+
+void keeper_level_end(struct keeper *k)
+{
 	keeper_migrate_abort(k);
 	keeper_settle_stop(k);
 	keeper_snapshot_abort(k);
@@ -274,8 +305,20 @@ static void keeper_finish(void *arg)
 	console_connect(k->console, NULL);
 	bridge_free(k->bridge);
 	k->bridge = NULL;
-	k->level->destroy(k->self);
+	if (k->self)
+		k->level->destroy(k->self);
 	k->self = NULL;
+}
+
+static void keeper_finish(void *arg)
+{
+	struct keeper *k = arg;
+	if (k->gone || keeper_restart(k))
+		return;
+	bool started = k->record.state != LIFE_CREATED;
+	bool between = !started && k->restarter.count; /* it ended before: that is what counts */
+	k->gone = true;
+	keeper_level_end(k);
 	k->record.state = k->suspended ? LIFE_SUSPENDED : LIFE_STOPPED;
 	k->record.pid = 0;
 	k->record.ended_ns = started ? host_realtime_ns() : 0;
@@ -286,8 +329,13 @@ static void keeper_finish(void *arg)
 		 k->timed_out ? "timeout"
 		 : k->killed  ? "killed"
 			      : k->end_why);
+	if (between)
+		k->record = k->earlier;
 	keeper_record(k);
 	struct lodge_err e;
+	if (started && !k->suspended) {
+		keeper_died(k, k->record.exit_code, k->record.why);
+	}
 	if ((k->config->c.flags & LODGE_RM) && !k->suspended && instance_remove(k->inst, &e) < 0)
 		log_at(&k->log, LOG_ERROR, "%s", e.msg);
 	k->linger_until_ns = host_monotonic_ns() + LINGER_MS * 1000000ull;
@@ -322,7 +370,8 @@ static void keeper_leash(void *arg, uint32_t events)
 	(void)events;
 	loop_watch_free(k->leash_watch);
 	k->leash_watch = NULL;
-	if (k->gone || k->record.state == LIFE_RUNNING || k->record.state == LIFE_PAUSED)
+	if (k->gone || k->restarter.count || k->record.state == LIFE_RUNNING ||
+	    k->record.state == LIFE_PAUSED)
 		return;
 	if (k->config->c.flags & LODGE_RM)
 		keeper_ended(k, LODGE_EXIT_LODGE, "never started");
@@ -340,6 +389,8 @@ static int keeper_loop(struct keeper *k, struct lodge_err *e)
 	if (r == 0)
 		r = loop_timer_new(&k->limiter.timer, k->loop, NULL, keeper_limit_tick, k, e);
 	if (r == 0)
+		r = loop_timer_new(&k->restarter.timer, k->loop, NULL, keeper_restart_now, k, e);
+	if (r == 0)
 		r = loop_timer_new(&k->stopping, k->loop, NULL, keeper_impatient, k, e);
 	if (r == 0)
 		r = loop_watch_new(&k->leash_watch, k->loop, k->leash, EPOLLIN, NULL, keeper_leash,
@@ -347,7 +398,7 @@ static int keeper_loop(struct keeper *k, struct lodge_err *e)
 	return r;
 }
 
-static int keeper_level(struct keeper *k, struct lodge_err *e)
+int keeper_level(struct keeper *k, struct lodge_err *e)
 {
 	k->env = (struct level_env){
 	    .instance_dir = k->inst->dir,
@@ -442,6 +493,7 @@ void keeper_fini(struct keeper *k)
 	if (k->timer)
 		loop_timer_free(k->timer);
 	loop_timer_free(k->limiter.timer);
+	loop_timer_free(k->restarter.timer);
 	host_cgroup_free(k->limiter.group);
 	loop_free(k->loop);
 	life_config_free(k->config);

@@ -75,6 +75,8 @@ struct level {
 	void (*limit)(void *self, const struct lodge_config *c, struct life_warnings *w);
 	/* Keep the vCPUs from running for a moment, or let them again; any state. */
 	void (*hold)(void *self, bool on);
+	/* CPU time of the guest beside the keeper's own; NULL: none. */
+	uint64_t (*cpu_ns)(void *self);
 	/* All but memory of a guest whose vCPUs stand still. What the host does for it is ended
 	 * first, its outcome is in the state. NULL of one: NULL of all three. */
 	int (*save)(void *self, struct save_out *o, struct lodge_err *e);
@@ -235,6 +237,31 @@ int life_remove_tree(const char *path, struct lodge_err *e) MUST;
 int life_file_read(int dirfd, const char *name, char **ret, size_t *ret_len,
                    struct lodge_err *e) MUST;
 int life_runtime_check(struct lodge_err *e) MUST; /* can sockets be kept safely? */
+
+/* ---- events (event.c) ---- */
+/* Note that @event ("started", ...) happened to the guest @name; @more: members to add, owned from
+ * now on, NULL: none. Returns the event, owned by the caller. Never fails: a note that cannot be
+ * made is lost. Thread: any. */
+struct json_object *life_event(const char *name, const char *event, struct json_object *more);
+struct life_event_query {
+	const char *name;  /* of a guest; NULL: all */
+	uint64_t since_ns; /* since 1970 */
+	bool follow;       /* go on with what happens from now on, until @fn ends it */
+	int (*fn)(void *user, const char *json); /* not 0: end, and return that */
+	void *user;
+};
+int life_events(const struct life_event_query *q, struct lodge_err *e) MUST;
+
+/* Stats of guests (an array of objects as lodge_stats, with "guest" and "level"; those that do not
+ * run have fewer members) in the text format of Prometheus; malloc'ed. NULL: no memory. */
+char *life_metrics(struct json_object *guests);
+
+/* What restart policies say; "no" and NULL: nothing. EINVAL. */
+struct life_restart {
+	bool after_failure, after_success; /* exit codes other than 0, and 0 */
+	unsigned max;                      /* times in a row; 0: any */
+};
+int life_restart_parse(const char *text, struct life_restart *ret, struct lodge_err *e) MUST;
 
 /* ---- the keeper ---- */
 /* A guest that comes in on a stream: its keeper takes memory, disks and state from there. */

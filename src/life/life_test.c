@@ -374,3 +374,153 @@ TEST(life_removal_does_not_follow_links)
 	instance_free(i);
 	home_end(home);
 }
+
+TEST(life_events_stream_until_the_end)
+{
+	char home[32], buf[8192];
+	static const char *const order[] = {"\"paused\"", "\"resumed\"", "\"updated\"", "\"died\"",
+					    "\"exit_code\":137"};
+	home_begin(home);
+	struct instance *i = guest_make("a", "cgroup=off", 0, 0);
+	guest_start(i);
+	int fd = control_connect(i, "control.sock", NULL);
+	CHECK(fd >= 0 && control_send(fd, "GET", "/v1/events", false, NULL, NULL) == 0);
+	struct json_object *args = json_object_new_object();
+	json_put_i64(args, "disk_iops", 5);
+	CHECK(post(i, "pause", NULL) == 0 && post(i, "resume", NULL) == 0);
+	CHECK(control_call(i, "POST", "/v1/update", args, NULL, NULL) == 0);
+	json_object_put(args);
+	CHECK(post(i, "kill", NULL) == 0);
+	size_t n = 0;
+	for (ssize_t r; n < sizeof buf - 1 && (r = recv(fd, buf + n, sizeof buf - 1 - n, 0)) > 0;)
+		n += (size_t)r;
+	buf[n] = 0;
+	close(fd);
+	CHECK(strstr(buf, "200 OK") && strstr(buf, "ndjson"));
+	const char *at = buf;
+	for (size_t k = 0; k < countof(order); k++) {
+		at = strstr(at, order[k]);
+		CHECK(at != NULL);
+	}
+	wait_unlocked(i);
+	instance_free(i);
+	home_end(home);
+}
+
+/* How often the guest "a" has been started, as the events tell. */
+static int start_count(void *user, const char *json)
+{
+	*(unsigned *)user += strstr(json, "\"started\"") != NULL;
+	return 0;
+}
+static unsigned starts(void)
+{
+	unsigned n = 0;
+	struct life_event_query q = {.fn = start_count, .user = &n};
+	CHECK(life_events(&q, NULL) == 0);
+	return n;
+}
+
+static struct instance *guest_restarting(const char *option, const char *policy)
+{
+	struct instance *i = guest_make("a", option, 0, 0);
+	struct json_object *o = NULL;
+	char text[64];
+	snprintf(text, sizeof text, "restart=%s", policy);
+	const char *change = text;
+	CHECK(life_limits_parse(&change, 1, &o, NULL) == 0);
+	CHECK(instance_config_change(i, o, 0, false, NULL, NULL) == 0);
+	json_object_put(o);
+	return i;
+}
+
+TEST(life_restart_on_failure_gives_up)
+{
+	char home[32];
+	struct life_record rec;
+	home_begin(home);
+	struct instance *i = guest_restarting("start=quit", "on-failure:2");
+	guest_start(i);
+	CHECK(wait_code(i) == 7);
+	wait_unlocked(i);
+	instance_record(i, &rec);
+	CHECK(rec.state == LIFE_STOPPED && rec.exit_code == 7 && starts() == 3);
+	instance_free(i);
+	home_end(home);
+}
+
+static int64_t exit_of(struct instance *i, const char *input)
+{
+	int fd = console_open(i, "/v1/console?replay=1K");
+	CHECK(send(fd, input, strlen(input), MSG_NOSIGNAL) == (ssize_t)strlen(input));
+	int64_t code = wait_code(i);
+	close(fd);
+	wait_unlocked(i);
+	return code;
+}
+
+TEST(life_restart_always_until_it_is_stopped)
+{
+	char home[32];
+	struct timespec ms = {.tv_nsec = 5000000};
+	home_begin(home);
+	struct instance *i = guest_restarting("stop=obey", "always");
+	guest_start(i);
+	int fd = console_open(i, "/v1/console?replay=1K");
+	CHECK(console_sees(fd, "hello"));
+	CHECK(send(fd, "quit 0\n", 7, MSG_NOSIGNAL) == 7); /* the console stays through it */
+	CHECK(console_sees(fd, "quit 0") && console_sees(fd, "hello"));
+	for (int n = 0; n < 1000 && starts() < 2; n++)
+		nanosleep(&ms, NULL);
+	CHECK(post(i, "stop", NULL) == 0);
+	CHECK(wait_code(i) == 3);
+	close(fd);
+	wait_unlocked(i);
+	CHECK(starts() == 2);
+	/* success is no failure; a policy can be taken back while it runs */
+	struct json_object *o = json_object_new_object();
+	json_put_text(o, "restart", "on-failure");
+	guest_start(i);
+	CHECK(control_call(i, "POST", "/v1/update", o, NULL, NULL) == 0);
+	CHECK(exit_of(i, "quit 0\n") == 0 && starts() == 3);
+	json_object_put(o);
+	instance_free(i);
+	home_end(home);
+}
+
+TEST(life_restart_can_be_stopped_between_two_runs)
+{
+	char home[32];
+	struct life_record rec;
+	struct timespec ms = {.tv_nsec = 20000000};
+	home_begin(home);
+	struct instance *i = guest_restarting("start=quit", "always");
+	guest_start(i);
+	for (int n = 0; n < 500 && starts() < 4; n++)
+		nanosleep(&ms, NULL);
+	/* it waits for 800 ms now, or soon */
+	int r = -EBUSY;
+	for (int n = 0; n < 100 && (r = post(i, "stop", NULL)) == -EBUSY; n++)
+		nanosleep(&ms, NULL);
+	CHECK(r == 0);
+	wait_unlocked(i);
+	instance_record(i, &rec);
+	CHECK(rec.state == LIFE_STOPPED && rec.exit_code == 7 && starts() <= 5);
+	instance_free(i);
+	home_end(home);
+}
+
+TEST(life_restart_policies)
+{
+	static const char *const bad[] = {"", "yes", "on-failure:", "on-failure:0", "on-failure:x",
+					  "on-failurex", "always:3", "on-failure:-1"};
+	struct life_restart r;
+	for (size_t n = 0; n < countof(bad); n++)
+		CHECK(life_restart_parse(bad[n], &r, NULL) == -EINVAL);
+	CHECK(life_restart_parse("on-failure:5", &r, NULL) == 0 && r.max == 5 && !r.after_success);
+	CHECK(life_restart_parse("unless-stopped", &r, NULL) == 0 && r.after_success && !r.max);
+	CHECK(life_restart_parse(NULL, &r, NULL) == 0 && !r.after_failure);
+	struct lodge_config c = {.size = sizeof c, .guest = "x", .flags = LODGE_RM,
+				 .restart = "always"};
+	CHECK(life_config_check(&c, NULL) == -EINVAL);
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest may use. Devices and the balloon are the level's; CPU time is seen to here, the same
  * for all levels: by a control group where the host lets us, else by holding the vCPUs whenever all
- * of the keeper together has used more than its share (decision 0017). */
+ * of the keeper together has used more than its share (decision 0021). */
 #include "life/internal.h"
 #include <stdio.h>
 
@@ -24,7 +24,7 @@ void life_warn(struct life_warnings *w, const char *fmt, ...)
 
 /* ---- what may be changed ---- */
 
-enum limit_kind { L_MILLI, L_SIZE, L_NUMBER, L_CPUSET };
+enum limit_kind { L_MILLI, L_SIZE, L_NUMBER, L_TEXT };
 static const struct limit {
 	const char *option, *key; /* as people write it; in config.json */
 	enum limit_kind kind;
@@ -37,8 +37,9 @@ static const struct limit {
     {"disk-iops", "disk_iops", L_NUMBER, INT64_MAX, AT(disk_iops)},
     {"disk-bps", "disk_bps", L_SIZE, INT64_MAX, AT(disk_bps)},
     {"net-bps", "net_bps", L_SIZE, INT64_MAX, AT(net_bps)},
-    {"cpuset", "cpuset", L_CPUSET, 0, AT(cpuset)},
+    {"cpuset", "cpuset", L_TEXT, 0, AT(cpuset)},
     {"cpu-weight", "cpu_weight", L_NUMBER, WEIGHT_MAX, AT(cpu_weight)},
+    {"restart", "restart", L_TEXT, 0, AT(restart)},
 };
 
 int life_parse_cpus(const char *text, uint32_t *ret_milli, struct lodge_err *e)
@@ -70,7 +71,7 @@ static int limit_parse(const struct limit *l, const char *text, struct json_obje
 	uint64_t v = 0;
 	uint32_t milli = 0;
 	int r = 0;
-	if (l->kind == L_CPUSET) {
+	if (l->kind == L_TEXT) {
 		json_put_text(out, l->key, strcmp(text, "none") ? text : "");
 		return 0;
 	}
@@ -118,8 +119,14 @@ int life_limits_check(const struct lodge_config *c, struct lodge_err *e)
 	if (c->memory_limit && c->memory_limit < MEMORY_LEAST)
 		return err_set(e, EINVAL, "a guest cannot be held to less than %d MiB of memory",
 			       MEMORY_LEAST >> 20);
+	struct life_restart policy;
 	int r = c->cpuset ? host_cpus_check(c->cpuset, e) : 0;
-	return err_in(e, r, "--cpuset");
+	if (r < 0)
+		return err_in(e, r, "--cpuset");
+	r = life_restart_parse(c->restart, &policy, e);
+	if (r == 0 && policy.after_failure && c->flags & LODGE_RM)
+		r = err_set(e, EINVAL, "a guest of --rm is gone when it ends");
+	return err_in(e, r, "--restart");
 }
 
 /* ---- changing ---- */
@@ -160,7 +167,7 @@ static int limit_change(struct lodge_config *c, const struct limit *l, struct js
 			uint64_t ram, bool lives, struct lodge_err *e)
 {
 	char *p = (char *)c + l->off;
-	if (l->kind == L_CPUSET) {
+	if (l->kind == L_TEXT) {
 		const char *text = json_object_is_type(v, json_type_string)
 				       ? json_object_get_string(v) : "\n";
 		*(const char **)(void *)p = *text ? text : NULL;
@@ -216,6 +223,27 @@ void life_limits_json(const struct lodge_config *c, struct json_object *o)
 	json_put_i64(o, "net_bps", (int64_t)c->net_bps);
 	json_object_object_del(o, "cpuset");
 	json_put_text(o, "cpuset", c->cpuset);
+	json_object_object_del(o, "restart");
+	json_put_text(o, "restart", c->restart);
+}
+
+static const char *text_or_null(struct json_object *v)
+{
+	return json_object_get_string_len(v) ? json_object_get_string(v) : NULL;
+}
+
+/* The document gets what @lc says, whose texts are the document's from then on. */
+static void texts_keep(struct life_config *lc)
+{
+	struct lodge_config *c = &lc->c;
+	autofree char *cpuset = c->cpuset ? strdup(c->cpuset) : NULL;
+	autofree char *restart = c->restart ? strdup(c->restart) : NULL;
+	c->cpuset = cpuset;
+	c->restart = restart;
+	life_limits_json(c, lc->doc);
+	c->cpuset = c->restart = NULL;
+	json_text(lc->doc, "cpuset", &c->cpuset);
+	json_text(lc->doc, "restart", &c->restart);
 }
 
 /* config.json, of a restored state its own, with the changes. */
@@ -228,7 +256,7 @@ int instance_config_change(struct instance *i, struct json_object *changes, uint
 		return r;
 	r = life_limits_change(&lc->c, changes, ram, lives, e);
 	if (r == 0) {
-		life_limits_json(&lc->c, lc->doc);
+		texts_keep(lc);
 		r = instance_config_set(i, lc->doc, e);
 	}
 	if (r == 0 && ret)
@@ -238,6 +266,12 @@ int instance_config_change(struct instance *i, struct json_object *changes, uint
 }
 
 /* ---- the keeper ---- */
+
+static uint64_t used_ns(const struct keeper *k)
+{
+	return host_cpu_ns() + (k->self && k->level->cpu_ns ? k->level->cpu_ns(k->self) : 0);
+}
+
 
 static bool limiter_wanted(const struct keeper *k)
 {
@@ -264,12 +298,12 @@ void keeper_limit_tick(void *arg)
 {
 	struct keeper *k = arg;
 	struct limiter *l = &k->limiter;
-	uint64_t now = host_monotonic_ns(), used = host_cpu_ns();
+	uint64_t now = host_monotonic_ns(), used = used_ns(k);
 	if (!limiter_wanted(k)) {
 		limiter_hold(k, false, now);
 		return;
 	}
-	rate_take(&l->cpu, used - l->used_ns, now);
+	rate_take(&l->cpu, used - min_u64(used, l->used_ns), now);
 	l->used_ns = used;
 	uint64_t due = rate_due(&l->cpu, now);
 	limiter_hold(k, due != 0, now);
@@ -344,7 +378,7 @@ void keeper_limit(struct keeper *k, struct life_warnings *w)
 		life_warn(w, "the level %s has no limits of memory, disks and network",
 			  k->level->name);
 	rate_set(&l->cpu, (uint64_t)c->cpu_milli * 1000000, BURST_NS, host_monotonic_ns());
-	l->used_ns = host_cpu_ns();
+	l->used_ns = used_ns(k);
 	if (l->timer)
 		loop_timer_set(l->timer, host_monotonic_ns());
 	snprintf(l->warnings, sizeof l->warnings, "%s", w->text);
@@ -362,7 +396,6 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 	if (r < 0)
 		return r;
 	/* The level has the address of our configuration: it changes where it is. */
-	next.cpuset = NULL;
 	struct lodge_config *c = &k->config->c;
 	c->cpu_milli = next.cpu_milli;
 	c->cpu_weight = next.cpu_weight;
@@ -371,11 +404,14 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 	c->disk_bps = next.disk_bps;
 	c->net_bps = next.net_bps;
 	if (json_object_object_get_ex(args, "cpuset", &set))
-		c->cpuset = json_object_get_string_len(set) ? json_object_get_string(set) : NULL;
-	life_limits_json(c, k->config->doc);
-	c->cpuset = NULL; /* from here on the document's */
-	json_text(k->config->doc, "cpuset", &c->cpuset);
+		c->cpuset = text_or_null(set);
+	if (json_object_object_get_ex(args, "restart", &set))
+		c->restart = text_or_null(set);
+	texts_keep(k->config);
 	keeper_limit(k, &w);
+	struct json_object *o = json_object_new_object();
+	json_object_object_add(o, "changes", json_object_get(args));
+	keeper_event(k, "updated", o);
 	return 0;
 }
 
@@ -396,7 +432,7 @@ void keeper_limit_stats(const struct keeper *k, struct json_object *out)
 {
 	const struct limiter *l = &k->limiter;
 	uint64_t now = host_monotonic_ns();
-	json_put_i64(out, "cpu_ns", (int64_t)host_cpu_ns());
+	json_put_i64(out, "cpu_ns", (int64_t)used_ns(k));
 	json_put_i64(out, "held_ns",
 		     (int64_t)(l->held_ns + (l->held ? now - l->held_since_ns : 0)));
 }

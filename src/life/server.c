@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 
 enum { BODY_MAX = 64 << 10, CONNECTIONS = 64, CONNECTION_MEMORY = 16 << 10 };
+enum { STREAM_MAX = 64 << 10 }; /* events that a slow listener is behind */
 
 struct server {
 	struct MHD_Daemon *mhd;
@@ -14,6 +15,8 @@ struct server {
 	struct loop_watch *watch;
 	struct loop_timer *timer;
 	struct request *waiting;
+	struct request *streams; /* that listen to events */
+	bool over;               /* no more events come */
 };
 
 /* One request, from its first header to its end. */
@@ -24,6 +27,7 @@ struct request {
 	char *body;
 	size_t len;
 	bool too_long;
+	bool streams, sleeps; /* in server->streams; suspended until an event comes */
 };
 
 /* An upgraded connection: MHD owns the socket, console uses it. */
@@ -42,7 +46,7 @@ static void server_run(struct server *s)
 				     : UINT64_MAX);
 }
 
-static void server_event(void *arg, uint32_t events)
+static void server_ready(void *arg, uint32_t events)
 {
 	(void)events;
 	server_run(arg);
@@ -56,6 +60,22 @@ static const char *request_query(void *arg, const char *key)
 	return MHD_lookup_connection_value(q->con, MHD_GET_ARGUMENT_KIND, key);
 }
 
+static enum MHD_Result reply_text(struct MHD_Connection *con, unsigned status, const char *text,
+				  size_t len, const char *type)
+{
+	autofree char *copy = malloc(len + 1);
+	if (!copy)
+		return MHD_NO;
+	memcpy(copy, text, len);
+	struct MHD_Response *r = MHD_create_response_from_buffer(len, copy, MHD_RESPMEM_MUST_COPY);
+	if (!r)
+		return MHD_NO;
+	MHD_add_response_header(r, "Content-Type", type);
+	enum MHD_Result ok = MHD_queue_response(con, status, r);
+	MHD_destroy_response(r);
+	return ok;
+}
+
 static enum MHD_Result reply_json(struct MHD_Connection *con, unsigned status,
 				  struct json_object *body)
 {
@@ -64,17 +84,7 @@ static enum MHD_Result reply_json(struct MHD_Connection *con, unsigned status,
 	if (body)
 		text =
 		    json_object_to_json_string_length(body, JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-	autofree char *copy = malloc(len + 1);
-	if (!copy)
-		return MHD_NO;
-	memcpy(copy, text, len);
-	struct MHD_Response *r = MHD_create_response_from_buffer(len, copy, MHD_RESPMEM_MUST_COPY);
-	if (!r)
-		return MHD_NO;
-	MHD_add_response_header(r, "Content-Type", "application/json");
-	enum MHD_Result ok = MHD_queue_response(con, status, r);
-	MHD_destroy_response(r);
-	return ok;
+	return reply_text(con, status, text, len, "application/json");
 }
 
 /* ---- the console: an upgraded connection ---- */
@@ -128,10 +138,56 @@ static enum MHD_Result reply_console(struct request *q, uint64_t replay)
 	return ok;
 }
 
+/* ---- events: an answer that goes on; its lines wait in the request's body ---- */
+
+static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
+{
+	struct request *q = cls;
+	size_t n = q->len < max ? q->len : max;
+	(void)pos;
+	if (q->too_long)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (n == 0 && q->s->over)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (n == 0) {
+		q->sleeps = true;
+		MHD_suspend_connection(q->con);
+		return 0;
+	}
+	memcpy(buf, q->body, n);
+	q->len -= n;
+	memmove(q->body, q->body + n, q->len);
+	return (ssize_t)n;
+}
+
+static void stream_wake(struct request *q)
+{
+	if (q->sleeps)
+		MHD_resume_connection(q->con);
+	q->sleeps = false;
+}
+
+static enum MHD_Result reply_events(struct request *q)
+{
+	struct MHD_Response *r =
+	    MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, stream_read, q, NULL);
+	if (!r)
+		return MHD_NO;
+	q->len = 0; /* of the request's body */
+	q->streams = true;
+	q->next = q->s->streams;
+	q->s->streams = q;
+	MHD_add_response_header(r, "Content-Type", "application/x-ndjson");
+	enum MHD_Result ok = MHD_queue_response(q->con, MHD_HTTP_OK, r);
+	MHD_destroy_response(r);
+	return ok;
+}
+
 /* ---- requests ---- */
 
 static void request_append(struct request *q, const char *data, size_t len)
 {
+	_Static_assert((int)STREAM_MAX == (int)BODY_MAX, "one buffer for both");
 	char *bigger = q->len + len <= BODY_MAX ? realloc(q->body, q->len + len) : NULL;
 	if (!bigger) {
 		q->too_long = true;
@@ -159,6 +215,14 @@ static enum MHD_Result request_answer(struct request *q, const char *url, const 
 	}
 	if (r.kind == CONTROL_CONSOLE)
 		return reply_console(q, r.replay);
+	if (r.kind == CONTROL_TEXT) {
+		enum MHD_Result ok = reply_text(q->con, r.status, r.text, strlen(r.text),
+						"text/plain; version=0.0.4");
+		free(r.text);
+		return ok;
+	}
+	if (r.kind == CONTROL_EVENTS)
+		return reply_events(q);
 	if (r.kind == CONTROL_WAIT) {
 		q->next = s->waiting;
 		s->waiting = q;
@@ -203,7 +267,7 @@ static void request_end(void *cls, struct MHD_Connection *con, void **con_cls,
 	(void)code;
 	if (!q)
 		return;
-	for (struct request **p = &s->waiting; *p; p = &(*p)->next)
+	for (struct request **p = q->streams ? &s->streams : &s->waiting; *p; p = &(*p)->next)
 		if (*p == q) {
 			*p = q->next;
 			break;
@@ -224,7 +288,7 @@ static int server_watch(struct server *s, struct lodge_err *e)
 	int r = loop_timer_new(&s->timer, s->k->loop, NULL, server_tick, s, e);
 	if (r == 0)
 		r = loop_watch_new(&s->watch, s->k->loop, info->epoll_fd, EPOLLIN, NULL,
-				   server_event, s, e);
+				   server_ready, s, e);
 	return r;
 }
 
@@ -258,8 +322,25 @@ int server_new(struct server **ret, struct keeper *k, int listen_fd, struct lodg
 	return 0;
 }
 
+void server_event(struct server *s, struct json_object *event)
+{
+	size_t len = 0;
+	const char *text = json_object_to_json_string_length(
+	    event, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	for (struct request *q = s->streams; q; q = q->next) {
+		request_append(q, text, len);
+		request_append(q, "\n", 1);
+		stream_wake(q);
+	}
+	if (s->streams) /* not from here: we may be in the middle of a request */
+		loop_timer_set(s->timer, 0);
+}
+
 void server_ended(struct server *s)
 {
+	s->over = true;
+	for (struct request *q = s->streams; q; q = q->next)
+		stream_wake(q);
 	while (s->waiting) {
 		struct request *q = s->waiting;
 		s->waiting = q->next;
@@ -284,6 +365,9 @@ void server_free(struct server *s)
 		loop_watch_free(s->watch);
 	if (s->timer)
 		loop_timer_free(s->timer);
+	s->over = true;
+	for (struct request *q = s->streams; q; q = q->next)
+		stream_wake(q);
 	while (s->waiting) {
 		struct request *q = s->waiting;
 		s->waiting = q->next;

@@ -191,6 +191,10 @@ static void saver_done(void *arg, uint32_t events)
 	v->pid = 0;
 	v->result = -e.code;
 	snprintf(v->why, sizeof v->why, "%.255s", e.code ? e.msg : "");
+	struct json_object *o = json_object_new_object();
+	json_put_text(o, "snapshot", v->name);
+	json_put_text(o, "failed", e.code ? e.msg : NULL);
+	keeper_event(k, "snapshot", o);
 	if (e.code && file_remove_tree(k->inst->dirfd, "snapshots/.new", NULL) < 0)
 		log_at(&k->log, LOG_WARN, "a half-written snapshot cannot be removed");
 }

@@ -89,6 +89,13 @@ int64_t call_fsconfig(struct linux_task *t, const uint64_t a[6])
 	return linux_direct(SYS_fsconfig, a);
 }
 
+/* Without a root of ours it is the host's, as its mounts are; a translated one cannot be moved. */
+int64_t call_pivot_root(struct linux_task *t, const uint64_t a[6])
+{
+	const struct linux_proc *p = t->proc;
+	return p->root_fd >= 0 || p->n_binds ? -EPERM : linux_direct(SYS_pivot_root, a);
+}
+
 /* chroot asks for a capability, as the kernel's does. */
 static bool may_chroot(void)
 {

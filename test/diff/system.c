@@ -57,10 +57,48 @@ static void csr_read(struct making *k)
 	put(k, csr_word(SET, reg_free(k), csr, ZERO));
 }
 
+/* fle, flt, feq, of f32 or f64 */
+static void float_compare(struct making *k)
+{
+	struct rng *r = &k->rng;
+	put(k, 0xa0000053 | rng_below(r, 2) << 25 | rng_below(r, 3) << 12 | reg_free(k) << 7 |
+		       rng_below(r, 32) << 15 | rng_below(r, 32) << 20);
+}
+
+/* As compilers compare quietly: flags are saved and put back; now and then something else happens
+ * to them or to the register on the way. */
+static void compare_quietly(struct making *k)
+{
+	struct rng *r = &k->rng;
+	unsigned t = reg_free(k);
+	if (rng_below(r, 2)) /* else they soon are all set */
+		put(k, csr_word(WRITE + IMMEDIATE, 0, FFLAGS, 0));
+	put(k, csr_word(SET, t, FFLAGS, ZERO));
+	for (unsigned n = rng_below(r, 3); n > 0; n--)
+		float_compare(k);
+	switch (rng_below(r, 8)) {
+	case 0: /* fadd, fsub, fmul, fdiv, of f32 or f64 */
+		put(k, 0x7053 | rng_below(r, 4) << 27 | rng_below(r, 2) << 25 |
+			       rng_below(r, 32) << 7 | rng_below(r, 32) << 15 |
+			       rng_below(r, 32) << 20);
+		break;
+	case 1: put(k, csr_word(SET, reg_free(k), FFLAGS, ZERO)); break;
+	case 2: put(k, csr_word(WRITE + IMMEDIATE, 0, FFLAGS, rng_below(r, 32))); break;
+	case 3: put(k, andi(t, t, (int)rng_below(r, 32))); break;
+	default: break;
+	}
+	float_compare(k);
+	put(k, csr_word(WRITE, rng_below(r, 4) ? 0 : reg_free(k), FFLAGS, t));
+}
+
 static void csr_float(struct making *k)
 {
 	struct rng *r = &k->rng;
 	unsigned csr = 1 + rng_below(r, 3), op = 1 + rng_below(r, 3);
+	if (rng_below(r, 2)) {
+		compare_quietly(k);
+		return;
+	}
 	if (rng_below(r, 2))
 		put(k, csr_word(WRITE + IMMEDIATE, rng_below(r, 2) ? reg_free(k) : 0, FRM,
 				rng_below(r, 5)));

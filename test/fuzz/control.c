@@ -73,6 +73,7 @@ static void rig_request(struct rig *r, char *line, const char *body)
 		assert(reply.body);
 	if (reply.body)
 		assert(strlen(json_object_to_json_string(reply.body)) > 0);
+	free(reply.text);
 	json_object_put(reply.body);
 }
 

@@ -81,6 +81,17 @@ static void pidfds(void)
 	close(fd);
 }
 
+static void keys(void)
+{
+	char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	SAY(syscall(SYS_pkey_mprotect, p, 4096L, PROT_READ, -1L));
+	SAY(syscall(SYS_pkey_mprotect, p + 1, 4096L, PROT_READ, -1L));
+	SAY(syscall(SYS_pkey_mprotect, p, 4096L, PROT_READ, 5L));
+	SAY(pipe((int *)p));
+	munmap(p, 8192);
+	SAY(syscall(SYS_pivot_root, BAD, BAD) == -1);
+}
+
 static void memory(void)
 {
 	static char text[16] = "parent";
@@ -131,6 +142,7 @@ int main(void)
 	waiting();
 	pidfds();
 	memory();
+	keys();
 	crashing();
 	return 0;
 }

@@ -42,7 +42,7 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	try lodge --help
 	[ "$status" -eq 0 ]
 	for verb in run create start ls stop restart kill rm exec shell attach logs inspect doctor \
-		pull images rmi help completion version pause resume suspend snapshot restore clone update; do
+		pull images rmi help completion version pause resume suspend snapshot restore clone update events top stats; do
 		echo "$output" | grep -q "^  $verb "
 		lodge "$verb" --help | grep -q "^usage: lodge $verb"
 		lodge help --format scdoc "$verb" | grep -q "^# SYNOPSIS"
@@ -51,7 +51,7 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 
 @test "nothing that does not exist is listed" {
 	try lodge --help
-	! echo "$output" | grep -qE "^  (migrate|backup|oci|top|events)"
+	! echo "$output" | grep -qE "^  (migrate|backup|oci)"
 }
 
 @test "wrong use: 125, the reason, and the nearest word" {
@@ -404,4 +404,47 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	LD_LIBRARY_PATH=$HOME_DIR "$HOME_DIR/public"
 	echo '#include <lodge/lodge.h>' >"$HOME_DIR/h.c"
 	cc -std=c99 -pedantic -Wall -Werror -I"$TOP/include" -c -o "$HOME_DIR/h.o" "$HOME_DIR/h.c"
+}
+
+@test "events are told as they happen, kept, and filtered" {
+	timeout 60 "$LODGE" events --format json >"$HOME_DIR/events" 3>&- &
+	listener=$!
+	sleep 0.3
+	lodge run -d --name e demo
+	lodge pause e
+	lodge resume e
+	lodge update e --net-bps 1M
+	lodge rm -f e
+	for _ in $(seq 50); do
+		! grep -q '"removed"' "$HOME_DIR/events" || break
+		sleep 0.1
+	done
+	kill "$listener"
+	[ "$(sed 's/.*"event":"\([a-z]*\)".*/\1/' "$HOME_DIR/events" | tr '\n' ' ')" = \
+		"created started paused resumed updated died removed " ]
+	python3 -c 'import json, sys; [json.loads(l)["time_ns"] for l in open(sys.argv[1])]' "$HOME_DIR/events"
+	[ "$(lodge events --no-stream -f event=died -f event=paused | wc -l)" -eq 2 ]
+	lodge events --no-stream --since 1h e | grep -q "e died exit_code=137 why=killed$"
+	[ -z "$(lodge events --no-stream other)" ]
+	try lodge events -f nonsense --no-stream
+	[ "$status" -eq 125 ]
+}
+
+@test "stats: a table of all, counters of one, text for Prometheus" {
+	lodge create --name idle demo
+	lodge run -d --name s demo
+	shown s "lodge"
+	try lodge stats
+	[ "$status" -eq 0 ]
+	echo "$output" | grep -qE "^s +[0-9.]+% +[0-9].* running$"
+	! echo "$output" | grep -q "^idle"
+	lodge stats s | grep -qE "^cpu_ns +[1-9]"
+	lodge stats s --format json | python3 -c 'import json, sys; json.load(sys.stdin)["disk_requests"]'
+	lodge stats --format prometheus >"$HOME_DIR/metrics"
+	grep -q '^lodge_guest_running{name="s"} 1$' "$HOME_DIR/metrics"
+	grep -q '^lodge_guest_running{name="idle"} 0$' "$HOME_DIR/metrics"
+	grep -q '^# TYPE lodge_cpu_seconds_total counter$' "$HOME_DIR/metrics"
+	! grep -vE '^(# (HELP|TYPE) lodge_[a-z_]+ .*|lodge_[a-z_]+\{name="[^"]*"(,[a-z]+="[^"]*")*\} [0-9.e+]+)$' "$HOME_DIR/metrics"
+	try lodge stats --format xml
+	[ "$status" -eq 125 ]
 }

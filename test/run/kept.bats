@@ -181,3 +181,65 @@ whole() {
 	[[ "$output" != *wrong* ]]
 	[ "$(grep -c '^[0-9]' <<<"$output")" -gt 10 ]
 }
+
+# CPUs that the guest $1 uses over $2 seconds
+used() {
+	local a b from to
+	a=$("$LODGE" stats "$1" | awk '$1 == "cpu_ns" { print $2 }') from=$(date +%s%N)
+	sleep "$2"
+	b=$("$LODGE" stats "$1" | awk '$1 == "cpu_ns" { print $2 }') to=$(date +%s%N)
+	awk "BEGIN { print ($b - $a) / ($to - $from) }"
+}
+
+@test "CPU time of a program and its children is held, by lodge and by a control group" {
+	cat >"$T/burn.c" <<-'END'
+	#include <pthread.h>
+	#include <stdio.h>
+	#include <unistd.h>
+	static void *spin(void *arg) { for (volatile unsigned long i = 0;; i++) ; return arg; }
+	int main(void)
+	{
+		pthread_t t;
+		pthread_create(&t, 0, spin, 0);
+		if (!fork())
+			spin(0);
+		for (int n = 1;; n++) {
+			usleep(200000);
+			printf("%d same\n", n);
+			fflush(stdout);
+		}
+	}
+	END
+	riscv64-linux-gnu-gcc -O1 -static -pthread -o "$T/burn" "$T/burn.c"
+	for option in cgroup=off cgroup=on; do
+		"$LODGE" run -d --name one -o "$option" "$T/burn"
+		rounds one 2
+		free=$(used one 3)
+		"$LODGE" update one --cpus 0.25
+		sleep 1
+		held=$(used one 8)
+		echo "$option: free $free held $held"
+		awk "BEGIN { exit !($held < 0.28 && ($held > 0.22 || $free < 0.6)) }"
+		"$LODGE" pause one
+		"$LODGE" update one --cpus 0.2
+		awk "BEGIN { exit !($(used one 1) < 0.02) }"
+		"$LODGE" resume one
+		rounds one 2
+		"$LODGE" update one --cpus none
+		rounds one 5
+		whole one
+		"$LODGE" rm -f one
+	done
+}
+
+@test "limits ask for a keeper; a program that ends is started again" {
+	run -42 timeout 60 "$LODGE" run --cpus 0.5 "$T/program" args a b
+	[ -z "$("$LODGE" ls -a -q)" ] || "$LODGE" rm -f $("$LODGE" ls -a -q)
+	"$LODGE" run -d --name one --restart on-failure:2 "$T/program" args a b
+	for _ in $(seq 100); do
+		[ "$("$LODGE" logs one | grep -c '^a')" -lt 3 ] || "$LODGE" ls | grep -q one || break
+		sleep 0.1
+	done
+	[ "$("$LODGE" logs one | grep -c '^a')" -eq 3 ]
+	"$LODGE" ls -a | grep -q "exit code 42"
+}

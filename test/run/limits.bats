@@ -38,8 +38,8 @@ used() {
 	b=$(awk '{ print $14 + $15 }' "/proc/$pid/stat") to=$(date +%s.%N)
 	awk -v t="$(getconf CLK_TCK)" "BEGIN { print ($b - $a) / t / ($to - $from) }"
 }
-burn() { guest 'for i in 1 2; do setsid sh -c "while :; do :; done" >/dev/null 2>&1 </dev/null & done'; }
-calm() { guest 'killall sh 2>/dev/null; true' || true; }
+burn() { guest 'for i in 1 2; do setsid sh -c "while :; do :; done" >/dev/null 2>&1 </dev/null & echo $! >>/tmp/busy; done'; }
+calm() { guest 'kill $(cat /tmp/busy); rm /tmp/busy'; }
 
 # CPU time of 0.25, on a host that has so much to give
 quarter() {
@@ -163,6 +163,38 @@ quarter() {
 	guest 'dd if=/dev/vda of=/dev/null bs=1M count=10 iflag=direct 2>/dev/null'
 	holds "$(date +%s.%N) - $from > 4.5"
 	"$LODGE" update small --disk-bps none --cpus none
+}
+
+@test "top lists the guest's processes" {
+	guest 'setsid sleep 300 >/dev/null 2>&1 </dev/null &'
+	"$LODGE" top small | grep -q 'sleep 300'
+	"$LODGE" top small -o pid,comm | grep -qE '^ *1 '
+}
+
+@test "a guest that powers off starts again, until it is stopped" {
+	try "$LODGE" run -d --rm --restart always debian-small
+	[ "$status" -eq 125 ]
+	"$LODGE" run -d --name other -m 256M --restart always debian-small
+	before=$("$LODGE" exec --wait 3m other cat /proc/sys/kernel/random/boot_id)
+	pid=$(keeper_pid other)
+	"$LODGE" exec other poweroff -f || true
+	for _ in $(seq 60); do
+		now=$("$LODGE" exec --wait 5s other cat /proc/sys/kernel/random/boot_id 2>/dev/null) && [ "$now" != "$before" ] && break
+		sleep 0.5
+	done
+	[ -n "$now" ]
+	[ "$now" != "$before" ]
+	[ "$(keeper_pid other)" = "$pid" ]
+	"$LODGE" update other --restart no
+	"$LODGE" exec other poweroff -f || true
+	for _ in $(seq 60); do
+		"$LODGE" ls -a | grep -q "^other *stopped.*exit code 0" && break
+		sleep 0.5
+	done
+	"$LODGE" ls -a | grep -q "^other *stopped.*exit code 0"
+	[ ! -d "/proc/$pid" ] || sleep 2
+	[ ! -d "/proc/$pid" ]
+	"$LODGE" rm other
 }
 
 @test "a stopped guest gets other CPUs and memory" {

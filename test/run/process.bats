@@ -122,6 +122,17 @@ prog() {
 	[ "$output" = $'spawned\nMARK=' ]
 }
 
+@test "a program of the host by execve, but none for who has filters of system calls" {
+	prog exec /bin/true
+	[ "$status" -eq 0 ]
+	before=
+	prog filtered /bin/true
+	[ "$status" -eq 8 ] # ENOEXEC
+	before=
+	prog filtered "$T/program" args left
+	[ "$status" -eq 42 ]
+}
+
 @test "threads" {
 	prog threads
 	[ "$output" = 600000 ]

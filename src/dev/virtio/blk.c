@@ -83,6 +83,7 @@ struct vblk {
 	struct chain chain;        /* being looked at */
 	struct rate requests, bytes;
 	struct gate gate;          /* of the two */
+	struct virtio_traffic traffic;
 };
 
 extern const struct virtio_class virtio_blk;
@@ -267,12 +268,14 @@ static uint8_t request_start(struct vblk *d, struct request *q, struct chain *c,
 		return S_IOERR;
 	q->r.done = request_done;
 	q->r.may_unmap = false;
+	*(type == T_IN ? &d->traffic.in : &d->traffic.out) += 1;
 	q->flush_after = writes && type != T_DISCARD && vblk_writes_through(d);
 	if (type == T_IN || type == T_OUT) {
 		q->r.op = type == T_IN ? BLK_READ : BLK_WRITE;
 		if (!request_data(q, c, type == T_IN, sector))
 			return S_IOERR;
 		q->reads = type == T_IN;
+		*(q->reads ? &d->traffic.in_bytes : &d->traffic.out_bytes) += q->r.len;
 		blk_submit(d->b, &q->r);
 	} else if (type == T_FLUSH) {
 		q->r.op = BLK_FLUSH;
@@ -384,6 +387,14 @@ void virtio_blk_limit(struct virtio *v, uint64_t requests_per_s, uint64_t bytes_
 	pthread_mutex_lock(v->lock);
 	gate_rate_set(&d->gate, &d->requests, requests_per_s);
 	gate_rate_set(&d->gate, &d->bytes, bytes_per_s);
+	pthread_mutex_unlock(v->lock);
+}
+
+void virtio_blk_traffic(struct virtio *v, struct virtio_traffic *ret)
+{
+	assert(v->class == &virtio_blk);
+	pthread_mutex_lock(v->lock);
+	*ret = vblk_of(v)->traffic;
 	pthread_mutex_unlock(v->lock);
 }
 

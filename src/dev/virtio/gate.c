@@ -58,7 +58,8 @@ void gate_rate_take(const struct gate *g, struct rate *r, uint64_t amount)
 
 void gate_rate_set(struct gate *g, struct rate *r, uint64_t per_s)
 {
-	enum { BURST_NS = 50000000 }; /* far above how late a timer is, and nothing in a second */
+	/* More than a guest on a busy host takes to its next request, little in some seconds. */
+	enum { BURST_NS = 200000000 };
 	rate_set(r, per_s, BURST_NS, host_monotonic_ns());
 	while (g->waiting)
 		gate_pass(g);

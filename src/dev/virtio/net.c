@@ -45,6 +45,7 @@ struct card {
 	bool fresh;           /* the driver has just come up */
 	struct rate sent, received;
 	struct gate tx, rx;   /* each of one queue */
+	struct virtio_traffic traffic;
 	uint8_t mac[6];
 	uint8_t mode[RX_MODES];
 	uint8_t table[TABLE][6];
@@ -117,6 +118,8 @@ static void card_serve_tx(struct card *d)
 	uint64_t due;
 	while (!(due = gate_rate_due(&d->tx, &d->sent)) && virtq_pop(&d->v, QUEUE_TX, &c)) {
 		gate_rate_take(&d->tx, &d->sent, c.out_len - min_u64(c.out_len, HEADER));
+		d->traffic.out++;
+		d->traffic.out_bytes += c.out_len - min_u64(c.out_len, HEADER);
 		card_send(d, &c);
 		virtq_push(&d->v, QUEUE_TX, &c, 0);
 	}
@@ -217,6 +220,8 @@ static bool card_receive(void *arg, const struct net_meta *m, const uint8_t *fra
 	if (n <= 0)
 		return n < 0;
 	gate_rate_take(&d->rx, &d->received, len);
+	d->traffic.in++;
+	d->traffic.in_bytes += len;
 	le16_put(h + 10, (uint16_t)n);
 	size_t done = 0;
 	for (int i = 0; i < n; i++) {
@@ -366,6 +371,14 @@ void virtio_net_limit(struct virtio *v, uint64_t bytes_per_s)
 	pthread_mutex_lock(v->lock);
 	gate_rate_set(&d->tx, &d->sent, bytes_per_s);
 	gate_rate_set(&d->rx, &d->received, bytes_per_s);
+	pthread_mutex_unlock(v->lock);
+}
+
+void virtio_net_traffic(struct virtio *v, struct virtio_traffic *ret)
+{
+	assert(v->class == &virtio_net);
+	pthread_mutex_lock(v->lock);
+	*ret = card_of(v)->traffic;
 	pthread_mutex_unlock(v->lock);
 }
 

@@ -292,10 +292,10 @@ TEST(net_card_limit_holds_frames_back_both_ways)
 		while (vd_used(&d, RX, &id, &len))
 			got++;
 		double s = (double)(host_monotonic_ns() - begun) / 1e9;
-		double may = (s + 0.05) * PER_S / LEN + 2;
+		double may = (s + 0.2) * PER_S / LEN + 2;
 		CHECK(echo.sent <= may && got <= may);
 		CHECK(s < 30);
 	}
-	CHECK(host_monotonic_ns() - begun > 250000000); /* of 400 ms, 50 of them saved up */
+	CHECK(host_monotonic_ns() - begun > 150000000); /* of 400 ms, 200 of them saved up */
 	card_down(&d);
 }

@@ -175,6 +175,13 @@ void virtio_console_resize(struct virtio *v, unsigned cols, unsigned rows);
 void virtio_blk_limit(struct virtio *v, uint64_t requests_per_s, uint64_t bytes_per_s);
 void virtio_net_limit(struct virtio *v, uint64_t bytes_per_s);
 
+/* What a disk or a network card has moved since it was made: into the guest, and out of it. */
+struct virtio_traffic {
+	uint64_t in_bytes, out_bytes, in, out; /* requests; frames */
+};
+void virtio_blk_traffic(struct virtio *v, struct virtio_traffic *ret);
+void virtio_net_traffic(struct virtio *v, struct virtio_traffic *ret);
+
 /* Ask the guest to live with @target_bytes of its RAM. */
 void virtio_balloon_set(struct virtio *v, uint64_t target_bytes);
 /* What the guest last said of its memory (bytes; 0 before it spoke), and ask it to say it anew. */

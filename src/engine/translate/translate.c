@@ -299,6 +299,7 @@ static int cache_make(struct rv_hart *h, struct translate *t, struct lodge_err *
 	g.smp = g.flat ? !t->alone : h->env->nharts > 1;
 	g.vector_bytes = h->vlenb;
 	t->counted = vclock_is_counted(h->env->clock);
+	g.returns_look = t->counted;
 	if (t->counted)
 		g.limit = g.run + (uint32_t)offsetof(struct jit_run, limit);
 	int r = jit_cache_new(&t->cache, &g, cache_bytes(h), e);

@@ -242,6 +242,7 @@ static struct jit_insn insn_info(const struct range *r, unsigned n)
 		.call = insn_is_call(r, n),
 		.ret = shapes[d->op] == SHAPE_JUMPR && d->rd == 32 && d->rs1 == 1 && d->imm == 0,
 		.label = r->leader[at], .check = insn_checks(r, n),
+		.resume = n > 0 && insn_is_call(r, n - 1) && !r->target[at],
 		.after = after_of(d) };
 }
 
@@ -275,13 +276,30 @@ static uint16_t range_vtype(const struct range *r, unsigned n)
 	return 0;
 }
 
+/* Is the value that instruction @i of @n makes for the next one alone, as @ir says? Then @next is
+ * what that one does. */
+static bool insn_joins(const struct range *r, unsigned i, unsigned n, const struct ir_block *ir,
+                       struct ir_block *next, uint64_t delta)
+{
+	const struct rv_insn *d = &r->insn[i], *e = d + 1;
+	if (i + 1 >= n || d->rd != e->rd || d->rd >= 32 || (e->rs1 != d->rd && e->rs2 != d->rd) ||
+	    shapes[d->op] != SHAPE_PLAIN || shapes[e->op] != SHAPE_PLAIN ||
+	    r->leader[r->off[i + 1] / 2])
+		return false;
+	rv_lift(next, e, r->pa + r->off[i + 1], delta);
+	return ir_follows(ir, next);
+}
+
 unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan)
 {
-	static const uint64_t delta = offsetof(struct rv_hart, engine_run) +
-	                              offsetof(struct jit_run, delta);
+	uint64_t delta = jit_is_flat(g) ? 0 : offsetof(struct rv_hart, engine_run) +
+	                                      offsetof(struct jit_run, delta);
 	bool *leader = r->leader;
-	struct ir_block ir;
+	static const struct ir_block nothing;
+	enum { JOINED_MOST = 4 };
+	struct ir_block ir, next;
 	struct jit_insn info; /* the generator looks at the last one until it is done */
+	unsigned joined = 0;
 	unsigned end = n < r->n ? r->off[n] : r->bytes;
 	uint16_t vtype = range_vtype(r, n);
 	for (unsigned i = 0; i < countof(r->leader); i++)
@@ -300,13 +318,18 @@ unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned
 	for (unsigned i = 0; i < n; i++) {
 		info = insn_info(r, i);
 		r->insn[i].vtype = vtype;
-		rv_lift(&ir, &r->insn[i], info.pa, delta);
+		if (joined)
+			ir_follow(&ir, &next);
+		else
+			rv_lift(&ir, &r->insn[i], info.pa, delta);
 		if (insn_sets_vtype(&r->insn[i]))
 			vtype = insn_sets_vtype(&r->insn[i]);
 		jump_resolve(r, i, &ir);
+		bool joins = joined < JOINED_MOST && insn_joins(r, i, n, &ir, &next, delta);
+		joined = joins ? joined + 1 : 0;
 		if (plan)
-			jit_plan_insn(g, &info, &ir);
-		else if (!jit_insn(g, &info, &ir))
+			jit_plan_insn(g, &info, joins ? &nothing : &ir);
+		else if (!jit_insn(g, &info, joins ? &nothing : &ir))
 			return i;
 	}
 	if (!plan)

@@ -19,7 +19,8 @@ struct slow *gen_slow(struct jit_gen *g, enum slow_kind k, uint8_t *from)
 	struct slow *s = &g->slow[g->nslow++];
 	*s = (struct slow){ .kind = (uint8_t)k, .from = from, .back = g->a.p,
 		.bb = (uint16_t)g->bb, .k = (uint16_t)g->k,
-		.off = (uint16_t)(g->in->pa - g->pa) };
+		.off = (uint16_t)(g->in->pa - g->pa), .lazy = g->lazy,
+		.lazy_single = g->lazy_single };
 	return s;
 }
 
@@ -27,8 +28,11 @@ void gen_forget(struct jit_gen *g)
 {
 	g->fp_on = g->fp_dirty = g->own && g->plan.fp;
 	g->mode_ok = g->own && g->plan.rounds;
-	g->boxed = g->own ? g->plan.boxed : 0;
+	g->boxed = g->flags_in = g->lazy = 0;
 	memset(g->near, 0, sizeof g->near);
+	for (unsigned r = 0; r < SLOTS; r++)
+		g->root[r] = ++g->roots;
+	memset(g->root_off, 0, sizeof g->root_off);
 }
 
 /* ---- basic blocks ---- */
@@ -42,18 +46,23 @@ static void block_close(struct jit_gen *g)
 	g->bb_close = false;
 }
 
+/* Leave before the instruction at @pa if the limit says so. */
+static void limit_look(struct jit_gen *g, uint64_t pa)
+{
+	x_alum(&g->a, true, ALU_CMP, COUNT_REG, STATE_REG, at(g->c->g.limit));
+	struct slow *s = gen_slow(g, SLOW_LEAVE, x_jcc32(&g->a, CC_AE));
+	s->pa = pa;
+	s->k = UINT16_MAX;
+}
+
 static void block_open(struct jit_gen *g, bool check)
 {
 	struct jit_asm *a = &g->a;
 	if (g->bb_imm)
 		block_close(g);
 	g->bb_close = false;
-	if (check) {
-		x_alum(a, true, ALU_CMP, COUNT_REG, STATE_REG, at(g->c->g.limit));
-		struct slow *s = gen_slow(g, SLOW_LEAVE, x_jcc32(a, CC_AE));
-		s->pa = g->in->pa;
-		s->k = UINT16_MAX;
-	}
+	if (check)
+		limit_look(g, g->in->pa);
 	if (++g->bb >= BBS) {
 		g->cannot = true;
 		g->bb = 0;
@@ -61,6 +70,17 @@ static void block_open(struct jit_gen *g, bool check)
 	g->k = 0;
 	x_alui(a, true, ALU_ADD, COUNT_REG, 1);
 	g->bb_imm = a->p - 1;
+}
+
+/* Labels behind calls: whoever comes there by another way than the return looks at the limit. */
+static void resumes_write(struct jit_gen *g)
+{
+	for (unsigned n = 0; n < LABELS && !g->a.full && !g->cannot; n++)
+		if (g->resume[n]) {
+			g->label[n] = g->a.p;
+			limit_look(g, g->pa + 2 * n);
+			x_jmp_to(&g->a, g->resume[n]);
+		}
 }
 
 /* ---- jumps ---- */
@@ -115,9 +135,12 @@ static void call_end(struct jit_gen *g)
 {
 	struct jit_asm *a = &g->a;
 	x_pop(a, RAX);
-	x_movi(a, RCX, g->in->pa + g->in->len);
-	x_alu(a, true, ALU_SUB, RAX, RCX);
-	x_store(a, true, RAX, STATE_REG, RUN(g, delta));
+	if (!g->c->g.flat) {
+		x_movi(a, RCX, g->in->pa + g->in->len);
+		x_alu(a, true, ALU_SUB, RAX, RCX);
+		x_store(a, true, RAX, STATE_REG, RUN(g, delta));
+	}
+	own_rely(g, g->in->pa + g->in->len);
 	own_in(g);
 	gen_forget(g);
 }
@@ -145,8 +168,10 @@ static void look_up(struct jit_cache *c, struct jit_asm *a)
 	x_load(a, true, RDX, RCX, offsetof(struct jit_jump, key));
 	x_alum(a, true, ALU_CMP, RDX, STATE_REG, at(c->g.key));
 	x_jcc_to(a, CC_NE, c->w + c->t.jump);
-	x_load(a, true, RDX, RCX, offsetof(struct jit_jump, delta));
-	x_store(a, true, RDX, STATE_REG, run + (int32_t)offsetof(struct jit_run, delta));
+	if (!c->g.flat) {
+		x_load(a, true, RDX, RCX, offsetof(struct jit_jump, delta));
+		x_store(a, true, RDX, STATE_REG, run + (int32_t)offsetof(struct jit_run, delta));
+	}
 	asm_rm(a, false, 0xff, 4, RCX, offsetof(struct jit_jump, code));
 }
 
@@ -198,6 +223,7 @@ void gen_control(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
 	struct jit_asm *a = &g->a;
+	gen_lazy_flush(g, UINT32_MAX);
 	switch ((int)i->op) {
 	case IR_br: {
 		unsigned cc = gen_cond(g, i->a);
@@ -278,9 +304,14 @@ static void slow_store(struct jit_gen *g, const struct slow *s)
 static void slow_fp(struct jit_gen *g, const struct slow *s)
 {
 	struct jit_asm *a = &g->a;
+	bool is_double = fp_opinfo[s->imm & 255].ret == IR_F64;
 	for (unsigned k = 0; k < 3; k++) {
 		static const uint8_t reg[3] = { RAX, RDX, RCX };
 		asm_prr(a, 0x66, true, 0x0f7e, s->arg[k], reg[k]);
+		if (s->negate >> k & 1) {
+			asm_rr(a, true, 0x0fba, 7, reg[k]); /* btc, the sign */
+			a8(a, is_double ? 63 : 31);
+		}
 	}
 	x_storei(a, true, (int32_t)s->imm, STATE_REG, RUN(g, detail));
 	gen_thunk_call(g, g->c->t.fp, OWN_FP);
@@ -365,6 +396,9 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		gen_touch_begin(g, s);
 	else if (!a->full)
 		x_aim(s->from, a->p);
+	if (s->kind != SLOW_FP && s->kind != SLOW_FUSED && s->kind != SLOW_NAN &&
+	    s->kind != SLOW_COMPARE)
+		gen_lazy_fix(g, s); /* the state gets them */
 	switch ((int)s->kind) {
 	case SLOW_LOAD: slow_load(g, s); break;
 	case SLOW_STORE: slow_store(g, s); break;
@@ -381,6 +415,9 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		asm_prm(a, 0xf3, false, 0x0f10, s->reg, RSP, -8);
 		x_jmp_to(a, s->back);
 		break;
+	case SLOW_FUSED: gen_slow_fused(g, s); break;
+	case SLOW_LAZY: x_jmp_to(a, s->back); break;
+	case SLOW_COMPARE: gen_slow_compare(g, s); break;
 	case SLOW_FAULT:
 		x_storei(a, true, (int32_t)s->imm, STATE_REG, at(g->c->g.exc));
 		x_storei(a, true, 0, STATE_REG, at(g->c->g.tval));
@@ -449,6 +486,7 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	g->leader = leader;
 	g->reach = reach;
 	memset(g->label, 0, sizeof g->label);
+	memset(g->resume, 0, sizeof g->resume);
 	g->nwait = g->nslow = g->nexits = g->nsites = g->ntouches = g->neach = 0;
 	g->mirror = false;
 	g->bb = g->k = g->insns = 0;
@@ -473,14 +511,18 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 	if (g->own && !g->entered)
 		own_entry(g, g->pa);
 	if (i->label) {
+		gen_lazy_flush(g, UINT32_MAX);
 		if (g->bb_imm)
 			block_close(g);
+		unsigned n = (unsigned)(i->pa - g->pa) / 2;
+		bool resume = i->resume && !g->c->g.returns_look;
 		near_arrive(g, i->check);
-		g->label[(i->pa - g->pa) / 2] = g->a.p;
-		g->checks[(i->pa - g->pa) / 2] = i->check;
+		*(resume ? &g->resume[n] : &g->label[n]) = g->a.p;
+		g->checks[n] = i->check;
 		gen_forget(g);
+		g->boxed = own_boxed(g, i->pa);
 		near_label(g, i->check);
-		block_open(g, i->check);
+		block_open(g, i->check && !resume);
 	} else if (!g->bb_imm || g->bb_close || g->k == 100) {
 		block_open(g, i->check);
 	}
@@ -493,17 +535,20 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 
 void jit_goes_on(struct jit_gen *g, uint64_t pa)
 {
+	gen_lazy_flush(g, UINT32_MAX);
 	aim(g, x_jmp32(&g->a), pa);
 }
 
 bool jit_remake(const struct jit_gen *g) { return g->remake; }
 bool jit_full(const struct jit_gen *g) { return g->a.full; }
+bool jit_is_flat(const struct jit_gen *g) { return g->c->g.flat; }
 
 bool jit_end(struct jit_gen *g, struct jit_unit *ret)
 {
 	struct jit_cache *c = g->c;
 	if (g->bb_imm)
 		block_close(g);
+	resumes_write(g);
 	own_stubs(g);
 	for (unsigned n = 0; n < g->nslow && !g->a.full; n++)
 		if (g->slow[n].kind == SLOW_SITE)

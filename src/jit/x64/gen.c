@@ -155,7 +155,7 @@ static void binary_imm(struct jit_gen *g, uint32_t v, unsigned to, int64_t n)
 			a32(&g->a, (uint32_t)n);
 			return;
 		}
-		x_mov(&g->a, w, to, r);
+		x_mov(&g->a, w || r == to, to, r); /* the operation clears the upper half */
 	}
 	if (i->op == IR_mul) {
 		asm_rr(&g->a, w, 0x69, to, to);
@@ -191,20 +191,27 @@ static void slot_done(struct jit_gen *g, uint32_t v)
 }
 
 /* Shifted index: add(shl(x, 1..3), y) is one lea. */
-static bool add_scaled(struct jit_gen *g, uint32_t v, unsigned to)
+static bool scaled(struct jit_gen *g, uint32_t shifted, uint32_t other, unsigned to)
 {
-	const struct ir_ins *i = ins(g, v), *s = ins(g, i->a);
+	const struct ir_ins *s = ins(g, shifted);
 	int64_t n;
-	if (i->op != IR_add || i->type != IR_I64 || s->op != IR_shl || g->loc[i->a] != NOREG ||
-	    g->uses[i->a] != 1 || !gen_is_const(g, s->b, &n) || n < 1 || n > 3)
+	if (s->op != IR_shl || g->loc[shifted] != NOREG || g->uses[shifted] != 1 ||
+	    !gen_is_const(g, s->b, &n) || n < 1 || n > 3)
 		return false;
-	unsigned x = gen_any(g, s->a), y = gen_any(g, i->b);
+	unsigned x = gen_any(g, s->a), y = gen_any(g, other);
 	asm_rmx(&g->a, true, 0x8d, to, y, x, (unsigned)n, 0);
-	g->uses[i->a] = 0;
+	g->uses[shifted] = 0;
 	g->uses[s->b]--;
 	gen_done(g, s->a, x);
-	gen_done(g, i->b, y);
+	gen_done(g, other, y);
 	return true;
+}
+
+static bool add_scaled(struct jit_gen *g, uint32_t v, unsigned to)
+{
+	const struct ir_ins *i = ins(g, v);
+	return i->op == IR_add && i->type == IR_I64 &&
+	       (scaled(g, i->a, i->b, to) || scaled(g, i->b, i->a, to));
 }
 
 static void binary(struct jit_gen *g, uint32_t v, unsigned to)
@@ -225,8 +232,20 @@ static void binary(struct jit_gen *g, uint32_t v, unsigned to)
 			return;
 		}
 	}
+	if (i->op == IR_sub && gen_is_const(g, a, &n) && !n) {
+		g->uses[a]--;
+		gen_into(g, b, to);
+		gen_done(g, b, NOREG);
+		asm_rr(&g->a, w, 0xf7, 3, to); /* neg */
+		return;
+	}
 	if (add_scaled(g, v, to))
 		return;
+	if (commutes(i->op) && is_slot(g, a, &slot) && !is_slot(g, b, &slot)) {
+		uint32_t was = a;
+		a = b;
+		b = was;
+	}
 	if (is_slot(g, b, &slot) && !reads(g, b, to)) {
 		gen_into(g, a, to);
 		gen_done(g, a, NOREG);
@@ -452,6 +471,11 @@ static void extend(struct jit_gen *g, uint32_t v, unsigned to)
 		gen_done(g, i->a, NOREG);
 		return;
 	}
+	if (is_signed && gen_is_fcompare(s) && g->loc[i->a] == NOREG) {
+		gen_into(g, i->a, to);
+		gen_done(g, i->a, NOREG);
+		return;
+	}
 	if (!is_signed && is_compare(s->op) && g->loc[i->a] == NOREG) {
 		set_cond(g, i->a, to);
 		gen_done(g, i->a, NOREG);
@@ -507,12 +531,14 @@ static void get(struct jit_gen *g, uint32_t v, unsigned to)
 {
 	const struct ir_ins *i = ins(g, v);
 	unsigned h = gen_home(g, i->imm), f = gen_fhome(g, i->imm);
-	if (h != NOREG)
+	if (h != NOREG) {
 		x_mov(&g->a, true, to, h);
-	else if (f != NOREG)
+	} else if (f != NOREG) {
+		gen_lazy_flush_at(g, i->imm);
 		asm_prr(&g->a, 0x66, true, 0x0f7e, f, to);
-	else
+	} else {
 		x_load(&g->a, wide(g, v), to, STATE_REG, at(i->imm));
+	}
 }
 
 void gen_into(struct jit_gen *g, uint32_t v, unsigned to)
@@ -596,6 +622,41 @@ static void reads_save(struct jit_gen *g, uint32_t put, uint64_t off)
 	}
 }
 
+/* Is @v what is in the slot at @off, wanted here only? */
+static bool is_old(const struct jit_gen *g, uint32_t v, uint64_t off)
+{
+	const struct ir_ins *i = ins(g, v);
+	return i->op == IR_get && i->imm == off && g->loc[v] == NOREG && g->uses[v] == 1;
+}
+
+/* Put @i: what was in the slot, op something: one instruction in memory. */
+static bool put_changed(struct jit_gen *g, const struct ir_ins *i)
+{
+	const struct ir_ins *v = ins(g, i->a);
+	bool any = v->op == IR_add || v->op == IR_and || v->op == IR_or || v->op == IR_xor;
+	if ((!any && v->op != IR_sub) || v->type != IR_I64 || g->loc[i->a] != NOREG ||
+	    g->uses[i->a] != 1)
+		return false;
+	uint32_t old = v->a, other = v->b;
+	if (any && !is_old(g, old, i->imm)) {
+		old = v->b;
+		other = v->a;
+	}
+	int64_t k;
+	if (!is_old(g, old, i->imm))
+		return false;
+	if (gen_is_const(g, other, &k) && fits32(k)) {
+		x_alumi(&g->a, true, alu_of(v->op), STATE_REG, at(i->imm), (int32_t)k);
+		g->uses[other]--;
+	} else {
+		unsigned r = gen_any(g, other);
+		asm_rm(&g->a, true, alu_of(v->op) << 3 | 1, r, STATE_REG, at(i->imm));
+		gen_done(g, other, r);
+	}
+	g->uses[i->a] = g->uses[old] = 0;
+	return true;
+}
+
 static void put(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
@@ -626,6 +687,8 @@ static void put(struct jit_gen *g, uint32_t n)
 		g->uses[v]--;
 		return;
 	}
+	if (put_changed(g, i))
+		return;
 	unsigned r = gen_any(g, v);
 	x_store(&g->a, w, r, STATE_REG, at(off));
 	gen_done(g, v, r);
@@ -654,11 +717,27 @@ static void effect(struct jit_gen *g, uint32_t n)
 	case IR_put:
 		put(g, n);
 		gen_near_put(g, n);
+		gen_flags_put(g, n);
 		break;
-	case IR_store: gen_store(g, n); break;
-	case IR_lr: case IR_sc: case IR_amo: case IR_cas: gen_atomic(g, n); break;
-	case IR_call: gen_call(g, n); break;
-	case IR_each: gen_each(g, n); break;
+	case IR_store:
+		if (ins(g, i->b)->op == IR_get)
+			gen_lazy_flush_at(g, ins(g, i->b)->imm);
+		gen_store(g, n);
+		break;
+	case IR_lr: case IR_sc: case IR_amo: case IR_cas:
+		gen_lazy_flush(g, UINT32_MAX);
+		gen_atomic(g, n);
+		break;
+	case IR_call:
+		gen_lazy_flush(g, UINT32_MAX);
+		gen_call(g, n);
+		g->flags_in = 0;
+		break;
+	case IR_each:
+		gen_lazy_flush(g, UINT32_MAX);
+		gen_each(g, n);
+		g->flags_in = 0;
+		break;
 	case IR_flags: gen_flags(g, n); break;
 	case IR_setflags: gen_setflags(g, n); break;
 	case IR_guard: guard(g, n); break;

@@ -57,7 +57,10 @@ enum slow_kind {
 	SLOW_STORE,
 	SLOW_ATOMIC,    /* an atomic that missed: C as imm says, its result to reg */
 	SLOW_FP,        /* by the fp room after all */
+	SLOW_FUSED,     /* a NaN that came in the place of c of a * b + c */
 	SLOW_NAN,       /* an f32 that is not boxed */
+	SLOW_LAZY,      /* a NaN to be made canonical */
+	SLOW_COMPARE,   /* of a NaN, where flags_in is to stay true */
 	SLOW_EACH,      /* IR_each by the helper */
 	SLOW_SITE,      /* no code: a call inside the unit that may come back with a fault */
 	SLOW_FAULT,     /* an exception */
@@ -75,6 +78,8 @@ struct slow {
 	bool standard;          /* the standard map holds here */
 	bool boxed;             /* SLOW_FP: box the f32 */
 	uint8_t arg[3];         /* SLOW_FP: xmm registers */
+	uint32_t lazy, lazy_single; /* the generator's, here */
+	uint8_t negate;         /* SLOW_FP: those whose sign turns, one bit each */
 	uint16_t bb, k, off; /* basic block, its instructions begun, guest bytes from the start */
 	int64_t imm;            /* value to store; exception; what of fp */
 	uint64_t pa;            /* target */
@@ -100,18 +105,20 @@ struct plan_insn {
 	uint32_t f_read, f_write;
 	uint32_t f_box;                 /* read as boxed f32 */
 	uint32_t f_wide;                /* written as anything else than a boxed f32 */
+	uint32_t f_live;                /* read as boxed f32 from here on, before a write or call */
+	uint32_t boxed;                 /* of these, those that are boxed if they are so wherever
+	                                 * the unit is entered */
 	uint32_t x_base;                /* addresses are made of these, and a constant */
 	uint8_t step_from;              /* what is written is this register and a constant; 0 */
 	uint16_t at, target;            /* halfwords from the start; UINT16_MAX: no jump inside */
 	bool falls, call, helper, fp, rounds;
+	bool other;                     /* a helper that may do anything */
 };
 struct plan {
 	struct plan_insn insn[JIT_UNIT_INSNS];
 	unsigned n;
 	int8_t home[SLOTS], fhome[32];
 	uint32_t x_dirty, f_dirty;      /* written somewhere in the unit */
-	uint32_t boxed;                 /* f registers that are boxed all through the unit, */
-	uint32_t boxed_entry;           /* if these are at the entry */
 	bool fp, rounds;                /* FP is on and dirty all through, rounding mode valid */
 	bool indirect;                  /* see jit_plan_begin */
 	bool ready;
@@ -145,6 +152,7 @@ struct jit_gen {
 	const bool *leader;
 	uint8_t *label[LABELS];     /* code of leaders, once known */
 	bool checks[LABELS];        /* it looks at the limit */
+	uint8_t *resume[LABELS];    /* where calls come back, in place of a label until the end */
 	struct { uint8_t *from; uint16_t label; } wait[SLOW_MAX];
 	unsigned nwait;
 	/* the basic block that is open */
@@ -157,9 +165,15 @@ struct jit_gen {
 	/* what is known at this point of the basic block */
 	bool fp_on, fp_dirty, mode_ok;
 	uint32_t boxed;             /* f registers that hold a boxed f32 */
+	/* f registers, in xmm registers, whose NaN need not be canonical; those of f32 */
+	uint32_t lazy, lazy_single;
+	uint32_t flags_in;          /* x registers that have all flags that MXCSR has */
 	/* x registers that lie in the window: how far outside they may be by now, plus 1; 0:
 	 * unknown */
 	uint32_t near[SLOTS];
+	/* each x register is a value that has this number, plus an offset */
+	uint32_t root[SLOTS], roots;
+	int64_t root_off[SLOTS];
 	uint32_t label_near[LABELS][32]; /* the same at labels that are still to come, if joined */
 	bool joined[LABELS];
 	bool dead;                  /* control does not come here, but by a label */
@@ -193,6 +207,10 @@ void own_entry(struct jit_gen *g, uint64_t pa);
 void own_stubs(struct jit_gen *g);  /* entries to labels */
 void own_in(struct jit_gen *g);     /* from the standard map to the unit's */
 void own_out(struct jit_gen *g);    /* and back */
+/* The standard map holds, the code goes on at @pa: leave if what the unit relies on does not. */
+void own_rely(struct jit_gen *g, uint64_t pa);
+/* f registers that are boxed at the label at @pa. */
+uint32_t own_boxed(const struct jit_gen *g, uint64_t pa);
 void own_spill(struct jit_gen *g);  /* all into the state */
 void own_fill(struct jit_gen *g, bool all); /* what C calls overwrite, or all */
 void own_thunks(struct jit_gen *g); /* behind the unit */
@@ -315,6 +333,22 @@ bool gen_guard_fp(struct jit_gen *g, uint32_t v);
 
 void gen_flags(struct jit_gen *g, uint32_t n);
 void gen_setflags(struct jit_gen *g, uint32_t n);
+/* What put @n does to flags_in. */
+void gen_flags_put(struct jit_gen *g, uint32_t n);
+void gen_slow_compare(struct jit_gen *g, const struct slow *s);
+void gen_slow_fused(struct jit_gen *g, const struct slow *s);
+/* Is @i a comparison of floating-point values, which gives 0 or 1? */
+bool gen_is_fcompare(const struct ir_ins *i);
+
+/* ---- lazy.c: NaNs that wait ---- */
+/* The home of f register @n has a result that may be a NaN of the host. */
+void gen_lazy_add(struct jit_gen *g, unsigned n, bool single);
+/* From here on those of @mask hold what the guest's would. Overwrites the flags. */
+void gen_lazy_flush(struct jit_gen *g, uint32_t mask);
+void gen_lazy_flush_at(struct jit_gen *g, uint64_t off); /* the f register there, if it is one */
+void gen_canonical(struct jit_gen *g, bool single, unsigned x); /* xmm @x := the NaN */
+/* Out of line: all that waited. */
+void gen_lazy_fix(struct jit_gen *g, const struct slow *s);
 
 /* ---- control.c ---- */
 void gen_control(struct jit_gen *g, uint32_t v);

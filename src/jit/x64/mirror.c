@@ -44,7 +44,22 @@ void gen_near_put(struct jit_gen *g, uint32_t n)
 			from = 0;
 	if (from && g->near[from])
 		far = g->near[from] + distance(step);
-	g->near[put->imm / 8] = far < NEAR_MAX ? (uint32_t)far : 0;
+	unsigned to = (unsigned)(put->imm / 8);
+	g->near[to] = far < NEAR_MAX ? (uint32_t)far : 0;
+	g->root[to] = from ? g->root[from] : ++g->roots;
+	g->root_off[to] = from ? g->root_off[from] + step : 0;
+}
+
+/* Register @reg plus @disp is in the window, and so all that is made of the same. */
+static void near_known(struct jit_gen *g, unsigned reg, int64_t disp)
+{
+	for (unsigned r = 1; r < 32; r++) {
+		if (g->root[r] != g->root[reg])
+			continue;
+		uint64_t far = distance(g->root_off[r] - g->root_off[reg] - disp) + 1;
+		if (far < NEAR_MAX && (!g->near[r] || far < g->near[r]))
+			g->near[r] = (uint32_t)far;
+	}
 }
 
 /* Leave the unit unless @base is in the window. */
@@ -57,7 +72,7 @@ static void check(struct jit_gen *g, unsigned base, unsigned reg)
 	       at(g->c->g.run + offsetof(struct jit_run, beyond)));
 	gen_slow(g, SLOW_DEOPT, x_jcc32(a, CC_NE))->pa = g->in->pa;
 	if (reg)
-		g->near[reg] = 1;
+		near_known(g, reg, 0);
 }
 
 static void take_all(struct jit_gen *g)
@@ -107,7 +122,7 @@ void gen_touch(struct jit_gen *g, struct slow *s, struct place p, uint8_t *touch
 	if (!p.mirror)
 		return;
 	if (g->c->g.flat && p.reg) /* C looks as well */
-		g->near[p.reg] = (uint32_t)distance(p.disp) + 1;
+		near_known(g, p.reg, p.disp);
 	s->touch[0] = touch;
 	s->base = (uint8_t)p.base;
 	s->disp = p.disp;

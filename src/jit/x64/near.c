@@ -31,22 +31,43 @@ void near_note(struct plan_insn *p, const struct ir_block *b, const struct ir_in
 		p->x_base |= 1u << v->imm / 8;
 }
 
-/* Registers that addresses are made of on each way through the loop from instruction @h to @l, on
- * which they only step. Ways out of it do not count. */
-static uint32_t loop_bases(const struct plan *p, unsigned h, unsigned l)
+/* What addresses are made of in the loop from instruction @h to @l, and what that is made of by
+ * steps. What else is written there is not near when the loop comes round. */
+static uint32_t loop_candidates(const struct plan *p, unsigned h, unsigned l)
 {
-	uint32_t at[JIT_UNIT_INSNS + 1], all = 0, lost = 0;
+	uint32_t all = 0, lost = 0, had;
 	for (unsigned n = h; n <= l; n++) {
 		const struct plan_insn *i = &p->insn[n];
 		if (i->call || i->helper)
 			return 0;
 		all |= i->x_base;
-		lost |= i->step_from ? i->x_write & ~(1u << i->step_from) : i->x_write;
+		lost |= i->step_from ? 0 : i->x_write;
 	}
-	all &= ~lost;
+	do {
+		had = all;
+		for (unsigned n = h; n <= l; n++)
+			if (p->insn[n].step_from && p->insn[n].x_write & all)
+				all |= 1u << p->insn[n].step_from;
+	} while (had != all);
+	return all & ~lost;
+}
+
+/* @in: wanted behind @i. What is wanted before it? */
+static uint32_t wanted(const struct plan_insn *i, uint32_t in, uint32_t all)
+{
+	uint32_t from = i->step_from ? 1u << i->step_from : 0;
+	if (i->x_write & in)
+		in = (in & ~i->x_write) | from;
+	return (in | i->x_base) & all;
+}
+
+/* The candidates that are wanted on each way through the loop. Ways out of it do not count. */
+static uint32_t loop_bases(const struct plan *p, unsigned h, unsigned l)
+{
+	uint32_t at[JIT_UNIT_INSNS + 1], all = loop_candidates(p, h, l);
 	for (unsigned n = h; n <= l + 1; n++)
 		at[n] = all;
-	for (bool again = true; again;) {
+	for (bool again = all; again;) {
 		again = false;
 		for (unsigned n = l + 1; n-- > h;) {
 			const struct plan_insn *i = &p->insn[n];
@@ -56,12 +77,12 @@ static uint32_t loop_bases(const struct plan *p, unsigned h, unsigned l)
 			for (unsigned k = h + 1; k <= l; k++)
 				if (p->insn[k].at == i->target)
 					in &= at[k];
-			in |= i->x_base & all;
+			in = wanted(i, in, all);
 			again |= in != at[n];
 			at[n] = in;
 		}
 	}
-	return at[h];
+	return all ? at[h] : 0;
 }
 
 bool near_plan(struct jit_gen *g)

@@ -95,12 +95,20 @@ static void rely(struct jit_gen *g, unsigned cc, uint64_t pa)
 	gen_slow(g, SLOW_ENTRY, x_jcc32(&g->a, cc))->pa = pa;
 }
 
-/* At least as long as what jit_unit_kill writes: labels of the unit stand behind it. */
-void own_entry(struct jit_gen *g, uint64_t pa)
+uint32_t own_boxed(const struct jit_gen *g, uint64_t pa)
+{
+	const struct plan *p = &g->plan;
+	unsigned n = 0;
+	while (g->own && n < p->n && g->pa + 2ull * p->insn[n].at != pa)
+		n++;
+	return g->own && n < p->n ? p->insn[n].boxed : 0;
+}
+
+void own_rely(struct jit_gen *g, uint64_t pa)
 {
 	struct jit_asm *a = &g->a;
-	const uint8_t *start = a->p;
-	g->entered = true;
+	if (!g->own)
+		return;
 	if (g->plan.fp) {
 		x_alumi(a, false, ALU_CMP, STATE_REG, at(g->c->g.fp_on), 3);
 		rely(g, CC_NE, pa);
@@ -109,11 +117,21 @@ void own_entry(struct jit_gen *g, uint64_t pa)
 		x_alumi(a, false, ALU_CMP, STATE_REG, at(g->c->g.fp_mode), 3);
 		rely(g, CC_A, pa);
 	}
+	uint32_t boxed = own_boxed(g, pa);
 	for (unsigned n = 0; n < 32; n++)
-		if (g->plan.boxed_entry >> n & 1) {
+		if (boxed >> n & 1) {
 			x_alumi(a, false, ALU_CMP, STATE_REG, f_at(g, n) + 4, -1);
 			rely(g, CC_NE, pa);
 		}
+}
+
+/* At least as long as what jit_unit_kill writes: labels of the unit stand behind it. */
+void own_entry(struct jit_gen *g, uint64_t pa)
+{
+	struct jit_asm *a = &g->a;
+	const uint8_t *start = a->p;
+	g->entered = true;
+	own_rely(g, pa);
 	near_entry(g, pa);
 	own_in(g);
 	while (a->p - start < 5 && !a->full)

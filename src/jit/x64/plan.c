@@ -78,7 +78,7 @@ static void ins_note(const struct jit_gen *g, struct plan_insn *p, const struct 
 			target_note(g, p, i->imm);
 		break;
 	case IR_jumpr: p->falls = p->call; break;
-	case IR_call: p->helper = true; break;
+	case IR_call: p->helper = p->other = true; break;
 	default: break;
 	}
 }
@@ -199,8 +199,8 @@ static unsigned index_at(const struct plan *p, unsigned at)
 	return n;
 }
 
-/* f registers that are read as boxed f32 before they are written. */
-static uint32_t boxed_first(const struct plan *p)
+/* Fill in f_live. What follows a call is looked at when it comes back. */
+static void boxed_live(struct plan *p)
 {
 	uint32_t live[JIT_UNIT_INSNS + 1] = {0};
 	uint16_t to[JIT_UNIT_INSNS];
@@ -211,34 +211,57 @@ static uint32_t boxed_first(const struct plan *p)
 		again = false;
 		for (unsigned n = p->n; n-- > 0;) {
 			const struct plan_insn *i = &p->insn[n];
-			uint32_t out = (i->falls ? live[n + 1] : 0) | live[to[n]];
+			uint32_t out = i->call ? 0 : (i->falls ? live[n + 1] : 0) | live[to[n]];
 			uint32_t in = (out & ~i->f_write) | i->f_box;
 			again |= in != live[n];
 			live[n] = in;
 		}
 	}
-	return live[0];
+	for (unsigned n = 0; n < p->n; n++)
+		p->insn[n].f_live = live[n];
+}
+
+/* Fill in boxed: what is read as a boxed f32 is one on every way here. What comes from outside, by
+ * an entry or back from a call, is looked at. */
+static void boxed_here(struct plan *p)
+{
+	for (unsigned n = 0; n < p->n; n++)
+		p->insn[n].boxed = p->insn[n].f_live;
+	for (bool again = true; again;) {
+		again = false;
+		for (unsigned n = 0; n < p->n; n++) {
+			const struct plan_insn *i = &p->insn[n];
+			uint32_t out = (i->boxed & ~i->f_write) | (i->f_write & ~i->f_wide);
+			unsigned to = i->target == NOWHERE ? p->n : index_at(p, i->target);
+			for (unsigned k = 0; k < 2; k++) {
+				unsigned next = k ? to : i->falls && !i->call ? n + 1 : p->n;
+				if (next >= p->n || !(p->insn[next].boxed & ~out))
+					continue;
+				p->insn[next].boxed &= out;
+				again = true;
+			}
+		}
+	}
 }
 
 static bool facts(struct plan *p)
 {
-	uint32_t boxes = 0, wide = 0;
-	bool calls = p->indirect, fp = false, rounds = false;
+	bool other = false, fp = false, rounds = false;
 	p->x_dirty = p->f_dirty = 0;
 	for (unsigned n = 0; n < p->n; n++) {
 		const struct plan_insn *i = &p->insn[n];
 		p->x_dirty |= i->x_write;
 		p->f_dirty |= i->f_write;
-		boxes |= i->f_box;
-		wide |= i->f_wide;
-		calls |= i->call || i->helper;
+		other |= i->other;
 		fp |= i->fp;
 		rounds |= i->rounds;
 	}
-	p->fp = fp && !calls;
-	p->rounds = rounds && !calls;
-	p->boxed = calls ? 0 : boxes & ~wide;
-	p->boxed_entry = p->boxed & boxed_first(p);
+	p->fp = fp && !other;
+	p->rounds = rounds && !other;
+	boxed_live(p);
+	boxed_here(p);
+	for (unsigned n = 0; n < p->n && (other || p->indirect); n++)
+		p->insn[n].boxed = 0;
 	return p->fp;
 }
 

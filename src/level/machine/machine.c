@@ -393,6 +393,40 @@ static void machine_inspect(void *self, struct json_object *out)
 	json_object_object_add(out, "ports", ports);
 }
 
+static void put_traffic(struct json_object *o, const struct machine *m)
+{
+	struct virtio_traffic disks = {0}, net = {0}, t;
+	for (unsigned i = 0; i < m->ndisks; i++) {
+		if (!m->disk_devs[i])
+			continue;
+		virtio_blk_traffic(m->disk_devs[i], &t);
+		disks.in_bytes += t.in_bytes;
+		disks.out_bytes += t.out_bytes;
+		disks.in += t.in + t.out;
+	}
+	if (m->net_dev)
+		virtio_net_traffic(m->net_dev, &net);
+	put_u64(o, "disk_read_bytes", disks.in_bytes);
+	put_u64(o, "disk_written_bytes", disks.out_bytes);
+	put_u64(o, "disk_requests", disks.in);
+	put_u64(o, "net_received_bytes", net.in_bytes);
+	put_u64(o, "net_sent_bytes", net.out_bytes);
+}
+
+static void put_memory(struct json_object *o, const struct machine *m)
+{
+	struct virtio_balloon_stats b = {.target = m->ram, .actual = m->ram};
+	if (m->balloon)
+		virtio_balloon_stats(m->balloon, &b);
+	put_u64(o, "memory_bytes", m->ram);
+	put_u64(o, "memory_allowed", b.target);
+	put_u64(o, "memory_balloon", m->ram - min_u64(b.actual, m->ram));
+	put_u64(o, "memory_reported", b.reported);
+	if (b.updates)
+		put_u64(o, "memory_available", b.available);
+	put_u64(o, "memory_resident", mem_resident(m->mem));
+}
+
 static void machine_stats(void *self, struct json_object *out)
 {
 	struct machine *m = self;
@@ -413,7 +447,8 @@ static void machine_stats(void *self, struct json_object *out)
 	put_u64(out, "mirror_maps", sum.mirror_maps);
 	put_u64(out, "mirror_pages", sum.mirror_pages);
 	put_u64(out, "mirror_drops", sum.mirror_drops);
-	put_u64(out, "memory_resident", mem_resident(m->mem));
+	put_memory(out, m);
+	put_traffic(out, m);
 }
 
 static void machine_hold(void *self, bool on) { vcpus_hold(self, on); }

@@ -37,6 +37,7 @@ enum {
 	NR_MADVISE = 233,
 	NR_HWPROBE = 258,
 	NR_FLUSH_ICACHE = 259,
+	NR_PKEY_MPROTECT = 288,
 	NR_CALLS = 512,
 };
 
@@ -68,6 +69,12 @@ static int64_t call_flush_icache(struct task *t, const uint64_t a[6])
 		return -EINVAL;
 	task_code_stale(t, a[0], a[1]);
 	return 0;
+}
+
+/* There are no keys to be had, but for the one that is none: Linux 6.1 mm/mprotect.c */
+static int64_t call_pkey_mprotect(struct task *t, const uint64_t a[6])
+{
+	return (int)a[3] == -1 ? mem_mprotect(t, a) : -EINVAL;
 }
 
 /* The C library asks the host's page of the kind first: no system call, most of the time. */
@@ -208,6 +215,7 @@ static call_fn *const calls[NR_CALLS] = {
 	[NR_EXECVEAT] = call_execveat,
 	[NR_HWPROBE] = call_hwprobe,
 	[NR_FLUSH_ICACHE] = call_flush_icache,
+	[NR_PKEY_MPROTECT] = call_pkey_mprotect,
 };
 
 int64_t call_run(struct task *t, unsigned nr, const uint64_t a[6])

@@ -179,6 +179,8 @@ static bool step_begin(struct debug *d, struct task *t)
 	uint64_t pc = t->h->npc, next;
 	uint8_t code[4] = {0};
 	t->watch.step = true;
+	if (t->calling) /* behind the call; others may have to end it */
+		return true;
 	if (debug_target.mem_read(d, pc, code, sizeof code) < 2)
 		return true; /* it faults */
 	uint32_t w = le32_at(code);

@@ -321,9 +321,10 @@ static int64_t exec_run(struct task *t, struct exec *x)
 	int r = exec_open(t, x);
 	if (r < 0)
 		return r;
-	if (is_host_program(x->fd) && t->p->sys.root_fd < 0)
+	bool filtered = t->filter || t->strict; /* what is not run here would be free of that */
+	if (!filtered && is_host_program(x->fd) && t->p->sys.root_fd < 0)
 		return host_exec(t->p, x);
-	if (is_kernels(t, x))
+	if (!filtered && is_kernels(t, x))
 		return kernel_exec(t->p, x);
 	r = program_open(t, &x->s, x->fd, x->path, NULL);
 	x->fd = -1;

@@ -105,20 +105,11 @@ static bool text_write(const char *path, const char *text)
 /* An ordinary user becomes the same user in a user namespace, where making others is a right. */
 static int user_begin(struct lodge_err *e)
 {
-	char map[64];
-	unsigned uid = geteuid(), gid = getegid();
-	if (uid == 0)
+	const struct host_ids self = {.uid = geteuid(), .gid = getegid()};
+	if (self.uid == 0)
 		return 0;
-	if (unshare(CLONE_NEWUSER) < 0)
-		return err_sys(e, "this host lets you make no user namespace, and so no guest of a "
-				  "program (lodge doctor says more); lodge run without -d works");
-	snprintf(map, sizeof map, "%u %u 1", uid, uid);
-	bool ok =
-	    text_write("/proc/self/setgroups", "deny") && text_write("/proc/self/uid_map", map);
-	snprintf(map, sizeof map, "%u %u 1", gid, gid);
-	if (!ok || !text_write("/proc/self/gid_map", map))
-		return err_sys(e, "setting up a user namespace");
-	return 0;
+	return err_in(e, host_userns_enter(0, &self, e),
+	              "a guest of a program needs one, lodge run without -d does not");
 }
 
 /* /proc of the namespace. Where it cannot be had the host's stays, which shows other numbers. */

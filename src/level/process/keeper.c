@@ -42,6 +42,7 @@ struct guest {
 	struct save_in in_state; /* owned: until it is started */
 	struct saved_process saved;
 	bool restoring;
+	bool paused, held; /* each for itself keeps it from running */
 };
 
 /* ---- the end ---- */
@@ -452,14 +453,33 @@ static int guest_start(void *self, struct lodge_err *e)
 
 static int guest_pause(void *self, struct lodge_err *e)
 {
-	return control_ask(self, CONTROL_HALT, 0, e);
+	struct guest *g = self;
+	int r = control_ask(g, CONTROL_HALT, 0, e);
+	g->paused = r == 0;
+	return r;
 }
 
 static int guest_resume(void *self, struct lodge_err *e)
 {
 	struct guest *g = self;
 	mem_free(take(g->mem)); /* a snapshot that is being written has its own */
-	return control_ask(g, CONTROL_GO, 0, e);
+	g->paused = false;
+	return g->held ? 0 : control_ask(g, CONTROL_GO, 0, e);
+}
+
+static void guest_hold(void *self, bool on)
+{
+	struct guest *g = self;
+	struct lodge_err e;
+	g->held = on;
+	if (!g->paused && !g->gone && control_ask(g, on ? CONTROL_HALT : CONTROL_GO, 0, &e) < 0)
+		log_at(g->env->log, LOG_DEBUG, "hold: %s", e.msg);
+}
+
+static uint64_t guest_cpu_ns(void *self)
+{
+	const struct guest *g = self;
+	return g->pid ? host_tree_cpu_ns(g->pid) : 0;
 }
 
 static int guest_stop(void *self, struct lodge_err *e)
@@ -572,4 +592,6 @@ const struct level level_process = {
     .load = guest_load,
     .memory = guest_memory,
     .freeze = guest_freeze,
+    .hold = guest_hold,
+    .cpu_ns = guest_cpu_ns,
 };

@@ -74,7 +74,8 @@ static int options_check(const struct lodge_config *c, struct lodge_err *e)
 {
 	for (size_t i = 0; i < c->noptions; i++)
 		if (strncmp(c->options[i], "strace=", 7) != 0 &&
-		    strncmp(c->options[i], "gdb=", 4) != 0)
+		    strncmp(c->options[i], "gdb=", 4) != 0 &&
+		    strncmp(c->options[i], "cgroup=", 7) != 0) /* the keeper's */
 			return err_set(e, EINVAL, "-o %s: programs have strace=FILE and "
 			               "gdb=PORT|unix:PATH|-", c->options[i]);
 	return 0;

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+#include <json-c/json.h>
+#include <time.h>
+
+static const struct option_row options[] = {
+    {"since", 0, OPT_TIME, "TIME", NULL, "begin with what happened TIME ago: 10m", false},
+    {"no-stream", 0, OPT_FLAG, NULL, NULL, "end with what has happened until now", false},
+    {"filter", 'f', OPT_LIST, "KEY=VALUE", NULL,
+     "only events with this member: event=died (of several for one key, any)", false},
+    {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json, a line each", false},
+};
+
+/* Does the event have for each key of the filters one of the values asked for? */
+static bool event_passes(const struct args *a, struct json_object *o)
+{
+	size_t n;
+	const char *const *f = arg_list(a, "filter", &n);
+	for (size_t i = 0; i < n; i++) {
+		size_t key = strcspn(f[i], "=") + 1;
+		bool any = false;
+		for (size_t k = 0; k < n && !any; k++) {
+			char name[64];
+			struct json_object *v = NULL;
+			snprintf(name, sizeof name, "%.*s", (int)key - 1, f[i]);
+			any = !strncmp(f[k], f[i], key) && json_object_object_get_ex(o, name, &v) &&
+			      !strcmp(json_object_get_string(v), f[k] + key);
+		}
+		if (!any)
+			return false;
+	}
+	return true;
+}
+
+/* "2026-01-02T03:04:05.678Z web died exit_code=0 why=powered off" */
+static void event_print(struct json_object *o)
+{
+	char when[32] = "";
+	struct tm tm;
+	int64_t ns = member_number(o, "time_ns");
+	time_t s = (time_t)(ns / 1000000000);
+	if (gmtime_r(&s, &tm))
+		strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+	printf("%s.%03dZ %s %s", when, (int)(ns / 1000000 % 1000), member_text(o, "name"),
+	       member_text(o, "event"));
+	json_object_object_foreach(o, key, v)
+		if (strcmp(key, "time_ns") && strcmp(key, "name") && strcmp(key, "event"))
+			printf(" %s=%s", key, v ? json_object_get_string(v) : "");
+	putchar('\n');
+}
+
+struct listener {
+	const struct args *a;
+	const char *const *names; /* of guests; none: all */
+	size_t n;
+};
+
+static int event_show(void *user, const char *json)
+{
+	const struct listener *l = user;
+	struct json_object *o = json_tokener_parse(json);
+	bool wanted = o && event_passes(l->a, o), named = l->n == 0;
+	for (size_t i = 0; wanted && i < l->n; i++)
+		named |= !strcmp(member_text(o, "name"), l->names[i]);
+	if (wanted && named) {
+		if (l->a->json)
+			puts(json);
+		else
+			event_print(o);
+		fflush(stdout);
+	}
+	json_object_put(o);
+	return ferror(stdout) ? -EPIPE : 0;
+}
+
+static int events(struct args *a)
+{
+	struct listener l = {a, a->operands, a->noperands};
+	struct lodge_err e;
+	struct timespec t;
+	size_t n;
+	const char *const *f = arg_list(a, "filter", &n);
+	for (size_t i = 0; i < n; i++)
+		if (!strchr(f[i], '='))
+			return fail_text(a, "--filter %s: write KEY=VALUE", f[i]);
+	clock_gettime(CLOCK_REALTIME, &t);
+	uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	uint64_t ago_ns = arg_number(a, "since");
+	/* Without a stream and a time, all that is known. */
+	bool all = arg_flag(a, "no-stream") && !arg_text(a, "since");
+	uint64_t since = all ? 0 : now - (ago_ns < now ? ago_ns : now);
+	int r = lodge_events(a->noperands == 1 ? a->operands[0] : NULL, since,
+			     !arg_flag(a, "no-stream"), event_show, &l, &e);
+	return r == -EPIPE ? LODGE_EXIT_LODGE : r < 0 ? fail(a, &e) : 0;
+}
+
+const struct command command_events = {
+    .name = "events",
+    .operands = "[NAME...]",
+    .summary = "show what happens to guests",
+    .text = "As it happens, until interrupted, of the guests named or of all of this user.\n"
+	    "Events: created, started, paused, resumed, suspended, snapshot, restored, cloned,\n"
+	    "updated, stopping, died (with exit_code and why) and removed. Some thousand of the\n"
+	    "past are kept for --since and --no-stream.\n",
+    .options = options,
+    .noptions = countof(options),
+    .completes = "guests",
+    .run = events,
+};
