@@ -146,8 +146,8 @@ static int last_round(struct keeper *k, struct lodge_err *e)
 {
 	struct migration *m = &k->migration;
 	struct save_out *o = NULL;
-	const uint8_t *state;
-	size_t len;
+	const uint8_t *state = NULL;
+	size_t len = 0;
 	uint64_t id;
 	/* it drains the devices: only then is everything written that will be */
 	int r = saving_gather(k, &o, &id, e);
@@ -232,7 +232,7 @@ static void migration_finish(void *arg)
 {
 	struct migration *m = arg;
 	struct keeper *k = m->keeper;
-	struct lodge_err e = m->err, why;
+	struct lodge_err e = m->err, why = { 0 };
 	bool running = k->record.state == LIFE_RUNNING;
 	thread_end(m);
 	uint64_t begun = host_monotonic_ns();

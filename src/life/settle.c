@@ -145,6 +145,8 @@ void keeper_settle(struct keeper *k)
 {
 	struct mem *m = settle_mem(k);
 	struct lodge_err e;
+	if (m)
+		mem_tidy(m);
 	if (k->gone || !m || !mem_is_private(m) || k->settle.on)
 		return;
 	if (!k->settle.timer &&

@@ -195,7 +195,7 @@ int life_state_open(int dir, struct mem **ret, char **ret_state, size_t *ret_len
 	struct life_saved own = { 0 };
 	struct save_in in;
 	struct mem *m = NULL;
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	int r = save_in_file(&in, dir, "state", e);
 	if (r < 0)
 		return r;

@@ -51,6 +51,8 @@ void mem_free(struct mem *m)
 	if (!m)
 		return;
 	mem_track_end(m);
+	mem_tidy(m);
+	free(m->released);
 	munmap(m->host, m->bytes);
 	munmap(m->watch, watch_bytes(m->bytes));
 	close(m->fd);

@@ -49,6 +49,8 @@ int mem_become(struct mem *m, int *fd, struct lodge_err *e) MUST;
 /* Make RAM private over what it holds now, without copying: a fork of this process then has it for
  * itself. Nothing changes when it is private already. No vCPU runs. */
 int mem_freeze(struct mem *m, struct lodge_err *e) MUST;
+/* After any of these, when the guest runs again: give back, in the background, what RAM was. */
+void mem_tidy(struct mem *m);
 /* The first range of [@from, @end) that may hold something else than zeroes; false: none does.
  * Whole frames, offsets in RAM. Only while nobody writes. */
 bool mem_data_next(struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,

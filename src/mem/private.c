@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { BATCH = 1024 };
 /* of an entry of pagemap: in memory, in swap, a page of the file and no copy */
@@ -17,34 +18,52 @@ static bool entry_is_copy(uint64_t e) { return e & (PM_PRESENT | PM_SWAPPED) && 
 /* ---- another mapping in the place of RAM's ---- */
 
 struct aside {
-	void *p;
+	uint8_t *p;
 	size_t len;
 	int uffd; /* owned; -1 */
 };
+enum { SLICE = 16 << 20, BREATH_US = 500 };
 
+/* In slices: the host kernel lets nobody map, fork or page meanwhile. */
 static void *aside_drop(void *arg)
 {
 	struct aside *a = arg;
-	munmap(a->p, a->len);
+	for (size_t at = 0; at < a->len; at += SLICE) {
+		munmap(a->p + at, min_u64(SLICE, a->len - at));
+		usleep(BREATH_US);
+	}
 	if (a->uffd >= 0)
 		close(a->uffd);
 	free(a);
 	return NULL;
 }
 
-/* To take a mapping apart takes long, 10 ms for each GiB that was touched, and the guest stands
- * still: so its pages are moved elsewhere, which is a matter of page tables only, and let go in the
- * background. Where that cannot be, mmap takes them apart itself. */
+void mem_tidy(struct mem *m)
+{
+	pthread_t t;
+	pthread_attr_t detached;
+	struct aside *a = take(m->aside);
+	if (!a)
+		return;
+	pthread_attr_init(&detached);
+	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&t, &detached, aside_drop, a) != 0)
+		aside_drop(a);
+	pthread_attr_destroy(&detached);
+}
+
+/* To take a mapping apart takes long, 50 ms for each GiB that was touched, and the guest stands
+ * still: so its pages are moved elsewhere, which is a matter of page tables only, and let go by
+ * mem_tidy. Where that cannot be, mmap takes them apart itself. */
 static void pages_aside(struct mem *m)
 {
 	enum { HUGE = 2 << 20 };
-	pthread_t t;
-	pthread_attr_t detached;
 	struct aside *a = malloc(sizeof *a);
 	size_t len = m->bytes + HUGE;
 	uint8_t *p = a ? mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 	                      0)
 	               : MAP_FAILED;
+	mem_tidy(m); /* of the last time, if nobody did */
 	if (p == MAP_FAILED) {
 		free(a);
 		return;
@@ -55,14 +74,11 @@ static void pages_aside(struct mem *m)
 	if (m->track ? !track_move(m, at, &a->uffd)
 	             : mremap(m->host, m->bytes, m->bytes,
 	                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED) {
-		aside_drop(a);
+		munmap(p, len);
+		free(a);
 		return;
 	}
-	pthread_attr_init(&detached);
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&t, &detached, aside_drop, a) != 0)
-		aside_drop(a);
-	pthread_attr_destroy(&detached);
+	m->aside = a;
 }
 
 int mem_remap(struct mem *m, int *fd, int how, struct lodge_err *e)
@@ -80,6 +96,7 @@ int mem_remap(struct mem *m, int *fd, int how, struct lodge_err *e)
 	close(m->fd);
 	m->fd = take_fd(fd);
 	m->private = how == MAP_PRIVATE;
+	free(take(m->released)); /* the new file has it all */
 	m->shape++;
 	return 0;
 }
@@ -101,6 +118,13 @@ int mem_freeze(struct mem *m, struct lodge_err *e)
 
 bool private_release(struct mem *m, uint64_t from, uint64_t to)
 {
+	if (!m->released)
+		m->released = calloc(m->bytes / MEM_FRAME, 1);
+	if (!m->released)
+		return false;
+	/* noted first: a copy may be under way */
+	for (uint64_t i = from / MEM_FRAME; i < to / MEM_FRAME; i++)
+		__atomic_store_n(&m->released[i], 1, __ATOMIC_RELEASE);
 	/* Without this mapping the pages would show the file again. */
 	return mmap(m->host + from, to - from, PROT_READ | PROT_WRITE,
 	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
@@ -131,9 +155,8 @@ uint64_t private_resident(const struct mem *m)
 	return sum;
 }
 
-/* The first copies of [@from, @end). What cannot be known may be one. */
-static bool copies_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
-                        uint64_t *ret_to)
+bool private_copies_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
+                         uint64_t *ret_to)
 {
 	uint64_t entry[BATCH];
 	autoclose int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -157,9 +180,8 @@ static bool copies_next(const struct mem *m, uint64_t from, uint64_t end, uint64
 	return *ret_to > from;
 }
 
-/* The first part of the file's data in [@from, @end). */
-static bool file_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
-                      uint64_t *ret_to)
+bool private_file_next(const struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_from,
+                       uint64_t *ret_to)
 {
 	off_t data = lseek(m->fd, (off_t)from, SEEK_DATA);
 	if (data < 0 && errno != ENXIO) {
@@ -179,8 +201,8 @@ bool mem_data_next(struct mem *m, uint64_t from, uint64_t end, uint64_t *ret_fro
                    uint64_t *ret_to)
 {
 	uint64_t a = 0, b = 0;
-	bool in_file = file_next(m, from, end, ret_from, ret_to);
-	bool copied = m->private && copies_next(m, from, end, &a, &b);
+	bool in_file = private_file_next(m, from, end, ret_from, ret_to);
+	bool copied = m->private && private_copies_next(m, from, end, &a, &b);
 	if (copied && (!in_file || a < *ret_from)) {
 		*ret_from = a;
 		*ret_to = b;

@@ -58,14 +58,45 @@ static bool run_copy(const struct mem *m, int fd, uint64_t from, uint64_t to, ui
 	return true;
 }
 
+/* [@from, @to) of the file beneath, which nobody writes: read from there, not through RAM's
+ * mapping, whose page tables a fork would have to copy. */
+static bool file_copy(const struct mem *m, int fd, uint8_t *buf, uint64_t from, uint64_t to,
+                      uint64_t *bytes)
+{
+	for (uint64_t n; from < to; from += n) {
+		n = min_u64(PIECE, to - from);
+		if (__atomic_load_n(&m->settle_stop, __ATOMIC_RELAXED)) {
+			errno = ECANCELED;
+			return false;
+		}
+		if (!host_pread(m->fd, buf, n, from))
+			return false;
+		for (uint64_t at = 0; at < n; at += MEM_FRAME) {
+			const uint8_t *gone = __atomic_load_n(&m->released, __ATOMIC_ACQUIRE);
+			if (page_is_zero(buf + at) || (gone && gone[(from + at) / MEM_FRAME]))
+				continue;
+			if (!host_pwrite(fd, buf + at, MEM_FRAME, from + at))
+				return false;
+			*bytes += MEM_FRAME;
+		}
+	}
+	return true;
+}
+
+/* What the file has, then the copies over it. What becomes a copy meanwhile, or is released, has
+ * been written, and comes with the next round. */
 static bool all_copy(struct mem *m, int fd, uint64_t *bytes)
 {
 	uint64_t from, to;
-	for (uint64_t at = 0; mem_data_next(m, at, m->bytes, &from, &to); at = to)
-		if (!run_copy(m, fd, from, to, bytes))
+	autofree uint8_t *buf = malloc(PIECE);
+	for (uint64_t at = 0; buf && private_file_next(m, at, m->bytes, &from, &to); at = to)
+		if (!file_copy(m, fd, buf, from, to, bytes))
 			return false;
 	m->settle_all = false;
-	return true;
+	for (uint64_t at = 0; buf && private_copies_next(m, at, m->bytes, &from, &to); at = to)
+		if (!run_copy(m, fd, from, to, bytes))
+			return false;
+	return buf;
 }
 
 static bool written_copy(struct mem *m, int fd, uint64_t *bytes)

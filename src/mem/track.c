@@ -7,6 +7,7 @@
 #include "mem/internal.h"
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -77,27 +78,34 @@ static void track_free(struct track *t)
 
 /* mremap waits until its event was read. Only where that is to be heard of does it move whole page
  * tables. */
+struct hearing {
+	int uffd;
+	bool over; /* atomic: there will be none */
+};
+
 static void *track_hear(void *arg)
 {
+	struct hearing *h = arg;
 	struct uffd_msg msg;
-	(void)!read(*(int *)arg, &msg, sizeof msg);
+	struct pollfd p = { .fd = h->uffd, .events = POLLIN };
+	while (!__atomic_load_n(&h->over, __ATOMIC_ACQUIRE))
+		if (poll(&p, 1, 1) > 0 && read(h->uffd, &msg, sizeof msg) == sizeof msg)
+			break;
 	return NULL;
 }
 
 bool track_move(struct mem *m, void *to, int *ret_uffd)
 {
-	struct track *t = m->track;
+	struct hearing h = { .uffd = m->track->uffd };
 	pthread_t hears;
-	int fd = t->uffd;
-	if (fcntl(fd, F_SETFL, 0) < 0 || pthread_create(&hears, NULL, track_hear, &fd) != 0)
+	if (pthread_create(&hears, NULL, track_hear, &h) != 0)
 		return false;
 	bool ok = mremap(m->host, m->bytes, m->bytes,
 	                 MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != MAP_FAILED;
-	if (!ok)
-		pthread_cancel(hears); /* there is no event: it waits in read */
+	__atomic_store_n(&h.over, true, __ATOMIC_RELEASE);
 	pthread_join(hears, NULL);
 	if (ok) {
-		*ret_uffd = take_fd(&t->uffd);
+		*ret_uffd = take_fd(&m->track->uffd);
 		track_free(take(m->track));
 	}
 	return ok;
