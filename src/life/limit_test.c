@@ -148,13 +148,15 @@ TEST(limit_cpu_time_holds_without_a_control_group)
 	CHECK(held < 0.13);
 	/* as much as it may, where the host had as much to give */
 	CHECK(held > 0.07 || free_run < 0.3);
-	CHECK(r.k.limiter.held_ns > 0);
+	CHECK(r.k.limiter.held || r.k.limiter.held_ns > 0);
 	/* a guest that stands still is not looked at, and is held again when it goes on */
 	CHECK(rig_verb(&r, "pause", "{}") == 0);
-	(void)rig_run(&r, 50);
+	for (int i = 0; i < 60 && r.k.limiter.held; i++) /* at the look that is due */
+		(void)rig_run(&r, 50);
 	CHECK(!r.k.limiter.held);
 	CHECK(rig_verb(&r, "resume", "{}") == 0);
-	CHECK(rig_run(&r, 700) < 0.25);
+	(void)rig_run(&r, 2000); /* what it has saved up meanwhile */
+	CHECK(rig_run(&r, 1500) < 0.25);
 	CHECK(rig_verb(&r, "update", "{\"cpu_milli\":0}") == 0);
 	CHECK(rig_run(&r, 300) > free_run / 4 && !r.k.limiter.held);
 	rig_fini(&r);

@@ -120,6 +120,8 @@ static void rig_start(struct rig *g)
 {
 	int leash = -1;
 	struct lodge_err e;
+	for (int i = 0; i < 5000 && instance_locked(g->inst); i++) /* by the one before, still */
+		usleep(1000);
 	CHECK(instance_lock(g->inst, NULL) == 0);
 	if (keeper_spawn(g->inst, &g->level, NULL, &leash, &e) < 0)
 		fail_msg("%s", e.msg);

@@ -29,6 +29,7 @@ static void fields_put(struct save_out *o, bool thread, const uint8_t *p, size_t
 		memcpy(&s, p, min_u64(len, sizeof s));
 		s.pid = (uint64_t)getpid();
 		s.threads = 1;
+		memset(s.limits, 0xff, sizeof s.limits); /* one of CPU time would end us */
 		save_out_fields(o, "process", saved_process_fields, &s);
 	}
 }
