@@ -161,7 +161,8 @@ quarter() {
 	[ "$(limit_of small cpu_milli)" = 1500 ]
 	from=$(date +%s.%N)
 	guest 'dd if=/dev/vda of=/dev/null bs=1M count=10 iflag=direct 2>/dev/null'
-	holds "$(date +%s.%N) - $from > 4.5"
+	# the last request of 1 MiB is not waited for, nor what was saved up
+	holds "$(date +%s.%N) - $from > 4"
 	"$LODGE" update small --disk-bps none --cpus none
 }
 

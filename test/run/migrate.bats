@@ -230,7 +230,11 @@ move() { # FROM TO ADDRESS [OPTION...]: and what is left is removed
 		wait_for "$WORK/s"
 		run here migrate g "unix:$WORK/s"
 		wait $! || true
-		left=$(ls -A "$WORK/tight/lodge/instances" | wc -l)
+		for _ in $(seq 50); do # its keeper is just going
+			left=$(ls -A "$WORK/tight/lodge/instances" | wc -l)
+			[ "$left" != 0 ] || break
+			sleep 0.1
+		done
 		umount "$WORK/tight"
 		[ "$status" -ne 0 ]
 		echo "$output" | grep -q "No space left"
