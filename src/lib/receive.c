@@ -329,6 +329,14 @@ static int keeper_begin(struct arriving *a, int *ret_leash, struct lodge_err *e)
 	return r < 0 ? r : keeper_spawn(a->inst, l, &from, ret_leash, e);
 }
 
+/* A keeper that has given up holds the folder for a moment more. */
+static void leaving_await(const struct instance *i)
+{
+	enum { MS = 3000 };
+	for (int n = 0; n < MS && i->lock < 0 && instance_locked(i); n++)
+		usleep(1000);
+}
+
 int lodge_receive(struct lodge_guest **ret, int in, int out, const char *name, int trust,
 		  struct lodge_err *e)
 {
@@ -356,8 +364,10 @@ int lodge_receive(struct lodge_guest **ret, int in, int out, const char *name, i
 	/* A keeper has told the source itself. */
 	if (r < 0 && a.w.buf && !(spawned && why->code != ENOEXEC))
 		wire_fail(&a.w, why);
-	if (r < 0 && a.inst && !a.inst->temporary[0])
+	if (r < 0 && a.inst && !a.inst->temporary[0]) {
+		leaving_await(a.inst);
 		receiving_drop(a.inst);
+	}
 	wire_fini(&a.w);
 	json_object_put(a.hello);
 	if (r < 0) {
