@@ -106,6 +106,8 @@ static inline uint16_t be16_at(const void *p) { return __builtin_bswap16(le16_at
 static inline uint32_t be32_at(const void *p) { return __builtin_bswap32(le32_at(p)); }
 static inline uint64_t be64_at(const void *p) { return __builtin_bswap64(le64_at(p)); }
 
+/* Are all @n bytes (at least one) zero? */
+static inline bool is_zero(const uint8_t *p, size_t n) { return !p[0] && !memcmp(p, p + 1, n - 1); }
 static inline uint64_t align_up(uint64_t v, uint64_t pow2) { return (v + pow2 - 1) & ~(pow2 - 1); }
 static inline uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 

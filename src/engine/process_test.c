@@ -381,21 +381,23 @@ TEST(process_code_changes_when_it_is_told)
 	}
 }
 
+/* a3 calls of the kind 1, then the last one. */
+static const uint32_t calls_words[] = {
+	0x00100893, /* li a7, 1 */
+	0x00000073, /* 1: ecall */
+	0xfff68693, /* addi a3, a3, -1 */
+	0xfe069ce3, /* bnez a3, 1b */
+	0x00000893, /* li a7, 0 */
+	0x00000073, /* ecall */
+};
+
 TEST(process_calls_come_back)
 {
-	static const uint32_t words[] = {
-		0x00100893, /* li a7, 1 */
-		0x00000073, /* 1: ecall */
-		0xfff68693, /* addi a3, a3, -1 */
-		0xfe069ce3, /* bnez a3, 1b */
-		0x00000893, /* li a7, 0 */
-		0x00000073, /* ecall */
-	};
 	const struct engine *e;
 	for (size_t i = 0; (e = engine_at(i)); i++) {
 		struct rig r;
 		rig_init(&r, e);
-		put(words, countof(words));
+		put(calls_words, countof(calls_words));
 		r.h->x[13] = 100000;
 		run(&r);
 		CHECK(r.cause == RV_EXC_ECALL_U && r.calls == 100001);
@@ -535,14 +537,6 @@ TEST(processes_take_optimized_units)
 /* The call that forks comes from generated code: the child returns there. */
 TEST(processes_go_on_in_children)
 {
-	static const uint32_t words[] = {
-		0x00100893, /* li a7, 1 */
-		0x00000073, /* 1: ecall */
-		0xfff68693, /* addi a3, a3, -1 */
-		0xfe069ce3, /* bnez a3, 1b */
-		0x00000893, /* li a7, 0 */
-		0x00000073, /* ecall */
-	};
 	const struct engine *e;
 	for (size_t i = 0; (e = engine_at(i)); i++) {
 		for (unsigned shared = 0; shared < 2; shared++) {
@@ -553,7 +547,7 @@ TEST(processes_go_on_in_children)
 				share_begin(&r);
 			r.rights |= RV_OF_FILE;
 			r.fork_at = 5000;
-			put(words, countof(words));
+			put(calls_words, countof(calls_words));
 			r.h->x[13] = 10000;
 			run(&r);
 			bool good = r.cause == RV_EXC_ECALL_U && r.calls == 10001;

@@ -51,6 +51,12 @@ int host_memfd_new(int *ret_fd, const char *name, uint64_t bytes, struct lodge_e
  * reads it copies before it looks. Only the thread sanitizer hears of it. */
 void host_race_expect(const void *at, uint64_t bytes);
 
+/* ---- in a process that we have forked ---- */
+/* Close all descriptors but 0 to 2 and the @n of @keep, those below 3 of which are none. */
+void host_fds_close(const int *keep, size_t n);
+/* Every signal does what it does by default, and none is blocked. */
+void host_signals_default(void);
+
 /* ---- the event loop: one thread that waits for descriptors, timers and posted work ----
  * All callbacks run on the thread inside loop_run, one at a time, each with the lock that was
  * given at registration held (NULL: none), so that device code contains no locks.

@@ -93,8 +93,6 @@ static int base_read(struct backup *b, int fd, struct lodge_err *e)
 
 /* ---- pieces ---- */
 
-static bool is_zero(const uint8_t *p, size_t n) { return !p[0] && !memcmp(p, p + 1, n - 1); }
-
 static int piece_send(struct backup *b, size_t object, uint64_t at, const uint8_t *p, size_t len,
 		      struct lodge_err *e)
 {
@@ -324,13 +322,8 @@ static int backup_of_still(struct backup *b, struct lodge_guest *g, bool suspend
 /* A level whose guests are more than what their folders and configurations say has no backups. */
 static int level_check(const struct lodge_guest *g, struct lodge_err *e)
 {
-	struct life_config *lc = NULL;
-	struct lodge_err why = { .code = ENOEXEC };
-	int r = instance_config(g->inst, &lc, e);
-	if (r < 0)
-		return r;
-	const struct level *l = level_choose(&lc->c, &why);
-	life_config_free(lc);
+	struct lodge_err why = { .code = 0 };
+	const struct level *l = level_of(g->inst, &why);
 	if (!l)
 		return err_set(e, why.code, "%s", why.msg);
 	return l->disk ? 0 : err_set(e, EOPNOTSUPP, "the level %s has no backups", l->name);

@@ -238,16 +238,11 @@ static int guest_lock(struct lodge_guest *g, struct lodge_err *e)
 
 int lodge_keep(struct lodge_guest *g, struct lodge_err *e)
 {
-	struct life_config *lc = NULL;
-	struct lodge_err why = {.code = ENOEXEC};
-	int r = instance_config(g->inst, &lc, e);
-	if (r < 0)
-		return r;
-	const struct level *l = level_choose(&lc->c, &why);
-	life_config_free(lc);
+	struct lodge_err why = {.code = 0};
+	const struct level *l = level_of(g->inst, &why);
 	if (!l)
 		return err_set(e, why.code, "%s", why.msg);
-	r = guest_lock(g, e);
+	int r = guest_lock(g, e);
 	return r < 0 ? r : keeper_spawn(g->inst, l, NULL, &g->leash, e);
 }
 

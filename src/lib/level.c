@@ -17,6 +17,19 @@ const struct level *level_named(const char *name)
 	return NULL;
 }
 
+const struct level *level_of(const struct instance *i, struct lodge_err *e)
+{
+	struct life_config *lc = NULL;
+	struct lodge_err why = {.code = ENOEXEC};
+	if (instance_config(i, &lc, e) < 0)
+		return NULL;
+	const struct level *l = level_choose(&lc->c, &why);
+	life_config_free(lc);
+	if (!l)
+		(void)!err_set(e, why.code, "%s", why.msg);
+	return l;
+}
+
 const struct level *level_choose(const struct lodge_config *c, struct lodge_err *e)
 {
 	const struct level *best = NULL;

@@ -52,6 +52,8 @@ int copy_sparse(const char *from, int dirfd, const char *to, uint64_t min_size,
 int isolate_enter(struct lodge_config *c, struct lodge_err *e) MUST;
 const struct level *level_choose(const struct lodge_config *c, struct lodge_err *e);
 const struct level *level_named(const char *name); /* NULL: none */
+/* The one that runs @i, by its configuration. NULL: it is damaged, or none does. */
+const struct level *level_of(const struct instance *i, struct lodge_err *e);
 /* Embedded at build time (fetch.mk): the script that gets images, the agent that goes into them. */
 const uint8_t *fetch_script(size_t *ret_len);
 const uint8_t *fetch_agent(size_t *ret_len);

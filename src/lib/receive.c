@@ -313,20 +313,17 @@ int lodge_backup_restore(struct lodge_guest **ret, const int *in, size_t n, cons
 
 static int keeper_begin(struct arriving *a, int *ret_leash, struct lodge_err *e)
 {
-	struct life_config *lc = NULL;
-	struct lodge_err why = {.code = ENOEXEC};
-	int r = instance_config(a->inst, &lc, e);
-	const struct level *l = r < 0 ? NULL : level_choose(&lc->c, &why);
-	life_config_free(lc);
-	if (r == 0 && !l)
-		r = err_set(e, why.code, "%s", why.msg);
+	struct lodge_err why = {.code = 0};
+	const struct level *l = level_of(a->inst, &why);
+	if (!l)
+		return err_set(e, why.code, "%s", why.msg);
 	/* not 0, 1, 2: those are a keeper's own */
 	autoclose int in = fcntl(a->w.in, F_DUPFD_CLOEXEC, 3);
 	autoclose int out = fcntl(a->w.out, F_DUPFD_CLOEXEC, 3);
 	struct keeper_from from = {in, out};
-	if (r == 0 && (in < 0 || out < 0))
-		r = err_sys(e, "the stream");
-	return r < 0 ? r : keeper_spawn(a->inst, l, &from, ret_leash, e);
+	if (in < 0 || out < 0)
+		return err_sys(e, "the stream");
+	return keeper_spawn(a->inst, l, &from, ret_leash, e);
 }
 
 /* A keeper that has given up holds the folder for a moment more. */

@@ -4,7 +4,6 @@
  * as it is, for its pages are shared with the file and with other clones. */
 #include "life/internal.h"
 #include <stdio.h>
-#include <time.h>
 
 enum {
 	LOOK_MS = 1000,
@@ -12,13 +11,6 @@ enum {
 	WORTH_CLONE_MS = 20000, /* a clone's pages are shared: it must want it more */
 	ROUNDS = 12, SMALL = 2 << 20, LARGE = 64 << 20,
 };
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* May as much memory be taken a second time, for a while? */
 static bool host_has_room(uint64_t bytes)
@@ -113,7 +105,7 @@ static bool settle_worth(struct keeper *k, struct mem *m)
 	struct json_object *of = NULL;
 	bool clone = json_object_object_get_ex(k->config->doc, "clone_of", &of);
 	uint64_t worth = (clone ? WORTH_CLONE_MS : WORTH_MS) * UINT64_C(1000000);
-	return cpu_ns() - s->cpu_ns >= worth << min_u64(s->tries, 10) && !k->saver.pid &&
+	return host_cpu_ns() - s->cpu_ns >= worth << min_u64(s->tries, 10) && !k->saver.pid &&
 	       !k->migration.on &&
 	       k->record.state == LIFE_RUNNING && host_has_room(mem_size(m));
 }
@@ -154,7 +146,7 @@ void keeper_settle(struct keeper *k)
 		log_at(&k->log, LOG_WARN, "%s", e.msg);
 		return;
 	}
-	k->settle.cpu_ns = cpu_ns();
+	k->settle.cpu_ns = host_cpu_ns();
 	loop_timer_set(k->settle.timer, host_monotonic_ns() + LOOK_MS * UINT64_C(1000000));
 }
 

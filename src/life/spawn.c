@@ -42,17 +42,13 @@ static void log_to_file(void *user, enum log_level level, const char *msg)
 		return; /* a full disk: the guest matters more than its log */
 }
 
-static void signals_default(void)
+/* Writes of ours that find nobody, and writes of a guest past a file limit, are errors. */
+static void signals_ours(void)
 {
-	sigset_t none;
-	for (int s = 1; s < SIGRTMIN; s++)
-		if (s != SIGKILL && s != SIGSTOP)
-			signal(s, SIG_DFL);
+	host_signals_default();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a guest's write past a file limit is an error, not our end */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 /* Connections and files of the guest are descriptors of ours: as many as the host allows. */
@@ -63,22 +59,6 @@ static void limits_raise(void)
 		return;
 	lim.rlim_cur = lim.rlim_max < 65536 ? lim.rlim_max : 65536;
 	(void)setrlimit(RLIMIT_NOFILE, &lim);
-}
-
-static int fd_order(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
-
-/* Close all but 0, 1, 2 and @keep. */
-static void fds_close(int *keep, size_t n)
-{
-	unsigned from = 3;
-	qsort(keep, n, sizeof *keep, fd_order);
-	for (size_t i = 0; i < n; i++) {
-		if (keep[i] > (int)from)
-			close_range(from, (unsigned)keep[i] - 1, 0);
-		if (keep[i] >= (int)from)
-			from = (unsigned)keep[i] + 1;
-	}
-	close_range(from, ~0u, 0);
 }
 
 /* SIGTERM and SIGINT, as from a shutdown of the host: like the verb stop. */
@@ -117,12 +97,12 @@ static unsigned keeper_surroundings(struct instance *i, const struct keeper_from
 	/* as often as it takes: one that is twice in it is kept once */
 	int keep[] = {i->dirfd, i->lock, leash, from ? from->in : leash, from ? from->out : leash};
 	setsid();
-	signals_default();
+	signals_ours();
 	limits_raise();
 	unsigned mask = umask(077);
 	snprintf(title, sizeof title, "lodge:%.9s", i->name);
 	prctl(PR_SET_NAME, title);
-	fds_close(keep, countof(keep));
+	host_fds_close(keep, countof(keep));
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int log = openat(i->dirfd, "keeper.log",
 			 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -29,11 +29,6 @@ int mem_settle_begin(struct mem *m, int *ret_memfd, struct lodge_err *e)
 	return 0;
 }
 
-static bool page_is_zero(const uint8_t *p)
-{
-	return !p[0] && !memcmp(p, p + 1, MEM_FRAME - 1);
-}
-
 /* [@from, @to) as it is now; pages of zeroes are holes at first. */
 static bool run_copy(const struct mem *m, int fd, uint64_t from, uint64_t to, uint64_t *bytes)
 {
@@ -44,10 +39,10 @@ static bool run_copy(const struct mem *m, int fd, uint64_t from, uint64_t to, ui
 			return false;
 		}
 		to = min_u64(end, from + PIECE);
-		while (m->settle_all && at < to && page_is_zero(m->host + at))
+		while (m->settle_all && at < to && is_zero(m->host + at, MEM_FRAME))
 			at += MEM_FRAME;
 		from = at;
-		while (at < to && !(m->settle_all && page_is_zero(m->host + at)))
+		while (at < to && !(m->settle_all && is_zero(m->host + at, MEM_FRAME)))
 			at += MEM_FRAME;
 		if (at > from && !host_pwrite(fd, m->host + from, at - from, from))
 			return false;
@@ -73,7 +68,7 @@ static bool file_copy(const struct mem *m, int fd, uint8_t *buf, uint64_t from, 
 			return false;
 		for (uint64_t at = 0; at < n; at += MEM_FRAME) {
 			const uint8_t *gone = __atomic_load_n(&m->released, __ATOMIC_ACQUIRE);
-			if (page_is_zero(buf + at) || (gone && gone[(from + at) / MEM_FRAME]))
+			if (is_zero(buf + at, MEM_FRAME) || (gone && gone[(from + at) / MEM_FRAME]))
 				continue;
 			if (!host_pwrite(fd, buf + at, MEM_FRAME, from + at))
 				return false;

@@ -5,8 +5,6 @@
 
 enum { RAM_RUN = 256 << 10 };
 
-static bool is_zero(const uint8_t *p, size_t n) { return !p[0] && !memcmp(p, p + 1, n - 1); }
-
 static int zero_send(struct wire *w, unsigned type, uint32_t index, uint64_t at, uint64_t len,
                      struct lodge_err *e)
 {

@@ -11,22 +11,17 @@ static size_t piece_count(uint64_t ram) { return (size_t)((ram + RAM_PIECE - 1) 
 /* Bytes of the checksums, in whole pages. */
 static size_t sums_len(uint64_t ram) { return align_up(4 * piece_count(ram), MEM_FRAME); }
 
-static bool page_is_zero(const uint8_t *p)
-{
-	return !p[0] && !memcmp(p, p + 1, MEM_FRAME - 1);
-}
-
 /* Write the pages of [@at, @end) that are not zero, in runs. */
 static bool pages_write(int fd, const uint8_t *ram, uint64_t at, uint64_t end, uint64_t *bytes)
 {
 	while (at < end) {
 		uint64_t from = at;
-		while (at < end && !page_is_zero(ram + at))
+		while (at < end && !is_zero(ram + at, MEM_FRAME))
 			at += MEM_FRAME;
 		if (at > from && !host_pwrite(fd, ram + from, at - from, from))
 			return false;
 		*bytes += at - from;
-		while (at < end && page_is_zero(ram + at))
+		while (at < end && is_zero(ram + at, MEM_FRAME))
 			at += MEM_FRAME;
 	}
 	return true;

@@ -76,31 +76,7 @@ bool kept_receive(int fd, void *message, size_t len, int *ret_passed)
 	return n == (ssize_t)len;
 }
 
-/* Close all descriptors but 0 to 2 and the @n of @keep. */
-static void fds_close(const int *keep, size_t n)
-{
-	for (unsigned from = 3;;) {
-		unsigned next = ~0u;
-		for (size_t i = 0; i < n; i++)
-			if (keep[i] >= (int)from && (unsigned)keep[i] < next)
-				next = (unsigned)keep[i];
-		if (next == ~0u) {
-			close_range(from, ~0u, 0);
-			return;
-		}
-		if (next > from)
-			close_range(from, next - 1, 0);
-		from = next + 1;
-	}
-}
-
 /* ---- the namespace ---- */
-
-static bool text_write(const char *path, const char *text)
-{
-	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
-	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-}
 
 /* An ordinary user becomes the same user in a user namespace, where making others is a right. */
 static int user_begin(struct lodge_err *e)
@@ -127,17 +103,8 @@ bool init_next_pid(int pid)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%d", pid - 1);
-	return text_write("/proc/sys/kernel/ns_last_pid", text);
-}
-
-static void signals_usual(void)
-{
-	sigset_t none;
-	for (int s = 1; s < NSIG; s++)
-		if (s != SIGKILL && s != SIGSTOP)
-			signal(s, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	autoclose int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 }
 
 static _Noreturn void lead_main(const struct init_plan *p)
@@ -151,8 +118,8 @@ static _Noreturn void lead_main(const struct init_plan *p)
 	dup2(p->out, 1);
 	dup2(p->out, 2);
 	/* these are moved out of the program's way when it begins */
-	fds_close((const int[]){p->life, p->ready}, 2);
-	signals_usual();
+	host_fds_close((const int[]){p->life, p->ready}, 2);
+	host_signals_default();
 	umask(p->umask);
 	hello.value = p->run(p->user, p, &hello.err);
 	(void)!kept_send(p->ready, &hello, sizeof hello, -1);
@@ -177,69 +144,71 @@ static bool lead_start(struct init *i)
 
 /* ---- halts ---- */
 
-/* Has the process of @s gone, or been stopped by a signal? */
-static bool stands_anyway(const struct kept_slot *s)
+/* Has @pid been stopped by a signal, or ended? */
+static bool stands_anyway(int pid)
 {
 	char path[64], text[512] = "";
-	if (kill(s->pid, 0) < 0)
-		return true;
-	snprintf(path, sizeof path, "/proc/%d/stat", s->pid);
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
 	const char *end = n > 0 ? strrchr(text, ')') : NULL;
-	return end && end[1] && strchr("TtZX", end[2]);
+	return end && end[1] && end[2] && strchr("TtZX", end[2]);
 }
 
-static bool slot_waits(const struct init *i, struct kept_slot *s)
+/* The process that @s is of, if it is to halt and has not; 0: there is none. The number is read
+ * once: its owner may leave, and 0 would be all of us. */
+static int slot_waits(const struct init *i, struct kept_slot *s)
 {
 	int pid = s->pid;
-	if (!pid || s->halted == i->number)
-		return false;
-	if (kill(pid, 0) < 0) {
-		atomic_compare_exchange_strong(&s->pid, &pid, 0);
-		return false;
-	}
-	return true;
+	if (pid <= 1 || s->halted == i->number)
+		return 0;
+	if (kill(pid, 0) == 0)
+		return pid;
+	atomic_compare_exchange_strong(&s->pid, &pid, 0);
+	return 0;
 }
 
-/* Wait until the process of @s stands still, for a moment. */
-static void slot_wait(const struct init *i, struct kept_slot *s)
+/* Wait until @pid, of @s, stands still, for a moment. False: it does not yet, and is kicked. */
+static bool slot_stands(const struct init *i, struct kept_slot *s, int pid)
 {
 	struct timespec step = {.tv_nsec = HALT_STEP_MS * 1000000};
 	uint32_t was = s->halted;
 	if (was != i->number)
 		syscall(SYS_futex, &s->halted, FUTEX_WAIT, was, &step, NULL, 0);
+	if (s->halted == i->number || stands_anyway(pid))
+		return true;
+	kill(pid, SIGNAL_KICK);
+	return false;
+}
+
+/* One look at all of them. Returns who does not stand still yet; 0: all do. */
+static int halt_round(const struct init *i)
+{
+	int late = 0, pid;
+	for (size_t k = 0; k < KEPT_PROCESSES; k++) {
+		struct kept_slot *s = &i->kept->slot[k];
+		if ((pid = slot_waits(i, s)) && !slot_stands(i, s, pid))
+			late = pid;
+	}
+	return late;
 }
 
 static int halt(struct init *i, struct lodge_err *e)
 {
 	uint64_t end = host_monotonic_ns() + HALT_PATIENCE_MS * UINT64_C(1000000);
+	int pid;
 	i->number = (i->number + 1) | 1;
 	i->kept->want = i->number;
 	i->halting = true;
 	syscall(SYS_futex, &i->kept->want, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 	/* a process that is forked meanwhile looks by itself, but may have to be waited for */
 	for (size_t k = 0; k < KEPT_PROCESSES; k++)
-		if (i->kept->slot[k].pid)
-			kill(i->kept->slot[k].pid, SIGNAL_KICK);
-	for (bool all = false; !all;) {
-		all = true;
-		for (size_t k = 0; k < KEPT_PROCESSES; k++) {
-			struct kept_slot *s = &i->kept->slot[k];
-			if (!slot_waits(i, s))
-				continue;
-			slot_wait(i, s);
-			if (s->halted == i->number || stands_anyway(s))
-				continue;
-			all = false;
-			kill(s->pid, SIGNAL_KICK);
-			if (host_monotonic_ns() > end)
-				return err_set(e, ETIMEDOUT,
-					       "process %d of the program does not "
-					       "come to a stop",
-					       s->pid);
-		}
-	}
+		if ((pid = slot_waits(i, &i->kept->slot[k])))
+			kill(pid, SIGNAL_KICK);
+	while ((pid = halt_round(i)))
+		if (host_monotonic_ns() > end)
+			return err_set(e, ETIMEDOUT, "process %d of the program does not come to a "
+			               "stop", pid);
 	return 0;
 }
 
@@ -326,7 +295,7 @@ _Noreturn void init_main(const struct init_plan *p)
 	struct control_message hello = {.value = 0};
 	int status;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	fds_close((const int[]){p->control, p->life, p->in, p->out, p->ready}, 5);
+	host_fds_close((const int[]){p->control, p->life, p->in, p->out, p->ready}, 5);
 	hello.value = user_begin(&hello.err);
 	if (hello.value == 0 && unshare(CLONE_NEWPID) < 0)
 		hello.value = err_sys(&hello.err, "making a PID namespace");

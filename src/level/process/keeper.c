@@ -183,10 +183,10 @@ static int control_ask(struct guest *g, enum control what, int value, struct lod
 	if (!g->pid || !kept_send(g->control, &m, sizeof m, -1))
 		return err_set(e, ESRCH, "the program has ended");
 	while (poll(&f, 1, ANSWER_MS) > 0 && kept_receive(g->control, &m, sizeof m, NULL)) {
-		if (m.what == CONTROL_ENDED) { /* the end of the connection follows */
+		if (m.what == CONTROL_ENDED) /* the end of the connection follows */
 			g->status = m.value;
+		if (m.what != what) /* or the answer to an earlier one */
 			continue;
-		}
 		if (m.value < 0)
 			return m.err.code ? err_set(e, -m.value, "%s", m.err.msg)
 					  : err_set(e, -m.value, "%s", strerror(-m.value));
@@ -208,14 +208,21 @@ static int life_ask(struct guest *g, struct life_message *m, int pass, int *ret_
 		    struct lodge_err *e)
 {
 	struct pollfd f = {.fd = g->life, .events = POLLIN};
+	const enum life_ask what = m->what;
 	*ret_passed = -1;
 	if (!kept_send(g->life, m, sizeof *m, pass))
 		return err_set(e, ESRCH, "the program has ended");
 	int r = control_ask(g, CONTROL_HALT, 0, e); /* look at what I have sent */
 	if (r < 0)
 		return r;
-	if (poll(&f, 1, ANSWER_MS) != 1 || !kept_receive(g->life, m, sizeof *m, ret_passed))
-		return err_set(e, ETIMEDOUT, "the program does not say what it is");
+	do { /* what comes first may answer an earlier one, which was not waited for */
+		auto_close(ret_passed);
+		*ret_passed = -1;
+		if (poll(&f, 1, ANSWER_MS) != 1 ||
+		    !kept_receive(g->life, m, sizeof *m, ret_passed))
+			return err_set(e, ETIMEDOUT, "the program does not say what it is");
+	} while (m->what != what);
+	m->err.msg[sizeof m->err.msg - 1] = 0;
 	return m->result < 0 ? err_set(e, -m->result, "%s", m->err.msg) : 0;
 }
 
@@ -372,43 +379,39 @@ static int program_main(void *user, const struct init_plan *p, struct lodge_err 
 	return process_kept(g->c, p, &from, e);
 }
 
-static int guest_fork(struct guest *g, const int ends[2], struct lodge_err *e)
+static int pair_make(int ret[2], struct lodge_err *e)
 {
-	int control[2], life[2], ready[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret) < 0)
 		return err_sys(e, "starting the program");
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ready) < 0)
-		return err_sys(e, "starting the program");
-	const struct init_plan plan = {.control = control[1],
-				       .life = life[1],
-				       .in = ends[0],
-				       .out = ends[1],
-				       .tty = g->c->flags & LODGE_TTY,
-				       .umask = g->env->umask,
-				       .ready = ready[1],
-				       .kept = g->kept,
-				       .run = program_main,
-				       .user = g,
-				       .lead_pid = g->restoring ? (int)g->saved.pid : 0};
-	g->pid = fork();
-	if (g->pid == 0) {
-		close(control[0]);
-		close(life[0]);
-		close(ready[0]);
-		init_main(&plan);
-	}
-	close(control[1]);
-	close(life[1]);
-	close(ready[1]);
+	return 0;
+}
+
+/* Ours are ends 0: g->control, g->life, and *@ready, owned by the caller. */
+static int guest_fork(struct guest *g, const int ends[2], int *ready, struct lodge_err *e)
+{
+	int control[2] = {-1, -1}, life[2] = {-1, -1}, hello[2] = {-1, -1};
+	int r = pair_make(control, e);
+	if (r == 0)
+		r = pair_make(life, e);
+	if (r == 0)
+		r = pair_make(hello, e);
+	const struct init_plan plan = {.control = control[1], .life = life[1], .in = ends[0],
+		.out = ends[1], .tty = g->c->flags & LODGE_TTY, .umask = g->env->umask,
+		.ready = hello[1], .kept = g->kept, .run = program_main, .user = g,
+		.lead_pid = g->restoring ? (int)g->saved.pid : 0};
+	pid_t pid = r < 0 ? -1 : fork();
+	if (pid == 0)
+		init_main(&plan); /* it closes all but those of the plan */
+	if (r == 0 && pid < 0)
+		r = err_sys(e, "starting the program");
+	g->pid = pid > 0 ? pid : 0;
 	g->control = control[0];
 	g->life = life[0];
-	autoclose int hello = ready[0];
-	if (g->pid < 0) {
-		g->pid = 0;
-		return err_sys(e, "starting the program");
-	}
-	return ready_wait(hello, e);
+	*ready = hello[0];
+	auto_close(&control[1]);
+	auto_close(&life[1]);
+	auto_close(&hello[1]);
+	return r;
 }
 
 /* Make the program's processes; those of a restored one stand still. */
@@ -420,10 +423,13 @@ static int guest_launch(struct guest *g, struct lodge_err *e)
 		return r;
 	if (g->restoring) /* its threads are made standing still */
 		g->kept->want = 1;
-	r = guest_fork(g, ends, e);
+	autoclose int ready = -1;
+	r = guest_fork(g, ends, &ready, e);
 	close(ends[0]);
 	if (ends[1] != ends[0])
 		close(ends[1]);
+	if (r == 0)
+		r = ready_wait(ready, e);
 	if (r == 0)
 		r = watches_make(g, e);
 	return r;

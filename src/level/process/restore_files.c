@@ -20,8 +20,6 @@ struct files {
 	int pipe[PIPES_MAX][2]; /* -1: not made yet */
 };
 
-static uint64_t word(const uint8_t *entry, unsigned i) { return le64_at(entry + 8 * i); }
-
 static struct timespec time_of(uint64_t ns)
 {
 	return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
@@ -105,7 +103,12 @@ static int file_open(struct files *f, const uint8_t *w, struct lodge_err *e)
 	int fd = -1;
 	uint64_t mask = word(w, FILE_A);
 	switch (word(w, FILE_KIND)) {
-	case KIND_SAME: fd = fcntl((int)word(w, FILE_A), F_DUPFD_CLOEXEC, 0); break;
+	case KIND_SAME:
+		if (linux_fd_is_own(&f->r->proc->sys, (int)word(w, FILE_A)))
+			return err_set(e, EINVAL, "the state has a descriptor that is none of its "
+			               "own");
+		fd = fcntl((int)word(w, FILE_A), F_DUPFD_CLOEXEC, 0);
+		break;
 	case KIND_CONSOLE: fd = fcntl(f->console[word(w, FILE_A) & 1], F_DUPFD_CLOEXEC, 0); break;
 	case KIND_PATH: return path_open(f, w, e);
 	case KIND_PIPE: return pipe_open(f, w, e);

@@ -17,8 +17,6 @@ struct maps {
 	size_t nshared;
 };
 
-static uint64_t word(const uint8_t *entry, unsigned i) { return le64_at(entry + 8 * i); }
-
 static int shared_open(struct maps *m, const uint8_t *w, struct lodge_err *e)
 {
 	for (size_t i = 0; i < m->nshared; i++)

@@ -100,6 +100,9 @@ int files_gather(struct gather *g, struct lodge_err *e) MUST;
 int maps_gather(struct gather *g, struct lodge_err *e) MUST;
 
 /* ---- going on ---- */
+/* Word @i of an entry of a list. */
+static inline uint64_t word(const uint8_t *entry, unsigned i) { return le64_at(entry + 8 * i); }
+
 struct restore {
 	const struct save_in *in;
 	const uint8_t *ram; /* the pages */
