@@ -63,34 +63,42 @@ void mounts_fini(struct mounts *m)
 
 /* ---- building ---- */
 
-/* Folders on the way to @path, a path below the new root, which is where we are. */
-static void folders_make(char *path)
+enum { PLACE = O_PATH | O_CLOEXEC | O_NOFOLLOW };
+
+/* Go on from the folder @*at to @name in it, made if it is not there: a folder, or an empty file. A
+ * link is none: it might lead out of a root that somebody else has filled. */
+static bool step(int *at, const char *name, bool folder)
 {
-	for (char *p = path + 1; (p = strchr(p, '/')); p++) {
-		*p = 0;
-		mkdir(path, 0755);
-		*p = '/';
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	if (folder)
+		(void)!mkdirat(*at, name, 0755);
+	else {
+		autoclose int made =
+		    openat(*at, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		(void)made; /* or it is there */
 	}
+	int to = openat(*at, name, PLACE | (folder ? O_DIRECTORY : 0));
+	auto_close(at);
+	*at = to;
+	return to >= 0;
 }
 
-/* @tree at "/x/y" of the new root; what it goes over is made where that can be. Names are of the
- * user, but links in a root that is given are not followed out of it. */
+/* @tree at "/x/y" of the new root, which is where we are. */
 static int tree_place(int tree, const char *at, struct lodge_err *e)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], *rest, *name, *next;
 	struct stat st;
-	snprintf(path, sizeof path, ".%s", at);
-	folders_make(path);
-	if (fstat(tree, &st) == 0 && S_ISDIR(st.st_mode))
-		mkdir(path, 0755);
-	else
-		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-	struct {
-		uint64_t flags, mode, resolve;
-	} how = {O_PATH | O_CLOEXEC, 0, 0x10 | 0x04}; /* RESOLVE_IN_ROOT, NO_SYMLINKS */
-	autoclose int to = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-	if (to < 0 || syscall(SYS_move_mount, tree, "", to, "",
-	                      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	bool folder = fstat(tree, &st) == 0 && S_ISDIR(st.st_mode), ok = true;
+	autoclose int to = open(".", PLACE | O_DIRECTORY);
+	snprintf(path, sizeof path, "%s", at);
+	for (name = strtok_r(path, "/", &rest); ok && name; name = next) {
+		next = strtok_r(NULL, "/", &rest);
+		ok = step(&to, name, next || folder);
+	}
+	if (!ok || to < 0 ||
+	    syscall(SYS_move_mount, tree, "", to, "",
+	            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return err_sys(e, "--isolate: putting something at %s of the root", at);
 	return 0;
 }

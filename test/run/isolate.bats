@@ -139,6 +139,7 @@ reached_is() {
 	ln -sfn "$T/given" "$T/root/link"
 	run -125 "$LODGE" run --isolate --root "$T/root" -v "$T:/link/x" /bin/program args
 	[[ "$output" == *"/link/x of the root"* ]]
+	[ ! -e "$T/given/x" ] # nothing was made there on the way, either
 	rm "$T/root/link"
 }
 
