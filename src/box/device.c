@@ -103,7 +103,8 @@ static int links_make(const struct box_root *r, struct lodge_err *e)
 	if (dev < 0)
 		return err_sys(e, "/dev");
 	for (size_t i = 0; i < countof(links); i++)
-		if (symlinkat(links[i].to, dev, links[i].name) < 0 && errno != EEXIST &&
+		if ((strcmp(links[i].name, "core") || access(links[i].to, F_OK) == 0) &&
+		    symlinkat(links[i].to, dev, links[i].name) < 0 && errno != EEXIST &&
 		    errno != EROFS)
 			return err_sys(e, "/dev/%s", links[i].name);
 	autoclose int pts = openat(dev, "pts/ptmx", O_PATH | O_CLOEXEC);

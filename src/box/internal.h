@@ -53,6 +53,7 @@ struct box_options {
 	struct box_attrs own, below;
 	struct box_spread spread[4];
 	size_t n_spread;
+	bool found; /* its place was there */
 };
 void box_options_sort(struct box_options *ret, const struct oci_mount *m);
 /* Is @option for the file system? *@ret: as it is called there. */

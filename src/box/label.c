@@ -36,8 +36,8 @@ static int proc_fresh(void)
 int box_proc_write(int proc, const char *path, const char *text)
 {
 	const uint64_t how = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
-	autoclose int fd = box_open_how(proc, path, O_WRONLY, how);
-	if (fd < 0 && (errno == EXDEV || errno == EROFS)) {
+	autoclose int fd = proc < 0 ? -1 : box_open_how(proc, path, O_WRONLY, how);
+	if (proc < 0 || (fd < 0 && (errno == EXDEV || errno == EROFS))) {
 		autoclose int fresh = proc_fresh();
 		fd = fresh < 0 ? -1 : box_open_how(fresh, path, O_WRONLY, how);
 	}

@@ -60,3 +60,9 @@ bool cgroup_keyed(const struct cgroup *g, const char *controller, const char *fi
 const struct cgroup_part *cgroup_part_of(const struct cgroup *g, const char *controller);
 /* All of a small file of the group, NUL-ended, at most @cap - 1 bytes; -1 and errno. */
 ssize_t cgroup_read(const struct cgroup_part *p, const char *file, char *buf, size_t cap);
+
+/* Into the resctrl folder that @r names, made if need be; without a name: that of @id, which
+ * cgroup_rdt_remove removes, if it is there. ENOTSUP: the host has none. */
+int cgroup_rdt_enter(const struct oci_intel_rdt *r, const char *id, pid_t pid,
+                     struct lodge_err *e) MUST;
+void cgroup_rdt_remove(const char *id);

@@ -111,7 +111,6 @@ static int process_change(struct runtime_call *c, struct oci_doc *d)
 	                                               : p->apparmor_profile;
 	p->selinux_label = call_text(c, "process-label") ? call_text(c, "process-label")
 	                                                 : p->selinux_label;
-	p->oom_score_adj.set = false; /* what the container has is inherited */
 	if (call_text(c, "user"))
 		r = user_change(d, call_text(c, "user"));
 	const char *const *list = call_list(c, "additional-gids", &n);

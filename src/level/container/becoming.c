@@ -95,10 +95,6 @@ static int runnable(const char *path)
 	struct stat st;
 	if (stat(path, &st) < 0)
 		return -1;
-	if (S_ISDIR(st.st_mode)) {
-		errno = EISDIR;
-		return -1;
-	}
 	if (!S_ISREG(st.st_mode)) {
 		errno = EACCES;
 		return -1;
@@ -112,8 +108,8 @@ static int program_find(struct becoming *b, struct lodge_err *e)
 	const char *name = p->args.at[0], *path = env_of(p, "PATH");
 	if (strchr(name, '/')) {
 		if (runnable(name) < 0)
-			return err_sys(e, "exec: \"%.200s\": %s", name,
-			               errno == EACCES ? "it may not be run" : "stat");
+			return err_sys(e, errno == EACCES ? "exec: \"%.200s\"" : "exec: \"%.200s\": stat",
+			               name);
 		b->program = strdup(name);
 		return b->program ? 0 : err_set(e, ENOMEM, "out of memory");
 	}

@@ -197,6 +197,7 @@ int container_delete(struct container *c, bool force, const struct container_say
 	int r = end_make(c, force, e);
 	if (r < 0)
 		return r;
+	cgroup_rdt_remove(c->id);
 	poststop(c, say);
 	return store_remove(c, e);
 }

@@ -260,6 +260,9 @@ static int first_raise(struct birth *b, struct lodge_err *e)
 		r = cgroup_enter(&b->c->cgroup, b->pid, e);
 	if (r == 0)
 		r = oom_set(b, e);
+	const struct oci_lin *l = b->setup.spec->lin;
+	if (r == 0 && l && l->intel_rdt)
+		r = cgroup_rdt_enter(l->intel_rdt, b->c->id, b->pid, e);
 	if (r < 0)
 		return r;
 	b->c->pid = b->pid;
@@ -351,6 +354,7 @@ static void birth_undo(struct birth *b)
 	if (lived) {
 		(void)!cgroup_kill(&c->cgroup, SIGKILL, NULL);
 		(void)!cgroup_remove(&c->cgroup, NULL);
+		cgroup_rdt_remove(c->id);
 	}
 	(void)!store_remove(c, NULL);
 }

@@ -19,7 +19,6 @@ struct visit {
 	struct box_profile profile;
 	struct box_rights rights;
 	unsigned flags;     /* namespaces to join */
-	bool between;       /* rights over them are the user namespace's: a process joins first */
 	int pidfd, proc, console, root;
 	int ends[2];
 	volatile int *notify;
@@ -53,22 +52,11 @@ static unsigned flags_find(const struct visit *v)
 
 static int spaces_join(struct visit *v, struct lodge_err *e)
 {
-	/* a pid or time namespace is of the children that we have next: clone3 came after it */
-	unsigned flags = v->flags & ~(v->between ? 0u : (unsigned)CLONE_NEWPID);
-	if (flags && setns(v->pidfd, (int)flags) < 0)
+	if (v->flags && setns(v->pidfd, (int)v->flags) < 0)
 		return err_sys(e, "joining the namespaces of process %d", (int)v->c->pid);
-	if (flags & CLONE_NEWUSER && (syscall(SYS_setresgid, 0, 0, 0) < 0 ||
-	                              syscall(SYS_setresuid, 0, 0, 0) < 0))
+	if (v->flags & CLONE_NEWUSER && (syscall(SYS_setresgid, 0, 0, 0) < 0 ||
+	                                 syscall(SYS_setresuid, 0, 0, 0) < 0))
 		return err_sys(e, "becoming root of the user namespace");
-	if (!v->between)
-		return 0;
-	struct clone_args a = {.flags = CLONE_PARENT};
-	pid_t pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
-	if (pid < 0)
-		return err_sys(e, "a process");
-	if (pid > 0)
-		_exit(note_send(v->ends[1], NOTE_PID, pid) < 0);
-	(void)!setsid();
 	return 0;
 }
 
@@ -79,57 +67,94 @@ static int affinity_set(const struct visit *v, bool final, struct lodge_err *e)
 	return cpus && *cpus ? box_affinity_set(cpus, e) : 0;
 }
 
-static int terminal_make(struct visit *v, struct lodge_err *e)
+static int terminal_make(struct visit *v, struct box_console *ret, struct lodge_err *e)
 {
-	struct box_console c;
 	if (!v->x->process->terminal)
 		return 0;
 	autoclose int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = top < 0 ? err_sys(e, "the root") : box_console_open(top, v->x->process, &c, e);
+	int r = top < 0 ? err_sys(e, "the root") : box_console_open(top, v->x->process, ret, e);
 	if (r < 0)
 		return r;
-	if (pass_send(v->console, "/dev/console", 13, c.master) < 0)
+	if (pass_send(v->console, "/dev/console", 13, ret->master) < 0)
 		r = err_sys(e, "handing over the terminal");
-	if (r == 0)
-		r = box_console_take(&c, e);
-	close(c.master);
-	close(c.slave);
+	close(ret->master);
 	return r;
 }
 
-static int visit_enter(struct visit *v, struct becoming *p, struct lodge_err *e)
+/* What is of the host and not to be looked at from the container. */
+static void host_close(struct visit *v)
 {
-	struct note n;
+	auto_close(&v->pidfd);
+	auto_close(&v->proc);
+	auto_close(&v->root);
+	auto_close(&v->c->dirfd);
+	for (size_t i = 0; i < v->c->cgroup.n; i++) {
+		auto_close(&v->c->cgroup.at[i].fd);
+		v->c->cgroup.at[i].fd = -1;
+	}
+	v->pidfd = v->proc = v->root = v->c->dirfd = -1;
+}
+
+/* All that can be done while the container's processes do not see us. */
+static int visit_enter(struct visit *v, struct becoming *p, struct box_console *c,
+                       struct lodge_err *e)
+{
 	int r = affinity_set(v, false, e);
 	if (r == 0)
 		r = spaces_join(v, e);
-	if (r == 0)
-		r = note_wait(v->ends[1], NOTE_GO, &n, e);
 	if (r == 0 && v->root >= 0 && (fchdir(v->root) < 0 || chroot(".") < 0))
 		r = err_sys(e, "the root of the container");
-	(void)!prctl(PR_SET_DUMPABLE, 0);
+	host_close(v);
 	if (r == 0 && chdir("/") < 0)
 		r = err_sys(e, "the root of the container");
 	if (r == 0)
 		r = becoming_keyring(v->c->id, e);
 	if (r == 0)
-		r = terminal_make(v, e);
+		r = terminal_make(v, c, e);
+	auto_close(&v->console);
+	v->console = -1;
 	if (r == 0)
 		r = affinity_set(v, true, e);
 	return r == 0 ? becoming_prepare(p, e) : r;
 }
 
+/* In the pid namespace only now, with the rights and files of the program: who may look into
+ * processes there finds nothing of the host. */
+static int sister_start(struct visit *v, struct lodge_err *e)
+{
+	struct clone_args a = {.flags = CLONE_PARENT};
+	if (!(v->flags & CLONE_NEWPID))
+		return 0;
+	pid_t pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
+	if (pid < 0)
+		return err_sys(e, "a process");
+	if (pid > 0)
+		_exit(note_send(v->ends[1], NOTE_PID, pid) < 0);
+	return 0;
+}
+
 static _Noreturn void visit_child(struct visit *v)
 {
 	struct lodge_err e = {.code = EIO};
+	struct note n;
+	struct box_console c = {-1, -1};
 	struct becoming p = {.spec = v->doc.spec, .process = v->x->process, .rights = &v->rights,
-	                     .profile = v->profile.program ? &v->profile : NULL, .proc = v->proc,
+	                     .profile = v->profile.program ? &v->profile : NULL, .proc = -1,
 	                     .sync = v->ends[1], .notify = v->notify,
 	                     .preserve = v->x->preserve_fds};
 	close(v->ends[0]);
 	host_signals_default();
+	(void)!prctl(PR_SET_DUMPABLE, 0);
+	int r = visit_enter(v, &p, &c, &e);
+	if (r == 0)
+		r = sister_start(v, &e);
 	(void)!setsid();
-	if (visit_enter(v, &p, &e) == 0)
+	if (r == 0)
+		r = note_wait(v->ends[1], NOTE_GO, &n, &e);
+	if (r == 0 && c.slave >= 0)
+		r = box_console_take(&c, &e);
+	auto_close(&c.slave);
+	if (r == 0)
 		(void)!becoming_go(&p, &e);
 	visit_fail(v, &e);
 }
@@ -184,7 +209,6 @@ static int visit_prepare(struct visit *v, struct lodge_err *e)
 	if (r < 0)
 		return r;
 	v->flags = flags_find(v);
-	v->between = v->flags & CLONE_NEWPID && (geteuid() != 0 || v->flags & CLONE_NEWUSER);
 	/* a root that is no mount of its own is only to be had from the process */
 	if (!(v->flags & CLONE_NEWNS)) {
 		snprintf(path, sizeof path, "%d/root", (int)v->c->pid);
@@ -206,9 +230,6 @@ static int visit_prepare(struct visit *v, struct lodge_err *e)
 static int visit_start(struct visit *v, struct lodge_err *e)
 {
 	struct clone_args a = {.exit_signal = SIGCHLD};
-	/* only the children that we have from now on are in it */
-	if (v->flags & CLONE_NEWPID && !v->between && setns(v->pidfd, CLONE_NEWPID) < 0)
-		return err_sys(e, "joining the pid namespace");
 	v->pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
 	if (v->pid < 0)
 		return err_sys(e, "a process");
@@ -239,7 +260,7 @@ static int visit_raise(struct visit *v, struct lodge_err *e)
 	char path[48], text[16];
 	struct note n;
 	int r = 0;
-	if (v->between) {
+	if (v->flags & CLONE_NEWPID) {
 		pid_t between = v->pid;
 		r = note_wait(v->ends[0], NOTE_PID, &n, e);
 		if (r == 0)
