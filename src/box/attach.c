@@ -77,8 +77,9 @@ static int fs_options(int fs, const struct oci_mount *m, const char *label, cons
 {
 	const char *super;
 	bool own_mode = false;
-	for (size_t i = 0; i < m->options.n; i++) {
-		if (!box_option_for_super(m->options.at[i], &super))
+	struct box_option_walk w = {0};
+	for (const char *option; (option = box_option_next(&m->options, &w));) {
+		if (!box_option_for_super(option, &super))
 			continue;
 		own_mode |= !strncmp(super, "mode=", 5);
 		if (fs_option(fs, super) < 0)
