@@ -55,6 +55,7 @@ struct box_hierarchy {
 	const char *name;    /* of its folder */
 	const char *options; /* of a mount: "cpu,cpuacct", "name=systemd" */
 	const char *path;    /* of the container's group, on the host */
+	const char *instead; /* if that is not there; or NULL */
 	bool v2;
 };
 struct box_setup { /* borrowed */

@@ -15,6 +15,7 @@ struct cgroup_part {
 	bool v2;
 	char *mount;      /* owned: where it is mounted */
 	char *dir;        /* owned: the group */
+	char *here;       /* owned: the group that this process is in; NULL in one that was read */
 	int fd;           /* of the group once it is made, -1; owned */
 };
 struct cgroup {

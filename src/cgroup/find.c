@@ -106,6 +106,7 @@ static int part_find(struct cgroup_part *p, const char *own, const char *path, b
 	const char *below = own + (strcmp(root, "/") && !strncmp(own, root, strlen(root))
 	                               ? strlen(root) : 0);
 	p->dir = join(p->mount, *path == '/' ? "" : below, path);
+	p->here = join(p->mount, below, "");
 	return p->dir ? 1 : -ENOMEM;
 }
 
@@ -173,6 +174,7 @@ void cgroup_fini(struct cgroup *g)
 	for (size_t i = 0; i < g->n; i++) {
 		free(g->at[i].mount);
 		free(g->at[i].dir);
+		free(g->at[i].here);
 		auto_close(&g->at[i].fd);
 	}
 	*g = CGROUP_NONE;

@@ -127,15 +127,24 @@ static int signal_send(const struct container *c, int sig)
 	return (int)syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0);
 }
 
+/* Rootless there may be none: then the first process, and all in its pid namespace with it. */
+static bool has_groups(const struct container *c)
+{
+	for (size_t i = 0; i < c->cgroup.n; i++)
+		if (c->cgroup.at[i].fd >= 0)
+			return true;
+	return false;
+}
+
 int container_kill(struct container *c, int sig, bool all, struct lodge_err *e)
 {
 	bool alive = is_alive(c);
-	if (all && (alive || !c->own_pids))
+	if (all && has_groups(c) && (alive || !c->own_pids))
 		return cgroup_kill(&c->cgroup, sig, e);
 	if (!alive)
 		return err_set(e, ESRCH, "container not running");
 	/* what it has started would not end with it */
-	if (sig == SIGKILL && !c->own_pids && c->cgroup.n)
+	if (sig == SIGKILL && !c->own_pids && has_groups(c))
 		return cgroup_kill(&c->cgroup, SIGKILL, e);
 	if (signal_send(c, sig) < 0)
 		return errno == ESRCH ? err_set(e, ESRCH, "container not running")

@@ -85,7 +85,8 @@ static void hierarchies_fill(struct birth *b)
 	const struct cgroup *g = &b->c->cgroup;
 	for (size_t i = 0; i < g->n; i++)
 		b->hierarchies[i] = (struct box_hierarchy){g->at[i].name, g->at[i].options,
-		                                           g->at[i].dir, g->at[i].v2};
+		                                           g->at[i].dir, g->at[i].here,
+		                                           g->at[i].v2};
 	b->setup.hierarchies = b->hierarchies;
 	b->setup.n_hierarchies = g->n;
 }
