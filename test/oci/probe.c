@@ -235,8 +235,8 @@ struct prey {
 	int n;
 };
 
-/* Is the program behind @fd one of the container's own? */
-static int prey_is_ours(int fd)
+/* Is the program behind @fd one of the container's own, or one that we have? */
+static int prey_is_ours(const struct prey *prey, int fd)
 {
 	static const char *const own[] = {"/bin/busybox", "/bin/probe", "/proc/self/exe"};
 	struct stat a, b;
@@ -245,6 +245,9 @@ static int prey_is_ours(int fd)
 		return 1;
 	for (unsigned i = 0; i < LENGTH(own); i++)
 		if (!stat(own[i], &b) && a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+			return 1;
+	for (int i = 0; i < prey->n; i++)
+		if (!fstat(prey->fd[i], &b) && a.st_ino == b.st_ino && a.st_dev == b.st_dev)
 			return 1;
 	return 0;
 }
@@ -258,7 +261,7 @@ static void hunt_one(struct prey *prey, const char *pid, const char *marker)
 
 	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
 	fd = open(path, O_PATH);
-	if (fd >= 0 && prey->n < (int)LENGTH(prey->fd) && !prey_is_ours(fd))
+	if (fd >= 0 && prey->n < (int)LENGTH(prey->fd) && !prey_is_ours(prey, fd))
 		prey->fd[prey->n++] = fd;
 	else if (fd >= 0)
 		close(fd);
