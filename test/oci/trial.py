@@ -384,7 +384,7 @@ class Trial:
         reap()
         left += leftovers(self.id, self.dir)
         subprocess.run(['umount', '-R', self.root], stderr=subprocess.DEVNULL, check=False)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        subprocess.run(['rm', '-rf', self.dir], stderr=subprocess.DEVNULL, check=False)
         return left
 
 
@@ -406,7 +406,7 @@ def reap(spare=()):
 
 def sweep(scratch):
     """Takes away what a run has made for all of its trials."""
-    shutil.rmtree(scratch, ignore_errors=True)
+    subprocess.run(['rm', '-rf', scratch], stderr=subprocess.DEVNULL, check=False)
     tops = [f'{where}/{name}' for where, names, _ in os.walk('/sys/fs/cgroup')
             for name in names if name in (CGROUPS, CGROUPS + '-relative')]
     for where in [w for top in tops for w, _, _ in os.walk(top, topdown=False)]:
