@@ -18,7 +18,10 @@ $O/bench-guest-dynamic: $O/bench-guest
 	$Q$(RVCC) $(filter-out -static,$(BENCH_FLAGS)) -march=rv64gc -o $@ $(BENCH_SRC) -lm
 $O/bench-native-dynamic: $O/bench-native
 	$Qgcc $(filter-out -static,$(BENCH_FLAGS)) -o $@ $(BENCH_SRC) -lm
-bench-programs: $O/bench-boot $O/bench-guest $O/bench-native $O/bench-guest-dynamic \
+$O/bench-cost: test/bench/cost.c
+	@mkdir -p $(@D)
+	$Qgcc $(BENCH_FLAGS) -o $@ $<
+bench-programs: $O/bench-cost $O/bench-boot $O/bench-guest $O/bench-native $O/bench-guest-dynamic \
                 $O/bench-native-dynamic
-bench: $O/lodge $O/bench-fp $O/bench-blk bench-programs
+bench: $O/lodge $O/lodge-oci $O/bench-fp $O/bench-blk bench-programs
 	@test/bench/run $O
