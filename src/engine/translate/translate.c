@@ -160,15 +160,25 @@ static bool exit_take(struct rv_hart *h, struct translate *t, enum jit_exit why,
 	return false;
 }
 
-static void jump_remember(struct rv_hart *h, struct translate *t, const struct entry *e)
+static void jump_put(struct translate *t, unsigned slot, const struct jit_jump *j)
 {
-	unsigned slot = jit_jump_index(h->pc);
 	if (t->njumps < JUMPS_FEW)
 		t->jump_used[t->njumps] = (uint16_t)slot;
 	if (t->njumps <= JUMPS_FEW)
 		t->njumps++;
-	t->jumps[slot] = (struct jit_jump){ h->pc, h->fctx, jit_cache_code(t->cache, e->code),
-		h->pc - entry_pa(e) };
+	t->jumps[slot] = *j;
+}
+
+/* What is in its place goes to its second one: two that meet in a loop would push each other out
+ * again and again. */
+static void jump_remember(struct rv_hart *h, struct translate *t, const struct entry *e)
+{
+	unsigned slot = jit_jump_index(h->pc);
+	const struct jit_jump old = t->jumps[slot];
+	if (old.code && old.va != h->pc && old.key == h->fctx && jit_jump_index2(old.va) != slot)
+		jump_put(t, jit_jump_index2(old.va), &old);
+	jump_put(t, slot, &(struct jit_jump){ h->pc, h->fctx, jit_cache_code(t->cache, e->code),
+		h->pc - entry_pa(e) });
 }
 
 static void far_link(struct rv_hart *h, struct translate *t, const struct jit_exit_at *x,
@@ -444,7 +454,7 @@ RACY static void translate_stats(const struct rv_hart *h, struct engine_stats *r
 	const struct translate *t = h->engine;
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = t->made,
 		.cache_flushes = t->clears, .cache_bytes = jit_cache_used(t->cache),
-		.units_taken = t->taken, .tlb_misses = t->misses,
+		.units_taken = t->taken, .entered = t->entered, .tlb_misses = t->misses,
 		.units = { t->made - t->made2, t->made2 } };
 	sample_stats(t, ret);
 	ret->unit_bytes[1] = jit_cache_used2(t->cache);
