@@ -305,11 +305,10 @@ static void translate_detach(struct rv_hart *h)
 	mirror_free(t->mirror);
 	flat_free(t->flat);
 	units_fini(t);
-	free(t->jumps);
 	jit_gen_free(t->gen);
 	jit_cache_free(t->cache);
 	interp_fini(&t->it);
-	free(t);
+	host_pages_free(t, sizeof *t);
 }
 
 static uint64_t cache_bytes(const struct rv_hart *h)
@@ -345,9 +344,6 @@ static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodg
 		r = flat_new(t, e);
 	if (r == 0)
 		r = units_init(t, cache_bytes(h), e);
-	t->jumps = calloc(JIT_JUMPS, sizeof *t->jumps);
-	if (r == 0 && !t->jumps)
-		r = err_set(e, ENOMEM, "no memory for the translator");
 	return r;
 }
 
@@ -380,7 +376,7 @@ static void engine_run(struct rv_hart *h)
 
 static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 {
-	struct translate *t = calloc(1, sizeof *t);
+	struct translate *t = host_pages_new(sizeof *t);
 	h->engine = t;
 	if (!t)
 		return err_set(e, ENOMEM, "no memory for the translator");

@@ -467,7 +467,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 
 int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e)
 {
-	struct jit_gen *g = calloc(1, sizeof *g);
+	struct jit_gen *g = host_pages_new(sizeof *g);
 	if (!g)
 		return err_set(e, ENOMEM, "no memory for the translator");
 	g->c = c;
@@ -476,7 +476,7 @@ int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e)
 	return 0;
 }
 
-void jit_gen_free(struct jit_gen *g) { free(g); }
+void jit_gen_free(struct jit_gen *g) { host_pages_free(g, sizeof *g); }
 
 void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader, unsigned reach)
 {
