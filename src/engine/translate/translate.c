@@ -86,7 +86,7 @@ static struct entry *unit_find(struct rv_hart *h, bool make)
 		return NULL;
 	bool crossing = is_crossing(p.reach);
 	struct entry *e = unit_get(h, &p, false);
-	if (!e && (make || crossing)) /* else the interpreter asks when it meets it first */
+	if (!e) /* not by way of the interpreter, which would make a block of it first */
 		e = share_take(h, &p, false);
 	if (!e && (make || (crossing && crossing_is_hot(h->engine, p.pa))))
 		e = unit_get(h, &p, true);
