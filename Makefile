@@ -34,7 +34,7 @@ WARN    += $(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),-Wcondi
 WARN    += $(if $(filter tsan,$m),$(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),,-Wno-tsan))
 INC     := -Isrc -Iinclude -I. -I$O/gen
 DEPINC  := $(shell pkg-config --cflags $(PKGS) $(LATE) 2>/dev/null | sed 's/-I/-isystem /g')
-LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfdt -lpthread -lm
+LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfdt -lpthread
 ALL     := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden \
            $(WARN) $(INC) $(DEPINC) $(CFLAGS) $(SAN)
 
@@ -69,16 +69,18 @@ $O/liblodge.a: $O/liblodge.o
 	$Qrm -f $@ && ar rcs $@ $<
 $O/liblodge.so: $O/liblodge.o
 	$Q$(CC) -shared -Wl,-soname,liblodge.so.0 $(SAN) -o $@ $< $(LIBS)
-# Bound at the start: else each child of a fork would look the same names up again.
+# Bound at the start: else each child of a fork would look the same names up again. Relocations that
+# only add where it lies are a bitmap: as a list they are 200 KiB that each start reads.
+LINK    := -Wl,-z,now -Wl,-z,pack-relative-relocs
 $O/lodge: $(CLIOBJ) $O/liblodge.a
-	$Q$(CC) $(SAN) -Wl,-z,now -o $@ $(CLIOBJ) $O/liblodge.a $(LIBS)
+	$Q$(CC) $(SAN) $(LINK) -o $@ $(CLIOBJ) $O/liblodge.a $(LIBS)
 # The kernel's interpreter of riscv64 programs (lodge binfmt): what the process level needs, and
 # static, for in a chroot or a container no library of the host is there; at a random address, since
 # those of the program have to be free. Sanitizers cannot be static.
 $O/parts.a: $(OBJ)
 	$Qrm -f $@ && ar qcs $@ $(OBJ)
 $O/lodge-riscv64: $(USEROBJ) $O/parts.a
-	$Q$(CC) $(SAN) $(if $m,,-static-pie) -o $@ $(USEROBJ) $O/parts.a $(LIBS)
+	$Q$(CC) $(SAN) $(LINK) $(if $m,,-static-pie) -o $@ $(USEROBJ) $O/parts.a $(LIBS)
 # The runtime of containers: at a fixed address, which saves the work of moving it at every start.
 # src/alone has libseccomp in it, so what would load that stays out.
 $O/alone.a: $(OBJ)
@@ -87,7 +89,7 @@ $O/lodge-oci: $(ALONEOBJ) $O/alone.a
 	$Q$(CC) $(SAN) $(if $m,,-static -no-pie -Wl$(COMMA)--gc-sections) -o $@ $(ALONEOBJ) $O/alone.a \
 	        $(LIBS) -lseccomp
 $O/tests: $(OBJ) $(TSTOBJ)
-	$Q$(CC) $(SAN) -o $@ $(OBJ) $(TSTOBJ) $(LIBS) -lcmocka
+	$Q$(CC) $(SAN) -o $@ $(OBJ) $(TSTOBJ) $(LIBS) -lm -lcmocka
 
 unit: $O/tests
 	$O/tests

@@ -21,6 +21,7 @@ struct engine_stats {
 	uint64_t accesses_tlb, accesses_mirror;
 	uint64_t samples;
 	/* of generated code */
+	uint64_t entered;           /* times that it was, from outside */
 	uint64_t tlb_misses;        /* accesses that were made by a C function */
 	uint64_t mirror_faults;     /* of them those that faulted in a window */
 	uint64_t mirror_maps, mirror_pages; /* mappings made in windows, and their pages */

@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -103,12 +102,24 @@ static int thread_nice(pid_t tid, const void *nice)
 	return setpriority(PRIO_PROCESS, (id_t)tid, *(const int *)nice);
 }
 
+/* A step of nice is a quarter more or less: the nearest. (libm has the logarithm, and is all the
+ * memory that it takes in every process.) */
+static int nice_of(unsigned weight)
+{
+	const double step = 1.25, half = 1.118033988749895; /* half a step: its square root */
+	double w = (double)weight / 100;
+	int nice = 0;
+	for (; nice < 19 && w * half < 1; nice++)
+		w *= step;
+	for (; nice > -20 && w > half; nice--)
+		w /= step;
+	return nice;
+}
+
 int host_cpus_weigh(unsigned weight, struct lodge_err *e)
 {
 	char text[16];
-	/* A step of nice is a quarter more or less. */
-	int nice = (int)lround(-log((double)weight / 100) / log(1.25));
-	nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
+	int nice = nice_of(weight);
 	int r = threads_each(thread_nice, &nice);
 	if (r < 0)
 		return err_set(e, -r, "weight %u: %s", weight, strerror(-r));

@@ -47,6 +47,10 @@ int host_cgroup_weight(struct host_cgroup *g, unsigned weight, struct lodge_err 
 
 /* An anonymous memory file of @bytes whose size can never change. Owned by the caller. */
 int host_memfd_new(int *ret_fd, const char *name, uint64_t bytes, struct lodge_err *e) MUST;
+/* Zeros in pages of their own, which take memory only once they are written: for what is large and
+ * used in part (calloc clears what the heap has had already). NULL: no memory. */
+void *host_pages_new(size_t bytes) MUST;
+void host_pages_free(void *p, size_t bytes); /* NULL is fine */
 /* Threads may access these bytes at once: a guest does as it likes with its memory, and who else
  * reads it copies before it looks. Only the thread sanitizer hears of it. */
 void host_race_expect(const void *at, uint64_t bytes);

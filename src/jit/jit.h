@@ -36,8 +36,14 @@ struct jit_jump {
 	const uint8_t *code;        /* to run */
 	uint64_t delta;
 };
-enum { JIT_JUMPS = 4096, JIT_TLB_ENTRY = 32 };
+enum { JIT_JUMPS_BITS = 12, JIT_JUMPS = 1 << JIT_JUMPS_BITS, JIT_TLB_ENTRY = 32 };
 static inline unsigned jit_jump_index(uint64_t va) { return (unsigned)(va >> 1) % JIT_JUMPS; }
+/* Where it is looked for if another one is there: those that share the first place seldom share
+ * this one. */
+static inline unsigned jit_jump_index2(uint64_t va)
+{
+	return (unsigned)(va >> 1 ^ va >> (1 + JIT_JUMPS_BITS)) % JIT_JUMPS;
+}
 
 /* The guest, as generated code sees it: byte offsets into the state, and what C code does. The
  * functions get the state as first argument; what they report by setting exc leaves the unit. */

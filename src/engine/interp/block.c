@@ -2,6 +2,7 @@
 /* Making and finding blocks of predecoded instructions. */
 #include "engine/engine.h"
 #include "engine/interp/internal.h"
+#include "host/host.h"
 #include <sys/mman.h>
 
 static block_ref *hash_slot(struct interp *it, uint64_t pa)
@@ -132,7 +133,8 @@ struct block *interp_block(struct rv_hart *h)
 	struct interp *it = h->engine;
 	struct jump *j = &it->jumps[(h->pc >> 1 ^ h->fctx) % JUMPS_SIZE];
 	if (it->map_epoch != h->map_epoch) {
-		memset(it->jumps, 0, sizeof it->jumps);
+		if (!h->env->process) /* there, fctx is another one as well */
+			memset(it->jumps, 0, sizeof it->jumps);
 		it->map_epoch = h->map_epoch;
 	} else if (j->va == h->pc && j->fctx == h->fctx && j->b && j->b->epoch == h->fetch_epoch) {
 		return j->b;
@@ -157,8 +159,7 @@ void interp_trim(struct interp *it)
 
 void interp_fini(struct interp *it)
 {
-	if (it->arena)
-		munmap(it->arena, it->arena_bytes);
+	host_pages_free(it->arena, it->arena_bytes);
 	free(it->crossing);
 }
 
@@ -169,13 +170,12 @@ static void interp_detach(struct rv_hart *h)
 		return;
 	h->engine = NULL;
 	interp_fini(it);
-	free(it);
+	host_pages_free(it, sizeof *it);
 }
 
 void interp_forget(struct interp *it)
 {
-	if (it->arena)
-		munmap(it->arena, it->arena_bytes);
+	host_pages_free(it->arena, it->arena_bytes);
 }
 
 static void interp_forget_hart(struct rv_hart *h, bool calm)
@@ -199,9 +199,8 @@ int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
 	it->enter = enter_never;
 	it->crossing = calloc(1, sizeof *it->crossing + 2 * sizeof(struct rv_uop) + 4);
 	it->arena_bytes = ARENAS_BYTES / (h->env->nharts ? h->env->nharts : 1);
-	void *arena = mmap(NULL, it->arena_bytes, PROT_READ | PROT_WRITE,
-	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	it->arena = arena == MAP_FAILED ? NULL : arena;
+	it->map_epoch = h->map_epoch;
+	it->arena = host_pages_new(it->arena_bytes);
 	it->used = align_up(sizeof(struct block), BLOCK_UNIT);
 	if (!it->crossing || !it->arena)
 		return err_set(e, ENOMEM, "no memory for the interpreter's block cache");
@@ -210,7 +209,7 @@ int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
 
 static int interp_attach(struct rv_hart *h, struct lodge_err *e)
 {
-	struct interp *it = calloc(1, sizeof *it);
+	struct interp *it = host_pages_new(sizeof *it);
 	h->engine = it;
 	if (!it)
 		return err_set(e, ENOMEM, "no memory for the interpreter");

@@ -106,7 +106,7 @@ struct translate {
 	struct interp it;       /* first: the interpreter finds itself in h->engine */
 	struct jit_cache *cache;
 	struct jit_gen *gen;
-	struct jit_jump *jumps; /* JIT_JUMPS */
+	struct jit_jump *jumps; /* JIT_JUMPS; owned */
 	struct tables *tables;  /* owned */
 	struct mirror *mirror;  /* owned; NULL: there is none */
 	struct flat *flat;      /* owned; NULL: this is a machine's hart */

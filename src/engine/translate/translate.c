@@ -86,7 +86,7 @@ static struct entry *unit_find(struct rv_hart *h, bool make)
 		return NULL;
 	bool crossing = is_crossing(p.reach);
 	struct entry *e = unit_get(h, &p, false);
-	if (!e && (make || crossing)) /* else the interpreter asks when it meets it first */
+	if (!e) /* not by way of the interpreter, which would make a block of it first */
 		e = share_take(h, &p, false);
 	if (!e && (make || (crossing && crossing_is_hot(h->engine, p.pa))))
 		e = unit_get(h, &p, true);
@@ -160,15 +160,25 @@ static bool exit_take(struct rv_hart *h, struct translate *t, enum jit_exit why,
 	return false;
 }
 
-static void jump_remember(struct rv_hart *h, struct translate *t, const struct entry *e)
+static void jump_put(struct translate *t, unsigned slot, const struct jit_jump *j)
 {
-	unsigned slot = jit_jump_index(h->pc);
 	if (t->njumps < JUMPS_FEW)
 		t->jump_used[t->njumps] = (uint16_t)slot;
 	if (t->njumps <= JUMPS_FEW)
 		t->njumps++;
-	t->jumps[slot] = (struct jit_jump){ h->pc, h->fctx, jit_cache_code(t->cache, e->code),
-		h->pc - entry_pa(e) };
+	t->jumps[slot] = *j;
+}
+
+/* What is in its place goes to its second one: two that meet in a loop would push each other out
+ * again and again. */
+static void jump_remember(struct rv_hart *h, struct translate *t, const struct entry *e)
+{
+	unsigned slot = jit_jump_index(h->pc);
+	const struct jit_jump old = t->jumps[slot];
+	if (old.code && old.va != h->pc && old.key == h->fctx && jit_jump_index2(old.va) != slot)
+		jump_put(t, jit_jump_index2(old.va), &old);
+	jump_put(t, slot, &(struct jit_jump){ h->pc, h->fctx, jit_cache_code(t->cache, e->code),
+		h->pc - entry_pa(e) });
 }
 
 static void far_link(struct rv_hart *h, struct translate *t, const struct jit_exit_at *x,
@@ -295,11 +305,10 @@ static void translate_detach(struct rv_hart *h)
 	mirror_free(t->mirror);
 	flat_free(t->flat);
 	units_fini(t);
-	free(t->jumps);
 	jit_gen_free(t->gen);
 	jit_cache_free(t->cache);
 	interp_fini(&t->it);
-	free(t);
+	host_pages_free(t, sizeof *t);
 }
 
 static uint64_t cache_bytes(const struct rv_hart *h)
@@ -335,9 +344,6 @@ static int translate_prepare(struct rv_hart *h, struct translate *t, struct lodg
 		r = flat_new(t, e);
 	if (r == 0)
 		r = units_init(t, cache_bytes(h), e);
-	t->jumps = calloc(JIT_JUMPS, sizeof *t->jumps);
-	if (r == 0 && !t->jumps)
-		r = err_set(e, ENOMEM, "no memory for the translator");
 	return r;
 }
 
@@ -370,7 +376,7 @@ static void engine_run(struct rv_hart *h)
 
 static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 {
-	struct translate *t = calloc(1, sizeof *t);
+	struct translate *t = host_pages_new(sizeof *t);
 	h->engine = t;
 	if (!t)
 		return err_set(e, ENOMEM, "no memory for the translator");
@@ -444,7 +450,7 @@ RACY static void translate_stats(const struct rv_hart *h, struct engine_stats *r
 	const struct translate *t = h->engine;
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = t->made,
 		.cache_flushes = t->clears, .cache_bytes = jit_cache_used(t->cache),
-		.units_taken = t->taken, .tlb_misses = t->misses,
+		.units_taken = t->taken, .entered = t->entered, .tlb_misses = t->misses,
 		.units = { t->made - t->made2, t->made2 } };
 	sample_stats(t, ret);
 	ret->unit_bytes[1] = jit_cache_used2(t->cache);

@@ -4,6 +4,7 @@
  * the same count of instructions. The optimizing tier runs on this thread, so nothing is left to
  * chance. */
 #include "engine/rig_test.h"
+#include "jit/jit.h"
 
 #define RAM ((uint32_t)RIG_RAM)
 enum { DATA = 1 << 20, HANDLER = 0x400, ACCESSES = 7 };
@@ -512,6 +513,35 @@ TEST(indirect_jumps_find_their_targets_inside_a_unit)
 	CHECK(s.units[1] > 0);
 	rig_fini(&want);
 	rig_fini(&got);
+}
+
+/* Two functions with one place in the table of jumps between them, called in turn. */
+TEST(jumps_that_meet_in_the_table_are_both_found)
+{
+	enum { ONE = 0x1000, OTHER = ONE + 2 * JIT_JUMPS, CALLS = 2000 };
+	struct rig r;
+	struct engine_stats s;
+	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
+		return;
+	rig_init(&r, "translate", 1000000, false);
+	r.h->x[5] = CALLS;
+	r.h->x[6] = RAM + ONE;
+	r.h->x[7] = RAM + OTHER;
+	r.h->x[8] = 0;
+	put(&r, type_i(0x67, 0, 1, 6, 0));              /* jalr (x6) */
+	put(&r, type_i(0x67, 0, 1, 7, 0));              /* jalr (x7) */
+	put(&r, type_i(0x13, 0, 5, 5, -1));             /* addi x5, x5, -1 */
+	put(&r, branch_ne(5, 0, -12));
+	put(&r, 0x00100073);                            /* ebreak */
+	for (unsigned n = 0; n < 2; n++) {
+		r.at = n ? OTHER : ONE;
+		put(&r, type_i(0x13, 0, 8, 8, n ? 100 : 1)); /* addi x8, x8, ... */
+		put(&r, 0x00008067);                    /* ret */
+	}
+	rig_run(&r);
+	r.e->stats(r.h, &s);
+	CHECK(r.h->x[8] == CALLS * 101 && s.units[0] >= 3 && s.entered < CALLS / 10);
+	rig_fini(&r);
 }
 
 enum { TURNS = 1000000, FACTOR = 0x5851 };

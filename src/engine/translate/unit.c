@@ -49,29 +49,15 @@ static ref *page2_slot(struct translate *t, uint64_t pa)
 	return &t->tables->pages2[(pa >> 12) % PAGES2_HASH];
 }
 
-/* Pages of zeros; NULL: no memory. */
-static void *room_map(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static void room_unmap(void *p, size_t bytes)
-{
-	if (p)
-		munmap(p, bytes);
-}
-
 /* Entries of one slot keep their order. */
 static bool hash_resize(struct translate *t, uint32_t size)
 {
-	ref *old = t->hash, *new = room_map(size * sizeof *new);
+	ref *old = t->hash, *new = host_pages_new(size * sizeof *new);
 	uint32_t nold = t->hash_size;
 	if (!new)
 		return false;
 	if (t->wipes && madvise(new, size * sizeof *new, MADV_WIPEONFORK) < 0) {
-		room_unmap(new, size * sizeof *new);
+		host_pages_free(new, size * sizeof *new);
 		return false;
 	}
 	t->hash = new;
@@ -92,7 +78,7 @@ static bool hash_resize(struct translate *t, uint32_t size)
 			*slot = r;
 		}
 	}
-	room_unmap(old, nold * sizeof *old);
+	host_pages_free(old, nold * sizeof *old);
 	return true;
 }
 
@@ -100,18 +86,20 @@ int units_init(struct translate *t, uint64_t bytes, struct lodge_err *e)
 {
 	t->pool.bytes = bytes < POOL_MIN ? POOL_MIN : (uint32_t)min_u64(bytes, UINT32_MAX);
 	t->pool.used = POOL_FIRST;
-	t->pool.at = room_map(t->pool.bytes);
-	t->tables = room_map(sizeof *t->tables);
-	if (!t->pool.at || !t->tables || !hash_resize(t, HASH_MIN))
+	t->pool.at = host_pages_new(t->pool.bytes);
+	t->tables = host_pages_new(sizeof *t->tables);
+	t->jumps = host_pages_new(JIT_JUMPS * sizeof *t->jumps);
+	if (!t->pool.at || !t->tables || !t->jumps || !hash_resize(t, HASH_MIN))
 		return err_set(e, ENOMEM, "no memory for translated units");
 	return 0;
 }
 
 void units_fini(struct translate *t)
 {
-	room_unmap(t->pool.at, t->pool.bytes);
-	room_unmap(t->tables, sizeof *t->tables);
-	room_unmap(t->hash, t->hash_size * sizeof *t->hash);
+	host_pages_free(t->pool.at, t->pool.bytes);
+	host_pages_free(t->tables, sizeof *t->tables);
+	host_pages_free(t->hash, t->hash_size * sizeof *t->hash);
+	host_pages_free(t->jumps, JIT_JUMPS * sizeof *t->jumps);
 	free(t->units);
 	free(t->units2);
 }

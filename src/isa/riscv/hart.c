@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A hart's life: made, reset, saved. RISC-V Priv 20240411 §3.4; SBI 2.0 §9.1 */
+#include "host/host.h"
 #include "isa/riscv/priv.h"
 
 #define H(field) STATE(struct rv_hart, field, 1)
@@ -65,10 +66,9 @@ const struct state_field rv_hart_state[] = {H(x),
 
 int rv_hart_new(struct rv_hart **ret, struct rv_env *env, unsigned id, struct lodge_err *e)
 {
-	struct rv_hart *h = aligned_alloc(64, align_up(sizeof *h, 64));
+	struct rv_hart *h = host_pages_new(sizeof *h);
 	if (!h)
 		return err_set(e, ENOMEM, "no memory for hart %u", id);
-	memset(h, 0, sizeof *h);
 	h->env = env;
 	h->id = id;
 	h->vlenb = env->vlen / 8;
@@ -94,7 +94,7 @@ void rv_hart_free(struct rv_hart *h)
 	auto_close(&h->steal_fd);
 	rv_mmu_free(h->mmu);
 	rv_fences_free(h->fences);
-	free(h);
+	host_pages_free(h, sizeof *h);
 }
 
 /* What M-mode firmware would have set up before it enters S mode. */

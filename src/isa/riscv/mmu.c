@@ -10,6 +10,7 @@
  * processes costs the kernel nothing. The few pages that it sees and that are not global are
  * forgotten when the space changes; a space with many (a kernel that does not use G) is given ids
  * of its own. RISC-V Priv 20240411 §4.2.1, §4.3.1 */
+#include "host/host.h"
 #include "isa/riscv/priv.h"
 
 static unsigned key_slot(uint64_t key, unsigned shift)
@@ -41,8 +42,12 @@ static uint64_t tag_of(const struct rv_tlb *e)
 	return e->tag_r != RV_TLB_NONE ? e->tag_r : rv_tag_w(e);
 }
 
+/* A process has no entries: its TLB stays as it was made, pages of zeros, which are no tag either.
+ */
 static void tlb_clear(struct rv_hart *h)
 {
+	if (h->env->process)
+		return;
 	for (unsigned i = 0; i < RV_TLB_SIZE; i++)
 		tags_put(&h->tlb[i], RV_TLB_NONE, RV_TLB_NONE);
 	h->mmu->nbrief = 0;
@@ -50,7 +55,7 @@ static void tlb_clear(struct rv_hart *h)
 
 int rv_mmu_new(struct rv_mmu **ret, struct rv_hart *h, struct lodge_err *e)
 {
-	struct rv_mmu *m = calloc(1, sizeof *m);
+	struct rv_mmu *m = host_pages_new(sizeof *m);
 	if (!m)
 		return err_set(e, ENOMEM, "no memory for the mmu of hart %u", h->id);
 	if (!h->env->process) {
@@ -67,7 +72,7 @@ int rv_mmu_new(struct rv_mmu **ret, struct rv_hart *h, struct lodge_err *e)
 	return 0;
 }
 
-void rv_mmu_free(struct rv_mmu *m) { free(m); }
+void rv_mmu_free(struct rv_mmu *m) { host_pages_free(m, sizeof *m); }
 
 bool rv_satp_mode_exists(const struct rv_hart *h, unsigned mode)
 {

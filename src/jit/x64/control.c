@@ -155,24 +155,40 @@ static void call(struct jit_gen *g, uint64_t pa)
 	call_end(g);
 }
 
-/* Jump to the code of the virtual address in rax, or leave. Overwrites rcx, rdx. */
-static void look_up(struct jit_cache *c, struct jit_asm *a)
+/* Jump to the code of the virtual address in rax if the place in rcx, which is shifted, has it,
+ * else to @miss. Overwrites rcx, rdx. */
+static void jump_try(struct jit_cache *c, struct jit_asm *a, const uint8_t *miss)
 {
 	int32_t run = at(c->g.run);
-	x_mov(a, false, RCX, RAX);
-	x_shi(a, false, SH_SHL, RCX, 4);
 	x_alui(a, false, ALU_AND, RCX, (JIT_JUMPS - 1) * (int32_t)sizeof(struct jit_jump));
 	x_alum(a, true, ALU_ADD, RCX, STATE_REG, run + (int32_t)offsetof(struct jit_run, jumps));
 	asm_rm(a, true, ALU_CMP << 3 | 3, RAX, RCX, 0);
-	x_jcc_to(a, CC_NE, c->w + c->t.jump);
+	x_jcc_to(a, CC_NE, miss);
 	x_load(a, true, RDX, RCX, offsetof(struct jit_jump, key));
 	x_alum(a, true, ALU_CMP, RDX, STATE_REG, at(c->g.key));
-	x_jcc_to(a, CC_NE, c->w + c->t.jump);
+	x_jcc_to(a, CC_NE, miss);
 	if (!c->g.flat) {
 		x_load(a, true, RDX, RCX, offsetof(struct jit_jump, delta));
 		x_store(a, true, RDX, STATE_REG, run + (int32_t)offsetof(struct jit_run, delta));
 	}
 	asm_rm(a, false, 0xff, 4, RCX, offsetof(struct jit_jump, code));
+}
+
+/* Jump to the code of the virtual address in rax, or leave. Overwrites rcx, rdx. */
+static void look_up(struct jit_cache *c, struct jit_asm *a)
+{
+	x_mov(a, false, RCX, RAX);
+	x_shi(a, false, SH_SHL, RCX, 4);
+	jump_try(c, a, c->w + c->t.look_up2);
+}
+
+void thunk_look_up2(struct jit_cache *c, struct jit_asm *a)
+{
+	x_mov(a, true, RCX, RAX);
+	x_shi(a, true, SH_SHR, RCX, JIT_JUMPS_BITS);
+	x_alu(a, false, ALU_XOR, RCX, RAX);
+	x_shi(a, false, SH_SHL, RCX, 4);
+	jump_try(c, a, c->w + c->t.jump);
 }
 
 void thunk_look_up(struct jit_cache *c, struct jit_asm *a) { look_up(c, a); }
@@ -451,7 +467,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 
 int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e)
 {
-	struct jit_gen *g = calloc(1, sizeof *g);
+	struct jit_gen *g = host_pages_new(sizeof *g);
 	if (!g)
 		return err_set(e, ENOMEM, "no memory for the translator");
 	g->c = c;
@@ -460,7 +476,7 @@ int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e)
 	return 0;
 }
 
-void jit_gen_free(struct jit_gen *g) { free(g); }
+void jit_gen_free(struct jit_gen *g) { host_pages_free(g, sizeof *g); }
 
 void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader, unsigned reach)
 {

@@ -16,7 +16,7 @@ enum { SLOW_MAX = 1024, LABELS = 2 * JIT_UNIT_INSNS, BBS = 2 * JIT_UNIT_INSNS };
 
 /* Entry points of the shared code at the start of the cache: offsets. */
 struct thunks {
-	uint32_t enter, link, jump, fault, leave, deopt, stale, look_up, far, sentinel;
+	uint32_t enter, link, jump, fault, leave, deopt, stale, look_up, look_up2, far, sentinel;
 	uint32_t load[4], store[4], atomic, fp, call;
 	uint32_t fault_own, leave_own, deopt_own; /* the state is in memory already */
 };
@@ -200,6 +200,7 @@ void notes_pack(struct jit_gen *g, struct jit_unit *ret);
 
 void thunks_make(struct jit_cache *c, struct jit_asm *a);
 void thunk_look_up(struct jit_cache *c, struct jit_asm *a);
+void thunk_look_up2(struct jit_cache *c, struct jit_asm *a);  /* in the second place */
 /* @g's own code around a C call: without spill and fill of the standard map. */
 void thunk_own(struct jit_gen *g, enum own_thunk n);
 

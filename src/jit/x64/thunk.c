@@ -194,6 +194,8 @@ void thunks_make(struct jit_cache *c, struct jit_asm *a)
 	x_store(a, true, RAX, STATE_REG, at(c->g.pc));
 	x_movi(a, RAX, JIT_JUMP);
 	x_jmp_to(a, out);
+	c->t.look_up2 = here(c, a);
+	thunk_look_up2(c, a);
 	c->t.look_up = here(c, a);
 	thunk_look_up(c, a);
 	c->t.far = here(c, a);
