@@ -21,6 +21,7 @@ struct net_class {
 	/* @frame is private, @len within NET_ETH_HEADER..NET_FRAME_MAX. */
 	void (*send)(struct net *n, const struct net_meta *meta, uint8_t *frame, size_t len);
 	void (*set_offloads)(struct net *n, unsigned can); /* NULL: nothing to tell anybody */
+	uint64_t (*visited_ns)(struct net *n); /* NULL: it has no published ports */
 };
 
 /* A frame that waits for the guest. */
@@ -53,6 +54,11 @@ struct net {
 void net_enqueue(struct net *n, const struct net_meta *meta, const uint8_t *frame, size_t len);
 /* Finish the checksum that @meta asks for. False: it points outside the frame. RFC 1071. */
 bool net_checksum(const struct net_meta *meta, uint8_t *frame, size_t len) MUST;
+
+/* The socket of published port @p, owned by the caller: bound, and a TCP one listens. @held: those
+ * that may be there already, one of which is copied then. p->host becomes what it is. */
+int port_socket(struct net_port *p, const struct net_port *held, unsigned nheld,
+                struct lodge_err *e) MUST;
 
 #define NET(name) extern const struct net_class net_##name;
 #include "net/net.def"

@@ -85,6 +85,8 @@ void net_close(struct net *n)
 		return;
 	n->class->close(n);
 	net_discard(n);
+	for (unsigned i = 0; i < n->nports; i++)
+		close(n->ports[i].fd);
 	free(n->ports);
 	free(n->tx);
 	free(n);
@@ -191,4 +193,9 @@ void net_set_offloads(struct net *n, unsigned can)
 const struct net_port *net_port_at(const struct net *n, unsigned i)
 {
 	return i < n->nports ? &n->ports[i] : NULL;
+}
+
+uint64_t net_visited_ns(struct net *n)
+{
+	return n->class->visited_ns ? n->class->visited_ns(n) : 0;
 }

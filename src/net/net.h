@@ -50,12 +50,16 @@ struct net_options {
 	const char *mac;      /* "02:00:00:00:00:01"; NULL: random, locally administered */
 	bool restrict_out;    /* user: nothing goes out but answers to published TCP ports; UDP and
 	                         names are cut off (libslirp drops all UDP then) */
+	const struct net_port *held; /* user: sockets of published ports that are there already;
+	                                copied; nheld */
+	unsigned nheld;
 };
 /* A published port, as it really is. */
 struct net_port {
 	char bind[NET_ADDRESS_MAX];
 	uint16_t host, guest;
 	bool udp;
+	int fd;               /* its socket, borrowed */
 };
 
 /* Open. Refuses ports in use (EADDRINUSE), bad options (EINVAL), an interface that the keeper
@@ -91,3 +95,6 @@ void net_set_offloads(struct net *n, unsigned can);
 uint64_t net_dropped(const struct net *n);   /* frames to the guest lost for want of room */
 /* The @i-th published port, or NULL past the end. */
 const struct net_port *net_port_at(const struct net *n, unsigned i);
+/* When somebody outside last had to do with a published port, on CLOCK_MONOTONIC: now, while a
+ * connection is open. 0: never. Loop thread. */
+uint64_t net_visited_ns(struct net *n);

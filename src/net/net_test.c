@@ -490,6 +490,41 @@ TEST(net_user_published_ports_reach_the_guest)
 	rig_fini(&r);
 }
 
+TEST(net_user_port_outlives_the_guest)
+{
+	struct rig r;
+	const char *publish[] = { "0:80", "0:53/udp" };
+	rig_init(&r, &(struct net_options){ .publish = publish, .npublish = 2 });
+	CHECK(net_visited_ns(r.net) == 0);
+	struct net_port held[2];
+	for (unsigned i = 0; i < 2; i++) {
+		held[i] = *net_port_at(r.net, i);
+		held[i].fd = dup(held[i].fd);
+	}
+	rig_fini(&r);
+	/* nobody is there but the sockets */
+	int c = host_connect(&held[0], SOCK_STREAM), u = host_connect(&held[1], SOCK_DGRAM);
+	CHECK(write(u, "name?", 5) == 5);
+	rig_init(&r, &(struct net_options){ .publish = publish, .npublish = 2, .held = held,
+	                                    .nheld = 2 });
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(net_port_at(r.net, i)->host == held[i].host);
+		close(held[i].fd);
+	}
+	CHECK(rig_wait(&r, want_udp) && !memcmp(r.frame + 42, "name?", 5));
+	CHECK(net_visited_ns(r.net) != 0);
+	uint64_t before = host_monotonic_ns();
+	close(u);
+	rig_fini(&r);
+	close(c);
+	/* a connection that waits is one, too */
+	rig_init(&r, &(struct net_options){ .publish = publish, .npublish = 1 });
+	c = host_connect(net_port_at(r.net, 0), SOCK_STREAM);
+	CHECK(rig_wait(&r, want_syn) && net_visited_ns(r.net) >= before);
+	close(c);
+	rig_fini(&r);
+}
+
 TEST(net_user_says_that_a_port_is_taken)
 {
 	static const int types[] = { SOCK_STREAM, SOCK_DGRAM };

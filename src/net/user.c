@@ -7,6 +7,7 @@
  * are handed in at once, and a turn follows when the batch is over. */
 #include "internal.h"
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <slirp/libslirp.h>
 #include <stdio.h>
@@ -18,8 +19,6 @@ enum {
 	USER_MTU = 65520,  /* the largest multiple of 16 that libslirp takes (65521) */
 	USER_EVENTS = 64,  /* collected per system call */
 	USER_POLLS_MAX = 16384,
-	USER_TRIES = 16,   /* for a free port */
-	USER_BACKLOG = 128, /* connections that wait for the guest's attention */
 };
 
 /* A descriptor that libslirp waits for in this turn. */
@@ -48,6 +47,7 @@ struct user {
 	struct user_fd *fds;      /* owned, by descriptor number */
 	int cap_fds;
 	int max_polls;            /* more are not opened for the guest */
+	uint64_t visited_ns;      /* when a published port was last seen in use */
 };
 
 struct user_timer {
@@ -113,15 +113,6 @@ static int user_got(uint32_t events)
 	       (events & EPOLLHUP ? SLIRP_POLL_HUP : 0);
 }
 
-/* libslirp lets one connection wait at a published port; a browser opens several at once. */
-static void user_widen(int fd)
-{
-	int listening = 0;
-	socklen_t len = sizeof listening;
-	if (!getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) && listening)
-		(void)listen(fd, USER_BACKLOG);
-}
-
 /* libslirp names a descriptor it waits for; the answer is its index, or -1. */
 static int user_add_poll(int fd, int want, void *arg)
 {
@@ -142,8 +133,6 @@ static int user_add_poll(int fd, int want, void *arg)
 		if (r < 0)
 			return -1;
 	}
-	if (u->turn == 1)
-		user_widen(fd); /* nothing but published ports so early */
 	f->turn = u->turn;
 	f->at = u->npolls;
 	u->polls[u->npolls] = (struct user_poll){ .fd = fd, .want = want };
@@ -209,11 +198,43 @@ static void user_turn_soon(struct user *u)
 
 /* ---- what libslirp calls ---- */
 
+/* Where the IP header's payload starts and what it is; 0: no IP packet, or a fragment. */
+static size_t user_payload(const uint8_t *frame, size_t len, uint8_t *ret_proto)
+{
+	enum { IP = NET_ETH_HEADER, MORE_OR_OFFSET = 0x3fff };
+	unsigned type = be16_at(frame + 12);
+	if (type == 0x0800 && len >= IP + 20 && !(be16_at(frame + IP + 6) & MORE_OR_OFFSET)) {
+		*ret_proto = frame[IP + 9];
+		return IP + 4u * (frame[IP] & 15);
+	}
+	if (type == 0x86dd && len >= IP + 40) {
+		*ret_proto = frame[IP + 6];
+		return IP + 40;
+	}
+	return 0;
+}
+
+/* A packet that goes to the guest: is it for a published port? Connections that are open and silent
+ * are seen by their descriptors. */
+static void user_visit(struct user *u, const uint8_t *frame, size_t len)
+{
+	enum { TCP = 6, UDP = 17 };
+	uint8_t proto = 0;
+	size_t at = u->n.nports ? user_payload(frame, len, &proto) : 0;
+	if (!at || (proto != UDP && proto != TCP) || at + 4 > len)
+		return;
+	for (unsigned i = 0; i < u->n.nports; i++)
+		if (u->n.ports[i].udp == (proto == UDP) &&
+		    u->n.ports[i].guest == be16_at(frame + at + 2))
+			u->visited_ns = host_monotonic_ns();
+}
+
 static ssize_t user_packet(const void *frame, size_t len, void *arg)
 {
 	struct user *u = arg;
 	/* libslirp has computed every checksum of what it sends. */
 	struct net_meta meta = { .flags = NET_DATA_VALID };
+	user_visit(u, frame, len);
 	net_enqueue(&u->n, &meta, frame, len);
 	return (ssize_t)len;
 }
@@ -284,59 +305,63 @@ static const SlirpCb user_callbacks = {
 
 /* ---- published ports ---- */
 
-/* A port that is free at this moment: bound by us once and let go. */
-static int user_free_port(const struct net_port *p, struct lodge_err *e)
+/* Descriptors that libslirp waits for. */
+struct user_fds {
+	int fd[USER_POLLS_MAX / 16];
+	unsigned n;
+};
+
+static int user_fds_note(int fd, int want, void *arg)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof a;
-	autoclose int fd = socket(AF_INET, (p->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_sys(e, "socket");
-	if (inet_pton(AF_INET, p->bind, &a.sin_addr) != 1)
-		return err_set(e, EINVAL, "%s is not an IPv4 address", p->bind);
-	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-		return err_sys(e, "no free port on %s", p->bind);
-	return ntohs(a.sin_port);
+	struct user_fds *f = arg;
+	(void)want;
+	if (f->n < countof(f->fd))
+		f->fd[f->n++] = fd;
+	return -1;
 }
 
-static int user_port_refused(const struct net_port *p, struct lodge_err *e)
+static void user_fds_list(struct user *u, struct user_fds *ret)
 {
-	int code = errno;
-	const char *proto = p->udp ? "udp" : "tcp", *hint = "";
-	if (code == EADDRINUSE)
-		hint = ": another program has it; choose another host port, or 0 for a free one";
-	else if (code == EACCES || code == EPERM)
-		hint =
-		    ": ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE";
-	else if (code == EADDRNOTAVAIL)
-		hint = ": this host has no such address";
-	errno = code;
-	return err_set(e, code ? code : EIO, "port %s:%u/%s cannot be published (%s)%s", p->bind,
-	               p->host, proto, strerror(code ? code : EIO), hint);
+	uint32_t wait_ms = 0;
+	ret->n = 0;
+	slirp_pollfds_fill(u->slirp, &wait_ms, user_fds_note, ret);
 }
 
-static int user_publish(struct user *u, struct net_port *p, struct lodge_err *e)
+/* The one of @now that is not among @before; -1: it cannot be told. */
+static int user_fds_new(const struct user_fds *before, const struct user_fds *now)
 {
-	struct in_addr host, guest = { 0 }; /* the first address that DHCP hands out */
-	bool any = !p->host;
-	if (inet_pton(AF_INET, p->bind, &host) != 1)
-		return err_set(e, EINVAL, "%s is not an IPv4 address", p->bind);
-	for (int i = 0; i < USER_TRIES; i++) {
-		if (any) {
-			int port = user_free_port(p, e);
-			if (port < 0)
-				return port;
-			p->host = (uint16_t)port;
-		}
-		errno = 0;
-		if (!slirp_add_hostfwd(u->slirp, p->udp, host, p->host, guest, p->guest))
-			return 0;
-		/* Somebody else may have taken the free port in between. */
-		if (!any || errno != EADDRINUSE)
-			break;
+	for (unsigned i = 0, k; i < now->n; i++) {
+		for (k = 0; k < before->n && before->fd[k] != now->fd[i]; k++)
+			;
+		if (k == before->n)
+			return now->fd[i];
 	}
-	return user_port_refused(p, e);
+	return -1;
+}
+
+/* libslirp makes its sockets itself; ours may have been there before the guest, and stays when it is
+ * suspended. So libslirp gets any port, and then our socket in that one's place. */
+static int user_publish(struct user *u, struct net_port *p, const struct net_options *o,
+                        struct lodge_err *e)
+{
+	struct in_addr any = { .s_addr = htonl(INADDR_LOOPBACK) };
+	struct in_addr guest = { 0 }; /* the first address that DHCP hands out */
+	autofree struct user_fds *f = calloc(2, sizeof *f);
+	autoclose int fd = port_socket(p, o->held, o->nheld, e);
+	if (fd < 0)
+		return fd;
+	if (!f)
+		return err_set(e, ENOMEM, "out of memory");
+	user_fds_list(u, &f[0]);
+	errno = 0;
+	int r = slirp_add_hostfwd(u->slirp, p->udp, any, 0, guest, p->guest);
+	user_fds_list(u, &f[1]);
+	int theirs = r < 0 ? -1 : user_fds_new(&f[0], &f[1]);
+	if (theirs < 0 || dup3(fd, theirs, O_CLOEXEC) < 0)
+		return err_set(e, errno ? errno : EIO, "libslirp does not take the port %s:%u",
+		               p->bind, p->host);
+	p->fd = take_fd(&fd);
+	return 0;
 }
 
 static int user_publish_all(struct user *u, const struct net_options *o, struct lodge_err *e)
@@ -350,7 +375,7 @@ static int user_publish_all(struct user *u, const struct net_options *o, struct 
 	for (unsigned i = 0; i < o->npublish; i++) {
 		int r = net_port_parse(&n->ports[i], o->publish[i], e);
 		if (!r)
-			r = user_publish(u, &n->ports[i], e);
+			r = user_publish(u, &n->ports[i], o, e);
 		if (r)
 			return r;
 		n->nports = i + 1;
@@ -439,22 +464,6 @@ static void user_close(struct net *n)
 	free(u->fds);
 }
 
-/* Where the IP header's payload starts and what it is; 0: no IP packet, or a fragment. */
-static size_t user_payload(const uint8_t *frame, size_t len, uint8_t *ret_proto)
-{
-	enum { IP = NET_ETH_HEADER, MORE_OR_OFFSET = 0x3fff };
-	unsigned type = be16_at(frame + 12);
-	if (type == 0x0800 && len >= IP + 20 && !(be16_at(frame + IP + 6) & MORE_OR_OFFSET)) {
-		*ret_proto = frame[IP + 9];
-		return IP + 4u * (frame[IP] & 15);
-	}
-	if (type == 0x86dd && len >= IP + 40) {
-		*ret_proto = frame[IP + 6];
-		return IP + 40;
-	}
-	return 0;
-}
-
 /* May this packet make libslirp open a descriptor? */
 static bool user_opens(const uint8_t *frame, size_t len, size_t at, uint8_t proto)
 {
@@ -491,8 +500,33 @@ static void user_send(struct net *n, const struct net_meta *meta, uint8_t *frame
 	user_turn_soon(u);
 }
 
+/* Is it a connection to a published port? */
+static bool user_is_visit(const struct user *u, int fd)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof a;
+	int listens = 0;
+	socklen_t n = sizeof listens;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) < 0 || listens ||
+	    getsockname(fd, (struct sockaddr *)&a, &len) < 0 || a.sin_family != AF_INET)
+		return false;
+	for (unsigned i = 0; i < u->n.nports; i++)
+		if (!u->n.ports[i].udp && u->n.ports[i].host == ntohs(a.sin_port))
+			return true;
+	return false;
+}
+
+static uint64_t user_visited_ns(struct net *n)
+{
+	const struct user *u = user_of(n);
+	for (int i = 0; n->nports && i < u->npolls; i++)
+		if (user_is_visit(u, u->polls[i].fd))
+			return host_monotonic_ns();
+	return u->visited_ns;
+}
+
 const struct net_class net_user = {
 	.name = "user", .summary = "addresses translated by libslirp; needs no privilege",
 	.size = sizeof(struct user), .mtu = USER_MTU, .offloads = NET_CAN_CSUM, .link = true,
-	.open = user_open, .close = user_close, .send = user_send,
+	.open = user_open, .close = user_close, .send = user_send, .visited_ns = user_visited_ns,
 };

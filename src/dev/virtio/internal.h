@@ -44,6 +44,8 @@ struct ring_ops {
 	/* Lengths in bytes and alignments of the three areas: descriptor, driver, device. */
 	void (*layout)(const struct virtq *q, uint32_t len[3]);
 	bool (*available)(struct virtq *q);
+	/* How many wait: chains, or descriptors of a packed ring. */
+	unsigned (*offered)(const struct virtq *q);
 	/* Take the chain at the front. NULL, or what the driver did wrong. */
 	const char *(*pull)(struct virtio *v, struct virtq *q, struct chain *c);
 	void (*put)(struct virtq *q, const struct chain *c, uint32_t written);

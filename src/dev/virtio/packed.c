@@ -31,10 +31,26 @@ static void packed_move(const struct virtq *q, uint16_t *pos, uint8_t *wrap, uin
 	*pos = (uint16_t)p;
 }
 
+static bool packed_is_offered(const struct virtq *q, uint16_t pos, bool wrap)
+{
+	uint16_t flags = ring_load(packed_at(q, pos) + DESC_FLAGS);
+	return !!(flags & DESC_AVAIL) == wrap && !!(flags & DESC_USED) != wrap;
+}
+
 static bool packed_available(struct virtq *q)
 {
-	uint16_t flags = ring_load(packed_at(q, q->avail_pos) + DESC_FLAGS);
-	return !!(flags & DESC_AVAIL) == q->avail_wrap && !!(flags & DESC_USED) != q->avail_wrap;
+	return packed_is_offered(q, q->avail_pos, q->avail_wrap);
+}
+
+static unsigned packed_offered(const struct virtq *q)
+{
+	unsigned n = 0;
+	uint16_t pos = q->avail_pos;
+	for (bool wrap = q->avail_wrap; n < q->size && packed_is_offered(q, pos, wrap); n++) {
+		wrap ^= ++pos == q->size;
+		pos = pos == q->size ? 0 : pos;
+	}
+	return n;
 }
 
 /* All descriptors of an indirect table, in order. VIRTIO 1.2 §2.8.7 */
@@ -129,7 +145,7 @@ static void packed_unpop(struct virtq *q, const struct chain *c)
 }
 
 const struct ring_ops ring_packed = {
-	.layout = packed_layout, .available = packed_available, .pull = packed_pull,
+	.layout = packed_layout, .available = packed_available, .offered = packed_offered, .pull = packed_pull,
 	.put = packed_put, .publish = packed_publish, .wanted = packed_wanted,
 	.listen = packed_listen, .unpop = packed_unpop,
 };

@@ -16,6 +16,11 @@ static void split_layout(const struct virtq *q, uint32_t len[3])
 	len[2] = RING_RING + 8 * (uint32_t)q->size + event;
 }
 
+static unsigned split_offered(const struct virtq *q)
+{
+	return (uint16_t)(ring_load(q->driver_p + RING_IDX) - q->avail_pos);
+}
+
 static bool split_available(struct virtq *q)
 {
 	if (q->avail_pos == q->avail_seen)
@@ -103,7 +108,7 @@ static void split_unpop(struct virtq *q, const struct chain *c)
 }
 
 const struct ring_ops ring_split = {
-	.layout = split_layout, .available = split_available, .pull = split_pull,
+	.layout = split_layout, .available = split_available, .offered = split_offered, .pull = split_pull,
 	.put = split_put, .publish = split_publish, .wanted = split_wanted,
 	.listen = split_listen, .unpop = split_unpop,
 };

@@ -100,6 +100,8 @@ struct virtio {
 /* Take the next chain the driver offered. False: none (notifications are then re-enabled), or the
  * driver broke the ring: the device is in NEEDS_RESET and stays silent until reset. */
 bool virtq_pop(struct virtio *v, unsigned queue, struct chain *ret) MUST;
+/* How many the driver offers now: chains, or descriptors of a packed ring. */
+unsigned virtq_offered(const struct virtio *v, unsigned queue);
 /* Give a chain back with @written bytes in its in-spans, and notify when the driver wants it.
  * Frees chain->more. */
 void virtq_push(struct virtio *v, unsigned queue, struct chain *c, uint32_t written);
@@ -181,6 +183,7 @@ struct virtio_traffic {
 };
 void virtio_blk_traffic(struct virtio *v, struct virtio_traffic *ret);
 void virtio_net_traffic(struct virtio *v, struct virtio_traffic *ret);
+unsigned virtio_vsock_connections(struct virtio *v); /* open, or about to be */
 
 /* Ask the guest to live with @target_bytes of its RAM. */
 void virtio_balloon_set(struct virtio *v, uint64_t target_bytes);

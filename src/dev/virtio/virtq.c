@@ -182,6 +182,12 @@ static bool virtq_waiting(struct virtio *v, struct virtq *q)
 	return ops->available(q);
 }
 
+unsigned virtq_offered(const struct virtio *v, unsigned queue)
+{
+	const struct virtq *q = &v->queues[queue];
+	return virtq_ready(v, queue) ? virtq_ops(q)->offered(q) : 0;
+}
+
 bool virtq_pop(struct virtio *v, unsigned queue, struct chain *ret)
 {
 	if (!virtq_ready(v, queue))

@@ -19,7 +19,8 @@ enum {
 };
 enum { OP_REQUEST = 1, OP_RESPONSE, OP_RST, OP_SHUTDOWN, OP_RW, OP_CREDIT, OP_CREDIT_REQUEST };
 
-static const uint64_t HOLD_NS = 50000000;
+static const uint64_t HOLD_NS = 3000000;
+enum { HOLD_LOOKS = 700 };
 
 /* ---- connections ---- */
 
@@ -371,6 +372,8 @@ static void vsock_serve(struct virtio *v, unsigned queue)
 		le32_put(event, EVENT_TRANSPORT_RESET);
 		s->moved = false;
 		s->held = s->hold != NULL;
+		s->looks = 0;
+		s->events_left = virtq_offered(v, EVENT);
 		if (s->hold)
 			loop_timer_set(s->hold, host_monotonic_ns() + HOLD_NS);
 		virtq_push(v, EVENT, &c, (uint32_t)chain_write(&c, event, sizeof event));
@@ -380,12 +383,29 @@ static void vsock_serve(struct virtio *v, unsigned queue)
 
 /* ---- life ---- */
 
-/* A driver handles queues in an order of its own: it has had time for the event now. */
+/* A driver handles queues in an order of its own, and a busy guest when it gets to it. It has
+ * forgotten its connections when it offers the event's buffer again; one that never does has had its
+ * time. */
 static void vsock_release(void *arg)
 {
 	struct vsock *s = arg;
+	if (virtq_offered(&s->v, EVENT) <= s->events_left && ++s->looks < HOLD_LOOKS) {
+		loop_timer_set(s->hold, host_monotonic_ns() + HOLD_NS);
+		return;
+	}
 	s->held = false;
 	virtio_kick(&s->v, RX);
+}
+
+extern const struct virtio_class virtio_vsock;
+
+unsigned virtio_vsock_connections(struct virtio *v)
+{
+	assert(v->class == &virtio_vsock);
+	pthread_mutex_lock(v->lock);
+	unsigned n = ((struct vsock *)v)->nconns;
+	pthread_mutex_unlock(v->lock);
+	return n;
 }
 
 static void vsock_config_read(struct virtio *v, uint8_t *config)

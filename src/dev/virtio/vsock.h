@@ -70,8 +70,9 @@ struct vsock {
 	struct loop_watch *watch; /* owned */
 	bool full;               /* not accepting: no descriptors or connections left */
 	bool moved;              /* the guest must be told that all connections are gone */
-	bool held;               /* it was told just now: nothing else yet */
+	bool held;               /* it was told and has not taken it in yet: nothing else */
 	struct loop_timer *hold; /* owned; ends that; NULL without a loop */
+	unsigned events_left, looks; /* buffers for events then; times that we looked since */
 	bool tx_waits;           /* the guest's queue waits for room in @resets */
 	unsigned nconns;
 	uint32_t next_port;

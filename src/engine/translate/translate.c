@@ -232,6 +232,14 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 	}
 }
 
+/* A hart that has just been idle wakes up for little, and what that little runs is as soon
+ * interpreted as translated: code is made again when it turns out to be more. */
+enum { CALM_INSNS = 3000000 };
+static bool is_calm(const struct rv_hart *h)
+{
+	return h->idle_told && h->icount - h->idle_icount < CALM_INSNS;
+}
+
 static bool translate_enter(struct rv_hart *h, struct block *b)
 {
 	struct translate *t = h->engine;
@@ -251,7 +259,7 @@ static bool translate_enter(struct rv_hart *h, struct block *b)
 		share_sync(h);
 	translate_sync(h);
 	opt_take(h);
-	struct entry *e = unit_find(h, true);
+	struct entry *e = unit_find(h, !is_calm(h));
 	if (unlikely(e && h->env->opt_at == 1)) {
 		opt_now(h, entry_unit(e));
 		e = unit_find(h, true);

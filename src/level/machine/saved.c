@@ -201,8 +201,13 @@ int machine_load(void *self, const struct save_in *in, struct lodge_err *e)
 		if (r == 0 && !rv_hart_valid(m->vcpus[i].hart))
 			r = err_set(e, EINVAL, "the state's %s is none that a hart can be in",
 			            name);
-		if (r == 0)
-			rv_hart_loaded(m->vcpus[i].hart);
+		if (r < 0)
+			continue;
+		rv_hart_loaded(m->vcpus[i].hart);
+		/* taken for idle until it shows otherwise: a clone may have little to do */
+		m->vcpus[i].hart->idle_ns = s.guest_ns;
+		m->vcpus[i].hart->idle_icount = m->vcpus[i].hart->icount;
+		m->vcpus[i].hart->idle_told = true;
 	}
 	vclock_set(&m->clock, s.guest_ns);
 	for (unsigned i = 0; r == 0 && i < m->nparts; i++)
