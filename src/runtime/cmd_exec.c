@@ -171,7 +171,7 @@ static int exec_run(struct runtime_call *c)
 	struct container_exec x = {.console_socket = call_text(c, "console-socket"),
 	                           .pid_file = call_text(c, "pid-file"),
 	                           .cgroup = call_text(c, "cgroup"),
-	                           .ignore_paused = call_flag(c, "ignore-paused"), .terminal = -1};
+	                           .ignore_paused = call_flag(c, "ignore-paused"), .runtime = guard_path(), .terminal = -1};
 	bool detach = call_flag(c, "detach");
 	if (call_number(c, "preserve-fds", &keep, &bad) && (keep < 0 || keep > c->inherited))
 		return say_text("--preserve-fds %lld: so many are not open", (long long)keep);

@@ -67,7 +67,7 @@ int call_create(struct runtime_call *c, bool run, bool detach)
 	                              .no_pivot = call_flag(c, "no-pivot"),
 	                              .no_new_keyring = call_flag(c, "no-new-keyring"),
 	                              .rootless = c->rootless, .run = run, .terminal = -1,
-	                              .say = &runtime_say};
+	                              .runtime = guard_path(), .say = &runtime_say};
 	int r = preserve_read(c, &q.preserve_fds);
 	if (r == 0 && c->systemd_cgroup)
 		r = say_text("--systemd-cgroup: %s", access("/run/systemd/system", F_OK) < 0

@@ -63,6 +63,7 @@ struct container_request {
 	bool no_pivot, no_new_keyring, rootless;
 	bool run;                    /* start at once */
 	int terminal;                /* takes the master of a terminal if there is no socket, -1 */
+	const char *runtime;         /* path of this program: lodge-riscv64 is beside it; or NULL */
 	const struct container_say *say;
 };
 /* Make a container: its process waits in it for container_start (run: has become the program).
@@ -78,6 +79,7 @@ struct container_exec {
 	unsigned preserve_fds;
 	bool ignore_paused;
 	int terminal;                /* as above */
+	const char *runtime;         /* as above */
 };
 /* Start one more process in @c, which has become its program when this returns. Its number in
  * *@ret_pid: a child of this process. */

@@ -108,7 +108,12 @@ static int setup_prepare(struct birth *b, struct lodge_err *e)
 	const struct oci_spec *s = b->setup.spec;
 	b->setup.no_pivot = b->q->no_pivot;
 	b->setup.root = b->c->rootfs;
-	int r = box_spaces_open(&b->spaces, s, e);
+	bool plain = false;
+	int r = foreign_level(s, &plain, e);
+	if (r == 0 && !plain)
+		b->foreign = foreign_open(b->q->runtime);
+	if (r == 0)
+		r = box_spaces_open(&b->spaces, s, e);
 	if (r < 0)
 		return r;
 	b->setup.own_users = b->spaces.make & CLONE_NEWUSER || b->spaces.join[OCI_USER] >= 0;
@@ -330,6 +335,7 @@ static void birth_fini(struct birth *b)
 	auto_close(&b->console);
 	auto_close(&b->fifo);
 	auto_close(&b->cache);
+	auto_close(&b->foreign);
 	auto_close(&b->ends[0]);
 	auto_close(&b->ends[1]);
 }
@@ -365,7 +371,7 @@ int container_create(const struct container_request *q, struct container *ret,
 {
 	struct container c = CONTAINER_NONE;
 	struct birth b = {.q = q, .c = &c, .spaces = BOX_SPACES_NONE, .root_source = -1,
-	                  .console = -1, .fifo = -1, .cache = -1, .ends = {-1, -1},
+	                  .console = -1, .fifo = -1, .cache = -1, .foreign = -1, .ends = {-1, -1},
 	                  .setup = {.spec = q->doc->spec, .proc = -1,
 	                            .root_source = -1}};
 	int r = store_make(&c, q->root, q->id, e);

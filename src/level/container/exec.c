@@ -19,7 +19,7 @@ struct visit {
 	struct box_profile profile;
 	struct box_rights rights;
 	unsigned flags;     /* namespaces to join */
-	int pidfd, proc, console, root;
+	int pidfd, proc, console, root, foreign;
 	int ends[2];
 	volatile int *notify;
 	pid_t pid;
@@ -141,11 +141,12 @@ static _Noreturn void visit_child(struct visit *v)
 	struct becoming p = {.spec = v->doc.spec, .process = v->x->process, .rights = &v->rights,
 	                     .profile = v->profile.program ? &v->profile : NULL, .proc = -1,
 	                     .sync = v->ends[1], .notify = v->notify,
-	                     .preserve = v->x->preserve_fds};
+	                     .preserve = v->x->preserve_fds, .foreign = v->foreign};
 	close(v->ends[0]);
 	host_signals_default();
 	(void)!prctl(PR_SET_DUMPABLE, 0);
 	int r = visit_enter(v, &p, &c, &e);
+	auto_close(&v->foreign); /* the host's; a copy is there if it is needed */
 	if (r == 0)
 		r = sister_start(v, &e);
 	(void)!setsid();
@@ -191,18 +192,44 @@ static int filter_prepare(struct visit *v, struct lodge_err *e)
 	return r;
 }
 
+/* What a process.json leaves open is as in the configuration. */
+static void process_complete(struct oci_process *p, const struct oci_process *own)
+{
+	if (!own || own == p)
+		return;
+	if (!p->rlimits.n) {
+		p->rlimits.at = own->rlimits.at;
+		p->rlimits.n = own->rlimits.n;
+	}
+	if (!p->capabilities)
+		p->capabilities = own->capabilities;
+	if (!p->apparmor_profile || !*p->apparmor_profile)
+		p->apparmor_profile = own->apparmor_profile;
+	if (!p->selinux_label || !*p->selinux_label)
+		p->selinux_label = own->selinux_label;
+	if (!p->oom_score_adj.set)
+		p->oom_score_adj = own->oom_score_adj;
+}
+
 static int visit_prepare(struct visit *v, struct lodge_err *e)
 {
-	const struct oci_process *p = v->x->process;
+	struct oci_process *p = v->x->process;
 	char path[32];
 	int r = status_check(v, e);
 	if (r == 0)
 		r = container_config(v->c, &v->doc, e);
 	if (r == 0)
+		process_complete(p, v->doc.process);
+	if (r == 0)
 		r = v->proc = box_proc_open(e);
 	if (r < 0)
 		return r;
-	r = box_labels_check(p, e);
+	bool plain = false;
+	r = foreign_level(v->doc.spec, &plain, e);
+	if (r == 0 && !plain)
+		v->foreign = foreign_open(v->x->runtime);
+	if (r == 0)
+		r = box_labels_check(p, e);
 	box_rights_read(&v->rights, p);
 	if (r == 0)
 		r = filter_prepare(v, e);
@@ -289,6 +316,7 @@ static void visit_fini(struct visit *v)
 	auto_close(&v->proc);
 	auto_close(&v->console);
 	auto_close(&v->root);
+	auto_close(&v->foreign);
 	auto_close(&v->ends[0]);
 	auto_close(&v->ends[1]);
 }
@@ -297,7 +325,7 @@ int container_exec(struct container *c, const struct container_exec *x, pid_t *r
                    struct lodge_err *e)
 {
 	struct visit v = {.x = x, .c = c, .pidfd = -1, .proc = -1, .console = -1, .root = -1,
-	                  .ends = {-1, -1}};
+	                  .foreign = -1, .ends = {-1, -1}};
 	int r = visit_prepare(&v, e);
 	if (r == 0)
 		r = visit_start(&v, e);

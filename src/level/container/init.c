@@ -195,8 +195,8 @@ static int names_set(const struct oci_spec *s, struct lodge_err *e)
 static int descriptors_close(struct birth *b, struct becoming *p, struct lodge_err *e)
 {
 	unsigned from = 3 + b->q->preserve_fds;
-	int keep[] = {b->ends[1], b->fifo};
-	int low[countof(keep)] = {-1, -1};
+	int keep[] = {b->ends[1], b->fifo, p->foreign};
+	int low[countof(keep)] = {-1, -1, -1};
 	for (size_t i = 0; i < countof(keep); i++)
 		if (keep[i] >= 0 && (low[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, (int)from + 8)) < 0)
 			return err_sys(e, "descriptors");
@@ -211,6 +211,7 @@ static int descriptors_close(struct birth *b, struct becoming *p, struct lodge_e
 		return err_sys(e, "descriptors");
 	b->ends[1] = p->sync = low[0];
 	b->fifo = low[1];
+	p->foreign = low[2];
 	p->proc = -1;
 	return 0;
 }
@@ -269,7 +270,7 @@ _Noreturn void birth_child(struct birth *b)
 	struct becoming p = {.spec = s, .process = s->process, .rights = &b->rights,
 	                     .profile = b->profile.program ? &b->profile : NULL,
 	                     .proc = b->setup.proc, .sync = b->ends[1], .notify = b->notify,
-	                     .preserve = b->q->preserve_fds};
+	                     .preserve = b->q->preserve_fds, .foreign = b->foreign};
 	close(b->ends[0]);
 	(void)!prctl(PR_SET_PDEATHSIG, SIGKILL);
 	host_signals_default();
