@@ -51,7 +51,8 @@ int cgroup_pids(const struct cgroup *g, pid_t **ret, size_t *ret_n, struct lodge
 int cgroup_kill(const struct cgroup *g, int sig, struct lodge_err *e) MUST;
 /* Remove the groups, and those below; what still runs there makes it wait a while: EBUSY. */
 int cgroup_remove(struct cgroup *g, struct lodge_err *e) MUST;
-/* A number of a file of the group that has @controller; false: there is none. "max" is UINT64_MAX. */
+/* A number of a file of the group that has @controller; false: there is none. "max" is UINT64_MAX.
+ */
 bool cgroup_number(const struct cgroup *g, const char *controller, const char *file,
                    uint64_t *ret);
 /* Of a line "key number" in such a file. */

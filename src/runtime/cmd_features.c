@@ -97,7 +97,8 @@ static int features_run(struct runtime_call *c)
 	words_add(o, "hooks", hooks);
 	each_add(o, "mountOptions", box_option_at);
 	json_object_object_add(o, "linux", linux_features());
-	snprintf(version, sizeof version, "%d.%d.%d", SCMP_VER_MAJOR, SCMP_VER_MINOR, SCMP_VER_MICRO);
+	snprintf(version, sizeof version, "%d.%d.%d", SCMP_VER_MAJOR, SCMP_VER_MINOR,
+		 SCMP_VER_MICRO);
 	text_add(more, "dev.lodge.version", lodge_version());
 	text_add(more, "io.github.seccomp.libseccomp.version", version);
 	text_add(more, "org.opencontainers.runc.checkpoint.enabled", "false");

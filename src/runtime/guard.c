@@ -81,7 +81,8 @@ int guard_self(char **argv, struct lodge_err *e)
 		return 0;
 	}
 	if (getenv(ONCE))
-		return err_set(e, EPERM, "the file of this program cannot be protected against writing");
+		return err_set(e, EPERM,
+			       "the file of this program cannot be protected against writing");
 	autoclose int fd = by_mount(exe);
 	if (fd < 0)
 		fd = by_copy();

@@ -108,8 +108,9 @@ static int program_find(struct becoming *b, struct lodge_err *e)
 	const char *name = p->args.at[0], *path = env_of(p, "PATH");
 	if (strchr(name, '/')) {
 		if (runnable(name) < 0)
-			return err_sys(e, errno == EACCES ? "exec: \"%.200s\"" : "exec: \"%.200s\": stat",
-			               name);
+			return err_sys(
+			    e, errno == EACCES ? "exec: \"%.200s\"" : "exec: \"%.200s\": stat",
+			    name);
 		b->program = strdup(name);
 		return b->program ? 0 : err_set(e, ENOMEM, "out of memory");
 	}

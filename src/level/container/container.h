@@ -22,7 +22,7 @@ struct container {
 	int dirfd;               /* -1: none */
 	bool locked;
 	pid_t pid;               /* 0: none yet */
-	uint64_t started;        /* clock ticks since boot when that began: its number may be reused */
+	uint64_t started; /* clock ticks since boot when that began: its number may be reused */
 	bool ready;              /* created to the end */
 	bool rootless;
 	bool hooks;              /* some run after it has started, or stopped */
@@ -42,7 +42,8 @@ int container_open(struct container *ret, const char *root, const char *id, bool
 enum container_status container_status(struct container *c);
 /* All ids below @root, sorted. */
 int container_ids(const char *root, struct json_object **ret, struct lodge_err *e) MUST;
-/* As hooks and `state` have it; owned by the caller. @full: also what only `state` and `list` say. */
+/* As hooks and `state` have it; owned by the caller. @full: also what only `state` and `list` say.
+ */
 struct json_object *container_state(struct container *c, enum container_status s, bool full);
 
 /* Warnings, and errors that must not end what is done. */

@@ -74,7 +74,8 @@ static int record_begin(struct birth *b, struct lodge_err *e)
 		return err_set(e, ENOMEM, "out of memory");
 	int r = root_find(c, s, e);
 	if (r == 0)
-		r = cgroup_find(&c->cgroup, s->lin ? s->lin->cgroups_path : NULL, c->id, q->rootless, e);
+		r = cgroup_find(&c->cgroup, s->lin ? s->lin->cgroups_path : NULL, c->id,
+				q->rootless, e);
 	if (r == 0)
 		r = store_write(c, "config.json", q->config, q->config_len, e);
 	return r == 0 ? store_save(c, e) : r;
@@ -140,7 +141,8 @@ static bool has_idmaps(const struct oci_spec *s)
 		if (m->uid_maps.n)
 			return true;
 		for (size_t k = 0; k < m->options.n; k++)
-			if (!strcmp(m->options.at[k], "idmap") || !strcmp(m->options.at[k], "ridmap"))
+			if (!strcmp(m->options.at[k], "idmap") ||
+			    !strcmp(m->options.at[k], "ridmap"))
 				return true;
 	}
 	return false;
@@ -177,10 +179,11 @@ static int ends_prepare(struct birth *b, struct lodge_err *e)
 	}
 	if (r == 0 && p && p->terminal) {
 		b->console = b->q->console_socket ? pass_connect(b->q->console_socket, e)
-		             : b->q->terminal >= 0
-		                 ? fcntl(b->q->terminal, F_DUPFD_CLOEXEC, 3)
-		                 : err_set(e, EINVAL, ".process.terminal: nobody takes the terminal: "
-		                           "use --console-socket");
+			     : b->q->terminal >= 0
+				 ? fcntl(b->q->terminal, F_DUPFD_CLOEXEC, 3)
+				 : err_set(e, EINVAL,
+					   ".process.terminal: nobody takes the terminal: "
+					   "use --console-socket");
 		r = b->console < 0 ? b->console : 0;
 	}
 	return r;
@@ -294,10 +297,11 @@ static int hooks_outside(struct birth *b, struct lodge_err *e)
 		autofree char *state = hook_state(b->c, CONTAINER_CREATING);
 		r = chdir(b->q->bundle) < 0 ? err_sys(e, "%s", b->q->bundle) : 0;
 		if (r == 0)
-			r = hooks_run(HOOKS(h, prestart, "prestart"), state ? state : "", NULL, NULL, e);
+			r = hooks_run(HOOKS(h, prestart, "prestart"), state ? state : "", NULL,
+				      NULL, e);
 		if (r == 0)
-			r = hooks_run(HOOKS(h, create_runtime, "createRuntime"), state ? state : "", NULL,
-			              NULL, e);
+			r = hooks_run(HOOKS(h, create_runtime, "createRuntime"), state ? state : "",
+				      NULL, NULL, e);
 	}
 	if (r == 0 && note_send(b->ends[0], NOTE_HOOKS, 0) < 0)
 		r = err_sys(e, "the first process of the container");

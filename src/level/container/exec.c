@@ -195,8 +195,9 @@ static int status_check(struct visit *v, struct lodge_err *e)
 	if (s == CONTAINER_STOPPED)
 		return err_set(e, ESRCH, "cannot exec in a stopped container");
 	if (s == CONTAINER_PAUSED && !v->x->ignore_paused)
-		return err_set(e, EBUSY, "cannot exec in a paused container (use --ignore-paused to "
-		               "override)");
+		return err_set(e, EBUSY,
+			       "cannot exec in a paused container (use --ignore-paused to "
+			       "override)");
 	if (s == CONTAINER_CREATING)
 		return err_set(e, EBUSY, "cannot exec in a container that is being created");
 	v->pidfd = (int)syscall(SYS_pidfd_open, v->c->pid, 0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Programs of riscv64 Linux in a container: the process level becomes the program, and execve inside
- * goes on with it. Its interpreter is a static file of ours beside the runtime; the container gets a
- * sealed copy in memory, so neither has it to be in the image, nor can the host's file be reached
- * by /proc/PID/exe. Elf64_Ehdr: System V ABI; what a script names is looked at in its place. */
+/* Programs of riscv64 Linux in a container: the process level becomes the program, and execve
+ * inside goes on with it. Its interpreter is a static file of ours beside the runtime; the
+ * container gets a sealed copy in memory, so neither has it to be in the image, nor can the host's
+ * file be reached by /proc/PID/exe. Elf64_Ehdr: System V ABI; what a script names is looked at in
+ * its place. */
 #include "level/container/internal.h"
 #include <elf.h>
 #include <fcntl.h>
@@ -102,6 +103,8 @@ int foreign_level(const struct oci_spec *s, bool *ret_plain, struct lodge_err *e
 	*ret_plain = level && !strcmp(level, "container");
 	if (!level || *ret_plain || !strcmp(level, "process"))
 		return 0;
-	return err_set(e, ENOTSUP, ".annotations: dev.lodge.level: '%.40s': container and process are "
-	               "what this runtime runs", level);
+	return err_set(e, ENOTSUP,
+		       ".annotations: dev.lodge.level: '%.40s': container and process are "
+		       "what this runtime runs",
+		       level);
 }

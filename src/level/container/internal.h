@@ -63,7 +63,7 @@ struct becoming {
 	int sync;           /* to who waits for us */
 	volatile int *notify; /* shared: where the descriptor of a listener is told; NULL */
 	unsigned preserve;  /* descriptors from 3 on that stay */
-	int foreign;        /* lodge-riscv64, -1: none; becoming_prepare makes it what is run, or -1 */
+	int foreign; /* lodge-riscv64, -1: none; becoming_prepare makes it what is run, or -1 */
 	char *program;      /* owned: found by becoming_prepare */
 	char **argv, **env;
 };

@@ -94,7 +94,8 @@ static bool groups_parse(struct cgroup *g, struct json_object *o)
 int record_parse(struct container *c, const char *text, size_t len, struct lodge_err *e)
 {
 	struct json_tokener *t = json_tokener_new();
-	struct json_object *o = t && len < INT32_MAX ? json_tokener_parse_ex(t, text, (int)len) : NULL;
+	struct json_object *o =
+	    t && len < INT32_MAX ? json_tokener_parse_ex(t, text, (int)len) : NULL;
 	if (t)
 		json_tokener_free(t);
 	if (!json_object_is_type(o, json_type_object)) {
