@@ -149,14 +149,17 @@ static int seccomp_check(const struct oci_seccomp *s, struct lodge_err *e)
 			       ".linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would also "
 		               "stop the runtime");
 	if (s->default_errno_ret.set && !has_errno(s->default_action))
-		return err_set(e, EINVAL, ".linux.seccomp.defaultErrnoRet: the action has no errno");
+		return err_set(e, EINVAL,
+			       ".linux.seccomp.defaultErrnoRet: the action has no errno");
 	for (size_t i = 0; i < s->syscalls.n; i++) {
 		const struct oci_seccomp_call *c = &s->syscalls.at[i];
 		if (c->errno_ret.set && !has_errno(c->action))
-			return err_set(e, EINVAL, ".linux.seccomp.syscalls[%zu].errnoRet: the action "
+			return err_set(e, EINVAL,
+				       ".linux.seccomp.syscalls[%zu].errnoRet: the action "
 			               "has no errno", i);
 		if (!c->names.n)
-			return err_set(e, EINVAL, ".linux.seccomp.syscalls[%zu].names: it is empty", i);
+			return err_set(e, EINVAL,
+				       ".linux.seccomp.syscalls[%zu].names: it is empty", i);
 		for (size_t k = 0; k < c->args.n; k++)
 			if (c->args.at[k].index.v > 5)
 				return err_set(e, EINVAL, ".linux.seccomp.syscalls[%zu].args[%zu]"
@@ -183,7 +186,8 @@ static int linux_check(const struct oci_spec *s, struct lodge_err *e)
 		r = oci_resources_check(l->resources,
 			       ".linux.resources", e);
 	if (r == 0 && rdt && rdt->clos_id && !plain_name(rdt->clos_id))
-		r = err_set(e, EINVAL, ".linux.intelRdt.closID: '%.100s' is not the name of a folder",
+		r = err_set(e, EINVAL,
+			       ".linux.intelRdt.closID: '%.100s' is not the name of a folder",
 		            rdt->clos_id);
 	return r;
 }
@@ -195,7 +199,8 @@ static int hook_list_check(const struct oci_hook *at, size_t n, const char *name
 {
 	for (size_t i = 0; i < n; i++)
 		if (at[i].path[0] != '/')
-			return err_set(e, EINVAL, ".hooks.%s[%zu].path: '%.200s' is not an absolute path",
+			return err_set(e, EINVAL,
+				       ".hooks.%s[%zu].path: '%.200s' is not an absolute path",
 			               name, i, at[i].path);
 	return 0;
 }
@@ -244,7 +249,8 @@ static int mounts_check(const struct oci_spec *s, struct lodge_err *e)
 		if (!m->destination[0])
 			return err_set(e, EINVAL, ".mounts[%zu].destination: it is empty", i);
 		if (!m->uid_maps.n != !m->gid_maps.n)
-			return err_set(e, EINVAL, ".mounts[%zu]: uidMappings and gidMappings go together",
+			return err_set(e, EINVAL,
+				       ".mounts[%zu]: uidMappings and gidMappings go together",
 			               i);
 	}
 	return 0;
@@ -259,7 +265,8 @@ static int spaces_need(const struct oci_spec *s, struct lodge_err *e)
 			       "%s: there is no uts namespace in .linux.namespaces",
 		               s->hostname ? ".hostname" : ".domainname");
 	if (!own && s->mounts.n)
-		return err_set(e, EINVAL, ".mounts: there is no mount namespace in .linux.namespaces");
+		return err_set(e, EINVAL,
+			       ".mounts: there is no mount namespace in .linux.namespaces");
 	if (!own && l && (l->masked.n || l->readonly.n))
 		return err_set(e, EINVAL, "%s: there is no mount namespace in .linux.namespaces",
 		               l->masked.n ? ".linux.maskedPaths" : ".linux.readonlyPaths");
