@@ -68,3 +68,16 @@ ssize_t cgroup_read(const struct cgroup_part *p, const char *file, char *buf, si
 int cgroup_rdt_enter(const struct oci_intel_rdt *r, const char *id, pid_t pid,
                      struct lodge_err *e) MUST;
 void cgroup_rdt_remove(const char *id);
+
+/* A scope of systemd; name NULL: none. */
+struct cgroup_unit {
+	char *name, *slice, *path; /* owned; path: of its group, for cgroup_find */
+};
+/* @path is "SLICE:PREFIX:NAME", or NULL: of @id. ENOTSUP: systemd does not run. */
+int cgroup_unit_find(struct cgroup_unit *ret, const char *path, const char *id,
+                     struct lodge_err *e) MUST;
+void cgroup_unit_fini(struct cgroup_unit *u);
+/* Have systemd make it with @pid in it; returns when that is there. */
+int cgroup_unit_start(const struct cgroup_unit *u, const char *id, pid_t pid,
+                      struct lodge_err *e) MUST;
+void cgroup_unit_stop(const char *name);

@@ -38,7 +38,7 @@ static struct json_object *cgroup_features(void)
 	static const struct {
 		const char *name;
 		bool on;
-	} rows[] = {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false},
+	} rows[] = {{"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", true},
 	            {"rdma", true}};
 	struct json_object *o = json_object_new_object();
 	for (size_t i = 0; i < countof(rows); i++)

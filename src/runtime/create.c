@@ -72,16 +72,12 @@ int call_create(struct runtime_call *c, bool run, bool detach)
 				      .no_pivot = call_flag(c, "no-pivot"),
 				      .no_new_keyring = call_flag(c, "no-new-keyring"),
 				      .rootless = c->rootless,
+				      .systemd = c->systemd_cgroup,
 				      .run = run,
 				      .terminal = -1,
 				      .runtime = guard_path(),
 				      .say = &runtime_say};
 	int r = preserve_read(c, &q.preserve_fds);
-	if (r == 0 && c->systemd_cgroup)
-		r = say_text("--systemd-cgroup: %s",
-			     access("/run/systemd/system", F_OK) < 0
-				 ? "systemd does not run on this host"
-				 : "not supported: use the cgroupfs manager");
 	if (r)
 		return r;
 	if (bundle_open(&b, call_text(c, "bundle"), &e) < 0) {

@@ -31,6 +31,7 @@ struct container {
 	struct cgroup cgroup;
 	char *annotations;       /* owned: JSON, NULL: none */
 	char *version;           /* owned: of the configuration */
+	char *unit;              /* owned: of systemd, NULL: none */
 };
 #define CONTAINER_NONE ((struct container){.dirfd = -1})
 void container_fini(struct container *c);
@@ -61,7 +62,7 @@ struct container_request {
 	const char *console_socket;  /* NULL: none */
 	const char *pid_file;        /* NULL: none */
 	unsigned preserve_fds;
-	bool no_pivot, no_new_keyring, rootless;
+	bool no_pivot, no_new_keyring, rootless, systemd;
 	bool run;                    /* start at once */
 	int terminal;                /* takes the master of a terminal if there is no socket, -1 */
 	const char *runtime;         /* path of this program: lodge-riscv64 is beside it; or NULL */

@@ -208,6 +208,8 @@ int container_delete(struct container *c, bool force, const struct container_say
 	if (r < 0)
 		return r;
 	cgroup_rdt_remove(c->id);
+	if (c->unit)
+		cgroup_unit_stop(c->unit);
 	poststop(c, say);
 	return store_remove(c, e);
 }

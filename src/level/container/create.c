@@ -72,10 +72,15 @@ static int record_begin(struct birth *b, struct lodge_err *e)
 	c->own_pids = pids && !(pids->path && *pids->path);
 	if (!c->bundle || !c->created || !c->version)
 		return err_set(e, ENOMEM, "out of memory");
+	const char *path = s->lin ? s->lin->cgroups_path : NULL;
 	int r = root_find(c, s, e);
+	if (r == 0 && q->systemd) {
+		r = cgroup_unit_find(&b->unit, path, c->id, e);
+		path = b->unit.path;
+		c->unit = r == 0 ? strdup(b->unit.name) : NULL;
+	}
 	if (r == 0)
-		r = cgroup_find(&c->cgroup, s->lin ? s->lin->cgroups_path : NULL, c->id,
-				q->rootless, e);
+		r = cgroup_find(&c->cgroup, path, c->id, q->rootless, e);
 	if (r == 0)
 		r = store_write(c, "config.json", q->config, q->config_len, e);
 	return r == 0 ? store_save(c, e) : r;
@@ -259,12 +264,17 @@ static int groups_make(struct birth *b, struct lodge_err *e)
 static int first_raise(struct birth *b, struct lodge_err *e)
 {
 	int r = 0;
-	if (!b->q->rootless || b->c->cgroup.n)
+	if (!b->unit.name)
 		r = groups_make(b, e);
 	if (r == 0 && b->spaces.make & CLONE_NEWUSER)
 		r = maps_answer(b, e);
 	if (r == 0 && birth_needs_sister(&b->spaces))
 		r = sister_meet(b, e);
+	if (r == 0 && b->unit.name) {
+		r = cgroup_unit_start(&b->unit, b->c->id, b->pid, e);
+		if (r == 0)
+			r = groups_make(b, e);
+	}
 	if (r == 0)
 		r = cgroup_enter(&b->c->cgroup, b->pid, e);
 	if (r == 0)
@@ -331,6 +341,7 @@ static void birth_fini(struct birth *b)
 {
 	box_spaces_fini(&b->spaces);
 	box_profile_fini(&b->profile);
+	cgroup_unit_fini(&b->unit);
 	for (size_t i = 0; b->sources && i < b->setup.spec->mounts.n; i++)
 		auto_close(&b->sources[i]);
 	free(b->sources);
@@ -366,6 +377,8 @@ static void birth_undo(struct birth *b)
 		(void)!cgroup_kill(&c->cgroup, SIGKILL, NULL);
 		(void)!cgroup_remove(&c->cgroup, NULL);
 		cgroup_rdt_remove(c->id);
+		if (c->unit)
+			cgroup_unit_stop(c->unit);
 	}
 	(void)!store_remove(c, NULL);
 }

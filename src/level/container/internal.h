@@ -103,6 +103,7 @@ struct birth {
 	int foreign;        /* of foreign_open; -1 */
 	int ends[2];        /* ours and the child's */
 	volatile int *notify;
+	struct cgroup_unit unit;
 	pid_t pid;
 	char *state;        /* owned: what hooks in the child get; without the pid */
 };

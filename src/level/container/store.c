@@ -185,6 +185,7 @@ void container_fini(struct container *c)
 	free(c->dir);
 	free(c->annotations);
 	free(c->version);
+	free(c->unit);
 	cgroup_fini(&c->cgroup);
 	auto_close(&c->dirfd);
 	*c = CONTAINER_NONE;
