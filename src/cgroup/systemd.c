@@ -131,9 +131,10 @@ int cgroup_unit_start(const struct cgroup_unit *u, const char *id, pid_t pid,
 	snprintf(number, sizeof number, "%d", (int)pid);
 	snprintf(text, sizeof text, "container %.100s", id);
 	const char *const argv[] = {
-	    "busctl", "-q", bus, "call", MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", u->name,
-	    "replace", "5", "Description", "s", text, "Slice", "s", u->slice,
-	    "Delegate", "b", "true", "DefaultDependencies", "b", "false", "PIDs", "au", "1", number, "0", NULL};
+	    "busctl", "-q", bus, "call", MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))",
+	    u->name, "replace", "5", "Description", "s", text, "Slice", "s", u->slice,
+	    "Delegate", "b", "true", "DefaultDependencies", "b", "false",
+	    "PIDs", "au", "1", number, "0", NULL};
 	int r = busctl_run(argv);
 	if (r < 0)
 		return err_set(e, -r,
