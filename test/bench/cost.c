@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a command once and prints what it took: "wall cpu memory code", in us, us and KiB; cpu and
- * memory with all processes that it has waited for. Static and small, since a child's peak of memory
- * begins with its parent's.
- *   build/bench-cost COMMAND ARG...
- */
+/* Runs a command once and says on stderr what it took: "wall cpu memory code", in us, us and KiB;
+ * cpu and memory with all processes that it has waited for. Static and small, since a child's peak
+ * of memory begins with its parent's.
+ *   build/bench-cost COMMAND ARG... */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +38,7 @@ int main(int argc, char **argv)
 		return 2;
 	cpu = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
 	      u.ru_stime.tv_usec;
-	fprintf(stderr, "%lld %lld %ld %d\n", (long long)(us_now() - begin), (long long)cpu, u.ru_maxrss,
-		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	fprintf(stderr, "%lld %lld %ld %d\n", (long long)(us_now() - begin), (long long)cpu,
+		u.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	return 0;
 }

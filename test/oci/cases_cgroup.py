@@ -24,44 +24,114 @@ def need(controller):
 
 def set_and_read(name, resources, controller, v1, v2, want):
     """A case: with @resources the file has @want (of v1, of v2)."""
+
     def check(t):
         need(controller)
         t.linux['resources'].update(resources)
         t.create('true')
         got, version = t.setting(controller, v1, v2)
         eq(got, want[0] if version == 1 else want[-1])
+
     check.__name__ = f'resource_{name}'
     case(f'config-linux.md {controller}', json.dumps(resources).replace('"', ''))(check)
 
 
 MIB = 1 << 20
 for row in (
-        ('memory_limit', {'memory': {'limit': 64 * MIB}}, 'memory',
-         'memory.limit_in_bytes', 'memory.max', [str(64 * MIB)]),
-        ('memory_reservation', {'memory': {'limit': 64 * MIB, 'reservation': 32 * MIB}}, 'memory',
-         'memory.soft_limit_in_bytes', 'memory.low', [str(32 * MIB)]),
-        ('memory_swap', {'memory': {'limit': 64 * MIB, 'swap': 128 * MIB}}, 'memory',
-         'memory.memsw.limit_in_bytes', 'memory.swap.max', [str(128 * MIB), str(64 * MIB)]),
-        ('memory_unlimited', {'memory': {'limit': -1}}, 'memory',
-         'memory.limit_in_bytes', 'memory.max', ['9223372036854771712', 'max']),
-        ('memory_swappiness', {'memory': {'swappiness': 17}}, 'memory',
-         'memory.swappiness', None, ['17']),
-        ('memory_kernel_tcp', {'memory': {'kernelTCP': 8 * MIB}}, 'memory',
-         'memory.kmem.tcp.limit_in_bytes', None, [str(8 * MIB)]),
-        ('pids_limit', {'pids': {'limit': 37}}, 'pids', 'pids.max', 'pids.max', ['37']),
-        ('pids_unlimited', {'pids': {'limit': -1}}, 'pids', 'pids.max', 'pids.max', ['max']),
-        ('cpu_quota', {'cpu': {'quota': 20000, 'period': 50000}}, 'cpu',
-         'cpu.cfs_quota_us', 'cpu.max', ['20000', '20000 50000']),
-        ('cpu_period', {'cpu': {'quota': 20000, 'period': 50000}}, 'cpu',
-         'cpu.cfs_period_us', None, ['50000']),
-        ('cpu_burst', {'cpu': {'quota': 20000, 'period': 50000, 'burst': 10000}}, 'cpu',
-         'cpu.cfs_burst_us', 'cpu.max.burst', ['10000']),
-        ('cpu_idle', {'cpu': {'idle': 1}}, 'cpu', 'cpu.idle', 'cpu.idle', ['1']),
-        ('cpuset_cpus', {'cpu': {'cpus': '0'}}, 'cpuset', 'cpuset.cpus', 'cpuset.cpus', ['0']),
-        ('cpuset_mems', {'cpu': {'mems': '0'}}, 'cpuset', 'cpuset.mems', 'cpuset.mems', ['0']),
-        ('hugetlb', {'hugepageLimits': [{'pageSize': '2MB', 'limit': 4 * MIB}]}, 'hugetlb',
-         'hugetlb.2MB.limit_in_bytes', 'hugetlb.2MB.max', [str(4 * MIB)]),
-        ('network_class', {'network': {'classID': 1048577}}, 'net_cls', 'net_cls.classid', None, ['1048577'])):
+    (
+        'memory_limit',
+        {'memory': {'limit': 64 * MIB}},
+        'memory',
+        'memory.limit_in_bytes',
+        'memory.max',
+        [str(64 * MIB)],
+    ),
+    (
+        'memory_reservation',
+        {'memory': {'limit': 64 * MIB, 'reservation': 32 * MIB}},
+        'memory',
+        'memory.soft_limit_in_bytes',
+        'memory.low',
+        [str(32 * MIB)],
+    ),
+    (
+        'memory_swap',
+        {'memory': {'limit': 64 * MIB, 'swap': 128 * MIB}},
+        'memory',
+        'memory.memsw.limit_in_bytes',
+        'memory.swap.max',
+        [str(128 * MIB), str(64 * MIB)],
+    ),
+    (
+        'memory_unlimited',
+        {'memory': {'limit': -1}},
+        'memory',
+        'memory.limit_in_bytes',
+        'memory.max',
+        ['9223372036854771712', 'max'],
+    ),
+    (
+        'memory_swappiness',
+        {'memory': {'swappiness': 17}},
+        'memory',
+        'memory.swappiness',
+        None,
+        ['17'],
+    ),
+    (
+        'memory_kernel_tcp',
+        {'memory': {'kernelTCP': 8 * MIB}},
+        'memory',
+        'memory.kmem.tcp.limit_in_bytes',
+        None,
+        [str(8 * MIB)],
+    ),
+    ('pids_limit', {'pids': {'limit': 37}}, 'pids', 'pids.max', 'pids.max', ['37']),
+    ('pids_unlimited', {'pids': {'limit': -1}}, 'pids', 'pids.max', 'pids.max', ['max']),
+    (
+        'cpu_quota',
+        {'cpu': {'quota': 20000, 'period': 50000}},
+        'cpu',
+        'cpu.cfs_quota_us',
+        'cpu.max',
+        ['20000', '20000 50000'],
+    ),
+    (
+        'cpu_period',
+        {'cpu': {'quota': 20000, 'period': 50000}},
+        'cpu',
+        'cpu.cfs_period_us',
+        None,
+        ['50000'],
+    ),
+    (
+        'cpu_burst',
+        {'cpu': {'quota': 20000, 'period': 50000, 'burst': 10000}},
+        'cpu',
+        'cpu.cfs_burst_us',
+        'cpu.max.burst',
+        ['10000'],
+    ),
+    ('cpu_idle', {'cpu': {'idle': 1}}, 'cpu', 'cpu.idle', 'cpu.idle', ['1']),
+    ('cpuset_cpus', {'cpu': {'cpus': '0'}}, 'cpuset', 'cpuset.cpus', 'cpuset.cpus', ['0']),
+    ('cpuset_mems', {'cpu': {'mems': '0'}}, 'cpuset', 'cpuset.mems', 'cpuset.mems', ['0']),
+    (
+        'hugetlb',
+        {'hugepageLimits': [{'pageSize': '2MB', 'limit': 4 * MIB}]},
+        'hugetlb',
+        'hugetlb.2MB.limit_in_bytes',
+        'hugetlb.2MB.max',
+        [str(4 * MIB)],
+    ),
+    (
+        'network_class',
+        {'network': {'classID': 1048577}},
+        'net_cls',
+        'net_cls.classid',
+        None,
+        ['1048577'],
+    ),
+):
     set_and_read(*row)
 
 
@@ -77,19 +147,32 @@ def resource_cpu_shares(t):
 def resource_block(t):
     disk = os.stat('/').st_dev
     major, minor = os.major(disk), os.minor(disk)
-    if not os.path.exists(f'/sys/block/{os.path.basename(os.path.realpath(f"/sys/dev/block/{major}:{minor}"))}'):
+    if not os.path.exists(
+        f'/sys/block/{os.path.basename(os.path.realpath(f"/sys/dev/block/{major}:{minor}"))}'
+    ):
         raise Skip('the root file system is on no whole disk')
     at = {'major': major, 'minor': minor}
     t.linux['resources']['blockIO'] = {
-        'throttleReadBpsDevice': [{**at, 'rate': 10 * MIB}], 'throttleWriteBpsDevice': [{**at, 'rate': 11 * MIB}],
-        'throttleReadIOPSDevice': [{**at, 'rate': 1200}], 'throttleWriteIOPSDevice': [{**at, 'rate': 1300}]}
+        'throttleReadBpsDevice': [{**at, 'rate': 10 * MIB}],
+        'throttleWriteBpsDevice': [{**at, 'rate': 11 * MIB}],
+        'throttleReadIOPSDevice': [{**at, 'rate': 1200}],
+        'throttleWriteIOPSDevice': [{**at, 'rate': 1300}],
+    }
     t.create('true')
     folder, version = t.cgroup('blkio' if os.path.isdir('/sys/fs/cgroup/blkio') else 'io')
     if version == 2:
         with open(f'{folder}/io.max') as f:
-            eq(f.read().strip(), f'{major}:{minor} rbps={10 * MIB} wbps={11 * MIB} riops=1200 wiops=1300')
+            eq(
+                f.read().strip(),
+                f'{major}:{minor} rbps={10 * MIB} wbps={11 * MIB} riops=1200 wiops=1300',
+            )
         return
-    for name, want in (('read_bps', 10 * MIB), ('write_bps', 11 * MIB), ('read_iops', 1200), ('write_iops', 1300)):
+    for name, want in (
+        ('read_bps', 10 * MIB),
+        ('write_bps', 11 * MIB),
+        ('read_iops', 1200),
+        ('write_iops', 1300),
+    ):
         with open(f'{folder}/blkio.throttle.{name}_device') as f:
             eq(f.read().split(), [f'{major}:{minor}', str(want)])
 
@@ -234,23 +317,63 @@ def update(name, flags, controller, v1, v2, want):
         t.must('update', *flags, t.id)
         got, version = t.setting(controller, v1, v2)
         eq(got, want[0] if version == 1 else want[-1])
+
     check.__name__ = f'update_{name}'
     case('runc update', ' '.join(flags))(check)
 
 
 for row in (
-        ('memory', ['--memory', str(32 * MIB)], 'memory', 'memory.limit_in_bytes', 'memory.max', [str(32 * MIB)]),
-        ('memory_suffix', ['--memory', '32M'], 'memory', 'memory.limit_in_bytes', 'memory.max', [str(32 * MIB)]),
-        ('memory_swap', ['--memory', str(32 * MIB), '--memory-swap', str(48 * MIB)], 'memory',
-         'memory.memsw.limit_in_bytes', 'memory.swap.max', [str(48 * MIB), str(16 * MIB)]),
-        ('memory_grow', ['--memory', str(256 * MIB), '--memory-swap', str(256 * MIB)], 'memory',
-         'memory.limit_in_bytes', 'memory.max', [str(256 * MIB)]),
-        ('memory_reservation', ['--memory-reservation', str(16 * MIB)], 'memory',
-         'memory.soft_limit_in_bytes', 'memory.low', [str(16 * MIB)]),
-        ('pids', ['--pids-limit', '21'], 'pids', 'pids.max', 'pids.max', ['21']),
-        ('quota', ['--cpu-quota', '30000', '--cpu-period', '60000'], 'cpu', 'cpu.cfs_quota_us', 'cpu.max',
-         ['30000', '30000 60000']),
-        ('cpus', ['--cpuset-cpus', '0'], 'cpuset', 'cpuset.cpus', 'cpuset.cpus', ['0'])):
+    (
+        'memory',
+        ['--memory', str(32 * MIB)],
+        'memory',
+        'memory.limit_in_bytes',
+        'memory.max',
+        [str(32 * MIB)],
+    ),
+    (
+        'memory_suffix',
+        ['--memory', '32M'],
+        'memory',
+        'memory.limit_in_bytes',
+        'memory.max',
+        [str(32 * MIB)],
+    ),
+    (
+        'memory_swap',
+        ['--memory', str(32 * MIB), '--memory-swap', str(48 * MIB)],
+        'memory',
+        'memory.memsw.limit_in_bytes',
+        'memory.swap.max',
+        [str(48 * MIB), str(16 * MIB)],
+    ),
+    (
+        'memory_grow',
+        ['--memory', str(256 * MIB), '--memory-swap', str(256 * MIB)],
+        'memory',
+        'memory.limit_in_bytes',
+        'memory.max',
+        [str(256 * MIB)],
+    ),
+    (
+        'memory_reservation',
+        ['--memory-reservation', str(16 * MIB)],
+        'memory',
+        'memory.soft_limit_in_bytes',
+        'memory.low',
+        [str(16 * MIB)],
+    ),
+    ('pids', ['--pids-limit', '21'], 'pids', 'pids.max', 'pids.max', ['21']),
+    (
+        'quota',
+        ['--cpu-quota', '30000', '--cpu-period', '60000'],
+        'cpu',
+        'cpu.cfs_quota_us',
+        'cpu.max',
+        ['30000', '30000 60000'],
+    ),
+    ('cpus', ['--cpuset-cpus', '0'], 'cpuset', 'cpuset.cpus', 'cpuset.cpus', ['0']),
+):
     update(*row)
 
 
@@ -307,6 +430,7 @@ def pause(t):
     eq(t.status(), 'paused')
     before = os.path.getsize(ticks)
     import time
+
     time.sleep(0.3)
     eq(os.path.getsize(ticks), before)
     t.must('resume', t.id)

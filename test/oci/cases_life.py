@@ -43,8 +43,10 @@ def state_fields(t):
     t.config['annotations'] = {'org.example.key': 'value', 'empty': ''}
     t.running()
     s = t.state()
-    eq([s['id'], s['status'], s['pid'], s['bundle'], s['annotations']],
-       [t.id, 'running', t.pid, t.dir, {'org.example.key': 'value', 'empty': ''}])
+    eq(
+        [s['id'], s['status'], s['pid'], s['bundle'], s['annotations']],
+        [t.id, 'running', t.pid, t.dir, {'org.example.key': 'value', 'empty': ''}],
+    )
     true(s['ociVersion'].startswith('1.'), s['ociVersion'])
 
 
@@ -169,6 +171,7 @@ def kill_word(word):
         t.until(lambda: os.path.exists(t.path('rootfs/up')), 'it runs')
         t.must('kill', t.id, *([word] if word else []))
         eq(t.wait(), 4)
+
     check.__name__ = f'kill_word_{word.lower() or "none"}'
     case('runc kill', f'signal "{word}" is SIGTERM')(check)
 
@@ -223,6 +226,7 @@ def kill_all(t):
     def gone():
         with open(f'{folder}/cgroup.procs') as f:
             return f.read() == ''
+
     t.until(gone, 'all processes are gone')
 
 
@@ -310,10 +314,21 @@ def run_detach(t):
 @case('runc run', 'signals to the runtime go to the container')
 def run_forwards(t):
     import subprocess
+
     t.script('trap "exit 7" TERM; echo up >/up; while :; do sleep 0.05; done')
     t.write()
-    p = subprocess.Popen(t.runtime.prefix + [t.runtime.path, '--root', f'{t.scratch}/state-{t.runtime.name}',
-                                             'run', '--bundle', t.dir, t.id])
+    p = subprocess.Popen(
+        t.runtime.prefix
+        + [
+            t.runtime.path,
+            '--root',
+            f'{t.scratch}/state-{t.runtime.name}',
+            'run',
+            '--bundle',
+            t.dir,
+            t.id,
+        ]
+    )
     t.until(lambda: os.path.exists(t.path('rootfs/up')), 'it runs')
     p.terminate()
     eq(p.wait(20), 7)
@@ -402,7 +417,9 @@ def log(t):
 
 @case('config.md hooks', 'every kind, in the order of the life cycle, once each')
 def hooks_order(t):
-    t.config['hooks'] = {k: [hook(t, k, f'echo {k} >>$LOG')] for k in KINDS if k != 'startContainer'}
+    t.config['hooks'] = {
+        k: [hook(t, k, f'echo {k} >>$LOG')] for k in KINDS if k != 'startContainer'
+    }
     t.put('rootfs/hook', '#!/bin/sh\necho startContainer >>/log\n', 0o755)
     t.config['hooks']['startContainer'] = [{'path': '/hook'}]
     t.create('echo process >>/log')
@@ -426,8 +443,12 @@ def hooks_listed(t):
 
 @case('config.md hooks', 'args are argv from the first, env is all')
 def hooks_arguments(t):
-    path = t.put('hooks/x', f'#!/bin/sh\necho "$0|$1|$2|$OWN|${{LEAK-none}}" >{t.path("log")}\n', 0o755)
-    t.config['hooks'] = {'createRuntime': [{'path': path, 'args': ['name', 'one', 'two words'], 'env': ['OWN=1']}]}
+    path = t.put(
+        'hooks/x', f'#!/bin/sh\necho "$0|$1|$2|$OWN|${{LEAK-none}}" >{t.path("log")}\n', 0o755
+    )
+    t.config['hooks'] = {
+        'createRuntime': [{'path': path, 'args': ['name', 'one', 'two words'], 'env': ['OWN=1']}]
+    }
     t.run('true', env=dict(os.environ, LEAK='x'))
     eq(log(t).strip().split('|')[1:], ['one', 'two words', '1', 'none'])
 
@@ -445,6 +466,7 @@ def hook_state(kind, statuses):
         true(s['ociVersion'] and s['status'] in statuses, s['status'])
         if kind not in ('poststop', 'createContainer'):
             eq(s['pid'], pid)
+
     check.__name__ = f'hook_state_{kind.lower()}'
     case(f'config.md hooks.{kind}', 'the state comes by stdin')(check)
 
@@ -466,10 +488,19 @@ def hook_state_startcontainer(t):
     eq([s['id'], s['bundle'], s['status']], [t.id, t.dir, 'created'])
 
 
-@case('config.md hooks.createRuntime', 'in the namespaces of the runtime, the container\'s are there')
+@case(
+    'config.md hooks.createRuntime', 'in the namespaces of the runtime, the container\'s are there'
+)
 def hook_namespaces(t):
-    t.config['hooks'] = {'createRuntime': [hook(
-        t, 'x', 'pid=$(sed "s/.*\\"pid\\": *\\([0-9]*\\).*/\\1/"); readlink /proc/self/ns/net /proc/$pid/ns/net >$LOG')]}
+    t.config['hooks'] = {
+        'createRuntime': [
+            hook(
+                t,
+                'x',
+                'pid=$(sed "s/.*\\"pid\\": *\\([0-9]*\\).*/\\1/"); readlink /proc/self/ns/net /proc/$pid/ns/net >$LOG',
+            )
+        ]
+    }
     t.out('true')
     ours = os.readlink('/proc/self/ns/net')
     got = log(t).split()
@@ -479,7 +510,9 @@ def hook_namespaces(t):
 
 @case('config.md hooks.createContainer', 'in the container\'s mount namespace, before its root is')
 def hook_create_container(t):
-    t.config['hooks'] = {'createContainer': [hook(t, 'x', 'readlink /proc/self/ns/mnt >$LOG; test -e /bin/sh')]}
+    t.config['hooks'] = {
+        'createContainer': [hook(t, 'x', 'readlink /proc/self/ns/mnt >$LOG; test -e /bin/sh')]
+    }
     t.out('true')
     true(log(t).strip() != os.readlink('/proc/self/ns/mnt'), 'the runtime\'s mount namespace')
 
@@ -498,15 +531,22 @@ def hook_fails(kind):
         true(r.code, 'the container runs')
         true(not os.path.exists(t.path('rootfs/ran')), 'the process ran')
         eq(t.state(), None)
+
     check.__name__ = f'hook_fails_{kind.lower()}'
-    case(f'runtime.md lifecycle, {kind}', 'a hook that fails: an error, and the container is taken down')(check)
+    case(
+        f'runtime.md lifecycle, {kind}',
+        'a hook that fails: an error, and the container is taken down',
+    )(check)
 
 
 for k in ('prestart', 'createRuntime', 'createContainer'):
     hook_fails(k)
 
 
-@case('runtime.md lifecycle, startContainer', 'a hook that fails: an error, and the process does not run')
+@case(
+    'runtime.md lifecycle, startContainer',
+    'a hook that fails: an error, and the process does not run',
+)
 def hook_fails_startcontainer(t):
     t.put('rootfs/hook', '#!/bin/sh\nexit 1\n', 0o755)
     t.config['hooks'] = {'startContainer': [{'path': '/hook'}]}
@@ -516,7 +556,10 @@ def hook_fails_startcontainer(t):
 
 @case('runtime.md lifecycle, createRuntime', 'after a hook that fails poststop hooks run')
 def hook_fails_poststop(t):
-    t.config['hooks'] = {'createRuntime': [hook(t, 'a', 'exit 1')], 'poststop': [hook(t, 'b', 'echo stop >>$LOG')]}
+    t.config['hooks'] = {
+        'createRuntime': [hook(t, 'a', 'exit 1')],
+        'poststop': [hook(t, 'b', 'echo stop >>$LOG')],
+    }
     t.run('true')
     eq(log(t), 'stop\n')
 
@@ -554,8 +597,15 @@ def hook_relative(t):
 
 @case('config.md hooks', 'a prestart hook may move a network device into the container')
 def hook_network(t):
-    t.config['hooks'] = {'createRuntime': [hook(
-        t, 'x', 'pid=$(sed "s/.*\\"pid\\": *\\([0-9]*\\).*/\\1/"); nsenter -t $pid -n '
-        'busybox ip link add name lodge0 type dummy 2>/dev/null || nsenter -t $pid -n busybox ip link set lo mtu 1400')]}
+    t.config['hooks'] = {
+        'createRuntime': [
+            hook(
+                t,
+                'x',
+                'pid=$(sed "s/.*\\"pid\\": *\\([0-9]*\\).*/\\1/"); nsenter -t $pid -n '
+                'busybox ip link add name lodge0 type dummy 2>/dev/null || nsenter -t $pid -n busybox ip link set lo mtu 1400',
+            )
+        ]
+    }
     got = t.out('busybox ip -o link')
     true('lodge0' in got or 'mtu 1400' in got, got)

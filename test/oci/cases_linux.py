@@ -6,12 +6,21 @@ import time
 
 from trial import Fail, Skip, case, eq, true
 
-FILES = {'pid': 'pid', 'network': 'net', 'ipc': 'ipc', 'uts': 'uts', 'mount': 'mnt',
-         'cgroup': 'cgroup', 'user': 'user', 'time': 'time'}
+FILES = {
+    'pid': 'pid',
+    'network': 'net',
+    'ipc': 'ipc',
+    'uts': 'uts',
+    'mount': 'mnt',
+    'cgroup': 'cgroup',
+    'user': 'user',
+    'time': 'time',
+}
 
 
 class Holder:
     """A process that holds new namespaces open."""
+
     def __init__(self, *flags):
         self.process = subprocess.Popen(['unshare', *flags, 'sleep', '60'])
         end = time.time() + 10
@@ -47,6 +56,7 @@ def created(kind):
         got = t.out(f'busybox readlink /proc/self/ns/{FILES[kind]}')
         true(got.startswith(f'{FILES[kind]}:['), got)
         true(got != os.readlink(f'/proc/self/ns/{FILES[kind]}'), 'the namespace is the host\'s')
+
     check.__name__ = f'namespace_new_{kind}'
     case('config-linux.md namespaces', f'{kind}: a new one')(check)
 
@@ -63,6 +73,7 @@ def inherited(kind):
             del t.config['hostname']
         got = t.out(f'busybox readlink /proc/self/ns/{FILES[kind]}')
         eq(got, os.readlink(f'/proc/self/ns/{FILES[kind]}'))
+
     check.__name__ = f'namespace_none_{kind}'
     case('config-linux.md namespaces', f'{kind}: not listed, the runtime\'s own')(check)
 
@@ -76,6 +87,7 @@ def joined(kind, flag):
             if kind == 'uts':
                 del t.config['hostname']
             eq(t.out(f'busybox readlink /proc/self/ns/{FILES[kind]}'), h.link(FILES[kind]))
+
     check.__name__ = f'namespace_path_{kind}'
     case('config-linux.md namespaces', f'{kind}: the one at a path')(check)
 
@@ -105,7 +117,10 @@ def namespace_pod(t):
         t.namespace(kind, f'/proc/{other.pid}/ns/{FILES[kind]}')
     del t.config['hostname']
     got = t.out('busybox readlink /proc/self/ns/net; busybox readlink /proc/self/ns/ipc; hostname')
-    eq(got.split(), [os.readlink(f'/proc/{other.pid}/ns/net'), os.readlink(f'/proc/{other.pid}/ns/ipc'), 'box'])
+    eq(
+        got.split(),
+        [os.readlink(f'/proc/{other.pid}/ns/net'), os.readlink(f'/proc/{other.pid}/ns/ipc'), 'box'],
+    )
 
 
 @case('config-linux.md namespaces', 'a path of another type is an error')
@@ -168,8 +183,10 @@ def user_maps(t):
 def user_maps_several(t):
     t.user_namespace()
     for kind in ('uidMappings', 'gidMappings'):
-        t.linux[kind] = [{'containerID': 0, 'hostID': 100000, 'size': 10},
-                         {'containerID': 1000, 'hostID': 300000, 'size': 5}]
+        t.linux[kind] = [
+            {'containerID': 0, 'hostID': 100000, 'size': 10},
+            {'containerID': 1000, 'hostID': 300000, 'size': 5},
+        ]
     eq(t.out('cat /proc/self/uid_map').split(), ['0', '100000', '10', '1000', '300000', '5'])
 
 
@@ -191,12 +208,16 @@ def user_other_inside(t):
 @case('config-linux.md mappings', 'all of /dev and /proc is there in a user namespace')
 def user_devices(t):
     t.user_namespace()
-    t.sees('echo x >/dev/null; head -c 2 /dev/zero | busybox wc -c; test -d /proc/1 && echo proc', '2\nproc')
+    t.sees(
+        'echo x >/dev/null; head -c 2 /dev/zero | busybox wc -c; test -d /proc/1 && echo proc',
+        '2\nproc',
+    )
 
 
 @case('config-linux.md mappings', 'a terminal in a user namespace')
 def user_terminal(t):
     from trial import Console, read_terminal
+
     t.user_namespace()
     t.process['terminal'] = True
     c = Console(t)
@@ -208,7 +229,9 @@ def user_terminal(t):
 
 @case('config-linux.md mappings', 'mappings without a user namespace are an error, or not used')
 def user_maps_alone(t):
-    t.linux['uidMappings'] = t.linux['gidMappings'] = [{'containerID': 0, 'hostID': 100000, 'size': 10}]
+    t.linux['uidMappings'] = t.linux['gidMappings'] = [
+        {'containerID': 0, 'hostID': 100000, 'size': 10}
+    ]
     r = t.run('cat /proc/self/uid_map')
     true(r.code or r.out.split()[1] == '0', 'mapped without a namespace')
 
@@ -236,10 +259,16 @@ def time_offsets(t):
     if not os.path.exists('/proc/self/ns/time'):
         raise Skip('this kernel has no time namespaces')
     t.namespace('time')
-    t.linux['timeOffsets'] = {'monotonic': {'secs': 100000, 'nanosecs': 0}, 'boottime': {'secs': 500000}}
+    t.linux['timeOffsets'] = {
+        'monotonic': {'secs': 100000, 'nanosecs': 0},
+        'boottime': {'secs': 500000},
+    }
     mono, boot = map(int, t.out('probe clock').split())
     ours = time.clock_gettime(time.CLOCK_MONOTONIC), time.clock_gettime(time.CLOCK_BOOTTIME)
-    true(abs(mono - ours[0] - 100000) < 60 and abs(boot - ours[1] - 500000) < 60, f'{mono} {boot} {ours}')
+    true(
+        abs(mono - ours[0] - 100000) < 60 and abs(boot - ours[1] - 500000) < 60,
+        f'{mono} {boot} {ours}',
+    )
 
 
 @case('config-linux.md timeOffsets', 'an unknown clock is an error')
@@ -251,14 +280,21 @@ def time_unknown(t):
 
 @case('config-linux.md devices', 'null, zero, full, random, urandom and tty')
 def devices_default(t):
-    t.sees('for d in null zero full random urandom tty; do stat -c "%F %t:%T %a" /dev/$d; done',
-           '\n'.join(f'character special file {n} 666' for n in ('1:3', '1:5', '1:7', '1:8', '1:9', '5:0')))
+    t.sees(
+        'for d in null zero full random urandom tty; do stat -c "%F %t:%T %a" /dev/$d; done',
+        '\n'.join(
+            f'character special file {n} 666' for n in ('1:3', '1:5', '1:7', '1:8', '1:9', '5:0')
+        ),
+    )
 
 
 @case('config-linux.md devices', 'the default devices work')
 def devices_work(t):
-    t.sees('echo x >/dev/null; head -c 3 /dev/zero | busybox wc -c; head -c 3 /dev/urandom | busybox wc -c; '
-           '(echo x >/dev/full) 2>/dev/null || echo full', '3\n3\nfull')
+    t.sees(
+        'echo x >/dev/null; head -c 3 /dev/zero | busybox wc -c; head -c 3 /dev/urandom | busybox wc -c; '
+        '(echo x >/dev/full) 2>/dev/null || echo full',
+        '3\n3\nfull',
+    )
 
 
 @case('config-linux.md devices', 'ptmx is the container\'s own')
@@ -268,20 +304,33 @@ def devices_ptmx(t):
 
 @case('runtime-linux.md', 'fd, stdin, stdout and stderr are links into /proc/self/fd')
 def devices_links(t):
-    t.sees('for l in fd stdin stdout stderr; do busybox readlink /dev/$l; done',
-           '/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2')
+    t.sees(
+        'for l in fd stdin stdout stderr; do busybox readlink /dev/$l; done',
+        '/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2',
+    )
 
 
 @case('config-linux.md devices', 'a device: numbers, mode, owner')
 def device_char(t):
-    t.linux['devices'] = [{'path': '/dev/own', 'type': 'c', 'major': 10, 'minor': 229,
-                           'fileMode': 0o640, 'uid': 7, 'gid': 8}]
+    t.linux['devices'] = [
+        {
+            'path': '/dev/own',
+            'type': 'c',
+            'major': 10,
+            'minor': 229,
+            'fileMode': 0o640,
+            'uid': 7,
+            'gid': 8,
+        }
+    ]
     t.sees('stat -c "%F %t:%T %a %u:%g" /dev/own', 'character special file a:e5 640 7:8')
 
 
 @case('config-linux.md devices', 'a block device')
 def device_block(t):
-    t.linux['devices'] = [{'path': '/dev/blk', 'type': 'b', 'major': 7, 'minor': 0, 'fileMode': 0o600}]
+    t.linux['devices'] = [
+        {'path': '/dev/blk', 'type': 'b', 'major': 7, 'minor': 0, 'fileMode': 0o600}
+    ]
     t.sees('stat -c "%F %t:%T" /dev/blk', 'block special file 7:0')
 
 
@@ -305,36 +354,54 @@ def device_unknown(t):
 
 @case('config-linux.md devices', 'a device that the list allows can be opened, another not')
 def device_list(t):
-    t.linux['devices'] = [{'path': f'/dev/{n}', 'type': 'c', 'major': 1, 'minor': m, 'fileMode': 0o666}
-                          for n, m in (('yes', 3), ('mem', 1))]
+    t.linux['devices'] = [
+        {'path': f'/dev/{n}', 'type': 'c', 'major': 1, 'minor': m, 'fileMode': 0o666}
+        for n, m in (('yes', 3), ('mem', 1))
+    ]
     t.caps('SYS_RAWIO', 'DAC_OVERRIDE', 'MKNOD')
-    t.sees('echo x >/dev/yes && echo opened; (: </dev/mem) 2>&1 | grep -o "Operation not permitted"',
-           'opened\nOperation not permitted')
+    t.sees(
+        'echo x >/dev/yes && echo opened; (: </dev/mem) 2>&1 | grep -o "Operation not permitted"',
+        'opened\nOperation not permitted',
+    )
 
 
 @case('config-linux.md resources.devices', 'entries are applied in the listed order')
 def device_order(t):
-    t.linux['devices'] = [{'path': '/dev/kmsg', 'type': 'c', 'major': 1, 'minor': 11, 'fileMode': 0o666}]
+    t.linux['devices'] = [
+        {'path': '/dev/kmsg', 'type': 'c', 'major': 1, 'minor': 11, 'fileMode': 0o666}
+    ]
     t.caps('SYSLOG', 'SYS_ADMIN', 'DAC_OVERRIDE')
     t.linux['resources']['devices'] = [
         {'allow': False, 'access': 'rwm'},
         {'allow': True, 'type': 'c', 'major': 1, 'minor': 11, 'access': 'rw'},
-        {'allow': False, 'type': 'c', 'major': 1, 'minor': 11, 'access': 'w'}]
-    t.sees('(: </dev/kmsg) && echo read; (: >/dev/kmsg) 2>/dev/null || echo refused', 'read\nrefused')
+        {'allow': False, 'type': 'c', 'major': 1, 'minor': 11, 'access': 'w'},
+    ]
+    t.sees(
+        '(: </dev/kmsg) && echo read; (: >/dev/kmsg) 2>/dev/null || echo refused', 'read\nrefused'
+    )
 
 
 @case('config-linux.md resources.devices', 'mknod beyond the list is refused')
 def device_mknod(t):
     t.more_caps('MKNOD')
     t.linux['resources']['devices'] = [{'allow': False, 'access': 'rwm'}]
-    t.sees('busybox mknod /tmp/d b 8 0 && (: </tmp/d) 2>&1 | grep -o "not permitted"; echo done', 'not permitted\ndone')
+    t.sees(
+        'busybox mknod /tmp/d b 8 0 && (: </tmp/d) 2>&1 | grep -o "not permitted"; echo done',
+        'not permitted\ndone',
+    )
 
 
 @case('config-linux.md sysctl', 'of the container\'s namespaces')
 def sysctl(t):
-    t.linux['sysctl'] = {'net.ipv4.ip_forward': '1', 'kernel.shmmax': '4194304', 'kernel.msgmax': '9000'}
-    t.sees('cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmax /proc/sys/kernel/msgmax',
-           '1\n4194304\n9000')
+    t.linux['sysctl'] = {
+        'net.ipv4.ip_forward': '1',
+        'kernel.shmmax': '4194304',
+        'kernel.msgmax': '9000',
+    }
+    t.sees(
+        'cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmax /proc/sys/kernel/msgmax',
+        '1\n4194304\n9000',
+    )
 
 
 @case('config-linux.md sysctl', 'the host\'s are untouched')

@@ -18,8 +18,14 @@ def mountinfo(text, at):
         f = left.split()
         if len(f) > 4 and f[4] == at:
             kind, source, options = right.split(' ', 2)
-            found = {'options': f[5].split(','), 'shared': f[6:], 'type': kind, 'source': source,
-                     'super': options.split(','), 'root': f[3]}
+            found = {
+                'options': f[5].split(','),
+                'shared': f[6:],
+                'type': kind,
+                'source': source,
+                'super': options.split(','),
+                'root': f[3],
+            }
     true(found, f'nothing is mounted at {at}')
     return found
 
@@ -82,7 +88,10 @@ def root_readonly_tmp(t):
 @case('config.md root', 'nothing of the host\'s root can be reached')
 def root_confined(t):
     t.put('outside', 'secret')
-    t.sees('cd /; cat ../../../outside ../outside 2>/dev/null; ls -d /.. >/dev/null && echo confined', 'confined')
+    t.sees(
+        'cd /; cat ../../../outside ../outside 2>/dev/null; ls -d /.. >/dev/null && echo confined',
+        'confined',
+    )
 
 
 @case('config.md root', 'without pivot_root (--no-pivot)')
@@ -107,22 +116,35 @@ def option_case(option, word, where='options', kind='tmpfs'):
         got = mounted(t, '/mnt/x')[where]
         absent = word.startswith('!')
         true((word.lstrip('!') in got) != absent, f'{word} with {got}')
+
     del check
 
 
 def options():
     import trial
+
     for option, word, where in (
-            ('ro', 'ro', 'options'), ('rw', 'rw', 'options'), ('nosuid', 'nosuid', 'options'),
-            ('nodev', 'nodev', 'options'), ('noexec', 'noexec', 'options'),
-            ('nosuid+suid', '!nosuid', 'options'), ('nodev+dev', '!nodev', 'options'),
-            ('noexec+exec', '!noexec', 'options'), ('noatime', 'noatime', 'options'),
-            ('nodiratime', 'nodiratime', 'options'), ('relatime', 'relatime', 'options'),
-            ('strictatime', '!relatime', 'options'), ('noatime+atime', '!noatime', 'options'),
-            ('nosymfollow', 'nosymfollow', 'options'), ('sync', 'sync', 'super'),
-            ('dirsync', 'dirsync', 'super'), ('size=64k', 'size=64k', 'super'),
-            ('mode=700', 'mode=700', 'super'), ('nr_inodes=77', 'nr_inodes=77', 'super'),
-            ('ro+nosuid+nodev+noexec', 'noexec', 'options')):
+        ('ro', 'ro', 'options'),
+        ('rw', 'rw', 'options'),
+        ('nosuid', 'nosuid', 'options'),
+        ('nodev', 'nodev', 'options'),
+        ('noexec', 'noexec', 'options'),
+        ('nosuid+suid', '!nosuid', 'options'),
+        ('nodev+dev', '!nodev', 'options'),
+        ('noexec+exec', '!noexec', 'options'),
+        ('noatime', 'noatime', 'options'),
+        ('nodiratime', 'nodiratime', 'options'),
+        ('relatime', 'relatime', 'options'),
+        ('strictatime', '!relatime', 'options'),
+        ('noatime+atime', '!noatime', 'options'),
+        ('nosymfollow', 'nosymfollow', 'options'),
+        ('sync', 'sync', 'super'),
+        ('dirsync', 'dirsync', 'super'),
+        ('size=64k', 'size=64k', 'super'),
+        ('mode=700', 'mode=700', 'super'),
+        ('nr_inodes=77', 'nr_inodes=77', 'super'),
+        ('ro+nosuid+nodev+noexec', 'noexec', 'options'),
+    ):
         option_case(option, word, where)
         name, section, must, function = trial.CASES.pop()
         clean = option.replace('=', '_').replace('+', '_')
@@ -220,8 +242,10 @@ def bind_ro_not_recursive(t):
     shell('mount', '-t', 'tmpfs', 'tmpfs', t.path('vol/sub'))
     try:
         t.mount('/mnt', 'bind', t.path('vol'), 'rbind', 'ro')
-        t.sees('(echo x >/mnt/new) 2>/dev/null || echo refused; echo y >/mnt/sub/new && echo written',
-               'refused\nwritten')
+        t.sees(
+            '(echo x >/mnt/new) 2>/dev/null || echo refused; echo y >/mnt/sub/new && echo written',
+            'refused\nwritten',
+        )
     finally:
         shell('umount', t.path('vol/sub'))
 
@@ -280,8 +304,13 @@ def mount_tmpcopyup(t):
 @case('config.md mounts', 'proc, sysfs, devpts, mqueue and tmpfs are what they are')
 def mount_kinds(t):
     text = t.out('cat /proc/self/mountinfo')
-    eq([mountinfo(text, at)['type'] for at in ('/proc', '/sys', '/dev/pts', '/dev/mqueue', '/dev/shm', '/dev')],
-       ['proc', 'sysfs', 'devpts', 'mqueue', 'tmpfs', 'tmpfs'])
+    eq(
+        [
+            mountinfo(text, at)['type']
+            for at in ('/proc', '/sys', '/dev/pts', '/dev/mqueue', '/dev/shm', '/dev')
+        ],
+        ['proc', 'sysfs', 'devpts', 'mqueue', 'tmpfs', 'tmpfs'],
+    )
 
 
 @case('config.md mounts', 'an overlay with its options')
@@ -289,8 +318,12 @@ def mount_overlay(t):
     for name in 'low up work'.split():
         os.mkdir(t.path(name))
     t.put('low/mark', 'low')
-    t.mount('/mnt', 'overlay', 'overlay',
-            f'lowerdir={t.path("low")},upperdir={t.path("up")},workdir={t.path("work")}')
+    t.mount(
+        '/mnt',
+        'overlay',
+        'overlay',
+        f'lowerdir={t.path("low")},upperdir={t.path("up")},workdir={t.path("work")}',
+    )
     t.sees('cat /mnt/mark; echo new >/mnt/new', 'low')
     true(os.path.exists(t.path('up/new')), 'not written to upperdir')
 
@@ -298,7 +331,9 @@ def mount_overlay(t):
 @case('config.md mounts', 'cgroup: the container sees its own')
 def mount_cgroup(t):
     t.mount('/sys/fs/cgroup', 'cgroup', 'cgroup', 'nosuid', 'noexec', 'nodev', 'relatime', 'ro')
-    got = t.out('ls /sys/fs/cgroup; cat /sys/fs/cgroup/pids/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null; true')
+    got = t.out(
+        'ls /sys/fs/cgroup; cat /sys/fs/cgroup/pids/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null; true'
+    )
     true('\n1' in '\n' + got, 'the process is not in what it sees')
     eq(t.id in got, False)
 
@@ -306,15 +341,20 @@ def mount_cgroup(t):
 @case('config.md mounts', 'cgroup read-only')
 def mount_cgroup_ro(t):
     t.mount('/sys/fs/cgroup', 'cgroup', 'cgroup', 'ro')
-    t.sees('cd /sys/fs/cgroup; for f in cgroup.procs */cgroup.procs; do test -e $f || continue; '
-           'mkdir ${f%cgroup.procs}x 2>/dev/null && echo made in ${f%cgroup.procs}; done; echo done', 'done')
+    t.sees(
+        'cd /sys/fs/cgroup; for f in cgroup.procs */cgroup.procs; do test -e $f || continue; '
+        'mkdir ${f%cgroup.procs}x 2>/dev/null && echo made in ${f%cgroup.procs}; done; echo done',
+        'done',
+    )
 
 
 @case('config.md mounts', 'cgroup without a cgroup namespace: still the own one')
 def mount_cgroup_no_namespace(t):
     t.namespace('cgroup', '')
     t.mount('/sys/fs/cgroup', 'cgroup', 'cgroup', 'ro')
-    got = t.out('cat /sys/fs/cgroup/pids/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null; true')
+    got = t.out(
+        'cat /sys/fs/cgroup/pids/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null; true'
+    )
     true('1' in got.split(), 'the process is not in what it sees')
 
 
@@ -375,6 +415,7 @@ def root_propagation(kind, want):
         t.linux['rootfsPropagation'] = kind
         got = [w.split(':')[0] for w in mounted(t, '/')['shared']]
         true(got == want or (kind == 'slave' and got == []), f'{got}, not {want}')
+
     check.__name__ = f'root_propagation_{kind}'
     case('config-linux.md rootfsPropagation', kind)(check)
 
@@ -490,5 +531,3 @@ def bind_dev(t):
     t.mount('/dev', 'bind', '/dev', 'rbind', 'ro')
     t.sees('test -c /dev/null && echo there', 'there')
     eq(sorted(os.listdir('/dev')), before)
-
-

@@ -6,8 +6,16 @@ import time
 from trial import Console, Fail, Skip, case, eq, read_terminal, true
 
 ALL_SETS = ('CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb')
-NUMBERS = {'CHOWN': 0, 'KILL': 5, 'SETGID': 6, 'SETUID': 7, 'NET_BIND_SERVICE': 10,
-           'NET_RAW': 13, 'SYS_CHROOT': 18, 'AUDIT_WRITE': 29}
+NUMBERS = {
+    'CHOWN': 0,
+    'KILL': 5,
+    'SETGID': 6,
+    'SETUID': 7,
+    'NET_BIND_SERVICE': 10,
+    'NET_RAW': 13,
+    'SYS_CHROOT': 18,
+    'AUDIT_WRITE': 29,
+}
 
 
 def status(t, field):
@@ -147,8 +155,10 @@ def caps_sets(t):
     t.caps('CHOWN', 'KILL')
     text = t.out('cat /proc/self/status')
     got = {l.split(':')[0]: l.split()[1] for l in text.splitlines() if l.startswith('Cap')}
-    eq([got[s] for s in ('CapPrm', 'CapEff', 'CapBnd', 'CapInh', 'CapAmb')],
-       [bits('CHOWN', 'KILL')] * 3 + [bits()] * 2)
+    eq(
+        [got[s] for s in ('CapPrm', 'CapEff', 'CapBnd', 'CapInh', 'CapAmb')],
+        [bits('CHOWN', 'KILL')] * 3 + [bits()] * 2,
+    )
 
 
 @case('config.md capabilities', 'effective may be less than permitted')
@@ -159,7 +169,10 @@ def caps_effective_less(t):
     caps['inheritable'] = caps['ambient'] = ['CAP_CHOWN']
     text = t.out('cat /proc/self/status')
     got = {l.split(':')[0]: l.split()[1] for l in text.splitlines() if l.startswith('Cap')}
-    eq([got['CapAmb'], got['CapEff'], got['CapBnd']], [bits('CHOWN'), bits('CHOWN'), bits('CHOWN', 'KILL')])
+    eq(
+        [got['CapAmb'], got['CapEff'], got['CapBnd']],
+        [bits('CHOWN'), bits('CHOWN'), bits('CHOWN', 'KILL')],
+    )
 
 
 @case('config.md capabilities', 'an ambient capability is kept by a user other than root')
@@ -215,14 +228,35 @@ def rlimit_nofile(t):
 
 @case('config.md rlimits', 'every resource of getrlimit(2)')
 def rlimit_all(t):
-    names = {'CORE': 'core file size', 'CPU': 'cpu time', 'DATA': 'data size',
-             'FSIZE': 'file size', 'LOCKS': 'file locks', 'MEMLOCK': 'locked memory',
-             'MSGQUEUE': 'msgqueue size', 'NICE': 'nice priority', 'NOFILE': 'open files',
-             'NPROC': 'processes', 'RSS': 'resident set', 'RTPRIO': 'realtime priority',
-             'RTTIME': 'realtime timeout', 'SIGPENDING': 'pending signals', 'STACK': 'stack size',
-             'AS': 'address space'}
-    value = {'AS': 1 << 40, 'DATA': 1 << 38, 'RSS': 1 << 36, 'STACK': 1 << 22, 'FSIZE': 1 << 30,
-             'MEMLOCK': 65536, 'MSGQUEUE': 4096, 'NICE': 0, 'RTPRIO': 0}
+    names = {
+        'CORE': 'core file size',
+        'CPU': 'cpu time',
+        'DATA': 'data size',
+        'FSIZE': 'file size',
+        'LOCKS': 'file locks',
+        'MEMLOCK': 'locked memory',
+        'MSGQUEUE': 'msgqueue size',
+        'NICE': 'nice priority',
+        'NOFILE': 'open files',
+        'NPROC': 'processes',
+        'RSS': 'resident set',
+        'RTPRIO': 'realtime priority',
+        'RTTIME': 'realtime timeout',
+        'SIGPENDING': 'pending signals',
+        'STACK': 'stack size',
+        'AS': 'address space',
+    }
+    value = {
+        'AS': 1 << 40,
+        'DATA': 1 << 38,
+        'RSS': 1 << 36,
+        'STACK': 1 << 22,
+        'FSIZE': 1 << 30,
+        'MEMLOCK': 65536,
+        'MSGQUEUE': 4096,
+        'NICE': 0,
+        'RTPRIO': 0,
+    }
     want = {n: value.get(n, 1000 + i) for i, n in enumerate(names)}
     t.process['rlimits'] = [{'type': 'RLIMIT_' + n, 'soft': v, 'hard': v} for n, v in want.items()]
     text = t.out('cat /proc/self/limits')
@@ -305,7 +339,11 @@ def scheduler_idle(t):
 
 @case('config.md scheduler', 'flags')
 def scheduler_reset(t):
-    t.process['scheduler'] = {'policy': 'SCHED_OTHER', 'nice': 3, 'flags': ['SCHED_FLAG_RESET_ON_FORK']}
+    t.process['scheduler'] = {
+        'policy': 'SCHED_OTHER',
+        'nice': 3,
+        'flags': ['SCHED_FLAG_RESET_ON_FORK'],
+    }
     t.process['args'] = ['/bin/probe', 'sched']
     eq(t.out(), 'policy 0 nice 3 priority 0 flags 1')
 
@@ -413,8 +451,11 @@ def session_leader(t):
 def terminal(t):
     t.process['terminal'] = True
     c = Console(t)
-    t.create('tty; test -t 0 && test -t 1 && test -t 2 && echo all; probe session',
-             '--console-socket', c.path)
+    t.create(
+        'tty; test -t 0 && test -t 1 && test -t 2 && echo all; probe session',
+        '--console-socket',
+        c.path,
+    )
     fd = c.receive()
     t.start()
     eq(read_terminal(fd).strip(), '/dev/pts/0\nall\nleader yes terminal yes')
@@ -424,7 +465,9 @@ def terminal(t):
 def terminal_console(t):
     t.process['terminal'] = True
     c = Console(t)
-    t.create('stat -c %t:%T /dev/console /dev/pts/0; echo seen >/dev/console', '--console-socket', c.path)
+    t.create(
+        'stat -c %t:%T /dev/console /dev/pts/0; echo seen >/dev/console', '--console-socket', c.path
+    )
     fd = c.receive()
     t.start()
     got = read_terminal(fd).split()
@@ -452,8 +495,11 @@ def terminal_size_ignored(t):
 def terminal_input(t):
     t.process['terminal'] = True
     c = Console(t)
-    t.create('trap "echo interrupted; exit 3" INT; read a; echo "got $a"; while :; do sleep 0.1; done',
-             '--console-socket', c.path)
+    t.create(
+        'trap "echo interrupted; exit 3" INT; read a; echo "got $a"; while :; do sleep 0.1; done',
+        '--console-socket',
+        c.path,
+    )
     fd = c.receive()
     t.start()
     os.write(fd, b'hello\n')

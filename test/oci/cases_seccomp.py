@@ -16,19 +16,31 @@ ARCH = {'x86_64': 'SCMP_ARCH_X86_64', 'aarch64': 'SCMP_ARCH_AARCH64'}.get(platfo
 def rules(t, *rows, default='SCMP_ACT_ALLOW', **more):
     """A profile: rows are (names, action, further keys)."""
     t.linux['seccomp'] = {
-        'defaultAction': default, 'architectures': [ARCH],
-        'syscalls': [{'names': names.split(), 'action': f'SCMP_ACT_{action}', **keys}
-                     for names, action, keys in rows], **more}
+        'defaultAction': default,
+        'architectures': [ARCH],
+        'syscalls': [
+            {'names': names.split(), 'action': f'SCMP_ACT_{action}', **keys}
+            for names, action, keys in rows
+        ],
+        **more,
+    }
 
 
 def arg(index, op, value, two=None):
-    return {'index': index, 'value': value, 'op': f'SCMP_CMP_{op}', **({'valueTwo': two} if two is not None else {})}
+    return {
+        'index': index,
+        'value': value,
+        'op': f'SCMP_CMP_{op}',
+        **({'valueTwo': two} if two is not None else {}),
+    }
 
 
 @case('config-linux.md seccomp', 'errno, EPERM when no other is given')
 def seccomp_errno(t):
     rules(t, ('mkdir', 'ERRNO', {}))
-    t.sees('probe call mkdir /tmp/x 0755; probe call getpid >/dev/null && echo others', 'EPERM\nothers')
+    t.sees(
+        'probe call mkdir /tmp/x 0755; probe call getpid >/dev/null && echo others', 'EPERM\nothers'
+    )
 
 
 @case('config-linux.md seccomp', 'errnoRet')
@@ -56,25 +68,31 @@ def seccomp_podman(t):
         raise Skip('no profile of podman here')
     with open(path) as f:
         profile = json.load(f)
-    rows = [s for s in profile['syscalls'] if s['action'] == 'SCMP_ACT_ALLOW' and not s.get('includes')]
+    rows = [
+        s for s in profile['syscalls'] if s['action'] == 'SCMP_ACT_ALLOW' and not s.get('includes')
+    ]
     t.linux['seccomp'] = {
-        'defaultAction': profile['defaultAction'], 'architectures': [ARCH],
+        'defaultAction': profile['defaultAction'],
+        'architectures': [ARCH],
         'syscalls': [{k: s[k] for k in ('names', 'action', 'args') if s.get(k)} for s in rows]
-        + [{'names': ['arch_prctl'], 'action': 'SCMP_ACT_ALLOW'}]}
+        + [{'names': ['arch_prctl'], 'action': 'SCMP_ACT_ALLOW'}],
+    }
     t.sees('echo x >/tmp/f && cat /tmp/f; probe call personality 0x40000', 'x\nEPERM')
 
 
 @case('config-linux.md seccomp', 'defaultErrnoRet')
 def seccomp_default_errno(t):
-    everything = ('read write open openat close fstat stat lstat newfstatat statx mmap mprotect munmap brk '
-                  'rt_sigaction rt_sigprocmask rt_sigreturn ioctl readv writev access faccessat faccessat2 execve '
-                  'execveat exit exit_group wait4 fork vfork clone clone3 getpid getppid getuid geteuid getgid getegid '
-                  'arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink readlinkat getrandom fcntl dup '
-                  'dup2 dup3 pipe pipe2 uname getcwd futex setuid setgid setgroups chdir capset capget prctl '
-                  'sigaltstack lseek getdents64 sendmsg recvmsg close_range gettid tgkill socket connect sendto '
-                  'epoll_create1 epoll_ctl epoll_pwait nanosleep clock_nanosleep sched_getaffinity madvise '
-                  'setresuid setresgid fchdir umask fstatfs statfs seccomp getsockname fchown poll ppoll '
-                  'setpgid getpgrp setsid keyctl').split()
+    everything = (
+        'read write open openat close fstat stat lstat newfstatat statx mmap mprotect munmap brk '
+        'rt_sigaction rt_sigprocmask rt_sigreturn ioctl readv writev access faccessat faccessat2 execve '
+        'execveat exit exit_group wait4 fork vfork clone clone3 getpid getppid getuid geteuid getgid getegid '
+        'arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink readlinkat getrandom fcntl dup '
+        'dup2 dup3 pipe pipe2 uname getcwd futex setuid setgid setgroups chdir capset capget prctl '
+        'sigaltstack lseek getdents64 sendmsg recvmsg close_range gettid tgkill socket connect sendto '
+        'epoll_create1 epoll_ctl epoll_pwait nanosleep clock_nanosleep sched_getaffinity madvise '
+        'setresuid setresgid fchdir umask fstatfs statfs seccomp getsockname fchown poll ppoll '
+        'setpgid getpgrp setsid keyctl'
+    ).split()
     rules(t, (' '.join(everything), 'ALLOW', {}), default='SCMP_ACT_ERRNO', defaultErrnoRet=38)
     t.sees('probe call mkdir /tmp/x 0755', 'ENOSYS')
 
@@ -105,9 +123,14 @@ def seccomp_trace(t):
 
 def compare(op, value, denied, allowed, two=None):
     """@op on the mode of chmod."""
+
     def check(t):
         rules(t, ('chmod', 'ERRNO', {'errnoRet': 5, 'args': [arg(1, op, value, two)]}))
-        t.sees(f'touch /tmp/f; probe call chmod /tmp/f {denied}; probe call chmod /tmp/f {allowed}', 'EIO\n0')
+        t.sees(
+            f'touch /tmp/f; probe call chmod /tmp/f {denied}; probe call chmod /tmp/f {allowed}',
+            'EIO\n0',
+        )
+
     check.__name__ = f'seccomp_arg_{op.lower()}'
     case('config-linux.md seccomp', f'an argument by SCMP_CMP_{op}')(check)
 
@@ -129,9 +152,14 @@ def seccomp_args_all(t):
 
 @case('config-linux.md seccomp', 'two rules for the same call: either')
 def seccomp_args_either(t):
-    rules(t, ('chmod', 'ERRNO', {'errnoRet': 5, 'args': [arg(1, 'EQ', 0o600)]}),
-          ('chmod', 'ERRNO', {'errnoRet': 5, 'args': [arg(1, 'EQ', 0o700)]}))
-    t.sees('touch /tmp/f; for m in 0600 0700 0644; do probe call chmod /tmp/f $m; done', 'EIO\nEIO\n0')
+    rules(
+        t,
+        ('chmod', 'ERRNO', {'errnoRet': 5, 'args': [arg(1, 'EQ', 0o600)]}),
+        ('chmod', 'ERRNO', {'errnoRet': 5, 'args': [arg(1, 'EQ', 0o700)]}),
+    )
+    t.sees(
+        'touch /tmp/f; for m in 0600 0700 0644; do probe call chmod /tmp/f $m; done', 'EIO\nEIO\n0'
+    )
 
 
 @case('config-linux.md seccomp', 'values of 64 bits')
@@ -172,7 +200,11 @@ def seccomp_unknown_flag(t):
 
 @case('config-linux.md seccomp', 'flags of the kernel')
 def seccomp_flags(t):
-    rules(t, ('mkdir', 'ERRNO', {}), flags=['SECCOMP_FILTER_FLAG_LOG', 'SECCOMP_FILTER_FLAG_SPEC_ALLOW'])
+    rules(
+        t,
+        ('mkdir', 'ERRNO', {}),
+        flags=['SECCOMP_FILTER_FLAG_LOG', 'SECCOMP_FILTER_FLAG_SPEC_ALLOW'],
+    )
     t.sees('probe call mkdir /tmp/x 0755', 'EPERM')
 
 
@@ -195,7 +227,9 @@ def seccomp_user_privileges(t):
     rules(t, ('mkdir', 'ERRNO', {}))
     t.process.update(noNewPrivileges=False, user={'uid': 1000, 'gid': 1000})
     t.caps()
-    t.sees('probe call mkdir /tmp/x 0755; grep NoNewPrivs /proc/self/status', 'EPERM\nNoNewPrivs:\t0')
+    t.sees(
+        'probe call mkdir /tmp/x 0755; grep NoNewPrivs /proc/self/status', 'EPERM\nNoNewPrivs:\t0'
+    )
 
 
 @case('config-linux.md seccomp', 'holds for exec too')
@@ -220,6 +254,7 @@ def whole(text):
 
 class Agent(threading.Thread):
     """Receives a container process state and answers each notified call with errno 9 (EBADF)."""
+
     def __init__(self, path):
         super().__init__(daemon=True)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -268,8 +303,16 @@ def seccomp_notify_state(t):
     t.start()
     true(agent.got.wait(10), f'no state comes ({agent.why})')
     s = agent.state
-    eq([s['fds'], s['metadata'], s['state']['id'], s['state']['bundle'], s['state']['annotations']],
-       [['seccompFd'], 'some=data', t.id, t.dir, {'org.example.a': 'b'}])
+    eq(
+        [
+            s['fds'],
+            s['metadata'],
+            s['state']['id'],
+            s['state']['bundle'],
+            s['state']['annotations'],
+        ],
+        [['seccompFd'], 'some=data', t.id, t.dir, {'org.example.a': 'b'}],
+    )
     eq(agent.connection.recv(10), b'', 'after the state')
     true(s['pid'] > 0 and s['ociVersion'], 'pid or ociVersion is missing')
     true(s['state']['status'] in ('creating', 'created'), s['state']['status'])

@@ -8,7 +8,12 @@ from trial import Console, Skip, case, eq, read_terminal, true
 
 
 def process(t, **more):
-    p = {'args': ['/bin/sh', '-c', 'true'], 'cwd': '/', 'env': ['PATH=/bin'], 'user': {'uid': 0, 'gid': 0}}
+    p = {
+        'args': ['/bin/sh', '-c', 'true'],
+        'cwd': '/',
+        'env': ['PATH=/bin'],
+        'user': {'uid': 0, 'gid': 0},
+    }
     p.update(more)
     return t.put('process.json', json.dumps(p))
 
@@ -32,8 +37,10 @@ def exec_namespaces(t):
 def exec_user_namespace(t):
     t.user_namespace()
     t.running()
-    eq(t.exec_out('id -u; busybox readlink /proc/self/ns/user').split(),
-       ['0', os.readlink(f'/proc/{t.pid}/ns/user')])
+    eq(
+        t.exec_out('id -u; busybox readlink /proc/self/ns/user').split(),
+        ['0', os.readlink(f'/proc/{t.pid}/ns/user')],
+    )
 
 
 @case('runc exec', 'stdin comes in')
@@ -55,7 +62,11 @@ def exec_user(t):
 @case('runc exec', '--additional-gids')
 def exec_groups(t):
     t.running()
-    true({'55', '66'} <= set(t.exec_out('id -G', '--additional-gids', '55', '--additional-gids', '66').split()), 'missing')
+    true(
+        {'55', '66'}
+        <= set(t.exec_out('id -G', '--additional-gids', '55', '--additional-gids', '66').split()),
+        'missing',
+    )
 
 
 @case('runc exec', '--cwd')
@@ -82,7 +93,10 @@ def exec_cap(t):
 def exec_caps(t):
     t.caps('CHOWN', 'KILL')
     t.running()
-    eq(t.exec_out('grep -E "CapEff|CapBnd" /proc/self/status').split()[1::2], ['0000000000000021'] * 2)
+    eq(
+        t.exec_out('grep -E "CapEff|CapBnd" /proc/self/status').split()[1::2],
+        ['0000000000000021'] * 2,
+    )
 
 
 @case('runc exec', '--no-new-privs')
@@ -93,32 +107,58 @@ def exec_no_new_privs(t):
 
 @case('runc exec', 'limits, oom score and noNewPrivileges are those of config.json')
 def exec_inherits(t):
-    t.process.update(rlimits=[{'type': 'RLIMIT_NOFILE', 'soft': 123, 'hard': 234}], oomScoreAdj=77, noNewPrivileges=True)
+    t.process.update(
+        rlimits=[{'type': 'RLIMIT_NOFILE', 'soft': 123, 'hard': 234}],
+        oomScoreAdj=77,
+        noNewPrivileges=True,
+    )
     t.running()
-    eq(t.exec_out('ulimit -n; cat /proc/self/oom_score_adj; grep NoNewPrivs /proc/self/status').split(),
-       ['123', '77', 'NoNewPrivs:', '1'])
+    eq(
+        t.exec_out(
+            'ulimit -n; cat /proc/self/oom_score_adj; grep NoNewPrivs /proc/self/status'
+        ).split(),
+        ['123', '77', 'NoNewPrivs:', '1'],
+    )
 
 
 @case('runc exec', '--process FILE')
 def exec_process(t):
     t.running()
-    p = process(t, args=['/bin/sh', '-c', 'pwd; id -u; echo $A'], cwd='/tmp', user={'uid': 9, 'gid': 9}, env=['A=b', 'PATH=/bin'])
+    p = process(
+        t,
+        args=['/bin/sh', '-c', 'pwd; id -u; echo $A'],
+        cwd='/tmp',
+        user={'uid': 9, 'gid': 9},
+        env=['A=b', 'PATH=/bin'],
+    )
     eq(t.must('exec', '--process', p, t.id).out.split(), ['/tmp', '9', 'b'])
 
 
 @case('runc exec', '--process: capabilities and limits of the file')
 def exec_process_rights(t):
     t.running()
-    p = process(t, args=['/bin/sh', '-c', 'grep CapEff /proc/self/status; ulimit -n'],
-                capabilities={s: ['CAP_KILL'] for s in ('bounding', 'effective', 'permitted')},
-                rlimits=[{'type': 'RLIMIT_NOFILE', 'soft': 99, 'hard': 99}])
+    p = process(
+        t,
+        args=['/bin/sh', '-c', 'grep CapEff /proc/self/status; ulimit -n'],
+        capabilities={s: ['CAP_KILL'] for s in ('bounding', 'effective', 'permitted')},
+        rlimits=[{'type': 'RLIMIT_NOFILE', 'soft': 99, 'hard': 99}],
+    )
     eq(t.must('exec', '--process', p, t.id).out.split()[1:], ['0000000000000020', '99'])
 
 
 @case('runc exec', '--detach and --pid-file')
 def exec_detach(t):
     t.running()
-    r = t.cmd('exec', '--detach', '--pid-file', t.path('exec-pid'), t.id, '/bin/sh', '-c', 'while :; do sleep 0.1; done')
+    r = t.cmd(
+        'exec',
+        '--detach',
+        '--pid-file',
+        t.path('exec-pid'),
+        t.id,
+        '/bin/sh',
+        '-c',
+        'while :; do sleep 0.1; done',
+    )
     eq(r.code, 0)
     with open(t.path('exec-pid')) as f:
         pid = int(f.read())
@@ -129,8 +169,19 @@ def exec_detach(t):
 def exec_tty(t):
     t.running()
     c = Console(t)
-    t.must('exec', '--tty', '--detach', '--console-socket', c.path, '--pid-file', t.path('exec-pid'),
-           t.id, '/bin/sh', '-c', 'tty; probe session')
+    t.must(
+        'exec',
+        '--tty',
+        '--detach',
+        '--console-socket',
+        c.path,
+        '--pid-file',
+        t.path('exec-pid'),
+        t.id,
+        '/bin/sh',
+        '-c',
+        'tty; probe session',
+    )
     eq(read_terminal(c.receive()).split('\n')[:2], ['/dev/pts/0', 'leader yes terminal yes'])
 
 
@@ -138,7 +189,9 @@ def exec_tty(t):
 def exec_tty_size(t):
     t.running()
     c = Console(t)
-    p = process(t, terminal=True, consoleSize={'height': 12, 'width': 34}, args=['/bin/probe', 'winsize'])
+    p = process(
+        t, terminal=True, consoleSize={'height': 12, 'width': 34}, args=['/bin/probe', 'winsize']
+    )
     t.must('exec', '--detach', '--console-socket', c.path, '--process', p, t.id)
     eq(read_terminal(c.receive()).strip(), '12 34')
 
@@ -156,7 +209,10 @@ def exec_preserve(t):
     for fd in (3, 4):
         if null != fd:
             os.dup2(null, fd)
-    eq(t.must('exec', '--preserve-fds', '2', t.id, '/bin/probe', 'fds', fds=(3, 4)).out.strip(), '0 1 2 3 4')
+    eq(
+        t.must('exec', '--preserve-fds', '2', t.id, '/bin/probe', 'fds', fds=(3, 4)).out.strip(),
+        '0 1 2 3 4',
+    )
 
 
 @case('runc exec', 'a program that does not exist is an error')
@@ -175,9 +231,21 @@ def exec_signal(t):
 @case('runc exec', 'signals to the runtime go to the program')
 def exec_forwards(t):
     import subprocess
+
     t.running()
-    p = subprocess.Popen(t.runtime.prefix + [t.runtime.path, '--root', f'{t.scratch}/state-{t.runtime.name}', 'exec', t.id,
-                                             '/bin/sh', '-c', 'trap "exit 8" TERM; echo up >/up; while :; do sleep 0.05; done'])
+    p = subprocess.Popen(
+        t.runtime.prefix
+        + [
+            t.runtime.path,
+            '--root',
+            f'{t.scratch}/state-{t.runtime.name}',
+            'exec',
+            t.id,
+            '/bin/sh',
+            '-c',
+            'trap "exit 8" TERM; echo up >/up; while :; do sleep 0.05; done',
+        ]
+    )
     t.until(lambda: os.path.exists(t.path('rootfs/up')), 'it runs')
     p.terminate()
     eq(p.wait(20), 8)
@@ -234,9 +302,13 @@ def exec_umask(t):
 @case('runc exec', 'ten at once')
 def exec_many(t):
     import threading
+
     t.running()
     got = []
-    threads = [threading.Thread(target=lambda i=i: got.append(t.exec(f'exit {i}').code == i)) for i in range(10)]
+    threads = [
+        threading.Thread(target=lambda i=i: got.append(t.exec(f'exit {i}').code == i))
+        for i in range(10)
+    ]
     for x in threads:
         x.start()
     for x in threads:
@@ -296,10 +368,20 @@ def events_unknown(t):
 @case('features.md', 'features: JSON with what is supported')
 def features(t):
     f = json.loads(t.must('features').out)
-    true({'ociVersionMin', 'ociVersionMax', 'hooks', 'mountOptions', 'linux'} <= set(f), f'only {sorted(f)}')
+    true(
+        {'ociVersionMin', 'ociVersionMax', 'hooks', 'mountOptions', 'linux'} <= set(f),
+        f'only {sorted(f)}',
+    )
     true('prestart' in f['hooks'] and 'ro' in f['mountOptions'], 'too little')
-    true('pid' in f['linux']['namespaces'] and 'CAP_CHOWN' in f['linux']['capabilities'], 'too little of linux')
-    true(f['linux']['seccomp']['enabled'] is True and 'SCMP_ACT_ERRNO' in f['linux']['seccomp']['actions'], 'no seccomp')
+    true(
+        'pid' in f['linux']['namespaces'] and 'CAP_CHOWN' in f['linux']['capabilities'],
+        'too little of linux',
+    )
+    true(
+        f['linux']['seccomp']['enabled'] is True
+        and 'SCMP_ACT_ERRNO' in f['linux']['seccomp']['actions'],
+        'no seccomp',
+    )
 
 
 @case('runc spec', 'a config.json that runs')
@@ -396,12 +478,14 @@ def create_leaves(t):
 @case('runc run', 'twenty at once, by name')
 def run_many(t):
     import threading
+
     t.script('exit 3')
     t.write()
     got = []
 
     def one(i):
         got.append(t.cmd('run', '--bundle', t.dir, f'{t.id}-{i}').code)
+
     threads = [threading.Thread(target=one, args=(i,)) for i in range(20)]
     del t.linux['cgroupsPath']
     t.write()
@@ -415,6 +499,7 @@ def run_many(t):
 @case('runc checkpoint', 'checkpoint and restore, where CRIU works')
 def checkpoint(t):
     import shutil
+
     if not shutil.which('criu'):
         raise Skip('no criu here')
     t.running('i=0; while :; do i=$((i+1)); echo $i >/count; sleep 0.05; done')
@@ -425,9 +510,20 @@ def checkpoint(t):
     eq(t.status(), None)
     with open(t.path('rootfs/count')) as f:
         before = int(f.read())
-    t.must('restore', '--detach', '--bundle', t.dir, '--image-path', t.path('image'), '--work-path', t.path('work'), t.id)
+    t.must(
+        'restore',
+        '--detach',
+        '--bundle',
+        t.dir,
+        '--image-path',
+        t.path('image'),
+        '--work-path',
+        t.path('work'),
+        t.id,
+    )
 
     def later():
         with open(t.path('rootfs/count')) as f:
             return int(f.read() or 0) > before + 2
+
     t.until(later, 'it counts on')

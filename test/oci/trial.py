@@ -46,9 +46,11 @@ CASES = []
 
 def case(section, must):
     """Makes a function a case: its name is the id, @section where runtime-spec 1.2 says it."""
+
     def add(function):
         CASES.append((function.__name__, section, must, function))
         return function
+
     return add
 
 
@@ -60,6 +62,7 @@ class Result:
 class Runtime:
     """A runtime by its path. One that refuses a hybrid cgroup layout gets a mount namespace without
     the v2 part, where it finds a v1 layout: @note says so."""
+
     def __init__(self, path):
         self.path = shutil.which(path) or os.path.abspath(path)
         self.name = os.path.basename(path)
@@ -72,15 +75,29 @@ class Runtime:
         r = t.run('true')
         t.end()
         if r.code and 'hybrid' in r.err:
-            self.prefix = ['unshare', '-m', '--propagation', 'unchanged', 'sh', '-c',
-                           f'mount --make-private /sys/fs/cgroup; mount --make-private {UNIFIED}; '
-                           f'umount {UNIFIED}; exec "$@"', 'sh']
-            self.note = 'refuses a hybrid cgroup layout: ran where the v2 part is unmounted (plain v1)'
+            self.prefix = [
+                'unshare',
+                '-m',
+                '--propagation',
+                'unchanged',
+                'sh',
+                '-c',
+                f'mount --make-private /sys/fs/cgroup; mount --make-private {UNIFIED}; '
+                f'umount {UNIFIED}; exec "$@"',
+                'sh',
+            ]
+            self.note = (
+                'refuses a hybrid cgroup layout: ran where the v2 part is unmounted (plain v1)'
+            )
 
 
-DEFAULT_CAPS = ['CAP_' + c for c in (
-    'CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID '
-    'SYS_CHROOT').split()]
+DEFAULT_CAPS = [
+    'CAP_' + c
+    for c in (
+        'CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID '
+        'SYS_CHROOT'
+    ).split()
+]
 
 # What podman asks for by default, less its seccomp profile.
 CONFIG = {
@@ -95,26 +112,64 @@ CONFIG = {
     'root': {'path': 'rootfs'},
     'hostname': 'box',
     'mounts': [
-        {'destination': '/proc', 'type': 'proc', 'source': 'proc',
-         'options': ['nosuid', 'noexec', 'nodev']},
-        {'destination': '/dev', 'type': 'tmpfs', 'source': 'tmpfs',
-         'options': ['nosuid', 'strictatime', 'mode=755', 'size=65536k']},
-        {'destination': '/sys', 'type': 'sysfs', 'source': 'sysfs',
-         'options': ['nosuid', 'noexec', 'nodev', 'ro']},
-        {'destination': '/dev/pts', 'type': 'devpts', 'source': 'devpts',
-         'options': ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']},
-        {'destination': '/dev/mqueue', 'type': 'mqueue', 'source': 'mqueue',
-         'options': ['nosuid', 'noexec', 'nodev']},
-        {'destination': '/dev/shm', 'type': 'tmpfs', 'source': 'shm',
-         'options': ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k']},
+        {
+            'destination': '/proc',
+            'type': 'proc',
+            'source': 'proc',
+            'options': ['nosuid', 'noexec', 'nodev'],
+        },
+        {
+            'destination': '/dev',
+            'type': 'tmpfs',
+            'source': 'tmpfs',
+            'options': ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+        },
+        {
+            'destination': '/sys',
+            'type': 'sysfs',
+            'source': 'sysfs',
+            'options': ['nosuid', 'noexec', 'nodev', 'ro'],
+        },
+        {
+            'destination': '/dev/pts',
+            'type': 'devpts',
+            'source': 'devpts',
+            'options': ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+        },
+        {
+            'destination': '/dev/mqueue',
+            'type': 'mqueue',
+            'source': 'mqueue',
+            'options': ['nosuid', 'noexec', 'nodev'],
+        },
+        {
+            'destination': '/dev/shm',
+            'type': 'tmpfs',
+            'source': 'shm',
+            'options': ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'],
+        },
     ],
     'linux': {
         'namespaces': [{'type': n} for n in ('pid', 'network', 'ipc', 'uts', 'mount', 'cgroup')],
         'resources': {'devices': [{'allow': False, 'access': 'rwm'}]},
-        'maskedPaths': ['/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/latency_stats',
-                        '/proc/timer_list', '/proc/sched_debug', '/proc/scsi', '/sys/firmware'],
-        'readonlyPaths': ['/proc/asound', '/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys',
-                          '/proc/sysrq-trigger'],
+        'maskedPaths': [
+            '/proc/acpi',
+            '/proc/kcore',
+            '/proc/keys',
+            '/proc/latency_stats',
+            '/proc/timer_list',
+            '/proc/sched_debug',
+            '/proc/scsi',
+            '/sys/firmware',
+        ],
+        'readonlyPaths': [
+            '/proc/asound',
+            '/proc/bus',
+            '/proc/fs',
+            '/proc/irq',
+            '/proc/sys',
+            '/proc/sysrq-trigger',
+        ],
     },
 }
 
@@ -122,12 +177,28 @@ CONFIG = {
 def prepare(scratch):
     """What all trials share: the probe, compiled, and busybox."""
     os.chmod(scratch, 0o755)
-    subprocess.run(['gcc', '-std=gnu17', '-D_GNU_SOURCE', '-O1', '-static', '-Wall', '-Wextra',
-                    '-Werror', '-o', f'{scratch}/probe', f'{HERE}/probe.c'], check=True)
+    subprocess.run(
+        [
+            'gcc',
+            '-std=gnu17',
+            '-D_GNU_SOURCE',
+            '-O1',
+            '-static',
+            '-Wall',
+            '-Wextra',
+            '-Werror',
+            '-o',
+            f'{scratch}/probe',
+            f'{HERE}/probe.c',
+        ],
+        check=True,
+    )
     shutil.copy(shutil.which('busybox'), f'{scratch}/busybox')
     for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE):  # a container would inherit it
         signal.signal(ignored, signal.SIG_DFL)
-    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: init processes become ours, to be waited for
+    libc.prctl(
+        36, 1, 0, 0, 0
+    )  # PR_SET_CHILD_SUBREAPER: init processes become ours, to be waited for
 
 
 def make_root(scratch, at):
@@ -183,15 +254,17 @@ class Trial:
         self.put('config.json', json.dumps(self.config))
 
     def caps(self, *names):
-        self.process['capabilities'] = {s: ['CAP_' + n for n in names]
-                                        for s in ('bounding', 'effective', 'permitted')}
+        self.process['capabilities'] = {
+            s: ['CAP_' + n for n in names] for s in ('bounding', 'effective', 'permitted')
+        }
 
     def more_caps(self, *names):
         self.caps(*([c[4:] for c in DEFAULT_CAPS] + list(names)))
 
     def mount(self, destination, kind, source, *options):
-        self.config['mounts'].append({'destination': destination, 'type': kind, 'source': source,
-                                      'options': list(options)})
+        self.config['mounts'].append(
+            {'destination': destination, 'type': kind, 'source': source, 'options': list(options)}
+        )
 
     def namespace(self, kind, path=None):
         """The namespace of @kind: new, or the one at @path; path='': the runtime's own."""
@@ -218,13 +291,27 @@ class Trial:
 
     def cmd(self, *args, stdin=None, fds=(), timeout=30, cwd=None, env=None, wrap=()):
         """@wrap RUNTIME --root ... ARGS. Output goes by files: the container keeps them."""
-        argv = [*wrap, *self.runtime.prefix, self.runtime.path, '--root', f'{self.scratch}/state-{self.runtime.name}',
-                *self.flags, *args]
+        argv = [
+            *wrap,
+            *self.runtime.prefix,
+            self.runtime.path,
+            '--root',
+            f'{self.scratch}/state-{self.runtime.name}',
+            *self.flags,
+            *args,
+        ]
         Trial.count += 1
         out, err = self.path(f'out-{Trial.count}'), self.path(f'err-{Trial.count}')
         with open(out, 'wb') as o, open(err, 'wb') as e, MINE_LOCK:
-            p = subprocess.Popen(argv, stdin=stdin or subprocess.DEVNULL, stdout=o, stderr=e,
-                                 pass_fds=fds, cwd=cwd or self.dir, env=env)
+            p = subprocess.Popen(
+                argv,
+                stdin=stdin or subprocess.DEVNULL,
+                stdout=o,
+                stderr=e,
+                pass_fds=fds,
+                cwd=cwd or self.dir,
+                env=env,
+            )
             MINE.add(p.pid)
         end, pause = time.time() + timeout, 0.001
         while p.poll() is None:
@@ -242,6 +329,7 @@ class Trial:
         def text(name):
             with open(name, 'rb') as f:
                 return f.read().decode(errors='replace')
+
         r = Result(code, text(out), text(err))
         r.out_file = out
         return r
@@ -287,7 +375,9 @@ class Trial:
         if script is not None:
             self.script(script)
         self.write()
-        r = self.must('create', '--bundle', self.dir, '--pid-file', self.path('pid'), *flags, self.id, **how)
+        r = self.must(
+            'create', '--bundle', self.dir, '--pid-file', self.path('pid'), *flags, self.id, **how
+        )
         self.created = r
         with open(self.path('pid')) as f:
             self.pid = int(f.read())
@@ -407,8 +497,12 @@ def reap(spare=()):
 def sweep(scratch):
     """Takes away what a run has made for all of its trials."""
     subprocess.run(['rm', '-rf', scratch], stderr=subprocess.DEVNULL, check=False)
-    tops = [f'{where}/{name}' for where, names, _ in os.walk('/sys/fs/cgroup')
-            for name in names if name in (CGROUPS, CGROUPS + '-relative')]
+    tops = [
+        f'{where}/{name}'
+        for where, names, _ in os.walk('/sys/fs/cgroup')
+        for name in names
+        if name in (CGROUPS, CGROUPS + '-relative')
+    ]
     for where in [w for top in tops for w, _, _ in os.walk(top, topdown=False)]:
         for _ in range(50):
             try:
@@ -453,6 +547,7 @@ def leftovers(name, folder):
 
 class Console:
     """A --console-socket: receive() gives the master of the container's terminal."""
+
     def __init__(self, t, name='console'):
         self.path = t.path(name)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -475,6 +570,7 @@ class Console:
 def read_terminal(fd, until=None, seconds=10):
     """What a terminal shows, until its end or until @until is seen."""
     import select
+
     seen, end = b'', time.time() + seconds
     while time.time() < end and not (until and until in seen):
         if not select.select([fd], [], [], 0.1)[0]:
@@ -492,5 +588,6 @@ def read_terminal(fd, until=None, seconds=10):
 def alarm(seconds):
     def stop(*_):
         raise Fail(f'the case took more than {seconds} s')
+
     signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)
