@@ -7,7 +7,7 @@
 
 static block_ref *hash_slot(struct interp *it, uint64_t pa)
 {
-	return &it->hash[(pa >> 1 ^ pa >> 14) % HASH_SIZE];
+	return &it->hash[(pa >> 3 ^ pa >> 18) % HASH_SIZE];
 }
 
 static void cache_drop(struct interp *it)

@@ -13,7 +13,7 @@ enum {
 	BLOCK_UOPS_MAX = 64,
 	ARENAS_BYTES =
 	    2560 << 10,    /* of all harts: what a keeper may use beyond its guest is bounded */
-	HASH_SIZE = 8192,  /* blocks by physical address */
+	HASH_SIZE = 32768, /* blocks by physical address; those of a page lie together */
 	JUMPS_SIZE = 2048, /* blocks by virtual address and fetch context */
 	BLOCK_UNIT = 16,
 };
