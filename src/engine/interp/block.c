@@ -155,6 +155,7 @@ void interp_trim(struct interp *it)
 {
 	cache_drop(it);
 	(void)!madvise(it->arena, it->arena_bytes, MADV_DONTNEED);
+	(void)!madvise(it->hash, sizeof it->hash, MADV_DONTNEED); /* zeros, as before */
 }
 
 void interp_fini(struct interp *it)

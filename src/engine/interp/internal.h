@@ -38,7 +38,7 @@ struct jump {
 };
 
 struct interp {
-	block_ref hash[HASH_SIZE];
+	block_ref hash[HASH_SIZE]; /* first: in pages of its own */
 	struct jump jumps[JUMPS_SIZE];
 	uint32_t map_epoch;     /* of the entries in jumps */
 	uint8_t *arena;         /* owned */
