@@ -22,7 +22,7 @@ $O/lodge.pc: $O/lodge
 	$Qprintf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
 	  'Name: lodge' 'Description: run guests at several levels of virtualization' \
 	  'Version: $(LODGE_VERSION)' 'Requires.private: $(PKGS)' 'Libs: -L$${libdir} -llodge' \
-	  'Libs.private: -lfdt -lpthread -lm' 'Cflags: -I$${includedir}' > $@
+	  'Libs.private: -lfdt -lpthread' 'Cflags: -I$${includedir}' > $@
 
 install: build man $O/lodge.pc
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/lodge \

@@ -7,13 +7,40 @@
 
 static block_ref *hash_slot(struct interp *it, uint64_t pa)
 {
-	return &it->hash[(pa >> 1 ^ pa >> 14) % HASH_SIZE];
+	return &it->hash[(pa >> 3 ^ pa >> 18) & (it->hash_size - 1)];
+}
+
+static void tables_shrink(struct interp *it)
+{
+	it->hash_size = HASH_FIRST;
+	it->jumps_size = JUMPS_FIRST;
+}
+
+/* A slot's blocks go to it and to others that were not in use; what is in jumps stays where it is,
+ * and is not found if that is not its place any more. */
+static void tables_grow(struct interp *it)
+{
+	uint32_t old = it->hash_size;
+	it->hash_size = 4 * old < HASH_SIZE ? 4 * old : HASH_SIZE;
+	it->jumps_size = JUMPS_SIZE;
+	for (uint32_t n = 0; n < old; n++) {
+		block_ref r = it->hash[n], next;
+		it->hash[n] = 0;
+		for (; r; r = next) {
+			struct block *b = block_of(it->arena, r);
+			block_ref *slot = hash_slot(it, b->pa);
+			next = b->hash_next;
+			b->hash_next = *slot;
+			*slot = r;
+		}
+	}
 }
 
 static void cache_drop(struct interp *it)
 {
-	memset(it->hash, 0, sizeof it->hash);
-	memset(it->jumps, 0, sizeof it->jumps);
+	memset(it->hash, 0, it->hash_size * sizeof *it->hash);
+	memset(it->jumps, 0, it->jumps_size * sizeof *it->jumps);
+	it->nhashed = 0;
 	it->used = align_up(sizeof(struct block), BLOCK_UNIT); /* block 0 */
 	it->flushes++;
 }
@@ -93,6 +120,8 @@ static struct block *block_make(struct rv_hart *h, struct interp *it, const uint
 	if (known)
 		b->heat = it->hot;
 	it->used += align_up(sizeof *b + (b->n + 1u) * sizeof b->u[0] + b->bytes, BLOCK_UNIT);
+	if (unlikely(++it->nhashed > it->hash_size && it->hash_size < HASH_SIZE))
+		tables_grow(it);
 	block_ref *slot = hash_slot(it, pa);
 	b->hash_next = *slot;
 	*slot = block_ref_of(it, b);
@@ -131,10 +160,10 @@ static struct block *block_find(struct rv_hart *h, struct interp *it, const uint
 struct block *interp_block(struct rv_hart *h)
 {
 	struct interp *it = h->engine;
-	struct jump *j = &it->jumps[(h->pc >> 1 ^ h->fctx) % JUMPS_SIZE];
+	struct jump *j = &it->jumps[(h->pc >> 1 ^ h->fctx) & (it->jumps_size - 1)];
 	if (it->map_epoch != h->map_epoch) {
 		if (!h->env->process) /* there, fctx is another one as well */
-			memset(it->jumps, 0, sizeof it->jumps);
+			memset(it->jumps, 0, it->jumps_size * sizeof *it->jumps);
 		it->map_epoch = h->map_epoch;
 	} else if (j->va == h->pc && j->fctx == h->fctx && j->b && j->b->epoch == h->fetch_epoch) {
 		return j->b;
@@ -146,7 +175,7 @@ struct block *interp_block(struct rv_hart *h)
 	struct block *b = block_find(h, it, code, pa);
 	if (!b)
 		b = block_make(h, it, code, pa);
-	if (b && b != it->crossing)
+	if (b && b != it->crossing) /* @j may have another place by now: it is not found then */
 		*j = (struct jump){ h->pc, h->fctx, b };
 	return b;
 }
@@ -155,6 +184,8 @@ void interp_trim(struct interp *it)
 {
 	cache_drop(it);
 	(void)!madvise(it->arena, it->arena_bytes, MADV_DONTNEED);
+	(void)!madvise(it->hash, sizeof it->hash, MADV_DONTNEED); /* zeros, as before */
+	tables_shrink(it);
 }
 
 void interp_fini(struct interp *it)
@@ -199,6 +230,7 @@ int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
 	it->enter = enter_never;
 	it->crossing = calloc(1, sizeof *it->crossing + 2 * sizeof(struct rv_uop) + 4);
 	it->arena_bytes = ARENAS_BYTES / (h->env->nharts ? h->env->nharts : 1);
+	tables_shrink(it);
 	it->map_epoch = h->map_epoch;
 	it->arena = host_pages_new(it->arena_bytes);
 	it->used = align_up(sizeof(struct block), BLOCK_UNIT);

@@ -13,8 +13,10 @@ enum {
 	BLOCK_UOPS_MAX = 64,
 	ARENAS_BYTES =
 	    2560 << 10,    /* of all harts: what a keeper may use beyond its guest is bounded */
-	HASH_SIZE = 8192,  /* blocks by physical address */
-	JUMPS_SIZE = 2048, /* blocks by virtual address and fetch context */
+	HASH_FIRST = 1024,   /* blocks by physical address; those of a page lie together */
+	HASH_SIZE = 32768,
+	JUMPS_FIRST = 256,   /* blocks by virtual address and fetch context */
+	JUMPS_SIZE = 2048,
 	BLOCK_UNIT = 16,
 };
 
@@ -38,8 +40,10 @@ struct jump {
 };
 
 struct interp {
-	block_ref hash[HASH_SIZE];
+	/* The first so many are in use: what few blocks do not need is not in memory. */
+	block_ref hash[HASH_SIZE]; /* first: in pages of its own */
 	struct jump jumps[JUMPS_SIZE];
+	uint32_t hash_size, jumps_size, nhashed;
 	uint32_t map_epoch;     /* of the entries in jumps */
 	uint8_t *arena;         /* owned */
 	size_t arena_bytes, used;

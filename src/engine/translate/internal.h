@@ -130,7 +130,7 @@ struct translate {
 	unsigned njumps;
 	bool fork_copies;       /* the fork that is under way gives the child all code, else */
 	struct jit_unit fork_keeps; /* no more than this, to which it returns; code 0: nothing */
-	bool wipes;             /* children have pool, tables and hash empty */
+	bool wipes;             /* children have pool, tables, jumps and hash empty */
 	const struct copy_entry *known; /* share_knows has just found it there; NULL: nothing */
 	uint64_t known_pa;
 	uint32_t known_epoch;

@@ -52,12 +52,13 @@ static bool place_find(struct rv_hart *h, struct place *p)
 		h->exc = RV_EXC_NONE;
 		return false;
 	}
-	uint8_t first[2];
-	if (!rv_code_copy(h, first, p->host, 2)) {
+	uint8_t first[2] = { 0 };
+	bool last = (h->pc & 0xfff) == 0xffe; /* of its page */
+	if (last && !rv_code_copy(h, first, p->host, 2)) {
 		h->exc = RV_EXC_NONE;
 		return false;
 	}
-	if ((h->pc & 0xfff) == 0xffe && (first[0] & 3) == 3) {
+	if ((first[0] & 3) == 3) {
 		p->reach = REACH_CROSSING | mirror_key(h, h->engine);
 		if (!rv_fetch(h, h->pc + 2, &p->host2, &p->pa2)) {
 			h->exc = RV_EXC_NONE;

@@ -364,13 +364,14 @@ bool units_wipe(struct translate *t, bool on)
 	t->wipes = on;
 	return !madvise(t->pool.at, t->pool.bytes, how) &&
 	       !madvise(t->tables, sizeof *t->tables, how) &&
+	       !madvise(t->jumps, JIT_JUMPS * sizeof *t->jumps, how) &&
 	       !madvise(t->hash, t->hash_size * sizeof *t->hash, how);
 }
 
 void units_wiped(struct translate *t)
 {
 	units_forget(t);
-	jumps_clear(t);
+	t->njumps = 0;
 }
 
 void units_trim(struct translate *t)
