@@ -52,7 +52,8 @@ extern const char *const ir_amo_name[];
  * end. Masks are the bits of one register. */
 enum { IR_KEY = 256 };
 enum ir_each_op {
-	IR_EACH_begin,          /* a: elements wanted; makes the type of the key, gives how many */
+	/* a: elements wanted; makes the type of the key, gives how many. c 1: as many as before */
+	IR_EACH_begin,
 	IR_EACH_load, IR_EACH_store, /* d, memory at argument b */
 	IR_EACH_move,           /* d := y; y is register b, or with @scalar argument b */
 	/* d := a op y */
@@ -60,7 +61,9 @@ enum ir_each_op {
 	IR_EACH_macc,           /* d += a * y */
 	/* floating point, dynamic rounding */
 	IR_EACH_fadd, IR_EACH_fsub, IR_EACH_fmul, IR_EACH_fmacc,
+	IR_EACH_fsum,           /* d[0] := b[0] and all of a, added one after the other */
 	IR_EACH_eq, IR_EACH_ne, /* mask d := a op y */
+	IR_EACH_sum,            /* d[0] := b[0] and all of a, added */
 	IR_EACH_first,          /* the first set bit of mask a, or -1 */
 	IR_EACH_put, IR_EACH_fput, /* d[0] := argument b; that of floats: FP state is looked at */
 	IR_EACH_get, IR_EACH_fget, /* a[0], its sign extended or, a float, with ones above */

@@ -51,6 +51,8 @@ struct jit_guest {
 	/* IR_each: vector registers, of so many bytes (0: there are none), how many elements they
 	 * have and of which type (i64), type | IR_KEY if IR_EACH_begin may change them, and the key
 	 * (both i32) */
+	uint32_t vector_call;               /* the helper that executes what IR_each does not: it
+	                                     * changes vector state and makes fp_on 3, no more */
 	uint32_t vector, vector_bytes, vector_vl, vector_type, vector_ready, vector_key;
 	/* four units' instructions are the most that run between two looks at limit: returns look,
 	 * too, not only calls */
@@ -156,6 +158,9 @@ struct jit_insn {
 	bool resume;                /* label, check: only for who comes from elsewhere; before it
 	                             * is a call, whose callee has looked */
 	enum jit_after after;       /* for IR_end */
+	/* a branch back, of a unit with a map of its own: what comes next is its target once more,
+	 * and then all up to a branch like this; the instruction behind it is a label */
+	bool rounds;
 };
 int jit_gen_new(struct jit_gen **ret, struct jit_cache *c, struct lodge_err *e) MUST;
 void jit_gen_free(struct jit_gen *g);
@@ -173,6 +178,7 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa);
 /* Finish. False: no room in the cache: clear it and make the unit again. */
 bool jit_end(struct jit_gen *g, struct jit_unit *ret) MUST;
 bool jit_full(const struct jit_gen *g); /* was it for want of room? */
+bool jit_is_own(const struct jit_gen *g); /* after jit_begin: it has a map of its own */
 bool jit_is_flat(const struct jit_gen *g); /* jit_guest.flat: run.delta is 0 */
 /* After jit_end of a unit with a map of its own: was it false because the plan promised too much?
  * It does no more; begin again. */

@@ -50,6 +50,8 @@ boot() {
 		elif [ -n "$accel" ]; then
 			run+=(--accel "$accel")
 		fi
+		# shellcheck disable=SC2206 # words
+		run+=(${options:-})
 		if [ -n "$disk" ]; then
 			rm -f "$work/overlay"
 			run+=(--disk "$disk,format=raw,overlay=$work/overlay")

@@ -67,6 +67,10 @@ static inline uint32_t slli(unsigned rd, unsigned rs1, int n)
 	return i_word(0x13, 1, rd, rs1, n);
 }
 static inline uint32_t add(unsigned rd, unsigned a, unsigned b) { return r_word(0, 0, rd, a, b); }
+static inline uint32_t sub(unsigned rd, unsigned a, unsigned b)
+{
+	return r_word(32, 0, rd, a, b);
+}
 static inline uint32_t lui(unsigned rd, uint32_t hi) { return 0x37 | rd << 7 | hi << 12; }
 static inline uint32_t auipc(unsigned rd, uint32_t hi) { return 0x17 | rd << 7 | hi << 12; }
 static inline uint32_t ld(unsigned rd, unsigned rs1, int imm)

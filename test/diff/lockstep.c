@@ -2,7 +2,7 @@
 /* lockstep: the same random programs on two engines; everything that they leave is compared.
  *
  *   lockstep [-a ENGINE] [-b ENGINE] [-s SEED] [-n PROGRAMS] [-f FUEL] [-o INSTRUCTION]
- *            [-r RUNS] [-t SAMPLES] [-p SEED] [-x GOOD=BAD] [-m on|off] [-q] [-v]
+ *            [-r RUNS] [-l BITS] [-t SAMPLES] [-p SEED] [-x GOOD=BAD] [-m on|off] [-q] [-v]
  *
  *   -a -b   the engines: the first of engines.def against each other one (against itself where
  *           there is no other)
@@ -10,6 +10,7 @@
  *   -f      how often a program goes backward: hot loops get hotter
  *   -o      programs mostly of this instruction
  *   -r      programs that one pair of harts runs before it is made anew (64)
+ *   -l      bits of a vector register (128)
  *   -t      samples of a unit before it is optimized, on the hart's thread (1: all, at once)
  *   -p      one program, by the number that a report gives; -v shows it
  *   -x      the second engine is told BAD where programs have GOOD: does the tester find that?
@@ -27,7 +28,7 @@ enum { SHOWN = 3, PER_SEED = 1000000 };
 struct options {
 	const char *engine[2], *only, *plant, *mirror;
 	uint64_t seed, fuel, one;
-	unsigned n, per_rig, opt_at;
+	unsigned n, per_rig, opt_at, vlen;
 	bool quiet, verbose, has_one;
 };
 
@@ -94,9 +95,9 @@ static int pair_run(const struct options *o, const struct pair *q, struct counts
 	int r = p ? 0 : err_set(e, ENOMEM, "no memory");
 	for (unsigned i = 0; !r && i < o->n; i++) {
 		if (!rig[0]) {
-			r = rig_new(&rig[0], q->e[0], q->mirror, q->opt_at, e);
+			r = rig_new(&rig[0], q->e[0], q->mirror, q->opt_at, q->vlen, e);
 			if (!r)
-				r = rig_new(&rig[1], q->e[1], q->mirror, q->opt_at, e);
+				r = rig_new(&rig[1], q->e[1], q->mirror, q->opt_at, q->vlen, e);
 		}
 		if (r)
 			break;
@@ -157,8 +158,8 @@ static int pair_both(const struct options *o, struct pair *q, struct counts *sum
 
 static bool options_read(struct options *o, int argc, char **argv)
 {
-	*o = (struct options){.seed = 1, .n = 200, .per_rig = 64};
-	for (int c; (c = getopt(argc, argv, "a:b:s:n:f:o:r:t:p:x:m:qv")) != -1;)
+	*o = (struct options){.seed = 1, .n = 200, .per_rig = 64, .vlen = 128};
+	for (int c; (c = getopt(argc, argv, "a:b:s:n:f:o:r:l:t:p:x:m:qv")) != -1;)
 		switch (c) {
 		case 'a': o->engine[0] = optarg; break;
 		case 'b': o->engine[1] = optarg; break;
@@ -167,6 +168,7 @@ static bool options_read(struct options *o, int argc, char **argv)
 		case 'f': o->fuel = strtoull(optarg, NULL, 10); break;
 		case 'o': o->only = optarg; break;
 		case 'r': o->per_rig = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 'l': o->vlen = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 't': o->opt_at = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'p':
 			o->one = strtoull(optarg, NULL, 10);
@@ -189,11 +191,11 @@ int main(int argc, char **argv)
 	struct counts sum = {0};
 	if (!options_read(&o, argc, argv)) {
 		fprintf(stderr, "usage: lockstep [-a ENGINE] [-b ENGINE] [-s SEED] [-n PROGRAMS]"
-				" [-f FUEL] [-o INSTRUCTION] [-r RUNS] [-p PROGRAM] [-x GOOD=BAD]"
-				" [-m on|off] [-q] [-v]\n");
+				" [-f FUEL] [-o INSTRUCTION] [-r RUNS] [-l BITS] [-p PROGRAM]"
+				" [-x GOOD=BAD] [-m on|off] [-q] [-v]\n");
 		return 2;
 	}
-	struct pair q = {.plant = o.plant, .opt_at = o.opt_at};
+	struct pair q = {.plant = o.plant, .opt_at = o.opt_at, .vlen = o.vlen};
 	q.e[0] = o.engine[0] ? engine_find(o.engine[0]) : engine_at(0);
 	const struct engine *only = o.engine[1] ? engine_find(o.engine[1]) : NULL;
 	if (!q.e[0] || (o.engine[1] && !only)) {

@@ -106,7 +106,7 @@ static void watch_set(struct rig *r, bool running)
 	pthread_mutex_unlock(&r->lock);
 }
 
-int rig_new(struct rig **ret, const struct engine *e, bool mirror, unsigned opt_at,
+int rig_new(struct rig **ret, const struct engine *e, bool mirror, unsigned opt_at, unsigned vlen,
 	    struct lodge_err *err)
 {
 	static const struct bus_ops stop = {stop_read, stop_write, 1, 8};
@@ -121,7 +121,7 @@ int rig_new(struct rig **ret, const struct engine *e, bool mirror, unsigned opt_
 				 .hot = 1,
 				 .mmu_max = 57,
 				 .pmp_entries = 16,
-				 .vlen = 128,
+				 .vlen = vlen,
 				 .mirror = mirror,
 				 .opt_at = opt_at,
 				 .opt_sync = opt_at != 0};

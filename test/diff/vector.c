@@ -12,7 +12,7 @@ bool vector_is_usual(const struct rv_pattern *p)
 		" vsetvli vsetivli vle8.v vle32.v vle64.v vle8ff.v vse8.v vse32.v vse64.v vadd.vv "
 		"vsub.vx vand.vi vor.vv vxor.vx vmul.vv vmacc.vv vmacc.vx vmv.v.v vmv.v.x vmv.v.i "
 		"vfadd.vv vfsub.vf vfmul.vv vfmacc.vv vfmacc.vf vmseq.vi vmseq.vv vmsne.vx "
-		"vfirst.m vmv.s.x vmv.x.s vfmv.s.f vfmv.f.s ";
+		"vfirst.m vmv.s.x vmv.x.s vfmv.s.f vfmv.f.s vredsum.vs vfredusum.vs ";
 	char want[32];
 	snprintf(want, sizeof want, " %s ", p->name);
 	return strstr(usual, want) != NULL;
@@ -76,25 +76,40 @@ static bool fits(const struct rv_pattern *p, unsigned sew)
 	return !strchr(p->operands, '(') || (p->match >> 12 & 7) == width[sew];
 }
 
-/* A type with all its elements, and what a loop would do with it. */
-static void put_burst(struct making *k)
+/* Vector registers of one type, and x registers that nothing here may write. */
+struct burst {
+	unsigned sew, lmul;
+	uint32_t keep;          /* one bit each */
+	unsigned base;          /* where all loads and stores go; 0: anywhere near */
+};
+
+static unsigned reg_other(struct making *k, uint32_t keep)
+{
+	unsigned reg = reg_free(k);
+	while (keep >> reg & 1)
+		reg = reg_free(k);
+	return reg;
+}
+
+/* What a loop would do with such registers. */
+static void put_usual(struct making *k, const struct burst *u, unsigned n)
 {
 	struct rng *r = &k->rng;
-	uint32_t sew = rng_below(r, 4), lmul = rng_below(r, 4), align = ~0u << lmul & 31;
-	put(k, 0x7057 | reg_free(k) << 7 | sew << 23 | lmul << 20); /* vsetvli rd, x0 */
-	for (unsigned n = 3 + rng_below(r, 8), i = 0; n && i < 4000; i++) {
+	uint32_t align = ~0u << u->lmul & 31;
+	for (unsigned i = 0; n && i < 4000; i++) {
 		const struct rv_pattern *p = k->vector.p[rng_below(r, k->vector.n)];
-		if (!fits(p, sew))
+		if (!fits(p, u->sew))
 			continue;
 		uint32_t w = word_make(k, p);
 		w = (w & ~0x1f00f80u) | (w & align << 20) | (w & align << 7) | 1u << 25;
 		if (names(p, "vs1"))
 			w &= ~0xf8000u | align << 15;
 		if (!strncmp(p->operands, "rd", 2))
-			w = (w & ~0xf80u) | reg_free(k) << 7;
+			w = (w & ~0xf80u) | reg_other(k, u->keep) << 7;
 		if (strchr(p->operands, '(')) {
-			unsigned base = reg_free(k);
-			put(k, addi(base, S0, (int)rng_below(r, 4096) - 2048));
+			unsigned base = u->base ? u->base : reg_other(k, u->keep);
+			if (!u->base)
+				put(k, addi(base, S0, (int)rng_below(r, 4096) - 2048));
 			w = (w & ~0xf8000u) | base << 15;
 		}
 		w = (w & ~p->mask) | p->match;
@@ -103,10 +118,67 @@ static void put_burst(struct making *k)
 	}
 }
 
+static uint32_t vsetvli(unsigned rd, unsigned rs1, const struct burst *u)
+{
+	return 0x7057 | rd << 7 | rs1 << 15 | u->sew << 23 | u->lmul << 20;
+}
+
+/* A type with all its elements. */
+static void put_burst(struct making *k)
+{
+	struct rng *r = &k->rng;
+	struct burst u = { .sew = rng_below(r, 4), .lmul = rng_below(r, 4) };
+	put(k, vsetvli(reg_free(k), ZERO, &u));
+	put_usual(k, &u, 3 + rng_below(r, 8));
+}
+
+/* A loop: as many elements a round as there may be, the rest in the last one. Perhaps another type
+ * for a while, with as many elements. */
+static void put_strips(struct making *k)
+{
+	struct rng *r = &k->rng;
+	uint64_t from = k->at;
+	struct burst u = { .sew = rng_below(r, 4), .lmul = rng_below(r, 4) };
+	unsigned left = reg_other(k, 0), got = reg_other(k, 1u << left);
+	u.keep = 1u << left | 1u << got;
+	unsigned step = reg_other(k, u.keep), most = 1024u >> u.sew;
+	u.base = reg_other(k, u.keep | 1u << step);
+	u.keep |= 1u << u.base;
+	struct burst other = u;
+	other.sew ^= 1;
+	other.lmul += other.sew > u.sew ? 1 : UINT32_MAX;
+	put_li(k, left, (int)(rng_below(r, 2) ? most : rng_below(r, most + 1)));
+	put(k, addi(u.base, rng_below(r, 2) ? S0 : S1, (int)rng_below(r, 3072) - 2048));
+	unit_end(k, from, true);
+	uint64_t head = k->at;
+	put(k, vsetvli(got, left, &u));
+	put_usual(k, &u, 1 + rng_below(r, 4));
+	if (rng_below(r, 2) && other.lmul < 4) {
+		put(k, vsetvli(ZERO, ZERO, &other));
+		put_usual(k, &other, 1 + rng_below(r, 2));
+	}
+	if (rng_below(r, 4)) {
+		put(k, slli(step, got, (int)u.sew));
+		put(k, add(u.base, u.base, step));
+	}
+	put(k, sub(left, left, got));
+	put_usual(k, &u, rng_below(r, 3));
+	unit_end(k, head, true);
+	put_fuel(k);
+	uint64_t back = k->at;
+	put(k, branch(1, left, ZERO, (int64_t)(head - back)));
+	unit_end(k, back, true);
+}
+
 void put_vector(struct making *k)
 {
 	uint64_t start = k->at;
-	if (rng_below(&k->rng, 4) == 0) {
+	unsigned what = rng_below(&k->rng, 8);
+	if (what == 0) {
+		put_strips(k);
+		return;
+	}
+	if (what < 3) {
 		put_burst(k);
 		unit_end(k, start, true);
 		return;

@@ -90,6 +90,19 @@ static uint64_t call_fp(void *state, uint64_t what, uint64_t a, uint64_t b, uint
 	return r;
 }
 
+enum {
+#define HELPER(name, summary) HELPER_##name,
+#include "isa/riscv/calls.def"
+};
+
+/* What a vector instruction that moves whole groups has touched. */
+static void vector_after(struct rv_hart *h, uint64_t insn, uint64_t va)
+{
+	uint64_t bytes = h->vl << (h->vtype >> 3 & 3);
+	if (((insn & 0x7f) == 0x07 || (insn & 0x7f) == 0x27) && bytes)
+		mirror_after(h, va, bytes, h->exc == RV_EXC_NONE);
+}
+
 static uint64_t call_helper(void *state, uint64_t which, uint64_t a, uint64_t b, uint64_t c)
 {
 	static uint64_t (*const helpers[])(struct rv_hart *, uint64_t, uint64_t, uint64_t) = {
@@ -101,6 +114,8 @@ static uint64_t call_helper(void *state, uint64_t which, uint64_t a, uint64_t b,
 	h->icount--; /* counters that it reads do not count itself */
 	uint64_t r = helpers[which](h, a, b, c);
 	h->icount++;
+	if (which == HELPER_vector)
+		vector_after(h, a, b);
 	if (!__atomic_load_n(&h->limit, __ATOMIC_RELAXED)) /* see counted_begin */
 		((struct jit_run *)(void *)h->engine_run)->limit = 0;
 	mirror_ready(h, h->engine);
@@ -118,6 +133,7 @@ const struct jit_guest translate_guest = {
 	.dctx = offsetof(struct rv_hart, dctx), .fp_on = offsetof(struct rv_hart, fs),
 	.fp_mode = offsetof(struct rv_hart, frm), .fp_regs = offsetof(struct rv_hart, f),
 	.fp_flags = offsetof(struct rv_hart, fp.flags), .mx_flags = mx_flags,
+	.vector_call = HELPER_vector,
 	.vector = offsetof(struct rv_hart, v), .vector_vl = offsetof(struct rv_hart, vl),
 	.vector_type = offsetof(struct rv_hart, vtype),
 	.vector_ready = offsetof(struct rv_hart, vready),

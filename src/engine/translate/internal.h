@@ -77,6 +77,8 @@ struct range {
 	bool leader[2 * JIT_UNIT_INSNS];        /* a label of the unit begins there */
 	unsigned far;           /* the farthest forward target, bytes */
 	unsigned indirect;      /* indirect jumps that may lead to seeds */
+	unsigned vlenb;         /* bytes of a vector register */
+	uint16_t vtype;         /* at the start, probably: as rv_insn.vtype */
 	uint8_t code[4096];
 };
 
@@ -213,9 +215,13 @@ struct unit *unit_room(struct translate *t, unsigned nentries, unsigned bytes,
                        unsigned notes_len);
 /* Is it given up to optimize the unit at @pa? */
 bool opt_is_never(struct translate *t, uint64_t pa);
+/* What of the hart tells of vectors, now that it runs the range. */
+void range_vectors(struct range *r, const struct rv_hart *h);
 /* The code in r->code, @room bytes. @seeds: where indirect jumps of the range may lead, as
  * r->target; NULL: unknown, they end it. */
 void range_scan(struct range *r, unsigned room, uint64_t pa, const bool *seeds);
+/* Is there a look at the limit before instruction @n? Units may be entered there. */
+bool range_checks(const struct range *r, unsigned n);
 /* The first @n instructions of @r. Returns how many could be taken: less than @n when one of them
  * cannot be translated. @plan: only plan. */
 unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan);

@@ -223,6 +223,7 @@ static bool request(struct rv_hart *h, struct unit *u, bool force)
 	o->clears = t->clears;
 	o->force = force;
 	memcpy(o->code, unit_code(u), u->bytes);
+	range_vectors(&o->r, h);
 	request_seeds(h, o, u);
 	if (!o->runs && (o->sync || !thread_start(o))) {
 		request_make(o);

@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Units: which guest code becomes one, how it is found, and how it goes away. */
+/* Units: how they are found, and how they go away. */
 #include "engine/translate/internal.h"
-#include "rv_exec.gen.h"
 #include <sys/mman.h>
 
 enum { POOL_FIRST = 8, POOL_MIN = 128 << 10, HASH_MIN = 1024 };
-
-enum shape { SHAPE_PLAIN, SHAPE_BRANCH, SHAPE_JUMP, SHAPE_JUMPR, SHAPE_END, SHAPE_ENDNPC };
-static const uint8_t shapes[RV_OPS] = {
-#define ROW(op, shape, same) SHAPE_##shape,
-	RV_EACH_SHAPE(ROW)
-#undef ROW
-};
 
 /* ---- the pool and its tables ---- */
 
@@ -125,237 +117,6 @@ static void jumps_clear(struct translate *t)
 	t->njumps = 0;
 }
 
-/* ---- what belongs to the unit ---- */
-
-static void target_note(struct range *r, unsigned from, int64_t to)
-{
-	if (to < 0 || to >= 2 * 2 * JIT_UNIT_INSNS)
-		return;
-	r->target[to / 2] = true;
-	if (to <= (int64_t)from)
-		r->back[to / 2] = true;
-	else if ((unsigned)to > r->far)
-		r->far = (unsigned)to;
-}
-
-static bool is_call(const struct rv_insn *d)
-{
-	return d->rd == 1;
-}
-
-/* Does control reach what stands behind @d? Its targets are noted. */
-static bool falls_through(struct range *r, const struct rv_insn *d, unsigned off)
-{
-	switch ((int)shapes[d->op]) {
-	case SHAPE_BRANCH: target_note(r, off, (int64_t)off + d->imm); return true;
-	case SHAPE_JUMP:
-		if (is_call(d))
-			return true;
-		target_note(r, off, (int64_t)off + d->imm);
-		return false;
-	case SHAPE_JUMPR: return is_call(d);
-	case SHAPE_END: return d->op >= RV_OP_csrrw && d->op <= RV_OP_csrrci;
-	case SHAPE_ENDNPC: return false;
-	default: return d->op != RV_OP_ebreak;
-	}
-}
-
-/* The guest may be writing this code just now: what is translated is what was copied. */
-static unsigned range_copy(struct rv_hart *h, struct range *r, const struct place *p)
-{
-	unsigned room = (unsigned)min_u64(4096 - (p->pa & 4095), 4 * UNIT_INSNS);
-	if (!rv_code_copy(h, r->code, p->host, room) ||
-	    (p->pa2 && !rv_code_copy(h, r->code + 2, p->host2, 2))) {
-		h->exc = RV_EXC_NONE; /* the interpreter will see it */
-		return 0;
-	}
-	return p->pa2 ? 4 : room;
-}
-
-static bool is_indirect(const struct rv_insn *d)
-{
-	return shapes[d->op] == SHAPE_JUMPR && d->rd == 32 && !(d->rs1 == 1 && d->imm == 0);
-}
-
-/* An indirect jump at @off: what stands behind it is reached by it. What stands before it, and all
- * where several jumps may go round by each other, looks at the limit. */
-static void seeds_sow(struct range *r, unsigned off, const bool *seeds)
-{
-	r->indirect++;
-	for (unsigned i = 0; i < countof(r->target); i++)
-		if (seeds[i]) {
-			r->target[i] = true;
-			r->back[i] |= r->indirect > 1 || 2 * i <= off;
-			if (2 * i > r->far)
-				r->far = 2 * i;
-		}
-}
-
-static unsigned next_target(const struct range *r, unsigned off)
-{
-	while (off < r->far && !r->target[off / 2])
-		off += 2;
-	return off;
-}
-
-void range_scan(struct range *r, unsigned room, uint64_t pa, const bool *seeds)
-{
-	unsigned off = 0;
-	r->pa = pa;
-	r->n = r->far = r->indirect = 0;
-	memset(r->start, 0, sizeof r->start);
-	memset(r->target, 0, sizeof r->target);
-	memset(r->back, 0, sizeof r->back);
-	for (bool reached = true; r->n < UNIT_INSNS && off + 2 <= room;) {
-		if (!reached && r->indirect)
-			off = next_target(r, off);
-		if (off + 2 > room || (!reached && !(r->far >= off && r->target[off / 2])))
-			break;
-		bool is_long = (r->code[off] & 3) == 3;
-		struct rv_insn *d = &r->insn[r->n];
-		if ((is_long && off + 4 > room) ||
-		    !rv_decode(is_long ? le32_at(r->code + off) : le16_at(r->code + off), d))
-			break;
-		r->start[off / 2] = true;
-		r->off[r->n++] = (uint16_t)off;
-		reached = falls_through(r, d, off);
-		if (seeds && is_indirect(d))
-			seeds_sow(r, off, seeds);
-		off += d->len;
-	}
-	r->bytes = off;
-}
-
-/* ---- translating ---- */
-
-static enum jit_after after_of(const struct rv_insn *d)
-{
-	if (d->op == RV_OP_ecall)
-		return JIT_AFTER_RETURN;
-	if (shapes[d->op] == SHAPE_ENDNPC)
-		return JIT_AFTER_JUMP;
-	bool csr = d->op >= RV_OP_csrrw && d->op <= RV_OP_csrrci;
-	return csr && (d->imm & 0xfff) != 0x180 ? JIT_AFTER_GO_ON : JIT_AFTER_LEAVE;
-}
-
-static bool insn_is_call(const struct range *r, unsigned n)
-{
-	const struct rv_insn *d = &r->insn[n];
-	return (shapes[d->op] == SHAPE_JUMP || shapes[d->op] == SHAPE_JUMPR) && is_call(d);
-}
-
-/* Every way round comes by a look at the limit: where units may be entered, and at heads of loops.
- */
-static bool insn_checks(const struct range *r, unsigned n)
-{
-	unsigned at = r->off[n] / 2u;
-	return n == 0 || shapes[r->insn[n - 1].op] == SHAPE_END || insn_is_call(r, n - 1) ||
-	       (r->leader[at] && r->back[at]);
-}
-
-static struct jit_insn insn_info(const struct range *r, unsigned n)
-{
-	const struct rv_insn *d = &r->insn[n];
-	unsigned at = r->off[n] / 2u;
-	return (struct jit_insn){ .pa = r->pa + r->off[n], .len = d->len,
-		.call = insn_is_call(r, n),
-		.ret = shapes[d->op] == SHAPE_JUMPR && d->rd == 32 && d->rs1 == 1 && d->imm == 0,
-		.label = r->leader[at], .check = insn_checks(r, n),
-		.resume = n > 0 && insn_is_call(r, n - 1) && !r->target[at],
-		.after = after_of(d) };
-}
-
-/* auipc and jalr over the same register are a jump to a known place: jump there. */
-static void jump_resolve(const struct range *r, unsigned n, struct ir_block *ir)
-{
-	const struct rv_insn *d = &r->insn[n], *before = d - 1;
-	if (n == 0 || d->op != RV_OP_jalr || before->op != RV_OP_auipc || before->rd != d->rs1 ||
-	    r->leader[r->off[n] / 2] || ir->ins[ir->n - 1].op != IR_jumpr)
-		return;
-	struct ir_ins *last = &ir->ins[ir->n - 1];
-	uint64_t to = r->pa + r->off[n - 1] + (uint64_t)(int64_t)before->imm +
-	              (uint64_t)(int64_t)d->imm;
-	*last = (struct ir_ins){ .op = IR_jump, .imm = to & ~1ull };
-}
-
-/* The vector type that the instruction sets, as rv_insn.vtype; 0: none. */
-static uint16_t insn_sets_vtype(const struct rv_insn *d)
-{
-	unsigned type = d->word >> 20 & (d->op == RV_OP_vsetivli ? 0x3ff : 0x7ff);
-	bool sets = d->op == RV_OP_vsetvli || d->op == RV_OP_vsetivli;
-	return sets && !(type >> 8) ? (uint16_t)(0x8000 | type) : 0;
-}
-
-/* What vtype probably is at the start: what a loop will have set. */
-static uint16_t range_vtype(const struct range *r, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (insn_sets_vtype(&r->insn[i]))
-			return insn_sets_vtype(&r->insn[i]);
-	return 0;
-}
-
-/* Is the value that instruction @i of @n makes for the next one alone, as @ir says? Then @next is
- * what that one does. */
-static bool insn_joins(const struct range *r, unsigned i, unsigned n, const struct ir_block *ir,
-                       struct ir_block *next, uint64_t delta)
-{
-	const struct rv_insn *d = &r->insn[i], *e = d + 1;
-	if (i + 1 >= n || d->rd != e->rd || d->rd >= 32 || (e->rs1 != d->rd && e->rs2 != d->rd) ||
-	    shapes[d->op] != SHAPE_PLAIN || shapes[e->op] != SHAPE_PLAIN ||
-	    r->leader[r->off[i + 1] / 2])
-		return false;
-	rv_lift(next, e, r->pa + r->off[i + 1], delta);
-	return ir_follows(ir, next);
-}
-
-unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan)
-{
-	uint64_t delta = jit_is_flat(g) ? 0 : offsetof(struct rv_hart, engine_run) +
-	                                      offsetof(struct jit_run, delta);
-	bool *leader = r->leader;
-	static const struct ir_block nothing;
-	enum { JOINED_MOST = 4 };
-	struct ir_block ir, next;
-	struct jit_insn info; /* the generator looks at the last one until it is done */
-	unsigned joined = 0;
-	unsigned end = n < r->n ? r->off[n] : r->bytes;
-	uint16_t vtype = range_vtype(r, n);
-	for (unsigned i = 0; i < countof(r->leader); i++)
-		leader[i] = r->start[i] && r->target[i] && 2 * i < end;
-	leader[0] = true;
-	/* calls may come back by the virtual address: let them come back into the unit */
-	for (unsigned i = 1; i < n; i++)
-		if (insn_is_call(r, i - 1))
-			leader[r->off[i] / 2] = true;
-	if (plan)
-		jit_plan_begin(g, r->pa, r->pa + end, r->indirect > 0);
-	else
-		jit_begin(g, r->pa, r->pa + end, leader, reach & ~(unsigned)UNIT_MIRRORED);
-	if (!plan && reach & UNIT_MIRRORED)
-		jit_mirrored(g);
-	for (unsigned i = 0; i < n; i++) {
-		info = insn_info(r, i);
-		r->insn[i].vtype = vtype;
-		if (joined)
-			ir_follow(&ir, &next);
-		else
-			rv_lift(&ir, &r->insn[i], info.pa, delta);
-		if (insn_sets_vtype(&r->insn[i]))
-			vtype = insn_sets_vtype(&r->insn[i]);
-		jump_resolve(r, i, &ir);
-		bool joins = joined < JOINED_MOST && insn_joins(r, i, n, &ir, &next, delta);
-		joined = joins ? joined + 1 : 0;
-		if (plan)
-			jit_plan_insn(g, &info, joins ? &nothing : &ir);
-		else if (!jit_insn(g, &info, joins ? &nothing : &ir))
-			return i;
-	}
-	if (!plan)
-		jit_goes_on(g, r->pa + end);
-	return n;
-}
-
 static bool list_add(ref **units, uint32_t *n, uint32_t *have, ref u)
 {
 	if (*n == *have) {
@@ -405,7 +166,7 @@ static unsigned entries_find(const struct jit_gen *g, const struct range *r, uns
 	unsigned k = 0;
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t code = jit_label_code(g, r->off[i] / 2u);
-		if (code && insn_checks(r, i)) {
+		if (code && range_checks(r, i)) {
 			to[k] = (struct entry){ .code = code, .off = r->off[i], .n = (uint16_t)k };
 			k++;
 		}
@@ -439,6 +200,18 @@ struct unit *unit_new(struct translate *t, const struct jit_gen *g, const struct
 	return u;
 }
 
+/* The guest may be writing this code just now: what is translated is what was copied. */
+static unsigned range_copy(struct rv_hart *h, struct range *r, const struct place *p)
+{
+	unsigned room = (unsigned)min_u64(4096 - (p->pa & 4095), 4 * UNIT_INSNS);
+	if (!rv_code_copy(h, r->code, p->host, room) ||
+	    (p->pa2 && !rv_code_copy(h, r->code + 2, p->host2, 2))) {
+		h->exc = RV_EXC_NONE; /* the interpreter will see it */
+		return 0;
+	}
+	return p->pa2 ? 4 : room;
+}
+
 static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 {
 	struct translate *t = h->engine;
@@ -448,6 +221,7 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 	rv_code_watch(h, p->pa);
 	if (p->pa2)
 		rv_code_watch(h, p->pa2);
+	range_vectors(&r, h);
 	range_scan(&r, range_copy(h, &r, p), p->pa, NULL);
 	unsigned n = r.n;
 	for (unsigned tries = 0;; tries++) {

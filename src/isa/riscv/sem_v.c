@@ -15,7 +15,9 @@ static bool overlap(unsigned a, unsigned n, unsigned b, unsigned m)
 /* Do the registers of @e begin groups of 2^@lmul? */
 static bool groups_fit(const struct ir_each *e, unsigned lmul, bool scalar)
 {
-	unsigned rest = (1u << lmul) - 1;
+	unsigned rest = lmul < 4 ? (1u << lmul) - 1 : 0;
+	if (e->op == IR_EACH_sum || e->op == IR_EACH_fsum)
+		return !(e->a & rest);
 	if (e->op == IR_EACH_eq || e->op == IR_EACH_ne)
 		return !(e->a & rest) && (scalar || !(e->b & rest)) &&
 		       (e->d == e->a || !overlap(e->d, 1, e->a, rest + 1)) &&
@@ -51,6 +53,9 @@ static const struct each_row {
 	{ RV_OP_vse16_v, RV_OPS, RV_OPS, IR_EACH_store, 2 },
 	{ RV_OP_vse32_v, RV_OPS, RV_OPS, IR_EACH_store, 4 },
 	{ RV_OP_vse64_v, RV_OPS, RV_OPS, IR_EACH_store, 8 },
+	{ RV_OP_vredsum_vs, RV_OPS, RV_OPS, IR_EACH_sum, 4 | 8 },
+	{ RV_OP_vfredusum_vs, RV_OPS, RV_OPS, IR_EACH_fsum, 4 | 8 },
+	{ RV_OP_vfredosum_vs, RV_OPS, RV_OPS, IR_EACH_fsum, 4 | 8 },
 	{ RV_OP_vfirst_m, RV_OPS, RV_OPS, IR_EACH_first, 15 },
 	{ RV_OPS, RV_OP_vmv_s_x, RV_OPS, IR_EACH_put, 15 },
 	{ RV_OPS, RV_OP_vfmv_s_f, RV_OPS, IR_EACH_fput, 4 | 8 },
@@ -78,7 +83,7 @@ static bool each_of(const struct rv_insn *d, unsigned op, struct ir_each *ret)
 			ret->a = 0;
 		if (memory || scalar)
 			ret->b = 0;
-		return lmul < 4 && r->widths >> sew & 1 && groups_fit(ret, lmul, scalar);
+		return r->widths >> sew & 1 && groups_fit(ret, lmul, scalar);
 	}
 	return false;
 }
@@ -145,10 +150,10 @@ static bool type_exists(unsigned type)
 	return !(type >> 8) && sew < 4 && lmul != 4 && (lmul < 4 || sew + 8 <= 3 + lmul);
 }
 
-static void vset_call(struct rv_builder *b, const struct ir_val v[3], bool keeps)
+static void vset_call(struct rv_builder *b, const struct ir_val v[3])
 {
 	unsigned type = b->d ? b->d->word >> 20 & (b->d->op == RV_OP_vsetivli ? 0x3ff : 0x7ff) : 0;
-	if (b->d && b->d->op != RV_OP_vsetvl && !keeps && type_exists(type))
+	if (b->d && b->d->op != RV_OP_vsetvl && type_exists(type))
 		set_rd(b, call_each(b, RV_HELP_vset, v,
 		                    (struct ir_each){ .op = IR_EACH_begin }, type));
 	else
@@ -161,8 +166,7 @@ static void vset(struct rv_builder *b, struct ir_val type)
 	if (b->d) {
 		bool no_rd = b->d->rd == 32, no_rs1 = !b->d->rs1;
 		vset_call(b, (struct ir_val[3]){ no_rs1 ? k(b, UINT64_MAX) : rs1(b), type,
-		                                 k(b, !no_rs1 ? 0 : no_rd ? 1 : 2) },
-		          no_rs1 && no_rd);
+		                                 k(b, !no_rs1 ? 0 : no_rd ? 1 : 2) });
 		return;
 	}
 	struct ir_val no_rs1 = ir_2i(b->ir, IR_eq, rv_field(b, IR_FIELD_RS1), 0);
@@ -184,5 +188,5 @@ SEM(vsetvl) { vset(b, rs2(b)); }
 SEM(vsetivli)
 {
 	vset_call(b, (struct ir_val[3]){ rv_field(b, IR_FIELD_RS1), type_bits(b, 0x3ff),
-	                                 k(b, 0) }, false);
+	                                 k(b, 0) });
 }

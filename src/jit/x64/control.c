@@ -19,7 +19,7 @@ struct slow *gen_slow(struct jit_gen *g, enum slow_kind k, uint8_t *from)
 	struct slow *s = &g->slow[g->nslow++];
 	*s = (struct slow){ .kind = (uint8_t)k, .from = from, .back = g->a.p,
 		.bb = (uint16_t)g->bb, .k = (uint16_t)g->k,
-		.off = (uint16_t)(g->in->pa - g->pa), .lazy = g->lazy,
+		.off = (uint16_t)(g->in->pa - g->pa), .len = g->in->len, .lazy = g->lazy,
 		.lazy_single = g->lazy_single };
 	return s;
 }
@@ -28,7 +28,8 @@ void gen_forget(struct jit_gen *g)
 {
 	g->fp_on = g->fp_dirty = g->own && g->plan.fp;
 	g->mode_ok = g->own && g->plan.rounds;
-	g->boxed = g->flags_in = g->lazy = 0;
+	g->boxed = g->flags_in = g->lazy = g->vkey = 0;
+	g->known.is = 0;
 	memset(g->near, 0, sizeof g->near);
 	for (unsigned r = 0; r < SLOTS; r++)
 		g->root[r] = ++g->roots;
@@ -90,12 +91,16 @@ static bool is_label(const struct jit_gen *g, uint64_t pa)
 	return pa >= g->pa && pa < g->end && g->leader[(pa - g->pa) / 2];
 }
 
+/* The last halfword of a page may begin an instruction that goes on in another one. */
+static bool is_far(const struct jit_gen *g, uint64_t pa)
+{
+	return (pa ^ g->pa) >> g->reach || (pa & 0xfff) == 0xffe;
+}
+
 /* A jump that ends at @from leaves the unit for @pa. @standard: that map holds already. */
 static void exit_to(struct jit_gen *g, uint8_t *from, uint64_t pa, bool standard)
 {
-	/* the last halfword of a page may begin an instruction that goes on in another one */
-	bool far = (pa ^ g->pa) >> g->reach || (pa & 0xfff) == 0xffe;
-	struct slow *s = gen_slow(g, far ? SLOW_FAR : SLOW_LINK, from);
+	struct slow *s = gen_slow(g, is_far(g, pa) ? SLOW_FAR : SLOW_LINK, from);
 	s->pa = pa;
 	s->standard = standard || !g->own;
 }
@@ -227,7 +232,10 @@ void gen_control(struct jit_gen *g, uint32_t n)
 	switch ((int)i->op) {
 	case IR_br: {
 		unsigned cc = gen_cond(g, i->a);
-		aim(g, x_jcc32(a, cc), i->imm);
+		if (g->in->rounds)
+			aim(g, x_jcc32(a, cc ^ 1), g->in->pa + g->in->len);
+		else
+			aim(g, x_jcc32(a, cc), i->imm);
 		break;
 	}
 	case IR_jump:
@@ -364,6 +372,28 @@ static void undo(struct jit_gen *g, const struct slow *s)
 		x_alui(&g->a, true, ALU_SUB, COUNT_REG, (int32_t)(g->bb_len[s->bb] - begun));
 }
 
+/* Behind the helper of an IR_each: back, or to the next instruction, outside of the unit. */
+static void each_leave(struct jit_gen *g, const struct slow *s)
+{
+	struct jit_asm *a = &g->a;
+	uint64_t pa = g->pa + s->off + s->len;
+	x_alumi(a, false, ALU_CMP, STATE_REG, at(g->c->g.vector_key), (int32_t)s->key);
+	x_jcc_to(a, CC_E, s->back);
+	unsigned h = gen_home(g, s->result);
+	if (s->result && h != NOREG)
+		x_mov(a, true, h, RAX);
+	else if (s->result)
+		x_store(a, true, RAX, STATE_REG, at(s->result));
+	if (g->bb_len[s->bb] != s->k)
+		x_alui(a, true, ALU_SUB, COUNT_REG, (int32_t)(g->bb_len[s->bb] - s->k));
+	if (is_far(g, pa)) {
+		own_out(g);
+		far_write(g, pa);
+	} else {
+		exit_link(g, &(struct slow){ .pa = pa });
+	}
+}
+
 static void slow_each(struct jit_gen *g, const struct slow *s)
 {
 	for (unsigned n = 0; n < countof(s->more) && !g->a.full; n++)
@@ -374,6 +404,10 @@ static void slow_each(struct jit_gen *g, const struct slow *s)
 		g->touches[g->ntouches].at = (uint32_t)(touch - g->c->w);
 		g->touches[g->ntouches++].stub = (uint32_t)(g->a.p - g->c->w);
 	}
+	if (s->begins)
+		slow_each_begin(g, s);
+	if (s->bytes && (s->base != RDX || s->disp))
+		x_lea(&g->a, RDX, s->base, s->disp);
 	if (s->imm_val)
 		x_movi(&g->a, RAX, (uint64_t)s->imm);
 	if (s->slot_val)
@@ -381,7 +415,10 @@ static void slow_each(struct jit_gen *g, const struct slow *s)
 	x_movi(&g->a, RCX, (uint64_t)s->arg_c);
 	x_storei(&g->a, true, s->slot, STATE_REG, RUN(g, detail));
 	thunk_call(g, s, g->c->t.call, OWN_CALL);
-	x_jmp_to(&g->a, s->back);
+	if (s->leaves)
+		each_leave(g, s);
+	else
+		x_jmp_to(&g->a, s->back);
 }
 
 static void slow_write(struct jit_gen *g, const struct slow *s)
@@ -394,10 +431,10 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 	}
 	if (s->touch[0])
 		gen_touch_begin(g, s);
-	else if (!a->full)
+	else if (s->from && !a->full)
 		x_aim(s->from, a->p);
 	if (s->kind != SLOW_FP && s->kind != SLOW_FUSED && s->kind != SLOW_NAN &&
-	    s->kind != SLOW_COMPARE)
+	    s->kind != SLOW_COMPARE && s->kind != SLOW_NANS)
 		gen_lazy_fix(g, s); /* the state gets them */
 	switch ((int)s->kind) {
 	case SLOW_LOAD: slow_load(g, s); break;
@@ -410,6 +447,7 @@ static void slow_write(struct jit_gen *g, const struct slow *s)
 		break;
 	case SLOW_FP: slow_fp(g, s); break;
 	case SLOW_EACH: slow_each(g, s); break;
+	case SLOW_NANS: slow_nans(g, s); break;
 	case SLOW_NAN:
 		x_storei(a, false, 0x7fc00000, RSP, -8);
 		asm_prm(a, 0xf3, false, 0x0f10, s->reg, RSP, -8);
@@ -476,6 +514,7 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 		memcpy(g->fhome, g->plan.fhome, sizeof g->fhome);
 	else
 		memset(g->fhome, -1, sizeof g->fhome);
+	g->vmap = g->own ? g->plan.vmap : (struct vmap){ .n = 0 };
 	g->plan.ready = g->entered = false;
 	g->nown = g->njumps = g->last_jump = 0;
 	if (at16 >= g->a.end)
@@ -528,7 +567,7 @@ bool jit_insn(struct jit_gen *g, const struct jit_insn *i, const struct ir_block
 		block_open(g, i->check);
 	}
 	g->k++;
-	gen_instruction(g, ir);
+	gen_instruction(g, g->own ? known_fold(g, ir) : ir);
 	if (g->insns < JIT_UNIT_INSNS)
 		g->insn_end[g->insns++] = asm_off(&g->a);
 	return !g->cannot;
@@ -542,6 +581,7 @@ void jit_goes_on(struct jit_gen *g, uint64_t pa)
 
 bool jit_remake(const struct jit_gen *g) { return g->remake; }
 bool jit_full(const struct jit_gen *g) { return g->a.full; }
+bool jit_is_own(const struct jit_gen *g) { return g->own; }
 bool jit_is_flat(const struct jit_gen *g) { return g->c->g.flat; }
 
 bool jit_end(struct jit_gen *g, struct jit_unit *ret)

@@ -62,6 +62,7 @@ enum slow_kind {
 	SLOW_LAZY,      /* a NaN to be made canonical */
 	SLOW_COMPARE,   /* of a NaN, where flags_in is to stay true */
 	SLOW_EACH,      /* IR_each by the helper */
+	SLOW_NANS,      /* NaNs among its results */
 	SLOW_SITE,      /* no code: a call inside the unit that may come back with a fault */
 	SLOW_FAULT,     /* an exception */
 	SLOW_LINK,      /* to code elsewhere in reach */
@@ -81,13 +82,20 @@ struct slow {
 	uint32_t lazy, lazy_single; /* the generator's, here */
 	uint8_t negate;         /* SLOW_FP: those whose sign turns, one bit each */
 	uint16_t bb, k, off; /* basic block, its instructions begun, guest bytes from the start */
+	uint8_t len;            /* of the instruction */
 	int64_t imm;            /* value to store; exception; what of fp */
 	uint64_t pa;            /* target */
 	uint8_t *from, *back;   /* end of the jump to here; where to go on */
 	int32_t slot;           /* value to store, if slot_val: is in the state here */
 	uint8_t *touch[2];      /* mirrored: the accesses that may fault; from is NULL */
-	uint8_t *more[5];       /* SLOW_EACH: other jumps to here */
+	uint8_t *more[6];       /* SLOW_EACH: the jumps to here; from is NULL */
 	uint16_t each_from, each_n; /* SLOW_EACH: its accesses in each_at */
+	/* SLOW_EACH: unless the key is this one behind the helper, the unit is left for the next
+	 * instruction, rax written to the register at result (0: none) before. bytes: of memory at
+	 * base and disp. begins: see each.c */
+	uint32_t key;
+	uint16_t result;
+	bool leaves, begins;
 	int64_t arg_c;          /* SLOW_EACH: third argument; pa: the second, if slot_val */
 	bool host;              /* what follows is the host's address */
 	uint8_t base;
@@ -98,6 +106,20 @@ enum { RECORDS = SLOW_MAX, OWN_JUMPS = 32, EACH_AT_MAX = 512 };
 /* The most that the notes of a unit can be: numbers take 5 bytes, addresses 10. */
 enum { NOTES_BYTES = RECORDS * (2 * 5 + 10 + 3 * 5 + 2 * 2 * 5) + EACH_AT_MAX * 2 * 5 };
 _Static_assert(NOTES_BYTES <= UINT16_MAX, "offsets in the notes");
+
+/* Vector registers in host registers: vmap.c */
+enum { VMAP_MAX = 12 };
+struct vmap {
+	/* bytes from offset off of the register file on; dirty: written somewhere in the unit */
+	struct { uint16_t off; uint8_t reg, bytes; bool dirty; } h[VMAP_MAX];
+	unsigned n;
+};
+
+/* x registers that hold constants: known.c */
+struct known {
+	uint32_t is;
+	uint64_t val[32], result;
+};
 
 /* What the instructions of a unit do with registers, and the map that follows. */
 struct plan_insn {
@@ -113,11 +135,15 @@ struct plan_insn {
 	uint16_t at, target;            /* halfwords from the start; UINT16_MAX: no jump inside */
 	bool falls, call, helper, fp, rounds;
 	bool other;                     /* a helper that may do anything */
+	bool fcall;                     /* floating point of single values */
+	uint8_t each_type;              /* of IR_each: its type, */
+	uint32_t each;                  /* and what is done; 0: none */
 };
 struct plan {
 	struct plan_insn insn[JIT_UNIT_INSNS];
 	unsigned n;
 	int8_t home[SLOTS], fhome[32];
+	struct vmap vmap;
 	uint32_t x_dirty, f_dirty;      /* written somewhere in the unit */
 	bool fp, rounds;                /* FP is on and dirty all through, rounding mode valid */
 	bool indirect;                  /* see jit_plan_begin */
@@ -129,6 +155,7 @@ struct jit_gen {
 	struct jit_cache *c;
 	int8_t home[SLOTS];         /* host register of each x register; -1: in the state */
 	int8_t fhome[32];           /* xmm register of each f register; -1: in the state */
+	struct vmap vmap;
 	uint32_t stub[LABELS];      /* where labels are entered, with a map of its own */
 	bool own;                   /* not the standard map */
 	bool entered;
@@ -142,6 +169,7 @@ struct jit_gen {
 	bool cannot;
 	bool alone;                 /* see jit_unit.alone */
 	const struct ir_block *ir;
+	struct ir_block folded;     /* of own units: see known.c */
 	struct jit_insn now;        /* the instruction that is being made, or was last */
 	const struct jit_insn *in;  /* the same */
 	uint8_t loc[IR_BLOCK_MAX], uses[IR_BLOCK_MAX];
@@ -165,6 +193,8 @@ struct jit_gen {
 	unsigned insns;
 	/* what is known at this point of the basic block */
 	bool fp_on, fp_dirty, mode_ok;
+	uint32_t vkey;              /* the vector key; 0: unknown. Of own units */
+	struct known known;
 	uint32_t boxed;             /* f registers that hold a boxed f32 */
 	/* f registers, in xmm registers, whose NaN need not be canonical; those of f32 */
 	uint32_t lazy, lazy_single;
@@ -280,6 +310,33 @@ void gen_atomic(struct jit_gen *g, uint32_t v);
 
 /* ---- each.c ---- */
 void gen_each(struct jit_gen *g, uint32_t v);
+/* Does the unit, with a map of its own, rely on it that begin @i of @b gives all elements that
+ * there are, @ret? */
+bool each_promises(struct jit_gen *g, const struct ir_block *b, const struct ir_ins *i,
+                   uint64_t *ret) MUST;
+/* Is IR_each @i of @b made inline? */
+bool each_is_inline(struct jit_gen *g, const struct ir_block *b, const struct ir_ins *i);
+void slow_each_begin(struct jit_gen *g, const struct slow *s);
+void slow_nans(struct jit_gen *g, const struct slow *s);
+
+/* ---- known.c ---- */
+/* The same as @from, where constants are known; and what is known behind it. */
+const struct ir_block *known_fold(struct jit_gen *g, const struct ir_block *from);
+/* Value @n of the block being made is @val. */
+void known_result(struct jit_gen *g, uint32_t n, uint64_t val);
+
+/* ---- vmap.c ---- */
+struct each;
+/* Plan: the map, by the weights of instructions; more than @least for each piece. */
+bool vmap_choose(struct jit_gen *g, const uint32_t *weight, uint32_t least);
+/* Host register of the bytes from offset @off of the register file on; NOREG: the state. */
+unsigned vmap_home(const struct jit_gen *g, unsigned off);
+/* Do the operands of @x lie in host registers whole, piece by piece, or not at all? */
+bool vmap_conforms(const struct each *x);
+void vmap_load(struct jit_gen *g);
+void vmap_store(struct jit_gen *g); /* the state is up to date then */
+void vmap_out(struct jit_gen *g);   /* the same, and the registers are anyone's */
+void vmap_zeroupper(struct jit_gen *g);
 
 /* Between @to and guest memory at [base + disp], in the host's addresses or, in mirrored units,
  * through gs. */
@@ -298,6 +355,8 @@ struct place gen_place(struct jit_gen *g, uint32_t v);
 void gen_touch(struct jit_gen *g, struct slow *s, struct place p, uint8_t *touch);
 /* What put @n does to what is known of its register. */
 void gen_near_put(struct jit_gen *g, uint32_t n);
+/* An access at @p was made; C looks as well. */
+void gen_place_known(struct jit_gen *g, struct place p);
 /* The start of the code out of line: rax = guest address. */
 void gen_touch_begin(struct jit_gen *g, const struct slow *s);
 

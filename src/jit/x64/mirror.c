@@ -117,12 +117,17 @@ struct place gen_place(struct jit_gen *g, uint32_t v)
 	return p;
 }
 
+void gen_place_known(struct jit_gen *g, struct place p)
+{
+	if (g->c->g.flat && p.reg)
+		near_known(g, p.reg, p.disp);
+}
+
 void gen_touch(struct jit_gen *g, struct slow *s, struct place p, uint8_t *touch)
 {
 	if (!p.mirror)
 		return;
-	if (g->c->g.flat && p.reg) /* C looks as well */
-		near_known(g, p.reg, p.disp);
+	gen_place_known(g, p);
 	s->touch[0] = touch;
 	s->base = (uint8_t)p.base;
 	s->disp = p.disp;

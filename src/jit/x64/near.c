@@ -20,7 +20,7 @@ static uint32_t head_of(const struct jit_gen *g, unsigned n)
 
 void near_note(struct plan_insn *p, const struct ir_block *b, const struct ir_ins *i)
 {
-	const struct ir_ins *v = &b->ins[i->a];
+	const struct ir_ins *v = &b->ins[i->op == IR_each ? i->b : i->a];
 	if (v->op == IR_add && b->ins[v->b].op == IR_const)
 		v = &b->ins[v->a];
 	if (v->op != IR_get || v->imm % 8 || v->imm < 8 || v->imm >= 8 * 32)

@@ -52,6 +52,7 @@ void own_in(struct jit_gen *g)
 	x_move(g, true, false);
 	x_move(g, false, true);
 	f_load(g);
+	vmap_load(g);
 }
 
 void own_out(struct jit_gen *g)
@@ -61,6 +62,7 @@ void own_out(struct jit_gen *g)
 	x_move(g, true, true);
 	x_move(g, false, false);
 	f_store(g);
+	vmap_out(g);
 }
 
 void own_spill(struct jit_gen *g)
@@ -69,6 +71,7 @@ void own_spill(struct jit_gen *g)
 		if (g->home[n] >= 0 && (!is_moved(g, n) || (n < 32 && g->plan.x_dirty >> n & 1)))
 			x_store(&g->a, true, (unsigned)g->home[n], STATE_REG, x_at(n));
 	f_store(g);
+	vmap_out(g);
 }
 
 void own_fill(struct jit_gen *g, bool all)
@@ -80,6 +83,7 @@ void own_fill(struct jit_gen *g, bool all)
 			x_load(&g->a, true, (unsigned)r, STATE_REG, x_at(n));
 	}
 	f_load(g);
+	vmap_load(g);
 }
 
 void own_box(struct jit_gen *g, unsigned x, unsigned r)

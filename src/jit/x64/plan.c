@@ -2,7 +2,7 @@
 /* Which guest registers a unit keeps in host registers: those that its loops use most, where it is
  * worth more than changing maps at the entry, the ways out and calls. Loops are what jumps back
  * enclose. And what can be relied on all through the unit if it holds at the entry. */
-#include "jit/x64/internal.h"
+#include "jit/x64/each.h"
 
 enum { NOWHERE = UINT16_MAX, DEPTH_MAX = 4, XMM_HOMES = XMM_ONES - XMM_FIRST };
 #define BOXED 0xffffffff00000000u
@@ -14,6 +14,7 @@ void jit_plan_begin(struct jit_gen *g, uint64_t pa, uint64_t end, bool indirect)
 	g->pa = pa;
 	g->end = end;
 	g->plan.n = 0;
+	g->known.is = 0;
 	g->plan.indirect = indirect;
 	g->plan.ready = false;
 }
@@ -48,7 +49,24 @@ static void put_note(const struct jit_gen *g, struct plan_insn *p, const struct 
 		p->f_wide |= f_bit(g, i->imm);
 }
 
-static void ins_note(const struct jit_gen *g, struct plan_insn *p, const struct ir_block *b,
+/* IR_each */
+static void each_note(struct jit_gen *g, struct plan_insn *p, const struct ir_block *b,
+                      const struct ir_ins *i)
+{
+	uint8_t op = ir_each_of(i->d).op;
+	if (!each_is_inline(g, b, i)) {
+		p->helper = true;
+		return;
+	}
+	p->each = op == IR_EACH_begin ? 0 : i->d;
+	p->each_type = i->imm >> 32 & 255;
+	if (op == IR_EACH_load || op == IR_EACH_store)
+		near_note(p, b, i);
+	p->fp |= each_is_float(op);
+	p->rounds |= each_is_float(op);
+}
+
+static void ins_note(struct jit_gen *g, struct plan_insn *p, const struct ir_block *b,
                      const struct ir_ins *i)
 {
 	const struct jit_guest *s = &g->c->g;
@@ -78,7 +96,12 @@ static void ins_note(const struct jit_gen *g, struct plan_insn *p, const struct 
 			target_note(g, p, i->imm);
 		break;
 	case IR_jumpr: p->falls = p->call; break;
-	case IR_call: p->helper = p->other = true; break;
+	case IR_call:
+		p->helper = true;
+		p->other = (uint32_t)i->imm != s->vector_call || !s->vector_bytes;
+		break;
+	case IR_fcall: p->fcall = true; break;
+	case IR_each: each_note(g, p, b, i); break;
 	default: break;
 	}
 }
@@ -89,6 +112,9 @@ void jit_plan_insn(struct jit_gen *g, const struct jit_insn *in, const struct ir
 	if (q->n == JIT_UNIT_INSNS)
 		return;
 	struct plan_insn *p = &q->insn[q->n++];
+	if (in->label)
+		g->known.is = 0;
+	ir = known_fold(g, ir);
 	*p = (struct plan_insn){ .at = (uint16_t)((in->pa - g->pa) / 2), .target = NOWHERE,
 		.falls = true, .call = in->call };
 	for (uint32_t n = 0; n < ir->n; n++)
@@ -189,6 +215,14 @@ static bool f_choose(struct plan *p, const struct weights *w, bool force)
 	return k > 0;
 }
 
+static bool v_choose(struct jit_gen *g, const uint8_t *depth, const struct weights *w, bool force)
+{
+	uint32_t each[JIT_UNIT_INSNS];
+	for (unsigned n = 0; n < g->plan.n; n++)
+		each[n] = weight(depth[n]);
+	return vmap_choose(g, each, force ? 0 : 2 * (w->cross + w->helper));
+}
+
 /* ---- facts ---- */
 
 static unsigned index_at(const struct plan *p, unsigned at)
@@ -274,7 +308,7 @@ bool jit_plan_end(struct jit_gen *g, bool force)
 		return false;
 	weights_count(p, depth, &w);
 	bool x = x_choose(g, p, &w, force), f = f_choose(p, &w, force), fp = facts(p);
-	bool near = near_plan(g);
-	p->ready = near || x || f || fp || p->indirect || force;
+	bool v = v_choose(g, depth, &w, force), near = near_plan(g);
+	p->ready = near || x || f || v || fp || p->indirect || force;
 	return p->ready;
 }
