@@ -23,6 +23,8 @@ static uint64_t float_unbox(uint64_t f, unsigned sew)
 uint64_t rv_help_vector(struct rv_hart *h, uint64_t a, uint64_t b, uint64_t c)
 {
 	uint32_t w = (uint32_t)a;
+	if (vec_move_plain(h, w, b))
+		return 0;
 	struct vec v = { .h = h, .op = &vec_ops[a >> 32], .word = w, .masked = !(w >> 25 & 1),
 		.vd = w >> 7 & 31, .vs1 = w >> 15 & 31, .vs2 = w >> 20 & 31,
 		.sew = h->vtype >> 3 & 7, .lmul = (int)((h->vtype & 7) ^ 4) - 4, .vl = h->vl,

@@ -74,6 +74,9 @@ void vec_put(void *p, uint64_t i, unsigned log2_bytes, uint64_t val);
 /* @n copies of the scalar operand; up to 7 bytes behind them too. */
 void vec_splat(const struct vec *v, void *to, uint64_t n);
 
+/* ---- vec_mem.c ---- */
+bool vec_move_plain(struct rv_hart *h, uint32_t w, uint64_t va) MUST;
+
 /* ---- vec_check.c ---- */
 /* May @v be executed? §31.5.2, §31.3.4 */
 bool vec_check(const struct vec *v) MUST;

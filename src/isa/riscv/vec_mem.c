@@ -127,6 +127,30 @@ static uint64_t move_some(struct vec *v, const struct move *m, uint64_t va, uint
 	return n;
 }
 
+/* What most are: a unit-stride access without a mask, of elements as wide as the type's, in one
+ * page that is known. False: it is another one, or something is wrong; nothing was done. */
+bool vec_move_plain(struct rv_hart *h, uint32_t w, uint64_t va)
+{
+	unsigned sew = h->vtype >> 3 & 3, lmul = h->vtype & 7, vd = w >> 7 & 31;
+	bool store = w >> 5 & 1;
+	uint64_t n = h->vl << sew;
+	if (w >> 20 != 1u << 5 || (w >> 12 & 7) != (sew ? sew + 4 : 0) ||
+	    (w & 0x5f) != 0x07 || !h->vready || (va & 4095) + n > 4096 ||
+	    (lmul < 4 && vd & ((1u << lmul) - 1)))
+		return false;
+	uint8_t *reg = h->v + vd * h->vlenb, *p = (uint8_t *)(uintptr_t)va;
+	if (unlikely(!n))
+		return true;
+	if (h->env->process)
+		return va < h->env->process->end && n <= h->env->process->end - va &&
+		       host_copy(store ? p : reg, store ? reg : p, n) == 0;
+	p = page_at(h, va, store);
+	if (unlikely(!p))
+		return false;
+	memcpy(store ? p : reg, store ? reg : p, n);
+	return true;
+}
+
 /* All of them, one behind the other in memory and in registers. */
 static uint64_t move_bytes(struct vec *v, const struct move *m)
 {

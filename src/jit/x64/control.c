@@ -420,8 +420,7 @@ static void slow_each(struct jit_gen *g, const struct slow *s)
 		g->touches[g->ntouches].at = (uint32_t)(touch - g->c->w);
 		g->touches[g->ntouches++].stub = (uint32_t)(g->a.p - g->c->w);
 	}
-	if (s->begins)
-		slow_each_begin(g, s);
+	uint8_t *done = s->begins ? slow_each_begin(g, s) : NULL;
 	if (s->bytes && (s->base != RDX || s->disp))
 		x_lea(&g->a, RDX, s->base, s->disp);
 	if (s->imm_val)
@@ -431,6 +430,8 @@ static void slow_each(struct jit_gen *g, const struct slow *s)
 	x_movi(&g->a, RCX, (uint64_t)s->arg_c);
 	x_storei(&g->a, true, s->slot, STATE_REG, RUN(g, detail));
 	thunk_call(g, s, g->c->t.call, OWN_CALL);
+	if (done && !g->a.full)
+		x_aim(done, g->a.p);
 	if (s->leaves)
 		each_leave(g, s);
 	else

@@ -24,15 +24,13 @@ void each_begin(struct each *x)
 	x_store(a, false, RDX, STATE_REG, at(s->vector_key));
 }
 
-/* The type becomes that of the key; all elements are active, as many as before if @keeps. */
-static void key_write(struct jit_gen *g, struct jit_asm *a, uint32_t key, bool keeps)
+/* The type becomes that of @key, which is the key if @all elements are active. */
+static void type_write(struct jit_gen *g, struct jit_asm *a, uint32_t key, bool all)
 {
 	const struct jit_guest *s = &g->c->g;
 	x_storei(a, true, (int32_t)(key & 255), STATE_REG, at(s->vector_type));
 	x_storei(a, false, (int32_t)key, STATE_REG, at(s->vector_ready));
-	if (!keeps)
-		x_storei(a, true, (int32_t)each_most(g, key & 255), STATE_REG, at(s->vector_vl));
-	x_storei(a, false, (int32_t)key, STATE_REG, at(s->vector_key));
+	x_storei(a, false, all ? (int32_t)key : 0, STATE_REG, at(s->vector_key));
 }
 
 /* Does the unit rely on it that begin @i, which wants a certain number of elements or one that is
@@ -103,7 +101,7 @@ bool each_begin_keeps(struct each *x, uint32_t n)
 	if (!g->vkey || each_most(g, g->vkey & 255) != each_most(g, x->type))
 		return false;
 	if (g->vkey != key)
-		key_write(g, x->a, key, true);
+		type_write(g, x->a, key, true);
 	g->vkey = key;
 	g->uses[i->a]--;
 	g->uses[i->b]--;
@@ -112,26 +110,31 @@ bool each_begin_keeps(struct each *x, uint32_t n)
 	return true;
 }
 
-/* Out of line: the key was another one, or there are too few elements. */
-void slow_each_begin(struct jit_gen *g, const struct slow *s)
+uint8_t *slow_each_begin(struct jit_gen *g, const struct slow *s)
 {
 	const struct jit_guest *q = &g->c->g;
 	struct jit_asm *a = &g->a;
-	uint8_t *few = NULL;
+	int32_t most = (int32_t)each_most(g, s->key & 255);
+	uint8_t *done = NULL;
 	x_alumi(a, false, ALU_CMP, STATE_REG, at(q->vector_ready), 0);
 	uint8_t *never = x_jcc8(a, CC_E);
 	if (s->reg != NOREG) {
-		x_alui(a, true, ALU_CMP, s->reg, (int32_t)each_most(g, s->key & 255));
-		few = x_jcc8(a, CC_B);
+		x_alui(a, true, ALU_CMP, s->reg, most);
+		uint8_t *all = x_jcc8(a, CC_AE);
+		x_store(a, true, s->reg, STATE_REG, at(q->vector_vl));
+		type_write(g, a, s->key, false);
+		x_mov(a, true, RAX, s->reg);
+		done = x_jmp32(a);
+		x_here8(a, all);
 	}
-	key_write(g, a, s->key, false);
+	x_storei(a, true, most, STATE_REG, at(q->vector_vl));
+	type_write(g, a, s->key, true);
 	x_jmp_to(a, s->back);
 	x_here8(a, never);
-	if (few)
-		x_here8(a, few);
 	if (s->reg != NOREG)
 		x_mov(a, true, RAX, s->reg);
 	else
 		x_movi(a, RAX, (uint64_t)s->imm);
 	x_movi(a, RDX, s->pa);
+	return done;
 }

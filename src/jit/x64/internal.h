@@ -317,7 +317,9 @@ bool each_promises(struct jit_gen *g, const struct ir_block *b, const struct ir_
                    uint64_t *ret) MUST;
 /* Is IR_each @i of @b made inline? */
 bool each_is_inline(struct jit_gen *g, const struct ir_block *b, const struct ir_ins *i);
-void slow_each_begin(struct jit_gen *g, const struct slow *s);
+/* Out of line: the key was another one, or there are too few elements. Returns the end of a jump to
+ * what comes behind the helper, or NULL. */
+uint8_t *slow_each_begin(struct jit_gen *g, const struct slow *s);
 void slow_nans(struct jit_gen *g, const struct slow *s);
 
 /* ---- known.c ---- */

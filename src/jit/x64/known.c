@@ -35,12 +35,21 @@ static void put_note(struct known *k, const struct ir_block *b, const struct ir_
 	k->val[r] = v->op == IR_each ? k->result : v->imm;
 }
 
+/* Is nothing known, nor made known? */
+static bool is_plain(const struct known *k, const struct ir_block *b)
+{
+	for (uint32_t n = 0; n < b->n && !k->is; n++)
+		if (b->ins[n].op == IR_each)
+			return false;
+	return !k->is;
+}
+
 const struct ir_block *known_fold(struct jit_gen *g, const struct ir_block *from)
 {
 	struct known *k = &g->known;
 	struct ir_block *b = &g->folded;
 	uint64_t made = 0; /* values, one bit each */
-	if (from->full || from->n > 64)
+	if (from->full || from->n > 64 || is_plain(k, from))
 		return from;
 	memcpy(b->ins, from->ins, from->n * sizeof *b->ins);
 	b->n = from->n;

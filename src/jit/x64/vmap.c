@@ -32,9 +32,8 @@ static bool overlap(unsigned a, unsigned n, unsigned b, unsigned m)
 	return a < b + m && b < a + n;
 }
 
-bool vmap_conforms(const struct each *x)
+static bool conforms(const struct vmap *m, const struct each *x)
 {
-	const struct vmap *m = &x->g->vmap;
 	unsigned one = x->g->c->g.vector_bytes, nuse;
 	struct each_use use[3];
 	nuse = each_uses(x->e, use);
@@ -46,6 +45,8 @@ bool vmap_conforms(const struct each *x)
 				return false;
 	return true;
 }
+
+bool vmap_conforms(const struct each *x) { return conforms(&x->g->vmap, x); }
 
 /* ---- what loops use most ---- */
 
@@ -105,6 +106,13 @@ static unsigned registers_free(const struct plan *p, uint8_t *ret)
 	return n;
 }
 
+static bool is_apart(struct jit_gen *g, const struct plan_insn *i)
+{
+	struct each x;
+	each_shape(&x, g, i->each, i->each_type);
+	return !conforms(&g->plan.vmap, &x);
+}
+
 bool vmap_choose(struct jit_gen *g, const uint32_t *weight, uint32_t least)
 {
 	struct plan *p = &g->plan;
@@ -112,6 +120,7 @@ bool vmap_choose(struct jit_gen *g, const uint32_t *weight, uint32_t least)
 	struct pieces q = { .n = 0 };
 	uint8_t r[VMAP_MAX];
 	const struct piece *piece;
+	uint64_t gain = 0, loss = 0;
 	m->n = 0;
 	for (unsigned n = 0; n < p->n; n++)
 		if (p->insn[n].each)
@@ -123,7 +132,13 @@ bool vmap_choose(struct jit_gen *g, const uint32_t *weight, uint32_t least)
 		m->h[m->n].dirty = piece->dirty;
 		m->h[m->n].reg = r[m->n];
 		m->n++;
+		gain += piece->weight;
 	}
+	for (unsigned n = 0; n < p->n; n++)
+		if (p->insn[n].each && is_apart(g, &p->insn[n]))
+			loss += 2ull * m->n * weight[n];
+	if (loss > gain)
+		m->n = 0;
 	return m->n;
 }
 
