@@ -240,8 +240,8 @@ int life_limits_change(struct lodge_config *c, struct json_object *changes, uint
 int instance_config_change(struct instance *i, struct json_object *changes, uint64_t ram,
                            bool lives, struct lodge_config *ret, struct lodge_err *e) MUST;
 
-/* Who waits for connections to a guest that was suspended for being idle (wait.c) shall end, and let
- * the ports go. The lock must be held. Nobody there is fine. */
+/* Who waits for connections to a guest that was suspended for being idle (wait.c) shall end, and
+ * let the ports go. The lock must be held. Nobody there is fine. */
 void waiter_dismiss(const struct instance *i);
 
 /* Delete the folder; the lock must be held (or the folder be too damaged to have one). */
