@@ -80,6 +80,9 @@ struct lodge_config {
 	/* what follows when it ends by itself: "no" (NULL), "on-failure[:N]", "always",
 	 * "unless-stopped" */
 	const char *restart;
+	/* 0: never. Suspend it when nobody used it and it did next to nothing for so long: it goes
+	 * on when somebody connects to a published port, and by lodge_exec and lodge_attach */
+	uint64_t idle_timeout_ns;
 };
 
 /* Called now and then during a long work. @total 0: unknown. Non-zero ends the work. */
@@ -179,8 +182,9 @@ LODGE_API int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progr
 LODGE_API int lodge_backup_restore(struct lodge_guest **ret, const int *in, size_t n,
                                    const char *name, int trust, struct lodge_err *e);
 /* Change limits of a guest in any state, for good. @changes: "KEY=VALUE" with the keys cpus (0.5:
- * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset, cpu-weight and restart; "none"
- * ends a limit. While the guest lives it keeps its number of CPUs and its memory: both can be
+ * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset, cpu-weight, restart and
+ * idle-timeout; "none" ends a limit. While the guest lives it keeps its number of CPUs and its
+ * memory: both can be
  * limited to less. All are checked before any is changed. What could not be enforced:
  * lodge_warning. */
 LODGE_API int lodge_update(struct lodge_guest *g, const char *const *changes, size_t n,

@@ -40,7 +40,8 @@ static void ls_row(struct json_object *o, const char **cells, char (*buf)[CELL])
 	} else if (!strcmp(state, "suspended")) {
 		char since[CELL];
 		cells[5] = buf[1];
-		snprintf(buf[1], CELL, "suspended %.50s",
+		snprintf(buf[1], CELL, "%s %.40s",
+			 member_text(o, "why")[0] ? "idle, suspended" : "suspended",
 			 ago((uint64_t)member_number(o, "ended_ns"), since, sizeof since));
 	} else if (member_number(o, "started_ns")) {
 		cells[5] = buf[1];

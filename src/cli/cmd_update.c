@@ -10,6 +10,8 @@ static const struct option_row options[] = {
     {"cpuset", 0, OPT_TEXT, "CPUS", NULL, "CPUs of the host that it may use: 0-2,5", false},
     {"restart", 0, OPT_TEXT, "POLICY", NULL,
      "when it ends by itself: no, on-failure[:N], always or unless-stopped", false},
+    {"idle-timeout", 0, OPT_TEXT, "TIME", NULL,
+     "suspend it when it was idle for TIME; it goes on when somebody connects", false},
     {"cpu-weight", 0, OPT_TEXT, "N", NULL, "weight beside others, 1 to 10000 (usual: 100)", false},
 };
 

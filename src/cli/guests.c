@@ -38,6 +38,7 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->bus = arg_text(a, "bus");
 	c->mmu = arg_text(a, "mmu");
 	c->timeout_ns = arg_number(a, "timeout");
+	c->idle_timeout_ns = arg_number(a, "idle-timeout");
 	c->disks = arg_list(a, "disk", &c->ndisks);
 	c->volumes = arg_list(a, "volume", &c->nvolumes);
 	c->publish = arg_list(a, "publish", &c->npublish);

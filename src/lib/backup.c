@@ -308,7 +308,7 @@ static int backup_of_still(struct backup *b, struct lodge_guest *g, bool suspend
 			   struct lodge_err *e)
 {
 	struct life_config *lc = NULL;
-	int r = instance_lock(g->inst, e);
+	int r = guest_lock(g, e);
 	if (r < 0)
 		return r;
 	r = instance_config(g->inst, &lc, e);

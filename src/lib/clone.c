@@ -196,7 +196,7 @@ static int clone_of_suspended(struct instance **ret, struct lodge_guest *g, cons
 			      struct lodge_err *e)
 {
 	struct json_object *doc = NULL;
-	int r = instance_lock(g->inst, e);
+	int r = guest_lock(g, e);
 	if (r < 0)
 		return r;
 	r = suspended_part(g, &doc, e);

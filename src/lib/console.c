@@ -12,8 +12,8 @@ struct lodge_console {
 	int sock, wait;
 };
 
-int lodge_attach(struct lodge_console **ret, struct lodge_guest *g, uint64_t replay,
-		 struct lodge_err *e)
+static int attach(struct lodge_console **ret, struct lodge_guest *g, uint64_t replay,
+		  struct lodge_err *e)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/v1/console?replay=%llu", (unsigned long long)replay);
@@ -36,6 +36,17 @@ int lodge_attach(struct lodge_console **ret, struct lodge_guest *g, uint64_t rep
 	*c = (struct lodge_console){g, take_fd(&sock), take_fd(&wait)};
 	*ret = c;
 	return 0;
+}
+
+int lodge_attach(struct lodge_console **ret, struct lodge_guest *g, uint64_t replay,
+		 struct lodge_err *e)
+{
+	int r = guest_wake(g, e);
+	if (r >= 0)
+		r = attach(ret, g, replay, e);
+	if (r < 0 && guest_dozes(g) && (r = guest_wake(g, e)) >= 0) /* it fell asleep just now */
+		r = attach(ret, g, replay, e);
+	return r < 0 ? r : 0;
 }
 
 int lodge_console_fd(const struct lodge_console *c) { return c->sock; }

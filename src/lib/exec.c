@@ -248,8 +248,15 @@ int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
 	x->out = malloc(OUT_CAP);
 	if (!x->in || !x->out)
 		r = err_set(e, ENOMEM, "out of memory");
-	if (r == 0)
-		r = x->sock = agent_connect(g->inst, c.wait_ns, x->in, e);
+	/* It may fall asleep just now. */
+	for (int w = 1; r >= 0 && w > 0;) {
+		w = guest_wake(g, e);
+		r = w < 0 ? w : (x->sock = agent_connect(g->inst, c.wait_ns, x->in, e));
+		if (r < 0 && w >= 0 && guest_dozes(g))
+			r = w = 1;
+		else
+			w = 0;
+	}
 	if (r >= 0)
 		r = exec_begin(x, &c, e);
 	if (r < 0) {

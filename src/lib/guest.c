@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { GONE_WAIT_MS = 10000, SETTLE_MS = 3000 };
+enum { GONE_WAIT_MS = 10000, SETTLE_MS = 3000, WAKE_TRIES = 2000 };
 
 void lodge_free(void *p) { free(p); }
 int lodge_parse_size(const char *text, uint64_t *ret_bytes, struct lodge_err *e)
@@ -147,7 +147,7 @@ int lodge_becomes(const struct lodge_config *given)
 		return 0;
 	/* what only a keeper can see to */
 	if (c.name || c.timeout_ns || c.restart || c.cpu_milli || c.cpu_weight || c.cpuset ||
-	    c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps)
+	    c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps || c.idle_timeout_ns)
 		return 0;
 	const struct level *l = level_choose(&c, NULL);
 	return l && l->become;
@@ -220,8 +220,7 @@ int guest_gone(const struct lodge_guest *g, struct lodge_err *e)
 	return err_set(e, ETIMEDOUT, "the keeper of %s does not go away", g->inst->name);
 }
 
-/* Lock a guest that does not run; one that has just ended is waited for. */
-static int guest_lock(struct lodge_guest *g, struct lodge_err *e)
+int guest_lock(struct lodge_guest *g, struct lodge_err *e)
 {
 	struct life_record rec;
 	int r = instance_lock(g->inst, e);
@@ -263,10 +262,55 @@ int lodge_pause(struct lodge_guest *g, struct lodge_err *e)
 	return control_call(g->inst, "POST", "/v1/pause", NULL, NULL, e);
 }
 
+/* One that is suspended for being idle stays so from now on. */
+static int idle_end(struct lodge_guest *g, struct lodge_err *e)
+{
+	struct life_record rec;
+	int r = guest_lock(g, e);
+	if (r < 0)
+		return r;
+	instance_record(g->inst, &rec);
+	if (rec.state == LIFE_SUSPENDED && rec.idle) {
+		waiter_dismiss(g->inst);
+		rec.idle = false;
+		rec.why[0] = 0;
+		r = instance_record_set(g->inst, &rec, e);
+	}
+	close(take_fd(&g->inst->lock));
+	return r;
+}
+
 int lodge_suspend(struct lodge_guest *g, struct lodge_err *e)
 {
+	if (guest_dozes(g))
+		return idle_end(g, e);
 	int r = control_call(g->inst, "POST", "/v1/suspend", NULL, NULL, e);
 	return r < 0 ? r : guest_gone(g, e);
+}
+
+bool guest_dozes(const struct lodge_guest *g)
+{
+	struct life_record rec;
+	instance_record(g->inst, &rec);
+	return rec.state == LIFE_SUSPENDED && rec.idle;
+}
+
+int guest_wake(struct lodge_guest *g, struct lodge_err *e)
+{
+	struct timespec pause = {.tv_nsec = 5000000};
+	int r = 0;
+	if (!guest_dozes(g))
+		return 0;
+	/* Its keeper may still be leaving; somebody else may be faster, a connection to it say. */
+	for (int i = 0; i < WAKE_TRIES && guest_dozes(g); i++) {
+		r = instance_locked(g->inst) ? -EBUSY : lodge_start(g, e);
+		if (r != -EBUSY)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (r == -EBUSY && guest_dozes(g))
+		return err_set(e, EBUSY, "%s is suspended, and does not start", g->inst->name);
+	return r < 0 && r != -EBUSY ? r : 1;
 }
 
 int lodge_resume(struct lodge_guest *g, struct lodge_err *e)
@@ -312,6 +356,8 @@ static int suspended_kill(struct lodge_guest *g, struct life_record *rec, struct
 	rec->exit_code = LODGE_EXIT_SIGNAL + 9;
 	rec->ended_ns = host_realtime_ns();
 	snprintf(rec->why, sizeof rec->why, "killed while it was suspended");
+	waiter_dismiss(g->inst);
+	rec->idle = false;
 	r = life_suspended_drop(g->inst, e);
 	if (r == 0)
 		r = instance_record_set(g->inst, rec, e);
@@ -343,6 +389,9 @@ int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e)
 	struct json_object *args = NULL;
 	if (timeout_ns == 0)
 		return lodge_kill(g, e);
+	int w = guest_wake(g, e); /* it cannot be asked in its sleep */
+	if (w < 0)
+		return w;
 	args = json_object_new_object();
 	json_object_object_add(
 	    args, "timeout_ms",

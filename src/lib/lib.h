@@ -12,6 +12,12 @@ struct lodge_guest {
 
 /* Wait until a keeper that has ended its guest has let go of the folder. */
 int guest_gone(const struct lodge_guest *g, struct lodge_err *e) MUST;
+/* Lock a guest that does not run; one that has just ended, or fallen asleep, is waited for. */
+int guest_lock(struct lodge_guest *g, struct lodge_err *e) MUST;
+/* Was it suspended for being idle? Whoever wants something of it wakes it up. */
+bool guest_dozes(const struct lodge_guest *g);
+/* 1: it did, and has a keeper now; 0: it did not. */
+int guest_wake(struct lodge_guest *g, struct lodge_err *e) MUST;
 
 /* Keep what the keeper's @answer (NULL: none) says could not be done. */
 struct json_object;

@@ -74,7 +74,7 @@ int lodge_migrate(struct lodge_guest *g, const char *to, int still, lodge_progre
 
 int lodge_migrate_undo(struct lodge_guest *g, struct lodge_err *e)
 {
-	int r = instance_lock(g->inst, e);
+	int r = guest_lock(g, e);
 	if (r == 0)
 		r = life_moved_forget(g->inst, e);
 	if (g->inst->lock >= 0)

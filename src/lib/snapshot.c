@@ -278,7 +278,7 @@ int lodge_restore(struct lodge_guest *g, const char *name, struct lodge_err *e)
 	int r = shot_config(g->inst, name, &doc, e);
 	if (r < 0)
 		return r;
-	r = instance_lock(g->inst, e);
+	r = guest_lock(g, e);
 	if (r == -EBUSY)
 		r = err_set(e, EBUSY, "%s is %s; stop or kill it first, or use -f", g->inst->name,
 			    lodge_state(g));

@@ -19,7 +19,7 @@ const char *lodge_warning(const struct lodge_guest *g) { return g->warning; }
 static int update_folder(struct lodge_guest *g, struct json_object *changes, struct lodge_err *e)
 {
 	struct life_record rec;
-	int r = instance_lock(g->inst, e);
+	int r = guest_lock(g, e);
 	if (r < 0)
 		return r;
 	instance_record(g->inst, &rec);

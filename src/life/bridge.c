@@ -150,6 +150,8 @@ int bridge_new(struct bridge **ret, struct loop *l, int listen_fd, struct chr *c
 	return 0;
 }
 
+bool bridge_used(const struct bridge *b) { return b && b->sock >= 0; }
+
 void bridge_free(struct bridge *b)
 {
 	if (!b)

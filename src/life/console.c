@@ -29,6 +29,7 @@ struct console {
 	int dirfd;       /* borrowed */
 	int now, before; /* console.log, console.log.1 or -1; owned */
 	uint64_t base, before_base, end;
+	uint64_t typed; /* bytes that clients sent */
 	struct loop *loop;
 	struct log *log;
 	struct chr *chr; /* borrowed; NULL: none yet, or gone */
@@ -134,6 +135,7 @@ static void client_feed(struct client *k)
 	if (!k->in_len || !k->con->chr)
 		return;
 	size_t n = chr_host_write(k->con->chr, k->in, k->in_len);
+	k->con->typed += n;
 	memmove(k->in, k->in + n, k->in_len - n);
 	k->in_len -= n;
 }
@@ -293,6 +295,7 @@ void console_end(struct console *c)
 }
 
 bool console_idle(const struct console *c) { return !c->clients; }
+uint64_t console_traffic(const struct console *c) { return c->end + c->typed; }
 
 void console_free(struct console *c)
 {

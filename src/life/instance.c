@@ -222,6 +222,7 @@ int instance_remove(struct instance *i, struct lodge_err *e)
 	autoclose int all = instances_fd(false, e);
 	if (all < 0)
 		return all;
+	waiter_dismiss(i);
 	host_random(&n, sizeof n);
 	snprintf(gone, sizeof gone, ".del-%08x", n);
 	/* Under another name first: the name is free at once, and a kill leaves no half guest. */

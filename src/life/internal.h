@@ -42,6 +42,7 @@ int console_join(struct console *c, int sock, uint64_t replay, const void *early
 /* Tell clients that no more comes: each is closed when it has got everything. */
 void console_end(struct console *c);
 bool console_idle(const struct console *c); /* no clients */
+uint64_t console_traffic(const struct console *c); /* bytes, both ways */
 
 /* ---- control.c: requests, without a network ---- */
 struct keeper;
@@ -77,6 +78,7 @@ struct bridge;
 int bridge_new(struct bridge **ret, struct loop *l, int listen_fd, struct chr *chr,
                struct lodge_err *e) MUST;
 void bridge_free(struct bridge *b);
+bool bridge_used(const struct bridge *b); /* there is a client; NULL is fine */
 
 /* ---- runtime.c: the folder of sockets ---- */
 int runtime_make(const struct instance *i, struct lodge_err *e) MUST;
@@ -220,10 +222,41 @@ void keeper_limit(struct keeper *k, struct life_warnings *w);
 void keeper_limit_tick(void *k); /* of the timer */
 void keeper_limit_run(struct keeper *k); /* the guest runs (again) */
 int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *e) MUST;
+uint64_t keeper_used_ns(const struct keeper *k); /* CPU time, the guest's too */
 void keeper_limit_describe(const struct keeper *k, struct json_object *out);
 void keeper_limit_stats(const struct keeper *k, struct json_object *out);
 /* Put the limits of @c into @o, a configuration. */
 void life_limits_json(const struct lodge_config *c, struct json_object *o);
+
+/* ---- idle.c: suspended when nobody uses it ---- */
+struct idler {
+	struct loop_timer *timer;   /* owned; NULL: never needed */
+	uint64_t active_ns;         /* when it was last seen at work, on CLOCK_MONOTONIC */
+	uint64_t looked_ns, cpu_ns, console; /* at the last look */
+	bool suspends;              /* it is being suspended for that reason */
+	char refused[160];          /* why the last attempt failed */
+};
+/* Look from now on, as its configuration says: it runs, or that has changed. */
+void keeper_idle(struct keeper *k);
+void keeper_idle_describe(const struct keeper *k, struct json_object *out);
+/* "idle for 10 s" */
+void keeper_idle_why(const struct keeper *k, char ret[64]);
+
+/* ---- wait.c: the sockets of a guest that is not there ---- */
+/* What is kept while the guest is suspended; descriptors are owned. */
+struct held {
+	struct life_socket s[LIFE_SOCKETS_MAX];
+	size_t n;
+};
+void held_close(struct held *h);
+/* Take over what another process holds for @i, whose lock is held; nobody there is fine. */
+void held_take(struct held *h, const struct instance *i);
+/* Let go of the folder of @i, which is suspended, and wait. True: somebody connects to
+ * h->s[*ret_which]; the lock is held again, and the guest is as it was. False: it is somebody
+ * else's business from now on, and @h is empty. */
+bool waiter_run(struct instance *i, struct held *h, struct log *log, size_t *ret_which) MUST;
+/* Refuse those who wait at the sockets. */
+void held_refuse(struct held *h);
 
 /* ---- restart.c ---- */
 struct restarter {
@@ -268,6 +301,9 @@ struct keeper {
 	struct arrival from;
 	struct limiter limiter;
 	struct restarter restarter;
+	struct idler idler;
+	struct held held;            /* before create, and after a suspend for being idle */
+	char woken[96];              /* who connected; "": nobody did */
 	uint64_t linger_until_ns;
 	pthread_mutex_t end_lock;    /* of end_* below: ended may come from any thread */
 	bool end_posted;

@@ -7,6 +7,7 @@
  *     exit          finish: console drained, level destroyed, state.json written,
  *                   clients answered, exit */
 #include "life/internal.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 
@@ -62,6 +63,7 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	k->record.exit_code = 0;
 	k->record.pid = (int)getpid();
 	k->record.why[0] = 0;
+	k->record.idle = false;
 	/* Written first: a guest that runs is never taken for one that does not. One that is on its
 	 * way stands still now: keeper_take_over writes it a moment later. */
 	int r = k->from.on ? 0 : instance_record_set(k->inst, &k->record, e);
@@ -85,6 +87,7 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	if (k->restoring)
 		keeper_clock(k);
 	keeper_settle(k);
+	keeper_idle(k);
 	return 0;
 }
 
@@ -103,9 +106,27 @@ static int keeper_resume(struct keeper *k, struct json_object *args, struct lodg
 	int r = life_moved_forget(k->inst, e);
 	if (r == 0)
 		r = k->level->resume(k->self, e);
-	if (r == 0)
+	if (r == 0) {
 		keeper_clock(k);
+		keeper_idle(k);
+	}
 	return r;
+}
+
+/* What others reach it by outlives the level's guest. */
+static void sockets_hold(struct keeper *k)
+{
+	struct life_socket all[LIFE_SOCKETS_MAX];
+	size_t n = k->level->sockets ? k->level->sockets(k->self, all) : 0;
+	for (size_t i = 0; i < n; i++) {
+		struct life_socket *s = &k->held.s[k->held.n];
+		*s = all[i];
+		s->fd = fcntl(all[i].fd, F_DUPFD_CLOEXEC, 3);
+		if (s->fd < 0)
+			log_at(&k->log, LOG_WARN, "%s is not held", s->name);
+		else
+			k->held.n++;
+	}
 }
 
 static int keeper_suspend(struct keeper *k, struct json_object *args, struct lodge_err *e)
@@ -124,10 +145,16 @@ static int keeper_suspend(struct keeper *k, struct json_object *args, struct lod
 		return r;
 	r = keeper_save(k, e);
 	if (r == 0) {
+		char why[64] = "";
 		k->suspended = true;
 		k->record.pid = 0;
 		k->record.ended_ns = host_realtime_ns();
-		keeper_ended(k, 0, "");
+		if (k->idler.suspends) {
+			k->record.idle = true;
+			sockets_hold(k);
+			keeper_idle_why(k, why);
+		}
+		keeper_ended(k, 0, why);
 		return 0;
 	}
 	struct lodge_err why;
@@ -182,12 +209,20 @@ void keeper_event(struct keeper *k, const char *event, struct json_object *more)
 static void verb_event(struct keeper *k, enum life from, enum life to)
 {
 	bool again = from != LIFE_CREATED || k->restoring;
+	char idle[64] = "";
+	struct json_object *why = NULL;
+	if (to == LIFE_SUSPENDED && k->record.idle)
+		keeper_idle_why(k, idle);
+	if (idle[0] || (to == LIFE_RUNNING && k->woken[0])) {
+		why = json_object_new_object();
+		json_put_text(why, "why", idle[0] ? idle : k->woken);
+	}
 	if (to == LIFE_STOPPED && !k->killed)
 		keeper_event(k, "stopping", NULL);
 	else if (to == LIFE_RUNNING)
-		keeper_event(k, again ? "resumed" : "started", NULL);
+		keeper_event(k, again ? "resumed" : "started", why);
 	else if (to != LIFE_COUNT && to != LIFE_STOPPED)
-		keeper_event(k, life_name(to), NULL);
+		keeper_event(k, life_name(to), why);
 }
 
 #define FROM(s) (1u << LIFE_##s)
@@ -249,6 +284,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	keeper_settle_describe(k, out);
 	keeper_migrate_describe(k, out);
 	keeper_limit_describe(k, out);
+	keeper_idle_describe(k, out);
 	if (k->self && k->level->inspect) {
 		struct json_object *o = json_object_new_object();
 		k->level->inspect(k->self, o);
@@ -392,7 +428,7 @@ static int keeper_loop(struct keeper *k, struct lodge_err *e)
 		r = loop_timer_new(&k->restarter.timer, k->loop, NULL, keeper_restart_now, k, e);
 	if (r == 0)
 		r = loop_timer_new(&k->stopping, k->loop, NULL, keeper_impatient, k, e);
-	if (r == 0)
+	if (r == 0 && k->leash >= 0)
 		r = loop_watch_new(&k->leash_watch, k->loop, k->leash, EPOLLIN, NULL, keeper_leash,
 				   k, e);
 	return r;
@@ -408,10 +444,13 @@ int keeper_level(struct keeper *k, struct lodge_err *e)
 	    .log = &k->log,
 	    .umask = k->umask,
 	    .restoring = k->restoring,
+	    .sockets = k->held.s,
+	    .nsockets = k->held.n,
 	    .ended = keeper_ended,
 	    .user = k,
 	};
 	int r = k->level->create(&k->self, &k->env, &k->config->c, e);
+	k->env.nsockets = 0;
 	if (r == 0 && k->restoring)
 		r = k->from.on ? keeper_receive(k, e) : keeper_load(k, e);
 	if (r < 0)
@@ -446,6 +485,7 @@ int keeper_build(struct keeper *k, struct lodge_err *e)
 	k->earlier = k->record;
 	k->record.state = LIFE_CREATED;
 	snprintf(k->record.level, sizeof k->record.level, "%s", k->level->name);
+	held_take(&k->held, k->inst);
 	int r = instance_config(k->inst, &k->config, e);
 	if (r == 0)
 		r = keeper_loop(k, e);
@@ -455,6 +495,8 @@ int keeper_build(struct keeper *k, struct lodge_err *e)
 		r = runtime_make(k->inst, e);
 	if (r == 0)
 		r = keeper_level(k, e);
+	if (r == 0) /* the level has its own descriptors of them */
+		held_close(&k->held);
 	int fd = r == 0 ? socket_listen(k->inst->runtime, "control.sock", e) : r;
 	return fd < 0 ? fd : server_new(&k->server, k, fd, e);
 }
@@ -492,6 +534,8 @@ void keeper_fini(struct keeper *k)
 		loop_timer_free(k->stopping);
 	if (k->timer)
 		loop_timer_free(k->timer);
+	if (k->idler.timer)
+		loop_timer_free(k->idler.timer);
 	loop_timer_free(k->limiter.timer);
 	loop_timer_free(k->restarter.timer);
 	host_cgroup_free(k->limiter.group);

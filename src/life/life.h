@@ -24,6 +24,13 @@ bool life_may(enum life from, enum life to);
 
 /* ---- what a level is ---- */
 
+/* A socket by which the guest is reached from outside: "BIND:HOST:GUEST/tcp" of a port. */
+enum { LIFE_SOCKETS_MAX = 64 };
+struct life_socket {
+	char name[72];
+	int fd;
+};
+
 /* What the keeper gives to a level. Everything is borrowed until destroy. */
 struct level_env {
 	const char *instance_dir; /* the guest's folder: disks, logs; absolute */
@@ -33,6 +40,9 @@ struct level_env {
 	struct log *log;
 	unsigned umask;           /* of whoever had the keeper made */
 	bool restoring;           /* load follows create: nothing needs to be loaded to boot */
+	/* kept while it was suspended, with the connections that wait; until create returns */
+	const struct life_socket *sockets;
+	size_t nsockets;
 	/* The guest is gone: called once, from any thread, not under a level's lock that destroy
 	 * takes. @exit_code 0..255 is the run's result (panic: LODGE_EXIT_PANIC); @why is a short
 	 * text that is copied ("powered off"). A reset is the level's own business. */
@@ -102,6 +112,11 @@ struct level {
 	                  uint64_t *ret_len);
 	uint64_t (*disk_left)(void *self);
 	int (*disk_read)(void *self, size_t i, uint64_t off, void *buf, size_t len);
+	/* NULL, or: the sockets that env->sockets may have next time, at most LIFE_SOCKETS_MAX,
+	 * with descriptors that are borrowed. Returns how many. */
+	size_t (*sockets)(void *self, struct life_socket *ret);
+	/* NULL, or: when somebody outside was last connected to it, CLOCK_MONOTONIC; 0: never. */
+	uint64_t (*visited_ns)(void *self);
 };
 
 /* ---- configuration ---- */
@@ -173,6 +188,7 @@ struct life_record {
 	int pid;               /* of the keeper, while it lives; for people, not for signals */
 	uint64_t created_ns, started_ns, ended_ns;
 	char why[128];         /* why it ended */
+	bool idle;             /* suspended because nobody used it: whoever wants it wakes it up */
 	char level[32];
 };
 /* Make the folder of a guest to be, under a temporary name and locked; dirfd is open on it, dir
@@ -223,6 +239,10 @@ int life_limits_change(struct lodge_config *c, struct json_object *changes, uint
  * it is then, without texts; NULL is fine. */
 int instance_config_change(struct instance *i, struct json_object *changes, uint64_t ram,
                            bool lives, struct lodge_config *ret, struct lodge_err *e) MUST;
+
+/* Who waits for connections to a guest that was suspended for being idle (wait.c) shall end, and
+ * let the ports go. The lock must be held. Nobody there is fine. */
+void waiter_dismiss(const struct instance *i);
 
 /* Delete the folder; the lock must be held (or the folder be too damaged to have one). */
 int instance_remove(struct instance *i, struct lodge_err *e) MUST;

@@ -7,6 +7,7 @@
 
 /* CPU time: what may be saved up; how often the keeper looks, which is how long it may use more. */
 enum { BURST_NS = 500000000, LOOK_MIN_NS = 4000000, LOOK_MAX_NS = 20000000 };
+enum { IDLE_LEAST_NS = 1000000000 };
 enum { MILLI_MAX = 1024000, WEIGHT_MAX = 10000, WEIGHT_USUAL = 100, MEMORY_LEAST = 16 << 20 };
 
 void life_warn(struct life_warnings *w, const char *fmt, ...)
@@ -24,7 +25,7 @@ void life_warn(struct life_warnings *w, const char *fmt, ...)
 
 /* ---- what may be changed ---- */
 
-enum limit_kind { L_MILLI, L_SIZE, L_NUMBER, L_TEXT };
+enum limit_kind { L_MILLI, L_SIZE, L_NUMBER, L_TIME, L_TEXT };
 static const struct limit {
 	const char *option, *key; /* as people write it; in config.json */
 	enum limit_kind kind;
@@ -40,6 +41,7 @@ static const struct limit {
     {"cpuset", "cpuset", L_TEXT, 0, AT(cpuset)},
     {"cpu-weight", "cpu_weight", L_NUMBER, WEIGHT_MAX, AT(cpu_weight)},
     {"restart", "restart", L_TEXT, 0, AT(restart)},
+    {"idle-timeout", "idle_timeout_ns", L_TIME, INT64_MAX, AT(idle_timeout_ns)},
 };
 
 int life_parse_cpus(const char *text, uint32_t *ret_milli, struct lodge_err *e)
@@ -81,6 +83,8 @@ static int limit_parse(const struct limit *l, const char *text, struct json_obje
 		v = milli;
 	else if (l->kind == L_SIZE)
 		r = life_parse_size(text, &v, e);
+	else if (l->kind == L_TIME)
+		r = life_parse_time(text, &v, e);
 	else if (l->kind == L_NUMBER)
 		r = number_parse(text, &v, e);
 	if (r == 0)
@@ -119,6 +123,8 @@ int life_limits_check(const struct lodge_config *c, struct lodge_err *e)
 	if (c->memory_limit && c->memory_limit < MEMORY_LEAST)
 		return err_set(e, EINVAL, "a guest cannot be held to less than %d MiB of memory",
 			       MEMORY_LEAST >> 20);
+	if (c->idle_timeout_ns && c->idle_timeout_ns < IDLE_LEAST_NS)
+		return err_set(e, EINVAL, "--idle-timeout must be at least 1s");
 	struct life_restart policy;
 	int r = c->cpuset ? host_cpus_check(c->cpuset, e) : 0;
 	if (r < 0)
@@ -221,6 +227,7 @@ void life_limits_json(const struct lodge_config *c, struct json_object *o)
 	json_put_i64(o, "disk_iops", (int64_t)c->disk_iops);
 	json_put_i64(o, "disk_bps", (int64_t)c->disk_bps);
 	json_put_i64(o, "net_bps", (int64_t)c->net_bps);
+	json_put_i64(o, "idle_timeout_ns", (int64_t)c->idle_timeout_ns);
 	json_object_object_del(o, "cpuset");
 	json_put_text(o, "cpuset", c->cpuset);
 	json_object_object_del(o, "restart");
@@ -267,7 +274,7 @@ int instance_config_change(struct instance *i, struct json_object *changes, uint
 
 /* ---- the keeper ---- */
 
-static uint64_t used_ns(const struct keeper *k)
+uint64_t keeper_used_ns(const struct keeper *k)
 {
 	return host_cpu_ns() + (k->self && k->level->cpu_ns ? k->level->cpu_ns(k->self) : 0);
 }
@@ -298,7 +305,7 @@ void keeper_limit_tick(void *arg)
 {
 	struct keeper *k = arg;
 	struct limiter *l = &k->limiter;
-	uint64_t now = host_monotonic_ns(), used = used_ns(k);
+	uint64_t now = host_monotonic_ns(), used = keeper_used_ns(k);
 	if (!limiter_wanted(k)) {
 		limiter_hold(k, false, now);
 		return;
@@ -378,7 +385,7 @@ void keeper_limit(struct keeper *k, struct life_warnings *w)
 		life_warn(w, "the level %s has no limits of memory, disks and network",
 			  k->level->name);
 	rate_set(&l->cpu, (uint64_t)c->cpu_milli * 1000000, BURST_NS, host_monotonic_ns());
-	l->used_ns = used_ns(k);
+	l->used_ns = keeper_used_ns(k);
 	if (l->timer)
 		loop_timer_set(l->timer, host_monotonic_ns());
 	snprintf(l->warnings, sizeof l->warnings, "%s", w->text);
@@ -403,12 +410,14 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 	c->disk_iops = next.disk_iops;
 	c->disk_bps = next.disk_bps;
 	c->net_bps = next.net_bps;
+	c->idle_timeout_ns = next.idle_timeout_ns;
 	if (json_object_object_get_ex(args, "cpuset", &set))
 		c->cpuset = text_or_null(set);
 	if (json_object_object_get_ex(args, "restart", &set))
 		c->restart = text_or_null(set);
 	texts_keep(k->config);
 	keeper_limit(k, &w);
+	keeper_idle(k);
 	struct json_object *o = json_object_new_object();
 	json_object_object_add(o, "changes", json_object_get(args));
 	keeper_event(k, "updated", o);
@@ -432,7 +441,7 @@ void keeper_limit_stats(const struct keeper *k, struct json_object *out)
 {
 	const struct limiter *l = &k->limiter;
 	uint64_t now = host_monotonic_ns();
-	json_put_i64(out, "cpu_ns", (int64_t)used_ns(k));
+	json_put_i64(out, "cpu_ns", (int64_t)keeper_used_ns(k));
 	json_put_i64(out, "held_ns",
 		     (int64_t)(l->held_ns + (l->held ? now - l->held_since_ns : 0)));
 }

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static const char *const sockets[] = {"control.sock", "agent.sock", "vsock.sock"};
+static const char *const sockets[] = {"control.sock", "agent.sock", "vsock.sock", "wait.sock"};
 
 int life_runtime_check(struct lodge_err *e)
 {

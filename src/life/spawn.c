@@ -119,20 +119,62 @@ static unsigned keeper_surroundings(struct instance *i, const struct keeper_from
 	return mask;
 }
 
+/* All of it zero but for what is told. */
+static void keeper_init(struct keeper *k, struct instance *i, const struct level *l, unsigned umask)
+{
+	*k = (struct keeper){.umask = umask, .inst = i, .level = l, .leash = -1, .signal_fd = -1,
+			     .saver.fd = -1, .migration.fd = -1, .from = {.in = -1, .out = -1}};
+	k->log_fd = 2;
+	k->log = (struct log){.sink = log_to_file,
+			      .user = &k->log_fd,
+			      .max = getenv("LODGE_DEBUG") ? LOG_DEBUG : LOG_INFO};
+}
+
+/* The guest was suspended for being idle, and somebody connects: the same process is its keeper
+ * again. Where that fails, who connects is refused, and the next one may be luckier. */
+static void keeper_again(struct keeper *k)
+{
+	struct lodge_err e;
+	size_t which;
+	while (k->record.idle && waiter_run(k->inst, &k->held, &k->log, &which)) {
+		struct held held = k->held;
+		keeper_init(k, k->inst, k->level, k->umask);
+		k->held = held;
+		snprintf(k->woken, sizeof k->woken, "a connection to %s", held.s[which].name);
+		/* the level closes its own */
+		for (size_t i = 0; i < held.n; i++)
+			held.s[i].fd = fcntl(held.s[i].fd, F_DUPFD_CLOEXEC, 3);
+		struct json_object *none = json_object_new_object();
+		int r = keeper_build(k, &e);
+		if (r == 0)
+			r = keeper_signals(k, &e);
+		if (r == 0)
+			r = keeper_verb(k, "start", none, &e);
+		json_object_put(none);
+		if (r == 0) {
+			held_close(&held);
+			keeper_run(k);
+		} else {
+			log_at(&k->log, LOG_ERROR, "%s, but: %s", k->woken, e.msg);
+			held_close(&k->held);
+			k->held = held;
+			k->record.idle = true;
+			held_refuse(&k->held);
+		}
+		keeper_fini(k);
+	}
+}
+
 /* The whole life of the keeper process. */
 static int keeper_main(struct instance *i, const struct level *l, const struct keeper_from *from,
 		       int leash)
 {
 	struct hello h = {0};
-	unsigned mask = keeper_surroundings(i, from, leash);
-	struct keeper k = {.umask = mask, .inst = i, .level = l, .leash = leash, .signal_fd = -1,
-			   .saver.fd = -1, .migration.fd = -1, .from = {.in = -1, .out = -1}};
+	struct keeper k;
+	keeper_init(&k, i, l, keeper_surroundings(i, from, leash));
+	k.leash = leash;
 	if (from)
 		k.from = (struct arrival){.on = true, .in = from->in, .out = from->out};
-	k.log_fd = 2;
-	k.log = (struct log){.sink = log_to_file,
-			     .user = &k.log_fd,
-			     .max = getenv("LODGE_DEBUG") ? LOG_DEBUG : LOG_INFO};
 	h.result = keeper_build(&k, &h.err);
 	if (h.result == 0)
 		h.result = keeper_signals(&k, &h.err);
@@ -149,6 +191,8 @@ static int keeper_main(struct instance *i, const struct level *l, const struct k
 		if (told)
 			keeper_run(&k);
 		keeper_fini(&k);
+		close(leash);
+		keeper_again(&k);
 	}
 	return 0;
 }

@@ -339,8 +339,8 @@ static int user_fds_new(const struct user_fds *before, const struct user_fds *no
 	return -1;
 }
 
-/* libslirp makes its sockets itself; ours may have been there before the guest, and stays when it is
- * suspended. So libslirp gets any port, and then our socket in that one's place. */
+/* libslirp makes its sockets itself; ours may have been there before the guest, and stays when that
+ * is suspended. So libslirp gets any port, and then our socket in that one's place. */
 static int user_publish(struct user *u, struct net_port *p, const struct net_options *o,
                         struct lodge_err *e)
 {

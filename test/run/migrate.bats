@@ -120,6 +120,43 @@ move() { # FROM TO ADDRESS [OPTION...]: and what is left is removed
 	goes_on here
 }
 
+# CI has no ssh server: a stand-in does what ssh does with such arguments, a shell and its streams.
+ssh_stand_in() {
+	mkdir -p "$WORK/bin"
+	cat >"$WORK/bin/ssh" <<-END
+	#!/bin/bash
+	echo "\$*" >"$WORK/ssh.args"
+	[ "\$1" = -- ] && shift
+	shift
+	export XDG_DATA_HOME=$WORK/there XDG_RUNTIME_DIR=$WORK/run-there PATH=$WORK/bin:\$PATH
+	exec sh -c "\$*"
+	END
+	ln -sf "$LODGE" "$WORK/bin/lodge"
+	chmod +x "$WORK/bin/ssh"
+}
+
+@test "by ssh, under another name; and a host that is not there" {
+	remember here
+	ssh_stand_in
+	PATH=$WORK/bin:$PATH here migrate --name other g ssh://me@there
+	[ "$(cat "$WORK/ssh.args")" = "-- me@there lodge receive --name other" ]
+	there ls | grep -q "^other *running"
+	here rm g
+	there migrate --name g other "unix:$WORK/s" && return 1 # --name is for ssh only
+	here receive --name g --listen "unix:$WORK/s" >/dev/null 2>&1 3>&- &
+	wait_for "$WORK/s"
+	there migrate other "unix:$WORK/s"
+	wait $!
+	there rm other
+	goes_on here
+	printf '#!/bin/sh\necho no route >&2\nexit 255\n' >"$WORK/bin/ssh"
+	PATH=$WORK/bin:$PATH run here migrate g ssh://nowhere
+	[ "$status" -ne 0 ]
+	run here migrate g ssh://-oProxyCommand=x
+	[ "$status" -ne 0 ]
+	goes_on here
+}
+
 @test "a destination that refuses says why, and the guest goes on" {
 	remember here
 	there create --name g debian-small

@@ -145,7 +145,8 @@ static void packed_unpop(struct virtq *q, const struct chain *c)
 }
 
 const struct ring_ops ring_packed = {
-	.layout = packed_layout, .available = packed_available, .offered = packed_offered, .pull = packed_pull,
+	.layout = packed_layout, .available = packed_available, .offered = packed_offered,
+	.pull = packed_pull,
 	.put = packed_put, .publish = packed_publish, .wanted = packed_wanted,
 	.listen = packed_listen, .unpop = packed_unpop,
 };

@@ -108,7 +108,8 @@ static void split_unpop(struct virtq *q, const struct chain *c)
 }
 
 const struct ring_ops ring_split = {
-	.layout = split_layout, .available = split_available, .offered = split_offered, .pull = split_pull,
+	.layout = split_layout, .available = split_available, .offered = split_offered,
+	.pull = split_pull,
 	.put = split_put, .publish = split_publish, .wanted = split_wanted,
 	.listen = split_listen, .unpop = split_unpop,
 };

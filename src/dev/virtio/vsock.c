@@ -384,8 +384,8 @@ static void vsock_serve(struct virtio *v, unsigned queue)
 /* ---- life ---- */
 
 /* A driver handles queues in an order of its own, and a busy guest when it gets to it. It has
- * forgotten its connections when it offers the event's buffer again; one that never does has had its
- * time. */
+ * forgotten its connections when it offers the event's buffer again; one that never does has had
+ * its time. */
 static void vsock_release(void *arg)
 {
 	struct vsock *s = arg;

@@ -90,7 +90,7 @@ struct machine {
 	pthread_mutex_t hold_lock;  /* of held; innermost */
 	pthread_cond_t hold_over;
 	bool held;                  /* harts wait outside of their engine */
-	struct virtio *disk_devs[DISKS_MAX], *net_dev, *balloon; /* borrowed; NULL: none */
+	struct virtio *disk_devs[DISKS_MAX], *net_dev, *balloon, *vsock; /* borrowed; NULL: none */
 	uint64_t entered_ns;        /* atomic: since 1970, when hart 0 last began to run */
 	bool loaded;                /* start goes on where the state was saved */
 	unsigned panic_seen;        /* characters of the panic message matched so far */

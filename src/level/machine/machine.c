@@ -451,6 +451,27 @@ static void machine_stats(void *self, struct json_object *out)
 	put_traffic(out, m);
 }
 
+static size_t machine_sockets(void *self, struct life_socket *ret)
+{
+	struct machine *m = self;
+	const struct net_port *p;
+	size_t n = 0;
+	for (unsigned i = 0; m->net && n < LIFE_SOCKETS_MAX && (p = net_port_at(m->net, i)); i++) {
+		ret[n].fd = p->fd;
+		snprintf(ret[n++].name, sizeof ret->name, "%s:%u:%u/%s", p->bind, p->host, p->guest,
+		         p->udp ? "udp" : "tcp");
+	}
+	return n;
+}
+
+static uint64_t machine_visited_ns(void *self)
+{
+	struct machine *m = self;
+	if (m->vsock && virtio_vsock_connections(m->vsock))
+		return host_monotonic_ns();
+	return m->net ? net_visited_ns(m->net) : 0;
+}
+
 static void machine_hold(void *self, bool on) { vcpus_hold(self, on); }
 
 static void machine_limit(void *self, const struct lodge_config *c, struct life_warnings *w)
@@ -488,4 +509,5 @@ const struct level level_machine = {
 	.limit = machine_limit, .hold = machine_hold, .disk = machine_disk,
 	.disk_track = machine_disk_track, .disk_next = machine_disk_next,
 	.disk_left = machine_disk_left, .disk_read = machine_disk_read,
+	.sockets = machine_sockets, .visited_ns = machine_visited_ns,
 };

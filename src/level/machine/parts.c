@@ -221,11 +221,23 @@ static int part_volume(struct machine *m, unsigned i, struct lodge_err *e)
 	return r;
 }
 
+/* Those of env->sockets: their names are what they publish. */
+static unsigned ports_held(const struct machine *m, struct net_port ret[LIFE_SOCKETS_MAX])
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < m->env->nsockets; i++)
+		if (net_port_parse(&ret[n], m->env->sockets[i].name, NULL) == 0)
+			ret[n++].fd = m->env->sockets[i].fd;
+	return n;
+}
+
 static int part_net(struct machine *m, struct lodge_err *e)
 {
+	struct net_port held[LIFE_SOCKETS_MAX];
 	const struct lodge_config *c = m->config;
 	struct net_options o = { .kind = c->net, .publish = c->publish,
-		.npublish = (unsigned)c->npublish, .hostname = m->env->name };
+		.npublish = (unsigned)c->npublish, .hostname = m->env->name, .held = held,
+		.nheld = ports_held(m, held) };
 	if (c->net && !strcmp(c->net, "none")) {
 		if (c->npublish)
 			return err_set(e, EINVAL, "ports cannot be published without a network");
@@ -261,7 +273,7 @@ static int part_console(struct machine *m, struct lodge_err *e)
 static int parts_virtio(struct machine *m, struct lodge_err *e)
 {
 	const struct lodge_config *c = m->config;
-	struct dev *balloon = NULL;
+	struct dev *balloon = NULL, *vsock = NULL;
 	char options[4352];
 	int r = 0;
 	/* what threads of their own do to memory and lines comes at no time that can be repeated */
@@ -283,8 +295,10 @@ static int parts_virtio(struct machine *m, struct lodge_err *e)
 	if (r == 0)
 		r = option_unsigned(c, "cid", VSOCK_CID, UINT32_MAX - 1, &cid, e);
 	snprintf(options, sizeof options, "cid=%u,path=%s/vsock.sock", cid, m->env->runtime_dir);
-	if (r == 0 && !strchr(m->env->runtime_dir, ','))
-		r = part_virtio(m, NULL, "vsock", c->bus, options, NULL, e);
+	if (r == 0 && !strchr(m->env->runtime_dir, ',')) {
+		r = part_virtio(m, &vsock, "vsock", c->bus, options, NULL, e);
+		m->vsock = r == 0 ? virtio_of(vsock) : NULL;
+	}
 	for (unsigned i = 0; i < c->nvolumes && r == 0; i++)
 		r = part_volume(m, i, e);
 	return r;
