@@ -55,7 +55,8 @@ int image_need(const struct args *a, const char *guest)
 		return 0;
 	struct progress p = {.tty = isatty(2)};
 	fprintf(stderr, "lodge: the image %s is not in the cache; getting it\n", guest);
-	int r = lodge_image_pull(guest, progress_show, &p, &e);
+	struct lodge_pull how = {.size = sizeof how, .progress = progress_show, .user = &p};
+	int r = lodge_image_pull(guest, &how, &e);
 	progress_end(&p);
 	return r < 0 ? fail(a, &e) : 0;
 }
