@@ -140,3 +140,13 @@ int image_find_name(struct image_store *s, const char *text, char ret_name[REF_T
 /* Its name goes, and all that no other image and no guest uses. *@ret_freed: bytes. */
 int image_remove(struct image_store *s, const char *text, uint64_t *ret_freed,
                  struct lodge_err *e) MUST;
+
+/* ---- root.c: the root of a guest ---- */
+/* Make @folder (absolute; there already) ready for a root of the image @name, and say how the image
+ * wants to be run. Until the folder is gone, or forgotten as @id, the image's layers stay. */
+int image_root_make(struct image_store *s, const char *name, const char *id, const char *folder,
+                    struct image_config *ret, struct lodge_err *e) MUST;
+/* Mount it on FOLDER/rootfs, in this process's mount namespace, which should be its own: overlayfs,
+ * or, where the layers were unpacked without it, a copy. */
+int image_root_mount(struct image_store *s, const char *folder, struct lodge_err *e) MUST;
+void image_root_forget(struct image_store *s, const char *id);

@@ -76,4 +76,6 @@ struct unpack {
 /* Every layer of the image as a folder of the store, by a process of its own. */
 int unpack_run(struct unpack *u, struct lodge_err *e) MUST;
 void unpack_fini(struct unpack *u);
+/* root.c: it holds all that is below it as well, since overlayfs was not to be had. */
+bool layer_flat(struct image_store *s, const char *chain);
 uint64_t layer_bytes(struct image_store *s, const char *chain); /* 0 also: unknown */

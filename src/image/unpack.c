@@ -100,11 +100,14 @@ static int root_make(struct work *w, size_t i, struct lodge_err *e)
 		return err_sys(e, "the layer's folder");
 	const char *lower[IMAGE_LAYERS];
 	char names[IMAGE_LAYERS][80];
-	for (size_t k = 0; k < i; k++) {
-		layer_name(w, k, "fs", names[k]);
-		lower[k] = names[k];
+	size_t n = 0, first = i - 1;
+	while (first && !layer_flat(w->u->store, w->chain[first]))
+		first--;
+	for (size_t k = first; k < i; k++, n++) {
+		layer_name(w, k, "fs", names[n]);
+		lower[n] = names[n];
 	}
-	int r = overlay_mount(at, merged, lower, i, fs, scratch, e);
+	int r = overlay_mount(at, merged, lower, n, fs, scratch, e);
 	if (r < 0)
 		return r;
 	r = openat(at, merged, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -134,6 +137,9 @@ static int layer_size(struct work *w, size_t i, uint64_t bytes, struct lodge_err
 	autoclose int fd = openat(w->u->store->layers, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || !host_pwrite(fd, text, (size_t)n, 0))
 		return err_sys(e, "writing a layer's size");
+	layer_name(w, i, "flat", path);
+	if (!w->overlay && mkdirat(w->u->store->layers, path, 0700) < 0)
+		return err_sys(e, "marking a layer");
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Images: names that stand for files in the cache, listed in images.def. */
+#include "image/image.h"
 #include "lib/lib.h"
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -92,7 +93,7 @@ int lodge_image_list(char **ret_json, struct lodge_err *e)
 	for (size_t i = 0; i < countof(images); i++)
 		if (image_ready(&images[i]))
 			json_object_array_add(a, image_json(&images[i]));
-	int r = store_list(a, e);
+	int r = images_list(a, e);
 	if (r == 0) {
 		*ret_json =
 		    strdup(json_object_to_json_string_ext(a, JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -105,7 +106,14 @@ int lodge_image_list(char **ret_json, struct lodge_err *e)
 int lodge_image_state(const char *name)
 {
 	const struct image *m = image_find(name);
-	return m ? image_ready(m) : store_state(name) == 1 ? 1 : -ENOENT;
+	if (m)
+		return image_ready(m);
+	/* a name that can be nothing else may be looked for in a registry; "ls" might be a slip */
+	bool path = access(name, F_OK) == 0 || strchr("./", name[0]);
+	struct image_ref r;
+	if (images_state(name) == 1)
+		return 1;
+	return !path && strpbrk(name, "/:@") && ref_parse(&r, name, NULL) == 0 ? 0 : -ENOENT;
 }
 
 int lodge_image_execs(const char *name)
@@ -163,7 +171,7 @@ int lodge_image_remove(const char *name, struct lodge_err *e)
 {
 	const struct image *m = image_find(name);
 	if (!m || !image_ready(m))
-		return store_remove(name, e);
+		return images_remove(name, e);
 	autofree char *cache = life_home("cache");
 	autofree char *lock = NULL;
 	if (!cache || asprintf(&lock, "%s/%s.lock", cache, m->folder) < 0)

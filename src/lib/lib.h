@@ -41,13 +41,13 @@ char *image_file(const struct image *m, const char *file); /* absolute; malloc'e
 
 /* store.c: container images, which lie in the user's store of images. */
 struct image_store;
-int store_open(struct image_store **ret, struct lodge_err *e) MUST;
-int store_pull(const char *name, struct lodge_pull *how, struct lodge_err *e) MUST;
+int images_open(struct image_store **ret, struct lodge_err *e) MUST;
+int images_pull(const char *name, struct lodge_pull *how, struct lodge_err *e) MUST;
 /* Add them to the array @list. */
-int store_list(struct json_object *list, struct lodge_err *e) MUST;
-int store_remove(const char *name, struct lodge_err *e) MUST;
+int images_list(struct json_object *list, struct lodge_err *e) MUST;
+int images_remove(const char *name, struct lodge_err *e) MUST;
 /* 1: it is in the store. */
-int store_state(const char *name);
+int images_state(const char *name);
 
 /* Turn what the user asked for into what a level can run, inside the folder of @i: image names
  * into kernel, initrd and a disk of its own; sizes into disks; overlays for images that may not

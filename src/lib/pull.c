@@ -199,7 +199,7 @@ int lodge_image_pull(const char *name, struct lodge_pull *how, struct lodge_err 
 	struct pull p = {.image = image_find(name), .fn = how->progress, .user = how->user};
 	how->name[0] = how->warning[0] = 0;
 	if (!p.image)
-		return store_pull(name, how, e);
+		return images_pull(name, how, e);
 	snprintf(how->name, sizeof how->name, "%s", p.image->name);
 	return pull_run(&p, e);
 }

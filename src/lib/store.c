@@ -12,7 +12,7 @@ static char *store_path(void)
 	return data && asprintf(&ret, "%s/images", data) >= 0 ? ret : NULL;
 }
 
-int store_open(struct image_store **ret, struct lodge_err *e)
+int images_open(struct image_store **ret, struct lodge_err *e)
 {
 	autofree char *path = store_path();
 	return path ? image_store_open(ret, path, e) : err_set(e, ENOMEM, "out of memory");
@@ -25,7 +25,7 @@ static bool store_exists(void)
 	return path && access(path, F_OK) == 0;
 }
 
-int store_pull(const char *name, struct lodge_pull *how, struct lodge_err *e)
+int images_pull(const char *name, struct lodge_pull *how, struct lodge_err *e)
 {
 	struct image_store *s = NULL;
 	struct image_pull p = {.platform = how->platform,
@@ -35,20 +35,20 @@ int store_pull(const char *name, struct lodge_pull *how, struct lodge_err *e)
 			       .progress = how->progress,
 			       .user = how->user};
 	_Static_assert(sizeof how->name >= REF_TEXT, "a name has room");
-	int r = store_open(&s, e);
+	int r = images_open(&s, e);
 	if (r == 0)
 		r = image_pull(s, name, &p, how->name, how->warning, e);
 	image_store_close(s);
 	return r;
 }
 
-int store_list(struct json_object *list, struct lodge_err *e)
+int images_list(struct json_object *list, struct lodge_err *e)
 {
 	struct image_store *s = NULL;
 	struct json_object *mine = NULL;
 	if (!store_exists())
 		return 0;
-	int r = store_open(&s, e);
+	int r = images_open(&s, e);
 	if (r == 0)
 		r = image_list(s, &mine, e);
 	for (size_t i = 0; r == 0 && i < json_object_array_length(mine); i++)
@@ -58,25 +58,25 @@ int store_list(struct json_object *list, struct lodge_err *e)
 	return r;
 }
 
-int store_remove(const char *name, struct lodge_err *e)
+int images_remove(const char *name, struct lodge_err *e)
 {
 	struct image_store *s = NULL;
 	uint64_t freed = 0;
 	if (!store_exists())
 		return err_set(e, ENOENT, "there is no image '%s'; lodge images lists them", name);
-	int r = store_open(&s, e);
+	int r = images_open(&s, e);
 	if (r == 0)
 		r = image_remove(s, name, &freed, e);
 	image_store_close(s);
 	return r;
 }
 
-int store_state(const char *name)
+int images_state(const char *name)
 {
 	struct image_store *s = NULL;
 	char full[REF_TEXT];
 	int found = 0;
-	if (store_exists() && store_open(&s, NULL) == 0)
+	if (store_exists() && images_open(&s, NULL) == 0)
 		found = image_find_name(s, name, full, NULL) == 0;
 	image_store_close(s);
 	return found;

@@ -98,6 +98,11 @@ CASES = {
     "root-file": lambda o: [[entry(".", b"x\n")]],
     "deep": lambda o: [[entry("/".join(["d"] * 300), b"x\n")]],
     "empty": lambda o: [],
+    # programs come with -v /usr:/usr:ro
+    "shell": lambda o: [[link(d, "usr/" + d) for d in ("bin", "sbin", "lib", "lib64")] +
+                        [folder("usr/"), folder("etc/"), folder("kept/"), folder("tmp/", 0o1777),
+                         entry("etc/passwd", b"root:x:0:0::/root:/bin/sh\nann:x:1000:1001::/a:\n"),
+                         entry("etc/group", b"root:x:0:\nstaff:x:50:\n")], [entry("top", b"t\n")]],
     "truncated": lambda o: [[entry("f", noise(100000, 1))]],
 }
 
@@ -130,8 +135,9 @@ def packed(how, data):
 
 def image(layout, layers, arch, options, case):
     config = {"os": "linux", "architecture": arch, "created": "2026-01-01T00:00:00Z",
-              "config": {"Entrypoint": ["/bin/entry"], "Cmd": ["one"], "Env": ["A=b"],
-                         "WorkingDir": "/kept", "ExposedPorts": {"80/tcp": {}}},
+              "config": {"Entrypoint": ["/bin/sh"], "Cmd": ["-c", "echo hello from $0"],
+                         "Env": ["A=b", "C=d"], "WorkingDir": "/kept",
+                         "ExposedPorts": {"80/tcp": {}}},
               "rootfs": {"type": "layers", "diff_ids": []}}
     descs = []
     for one in layers:
