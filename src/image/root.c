@@ -107,8 +107,8 @@ static int root_overlay(int at, const struct image_record *r, size_t first, cons
 	    asprintf(&target, "%s/rootfs", folder) < 0)
 		return err_set(e, ENOMEM, "out of memory");
 	if (strpbrk(folder, ",:\\"))
-		return err_set(e, EINVAL, "overlayfs takes no folder with , : or \\ in its name: %s",
-			       folder);
+		return err_set(e, EINVAL,
+			       "overlayfs takes no folder with , : or \\ in its name: %s", folder);
 	return overlay_mount(at, target, lower, n, upper, work, e);
 }
 

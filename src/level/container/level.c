@@ -3,10 +3,11 @@
  * files and its signals, and whose exit code is ours. The image's layers are mounted in a mount
  * namespace of ours, so that nothing of it is left on the host however we end; the folder with what
  * the container wrote goes with it, and those of killed ones go at the next run. */
-#include "life/life.h"
 #include "level/container/internal.h"
 #include "level/container/spec.h"
 #include "level/container/uplink.h"
+#include "level/container/warden.h"
+#include "life/life.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -25,13 +26,15 @@ struct stay {
 	const struct lodge_config *c;
 	struct image_store *store;
 	struct image_config image;
-	bool of_image;         /* else a root of the host's */
+	bool of_image; /* else a root of the host's */
 	char id[2 * ID_BYTES + 1];
-	char *all, *folder;    /* owned: where such folders are; ours */
-	char *bundle, *root;   /* owned */
-	int lock;              /* of the folder */
+	char *all, *folder;  /* owned: where such folders are; ours */
+	char *bundle, *root; /* owned */
+	int lock;            /* of the folder */
 	bool mapped, terminal;
 	struct uplink uplink;
+	struct warden warden;
+	char program[PATH_MAX]; /* the runtime's */
 };
 
 /* ---- what the guest is ---- */
@@ -73,8 +76,9 @@ static int container_claims(const struct lodge_config *c)
 	if (stat(g, &st) == 0) {
 		if (!S_ISDIR(st.st_mode))
 			return 0;
-		return path_has(g, "config.json") || path_has(g, "bin") || path_has(g, "usr/bin") ? 60
-												 : 0;
+		return path_has(g, "config.json") || path_has(g, "bin") || path_has(g, "usr/bin")
+			   ? 60
+			   : 0;
 	}
 	return image_there(g) ? 80 : 0;
 }
@@ -92,8 +96,10 @@ static void stay_tidy(struct stay *s)
 		snprintf(path, sizeof path, "%s/lock", de->d_name);
 		autoclose int fd = openat(dirfd(d), path, O_RDWR | O_CLOEXEC);
 		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			char folder[PATH_MAX];
+			snprintf(folder, sizeof folder, "%.3800s/%s", s->all, de->d_name);
 			image_root_forget(s->store, de->d_name);
-			(void)!file_remove_tree(dirfd(d), de->d_name, NULL);
+			warden_clean(s->program, de->d_name, folder);
 		}
 	}
 	if (d)
@@ -195,7 +201,8 @@ static int stay_bundle(struct stay *s, struct lodge_err *e)
 	char *text = NULL;
 	if (!s->of_image && path_has(s->c->guest, "config.json")) {
 		if (s->c->argc || s->c->npublish || s->c->nenv || s->c->nvolumes || s->c->net)
-			return err_set(e, EINVAL, "a bundle says itself how it is run: options go "
+			return err_set(e, EINVAL,
+				       "a bundle says itself how it is run: options go "
 				       "into its config.json");
 		s->bundle = realpath(s->c->guest, NULL);
 		return s->bundle ? 0 : err_sys(e, "%s", s->c->guest);
@@ -203,9 +210,14 @@ static int stay_bundle(struct stay *s, struct lodge_err *e)
 	int r = stay_root(s, e);
 	if (r == 0)
 		r = stay_net(s, &space, path, e);
-	struct spec_wants w = {.image = s->of_image ? &s->image : NULL, .c = s->c, .id = s->id,
-			       .root = s->root, .netns = space, .files = s->folder,
-			       .mapped = s->mapped, .terminal = s->terminal};
+	struct spec_wants w = {.image = s->of_image ? &s->image : NULL,
+			       .c = s->c,
+			       .id = s->id,
+			       .root = s->root,
+			       .netns = space,
+			       .files = s->folder,
+			       .mapped = s->mapped,
+			       .terminal = s->terminal};
 	if (r == 0)
 		r = spec_make(&text, &w, e);
 	if (r == 0)
@@ -227,15 +239,15 @@ static int runtime_find(char path[PATH_MAX], struct lodge_err *e)
 	return access(path, X_OK) == 0 ? 0 : err_sys(e, "%s, which runs containers", path);
 }
 
-static void runtime_become(const struct stay *s, const char *path, const sigset_t *mask)
+static void runtime_become(const struct stay *s, const sigset_t *mask)
 {
 	char state[PATH_MAX], log[PATH_MAX];
 	snprintf(state, sizeof state, "%s/state", s->folder);
 	snprintf(log, sizeof log, "%s/log", s->folder);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execl(path, "lodge-oci", "--root", state, "--log", log, "run", "--bundle", s->bundle, s->id,
-	      (char *)NULL);
+	execl(s->program, "lodge-oci", "--root", state, "--log", log, "run", "--bundle", s->bundle,
+	      s->id, (char *)NULL);
 	_exit(LODGE_EXIT_LODGE);
 }
 
@@ -272,11 +284,10 @@ static int runtime_code(const struct stay *s, int code)
 
 static int stay_run(struct stay *s, int *ret_code, struct lodge_err *e)
 {
-	static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+	static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1,
 				     SIGUSR2, SIGCONT, SIGWINCH, SIGCHLD};
-	char path[PATH_MAX];
 	sigset_t set, before;
-	int r = runtime_find(path, e);
+	int r = warden_start(&s->warden, s->program, s->id, s->folder, s->lock, e);
 	if (r < 0)
 		return r;
 	sigemptyset(&set);
@@ -285,7 +296,7 @@ static int stay_run(struct stay *s, int *ret_code, struct lodge_err *e)
 	sigprocmask(SIG_BLOCK, &set, &before);
 	pid_t child = fork();
 	if (child == 0)
-		runtime_become(s, path, &before);
+		runtime_become(s, &before);
 	if (child < 0)
 		r = err_sys(e, "a process");
 	else
@@ -297,6 +308,7 @@ static void stay_end(struct stay *s)
 {
 	char path[PATH_MAX];
 	uplink_end(&s->uplink);
+	warden_end(&s->warden);
 	if (s->folder) {
 		snprintf(path, sizeof path, "%s/rootfs", s->folder);
 		umount2(path, MNT_DETACH);
@@ -318,6 +330,12 @@ static int stay_make(struct stay *s, struct lodge_err *e)
 	char path[PATH_MAX];
 	autofree char *data = life_home("data");
 	int r = spec_options_check(s->c, e);
+	if (r == 0)
+		r = runtime_find(s->program, e);
+	if (r == 0 && (s->c->name || s->c->timeout_ns || s->c->restart))
+		r = err_set(e, EOPNOTSUPP,
+			    "a container runs in the foreground: it has no --name, "
+			    "--timeout and --restart");
 	if (r == 0 && (!data || snprintf(path, sizeof path, "%s/images", data) >= PATH_MAX))
 		r = err_set(e, ENOMEM, "out of memory");
 	if (r == 0)
@@ -334,7 +352,10 @@ static int stay_make(struct stay *s, struct lodge_err *e)
 static int container_become(const struct lodge_config *c, struct lodge_err *e)
 {
 	struct stat st;
-	struct stay s = {.c = c, .lock = -1, .uplink = UPLINK_NONE,
+	struct stay s = {.c = c,
+			 .lock = -1,
+			 .uplink = UPLINK_NONE,
+			 .warden = {.end = -1},
 			 .of_image = stat(c->guest, &st) < 0,
 			 .terminal = c->flags & LODGE_TTY && isatty(0)};
 	int code = LODGE_EXIT_LODGE, r = stay_make(&s, e);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.json of a guest that is an image, with the defaults that podman and docker have:
- * namespaces, mounts, capabilities, system calls. OCI-Image 1.1 §conversion, OCI-RT 1.2 config.md */
+ * namespaces, mounts, capabilities, system calls. OCI-Image 1.1 §conversion, OCI-RT 1.2 config.md
+ */
 #include "level/container/spec.h"
 #include "life/life.h"
-#include <json-c/json.h>
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
@@ -36,8 +37,9 @@ static struct json_object *words(const char *text)
 
 /* ---- options ---- */
 
-static const char *const known[] = {"user", "entrypoint", "read-only", "cap-add", "cap-drop",
-				    "hostname", "seccomp", "privileged-files", "cgroup"};
+static const char *const known[] = {"user",    "entrypoint",       "read-only",
+				    "cap-add", "cap-drop",         "hostname",
+				    "seccomp", "privileged-files", "cgroup"};
 
 const char *spec_option(const struct lodge_config *c, const char *key, size_t at)
 {
@@ -127,10 +129,13 @@ static int user_find(const struct spec_wants *w, struct json_object *process, st
 	if (!line_find(w->root, "etc/passwd", user, &uid, &gid) && !number(user, &uid))
 		return err_set(e, ENOENT, "there is no user '%s' in the image's /etc/passwd", user);
 	if (group && !line_find(w->root, "etc/group", group, &gid, NULL) && !number(group, &gid))
-		return err_set(e, ENOENT, "there is no group '%s' in the image's /etc/group", group);
+		return err_set(e, ENOENT, "there is no group '%s' in the image's /etc/group",
+			       group);
 	if (w->mapped && (uid || gid))
-		return err_set(e, EPERM, "it wants to run as user %u:%u, and without root there is "
-			       "only root in a container; take --user 0", uid, gid);
+		return err_set(e, EPERM,
+			       "it wants to run as user %u:%u, and without root there is "
+			       "only root in a container; take --user 0",
+			       uid, gid);
 	struct json_object *o = json_object_new_object();
 	put(o, "uid", json_object_new_int64(uid));
 	put(o, "gid", json_object_new_int64(gid));
@@ -163,7 +168,8 @@ static int args_make(const struct spec_wants *w, struct json_object *process, st
 		json_object_array_add(a, text_new("/bin/sh"));
 	return json_object_array_length(a)
 		   ? 0
-		   : err_set(e, ENOENT, "the image says of no program that it is to be run; name "
+		   : err_set(e, ENOENT,
+			     "the image says of no program that it is to be run; name "
 			     "one behind the image");
 }
 
@@ -338,7 +344,8 @@ static void mounts_usual(const struct spec_wants *w, struct json_object *a)
 	else
 		mount_add(a, "/sys", "none", "/sys", "rbind nosuid noexec nodev ro");
 	if (!w->mapped)
-		mount_add(a, "/sys/fs/cgroup", "cgroup", "cgroup", "nosuid noexec nodev relatime ro");
+		mount_add(a, "/sys/fs/cgroup", "cgroup", "cgroup",
+			  "nosuid noexec nodev relatime ro");
 }
 
 static int mounts_make(const struct spec_wants *w, struct json_object *a, struct lodge_err *e)

@@ -61,8 +61,10 @@ static int tap_open(unsigned mtu)
 	r.ifr_netmask = inet(mask);
 	if (ioctl(s, SIOCSIFNETMASK, &r) < 0 || link_up(s, name_of_tap) < 0)
 		return -1;
-	struct rtentry way = {.rt_gateway = inet(gateway), .rt_dst = inet("0.0.0.0"),
-			      .rt_genmask = inet("0.0.0.0"), .rt_flags = RTF_UP | RTF_GATEWAY};
+	struct rtentry way = {.rt_gateway = inet(gateway),
+			      .rt_dst = inet("0.0.0.0"),
+			      .rt_genmask = inet("0.0.0.0"),
+			      .rt_flags = RTF_UP | RTF_GATEWAY};
 	if (ioctl(s, SIOCADDRT, &way) < 0)
 		return -1;
 	return take_fd(&fd);
@@ -231,7 +233,7 @@ static int outside_make(struct uplink *w, int tap, const char *const *publish, s
 }
 
 int uplink_make(struct uplink *ret, bool user, const char *const *publish, size_t n,
-	      struct lodge_err *e)
+		struct lodge_err *e)
 {
 	int tap = -1;
 	*ret = UPLINK_NONE;
