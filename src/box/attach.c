@@ -15,7 +15,8 @@ static int attrs_apply(int fd, const struct box_attrs *a, bool below)
 	struct mount_attr attr = {.attr_set = a->set, .attr_clr = a->clear};
 	if (!a->set && !a->clear)
 		return 0;
-	return mount_setattr(fd, "", AT_EMPTY_PATH | (below ? AT_RECURSIVE : 0), &attr, sizeof attr);
+	return mount_setattr(fd, "", AT_EMPTY_PATH | (below ? AT_RECURSIVE : 0), &attr,
+			     sizeof attr);
 }
 
 int box_mount_attrs(int fd, const struct box_options *o)
@@ -77,8 +78,9 @@ static int fs_options(int fs, const struct oci_mount *m, const char *label, cons
 {
 	const char *super;
 	bool own_mode = false;
-	for (size_t i = 0; i < m->options.n; i++) {
-		if (!box_option_for_super(m->options.at[i], &super))
+	struct box_option_walk w = {0};
+	for (const char *option; (option = box_option_next(&m->options, &w));) {
+		if (!box_option_for_super(option, &super))
 			continue;
 		own_mode |= !strncmp(super, "mode=", 5);
 		if (fs_option(fs, super) < 0)

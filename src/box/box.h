@@ -55,6 +55,7 @@ struct box_hierarchy {
 	const char *name;    /* of its folder */
 	const char *options; /* of a mount: "cpu,cpuacct", "name=systemd" */
 	const char *path;    /* of the container's group, on the host */
+	const char *instead; /* if that is not there; or NULL */
 	bool v2;
 };
 struct box_setup { /* borrowed */
@@ -119,7 +120,8 @@ int box_affinity_set(const char *cpus, struct lodge_err *e) MUST;
 
 /* The host's proc, verified; O_PATH. */
 int box_proc_open(struct lodge_err *e) MUST;
-/* @text into @path below it, which must be of proc, with no link on the way; -1 and errno. */
+/* @text into @path below it, which must be of proc, with no link on the way; @proc -1: of a new one
+ * of this pid namespace. -1 and errno. */
 int box_proc_write(int proc, const char *path, const char *text) MUST;
 int box_labels_check(const struct oci_process *p, struct lodge_err *e) MUST;
 int box_labels_set(int proc, const struct oci_process *p, struct lodge_err *e) MUST;

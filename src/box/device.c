@@ -60,7 +60,9 @@ static int device_node(int in, const char *name, const struct oci_device *d)
 			return -1;
 	}
 	return (d->uid.set || d->gid.set) &&
-	       fchownat(in, name, (uid_t)d->uid.v, (gid_t)d->gid.v, AT_SYMLINK_NOFOLLOW) < 0 ? -1 : 0;
+		       fchownat(in, name, (uid_t)d->uid.v, (gid_t)d->gid.v, AT_SYMLINK_NOFOLLOW) < 0
+		   ? -1
+		   : 0;
 }
 
 static int device_make(const struct box_setup *s, const struct box_root *r,
@@ -103,7 +105,8 @@ static int links_make(const struct box_root *r, struct lodge_err *e)
 	if (dev < 0)
 		return err_sys(e, "/dev");
 	for (size_t i = 0; i < countof(links); i++)
-		if (symlinkat(links[i].to, dev, links[i].name) < 0 && errno != EEXIST &&
+		if ((strcmp(links[i].name, "core") || access(links[i].to, F_OK) == 0) &&
+		    symlinkat(links[i].to, dev, links[i].name) < 0 && errno != EEXIST &&
 		    errno != EROFS)
 			return err_sys(e, "/dev/%s", links[i].name);
 	autoclose int pts = openat(dev, "pts/ptmx", O_PATH | O_CLOEXEC);

@@ -8,6 +8,20 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+/* Its group, or, where none could be made for it, the one that it is in. */
+static int hierarchy_bind(const struct box_hierarchy *h, const struct oci_mount *m,
+                          const struct box_options *o, struct lodge_err *e)
+{
+	struct oci_mount one = *m;
+	one.source = h->path;
+	int fd = box_mount_bind(&one, o, e);
+	if (fd == -ENOENT && h->instead) {
+		one.source = h->instead;
+		fd = box_mount_bind(&one, o, e);
+	}
+	return fd;
+}
+
 /* As the container's namespace shows it, or, without one, its own part of the host's. */
 static int hierarchy_open(const struct box_setup *s, const struct box_hierarchy *h,
                           const struct oci_mount *m, const struct box_options *o,
@@ -19,17 +33,16 @@ static int hierarchy_open(const struct box_setup *s, const struct box_hierarchy 
 	char text[128];
 	one.type = h->v2 ? "cgroup2" : "cgroup";
 	one.source = "cgroup";
-	if (!s->own_cgroups) {
-		one.source = h->path;
-		return box_mount_bind(&one, o, e);
-	}
+	if (!s->own_cgroups)
+		return hierarchy_bind(h, m, o, e);
 	snprintf(text, sizeof text, "%s", h->options);
 	char *rest = text;
 	for (char *w; !h->v2 && flags.n < countof(words) && (w = strsep(&rest, ","));)
 		words[flags.n++] = w;
 	flags.at = words;
 	one.options = flags;
-	return box_mount_new(&one, o, NULL, NULL, e);
+	int fd = box_mount_new(&one, o, NULL, NULL, e);
+	return fd == -EPERM ? hierarchy_bind(h, m, o, e) : fd;
 }
 
 static int hierarchy_mount(const struct box_setup *s, const struct box_hierarchy *h, int in,

@@ -53,8 +53,15 @@ struct box_options {
 	struct box_attrs own, below;
 	struct box_spread spread[4];
 	size_t n_spread;
+	bool found; /* its place was there */
 };
 void box_options_sort(struct box_options *ret, const struct oci_mount *m);
+struct box_option_walk {
+	size_t i, at;
+	char one[4096];
+};
+/* The next of @all; NULL: no more. Borrowed from either. */
+const char *box_option_next(const struct oci_texts *all, struct box_option_walk *w);
 /* Is @option for the file system? *@ret: as it is called there. */
 bool box_option_for_super(const char *option, const char **ret);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options of one mount, sorted: what the mount does, what it is, what its file system is told. */
+/* The options of one mount, sorted: what the mount does, what it is, what its file system is told.
+ */
 #include "box/internal.h"
 #include <sys/mount.h>
 
@@ -40,11 +41,34 @@ static void attribute_add(struct box_attrs *a, const struct option *o)
 		a->clear |= MOUNT_ATTR__ATIME;
 }
 
+/* One string may hold several, as mount(8) writes them; "\\," is a comma of a name. */
+const char *box_option_next(const struct oci_texts *all, struct box_option_walk *w)
+{
+	while (w->i < all->n) {
+		const char *from = all->at[w->i] + w->at;
+		size_t n = 0;
+		while (from[n] && from[n] != ',')
+			n += from[n] == '\\' && from[n + 1] ? 2 : 1;
+		bool last = !from[n], whole = last && !w->at;
+		w->at = last ? 0 : w->at + n + 1;
+		w->i += last;
+		if (whole)
+			return from;
+		if (!n || n >= sizeof w->one)
+			continue;
+		memcpy(w->one, from, n);
+		w->one[n] = 0;
+		return w->one;
+	}
+	return NULL;
+}
+
 void box_options_sort(struct box_options *ret, const struct oci_mount *m)
 {
 	*ret = (struct box_options){0};
-	for (size_t i = 0; i < m->options.n; i++) {
-		const struct option *o = option_find(m->options.at[i]);
+	struct box_option_walk w = {0};
+	for (const char *name; (name = box_option_next(&m->options, &w));) {
+		const struct option *o = option_find(name);
 		if (!o)
 			continue; /* the file system's */
 		if (o->kind == ATTRIBUTE)

@@ -49,7 +49,10 @@ static int tree_private(const struct box_setup *s, struct lodge_err *e)
 {
 	bool below;
 	char point[PATH_MAX];
-	unsigned long flags = propagation_flags(s->spec->lin ? s->spec->lin->propagation : 0, &below);
+	unsigned long flags =
+	    propagation_flags(s->spec->lin ? s->spec->lin->propagation : 0, &below);
+	if (flags == MS_UNBINDABLE) /* not before we have bound it */
+		flags = MS_PRIVATE;
 	if (mount(NULL, "/", NULL, flags | MS_REC, NULL) < 0)
 		return err_sys(e, "propagation of mounts");
 	if (flags != MS_SHARED)
@@ -105,13 +108,33 @@ static int kernel_place(int root, const char *path)
 	                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
+/* Files of proc that it is usual to cover, with what only says how things are. Anything else there
+ * could be what a write of the runtime, or of the host, is meant for. */
+static bool may_cover(const char *path)
+{
+	static const char *const files[] = {
+	    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps",
+	    "/proc/uptime",  "/proc/loadavg",   "/proc/slabinfo", "/proc/net/dev",
+	    "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+	};
+	for (size_t i = 0; i < countof(files); i++)
+		if (!strcmp(files[i], path))
+			return true;
+	return false;
+}
+
 static int place_for(const struct box_root *r, const struct oci_mount *m, int tree)
 {
 	struct stat st;
 	if (is_type(m, "proc") || is_type(m, "sysfs"))
 		return kernel_place(r->fd, m->destination);
 	bool folder = tree < 0 || fstat(tree, &st) < 0 || S_ISDIR(st.st_mode);
-	return box_place_make(r->fd, m->destination, folder);
+	autoclose int fd = box_place_make(r->fd, m->destination, folder);
+	if (fd >= 0 && box_is_on(fd, PROC_SUPER_MAGIC) && !may_cover(m->destination)) {
+		errno = EPERM; /* perhaps by a link that the image has */
+		return -1;
+	}
+	return take_fd(&fd);
 }
 
 /* /sys of the host, where one of its own is not to be had: in the host's network without rights. */
@@ -137,7 +160,7 @@ static int source_open(const struct box_setup *s, size_t i, struct box_options *
 	/* of a type that has no labels, or one for all */
 	if (is_type(m, "proc") || is_type(m, "sysfs") || is_type(m, "mqueue"))
 		label = NULL;
-	if (is_type(m, "tmpfs") && place >= 0 && fstat(place, &st) == 0)
+	if (is_type(m, "tmpfs") && o->found && place >= 0 && fstat(place, &st) == 0)
 		snprintf(mode, sizeof mode, "mode=%o", st.st_mode & 07777);
 	int fd = box_mount_new(m, o, label, *mode ? mode : NULL, e);
 	if (fd == -EPERM && is_type(m, "sysfs"))
@@ -164,8 +187,12 @@ static int mount_one(const struct box_setup *s, struct box_root *r, size_t i, st
 		return box_cgroups_mount(s, r, m, &o, e);
 	if (o.what & OPTION_REMOUNT)
 		return remount(s, r, m, &o, e);
-	/* what is there says which mode a tmpfs has */
 	bool fresh = !(o.what & OPTION_BIND) && !(s->sources && s->sources[i] >= 0);
+	if (fresh && is_type(m, "tmpfs")) {
+		/* what was there before says which mode it has */
+		autoclose int there = box_place_open(r->fd, m->destination, O_PATH);
+		o.found = there >= 0;
+	}
 	autoclose int place = fresh ? place_for(r, m, -1) : -1;
 	autoclose int tree = place >= 0 || !fresh ? source_open(s, i, &o, place, e) : -1;
 	if (fresh && place < 0)
@@ -198,11 +225,15 @@ int box_root_mount(struct box_root *r, const struct box_setup *s, struct lodge_e
 
 static int pivot(struct lodge_err *e)
 {
+	autoclose int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (old < 0)
+		return err_sys(e, "the old root");
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(e, "pivot_root (a root in the initial memory file system needs "
 		               "--no-pivot)");
 	/* what is below the old root goes without the host seeing it */
-	if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 || umount2(".", MNT_DETACH) < 0)
+	if (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 ||
+	    umount2(".", MNT_DETACH) < 0)
 		return err_sys(e, "leaving the old root");
 	return 0;
 }
@@ -212,7 +243,8 @@ static int move_over(struct lodge_err *e)
 {
 	autoclose int own = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	autoclose int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (own < 0 || top < 0 || box_mount_move(own, top) < 0 || fchdir(own) < 0 || chroot(".") < 0)
+	if (own < 0 || top < 0 || box_mount_move(own, top) < 0 || fchdir(own) < 0 ||
+	    chroot(".") < 0)
 		return err_sys(e, "--no-pivot: moving the root");
 	return 0;
 }

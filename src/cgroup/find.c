@@ -106,6 +106,7 @@ static int part_find(struct cgroup_part *p, const char *own, const char *path, b
 	const char *below = own + (strcmp(root, "/") && !strncmp(own, root, strlen(root))
 	                               ? strlen(root) : 0);
 	p->dir = join(p->mount, *path == '/' ? "" : below, path);
+	p->here = join(p->mount, below, "");
 	return p->dir ? 1 : -ENOMEM;
 }
 
@@ -144,7 +145,8 @@ int cgroup_find(struct cgroup *ret, const char *path, const char *id, bool rootl
 	bool only_v2 = is_on(USUAL, CGROUP2_SUPER_MAGIC);
 	path = path && *path ? path : id;
 	if (!path_good(path))
-		return err_set(e, EINVAL, ".linux.cgroupsPath: '%.200s' leads out of its place", path);
+		return err_set(e, EINVAL, ".linux.cgroupsPath: '%.200s' leads out of its place",
+			       path);
 	FILE *f = fopen("/proc/self/cgroup", "re");
 	while (f && g.n < countof(g.at) && fgets(line, sizeof line, f)) {
 		const char *own;
@@ -173,6 +175,7 @@ void cgroup_fini(struct cgroup *g)
 	for (size_t i = 0; i < g->n; i++) {
 		free(g->at[i].mount);
 		free(g->at[i].dir);
+		free(g->at[i].here);
 		auto_close(&g->at[i].fd);
 	}
 	*g = CGROUP_NONE;

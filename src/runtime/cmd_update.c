@@ -14,12 +14,12 @@ static const struct runtime_option options[] = {
     {"cpu-idle", 0, RT_NUMBER, "1: only what nobody else wants"},
     {"cpuset-cpus", 0, RT_TEXT, "CPUs that may be used"},
     {"cpuset-mems", 0, RT_TEXT, "memory nodes that may be used"},
-    {"memory", 0, RT_NUMBER, "bytes; -1: no limit"},
-    {"memory-reservation", 0, RT_NUMBER, "bytes that are kept when memory is short"},
-    {"memory-swap", 0, RT_NUMBER, "bytes of memory and swap together; -1: no limit"},
+    {"memory", 0, RT_TEXT, "bytes, or 512M; -1: no limit"},
+    {"memory-reservation", 0, RT_TEXT, "bytes that are kept when memory is short"},
+    {"memory-swap", 0, RT_TEXT, "bytes of memory and swap together; -1: no limit"},
     {"pids-limit", 0, RT_NUMBER, "processes; -1: no limit"},
-    {"kernel-memory", 0, RT_NUMBER, "taken for others' sake: kernels have given it up"},
-    {"kernel-memory-tcp", 0, RT_NUMBER, "bytes of buffers of TCP"},
+    {"kernel-memory", 0, RT_TEXT, "taken for others' sake: kernels have given it up"},
+    {"kernel-memory-tcp", 0, RT_TEXT, "bytes of buffers of TCP"},
 };
 
 /* Option, object and field of resources. */
@@ -44,6 +44,27 @@ static const struct {
     {"kernel-memory-tcp", "memory", "kernelTCP", false},
 };
 
+/* "32M", "1g", plain bytes, -1: units of 1024. */
+static bool size_read(const char *text, int64_t *ret)
+{
+	static const char units[] = "bkmgtp";
+	char *end;
+	errno = 0;
+	double v = strtod(text, &end);
+	if (end == text || errno)
+		return false;
+	const char *unit = *end ? strchr(units, *end | 0x20) : units;
+	if (!unit || !*unit)
+		return false;
+	for (; unit > units; unit--)
+		v *= 1024;
+	end += *end != 0;
+	end += *end == 'i';
+	end += *end == 'B' || *end == 'b';
+	*ret = (int64_t)v;
+	return !*end && v >= -1 && v < 9e18;
+}
+
 static int options_json(const struct runtime_call *c, struct json_object *o)
 {
 	for (size_t i = 0; i < countof(rows); i++) {
@@ -53,8 +74,9 @@ static int options_json(const struct runtime_call *c, struct json_object *o)
 		int bad = 0;
 		if (!text)
 			continue;
-		if (!rows[i].text && !call_number(c, rows[i].option, &n, &bad))
-			return bad;
+		if (!rows[i].text && !strcmp(rows[i].part, "memory") ? !size_read(text, &n)
+		    : !rows[i].text && !call_number(c, rows[i].option, &n, &bad))
+			return bad ? bad : say_text("--%s %s: not a size", rows[i].option, text);
 		if (!json_object_object_get_ex(o, rows[i].part, &part)) {
 			part = json_object_new_object();
 			json_object_object_add(o, rows[i].part, part);

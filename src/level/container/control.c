@@ -91,8 +91,8 @@ static int poststart(struct container *c, const struct container_say *say, struc
 	int r = container_config(c, &doc, e);
 	if (r == 0 && doc.spec->hooks) {
 		autofree char *state = hook_state(c, CONTAINER_RUNNING);
-		r = hooks_run(HOOKS(doc.spec->hooks, poststart, "poststart"), state ? state : "", NULL,
-		              NULL, e);
+		r = hooks_run(HOOKS(doc.spec->hooks, poststart, "poststart"), state ? state : "",
+			      NULL, NULL, e);
 		if (r < 0) /* it must not go on without */
 			kill(c->pid, SIGKILL);
 	}
@@ -107,8 +107,9 @@ int container_start(struct container *c, const struct container_say *say, struct
 		return r;
 	autoclose int fd = openat(c->dirfd, "exec.fifo", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENXIO ? err_set(e, EINVAL, "cannot start a container that has stopped")
-		                      : err_sys(e, "%s/exec.fifo", c->dir);
+		return errno == ENXIO
+			   ? err_set(e, EINVAL, "cannot start a container that has stopped")
+			   : err_sys(e, "%s/exec.fifo", c->dir);
 	/* first the name: who looks meanwhile must not find a started one to be created */
 	if (unlinkat(c->dirfd, "exec.fifo", 0) < 0 || write(fd, "", 1) != 1)
 		return err_sys(e, "%s/exec.fifo", c->dir);
@@ -127,15 +128,24 @@ static int signal_send(const struct container *c, int sig)
 	return (int)syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0);
 }
 
+/* Rootless there may be none: then the first process, and all in its pid namespace with it. */
+static bool has_groups(const struct container *c)
+{
+	for (size_t i = 0; i < c->cgroup.n; i++)
+		if (c->cgroup.at[i].fd >= 0)
+			return true;
+	return false;
+}
+
 int container_kill(struct container *c, int sig, bool all, struct lodge_err *e)
 {
 	bool alive = is_alive(c);
-	if (all && (alive || !c->own_pids))
+	if (all && has_groups(c) && (alive || !c->own_pids))
 		return cgroup_kill(&c->cgroup, sig, e);
 	if (!alive)
 		return err_set(e, ESRCH, "container not running");
 	/* what it has started would not end with it */
-	if (sig == SIGKILL && !c->own_pids && c->cgroup.n)
+	if (sig == SIGKILL && !c->own_pids && has_groups(c))
 		return cgroup_kill(&c->cgroup, SIGKILL, e);
 	if (signal_send(c, sig) < 0)
 		return errno == ESRCH ? err_set(e, ESRCH, "container not running")
@@ -161,8 +171,8 @@ static int end_make(struct container *c, bool force, struct lodge_err *e)
 {
 	enum container_status s = container_status(c);
 	if (s != CONTAINER_STOPPED && !force && s != CONTAINER_CREATED)
-		return err_set(e, EBUSY, "cannot delete container %.200s that is not stopped: %s", c->id,
-		               container_status_name(s));
+		return err_set(e, EBUSY, "cannot delete container %.200s that is not stopped: %s",
+			       c->id, container_status_name(s));
 	if (s != CONTAINER_STOPPED) {
 		int r = is_alive(c) ? container_kill(c, SIGKILL, false, e) : 0;
 		if (r < 0 && r != -ESRCH)
@@ -197,6 +207,9 @@ int container_delete(struct container *c, bool force, const struct container_say
 	int r = end_make(c, force, e);
 	if (r < 0)
 		return r;
+	cgroup_rdt_remove(c->id);
+	if (c->unit)
+		cgroup_unit_stop(c->unit);
 	poststop(c, say);
 	return store_remove(c, e);
 }
