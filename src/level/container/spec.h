@@ -8,7 +8,7 @@ struct spec_wants {
 	const struct lodge_config *c;
 	const char *id;
 	const char *root;   /* the root's path, absolute */
-	const char *netns;  /* path of its network namespace; "": a new, empty one; NULL: the host's */
+	const char *netns;  /* path of its network namespace; "": a new one; NULL: the host's */
 	const char *files;  /* folder with hosts, hostname and resolv.conf for it */
 	bool mapped;        /* in a user namespace that has root alone */
 	bool terminal;

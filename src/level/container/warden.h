@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* warden: a process that sees to it that nothing of a container stays when its parent was killed. */
+/* warden: a process that sees to it that nothing of a container stays when lodge was killed. */
 #pragma once
 #include "base/base.h"
 #include <sys/types.h>
