@@ -108,12 +108,13 @@ int lodge_image_state(const char *name)
 	const struct image *m = image_find(name);
 	if (m)
 		return image_ready(m);
-	/* a name that can be nothing else may be looked for in a registry; "ls" might be a slip */
-	bool path = access(name, F_OK) == 0 || strchr("./", name[0]);
-	struct image_ref r;
+	if (access(name, F_OK) == 0 || strchr("./", name[0]))
+		return -ENOENT; /* a path: without a look at the store */
 	if (images_state(name) == 1)
 		return 1;
-	return !path && strpbrk(name, "/:@") && ref_parse(&r, name, NULL) == 0 ? 0 : -ENOENT;
+	/* a name that can be nothing else may be looked for in a registry; "ls" might be a slip */
+	struct image_ref r;
+	return strpbrk(name, "/:@") && ref_parse(&r, name, NULL) == 0 ? 0 : -ENOENT;
 }
 
 int lodge_image_execs(const char *name)
