@@ -20,7 +20,7 @@ PREFIX  ?= /usr/local
 # libfdt ships no .pc file on Debian 12
 PKGS    := liburing zlib json-c
 # loaded when they are first wanted (src/host/library.c): only their headers are needed here
-LATE    := slirp fuse3 libzstd libmicrohttpd libseccomp
+LATE    := slirp fuse3 libzstd libmicrohttpd libseccomp libcurl libcrypto libarchive
 CFLAGS  ?= -O2 -g
 SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined

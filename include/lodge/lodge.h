@@ -174,7 +174,7 @@ LODGE_API int lodge_listen(const char *address, struct lodge_err *e);
 /* Write a backup of the guest, as it is at this moment, to @out: configuration, what it boots from,
  * disks, and its memory and state when it is running, paused or suspended. A running one goes on.
  * @base: an earlier backup of it, to be read from its beginning: only what differs is written then.
- * -1: all is. @fn as for lodge_image_pull. The caller makes @out durable. */
+ * -1: all is. @fn may end it. The caller makes @out durable. */
 LODGE_API int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progress_fn *fn,
                            void *user, struct lodge_err *e);
 /* Make a guest from a backup; @in: a full one, then the incremental ones over it, in order. It is
@@ -319,10 +319,26 @@ LODGE_API void lodge_exec_close(struct lodge_exec *x); /* NULL is fine; ends the
 
 /* ---- images ---- */
 
-/* Get an image into the cache ("debian", "debian:13/riscv64"). Runs programs of the host. */
-LODGE_API int lodge_image_pull(const char *name, lodge_progress_fn *fn, void *user,
-                               struct lodge_err *e);
-/* The cached images as a JSON array of {name, size, created, path}. */
+/* Zeroed is valid but for size. Strings are borrowed until the call returns. */
+struct lodge_pull {
+	size_t size;
+	const char *platform;  /* "OS/ARCH[/VARIANT]", "ARCH"; NULL: the host's */
+	const char *as;        /* what it shall be called here; NULL: as it is called there */
+	int no_tls_check;      /* certificates are not looked at, http is allowed */
+	uint64_t max_unpacked; /* bytes that a layer may unpack to; 0: the default */
+	lodge_progress_fn *progress;
+	void *user;            /* of progress */
+	/* out: */
+	char name[800];        /* what it is called now */
+	char warning[256];     /* what was left out; "": nothing */
+};
+/* Get an image: "debian", "debian:13/riscv64" (runs programs of the host), the name of a container
+ * image ([HOST[:PORT]/]NAME[:TAG][@DIGEST]), "oci:PATH[:TAG]", "oci-archive:PATH[:TAG]",
+ * "docker-archive:PATH[:TAG]", or the path of one of these. -EBADMSG, -EMSGSIZE: it is not what
+ * its digest and size say. */
+LODGE_API int lodge_image_pull(const char *name, struct lodge_pull *p, struct lodge_err *e);
+/* The images on this host as a JSON array of {name, alias, size, created_ns, and path, summary or,
+ * of container images, digest, platform}. */
 LODGE_API int lodge_image_list(char **ret_json, struct lodge_err *e);
 /* 1: in the cache; 0: known, not in the cache; -ENOENT: no image has this name. */
 LODGE_API int lodge_image_state(const char *name);

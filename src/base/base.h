@@ -146,6 +146,17 @@ size_t state_save(const struct state_field *t, const void *obj, uint8_t *buf, si
  * False: damaged or a known field of another size; @obj may then be half filled. */
 bool state_load(const struct state_field *t, void *obj, const uint8_t *buf, size_t len) MUST;
 
+/* ---- file.c: small files that are whole or absent at every instant, removal of folders ---- */
+/* A plain file of at most @max bytes; *@ret is malloc'ed and ends with a zero byte. */
+int file_load(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len,
+              struct lodge_err *e) MUST;
+/* Replace @name by @len bytes of @data: temporary file, fsync, rename, fsync of the folder. */
+int file_replace(int dirfd, const char *name, const void *data, size_t len,
+                 struct lodge_err *e) MUST;
+/* Delete @name below @dirfd and all below it, never through a symbolic link. 0 also when there is
+ * none. Each folder on the way down costs two descriptors. */
+int file_remove_tree(int dirfd, const char *name, struct lodge_err *e) MUST;
+
 /* ---- sha256.c ---- */
 /* The SHA-256 of @len bytes: equal only for what is equal. */
 void sha256(const void *data, size_t len, uint8_t ret[32]);

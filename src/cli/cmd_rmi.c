@@ -17,8 +17,9 @@ static int rmi(struct args *a)
 const struct command command_rmi = {
     .name = "rmi",
     .operands = "IMAGE...",
-    .summary = "delete images from the cache",
-    .text = "Guests that were made from an image have their own copy and stay.\n",
+    .summary = "delete images",
+    .text = "What neither another image nor a guest uses is freed. A container image may also\n"
+	    "be named by the first 12 digits of its digest. Guests of an image stay.\n",
     .min = 1,
     .completes = "images",
     .run = rmi,

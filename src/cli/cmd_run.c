@@ -106,14 +106,18 @@ const struct command command_run = {
     .operands = "GUEST [ARG...]",
     .summary = "make a guest and run it",
     .text =
-	"GUEST is demo (works offline), the name of an image (debian, debian-small), or the\n"
-	"path of a program of riscv64 Linux, a kernel, an ELF file or a flat image. A program\n"
-	"runs in the place of lodge: terminal, files and exit code are its own; with -d, --name\n"
-	"or --timeout it is a guest like others. With --root, one without a / is looked for in\n"
-	"PATH. With other guests, unless -d is given, lodge stays: the console is on the\n"
-	"terminal, Ctrl-] leaves it running, and the exit code is the guest's own. An image that\n"
-	"is not in the cache is fetched first. With ARGs, an image runs them as a command, whose\n"
-	"output and exit code become those of lodge, and then stops.\n",
+	"GUEST is demo (works offline), the name of an image (debian, debian-small, or that of a\n"
+	"container image), a folder that is a root or an OCI bundle, or the path of a program of\n"
+	"riscv64 Linux, a kernel, an ELF file or a flat image. A program runs in the place of\n"
+	"lodge: terminal, files and exit code are its own; with -d, --name or --timeout it is a\n"
+	"guest like others. With --root, one without a / is looked for in PATH. A container runs\n"
+	"in the foreground too, and all that it wrote to its root is gone when it ends; what it\n"
+	"runs is what the image says, with ARGs in the place of its arguments. With other guests,\n"
+	"unless -d is given, lodge stays: the console is on the terminal, Ctrl-] leaves it\n"
+	"running, and the exit code is the guest's own. An image that is not there is fetched\n"
+	"first: a container image only if its name has a /, : or @ in it (else: lodge pull). With\n"
+	"ARGs, debian and debian-small run them as a command, whose output and exit code become\n"
+	"those of lodge, and then stop.\n",
     .options = options,
     .noptions = countof(options),
     .stop_at_operand = true,

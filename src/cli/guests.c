@@ -9,6 +9,37 @@ const struct option_row guest_options[] = {
 };
 const size_t nguest_options = countof(guest_options);
 
+/* What levels have of their own goes to them as "key=value"; it lives as long as the program. */
+static const char *const *options_join(const struct args *a, size_t *ret_n)
+{
+	static const char *const texts[] = {"user", "entrypoint", "hostname"};
+	static const char *const lists[] = {"cap-add", "cap-drop"};
+	size_t n = 0, k, all = countof(texts) + 1;
+	const char *const *given = arg_list(a, "option", &n);
+	size_t counts[countof(lists)];
+	const char *const *values[countof(lists)];
+	for (size_t i = 0; i < countof(lists); i++) {
+		values[i] = arg_list(a, lists[i], &counts[i]);
+		all += counts[i];
+	}
+	const char **to = calloc(n + all, sizeof *to);
+	char *one;
+	for (k = 0; to && k < n; k++)
+		to[k] = given[k];
+	for (size_t i = 0; to && i < countof(texts); i++)
+		if (arg_text(a, texts[i]) &&
+		    asprintf(&one, "%s=%s", texts[i], arg_text(a, texts[i])) >= 0)
+			to[k++] = one;
+	for (size_t i = 0; to && i < countof(lists); i++)
+		for (size_t j = 0; j < counts[i]; j++)
+			if (asprintf(&one, "%s=%s", lists[i], values[i][j]) >= 0)
+				to[k++] = one;
+	if (to && arg_flag(a, "read-only"))
+		to[k++] = "read-only=true";
+	*ret_n = to ? k : 0;
+	return to;
+}
+
 void config_from_args(struct lodge_config *c, const struct args *a)
 {
 	*c = (struct lodge_config){.size = sizeof *c};
@@ -43,7 +74,7 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->volumes = arg_list(a, "volume", &c->nvolumes);
 	c->publish = arg_list(a, "publish", &c->npublish);
 	c->env = arg_list(a, "env", &c->nenv);
-	c->options = arg_list(a, "option", &c->noptions);
+	c->options = options_join(a, &c->noptions);
 	c->flags = (arg_flag(a, "rm") ? LODGE_RM : 0u) | (arg_flag(a, "tty") ? LODGE_TTY : 0u) |
 		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u) |
 		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u);
@@ -56,7 +87,8 @@ int image_need(const struct args *a, const char *guest)
 		return 0;
 	struct progress p = {.tty = isatty(2)};
 	fprintf(stderr, "lodge: the image %s is not in the cache; getting it\n", guest);
-	int r = lodge_image_pull(guest, progress_show, &p, &e);
+	struct lodge_pull how = {.size = sizeof how, .progress = progress_show, .user = &p};
+	int r = lodge_image_pull(guest, &how, &e);
 	progress_end(&p);
 	return r < 0 ? fail(a, &e) : 0;
 }

@@ -92,8 +92,10 @@ static int config_import(struct lodge_config *ret, const struct lodge_config *c,
 	return 0;
 }
 
-static int program_check(const struct lodge_config *c, struct lodge_err *e)
+static int program_check(const struct level *l, const struct lodge_config *c, struct lodge_err *e)
 {
+	if (!l->create)
+		return 0;
 	if (c->initrd || c->append || c->ndisks || c->npublish)
 		return err_set(e, EINVAL, "%s is a program: it takes none of --initrd, --append, "
 			       "--disk, --publish", c->guest);
@@ -115,7 +117,10 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		const struct level *l = level_choose(&c, &why);
 		if (l && l->become && !c.cwd && !c.root)
 			c.cwd = cwd = getcwd(NULL, 0);
-		if (l && l->become && (r = program_check(&c, e)) < 0)
+		if (l && !l->create)
+			return err_set(e, EOPNOTSUPP, "%s is a container, and those run in the "
+				       "foreground: lodge run %s", c.guest, c.guest);
+		if (l && l->become && (r = program_check(l, &c, e)) < 0)
 			return r;
 		if (c.argc && !(l && l->become))
 			return err_set(e, EINVAL,
@@ -145,12 +150,14 @@ int lodge_becomes(const struct lodge_config *given)
 	struct lodge_config c;
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
+	const struct level *l = level_choose(&c, NULL);
+	if (!l || !l->create)
+		return l && l->become;
 	/* what only a keeper can see to */
 	if (c.name || c.timeout_ns || c.restart || c.cpu_milli || c.cpu_weight || c.cpuset ||
 	    c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps || c.idle_timeout_ns)
 		return 0;
-	const struct level *l = level_choose(&c, NULL);
-	return l && l->become;
+	return l->become != NULL;
 }
 
 int lodge_become(const struct lodge_config *given, struct lodge_err *e)
@@ -165,7 +172,9 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 		return err_set(e, why.code, "%s", why.msg);
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
-	r = program_check(&c, e);
+	r = program_check(l, &c, e);
+	if (r == 0 && c.flags & LODGE_ISOLATE && !l->create)
+		r = err_set(e, EINVAL, "--isolate: a container is isolated as it is");
 	if (r == 0 && c.flags & LODGE_ISOLATE)
 		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);

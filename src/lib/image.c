@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Images: names that stand for files in the cache, listed in images.def. */
+#include "image/image.h"
 #include "lib/lib.h"
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -92,15 +93,28 @@ int lodge_image_list(char **ret_json, struct lodge_err *e)
 	for (size_t i = 0; i < countof(images); i++)
 		if (image_ready(&images[i]))
 			json_object_array_add(a, image_json(&images[i]));
-	*ret_json = strdup(json_object_to_json_string_ext(a, JSON_C_TO_STRING_NOSLASHESCAPE));
+	int r = images_list(a, e);
+	if (r == 0) {
+		*ret_json =
+		    strdup(json_object_to_json_string_ext(a, JSON_C_TO_STRING_NOSLASHESCAPE));
+		r = *ret_json ? 0 : err_set(e, ENOMEM, "out of memory");
+	}
 	json_object_put(a);
-	return *ret_json ? 0 : err_set(e, ENOMEM, "out of memory");
+	return r;
 }
 
 int lodge_image_state(const char *name)
 {
 	const struct image *m = image_find(name);
-	return m ? image_ready(m) : -ENOENT;
+	if (m)
+		return image_ready(m);
+	if (access(name, F_OK) == 0 || strchr("./", name[0]))
+		return -ENOENT; /* a path: without a look at the store */
+	if (images_state(name) == 1)
+		return 1;
+	/* a name that can be nothing else may be looked for in a registry; "ls" might be a slip */
+	struct image_ref r;
+	return strpbrk(name, "/:@") && ref_parse(&r, name, NULL) == 0 ? 0 : -ENOENT;
 }
 
 int lodge_image_execs(const char *name)
@@ -158,9 +172,7 @@ int lodge_image_remove(const char *name, struct lodge_err *e)
 {
 	const struct image *m = image_find(name);
 	if (!m || !image_ready(m))
-		return err_set(e, ENOENT,
-			       "there is no image '%s' in the cache; lodge images lists them",
-			       name);
+		return images_remove(name, e);
 	autofree char *cache = life_home("cache");
 	autofree char *lock = NULL;
 	if (!cache || asprintf(&lock, "%s/%s.lock", cache, m->folder) < 0)

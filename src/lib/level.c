@@ -47,7 +47,10 @@ const struct level *level_choose(const struct lodge_config *c, struct lodge_err 
 	if (c->level)
 		r = err_set(e, ENOEXEC, "there is no level '%s'", c->level);
 	else if (c->guest && access(c->guest, F_OK) < 0)
-		r = err_set(e, ENOENT, "'%s' is neither the name of an image nor a file", c->guest);
+		r = err_set(e, ENOENT,
+			    "'%s' is neither the name of an image nor a file; lodge pull gets "
+			    "images",
+			    c->guest);
 	else
 		r = err_set(e, ENOEXEC, "no level can run %s", c->guest ? c->guest : "this");
 	(void)r;

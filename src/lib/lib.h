@@ -45,6 +45,16 @@ const struct image *image_at(size_t i);             /* NULL past the end */
 bool image_ready(const struct image *m);            /* in the cache */
 char *image_file(const struct image *m, const char *file); /* absolute; malloc'ed */
 
+/* store.c: container images, which lie in the user's store of images. */
+struct image_store;
+int images_open(struct image_store **ret, struct lodge_err *e) MUST;
+int images_pull(const char *name, struct lodge_pull *how, struct lodge_err *e) MUST;
+/* Add them to the array @list. */
+int images_list(struct json_object *list, struct lodge_err *e) MUST;
+int images_remove(const char *name, struct lodge_err *e) MUST;
+/* 1: it is in the store. */
+int images_state(const char *name);
+
 /* Turn what the user asked for into what a level can run, inside the folder of @i: image names
  * into kernel, initrd and a disk of its own; sizes into disks; overlays for images that may not
  * be written. */

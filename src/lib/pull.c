@@ -192,11 +192,14 @@ static int pull_run(struct pull *p, struct lodge_err *e)
 		   : err_set(e, EIO, "getting %s: the result is not whole", p->image->name);
 }
 
-int lodge_image_pull(const char *name, lodge_progress_fn *fn, void *user, struct lodge_err *e)
+int lodge_image_pull(const char *name, struct lodge_pull *how, struct lodge_err *e)
 {
-	struct pull p = {.image = image_find(name), .fn = fn, .user = user};
+	struct lodge_pull none = {.size = sizeof none};
+	how = how ? how : &none;
+	struct pull p = {.image = image_find(name), .fn = how->progress, .user = how->user};
+	how->name[0] = how->warning[0] = 0;
 	if (!p.image)
-		return err_set(e, ENOENT, "there is no image '%s'; debian and debian-small exist",
-			       name);
+		return images_pull(name, how, e);
+	snprintf(how->name, sizeof how->name, "%s", p.image->name);
 	return pull_run(&p, e);
 }

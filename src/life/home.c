@@ -77,3 +77,19 @@ int home_make_private(const char *path, struct lodge_err *e)
 		return err_sys(e, "closing %s to other users", path);
 	return 0;
 }
+
+int life_file_read(int dirfd, const char *name, char **ret, size_t *ret_len, struct lodge_err *e)
+{
+	return file_load(dirfd, name, 1 << 20, ret, ret_len, e);
+}
+
+int life_remove_tree(const char *path, struct lodge_err *e)
+{
+	size_t n = strlen(path);
+	autofree char *copy = strdup(path);
+	if (!copy)
+		return err_set(e, ENOMEM, "out of memory");
+	while (n > 1 && copy[n - 1] == '/')
+		copy[--n] = 0;
+	return file_remove_tree(AT_FDCWD, copy, e);
+}

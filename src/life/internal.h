@@ -7,14 +7,6 @@
 
 extern const struct host_library life_microhttpd; /* see microhttpd.c */
 
-/* ---- file.c: small files of an instance ---- */
-enum { FILE_SMALL_MAX = 1 << 20 };
-/* Replace @name by @len bytes of @data: temporary file, fsync, rename, fsync of the folder. */
-int file_replace(int dirfd, const char *name, const void *data, size_t len,
-                 struct lodge_err *e) MUST;
-/* Delete @name below @dirfd and all below it, never through a symbolic link. */
-int file_remove_tree(int dirfd, const char *name, struct lodge_err *e) MUST;
-
 /* ---- home.c: folders of the user ---- */
 int home_make(const char *path, struct lodge_err *e) MUST; /* with parents, mode 0700 */
 int home_make_private(const char *path, struct lodge_err *e) MUST;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small files that are whole or absent at every instant, and the removal of a folder. */
-#include "life/internal.h"
+#include "base/base.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-int life_file_read(int dirfd, const char *name, char **ret, size_t *ret_len, struct lodge_err *e)
+int file_load(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len,
+	      struct lodge_err *e)
 {
 	autoclose int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
@@ -14,7 +15,7 @@ int life_file_read(int dirfd, const char *name, char **ret, size_t *ret_len, str
 		return err_sys(e, "%s", name);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "%s is not a plain file", name);
-	if (st.st_size > FILE_SMALL_MAX)
+	if ((uint64_t)st.st_size > max)
 		return err_set(e, EFBIG, "%s is too long (%lld bytes)", name,
 			       (long long)st.st_size);
 	autofree char *buf = malloc((size_t)st.st_size + 1);
@@ -105,15 +106,4 @@ int file_remove_tree(int dirfd, const char *name, struct lodge_err *e)
 	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(e, "removing %s", name);
 	return 0;
-}
-
-int life_remove_tree(const char *path, struct lodge_err *e)
-{
-	size_t n = strlen(path);
-	autofree char *copy = strdup(path);
-	if (!copy)
-		return err_set(e, ENOMEM, "out of memory");
-	while (n > 1 && copy[n - 1] == '/')
-		copy[--n] = 0;
-	return file_remove_tree(AT_FDCWD, copy, e);
 }

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spec: from what an image says of itself and what the user asks for to config.json. */
+#pragma once
+#include "image/image.h"
+
+struct spec_wants {
+	const struct image_config *image; /* NULL: a root that says nothing */
+	const struct lodge_config *c;
+	const char *id;
+	const char *root;   /* the root's path, absolute */
+	const char *netns;  /* path of its network namespace; "": a new one; NULL: the host's */
+	const char *files;  /* folder with hosts, hostname and resolv.conf for it */
+	bool mapped;        /* in a user namespace that has root alone */
+	bool terminal;
+};
+/* The text of config.json, malloc'ed. @w->root is mounted. EINVAL: an option is wrong; ENOENT:
+ * there is no such user, or nothing to run. */
+int spec_make(char **ret, const struct spec_wants *w, struct lodge_err *e) MUST;
+/* The value of "key=value" of the level's options; NULL: not given. @at: the i-th of several. */
+const char *spec_option(const struct lodge_config *c, const char *key, size_t at);
+/* Are all options known? */
+int spec_options_check(const struct lodge_config *c, struct lodge_err *e) MUST;
