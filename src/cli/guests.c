@@ -34,6 +34,7 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->firmware = arg_text(a, "firmware");
 	c->root = arg_text(a, "root");
 	c->cwd = arg_text(a, "workdir");
+	c->user = arg_text(a, "user");
 	c->net = arg_text(a, "net");
 	c->bus = arg_text(a, "bus");
 	c->mmu = arg_text(a, "mmu");
@@ -45,12 +46,14 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->options = arg_list(a, "option", &c->noptions);
 	c->flags = (arg_flag(a, "rm") ? LODGE_RM : 0u) | (arg_flag(a, "tty") ? LODGE_TTY : 0u) |
 		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u) |
-		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u);
+		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u) |
+		   (arg_flag(a, "read-only") ? LODGE_READONLY : 0u);
 }
 
-int image_need(const struct args *a, const char *guest)
+int image_need(const struct args *a, const struct lodge_config *c)
 {
 	struct lodge_err e;
+	const char *guest = lodge_image_needed(c);
 	if (!guest || lodge_image_state(guest) != 0)
 		return 0;
 	struct progress p = {.tty = isatty(2)};

@@ -43,6 +43,7 @@ static const struct field fields[] = {
     {"disk_bps", F_U64, AT(disk_bps), 0},
     {"net_bps", F_U64, AT(net_bps), 0},
     {"restart", F_TEXT, AT(restart), 0},
+    {"user", F_TEXT, AT(user), 0},
 };
 
 /* @path against the current folder; malloc'ed. Symbolic links are kept: they may be moved later. */

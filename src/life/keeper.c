@@ -408,9 +408,11 @@ int keeper_level(struct keeper *k, struct lodge_err *e)
 	    .log = &k->log,
 	    .umask = k->umask,
 	    .restoring = k->restoring,
+	    .waits = k->inst->waits,
 	    .ended = keeper_ended,
 	    .user = k,
 	};
+	k->inst->waits = false; /* nobody comes again */
 	int r = k->level->create(&k->self, &k->env, &k->config->c, e);
 	if (r == 0 && k->restoring)
 		r = k->from.on ? keeper_receive(k, e) : keeper_load(k, e);
