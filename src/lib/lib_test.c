@@ -221,7 +221,8 @@ TEST(lib_a_removed_snapshot_takes_only_its_own_overlays)
 
 TEST(a_program_in_a_machine_of_its_own_is_known_as_one)
 {
-	struct lodge_config c = {.size = sizeof c, .level = "machine", .root = "/tmp", .guest = "sh"};
+	struct lodge_config c = {
+	    .size = sizeof c, .level = "machine", .root = "/tmp", .guest = "sh"};
 	struct lodge_guest *g = NULL;
 	struct lodge_err e;
 	CHECK(lodge_has_first(&c) == 1);

@@ -46,7 +46,8 @@ static int words_make(const struct machine *m, FILE *f, struct lodge_err *e)
 {
 	const struct lodge_config *c = m->config;
 	bool net = !c->net || !strcmp(c->net, "user");
-	/* Whoever has prepared the root as a container's has its /run, /tmp and resolv.conf there. */
+	/* Whoever has prepared the root as a container's has its /run, /tmp and resolv.conf there.
+	 */
 	const char *given = life_option(c, "prepared"), *host = life_option(c, "hostname");
 	bool prepared = given && !strcmp(given, "on");
 	word(f, "root=%s", ROOT_TAG);
