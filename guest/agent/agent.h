@@ -29,6 +29,7 @@ struct out {
 struct session {
 	bool used, greeted, lost;
 	bool port;      /* the console port: outlives the host */
+	bool link;      /* to whom the first program belongs; boot.c */
 	int in, out_fd; /* the same but for --stdio; owned */
 	uint8_t *frame; /* owned: header and payload so far */
 	size_t have;
@@ -42,6 +43,9 @@ struct task {
 	pid_t pid;               /* 0: this slot is free */
 	uint16_t channel;
 	bool tty, exited, eof_wanted;
+	bool first;  /* what the guest is for */
+	bool adrift; /* first, but nobody listens any more: @console gets its output */
+	int console; /* borrowed */
 	int status;
 	int in, out, err;
 	uint8_t *pending; /* owned, AGENT_WINDOW_START: stdin not yet taken by the program */
@@ -55,6 +59,7 @@ struct agent {
 	struct task tasks[TASKS_MAX];
 	int listener, signals;            /* -1: none */
 	bool want_vsock, want_port, once; /* once: end with the last session */
+	struct boot *boot;                /* borrowed; NULL: we are not the guest's first process */
 	struct pollfd polls[POLLS_MAX];
 	unsigned poll_count;
 };
@@ -67,6 +72,9 @@ void session_end(struct agent *a, struct session *s);
 /* False: the other side has gone (a session that is not the port is ended then). */
 bool session_read(struct agent *a, struct session *s);
 void session_tick(struct agent *a, struct session *s);
+/* The host has not gone, but the guest: to another host, or back in time. Its first program goes on
+ * alone; else as session_end. */
+void session_drift(struct agent *a, struct session *s);
 /* Queue a frame; false if there is no room (the caller asks session_room before it reads data). */
 bool session_send(struct session *s, enum agent_type type, uint16_t channel, const void *bytes,
 		  size_t len);
@@ -83,13 +91,32 @@ void task_hang_up(struct task *t);
 void task_input(struct task *t);
 bool task_output(struct task *t, int *fd, enum agent_type type);
 void task_reap(struct agent *a);
-void task_finish(struct task *t); /* sends EXIT once all output is out */
+void task_finish(struct agent *a, struct task *t); /* sends EXIT once all output is out */
 void task_tick(struct task *t);
 
-/* user.c: /etc/passwd. */
+/* Start the program of EXEC's payload @p on the terminal @console (closed then). 0 or an errno. */
+int task_console(struct agent *a, const uint8_t *p, size_t len, int console);
+/* What the guest is for; NULL: it has not begun, or has ended. */
+struct task *task_first(struct agent *a);
+
+/* boot.c: the first process of a machine whose root is a folder of the host. */
+struct boot *boot_begin(struct agent *a); /* NULL: this is no such machine */
+/* The first program has ended, or could not be started: @code is the guest's. */
+void boot_ended(struct boot *b, int code);
+const char *boot_broken(const struct boot *b); /* NULL, or: why no program can be started */
+void boot_ask(struct agent *a, bool reboot);   /* end it, or end it and begin anew */
+void boot_tick(struct agent *a);               /* power off when it is time */
+bool boot_ends(const struct boot *b);          /* soon: boot_tick wants to be called */
+int boot_console(const struct boot *b);        /* borrowed; -1: none */
+
+/* user.c: /etc/passwd and /etc/group. */
+enum { USER_GROUPS = 64 };
 struct user {
 	uint32_t uid, gid;
+	uint32_t groups[USER_GROUPS]; /* beside gid */
+	size_t ngroups;
 	char name[64], home[256], shell[256];
 };
-/* @who: "", a name, "UID" or "UID:GID"; false if there is no such user. */
+/* @who: "", NAME or UID, with :GROUP or :GID, with ,GID,GID...: other groups; without those a name has
+ * the groups of /etc/group. False if there is no such user or group. */
 bool user_find(const char *who, struct user *ret);

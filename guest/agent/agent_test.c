@@ -187,6 +187,27 @@ static void test_programs(void)
 	check(r.kind == 0 && !strcmp(r.out, "started\n"), "children are not waited for");
 }
 
+static void test_users(void)
+{
+	EXEC(4, AGENT_EXEC_FIRST, 1, 0, "\0\0id");
+	collect(&r, 4, 20000);
+	check(r.kind == -1 && r.value == EINVAL, "no guest of one program: no first");
+	EXEC(4, 0, 1, 0, "root:no-such-group\0\0id");
+	collect(&r, 4, 20000);
+	check(r.kind == -1, "no such group");
+	EXEC(4, 0, 1, 0, "0:0,5,x\0\0id");
+	collect(&r, 4, 20000);
+	check(r.kind == -1, "a group that is no number");
+	if (geteuid())
+		return; /* only root can become others */
+	EXEC(4, 0, 2, 0, "0:0,5,6\0\0id\0-G");
+	collect(&r, 4, 20000);
+	check(!strcmp(r.out, "0 5 6\n"), "other groups");
+	EXEC(4, 0, 3, 0, "root:daemon\0\0sh\0-c\0id -u; id -g; id -G");
+	collect(&r, 4, 20000);
+	check(!strcmp(r.out, "0\n1\n1\n"), "a group by its name");
+}
+
 static void test_input(void)
 {
 	EXEC(7, AGENT_EXEC_STDIN, 2, 0, "\0\0wc\0-c");
@@ -364,6 +385,7 @@ int main(int argc, char **argv)
 	hello();
 	check(next(5000) == AGENT_HELLO, "nothing before HELLO");
 	test_programs();
+	test_users();
 	test_input();
 	test_many();
 	test_terminal();

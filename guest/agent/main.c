@@ -134,9 +134,9 @@ static void poll_set(struct agent *a, bool *busy)
 	}
 	for (struct task *t = a->tasks; t < a->tasks + TASKS_MAX; t++) {
 		*busy |= t->pid && t->kill_at;
-		if (!t->pid || !t->session)
+		if (!t->pid || (!t->session && !t->adrift))
 			continue;
-		bool room = t->window && session_room(t->session);
+		bool room = t->adrift || (t->window && session_room(t->session));
 		if (t->in >= 0 && (t->pending_at < t->pending_end || t->eof_wanted))
 			want(a, t->in, POLLOUT);
 		if (t->out >= 0 && room)
@@ -162,7 +162,7 @@ static void serve_tasks(struct agent *a)
 		if (!t->pid)
 			continue;
 		task_tick(t);
-		if (!t->session)
+		if (!t->session && !t->adrift)
 			continue;
 		if (t->in >= 0 && events_of(a, t->in))
 			task_input(t);
@@ -170,7 +170,7 @@ static void serve_tasks(struct agent *a)
 			task_output(t, &t->out, AGENT_STDOUT);
 		if (t->err >= 0 && events_of(a, t->err))
 			task_output(t, &t->err, AGENT_STDERR);
-		task_finish(t);
+		task_finish(a, t);
 	}
 }
 
@@ -190,7 +190,10 @@ static void read_signals(struct agent *a)
 {
 	struct signalfd_siginfo info;
 	while (read(a->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		;
+		/* what poweroff, halt and reboot of busybox and others ask a first process for */
+		if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2 ||
+		    info.ssi_signo == SIGTERM)
+			boot_ask(a, info.ssi_signo == SIGTERM);
 	task_reap(a);
 }
 
@@ -204,7 +207,7 @@ static bool any_session(const struct agent *a)
 
 static int timeout_of(struct agent *a, bool busy)
 {
-	if (busy)
+	if (busy || (a->boot && boot_ends(a->boot)))
 		return 250;
 	if ((a->want_vsock || a->want_port) && a->listener < 0 && !port_session(a))
 		return SEARCH_MS;
@@ -233,6 +236,8 @@ static int run(struct agent *a)
 		for (struct session *s = a->sessions; s < a->sessions + SESSIONS_MAX; s++)
 			if (s->used && s->out.at < s->out.end)
 				session_flush(a, s);
+		if (a->boot)
+			boot_tick(a);
 	}
 	return 0;
 }
@@ -242,7 +247,7 @@ static void daemon_fds(void)
 	/* 0 to 2 must be taken, or a pipe of a program would get such a number. */
 	int fd;
 	do
-		fd = open("/dev/null", O_RDWR);
+		fd = getpid() == 1 ? socket(AF_UNIX, SOCK_STREAM, 0) : open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd < 3);
 	if (fd >= 3)
 		close(fd);
@@ -271,9 +276,12 @@ int main(int argc, char **argv)
 		a.want_vsock = false;
 	else if (argc > 1 && !stdio)
 		return usage();
+	bool init = getpid() == 1;
 	daemon_fds();
 	sigset_t set;
 	sigemptyset(&set);
+	for (int i = 0; init && i < 3; i++)
+		sigaddset(&set, (int[]){SIGUSR1, SIGUSR2, SIGTERM}[i]);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGIO);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -283,6 +291,8 @@ int main(int argc, char **argv)
 		return 1;
 	for (unsigned i = 0; i < TASKS_MAX; i++)
 		a.tasks[i].in = a.tasks[i].out = a.tasks[i].err = -1;
+	if (init)
+		a.boot = boot_begin(&a);
 	if (stdio) {
 		a.want_vsock = a.want_port = false;
 		a.once = true;

@@ -37,6 +37,18 @@ static void hang_up_all(struct agent *a, const struct session *s)
 			task_hang_up(t);
 }
 
+void session_drift(struct agent *a, struct session *s)
+{
+	struct task *t = task_first(a);
+	if (t && t->session == s && boot_console(a->boot) >= 0) {
+		t->session = NULL;
+		t->adrift = true;
+		t->console = boot_console(a->boot);
+		t->eof_wanted = true;
+	}
+	session_end(a, s);
+}
+
 void session_end(struct agent *a, struct session *s)
 {
 	hang_up_all(a, s);
@@ -99,7 +111,9 @@ void session_flush(struct agent *a, struct session *s)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0) {
-			if (!s->port)
+			if (!s->port && n < 0 && errno != EPIPE)
+				session_drift(a, s);
+			else if (!s->port)
 				session_end(a, s);
 			else
 				o->at = o->end = 0;
@@ -131,10 +145,14 @@ static void hello(struct agent *a, struct session *s)
 }
 
 /* systemd takes signals for its targets; other inits (busybox, sysvinit's own) know these. */
-static int ask_init(bool reboot)
+static int ask_init(struct agent *a, bool reboot)
 {
 	struct stat st;
 	int n = reboot ? SIGTERM : SIGUSR2;
+	if (a->boot) {
+		boot_ask(a, reboot);
+		return 0;
+	}
 	if (!stat("/run/systemd/system", &st))
 		n = SIGRTMIN + (reboot ? 5 : 4);
 	return kill(1, n) ? errno : 0;
@@ -172,7 +190,7 @@ static void request(struct agent *a, struct session *s, enum agent_type type, ui
 	else if (type == AGENT_EXEC)
 		task_exec(a, s, channel, p, len);
 	else if (type == AGENT_SHUTDOWN || type == AGENT_REBOOT)
-		answer(s, type, channel, ask_init(type == AGENT_REBOOT));
+		answer(s, type, channel, ask_init(a, type == AGENT_REBOOT));
 	else if (type == AGENT_TIME)
 		answer(s, type, channel, set_clock(p, len));
 	else if (t)
@@ -255,7 +273,11 @@ bool session_read(struct agent *a, struct session *s)
 		return true;
 	if (n <= 0) {
 		if (!s->port) {
-			session_end(a, s);
+			/* An end is the host's; anything else is what a restored guest sees. */
+			if (n < 0)
+				session_drift(a, s);
+			else
+				session_end(a, s);
 			return false;
 		}
 		if (s->greeted || s->have) /* the host closed its side of the port */

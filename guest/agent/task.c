@@ -99,9 +99,14 @@ static int become(const struct user *u)
 {
 	if (geteuid())
 		return u->uid == geteuid() ? 0 : EPERM;
+	gid_t groups[USER_GROUPS];
+	for (size_t i = 0; i < u->ngroups; i++)
+		groups[i] = u->groups[i];
+	if (setgroups(u->ngroups, groups))
+		return errno;
 	if (u->uid == 0 && u->gid == 0)
-		return setgroups(0, NULL) ? errno : 0;
-	if (setgroups(0, NULL) || setresgid(u->gid, u->gid, u->gid) ||
+		return 0;
+	if (setresgid(u->gid, u->gid, u->gid) ||
 	    setresuid(u->uid, u->uid, u->uid))
 		return errno;
 	return 0;
@@ -243,6 +248,38 @@ static int launch(struct task *t, struct order *o, const int fd[3])
 	return code;
 }
 
+struct task *task_first(struct agent *a)
+{
+	for (struct task *t = a->tasks; a->boot && t < a->tasks + TASKS_MAX; t++)
+		if (t->pid && t->first)
+			return t;
+	return NULL;
+}
+
+static const char *reason(int code)
+{
+	return code == ENOKEY ? "there is no such user or group" : strerror(code);
+}
+
+int task_console(struct agent *a, const uint8_t *p, size_t len, int console)
+{
+	struct task *t = a->tasks; /* nothing else runs yet */
+	struct order o = {0};
+	int fd[3] = {console, fcntl(console, F_DUPFD_CLOEXEC, 3), fcntl(console, F_DUPFD_CLOEXEC, 3)};
+	int code = fd[1] < 0 || fd[2] < 0 ? EMFILE : order_parse(&o, p, len);
+	*t = (struct task){.first = true, .tty = true, .in = -1, .out = -1, .err = -1};
+	if (!code)
+		code = launch(t, &o, fd);
+	if (code) {
+		dprintf(console, "lodge: %.160s: %s\n", o.argv ? o.argv[0] : "program", reason(code));
+		*t = (struct task){.in = -1, .out = -1, .err = -1};
+	}
+	for (int i = 0; i < 3; i++)
+		close_fd(&fd[i]);
+	order_fini(&o);
+	return code;
+}
+
 static int start(struct task *t, struct order *o)
 {
 	int fd[3] = {-1, -1, -1};
@@ -272,15 +309,19 @@ void task_exec(struct agent *a, struct session *s, uint16_t channel, const uint8
 		if (!t->pid && !slot)
 			slot = t;
 	}
-	int code = order_parse(&o, p, len);
+	int code = boot_broken(a->boot) ? EIO : order_parse(&o, p, len);
 	const char *what = o.argv && o.argv[0] ? o.argv[0] : "exec";
-	if (!channel || task_find(a, s, channel))
+	bool first = o.flags & AGENT_EXEC_FIRST;
+	if (!channel || task_find(a, s, channel) || (first && task_first(a)))
 		code = EBUSY;
+	else if (first && !a->boot)
+		code = EINVAL;
 	else if (!slot || used >= SESSION_TASKS_MAX)
 		code = EMFILE;
 	if (!code) {
 		*slot = (struct task){.session = s,
 				      .channel = channel,
+				      .first = first,
 				      .in = -1,
 				      .out = -1,
 				      .err = -1,
@@ -291,8 +332,10 @@ void task_exec(struct agent *a, struct session *s, uint16_t channel, const uint8
 	}
 	if (code) {
 		char text[240];
-		snprintf(text, sizeof(text), "%.160s: %s", what,
-			 code == ENOKEY ? "there is no such user" : strerror(code));
+		if (boot_broken(a->boot))
+			snprintf(text, sizeof(text), "%s", boot_broken(a->boot));
+		else
+			snprintf(text, sizeof(text), "%.160s: %s", what, reason(code));
 		session_error(s, channel, code, text);
 	}
 	order_fini(&o);
@@ -407,10 +450,10 @@ void task_input(struct task *t)
 bool task_output(struct task *t, int *fd, enum agent_type type)
 {
 	uint8_t b[32768];
-	size_t room = t->session ? session_room(t->session) : 0;
+	size_t room = t->session ? session_room(t->session) : t->adrift ? sizeof(b) : 0;
 	if (room > sizeof(b))
 		room = sizeof(b);
-	if (room > t->window)
+	if (!t->adrift && room > t->window)
 		room = t->window;
 	if (*fd < 0 || !room)
 		return false;
@@ -423,10 +466,29 @@ bool task_output(struct task *t, int *fd, enum agent_type type)
 		close_fd(fd);
 		return false;
 	}
+	if (!t->session) /* a console that takes nothing loses it, as for everybody */
+		return write(t->console, b, (size_t)n) > 0;
 	session_send(t->session, type, t->channel, b, (size_t)n);
 	if (t->window != AGENT_WINDOW_UNLIMITED)
 		t->window -= (uint32_t)n;
 	return true;
+}
+
+static int status_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Nobody is told how it ended: it was given up, or nobody ever listened. */
+static void task_gone(struct agent *a, struct task *t)
+{
+	while (t->adrift && task_output(t, &t->out, AGENT_STDOUT))
+		;
+	while (t->adrift && task_output(t, &t->err, AGENT_STDERR))
+		;
+	if (t->first)
+		boot_ended(a->boot, status_code(t->status));
+	forget(t);
 }
 
 void task_reap(struct agent *a)
@@ -440,12 +502,12 @@ void task_reap(struct agent *a)
 			t->exited = true;
 			t->status = status;
 			if (!t->session)
-				forget(t);
+				task_gone(a, t);
 		}
 	}
 }
 
-void task_finish(struct task *t)
+void task_finish(struct agent *a, struct task *t)
 {
 	uint8_t b[8];
 	if (!t->exited || !t->session)
@@ -467,6 +529,9 @@ void task_finish(struct task *t)
 	bool killed = WIFSIGNALED(t->status);
 	agent_put32(b, killed ? AGENT_SIGNALED : AGENT_EXITED);
 	agent_put32(b + 4, (uint32_t)(killed ? WTERMSIG(t->status) : WEXITSTATUS(t->status)));
-	if (session_send(t->session, AGENT_EXIT, t->channel, b, sizeof(b)))
-		forget(t);
+	if (!session_send(t->session, AGENT_EXIT, t->channel, b, sizeof(b)))
+		return;
+	if (t->first)
+		boot_ended(a->boot, status_code(t->status));
+	forget(t);
 }

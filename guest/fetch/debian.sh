@@ -16,7 +16,7 @@
 #           LODGE_DEBIAN_MIRROR, LODGE_DEBIAN_SECURITY: mirrors (default: those of the host's apt);
 #           LODGE_CONFIGURE: auto, host or guest: where packages are configured (see configure()).
 #
-# Results are in CACHE/debian-13-riscv64: kernel, initrd-small, modules/, kernel.info, disk.raw.
+# Results are in CACHE/debian-13-riscv64: kernel, initrd-small, initrd-root, modules/, kernel.info, disk.raw.
 # Progress goes to file descriptor 3 when it is open: "step N/M TEXT" and "bytes DONE TOTAL".
 # Exit: 0 done, 1 failed (stderr says what, why and what to do), 2 wrong usage.
 # Packages come through apt with a private root; apt checks every signature. Nothing outside CACHE
@@ -222,6 +222,12 @@ apt_download() { # TOTAL_BYTES APT-GET-ARGUMENTS...
 # systemd loads first of all. What is built into the kernel is silently not in the list.
 INITRD_MODULES="virtio_mmio virtio_pci virtio_blk virtio_net virtio-rng virtio_balloon virtio_console \
  vmw_vsock_virtio_transport virtiofs ext4 crc32c_generic autofs4 ip_tables nfnetlink"
+
+# What a machine needs whose root is a folder of the host: always, for the network, and what may come
+# when its program runs already.
+ROOT_MODULES_1="virtio_mmio vmw_vsock_virtio_transport"
+ROOT_MODULES_2="virtio_net"
+ROOT_MODULES_3="virtio_balloon virtio-rng"
 
 BUSYBOX_COMMANDS="[ ash awk base64 basename bunzip2 bzcat cat chgrp chmod chown chroot clear cmp cp cpio \
  cttyhack cut date dd devmem df diff dirname dmesg du echo egrep env expr factor false fdisk fgrep find \
@@ -429,6 +435,57 @@ module_closure() { # TREE NAMES...
 	done | sort -u
 }
 
+# One module of the tree of VERSION below ROOT, unpacked, as TO. Most of a module is symbols of the
+# compiler's. Without them ext4 and jbd2 load with 0.1 instead of 1.8 thousand million instructions
+# (their signature goes with them).
+module_copy() { # ROOT VERSION FILE TO
+	mkdir -p "${4%/*}"
+	case $3 in
+	*.xz) xz -dc "$1/usr/lib/modules/$2/$3" >"$4" ;;
+	*) cp "$1/usr/lib/modules/$2/$3" "$4" ;;
+	esac
+	if command -v $ARCH-linux-gnu-strip >/dev/null; then
+		$ARCH-linux-gnu-strip --strip-unneeded "$4"
+	fi
+}
+
+archive() { # DIR OUT
+	(cd "$1" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >"$2"
+	rm -rf "$1"
+}
+
+# Modules alone, named so that their order is the one to load them in; the rest of that initramfs Lodge
+# makes at each boot (guest/agent/boot.c).
+build_initrd_root() { # ROOT_WITH_MODULES VERSION OUT
+	dir=$WORK/initrd
+	rm -rf "$dir"
+	mkdir -p "$dir/lodge.modules"
+	number=10
+	for class in 1 2 3; do
+		case $class in
+		1) names=$ROOT_MODULES_1 ;;
+		2) names=$ROOT_MODULES_2 ;;
+		3) names=$ROOT_MODULES_3 ;;
+		esac
+		for name in $names; do
+			# A line has a module and what it depends on, the last one first to be loaded.
+			awk -v want="$name" -F: '
+				BEGIN { gsub("-", "_", want) }
+				{ file = $1; sub(/.*\//, "", file); sub(/\.ko.*/, "", file); gsub("-", "_", file) }
+				file == want { n = split($2, dep, " "); for (i = n; i; i--) print dep[i]; print $1 }
+			' "$1/usr/lib/modules/$2/modules.dep" >"$WORK/order"
+			while read -r file; do
+				base=${file##*/}
+				base=${base%%.ko*}
+				[ -z "$(find "$dir/lodge.modules" -name "*-$base.ko")" ] || continue
+				module_copy "$1" "$2" "$file" "$dir/lodge.modules/$class$number-$base.ko"
+				number=$((number + 1))
+			done <"$WORK/order"
+		done
+	done
+	archive "$dir" "$3"
+}
+
 build_initrd() { # ROOT_WITH_MODULES VERSION BUSYBOX OUT
 	dir=$WORK/initrd
 	rm -rf "$dir"
@@ -447,17 +504,7 @@ build_initrd() { # ROOT_WITH_MODULES VERSION BUSYBOX OUT
 	fi
 	# shellcheck disable=SC2086 # the list is words
 	module_closure "$1/usr/lib/modules/$2" $INITRD_MODULES | while read -r file; do
-		to=$dir/lib/modules/$2/${file%.xz}
-		mkdir -p "${to%/*}"
-		case $file in
-		*.xz) xz -dc "$1/usr/lib/modules/$2/$file" >"$to" ;;
-		*) cp "$1/usr/lib/modules/$2/$file" "$to" ;;
-		esac
-		# Most of a module is symbols of the compiler's. Without them ext4 and jbd2 load with
-		# 0.1 instead of 1.8 thousand million instructions (their signature goes with them).
-		if command -v $ARCH-linux-gnu-strip >/dev/null; then
-			$ARCH-linux-gnu-strip --strip-unneeded "$to"
-		fi
+		module_copy "$1" "$2" "$file" "$dir/lib/modules/$2/${file%.xz}"
 	done
 	for file in modules.order modules.builtin modules.builtin.modinfo; do
 		cp "$1/usr/lib/modules/$2/$file" "$dir/lib/modules/$2/" 2>/dev/null || :
@@ -472,14 +519,14 @@ build_initrd() { # ROOT_WITH_MODULES VERSION BUSYBOX OUT
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$dir/etc/passwd"
 	echo 'root:x:0:' >"$dir/etc/group"
 	echo "PS1='lodge:\\w\\\$ '" >"$dir/etc/shrc"
-	(cd "$dir" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >"$4"
-	rm -rf "$dir"
+	archive "$dir" "$4"
 }
 
 # What the initramfs depends on besides the packages.
 initrd_stamp() {
 	if [ -n "$AGENT" ]; then cksum <"$AGENT"; else echo none; fi
 	{ write_init; write_udhcpc; echo "$INITRD_MODULES $BUSYBOX_COMMANDS"; } | cksum
+	echo "$ROOT_MODULES_1 $ROOT_MODULES_2 $ROOT_MODULES_3"
 }
 
 # A Debian kernel is an Image, or an EFI program with a compressed Image inside.
@@ -508,7 +555,7 @@ kernel_ready() {
 }
 
 initrd_ready() {
-	[ -s "$OUT/initrd-small" ] && [ "$(cat "$OUT/initrd.stamp" 2>/dev/null)" = "$(initrd_stamp)" ]
+	[ -s "$OUT/initrd-small" ] && [ -s "$OUT/initrd-root" ] && [ "$(cat "$OUT/initrd.stamp" 2>/dev/null)" = "$(initrd_stamp)" ]
 }
 
 make_kernel() {
@@ -562,8 +609,10 @@ make_kernel() {
 		step 4 "build the initramfs"
 		version=$(sed -n 's/^version=//p' "$OUT/kernel.info")
 		build_initrd "$OUT/modules" "$version" "$OUT/busybox" "$WORK/initrd-small"
+		build_initrd_root "$OUT/modules" "$version" "$WORK/initrd-root"
 		rm -f "$OUT/initrd.stamp"
 		mv "$WORK/initrd-small" "$OUT/initrd-small"
+		mv "$WORK/initrd-root" "$OUT/initrd-root"
 		initrd_stamp >"$WORK/stamp"
 		mv "$WORK/stamp" "$OUT/initrd.stamp"
 	fi

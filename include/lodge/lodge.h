@@ -36,6 +36,7 @@ enum {
 	LODGE_INTERACTIVE = 1 << 1, /* the console takes input */
 	LODGE_TTY = 1 << 2,         /* the console is a terminal */
 	LODGE_ISOLATE = 1 << 3,     /* lodge_become: confined; see there */
+	LODGE_READONLY = 1 << 4,    /* config.root of a machine cannot be written */
 };
 
 /* What to run. Zeroed is valid but for size and guest or kernel. All strings are borrowed until
@@ -68,7 +69,9 @@ struct lodge_config {
 	uint64_t timeout_ns;    /* kill after this long, exit code 124; 0: never */
 	const char *const *options; /* "key=value" of the level's own keys */
 	size_t noptions;
-	/* programs: the folder that is / to them, and where they start; NULL: the caller's */
+	/* programs: the folder that is / to them, and where they start; NULL: the caller's, in a
+	 * machine of their own /. With a root, the level "machine" boots a kernel whose / is that
+	 * folder, runs guest and argv in it, and ends with that program's exit code. */
 	const char *root, *cwd;
 	/* ---- limits, 0 or NULL: none; lodge_update changes them, also of a running guest ---- */
 	uint32_t cpu_milli;     /* CPU time of all that the guest costs: 1000 is one host CPU */
@@ -83,6 +86,8 @@ struct lodge_config {
 	/* 0: never. Suspend it when nobody used it and it did next to nothing for so long: it goes
 	 * on when somebody connects to a published port, and by lodge_exec and lodge_attach */
 	uint64_t idle_timeout_ns;
+	/* a program in a machine of its own: "NAME|UID[:GROUP|GID][,GID]..."; NULL: root */
+	const char *user;
 };
 
 /* Called now and then during a long work. @total 0: unknown. Non-zero ends the work. */
@@ -303,6 +308,17 @@ enum { LODGE_EXEC_STDOUT = 1, LODGE_EXEC_STDERR = 2 };
 /* Start a program. -ENOTCONN: the guest has no agent, or it does not answer. */
 LODGE_API int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
                          const struct lodge_exec_config *c, struct lodge_err *e);
+/* 1: @c is a program with a root, in a machine of its own, for lodge_exec_first. */
+LODGE_API int lodge_has_first(const struct lodge_config *c);
+/* Start the guest @g, of such a configuration and without a keeper, and in it this program instead
+ * of the one of its configuration, which it may be. Returns before it has booted: what the program
+ * is sent meanwhile, it gets later. The guest ends when the program does, or when the handle is
+ * closed, with its exit code. */
+LODGE_API int lodge_exec_first(struct lodge_exec **ret, struct lodge_guest *g,
+                               const struct lodge_exec_config *c, struct lodge_err *e);
+/* Close @x, which lodge_exec_first made, wait until its guest has ended, and say with which exit
+ * code: 125 when the program never ran. */
+LODGE_API int lodge_exec_first_end(struct lodge_exec *x, int *ret_exit_code, struct lodge_err *e);
 /* Polls readable for lodge_exec_read, which reads ahead: wait only after its -EAGAIN. */
 LODGE_API int lodge_exec_fd(const struct lodge_exec *x);
 /* Bytes read into @buf, *ret_stream says of which; 0: the program has ended; -EAGAIN. */
@@ -311,6 +327,7 @@ LODGE_API long lodge_exec_read(struct lodge_exec *x, void *buf, size_t cap, int 
 /* Bytes taken; @len 0: end of input. -EAGAIN: wait until the descriptor is writable; -ENOBUFS:
  * the program does not read now, wait until lodge_exec_read has seen something. */
 LODGE_API long lodge_exec_write(struct lodge_exec *x, const void *buf, size_t len);
+/* -ENOTCONN: the program of lodge_exec_first has not begun; nobody gets the signal. */
 LODGE_API int lodge_exec_signal(struct lodge_exec *x, int signal);
 LODGE_API int lodge_exec_resize(struct lodge_exec *x, unsigned rows, unsigned columns);
 /* After lodge_exec_read returned 0. */
@@ -342,6 +359,8 @@ LODGE_API int lodge_image_pull(const char *name, struct lodge_pull *p, struct lo
 LODGE_API int lodge_image_list(char **ret_json, struct lodge_err *e);
 /* 1: in the cache; 0: known, not in the cache; -ENOENT: no image has this name. */
 LODGE_API int lodge_image_state(const char *name);
+/* Name of the image that lodge_create would need for @c; NULL: none. Static. */
+LODGE_API const char *lodge_image_needed(const struct lodge_config *c);
 /* 1: what config.argv names is not the image's to run but lodge_exec's, once it is up. */
 LODGE_API int lodge_image_execs(const char *name);
 LODGE_API int lodge_image_remove(const char *name, struct lodge_err *e);

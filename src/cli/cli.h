@@ -95,12 +95,13 @@ void progress_end(struct progress *p);
 void term_raw(void);     /* stdin becomes raw until term_restore, also when a signal ends us */
 void term_restore(void);
 void term_size(unsigned *ret_rows, unsigned *ret_columns); /* 0, 0: no terminal */
-enum session_end { SESSION_OVER, SESSION_DETACHED, SESSION_ERROR };
+/* SIGNALED: by a signal before the program had begun */
+enum session_end { SESSION_OVER, SESSION_DETACHED, SESSION_SIGNALED, SESSION_ERROR };
 /* Carry bytes between stdin, stdout and the console until one ends. @owner: a signal to us ends
  * the guest; else we only detach. *ret_signal: which signal it was, 0: none. */
 enum session_end session_console(struct lodge_guest *g, struct lodge_console *c, bool interactive,
                                  bool owner, int *ret_signal);
-/* The same for a program in the guest; *ret_code is its exit code. */
+/* The same for a program in the guest; *ret_code is its exit code, 128+n when SIGNALED. */
 enum session_end session_exec(struct lodge_exec *x, bool interactive, bool tty, int *ret_code,
                               struct lodge_err *e);
 
@@ -115,8 +116,8 @@ extern const struct option_row guest_options[];
 extern const size_t nguest_options;
 /* Fill @c from parsed guest_options and operands; @env_list is borrowed. */
 void config_from_args(struct lodge_config *c, const struct args *a);
-/* Pull the image of @a if it is one that is not in the cache. 0 or an exit code. */
-int image_need(const struct args *a, const char *guest);
+/* Pull the image that @c needs if it is not in the cache. 0 or an exit code. */
+int image_need(const struct args *a, const struct lodge_config *c);
 /* Say on stderr what the last call on @g could not do as it was asked. */
 void warnings_print(const struct lodge_guest *g);
 /* Do @fn for each operand as a guest's name; errors are printed; the last exit code. */

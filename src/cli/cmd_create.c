@@ -13,7 +13,7 @@ static int create(struct args *a)
 	struct lodge_guest *g = NULL;
 	struct lodge_err e;
 	config_from_args(&c, a);
-	int r = image_need(a, c.guest);
+	int r = image_need(a, &c);
 	if (r)
 		return r;
 	if (lodge_create(&g, &c, &e) < 0)

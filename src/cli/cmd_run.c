@@ -58,6 +58,45 @@ static int run_program(struct args *a, struct lodge_guest *g, struct lodge_confi
 	return code;
 }
 
+/* A program in a machine of its own, in the place of lodge: its input, output, error output and
+ * exit code. */
+static int run_first(struct args *a, struct lodge_guest *g, struct lodge_config *c)
+{
+	const char **argv = calloc(c->argc + 1, sizeof *argv);
+	struct lodge_exec_config x = {.size = sizeof x,
+				      .argv = argv,
+				      .argc = c->argc + 1,
+				      .tty = (c->flags & LODGE_TTY) != 0,
+				      .interactive = 1,
+				      .env = c->env,
+				      .nenv = c->nenv,
+				      .cwd = c->cwd ? c->cwd : "/",
+				      .user = c->user};
+	struct lodge_exec *first = NULL;
+	struct lodge_err e, end;
+	int code = LODGE_EXIT_LODGE, guest = LODGE_EXIT_LODGE;
+	if (!argv)
+		return fail_text(a, "out of memory");
+	argv[0] = c->guest;
+	for (size_t i = 0; i < c->argc; i++)
+		argv[i + 1] = c->argv[i];
+	term_size(&x.rows, &x.columns);
+	int r = lodge_exec_first(&first, g, &x, &e);
+	free(argv);
+	if (r < 0)
+		return fail(a, &e);
+	warnings_print(g);
+	enum session_end how = session_exec(first, true, x.tty, &code, &e);
+	if (how == SESSION_SIGNALED && lodge_kill(g, &end) < 0 && end.code != ENOTCONN)
+		fail(a, &end);
+	if (lodge_exec_first_end(first, &guest, &end) < 0)
+		return fail(a, how == SESSION_ERROR ? &e : &end);
+	/* The guest may have ended by itself, in a way that its code tells. */
+	if (how == SESSION_ERROR && e.code == ECONNRESET && guest != LODGE_EXIT_LODGE)
+		return guest;
+	return how == SESSION_ERROR ? fail(a, &e) : how == SESSION_DETACHED ? guest : code;
+}
+
 static int run_detached(struct args *a, struct lodge_guest *g)
 {
 	struct lodge_err e;
@@ -76,7 +115,7 @@ static int run(struct args *a)
 	bool detach = arg_flag(a, "detach");
 	bool terminal = isatty(0) && isatty(1) && !detach;
 	config_from_args(&c, a);
-	int r = image_need(a, c.guest);
+	int r = image_need(a, &c);
 	if (r)
 		return r;
 	if (terminal)
@@ -89,6 +128,8 @@ static int run(struct args *a)
 		return fail(a, &e);
 	if (detach)
 		r = run_detached(a, g);
+	else if (lodge_has_first(&c) && !c.restart)
+		r = run_first(a, g, &c);
 	else if (c.argc && c.guest && lodge_image_execs(c.guest) == 1)
 		r = run_program(a, g, &c);
 	else

@@ -14,6 +14,7 @@ int exec_guest(struct args *a, struct lodge_guest *g, struct lodge_exec_config *
 	switch (session_exec(x, c->interactive, c->tty, &code, &e)) {
 	case SESSION_OVER: break;
 	case SESSION_DETACHED: code = 0; break;
+	case SESSION_SIGNALED: break;
 	case SESSION_ERROR: code = fail(a, &e); break;
 	}
 	lodge_exec_close(x);

@@ -12,9 +12,9 @@ const size_t nguest_options = countof(guest_options);
 /* What levels have of their own goes to them as "key=value"; it lives as long as the program. */
 static const char *const *options_join(const struct args *a, size_t *ret_n)
 {
-	static const char *const texts[] = {"user", "entrypoint", "hostname"};
+	static const char *const texts[] = {"entrypoint", "hostname"};
 	static const char *const lists[] = {"cap-add", "cap-drop"};
-	size_t n = 0, k, all = countof(texts) + 1;
+	size_t n = 0, k, all = countof(texts);
 	const char *const *given = arg_list(a, "option", &n);
 	size_t counts[countof(lists)];
 	const char *const *values[countof(lists)];
@@ -34,8 +34,6 @@ static const char *const *options_join(const struct args *a, size_t *ret_n)
 		for (size_t j = 0; j < counts[i]; j++)
 			if (asprintf(&one, "%s=%s", lists[i], values[i][j]) >= 0)
 				to[k++] = one;
-	if (to && arg_flag(a, "read-only"))
-		to[k++] = "read-only=true";
 	*ret_n = to ? k : 0;
 	return to;
 }
@@ -65,6 +63,7 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->firmware = arg_text(a, "firmware");
 	c->root = arg_text(a, "root");
 	c->cwd = arg_text(a, "workdir");
+	c->user = arg_text(a, "user");
 	c->net = arg_text(a, "net");
 	c->bus = arg_text(a, "bus");
 	c->mmu = arg_text(a, "mmu");
@@ -77,12 +76,14 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->options = options_join(a, &c->noptions);
 	c->flags = (arg_flag(a, "rm") ? LODGE_RM : 0u) | (arg_flag(a, "tty") ? LODGE_TTY : 0u) |
 		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u) |
-		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u);
+		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u) |
+		   (arg_flag(a, "read-only") ? LODGE_READONLY : 0u);
 }
 
-int image_need(const struct args *a, const char *guest)
+int image_need(const struct args *a, const struct lodge_config *c)
 {
 	struct lodge_err e;
+	const char *guest = lodge_image_needed(c);
 	if (!guest || lodge_image_state(guest) != 0)
 		return 0;
 	struct progress p = {.tty = isatty(2)};

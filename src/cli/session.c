@@ -21,15 +21,14 @@ struct session {
 	bool gone; /* nobody reads our output any more; the program was told */
 };
 
-static void session_begin(struct session *s, bool interactive, bool raw)
+static void session_begin(struct session *s, bool interactive, bool raw, const int *signals,
+			  size_t n)
 {
 	sigset_t set;
 	*s = (struct session){.interactive = interactive};
 	sigemptyset(&set);
-	sigaddset(&set, SIGWINCH);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	for (size_t i = 0; i < n; i++)
+		sigaddset(&set, signals[i]);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &set, &s->before);
 	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -154,7 +153,8 @@ enum session_end session_console(struct lodge_guest *g, struct lodge_console *c,
 	enum session_end end = SESSION_OVER;
 	int r = 1;
 	*ret_signal = 0;
-	session_begin(&s, interactive, true);
+	static const int signals[] = {SIGWINCH, SIGINT, SIGTERM, SIGHUP};
+	session_begin(&s, interactive, true, signals, countof(signals));
 	console_size(c);
 	while (r == 1) {
 		session_poll(&s, lodge_console_fd(c), false, p);
@@ -205,7 +205,8 @@ static int exec_out(struct session *s, struct lodge_exec *x, struct lodge_err *e
 	return OUT_MORE;
 }
 
-static void exec_signal(struct session *s, struct lodge_exec *x)
+/* The signal for which nobody was there, else 0. */
+static int exec_signal(struct session *s, struct lodge_exec *x)
 {
 	unsigned rows, columns;
 	int number = session_signal(s);
@@ -213,9 +214,10 @@ static void exec_signal(struct session *s, struct lodge_exec *x)
 		term_size(&rows, &columns);
 		if (rows)
 			lodge_exec_resize(x, rows, columns);
-	} else if (number) {
-		lodge_exec_signal(x, number);
+	} else if (number && lodge_exec_signal(x, number) == -ENOTCONN) {
+		return number;
 	}
+	return 0;
 }
 
 static void exec_in(struct session *s, struct lodge_exec *x)
@@ -236,15 +238,20 @@ enum session_end session_exec(struct lodge_exec *x, bool interactive, bool tty, 
 	struct session s;
 	struct pollfd p[3];
 	int r = OUT_MORE; /* the answer may have come with the greeting's */
-	session_begin(&s, interactive, tty);
+	static const int signals[] = {SIGWINCH, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+	session_begin(&s, interactive, tty, signals, countof(signals));
 	while (r == OUT_WAIT || r == OUT_MORE) {
 		session_poll(&s, lodge_exec_fd(x), r == OUT_MORE, p);
 		if (p[0].revents && session_read(&s)) {
 			session_end(&s);
 			return SESSION_DETACHED;
 		}
-		if (p[1].revents & POLLIN)
-			exec_signal(&s, x);
+		int number = p[1].revents & POLLIN ? exec_signal(&s, x) : 0;
+		if (number) {
+			*ret_code = LODGE_EXIT_SIGNAL + number;
+			session_end(&s);
+			return SESSION_SIGNALED;
+		}
 		/* Reading first: it is what makes room for writing. */
 		r = exec_out(&s, x, e);
 		exec_in(&s, x);

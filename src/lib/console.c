@@ -83,16 +83,7 @@ int lodge_console_resize(struct lodge_console *c, unsigned rows, unsigned column
 
 int lodge_console_exit(struct lodge_console *c, int *ret_exit_code, struct lodge_err *e)
 {
-	struct json_object *o = NULL, *code = NULL;
-	int r = control_receive(c->wait, &o, e);
-	if (r == -ECONNRESET)
-		return lodge_wait(c->g, ret_exit_code, e);
-	if (r < 0)
-		return r;
-	json_object_object_get_ex(o, "exit_code", &code);
-	*ret_exit_code = code ? json_object_get_int(code) : LODGE_EXIT_LODGE;
-	json_object_put(o);
-	return guest_gone(c->g, e);
+	return guest_exit(c->g, c->wait, ret_exit_code, e);
 }
 
 void lodge_console_close(struct lodge_console *c)

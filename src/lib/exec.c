@@ -4,6 +4,7 @@
 #include "lib/lib.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 enum { CHANNEL = 1, OUT_CAP = 1 << 17, STDIN_CHUNK = 16 << 10, ACK_EVERY = 32 << 10 };
@@ -18,12 +19,18 @@ struct lodge_exec {
 	uint32_t to_ack;   /* bytes handed out, not yet told to the guest */
 	bool ended;
 	int code;
+	/* lodge_exec_first */
+	struct lodge_guest *g; /* borrowed; NULL: made by lodge_exec */
+	bool coming;           /* the guest has not connected yet: sock is an epoll of these two */
+	int listener, wait;    /* owned; -1: none. wait: readable when the guest has ended */
 };
 
 /* ---- out ---- */
 
 static int exec_flush(struct lodge_exec *x)
 {
+	if (x->coming)
+		return -EAGAIN;
 	while (x->out_len) {
 		ssize_t n = send(x->sock, x->out, x->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
@@ -73,6 +80,8 @@ long lodge_exec_write(struct lodge_exec *x, const void *buf, size_t len)
 int lodge_exec_signal(struct lodge_exec *x, int number)
 {
 	uint8_t p[4];
+	if (x->coming)
+		return -ENOTCONN;
 	agent_put32(p, (uint32_t)number);
 	return exec_frame(x, AGENT_SIGNAL, p, sizeof p);
 }
@@ -142,6 +151,32 @@ static int exec_receive(struct lodge_exec *x, struct lodge_err *e)
 	return 0;
 }
 
+/* The guest connects, or ends before. -EAGAIN: neither yet. */
+static int exec_arrive(struct lodge_exec *x, struct lodge_err *e)
+{
+	autoclose int fd = accept4(x->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		return err_sys(e, "waiting for the guest");
+	if (fd < 0) {
+		uint8_t peek;
+		ssize_t n = recv(x->wait, &peek, 1, MSG_PEEK | MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return -EAGAIN;
+		return err_set(e, ECONNRESET, "%s ended before its program began; what it said: "
+			       "lodge logs %s", x->g->inst->name, x->g->inst->name);
+	}
+	int r = agent_hello(fd);
+	if (r < 0)
+		return err_set(e, -r, "greeting the guest: %s", strerror(-r));
+	/* Under the number that the caller polls. */
+	if (dup3(fd, x->sock, O_CLOEXEC) < 0)
+		return err_sys(e, "the connection to the guest");
+	close(take_fd(&x->listener));
+	x->coming = false;
+	r = exec_flush(x);
+	return r == 0 || r == -EAGAIN ? 0 : err_set(e, -r, "asking the guest: %s", strerror(-r));
+}
+
 /* Until there is data, the end, or nothing more to read. */
 static int exec_advance(struct lodge_exec *x, struct lodge_err *e)
 {
@@ -161,9 +196,12 @@ long lodge_exec_read(struct lodge_exec *x, void *buf, size_t cap, int *ret_strea
 		     struct lodge_err *e)
 {
 	uint8_t ack[4];
+	int r = x->coming ? exec_arrive(x, e) : 0;
+	if (r < 0)
+		return r;
 	if (exec_flush(x) == -EPIPE && !x->ended)
 		return err_set(e, ECONNRESET, "the connection to the agent broke");
-	int r = exec_advance(x, e);
+	r = exec_advance(x, e);
 	if (r < 0)
 		return r;
 	if (!x->data.len)
@@ -182,40 +220,15 @@ long lodge_exec_read(struct lodge_exec *x, void *buf, size_t cap, int *ret_strea
 
 /* ---- beginning and end ---- */
 
-static size_t put_text(uint8_t *p, const char *s)
+static int exec_begin(struct lodge_exec *x, const struct lodge_exec_config *c, unsigned flags,
+		      struct lodge_err *e)
 {
-	size_t n = strlen(s) + 1;
-	memcpy(p, s, n);
-	return n;
-}
-
-static int exec_begin(struct lodge_exec *x, const struct lodge_exec_config *c, struct lodge_err *e)
-{
-	const char *user = c->user ? c->user : "", *cwd = c->cwd ? c->cwd : "";
-	size_t need = AGENT_EXEC_HEAD + strlen(user) + strlen(cwd) + 2;
-	for (size_t i = 0; i < c->argc; i++)
-		need += strlen(c->argv[i]) + 1;
-	for (size_t i = 0; i < c->nenv; i++)
-		need += strlen(c->env[i]) + 1;
-	if (need > AGENT_PAYLOAD_MAX || c->argc > UINT16_MAX || c->nenv > UINT16_MAX)
-		return err_set(e, E2BIG, "the arguments are too long for the agent (64 KiB)");
-	autofree uint8_t *p = calloc(1, need);
-	if (!p)
-		return err_set(e, ENOMEM, "out of memory");
-	agent_put32(p, (c->tty ? AGENT_EXEC_TTY : 0u) | (c->interactive ? AGENT_EXEC_STDIN : 0u) |
-			   (c->shell ? AGENT_EXEC_SHELL : 0u));
-	agent_put16(p + 4, (uint16_t)c->rows);
-	agent_put16(p + 6, (uint16_t)c->columns);
-	agent_put16(p + 8, (uint16_t)c->argc);
-	agent_put16(p + 10, (uint16_t)c->nenv);
-	size_t n = AGENT_EXEC_HEAD;
-	n += put_text(p + n, user);
-	n += put_text(p + n, cwd);
-	for (size_t i = 0; i < c->argc; i++)
-		n += put_text(p + n, c->argv[i]);
-	for (size_t i = 0; i < c->nenv; i++)
-		n += put_text(p + n, c->env[i]);
-	int r = exec_frame(x, AGENT_EXEC, p, n);
+	autofree uint8_t *p = NULL;
+	size_t len = 0;
+	int r = agent_exec_make(c, flags, &p, &len, e);
+	if (r < 0)
+		return r;
+	r = exec_frame(x, AGENT_EXEC, p, len);
 	return r < 0 ? err_set(e, -r, "asking the agent: %s", strerror(-r)) : 0;
 }
 
@@ -232,22 +245,35 @@ static int exec_config_import(struct lodge_exec_config *ret, const struct lodge_
 	return ret->argc || ret->shell ? 0 : err_set(e, EINVAL, "no program is named");
 }
 
-int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
-	       const struct lodge_exec_config *given, struct lodge_err *e)
+static int exec_new(struct lodge_exec **ret, struct lodge_exec_config *ret_config,
+		    const struct lodge_exec_config *given, struct lodge_err *e)
 {
-	struct lodge_exec_config c;
-	int r = exec_config_import(&c, given, e);
+	int r = exec_config_import(ret_config, given, e);
 	if (r < 0)
 		return r;
 	struct lodge_exec *x = calloc(1, sizeof *x);
 	if (!x)
 		return err_set(e, ENOMEM, "out of memory");
-	x->sock = -1;
+	x->sock = x->listener = x->wait = -1;
 	x->may_send = AGENT_WINDOW_START;
 	x->in = calloc(1, sizeof *x->in);
 	x->out = malloc(OUT_CAP);
-	if (!x->in || !x->out)
-		r = err_set(e, ENOMEM, "out of memory");
+	if (!x->in || !x->out) {
+		lodge_exec_close(x);
+		return err_set(e, ENOMEM, "out of memory");
+	}
+	*ret = x;
+	return 0;
+}
+
+int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
+	       const struct lodge_exec_config *given, struct lodge_err *e)
+{
+	struct lodge_exec_config c;
+	struct lodge_exec *x = NULL;
+	int r = exec_new(&x, &c, given, e);
+	if (r < 0)
+		return r;
 	/* It may fall asleep just now. */
 	for (int w = 1; r >= 0 && w > 0;) {
 		w = guest_wake(g, e);
@@ -258,13 +284,70 @@ int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
 			w = 0;
 	}
 	if (r >= 0)
-		r = exec_begin(x, &c, e);
+		r = exec_begin(x, &c, 0, e);
 	if (r < 0) {
 		lodge_exec_close(x);
 		return r;
 	}
 	*ret = x;
 	return 0;
+}
+
+/* ---- the program that a guest is for ---- */
+
+/* Ears for the guest, before it starts: it does not try twice. */
+static int first_listen(struct lodge_exec *x, struct lodge_err *e)
+{
+	char name[32];
+	struct epoll_event ev = {.events = EPOLLIN};
+	snprintf(name, sizeof name, "vsock.sock_%u", AGENT_FIRST_PORT);
+	x->coming = true;
+	x->listener = socket_listen(x->g->inst->runtime, name, e);
+	if (x->listener < 0)
+		return x->listener;
+	x->wait = control_connect(x->g->inst, "control.sock", e);
+	int r = x->wait < 0 ? x->wait : control_send(x->wait, "GET", "/v1/wait", false, NULL, e);
+	if (r < 0)
+		return r;
+	x->sock = epoll_create1(EPOLL_CLOEXEC);
+	if (x->sock < 0 || epoll_ctl(x->sock, EPOLL_CTL_ADD, x->listener, &ev) < 0 ||
+	    epoll_ctl(x->sock, EPOLL_CTL_ADD, x->wait, &ev) < 0)
+		return err_sys(e, "waiting for the guest");
+	return 0;
+}
+
+int lodge_exec_first(struct lodge_exec **ret, struct lodge_guest *g,
+		     const struct lodge_exec_config *given, struct lodge_err *e)
+{
+	struct lodge_exec_config c;
+	struct lodge_exec *x = NULL;
+	int r = exec_new(&x, &c, given, e);
+	if (r < 0)
+		return r;
+	x->g = g;
+	g->inst->waits = true;
+	r = lodge_keep(g, e);
+	g->inst->waits = false;
+	if (r == 0)
+		r = first_listen(x, e);
+	if (r == 0)
+		r = exec_begin(x, &c, AGENT_EXEC_FIRST, e);
+	if (r == 0)
+		r = lodge_start(g, e);
+	if (r < 0) {
+		lodge_exec_close(x);
+		return r;
+	}
+	*ret = x;
+	return 0;
+}
+
+int lodge_exec_first_end(struct lodge_exec *x, int *ret_exit_code, struct lodge_err *e)
+{
+	struct lodge_guest *g = x->g;
+	autoclose int wait = take_fd(&x->wait);
+	lodge_exec_close(x);
+	return guest_exit(g, wait, ret_exit_code, e);
 }
 
 int lodge_exec_fd(const struct lodge_exec *x) { return x->sock; }
@@ -279,6 +362,10 @@ void lodge_exec_close(struct lodge_exec *x)
 			x->ended = true;
 		close(x->sock);
 	}
+	if (x->listener >= 0)
+		close(x->listener);
+	if (x->wait >= 0)
+		close(x->wait);
 	free(x->in);
 	free(x->out);
 	free(x);

@@ -3,6 +3,7 @@
 #include "lib/lib.h"
 #include <json-c/json.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum { GONE_WAIT_MS = 10000, SETTLE_MS = 3000, WAKE_TRIES = 2000 };
@@ -102,17 +103,62 @@ static int program_check(const struct level *l, const struct lodge_config *c, st
 	return 0;
 }
 
+int lodge_has_first(const struct lodge_config *given)
+{
+	struct lodge_config c;
+	if (config_import(&c, given, NULL) < 0 || !c.root)
+		return 0;
+	const struct level *l = level_choose(&c, NULL);
+	return l && l->rooted;
+}
+
+const char *lodge_image_needed(const struct lodge_config *given)
+{
+	struct lodge_config c;
+	if (config_import(&c, given, NULL) < 0)
+		return NULL;
+	if (lodge_has_first(&c))
+		return c.kernel ? NULL : image_of_roots()->name;
+	const struct image *m = c.guest ? image_find(c.guest) : NULL;
+	return m ? m->name : NULL;
+}
+
+/* What only a program in a machine of its own can have, and what it cannot. */
+static int first_check(const struct lodge_config *c, struct lodge_err *e)
+{
+	struct stat st;
+	if (!lodge_has_first(c)) {
+		if (c->user || c->flags & LODGE_READONLY)
+			return err_set(e, EINVAL,
+				       "%s is for a program in a machine of its own: "
+				       "--level machine --root DIR",
+				       c->user ? "--user" : "--read-only");
+		return 0;
+	}
+	if (!c->guest)
+		return err_set(e, EINVAL, "--root %s: name a program in it", c->root);
+	if (c->firmware || (c->kernel == NULL && c->initrd))
+		return err_set(e, EINVAL,
+			       "with --root, --firmware cannot be used, and --initrd only "
+			       "with --kernel");
+	if (stat(c->root, &st) < 0)
+		return err_sys(e, "--root %s", c->root);
+	return S_ISDIR(st.st_mode) ? 0 : err_set(e, ENOTDIR, "--root %s: not a folder", c->root);
+}
+
 int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, struct lodge_err *e)
 {
 	struct lodge_config c;
 	struct instance *i = NULL;
 	int r = config_import(&c, given, e);
 	if (r == 0)
+		r = first_check(&c, e);
+	if (r == 0)
 		r = life_config_check(&c, e);
 	if (r < 0)
 		return r;
 	autofree char *cwd = NULL;
-	if (!(c.guest && image_find(c.guest))) {
+	if (!(c.guest && image_find(c.guest)) || lodge_has_first(&c)) {
 		struct lodge_err why = {.code = ENOEXEC};
 		const struct level *l = level_choose(&c, &why);
 		if (l && l->become && !c.cwd && !c.root)
@@ -122,7 +168,7 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 				       "foreground: lodge run %s", c.guest, c.guest);
 		if (l && l->become && (r = program_check(l, &c, e)) < 0)
 			return r;
-		if (c.argc && !(l && l->become))
+		if (c.argc && !(l && (l->become || (l->rooted && c.root))))
 			return err_set(e, EINVAL,
 				       "%s takes no arguments ('%s'); what a kernel shall know "
 				       "goes into --append",
@@ -153,6 +199,8 @@ int lodge_becomes(const struct lodge_config *given)
 	const struct level *l = level_choose(&c, NULL);
 	if (!l || !l->create)
 		return l && l->become;
+	if (c.user || c.flags & LODGE_READONLY) /* lodge_create says why not */
+		return 0;
 	/* what only a keeper can see to */
 	if (c.name || c.timeout_ns || c.restart || c.cpu_milli || c.cpu_weight || c.cpuset ||
 	    c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps || c.idle_timeout_ns)
@@ -333,19 +381,35 @@ int lodge_resume(struct lodge_guest *g, struct lodge_err *e)
 
 /* ---- ending ---- */
 
+/* @o: what /v1/wait has answered, owned from now on. */
+static int exit_take(struct lodge_guest *g, struct json_object *o, int *ret_exit_code,
+		     struct lodge_err *e)
+{
+	struct json_object *code = NULL;
+	json_object_object_get_ex(o, "exit_code", &code);
+	*ret_exit_code = code ? json_object_get_int(code) : LODGE_EXIT_LODGE;
+	json_object_put(o);
+	return guest_gone(g, e);
+}
+
+int guest_exit(struct lodge_guest *g, int wait, int *ret_exit_code, struct lodge_err *e)
+{
+	struct json_object *o = NULL;
+	int r = control_receive(wait, &o, e);
+	if (r == -ECONNRESET)
+		return lodge_wait(g, ret_exit_code, e);
+	return r < 0 ? r : exit_take(g, o, ret_exit_code, e);
+}
+
 int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e)
 {
-	struct json_object *o = NULL, *code = NULL;
+	struct json_object *o = NULL;
 	struct life_record rec;
 	int r = control_call(g->inst, "GET", "/v1/wait", NULL, &o, e);
 	if (r < 0 && r != -ENOTCONN && r != -ECONNRESET)
 		return r;
-	if (r == 0) {
-		json_object_object_get_ex(o, "exit_code", &code);
-		*ret_exit_code = code ? json_object_get_int(code) : LODGE_EXIT_LODGE;
-		json_object_put(o);
-		return guest_gone(g, e);
-	}
+	if (r == 0)
+		return exit_take(g, o, ret_exit_code, e);
 	if ((r = guest_gone(g, e)) < 0)
 		return r;
 	instance_record(g->inst, &rec);

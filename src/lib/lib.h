@@ -19,6 +19,9 @@ bool guest_dozes(const struct lodge_guest *g);
 /* 1: it did, and has a keeper now; 0: it did not. */
 int guest_wake(struct lodge_guest *g, struct lodge_err *e) MUST;
 
+/* The answer of /v1/wait, which was asked for on @wait: the exit code, once the guest is gone. */
+int guest_exit(struct lodge_guest *g, int wait, int *ret_exit_code, struct lodge_err *e) MUST;
+
 /* Keep what the keeper's @answer (NULL: none) says could not be done. */
 struct json_object;
 void guest_warn(struct lodge_guest *g, struct json_object *answer);
@@ -42,6 +45,7 @@ struct image {
 };
 const struct image *image_find(const char *name);   /* NULL: no such image */
 const struct image *image_at(size_t i);             /* NULL past the end */
+const struct image *image_of_roots(void);           /* whose kernel runs roots */
 bool image_ready(const struct image *m);            /* in the cache */
 char *image_file(const struct image *m, const char *file); /* absolute; malloc'ed */
 
@@ -70,9 +74,8 @@ const struct level *level_choose(const struct lodge_config *c, struct lodge_err 
 const struct level *level_named(const char *name); /* NULL: none */
 /* The one that runs @i, by its configuration. NULL: it is damaged, or none does. */
 const struct level *level_of(const struct instance *i, struct lodge_err *e);
-/* Embedded at build time (fetch.mk): the script that gets images, the agent that goes into them. */
+/* Embedded at build time (fetch.mk): the script that gets images. */
 const uint8_t *fetch_script(size_t *ret_len);
-const uint8_t *fetch_agent(size_t *ret_len);
 /* The tail of a child's stderr, for the message of an error. */
 struct tail {
 	char text[400];

@@ -218,3 +218,30 @@ TEST(lib_a_removed_snapshot_takes_only_its_own_overlays)
 	lodge_close(g);
 	home_end(home);
 }
+
+TEST(a_program_in_a_machine_of_its_own_is_known_as_one)
+{
+	struct lodge_config c = {
+	    .size = sizeof c, .level = "machine", .root = "/tmp", .guest = "sh"};
+	struct lodge_guest *g = NULL;
+	struct lodge_err e;
+	CHECK(lodge_has_first(&c) == 1);
+	CHECK(!strcmp(lodge_image_needed(&c), "debian-small:13/riscv64"));
+	c.kernel = "/dev/null";
+	CHECK(lodge_image_needed(&c) == NULL);
+	c.kernel = NULL;
+	c.guest = NULL;
+	CHECK(lodge_create(&g, &c, &e) == -EINVAL && strstr(e.msg, "name a program"));
+	c.guest = "sh";
+	c.root = "/dev/null";
+	CHECK(lodge_create(&g, &c, &e) == -ENOTDIR);
+	c.root = "/tmp";
+	c.firmware = "/dev/null";
+	CHECK(lodge_create(&g, &c, &e) == -EINVAL);
+	/* its options are nothing to others */
+	c = (struct lodge_config){.size = sizeof c, .guest = "demo", .user = "7"};
+	CHECK(lodge_has_first(&c) == 0 && lodge_create(&g, &c, &e) == -EINVAL);
+	c.user = NULL;
+	c.flags = LODGE_READONLY;
+	CHECK(lodge_create(&g, &c, &e) == -EINVAL && strstr(e.msg, "--read-only"));
+}

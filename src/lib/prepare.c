@@ -177,13 +177,17 @@ static int append_prepare(const struct image *m, const struct lodge_config *c,
 	return r;
 }
 
+static int image_missing(const struct image *m, struct lodge_err *e)
+{
+	return err_set(e, ENOENT, "the image %s is not in the cache; get it with: lodge pull %s",
+		       m->name, m->name);
+}
+
 static int image_prepare(struct instance *i, const struct image *m, const struct lodge_config *c,
 			 struct json_object *o, struct lodge_err *e)
 {
 	if (!image_ready(m))
-		return err_set(e, ENOENT,
-			       "the image %s is not in the cache; get it with: lodge pull %s",
-			       m->name, m->name);
+		return image_missing(m, e);
 	autofree char *kernel = image_file(m, m->kernel);
 	autofree char *initrd = image_file(m, m->initrd);
 	autofree char *disk = m->disk ? image_file(m, m->disk) : NULL;
@@ -203,13 +207,43 @@ static int image_prepare(struct instance *i, const struct image *m, const struct
 	return r < 0 ? r : disks_prepare(i, o, spec, e);
 }
 
+/* A program in a machine of its own: the kernel, and the modules that its root needs. */
+static int root_prepare(struct instance *i, const struct lodge_config *c, struct json_object *o,
+			struct lodge_err *e)
+{
+	/* What a machine that is made for one program, and looks at nobody's signatures, can do
+	 * without: two thirds of the instructions that a boot takes are tests of algorithms. */
+	static const char quick[] = "quiet cryptomgr.notests lsm=landlock,yama initcall_blacklist="
+				    "jent_mod_init,load_system_certificate_list,crypto_kdf108_init,"
+				    "init_encrypted,init_kprobe_trace";
+	const struct image *m = image_of_roots();
+	autofree char *text = NULL;
+	if (!c->kernel) {
+		if (!image_ready(m))
+			return image_missing(m, e);
+		autofree char *kernel = image_file(m, m->kernel);
+		autofree char *modules = image_file(m, "initrd-root");
+		if (!kernel || !modules)
+			return err_set(e, ENOMEM, "out of memory");
+		put(o, "kernel", kernel);
+		put(o, "initrd", modules);
+	}
+	if (asprintf(&text, "%s%s%s", quick, c->append ? " " : "", c->append ? c->append : "") < 0)
+		return err_set(e, ENOMEM, "out of memory");
+	put(o, "append", text);
+	return disks_prepare(i, o, NULL, e);
+}
+
 int prepare_config(struct instance *i, const struct lodge_config *c, struct json_object **ret,
 		   struct lodge_err *e)
 {
 	struct json_object *o = life_config_json(c);
-	const struct image *m = c->guest ? image_find(c->guest) : NULL;
+	bool rooted = lodge_has_first(c);
+	const struct image *m = c->guest && !rooted ? image_find(c->guest) : NULL;
 	put(o, "name", i->name);
-	int r = m ? image_prepare(i, m, c, o, e) : disks_prepare(i, o, NULL, e);
+	int r = rooted ? root_prepare(i, c, o, e)
+		: m    ? image_prepare(i, m, c, o, e)
+		       : disks_prepare(i, o, NULL, e);
 	if (r < 0) {
 		json_object_put(o);
 		return r;

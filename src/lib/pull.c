@@ -161,7 +161,7 @@ static int pull_failed(const struct pull *p, int status, struct lodge_err *e)
 static int pull_run(struct pull *p, struct lodge_err *e)
 {
 	size_t script_len, agent_len;
-	const uint8_t *script = fetch_script(&script_len), *agent = fetch_agent(&agent_len);
+	const uint8_t *script = fetch_script(&script_len), *agent = agent_program(&agent_len);
 	int a[2], b[2], status = 0;
 	autoclose int script_fd = memory_file("lodge-fetch", script, script_len);
 	autoclose int agent_fd = memory_file("lodge-agent", agent, agent_len);

@@ -62,7 +62,8 @@ static int trust_check(const struct arriving *a, struct lodge_err *e)
 	}
 	if (a->trust)
 		return 0;
-	if (length(member(a->config, "volumes", json_type_array)))
+	if (length(member(a->config, "volumes", json_type_array)) ||
+	    member(a->config, "root", json_type_string))
 		return err_set(e, EPERM, "the guest shares folders of its host; --trust lets it "
 			       "have those of the same names here");
 	return tap ? err_set(e, EPERM, "the guest uses %s; --trust lets it have that network here",

@@ -46,6 +46,46 @@ int agent_in_next(struct agent_in *in, struct agent_frame *ret)
 	return 1;
 }
 
+static size_t put_text(uint8_t *p, const char *s)
+{
+	size_t n = strlen(s) + 1;
+	memcpy(p, s, n);
+	return n;
+}
+
+int agent_exec_make(const struct lodge_exec_config *c, unsigned flags, uint8_t **ret,
+		    size_t *ret_len, struct lodge_err *e)
+{
+	const char *user = c->user ? c->user : "", *cwd = c->cwd ? c->cwd : "";
+	size_t need = AGENT_EXEC_HEAD + strlen(user) + strlen(cwd) + 2;
+	for (size_t i = 0; i < c->argc; i++)
+		need += strlen(c->argv[i]) + 1;
+	for (size_t i = 0; i < c->nenv; i++)
+		need += strlen(c->env[i]) + 1;
+	if (need > AGENT_PAYLOAD_MAX || c->argc > UINT16_MAX || c->nenv > UINT16_MAX)
+		return err_set(e, E2BIG, "the arguments are too long for the agent (64 KiB)");
+	uint8_t *p = calloc(1, need);
+	if (!p)
+		return err_set(e, ENOMEM, "out of memory");
+	agent_put32(p, flags | (c->tty ? AGENT_EXEC_TTY : 0u) |
+			   (c->interactive ? AGENT_EXEC_STDIN : 0u) |
+			   (c->shell ? AGENT_EXEC_SHELL : 0u));
+	agent_put16(p + 4, (uint16_t)c->rows);
+	agent_put16(p + 6, (uint16_t)c->columns);
+	agent_put16(p + 8, (uint16_t)c->argc);
+	agent_put16(p + 10, (uint16_t)c->nenv);
+	size_t n = AGENT_EXEC_HEAD;
+	n += put_text(p + n, user);
+	n += put_text(p + n, cwd);
+	for (size_t i = 0; i < c->argc; i++)
+		n += put_text(p + n, c->argv[i]);
+	for (size_t i = 0; i < c->nenv; i++)
+		n += put_text(p + n, c->env[i]);
+	*ret = p;
+	*ret_len = n;
+	return 0;
+}
+
 /* ---- the way there ---- */
 
 /* Wait until @fd is readable. False: not before @until_ns. */
@@ -117,17 +157,22 @@ static int vsock_connect(const struct instance *i, uint64_t until_ns)
 	return -EPROTO;
 }
 
-/* HELLO until HELLO. What was under way before on this channel is passed over. */
-static int agent_greet(int fd, struct agent_in *in, uint64_t until_ns)
+int agent_hello(int fd)
 {
 	uint8_t hello[AGENT_HELLO_LEN];
-	struct agent_frame f;
 	memcpy(hello, AGENT_MAGIC, AGENT_MAGIC_LEN);
 	agent_put32(hello + 8, AGENT_VERSION);
 	agent_put32(hello + 12, AGENT_PAYLOAD_MAX);
 	agent_put32(hello + 16, AGENT_WINDOW_START);
+	return send_frame(fd, AGENT_HELLO, hello, sizeof hello);
+}
+
+/* HELLO until HELLO. What was under way before on this channel is passed over. */
+static int agent_greet(int fd, struct agent_in *in, uint64_t until_ns)
+{
+	struct agent_frame f;
 	for (int tries = 0; tries < 2; tries++) {
-		int r = send_frame(fd, AGENT_HELLO, hello, sizeof hello);
+		int r = agent_hello(fd);
 		uint64_t patience = min_u64(until_ns, host_monotonic_ns() + GREETING_NS);
 		while (r == 0 && (r = agent_read(fd, in, &f, patience)) == 0)
 			if (f.type == AGENT_HELLO)

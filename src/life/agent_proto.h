@@ -6,6 +6,8 @@
 
 #define AGENT_VERSION    1u
 #define AGENT_VSOCK_PORT 1024u
+/* Where the host listens for a guest that is made for one program; PROTOCOL.md, "Of its own". */
+#define AGENT_FIRST_PORT 1025u
 #define AGENT_PORT_NAME  "org.lodge.agent"
 
 /* A frame: u32 len (of the payload), u16 type, u16 channel, payload. All little-endian. */
@@ -52,6 +54,7 @@ enum agent_exec_flag {
 	AGENT_EXEC_TTY = 1u << 0,   /* a terminal of rows x columns; its output is STDOUT */
 	AGENT_EXEC_STDIN = 1u << 1, /* STDIN will come; without it the program reads /dev/null */
 	AGENT_EXEC_SHELL = 1u << 2, /* argc may be 0: the user's login shell */
+	AGENT_EXEC_FIRST = 1u << 3, /* what the guest is for: it powers off when this has ended */
 };
 
 static inline uint16_t agent_get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }

@@ -44,6 +44,7 @@ static const struct field fields[] = {
     {"net_bps", F_U64, AT(net_bps), 0},
     {"restart", F_TEXT, AT(restart), 0},
     {"idle_timeout_ns", F_U64, AT(idle_timeout_ns), 0},
+    {"user", F_TEXT, AT(user), 0},
 };
 
 /* @path against the current folder; malloc'ed. Symbolic links are kept: they may be moved later. */

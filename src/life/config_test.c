@@ -122,6 +122,7 @@ TEST(config_survives_json)
 				 .argv = argv,
 				 .argc = 2,
 				 .kernel = "rel",
+				 .user = "7:8,9",
 				 .timeout_ns = 5};
 	struct life_config *lc = NULL;
 	CHECK(life_config_load(&lc, life_config_json(&c), NULL) == 0);
@@ -130,6 +131,7 @@ TEST(config_survives_json)
 	CHECK(lc->c.cpus == 4 && lc->c.flags == LODGE_RM && lc->c.timeout_ns == 5);
 	CHECK(lc->c.nenv == 2 && !strcmp(lc->c.env[1], "C=") && lc->c.argc == 2);
 	CHECK(!strcmp(lc->c.argv[1], "y z") && !strcmp(lc->c.disks[0], "/dev/null,ro"));
+	CHECK(!strcmp(lc->c.user, "7:8,9") && !lc->c.root);
 	CHECK(lc->c.kernel[0] == '/' && !lc->c.append && lc->c.nvolumes == 0);
 	life_config_free(lc);
 }

@@ -75,8 +75,6 @@ bool bridge_used(const struct bridge *b); /* there is a client; NULL is fine */
 /* ---- runtime.c: the folder of sockets ---- */
 int runtime_make(const struct instance *i, struct lodge_err *e) MUST;
 void runtime_remove(const struct instance *i);
-/* A listening socket @name in the folder @dir; what a dead keeper left there is replaced. */
-int socket_listen(const char *dir, const char *name, struct lodge_err *e) MUST;
 /* The address of @dir/@name; @dirfd is @dir open, for paths that are too long. */
 struct sockaddr_un;
 int socket_address(int dirfd, const char *dir, const char *name, struct sockaddr_un *ret) MUST;

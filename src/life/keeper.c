@@ -446,9 +446,11 @@ int keeper_level(struct keeper *k, struct lodge_err *e)
 	    .restoring = k->restoring,
 	    .sockets = k->held.s,
 	    .nsockets = k->held.n,
+	    .waits = k->inst->waits,
 	    .ended = keeper_ended,
 	    .user = k,
 	};
+	k->inst->waits = false; /* nobody comes again */
 	int r = k->level->create(&k->self, &k->env, &k->config->c, e);
 	k->env.nsockets = 0;
 	if (r == 0 && k->restoring)

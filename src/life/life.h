@@ -43,6 +43,7 @@ struct level_env {
 	/* kept while it was suspended, with the connections that wait; until create returns */
 	const struct life_socket *sockets;
 	size_t nsockets;
+	bool waits;               /* rooted: this time somebody comes to begin the program */
 	/* The guest is gone: called once, from any thread, not under a level's lock that destroy
 	 * takes. @exit_code 0..255 is the run's result (panic: LODGE_EXIT_PANIC); @why is a short
 	 * text that is copied ("powered off"). A reset is the level's own business. */
@@ -60,6 +61,9 @@ void life_warn(struct life_warnings *w, const char *fmt, ...) PRINTF(2, 3);
  * none is called after destroy. NULL functions: this level cannot do it, and says so. */
 struct level {
 	const char *name, *summary;
+	/* With config.root it runs config.guest as the one program of a guest with that root; who
+	 * connects as AGENT_FIRST_PORT says can begin it instead. */
+	bool rooted;
 	/* How sure is this level that it can run @c? 0: not at all; the highest wins. */
 	int (*claims)(const struct lodge_config *c);
 	/* Run @c in this process, which becomes it as by execve: returns on failure only. NULL: the
@@ -180,6 +184,7 @@ struct instance {
 	int dirfd;
 	int lock;            /* -1: not held. Held by: a keeper all its life, start, remove */
 	char temporary[24];  /* name of the folder until it is published; then "" */
+	bool waits;          /* level_env.waits of the keeper that is spawned next */
 };
 /* What state.json holds. Times are nanoseconds since 1970, 0: never. */
 struct life_record {
@@ -315,6 +320,9 @@ int life_json_parse(struct json_object **ret, const char *text, size_t len,
 int keeper_spawn(struct instance *i, const struct level *l, const struct keeper_from *from,
                  int *ret_leash, struct lodge_err *e) MUST;
 
+/* A listening socket, non-blocking, at @name in the folder @dir; replaces what is there. */
+int socket_listen(const char *dir, const char *name, struct lodge_err *e) MUST;
+
 /* ---- talking to a keeper: HTTP/1.1 over its control socket (docs/openapi.yaml) ---- */
 /* Connect to @socket ("control.sock", ...) of the instance. -ENOTCONN: no keeper. */
 int control_connect(const struct instance *i, const char *socket, struct lodge_err *e) MUST;
@@ -347,6 +355,13 @@ int agent_in_next(struct agent_in *in, struct agent_frame *ret) MUST;
  * -ENOTCONN: it did not answer within @wait_ns. Bytes after the greeting stay in @in. */
 int agent_connect(const struct instance *i, uint64_t wait_ns, struct agent_in *in,
                   struct lodge_err *e) MUST;
+/* Greet on a connection that the guest has made; nothing is waited for. Its HELLO comes later. */
+int agent_hello(int fd) MUST;
+/* EXEC's payload for @c with @flags (enum agent_exec_flag), malloc'ed. E2BIG, ENOMEM. */
+int agent_exec_make(const struct lodge_exec_config *c, unsigned flags, uint8_t **ret,
+                    size_t *ret_len, struct lodge_err *e) MUST;
+/* The agent for guests, embedded at build time (agent.mk): a static program of riscv64. */
+const uint8_t *agent_program(size_t *ret_len);
 /* Let the agent set the guest's wall clock to the host's. */
 int agent_set_clock(const struct instance *i, struct lodge_err *e) MUST;
 /* Greet, ask one thing (AGENT_SHUTDOWN, ...) and wait for the answer. */

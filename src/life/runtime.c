@@ -6,7 +6,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static const char *const sockets[] = {"control.sock", "agent.sock", "vsock.sock", "wait.sock"};
+static const char *const sockets[] = {"control.sock", "agent.sock", "vsock.sock", "wait.sock",
+				      "vsock.sock_1025" /* AGENT_FIRST_PORT */};
 
 int life_runtime_check(struct lodge_err *e)
 {

@@ -37,9 +37,8 @@ static struct json_object *words(const char *text)
 
 /* ---- options ---- */
 
-static const char *const known[] = {"user",    "entrypoint",       "read-only",
-				    "cap-add", "cap-drop",         "hostname",
-				    "seccomp", "privileged-files", "cgroup"};
+static const char *const known[] = {"entrypoint", "cap-add",          "cap-drop", "hostname",
+				    "seccomp",    "privileged-files", "cgroup"};
 
 const char *spec_option(const struct lodge_config *c, const char *key, size_t at)
 {
@@ -116,7 +115,7 @@ static bool line_find(const char *root, const char *path, const char *name, unsi
 
 static int user_find(const struct spec_wants *w, struct json_object *process, struct lodge_err *e)
 {
-	const char *said = spec_option(w->c, "user", 0);
+	const char *said = w->c->user;
 	if (!said)
 		said = w->image && w->image->user ? w->image->user : "0";
 	autofree char *user = strdup(said);
@@ -456,11 +455,10 @@ int spec_make(char **ret, const struct spec_wants *w, struct lodge_err *e)
 {
 	struct json_object *spec = json_object_new_object(), *root = json_object_new_object();
 	struct json_object *mounts = json_object_new_array();
-	const char *readonly = spec_option(w->c, "read-only", 0);
 	const char *hostname = spec_option(w->c, "hostname", 0);
 	put_text(spec, "ociVersion", "1.2.0");
 	put_text(root, "path", w->root);
-	put(root, "readonly", json_object_new_boolean(readonly && !strcmp(readonly, "true")));
+	put(root, "readonly", json_object_new_boolean(w->c->flags & LODGE_READONLY));
 	put(spec, "root", root);
 	put_text(spec, "hostname", hostname ? hostname : w->id);
 	put(spec, "mounts", mounts);

@@ -101,29 +101,10 @@ static int kernel_load(struct machine *m, uint64_t *ret_entry, uint64_t *ret_end
 	return image_load(m, kernel_path(c), at, "kernel", ret_entry, ret_end, e);
 }
 
-/* The initrd goes as high as it can, with room for the device tree below. */
-static int initrd_load(struct machine *m, uint64_t low, struct lodge_err *e)
+static int file_place(struct machine *m, int fd, uint64_t at, uint64_t len, const char *path,
+		      struct lodge_err *e)
 {
-	const char *path = m->config->initrd;
-	uint8_t *data = NULL;
-	uint64_t len = 0;
-	m->initrd = m->initrd_len = 0;
-	if (!path)
-		return 0;
-	struct stat st;
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, "initrd %s", path);
-	if ((uint64_t)st.st_size + FDT_MAX + low + MEM_FRAME > ram_end(m))
-		return err_set(e, ENOSPC,
-			       "initrd %s of %lld MiB does not fit beside the kernel in %llu MiB "
-			       "of memory: give the guest more with -m",
-			       path, (long long)(st.st_size >> 20),
-			       (unsigned long long)(m->ram >> 20));
-	/* As it is: a packed initrd is the kernel's to unpack. */
-	len = (uint64_t)st.st_size;
-	m->initrd = (ram_end(m) - len) & ~(uint64_t)(MEM_FRAME - 1);
-	data = mem_ptr(m->mem, gpa(m->initrd), len);
+	uint8_t *data = mem_ptr(m->mem, gpa(at), len);
 	if (!data)
 		return err_set(e, ENOSPC, "initrd %s does not fit", path);
 	for (uint64_t got = 0; got < len;) {
@@ -136,9 +117,46 @@ static int initrd_load(struct machine *m, uint64_t low, struct lodge_err *e)
 					       path);
 		got += (uint64_t)n;
 	}
-	mem_written(m->mem, gpa(m->initrd), len);
-	m->initrd_len = len;
+	mem_written(m->mem, gpa(at), len);
 	return 0;
+}
+
+/* The initrd goes as high as it can, with room for the device tree below. Ours of a root comes
+ * behind the file: the kernel takes archives one after the other. */
+static int initrd_load(struct machine *m, uint64_t low, struct lodge_err *e)
+{
+	const char *path = m->config->initrd;
+	autofree char *own = NULL;
+	size_t own_len = 0;
+	struct stat st = {.st_size = 0};
+	m->initrd = m->initrd_len = 0;
+	int r = m->config->root ? root_initramfs(m, &own, &own_len, e) : 0;
+	if (r < 0)
+		return r;
+	autoclose int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (path && (fd < 0 || fstat(fd, &st) < 0))
+		return err_sys(e, "initrd %s", path);
+	/* As it is: a packed initrd is the kernel's to unpack. */
+	uint64_t file_len = (uint64_t)st.st_size, own_at = align_up(file_len, 4);
+	uint64_t len = own ? own_at + own_len : file_len;
+	if (len == 0)
+		return 0;
+	if (len + FDT_MAX + low + MEM_FRAME > ram_end(m))
+		return err_set(e, ENOSPC,
+			       "initrd %s of %llu MiB does not fit beside the kernel in %llu MiB "
+			       "of memory: give the guest more with -m",
+			       path ? path : "of the root", (unsigned long long)(len >> 20),
+			       (unsigned long long)(m->ram >> 20));
+	uint64_t at = (ram_end(m) - len) & ~(uint64_t)(MEM_FRAME - 1);
+	if (file_len)
+		r = file_place(m, fd, at, file_len, path, e);
+	if (r == 0 && own)
+		r = place(m, at + own_at, own, own_len, "initramfs", e);
+	if (r == 0) {
+		m->initrd = at;
+		m->initrd_len = len;
+	}
+	return r;
 }
 
 /* What OpenSBI's fw_dynamic finds by a2: where to go on, in S mode. OpenSBI
@@ -202,9 +220,9 @@ int boot_load(struct machine *m, struct lodge_err *e)
 int boot_claims(const struct lodge_config *c)
 {
 	uint8_t head[64];
-	if (c->kernel || c->firmware || (c->guest && !strcmp(c->guest, "demo")))
+	if (c->kernel || c->firmware || (c->guest && !c->root && !strcmp(c->guest, "demo")))
 		return 100;
-	if (!c->guest)
+	if (!c->guest || c->root)
 		return 0;
 	autoclose int fd = open(c->guest, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

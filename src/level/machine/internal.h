@@ -15,6 +15,8 @@
 #include "life/life.h"
 #include "net/net.h"
 #include "save/save.h"
+#include "share/share.h"
+#include <stdarg.h>
 #include <stdio.h>
 
 /* Windows of the board. */
@@ -75,6 +77,7 @@ struct machine {
 	struct blk *disks[DISKS_MAX];
 	unsigned ndisks;
 	struct net *net;
+	struct share *root;         /* owned; NULL: the machine boots from what it is given */
 
 	uint64_t entry, dtb;        /* where harts begin, where the device tree is */
 	uint64_t dynamic_info;      /* for firmware, in a2 */
@@ -140,5 +143,10 @@ int option_unsigned(const struct lodge_config *c, const char *key, unsigned def,
 int repeat_configure(struct machine *m, struct lodge_err *e) MUST;
 void repeat_begin(struct machine *m);
 void repeat_fini(struct machine *m);
+/* root.c: config.root as / of the guest. The initramfs beside the modules', malloc'ed; m->root. */
+#define ROOT_TAG "lodge-root"
+int root_initramfs(const struct machine *m, char **ret, size_t *ret_len,
+                   struct lodge_err *e) MUST;
+int root_share(struct machine *m, struct lodge_err *e) MUST;
 /* the demo guest, linked in */
 const uint8_t *demo_image(uint64_t *ret_len);

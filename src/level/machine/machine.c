@@ -500,6 +500,7 @@ static void machine_limit(void *self, const struct lodge_config *c, struct life_
 extern const struct level level_machine;
 const struct level level_machine = {
 	.name = "machine", .summary = "a whole riscv64 computer: kernel, disks, network",
+	.rooted = true,
 	.claims = boot_claims, .create = machine_create, .start = machine_start,
 	.pause = machine_pause, .resume = machine_resume, .kill = machine_kill,
 	.destroy = machine_destroy, .console = machine_console, .agent = machine_agent,

@@ -213,8 +213,10 @@ static int part_volume(struct machine *m, unsigned i, struct lodge_err *e)
 		r = err_set(e, EINVAL, "shared folder %s: a comma in the path is not possible",
 			    v.source);
 	else {
-		snprintf(options, sizeof options, "tag=lodge%u,path=%s%s", i, v.source,
-		         v.readonly ? ",ro=on" : "");
+		/* In a root it is as the root: files belong to whom the guest says. */
+		bool own = m->config->root && geteuid() == 0;
+		snprintf(options, sizeof options, "tag=lodge%u,path=%s%s%s", i, v.source,
+		         v.readonly ? ",ro=on" : "", own ? ",owner=guest" : "");
 		r = part_virtio(m, NULL, "fs", m->config->bus, options, NULL, e);
 	}
 	life_volume_fini(&v);
@@ -301,6 +303,10 @@ static int parts_virtio(struct machine *m, struct lodge_err *e)
 	}
 	for (unsigned i = 0; i < c->nvolumes && r == 0; i++)
 		r = part_volume(m, i, e);
+	if (r == 0 && c->root)
+		r = root_share(m, e);
+	if (r == 0 && c->root)
+		r = part_virtio(m, NULL, "fs", c->bus, "tag=" ROOT_TAG, m->root, e);
 	return r;
 }
 
@@ -342,4 +348,6 @@ void parts_free(struct machine *m)
 	m->ndisks = 0;
 	net_close(m->net);
 	m->net = NULL;
+	share_close(m->root);
+	m->root = NULL;
 }
