@@ -109,8 +109,8 @@ const struct command command_binfmt = {
     .text =
 	"install registers lodge-riscv64 with the kernel (binfmt_misc), for root: then a program\n"
 	"of riscv64 Linux is started as any other, also in chroots and containers, whose files\n"
-	"need not have lodge; a setuid program gets its rights. Until the next boot, or after it\n"
-	"as well (--persist). remove takes both back. status says what is; its exit code\n"
+	"need not have lodge; a setuid program gets its rights. Until the next boot, or with\n"
+	"--persist after it as well. remove takes both back. status says what is; its exit code\n"
 	"is 1 if nothing is registered.\n"
 	"run does so for one command and what that starts, without root, in a user namespace\n"
 	"(Linux 6.7 and later). Its options go before run.\n",
