@@ -31,7 +31,7 @@ setup_file() {
 }
 
 @test "broken, missing, full, killed: nothing is left" {
-	run test/oci/damage --kills "${LODGE_KILLS:-4}" "$OCI"
+	run test/oci/damage --kills "${LODGE_KILLS:-3}" "$OCI"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
