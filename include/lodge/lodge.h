@@ -96,6 +96,11 @@ struct lodge_exec;    /* a program that runs in a guest */
 
 LODGE_API const char *lodge_version(void); /* static */
 
+/* Containers by runc's command line, as the program lodge-oci: @argv[0] is its name, the exit code
+ * comes back. Prints, and may run this program anew with @argv, which then has to come here again.
+ * Thread: the only one of the process. */
+LODGE_API int lodge_oci(int argc, char **argv);
+
 /* ---- sizes, times and defaults as people write them ---- */
 
 /* "512M", "8G", "64k", "1.5G", plain bytes. Units are powers of 1024. */

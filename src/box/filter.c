@@ -7,18 +7,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-__asm__(HOST_LIBRARY(box_seccomp)
-#include "box/seccomp.def"
-        HOST_LIBRARY_END);
-extern void *box_seccomp_at[];
-extern const char box_seccomp_names[];
-const struct host_library box_seccomp = {
-	.file = "libseccomp.so.2",
-	.package = "libseccomp2",
-	.at = box_seccomp_at,
-	.names = box_seccomp_names,
-};
-
 enum { SAME_NOWHERE = -1 };
 /* Names of calls; with their number where it is the same on every architecture. */
 struct call {

@@ -39,6 +39,7 @@ struct command {
 	const char *format;       /* one more for --format, beside json and table; or NULL */
 	const char *completes;    /* what operands are: "guests", "images", "commands" or NULL */
 	int (*run)(struct args *a);
+	int (*words)(int argc, char **argv); /* instead: it takes its words apart itself */
 };
 const struct command *command_at(size_t i); /* NULL past the end */
 const struct command *command_find(const char *name);

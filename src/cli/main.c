@@ -67,9 +67,22 @@ static int command_call(const struct command *c, int argc, char **argv)
 	return r;
 }
 
+/* By what name we are called: an engine has one word for a runtime. */
+static bool is_runtime(const char *path)
+{
+	static const char *const names[] = {"lodge-oci", "runc", "oci"};
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	for (size_t i = 0; path && i < countof(names); i++)
+		if (!strcmp(slash ? slash + 1 : path, names[i]))
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	char buf[96];
+	if (is_runtime(argv[0]))
+		return lodge_oci(argc, argv);
 	const char *word = argc > 1 ? argv[1] : NULL;
 	if (!word || !strcmp(word, "--help") || !strcmp(word, "-h")) {
 		help_print(word ? stdout : stderr, NULL);
@@ -83,5 +96,5 @@ int main(int argc, char **argv)
 			nearest(word, "", command_name_at, NULL, buf, sizeof buf));
 		return LODGE_EXIT_LODGE;
 	}
-	return command_call(c, argc - 1, argv + 1);
+	return c->words ? c->words(argc - 1, argv + 1) : command_call(c, argc - 1, argv + 1);
 }

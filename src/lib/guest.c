@@ -8,7 +8,6 @@
 
 enum { GONE_WAIT_MS = 10000, SETTLE_MS = 3000 };
 
-const char *lodge_version(void) { return "0.1.0"; }
 void lodge_free(void *p) { free(p); }
 int lodge_parse_size(const char *text, uint64_t *ret_bytes, struct lodge_err *e)
 {

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lodge-oci: the runtime of containers alone, static: it starts in a fraction of the time that a
+ * linker would take, and runs in a container's namespaces without looking for anything there. */
+#include "runtime/runtime.h"
+
+int main(int argc, char **argv) { return runtime_main(argc, argv); }

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* level/container: containers as the runtime specification has them: the host's kernel plays the
+ * machine. A container is a folder of plain files below a root folder (state.json, config.json,
+ * and exec.fifo until it is started), a process, and control groups. No process of ours stays with
+ * it: each function here does its part and returns. Who changes a container holds the lock of its
+ * folder. OCI-RT 1.2 runtime.md. Thread: the only one of the process. */
+#pragma once
+#include "box/box.h"
+#include "cgroup/cgroup.h"
+#include <json-c/json_object.h>
+
+enum container_status {
+	CONTAINER_CREATING, CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_PAUSED,
+	CONTAINER_STOPPED
+};
+const char *container_status_name(enum container_status s);
+
+/* What is kept of a container. */
+struct container {
+	char *id, *bundle, *rootfs, *created; /* owned; created: as RFC 3339 has times */
+	char *dir;               /* owned: its folder, absolute */
+	int dirfd;               /* -1: none */
+	bool locked;
+	pid_t pid;               /* 0: none yet */
+	uint64_t started;        /* clock ticks since boot when that began: its number may be reused */
+	bool ready;              /* created to the end */
+	bool rootless;
+	bool hooks;              /* some run after it has started, or stopped */
+	bool own_pids;           /* in a pid namespace of its own */
+	unsigned owner;          /* uid */
+	struct cgroup cgroup;
+	char *annotations;       /* owned: JSON, NULL: none */
+	char *version;           /* owned: of the configuration */
+};
+#define CONTAINER_NONE ((struct container){.dirfd = -1})
+void container_fini(struct container *c);
+
+/* Open the container @id below @root. @lock: the right to change it; waits for who has it.
+ * ENOENT: there is none. */
+int container_open(struct container *ret, const char *root, const char *id, bool lock,
+                   struct lodge_err *e) MUST;
+enum container_status container_status(struct container *c);
+/* All ids below @root, sorted. */
+int container_ids(const char *root, struct json_object **ret, struct lodge_err *e) MUST;
+/* As hooks and `state` have it; owned by the caller. @full: also what only `state` and `list` say. */
+struct json_object *container_state(struct container *c, enum container_status s, bool full);
+
+/* Warnings, and errors that must not end what is done. */
+struct container_say {
+	void (*warn)(void *user, const char *text);
+	void *user;
+};
+
+struct container_request {
+	const char *root, *id;
+	const char *bundle;          /* absolute */
+	const char *config;          /* text of config.json */
+	size_t config_len;
+	struct oci_doc *doc;         /* of it */
+	const char *console_socket;  /* NULL: none */
+	const char *pid_file;        /* NULL: none */
+	unsigned preserve_fds;
+	bool no_pivot, no_new_keyring, rootless;
+	bool run;                    /* start at once */
+	int terminal;                /* takes the master of a terminal if there is no socket, -1 */
+	const struct container_say *say;
+};
+/* Make a container: its process waits in it for container_start (run: has become the program).
+ * On failure nothing is left. *@ret may be NULL. EEXIST: the id is in use. */
+int container_create(const struct container_request *q, struct container *ret,
+                     struct lodge_err *e) MUST;
+int container_start(struct container *c, const struct container_say *say,
+                    struct lodge_err *e) MUST;
+
+struct container_exec {
+	struct oci_process *process;
+	const char *console_socket, *pid_file, *cgroup;
+	unsigned preserve_fds;
+	bool ignore_paused;
+	int terminal;                /* as above */
+};
+/* Start one more process in @c, which has become its program when this returns. Its number in
+ * *@ret_pid: a child of this process. */
+int container_exec(struct container *c, const struct container_exec *x, pid_t *ret_pid,
+                   struct lodge_err *e) MUST;
+
+/* ESRCH: it does not run. @all: also the other processes in its control groups. */
+int container_kill(struct container *c, int sig, bool all, struct lodge_err *e) MUST;
+/* @force: kill it first; also a container that was never made to the end. */
+int container_delete(struct container *c, bool force, const struct container_say *say,
+                     struct lodge_err *e) MUST;
+int container_pause(struct container *c, bool on, struct lodge_err *e) MUST;
+int container_update(struct container *c, const struct oci_resources *r, struct lodge_err *e) MUST;
+/* The configuration that it was made from. */
+int container_config(const struct container *c, struct oci_doc *ret, struct lodge_err *e) MUST;
+/* What it uses, in runc's words; NULL: out of memory. */
+struct json_object *container_stats(const struct container *c);
+
+/* The end of a child as an exit code: 128 + signal. */
+int container_wait(pid_t pid);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Notes between the process that creates a container and the one that becomes it: one packet each,
+ * so that none is read in part. */
+#include "level/container/internal.h"
+#include <sys/socket.h>
+
+int note_pair(int ends[2], struct lodge_err *e)
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0
+	           ? err_sys(e, "a pair of sockets") : 0;
+}
+
+static int send_all(int fd, const struct note *n, size_t len)
+{
+	ssize_t did;
+	do
+		did = send(fd, n, len, MSG_NOSIGNAL);
+	while (did < 0 && errno == EINTR);
+	return did == (ssize_t)len ? 0 : -1;
+}
+
+int note_send(int fd, enum note_kind kind, int value)
+{
+	struct note n = {.kind = (int)kind, .value = value};
+	return send_all(fd, &n, offsetof(struct note, e));
+}
+
+int note_send_error(int fd, const struct lodge_err *e)
+{
+	struct note n = {.kind = NOTE_ERROR, .e = *e};
+	return send_all(fd, &n, sizeof n);
+}
+
+enum note_kind note_read(int fd, struct note *ret)
+{
+	ssize_t n;
+	memset(ret, 0, sizeof *ret);
+	do
+		n = recv(fd, ret, sizeof *ret, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < (ssize_t)offsetof(struct note, e))
+		ret->kind = NOTE_NONE;
+	ret->e.msg[sizeof ret->e.msg - 1] = 0;
+	return (enum note_kind)ret->kind;
+}
+
+int note_wait(int fd, enum note_kind kind, struct note *ret, struct lodge_err *e)
+{
+	enum note_kind got = note_read(fd, ret);
+	if (got == kind)
+		return 0;
+	if (got == NOTE_ERROR)
+		return err_set(e, ret->e.code > 0 ? ret->e.code : EIO, "%s", ret->e.msg);
+	return err_set(e, EIO, "the first process of the container ended too early");
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/internal.h"
+
+static int restore_run(struct runtime_call *c)
+{
+	(void)c;
+	return say_text("restore: CRIU is needed, which this Debian does not have");
+}
+
+const struct runtime_command runtime_restore = {
+    .name = "restore",
+    .operands = "[OPTION...] ID",
+    .summary = "refused: needs CRIU",
+    .max = SIZE_MAX,
+    .stop_at_operand = true,
+    .run = restore_run,
+};
