@@ -106,6 +106,7 @@ void boot_ended(struct boot *b, int code);
 const char *boot_broken(const struct boot *b); /* NULL, or: why no program can be started */
 void boot_ask(struct agent *a, bool reboot);   /* end it, or end it and begin anew */
 void boot_tick(struct agent *a);               /* power off when it is time */
+bool boot_ends(const struct boot *b);          /* soon: boot_tick wants to be called */
 int boot_console(const struct boot *b);        /* borrowed; -1: none */
 
 /* user.c: /etc/passwd and /etc/group. */

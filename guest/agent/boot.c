@@ -38,7 +38,7 @@
 enum {
 	WORDS = 64 << 10,
 	FAREWELL_MS = 2000, /* for the host to say that it has heard how the program ended */
-	STOP_MS = 10000,    /* from SIGTERM to the end, when the guest itself asks for that */
+	STOP_MS = 5000,     /* from SIGTERM to the end, when the guest itself asks for that */
 	NEVER_RAN = 125,
 };
 
@@ -350,16 +350,19 @@ void boot_ended(struct boot *b, int code)
 
 const char *boot_broken(const struct boot *b) { return b && b->broken[0] ? b->broken : NULL; }
 int boot_console(const struct boot *b) { return b->console; }
+bool boot_ends(const struct boot *b) { return b->end_at != 0; }
 
 void boot_ask(struct agent *a, bool reboot)
 {
 	struct task *t = task_first(a);
 	a->boot->reboot = reboot;
 	a->boot->end_at = now_ms() + STOP_MS;
-	if (t && !t->exited)
+	if (t && !t->exited) {
 		kill(-t->pid, SIGTERM);
-	else
+		a->boot->code = 128 + SIGKILL; /* unless it ends by itself */
+	} else {
 		a->boot->ended = true;
+	}
 }
 
 void boot_tick(struct agent *a)

@@ -207,7 +207,7 @@ static bool any_session(const struct agent *a)
 
 static int timeout_of(struct agent *a, bool busy)
 {
-	if (busy)
+	if (busy || (a->boot && boot_ends(a->boot)))
 		return 250;
 	if ((a->want_vsock || a->want_port) && a->listener < 0 && !port_session(a))
 		return SEARCH_MS;

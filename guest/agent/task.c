@@ -332,7 +332,7 @@ void task_exec(struct agent *a, struct session *s, uint16_t channel, const uint8
 	}
 	if (code) {
 		char text[240];
-		if (first && boot_broken(a->boot))
+		if (boot_broken(a->boot))
 			snprintf(text, sizeof(text), "%s", boot_broken(a->boot));
 		else
 			snprintf(text, sizeof(text), "%.160s: %s", what, reason(code));

@@ -126,6 +126,15 @@ within() {
 	within 60 gone
 }
 
+@test "a guest that is asked to power off ends, also when its program will not" {
+	begin deaf do ignore 15 out begun forever
+	"$LODGE" exec deaf do kill 1 12
+	wait $pid && code=0 || code=$?
+	[ "$code" -eq 137 ]
+	gone() { [ -z "$("$LODGE" ls -aq)" ]; }
+	within 60 gone
+}
+
 @test "detached: its output is the console's; exec, pause, stop, kill" {
 	"$LODGE" run -d --name d --level machine --root "$ROOT" -m 128M do handle 15 out begun wait exit 5
 	said() { "$LODGE" logs d | grep -q "$1"; }
@@ -181,8 +190,7 @@ within() {
 	: >"$BATS_TEST_TMPDIR/bare/proc"
 	run -125 "$LODGE" run --rm --level machine --root "$BATS_TEST_TMPDIR/bare" -m 128M do exit 0
 	[[ "$output" == *"/proc cannot be mounted: Not a directory"* ]]
-	head -c 100000 /dev/zero >"$BATS_TEST_TMPDIR/kernel"
-	run -125 "$LODGE" run --rm --level machine --root "$ROOT" --kernel "$XDG_CACHE_HOME/none" do
+	run -127 "$LODGE" run --rm --level machine --root "$ROOT" --kernel "$XDG_CACHE_HOME/none" do
 }
 
 @test "a panic of its kernel is 123" {

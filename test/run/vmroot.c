@@ -85,6 +85,9 @@ static int plain(const char *w)
 		while (!caught)
 			usleep(10000);
 		printf("signal %d\n", (int)caught);
+	} else if (!strcmp(w, "forever")) {
+		for (;;)
+			pause();
 	} else {
 		return 0;
 	}
@@ -104,6 +107,8 @@ static void with(const char *w, const char *arg)
 		printf("%s=%s\n", arg, getenv(arg) ? getenv(arg) : "(unset)");
 	} else if (!strcmp(w, "handle")) {
 		signal(atoi(arg), on_signal);
+	} else if (!strcmp(w, "ignore")) {
+		signal(atoi(arg), SIG_IGN);
 	} else if (!strcmp(w, "file")) {
 		int fd = open(arg, O_RDONLY);
 		if (fd < 0)
@@ -127,6 +132,10 @@ int main(int argc, char **argv)
 			ssize_t n = (ssize_t)strlen(argv[i + 2]);
 			if (fd < 0 || write(fd, argv[i + 2], (size_t)n) != n || close(fd))
 				failed(argv[i + 1]);
+			i += 2;
+		} else if (!strcmp(argv[i], "kill") && i + 2 < argc) {
+			if (kill(atoi(argv[i + 1]), atoi(argv[i + 2])))
+				failed("kill");
 			i += 2;
 		} else if (i + 1 < argc) {
 			with(argv[i], argv[i + 1]);
