@@ -15,7 +15,8 @@ static int attrs_apply(int fd, const struct box_attrs *a, bool below)
 	struct mount_attr attr = {.attr_set = a->set, .attr_clr = a->clear};
 	if (!a->set && !a->clear)
 		return 0;
-	return mount_setattr(fd, "", AT_EMPTY_PATH | (below ? AT_RECURSIVE : 0), &attr, sizeof attr);
+	return mount_setattr(fd, "", AT_EMPTY_PATH | (below ? AT_RECURSIVE : 0), &attr,
+			     sizeof attr);
 }
 
 int box_mount_attrs(int fd, const struct box_options *o)

@@ -64,7 +64,8 @@ static int entry_copy(int from, int to, const char *name, unsigned depth)
 	if (S_ISREG(st.st_mode))
 		return file_copy(from, to, name, &st);
 	if (S_ISDIR(st.st_mode)) {
-		autoclose int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		autoclose int in =
+		    openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		autoclose int out = -1;
 		if (in < 0 || mkdirat(to, name, 0700) < 0 ||
 		    (out = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)

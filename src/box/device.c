@@ -60,7 +60,9 @@ static int device_node(int in, const char *name, const struct oci_device *d)
 			return -1;
 	}
 	return (d->uid.set || d->gid.set) &&
-	       fchownat(in, name, (uid_t)d->uid.v, (gid_t)d->gid.v, AT_SYMLINK_NOFOLLOW) < 0 ? -1 : 0;
+		       fchownat(in, name, (uid_t)d->uid.v, (gid_t)d->gid.v, AT_SYMLINK_NOFOLLOW) < 0
+		   ? -1
+		   : 0;
 }
 
 static int device_make(const struct box_setup *s, const struct box_root *r,

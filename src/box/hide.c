@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Paths that a container shall not see, or not change. Each is looked up once, within the root; what
- * covers it is a copy, by descriptor, of a device or folder that was checked, not of a name that
- * somebody may have exchanged. OCI-RT 1.2 config-linux.md "Masked Paths" */
+/* Paths that a container shall not see, or not change. Each is looked up once, within the root;
+ * what covers it is a copy, by descriptor, of a device or folder that was checked, not of a name
+ * that somebody may have exchanged. OCI-RT 1.2 config-linux.md "Masked Paths" */
 #include "box/internal.h"
 #include <fcntl.h>
 #include <stdio.h>

@@ -67,10 +67,12 @@ static bool apparmor_on(void)
 int box_labels_check(const struct oci_process *p, struct lodge_err *e)
 {
 	if (p->apparmor_profile && *p->apparmor_profile && !apparmor_on())
-		return err_set(e, ENOTSUP, ".process.apparmorProfile: AppArmor is not enabled on this "
-		               "host");
+		return err_set(e, ENOTSUP,
+			       ".process.apparmorProfile: AppArmor is not enabled on this "
+			       "host");
 	if (p->selinux_label && *p->selinux_label && access("/sys/fs/selinux/enforce", F_OK) < 0)
-		return err_set(e, ENOTSUP, ".process.selinuxLabel: SELinux is not enabled on this host");
+		return err_set(e, ENOTSUP,
+			       ".process.selinuxLabel: SELinux is not enabled on this host");
 	return 0;
 }
 
@@ -120,10 +122,12 @@ static int sysctl_check(const struct oci_spec *s, const char *name, struct lodge
 {
 	for (size_t i = 0; i < countof(settable); i++) {
 		size_t n = strlen(settable[i].name);
-		if (settable[i].below ? strncmp(name, settable[i].name, n) : strcmp(name, settable[i].name))
+		if (settable[i].below ? strncmp(name, settable[i].name, n)
+				      : strcmp(name, settable[i].name))
 			continue;
 		if (!oci_namespace_of(s, settable[i].in))
-			return err_set(e, EINVAL, ".linux.sysctl: sysctl \"%.100s\" is not in a separate "
+			return err_set(e, EINVAL,
+				       ".linux.sysctl: sysctl \"%.100s\" is not in a separate "
 			               "kernel namespace (%s)", name,
 			               oci_words_namespaces[settable[i].in - 1]);
 		return 0;
@@ -138,7 +142,8 @@ int box_sysctl_check(const struct oci_spec *s, struct lodge_err *e)
 	for (size_t i = 0; r == 0 && s->lin && i < s->lin->sysctl.n; i++) {
 		char name[PATH_BYTES];
 		const char *key = s->lin->sysctl.at[i].key;
-		if (snprintf(name, sizeof name, "%s", key) >= (int)sizeof name || strstr(key, "..") ||
+		if (snprintf(name, sizeof name,
+			       "%s", key) >= (int)sizeof name || strstr(key, "..") ||
 		    strstr(key, "//"))
 			return err_set(e, EINVAL, ".linux.sysctl: '%.100s' is not a name", key);
 		name_normal(name);

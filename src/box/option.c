@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options of one mount, sorted: what the mount does, what it is, what its file system is told. */
+/* The options of one mount, sorted: what the mount does, what it is, what its file system is told.
+ */
 #include "box/internal.h"
 #include <sys/mount.h>
 

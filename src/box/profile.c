@@ -2,7 +2,8 @@
 /* The seccomp profile of a configuration as a program of the kernel's. Making it takes longer than
  * all the rest of a start, so it is kept, under a name that says what it was made from. What newer
  * kernels have and a profile could not know is answered with ENOSYS, as if it were not there yet,
- * for with any other answer C libraries give up. OCI-RT 1.2 config-linux.md "Seccomp", seccomp(2) */
+ * for with any other answer C libraries give up. OCI-RT 1.2 config-linux.md "Seccomp", seccomp(2)
+ */
 #include "box/internal.h"
 #include <ctype.h>
 #include <fcntl.h>
@@ -169,11 +170,13 @@ static int architectures_add(scmp_filter_ctx f, const struct oci_seccomp *s, str
 		name[n] = 0;
 		uint32_t token = seccomp_arch_resolve_name(name);
 		if (!token)
-			return err_set(e, EINVAL, ".linux.seccomp.architectures[%zu]: '%.40s' is unknown",
-			               i, s->architectures.at[i]);
+			return err_set(e, EINVAL,
+				       ".linux.seccomp.architectures[%zu]: '%.40s' is unknown", i,
+				       s->architectures.at[i]);
 		int r = seccomp_arch_add(f, token);
 		if (r < 0 && r != -EEXIST)
-			return err_set(e, -r, ".linux.seccomp.architectures[%zu]: %s", i, strerror(-r));
+			return err_set(e, -r, ".linux.seccomp.architectures[%zu]: %s", i,
+				       strerror(-r));
 	}
 	return 0;
 }
@@ -317,7 +320,8 @@ static int flags_read(struct box_profile *p, const struct oci_seccomp *s, struct
 		while (k < countof(flags) && strcmp(flags[k].name, s->flags.at[i]) != 0)
 			k++;
 		if (k == countof(flags))
-			return err_set(e, EINVAL, ".linux.seccomp.flags[%zu]: '%.60s' is unknown", i,
+			return err_set(e, EINVAL,
+				       ".linux.seccomp.flags[%zu]: '%.60s' is unknown", i,
 			               s->flags.at[i]);
 		p->flags |= flags[k].bit;
 	}

@@ -61,7 +61,8 @@ void box_rights_read(struct box_rights *ret, const struct oci_process *p)
 int box_rights_bound(const struct box_rights *r, struct lodge_err *e)
 {
 	for (unsigned c = 0; c <= r->last; c++)
-		if (!(r->bounding >> c & 1) && prctl(PR_CAPBSET_DROP, (unsigned long)c, 0, 0, 0) < 0 &&
+		if (!(r->bounding >> c & 1) &&
+		    prctl(PR_CAPBSET_DROP, (unsigned long)c, 0, 0, 0) < 0 &&
 		    (errno != EPERM || prctl(PR_CAPBSET_READ, (unsigned long)c, 0, 0, 0) == 1))
 			return err_sys(e, "the bounding set of capabilities");
 	return 0;

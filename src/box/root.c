@@ -49,7 +49,8 @@ static int tree_private(const struct box_setup *s, struct lodge_err *e)
 {
 	bool below;
 	char point[PATH_MAX];
-	unsigned long flags = propagation_flags(s->spec->lin ? s->spec->lin->propagation : 0, &below);
+	unsigned long flags =
+	    propagation_flags(s->spec->lin ? s->spec->lin->propagation : 0, &below);
 	if (flags == MS_UNBINDABLE) /* not before we have bound it */
 		flags = MS_PRIVATE;
 	if (mount(NULL, "/", NULL, flags | MS_REC, NULL) < 0)
@@ -242,7 +243,8 @@ static int move_over(struct lodge_err *e)
 {
 	autoclose int own = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	autoclose int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (own < 0 || top < 0 || box_mount_move(own, top) < 0 || fchdir(own) < 0 || chroot(".") < 0)
+	if (own < 0 || top < 0 || box_mount_move(own, top) < 0 || fchdir(own) < 0 ||
+	    chroot(".") < 0)
 		return err_sys(e, "--no-pivot: moving the root");
 	return 0;
 }

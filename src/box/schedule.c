@@ -40,8 +40,9 @@ static int scheduler_set(const struct oci_scheduler *s, struct lodge_err *e)
 		while (k < countof(flags) && strcmp(flags[k].name, s->flags.at[i]) != 0)
 			k++;
 		if (k == countof(flags))
-			return err_set(e, EINVAL, ".process.scheduler.flags[%zu]: '%.60s' is unknown", i,
-			               s->flags.at[i]);
+			return err_set(e, EINVAL,
+				       ".process.scheduler.flags[%zu]: '%.60s' is unknown", i,
+				       s->flags.at[i]);
 		a.flags |= flags[k].bit;
 	}
 	return syscall(SYS_sched_setattr, 0, &a, 0) < 0
@@ -64,7 +65,8 @@ int box_schedule_set(const struct oci_process *p, struct lodge_err *e)
 
 int box_personality_set(const struct oci_personality *p, struct lodge_err *e)
 {
-	static const unsigned long domains[] = {[OCI_LINUX] = PER_LINUX, [OCI_LINUX32] = PER_LINUX32};
+	static const unsigned long domains[] = {
+	    [OCI_LINUX] = PER_LINUX, [OCI_LINUX32] = PER_LINUX32};
 	if (p->flags.n)
 		return err_set(e, EINVAL, ".linux.personality.flags: none are known");
 	return personality(domains[p->domain]) < 0 ? err_sys(e, ".linux.personality.domain") : 0;
@@ -78,13 +80,15 @@ int box_affinity_set(const char *text, struct lodge_err *e)
 	for (const char *p = text; *p;) {
 		char *end;
 		if (!isdigit((unsigned char)*p))
-			return err_set(e, EINVAL, ".process.execCPUAffinity: '%.60s' is no list of CPUs",
-			               text);
+			return err_set(e, EINVAL,
+				       ".process.execCPUAffinity: '%.60s' is no list of CPUs",
+				       text);
 		unsigned long from = strtoul(p, &end, 10), to = from;
 		if (*end == '-' && isdigit((unsigned char)end[1]))
 			to = strtoul(end + 1, &end, 10);
 		if ((*end && *end != ',') || to < from || to >= CPU_SETSIZE)
-			return err_set(e, EINVAL, ".process.execCPUAffinity: '%.60s' is no list of CPUs",
+			return err_set(e, EINVAL,
+				       ".process.execCPUAffinity: '%.60s' is no list of CPUs",
 			               text);
 		for (; from <= to; from++)
 			CPU_SET(from, &set);

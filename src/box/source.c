@@ -20,7 +20,8 @@ static int idmap(const struct box_setup *s, const struct oci_mount *m, const str
 	const struct oci_lin *l = s->spec->lin;
 	struct box_maps maps = {m->uid_maps.at, m->gid_maps.at, m->uid_maps.n, m->gid_maps.n};
 	if (!maps.n_uids && l)
-		maps = (struct box_maps){l->uid_maps.at, l->gid_maps.at, l->uid_maps.n, l->gid_maps.n};
+		maps =
+		    (struct box_maps){l->uid_maps.at, l->gid_maps.at, l->uid_maps.n, l->gid_maps.n};
 	if (!maps.n_uids)
 		return err_set(e, EINVAL, "%.200s: idmap without uidMappings and gidMappings",
 		               m->destination);
@@ -60,7 +61,8 @@ int box_sources_open(int *ret, int *ret_root, const struct box_setup *s, bool al
 	}
 	if (!all)
 		return 0;
-	*ret_root = open_tree(AT_FDCWD, s->root, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	*ret_root =
+	    open_tree(AT_FDCWD, s->root, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (*ret_root < 0)
 		return err_sys(e, "the root %s", s->root);
 	return propagation_end(*ret_root, e);

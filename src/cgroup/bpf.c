@@ -46,8 +46,9 @@ static int access_bits(const char *access)
 	return bits;
 }
 
-/* A test that fails jumps to the end of its rule. */
-static void rule_make(struct program *p, const struct oci_device_rule *d)
+/* A test that fails jumps to the end of its rule. True: it has none, so nothing comes after it, which
+ * the kernel insists on. */
+static bool rule_make(struct program *p, const struct oci_device_rule *d)
 {
 	size_t jumps[5], n = 0;
 	int bits = access_bits(d->access);
@@ -74,6 +75,7 @@ static void rule_make(struct program *p, const struct oci_device_rule *d)
 	return_make(p, d->allow);
 	for (size_t i = 0; i < n; i++)
 		p->at[jumps[i]].off = (int16_t)(p->n - jumps[i] - 1);
+	return n == 0;
 }
 
 static int bpf(int cmd, union bpf_attr *a) { return (int)syscall(SYS_bpf, cmd, a, sizeof *a); }
@@ -123,9 +125,11 @@ int cgroup_devices_attach(const struct cgroup_part *part, const struct oci_devic
 	if (!p.at)
 		return err_set(e, ENOMEM, "out of memory");
 	head_make(&p);
-	for (size_t i = n; i-- > 0;)
-		rule_make(&p, &rules[i]);
-	return_make(&p, 0);
+	bool last = false;
+	for (size_t i = n; i-- > 0 && !last;)
+		last = rule_make(&p, &rules[i]);
+	if (!last)
+		return_make(&p, 0);
 	autoclose int fd = openat(part->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r = fd < 0 ? -1 : program_attach(fd, &p);
 	int why = errno;

@@ -51,7 +51,8 @@ int cgroup_pids(const struct cgroup *g, pid_t **ret, size_t *ret_n, struct lodge
 int cgroup_kill(const struct cgroup *g, int sig, struct lodge_err *e) MUST;
 /* Remove the groups, and those below; what still runs there makes it wait a while: EBUSY. */
 int cgroup_remove(struct cgroup *g, struct lodge_err *e) MUST;
-/* A number of a file of the group that has @controller; false: there is none. "max" is UINT64_MAX. */
+/* A number of a file of the group that has @controller; false: there is none. "max" is UINT64_MAX.
+ */
 bool cgroup_number(const struct cgroup *g, const char *controller, const char *file,
                    uint64_t *ret);
 /* Of a line "key number" in such a file. */
@@ -67,3 +68,16 @@ ssize_t cgroup_read(const struct cgroup_part *p, const char *file, char *buf, si
 int cgroup_rdt_enter(const struct oci_intel_rdt *r, const char *id, pid_t pid,
                      struct lodge_err *e) MUST;
 void cgroup_rdt_remove(const char *id);
+
+/* A scope of systemd; name NULL: none. */
+struct cgroup_unit {
+	char *name, *slice, *path; /* owned; path: of its group, for cgroup_find */
+};
+/* @path is "SLICE:PREFIX:NAME", or NULL: of @id. ENOTSUP: systemd does not run. */
+int cgroup_unit_find(struct cgroup_unit *ret, const char *path, const char *id,
+                     struct lodge_err *e) MUST;
+void cgroup_unit_fini(struct cgroup_unit *u);
+/* Have systemd make it with @pid in it; returns when that is there. */
+int cgroup_unit_start(const struct cgroup_unit *u, const char *id, pid_t pid,
+                      struct lodge_err *e) MUST;
+void cgroup_unit_stop(const char *name);

@@ -34,7 +34,8 @@ static int rule_put(const struct cgroup_part *p, const struct oci_device_rule *d
 	char text[64];
 	const char *access = d->access && *d->access ? d->access : "rwm";
 	if (is_all(d))
-		return cgroup_put(p, d->allow ? "devices.allow" : "devices.deny", "a", "devices", e);
+		return cgroup_put(p, d->allow ? "devices.allow" : "devices.deny", "a", "devices",
+				  e);
 	/* version 1 has no rule of both kinds for some numbers: one of each */
 	if (!d->type || d->type == OCI_RULE_ALL) {
 		struct oci_device_rule one = *d;
@@ -59,8 +60,9 @@ static int rules_put(const struct cgroup_part *p, const struct oci_device_rule *
 	for (size_t i = 0; i < n; i++)
 		if (is_all(&rules[i]))
 			first = i;
-	int r = first || (n && is_all(&rules[0])) ? 0
-	                                          : cgroup_put(p, "devices.deny", "a", "devices", e);
+	int r = first || (n && is_all(&rules[0]))
+		    ? 0
+		    : cgroup_put(p, "devices.deny", "a", "devices", e);
 	for (size_t i = first; r == 0 && i < n; i++)
 		r = rule_put(p, &rules[i], e);
 	bool open = n && is_all(&rules[first]) && rules[first].allow;

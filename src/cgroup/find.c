@@ -145,7 +145,8 @@ int cgroup_find(struct cgroup *ret, const char *path, const char *id, bool rootl
 	bool only_v2 = is_on(USUAL, CGROUP2_SUPER_MAGIC);
 	path = path && *path ? path : id;
 	if (!path_good(path))
-		return err_set(e, EINVAL, ".linux.cgroupsPath: '%.200s' leads out of its place", path);
+		return err_set(e, EINVAL, ".linux.cgroupsPath: '%.200s' leads out of its place",
+			       path);
 	FILE *f = fopen("/proc/self/cgroup", "re");
 	while (f && g.n < countof(g.at) && fgets(line, sizeof line, f)) {
 		const char *own;

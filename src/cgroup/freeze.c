@@ -7,7 +7,8 @@ enum { TRIES = 2000, TRY_US = 500, AGAIN = 50 };
 static const struct cgroup_part *freezer(const struct cgroup *g)
 {
 	const struct cgroup_part *p = cgroup_part_of(g, "freezer");
-	return p && p->fd >= 0 && cgroup_has(p, p->v2 ? "cgroup.freeze" : "freezer.state") ? p : NULL;
+	return p && p->fd >= 0 && cgroup_has(p, p->v2 ? "cgroup.freeze" : "freezer.state") ? p
+											   : NULL;
 }
 
 static bool state_is(const struct cgroup_part *p, bool frozen)
@@ -36,7 +37,8 @@ int cgroup_freeze(const struct cgroup *g, bool on, struct lodge_err *e)
 {
 	const struct cgroup_part *p = freezer(g);
 	if (!p)
-		return err_set(e, ENOENT, "there is no freezer among the control groups of this host");
+		return err_set(e, ENOENT,
+			       "there is no freezer among the control groups of this host");
 	const char *file = p->v2 ? "cgroup.freeze" : "freezer.state";
 	const char *to = p->v2 ? (on ? "1" : "0") : on ? "FROZEN" : "THAWED";
 	for (int i = 0; i < TRIES; i++) {

@@ -12,8 +12,9 @@ int cgroup_put(const struct cgroup_part *p, const char *file, const char *text, 
 	if (cgroup_write(p, file, text) == 0)
 		return 0;
 	if (errno == ENOENT)
-		return err_set(e, ENOENT, ".linux.resources.%s: this host's control groups have no %s",
-		               what, file);
+		return err_set(e, ENOENT,
+			       ".linux.resources.%s: this host's control groups have no %s", what,
+			       file);
 	return err_sys(e, ".linux.resources.%s: %s into %s", what, text, file);
 }
 
@@ -22,11 +23,13 @@ int cgroup_need(const struct cgroup *g, const char *controller, const char *what
 {
 	const struct cgroup_part *p = cgroup_part_of(g, controller);
 	if (!p)
-		return err_set(e, ENOENT, ".linux.resources.%s: this host has no control groups for it",
-		               what);
+		return err_set(e, ENOENT,
+			       ".linux.resources.%s: this host has no control groups for it", what);
 	if (p->fd < 0)
-		return err_set(e, EACCES, ".linux.resources.%s: no control group for it may be made in "
-		               "%.200s", what, p->dir);
+		return err_set(e, EACCES,
+			       ".linux.resources.%s: no control group for it may be made in "
+			       "%.200s",
+			       what, p->dir);
 	*ret = p;
 	return 0;
 }
@@ -106,8 +109,9 @@ static int memory_v2(const struct cgroup_part *p, const struct oci_memory *m, st
 	int64_t swap = m->swap.v;
 	if (m->swap.set && swap > 0) {
 		if (!m->limit.set || m->limit.v <= 0 || swap < m->limit.v)
-			return err_set(e, EINVAL, ".linux.resources.memory.swap: it is below the limit "
-			               "of memory, which it includes");
+			return err_set(e, EINVAL,
+				       ".linux.resources.memory.swap: it is below the limit "
+				       "of memory, which it includes");
 		swap -= m->limit.v;
 	}
 	if (m->swap.set && (m->swap.v || !m->limit.set))
@@ -154,7 +158,8 @@ static int cpu_v1(const struct cgroup_part *p, const struct oci_cpu *c, struct l
 	if (c->shares.set && c->shares.v)
 		r = put_number(p, "cpu.shares", c->shares.v, "cpu.shares", e);
 	if (r == 0 && c->realtime_period.set)
-		r = put_number(p, "cpu.rt_period_us", c->realtime_period.v, "cpu.realtimePeriod", e);
+		r = put_number(p,
+			       "cpu.rt_period_us", c->realtime_period.v, "cpu.realtimePeriod", e);
 	if (r == 0 && c->realtime_runtime.set)
 		r = put_signed(p, "cpu.rt_runtime_us", c->realtime_runtime.v, "cpu.realtimeRuntime",
 		               e);
@@ -308,7 +313,8 @@ static int unified_set(const struct cgroup *g, const struct oci_resources *res,
 	if (!res->unified.n)
 		return 0;
 	if (!p || !p->v2 || p->fd < 0)
-		return err_set(e, ENOENT, ".linux.resources.unified: this host has no control groups of "
+		return err_set(e, ENOENT,
+			       ".linux.resources.unified: this host has no control groups of "
 		               "version 2");
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < res->unified.n; i++) {
@@ -364,16 +370,18 @@ static int weights_set(const struct cgroup_part *p, const struct oci_block_io *b
 	for (size_t i = 0; r == 0 && i < b->weight_devices.n; i++) {
 		const struct oci_weight_device *d = &b->weight_devices.at[i];
 		const char *file = p->v2 ? "io.bfq.weight"
-		                   : cgroup_has(p, "blkio.weight_device") ? "blkio.weight_device"
-		                                                          : "blkio.bfq.weight_device";
+				   : cgroup_has(p, "blkio.weight_device")
+				       ? "blkio.weight_device"
+				       : "blkio.bfq.weight_device";
 		snprintf(text, sizeof text, "%u:%u %u", (unsigned)d->major.v, (unsigned)d->minor.v,
 		         (unsigned)d->weight.v);
 		if (d->weight.set)
 			r = cgroup_put(p, file, text, "blockIO.weightDevice", e);
 		snprintf(text, sizeof text, "%u:%u %u", (unsigned)d->major.v, (unsigned)d->minor.v,
-		         (unsigned)d->leaf_weight.v);
+			 (unsigned)d->leaf_weight.v);
 		if (r == 0 && d->leaf_weight.set && d->leaf_weight.v && !p->v2)
-			r = cgroup_put(p, "blkio.leaf_weight_device", text, "blockIO.weightDevice", e);
+			r = cgroup_put(p,
+				       "blkio.leaf_weight_device", text, "blockIO.weightDevice", e);
 	}
 	return r;
 }

@@ -11,7 +11,7 @@ MAN5     = $O/man/lodge-config.5 $O/man/lodge-state.5 $O/man/lodge-stream.5
 
 .PHONY: man install uninstall
 man: $(MAN1) $(MAN5)
-$O/man/lodge.1 $(MAN5): $O/man/%: man/%.scd
+$O/man/lodge.1 $O/man/lodge-oci.1 $(MAN5): $O/man/%: man/%.scd
 	@mkdir -p $(@D)
 	$Qscdoc < $< > $@.tmp && mv $@.tmp $@
 $O/man/lodge-%.1: $O/lodge
@@ -31,6 +31,7 @@ install: build man $O/lodge.pc
 	  $(DESTDIR)$(DATADIR)/fish/vendor_completions.d $(DESTDIR)$(DATADIR)/lodge
 	$(INSTALL) -m 755 $O/lodge $(DESTDIR)$(BINDIR)/lodge
 	$(INSTALL) -m 755 $O/lodge-riscv64 $(DESTDIR)$(BINDIR)/lodge-riscv64
+	$(INSTALL) -m 755 $O/lodge-oci $(DESTDIR)$(BINDIR)/lodge-oci
 	$(INSTALL) -m 644 $O/liblodge.a $(DESTDIR)$(LIBDIR)/liblodge.a
 	$(INSTALL) -m 755 $O/liblodge.so $(DESTDIR)$(LIBDIR)/liblodge.so.0
 	ln -sf liblodge.so.0 $(DESTDIR)$(LIBDIR)/liblodge.so
@@ -45,6 +46,7 @@ install: build man $O/lodge.pc
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/lodge $(DESTDIR)$(BINDIR)/lodge-riscv64 \
+	  $(DESTDIR)$(BINDIR)/lodge-oci \
 	  $(DESTDIR)$(LIBDIR)/liblodge.a $(DESTDIR)$(LIBDIR)/liblodge.so* \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/lodge.pc $(DESTDIR)$(DATADIR)/man/man1/lodge.1 \
 	  $(DESTDIR)$(DATADIR)/man/man1/lodge-*.1 $(MAN5:$O/man/%=$(DESTDIR)$(DATADIR)/man/man5/%) \

@@ -11,11 +11,12 @@ static int rlimits_check(const struct oci_process *p, const char *at, struct lod
 		const struct oci_rlimit *l = &p->rlimits.at[i];
 		const char *name = oci_words_rlimits[l->type - 1];
 		if (l->soft.v > l->hard.v)
-			return err_set(e, EINVAL, "%s.rlimits[%zu]: %s: soft is above hard", at, i, name);
+			return err_set(e, EINVAL, "%s.rlimits[%zu]: %s: soft is above hard", at, i,
+				       name);
 		for (size_t k = 0; k < i; k++)
 			if (p->rlimits.at[k].type == l->type)
-				return err_set(e, EINVAL, "%s.rlimits[%zu].type: a second %s", at, i,
-				               name);
+				return err_set(e, EINVAL, "%s.rlimits[%zu].type: a second %s", at,
+					       i, name);
 	}
 	return 0;
 }
@@ -36,8 +37,10 @@ static int rules_check(const struct oci_resources *r, const char *at, struct lod
 	for (size_t i = 0; i < r->devices.n; i++) {
 		const char *access = r->devices.at[i].access;
 		if (access && access[strspn(access, "rwm")])
-			return err_set(e, EINVAL, "%s.devices[%zu].access: '%.20s' is not of r, w and "
-			               "m", at, i, access);
+			return err_set(e, EINVAL,
+				       "%s.devices[%zu].access: '%.20s' is not of r, w and "
+				       "m",
+				       at, i, access);
 	}
 	return 0;
 }
@@ -51,12 +54,13 @@ int oci_resources_check(const struct oci_resources *r, const char *at, struct lo
 {
 	for (size_t i = 0; i < r->unified.n; i++)
 		if (!plain_name(r->unified.at[i].key))
-			return err_set(e, EINVAL, "%s.unified: '%.100s' is not the name of a file", at,
-			               r->unified.at[i].key);
+			return err_set(e, EINVAL, "%s.unified: '%.100s' is not the name of a file",
+				       at, r->unified.at[i].key);
 	for (size_t i = 0; i < r->hugepages.n; i++)
 		if (!plain_name(r->hugepages.at[i].size))
-			return err_set(e, EINVAL, "%s.hugepageLimits[%zu].pageSize: '%.40s' is no size",
-			               at, i, r->hugepages.at[i].size);
+			return err_set(e, EINVAL,
+				       "%s.hugepageLimits[%zu].pageSize: '%.40s' is no size", at, i,
+				       r->hugepages.at[i].size);
 	const struct oci_memory *m = r->memory;
 	if (m && m->swappiness.set && m->swappiness.v > 200)
 		return err_set(e, EINVAL, "%s.memory.swappiness: must be from 0 to 200", at);
@@ -95,10 +99,12 @@ static int maps_check(const struct oci_spec *s, struct lodge_err *e)
 	const struct oci_namespace *u = oci_namespace_of(s, OCI_USER);
 	bool made = u && !(u->path && *u->path), maps = l->uid_maps.n && l->gid_maps.n;
 	if (!u && (l->uid_maps.n || l->gid_maps.n))
-		return err_set(e, EINVAL, ".linux.uidMappings: there is no user namespace in "
-		               ".linux.namespaces");
+		return err_set(e, EINVAL,
+			       ".linux.uidMappings: there is no user namespace in "
+			       ".linux.namespaces");
 	if (made && !maps)
-		return err_set(e, EINVAL, ".linux.uidMappings, .linux.gidMappings: a user namespace "
+		return err_set(e, EINVAL,
+			       ".linux.uidMappings, .linux.gidMappings: a user namespace "
 		               "needs both");
 	const struct oci_namespace *t = oci_namespace_of(s, OCI_TIME);
 	if (l->time_offsets.n && (!t || (t->path && *t->path)))
@@ -106,8 +112,10 @@ static int maps_check(const struct oci_spec *s, struct lodge_err *e)
 		               ".linux.namespaces");
 	for (size_t i = 0; i < l->time_offsets.n; i++)
 		if (strcmp(l->time_offsets.at[i].key, "monotonic") &&
-		    strcmp(l->time_offsets.at[i].key, "boottime"))
-			return err_set(e, EINVAL, ".linux.timeOffsets: '%.40s' is neither monotonic nor "
+		    strcmp(l->time_offsets.at[i].key,
+			       "boottime"))
+			return err_set(e, EINVAL,
+				       ".linux.timeOffsets: '%.40s' is neither monotonic nor "
 			               "boottime", l->time_offsets.at[i].key);
 	return 0;
 }
@@ -117,10 +125,13 @@ static int devices_check(const struct oci_lin *l, struct lodge_err *e)
 	for (size_t i = 0; i < l->devices.n; i++) {
 		const struct oci_device *d = &l->devices.at[i];
 		if (d->path[0] != '/')
-			return err_set(e, EINVAL, ".linux.devices[%zu].path: '%.200s' is not an absolute "
-			               "path", i, d->path);
+			return err_set(e, EINVAL,
+				       ".linux.devices[%zu].path: '%.200s' is not an absolute "
+				       "path",
+				       i, d->path);
 		if (d->type != OCI_FIFO && (!d->major.set || !d->minor.set))
-			return err_set(e, EINVAL, ".linux.devices[%zu]: major and minor are missing", i);
+			return err_set(e, EINVAL,
+				       ".linux.devices[%zu]: major and minor are missing", i);
 	}
 	return 0;
 }
@@ -134,17 +145,21 @@ static int seccomp_check(const struct oci_seccomp *s, struct lodge_err *e)
 {
 	bool notify = s->default_action == OCI_NOTIFY;
 	if (notify)
-		return err_set(e, EINVAL, ".linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would also "
+		return err_set(e, EINVAL,
+			       ".linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would also "
 		               "stop the runtime");
 	if (s->default_errno_ret.set && !has_errno(s->default_action))
-		return err_set(e, EINVAL, ".linux.seccomp.defaultErrnoRet: the action has no errno");
+		return err_set(e, EINVAL,
+			       ".linux.seccomp.defaultErrnoRet: the action has no errno");
 	for (size_t i = 0; i < s->syscalls.n; i++) {
 		const struct oci_seccomp_call *c = &s->syscalls.at[i];
 		if (c->errno_ret.set && !has_errno(c->action))
-			return err_set(e, EINVAL, ".linux.seccomp.syscalls[%zu].errnoRet: the action "
+			return err_set(e, EINVAL,
+				       ".linux.seccomp.syscalls[%zu].errnoRet: the action "
 			               "has no errno", i);
 		if (!c->names.n)
-			return err_set(e, EINVAL, ".linux.seccomp.syscalls[%zu].names: it is empty", i);
+			return err_set(e, EINVAL,
+				       ".linux.seccomp.syscalls[%zu].names: it is empty", i);
 		for (size_t k = 0; k < c->args.n; k++)
 			if (c->args.at[k].index.v > 5)
 				return err_set(e, EINVAL, ".linux.seccomp.syscalls[%zu].args[%zu]"
@@ -168,9 +183,11 @@ static int linux_check(const struct oci_spec *s, struct lodge_err *e)
 	if (r == 0 && l->seccomp)
 		r = seccomp_check(l->seccomp, e);
 	if (r == 0 && l->resources)
-		r = oci_resources_check(l->resources, ".linux.resources", e);
+		r = oci_resources_check(l->resources,
+			       ".linux.resources", e);
 	if (r == 0 && rdt && rdt->clos_id && !plain_name(rdt->clos_id))
-		r = err_set(e, EINVAL, ".linux.intelRdt.closID: '%.100s' is not the name of a folder",
+		r = err_set(e, EINVAL,
+			       ".linux.intelRdt.closID: '%.100s' is not the name of a folder",
 		            rdt->clos_id);
 	return r;
 }
@@ -178,11 +195,12 @@ static int linux_check(const struct oci_spec *s, struct lodge_err *e)
 /* ---- the whole ---- */
 
 static int hook_list_check(const struct oci_hook *at, size_t n, const char *name,
-                           struct lodge_err *e)
+			   struct lodge_err *e)
 {
 	for (size_t i = 0; i < n; i++)
 		if (at[i].path[0] != '/')
-			return err_set(e, EINVAL, ".hooks.%s[%zu].path: '%.200s' is not an absolute path",
+			return err_set(e, EINVAL,
+				       ".hooks.%s[%zu].path: '%.200s' is not an absolute path",
 			               name, i, at[i].path);
 	return 0;
 }
@@ -231,7 +249,8 @@ static int mounts_check(const struct oci_spec *s, struct lodge_err *e)
 		if (!m->destination[0])
 			return err_set(e, EINVAL, ".mounts[%zu].destination: it is empty", i);
 		if (!m->uid_maps.n != !m->gid_maps.n)
-			return err_set(e, EINVAL, ".mounts[%zu]: uidMappings and gidMappings go together",
+			return err_set(e, EINVAL,
+				       ".mounts[%zu]: uidMappings and gidMappings go together",
 			               i);
 	}
 	return 0;
@@ -242,10 +261,12 @@ static int spaces_need(const struct oci_spec *s, struct lodge_err *e)
 	bool own = oci_namespace_of(s, OCI_MOUNT);
 	const struct oci_lin *l = s->lin;
 	if ((s->hostname || s->domainname) && !oci_namespace_of(s, OCI_UTS))
-		return err_set(e, EINVAL, "%s: there is no uts namespace in .linux.namespaces",
+		return err_set(e, EINVAL,
+			       "%s: there is no uts namespace in .linux.namespaces",
 		               s->hostname ? ".hostname" : ".domainname");
 	if (!own && s->mounts.n)
-		return err_set(e, EINVAL, ".mounts: there is no mount namespace in .linux.namespaces");
+		return err_set(e, EINVAL,
+			       ".mounts: there is no mount namespace in .linux.namespaces");
 	if (!own && l && (l->masked.n || l->readonly.n))
 		return err_set(e, EINVAL, "%s: there is no mount namespace in .linux.namespaces",
 		               l->masked.n ? ".linux.maskedPaths" : ".linux.readonlyPaths");

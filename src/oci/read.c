@@ -24,7 +24,8 @@ struct shape {
 };
 
 #define OBJECT(o) static const struct field o##_fields[] = {
-#define ROW(o, m, j, k, ...) {.name = j, .kind = k, .off = offsetof(struct oci_##o, m), __VA_ARGS__},
+#define ROW(o, m, j, k, ...)                                                                       \
+	{.name = j, .kind = k, .off = offsetof(struct oci_##o, m), __VA_ARGS__},
 #define TEXT(o, m, j, q) ROW(o, m, j, K_TEXT, .need = q)
 #define FLAG(o, m, j) ROW(o, m, j, K_FLAG, .need = false)
 #define INT(o, m, j, l, h, q) ROW(o, m, j, K_INT, .lo = l, .hi = (uint64_t)h, .need = q)
@@ -273,7 +274,8 @@ static int field_read(const struct reader *r, const struct field *f, uint8_t *to
 	case K_TEXT: return text_read(r, into, o, at);
 	case K_FLAG:
 		if (!json_object_is_type(o, json_type_boolean))
-			return oci_refuse(at, r->e, "true or false is wanted, not %s", type_name(o));
+			return oci_refuse(at, r->e, "true or false is wanted, not %s",
+					  type_name(o));
 		*(bool *)into = json_object_get_boolean(o);
 		return 0;
 	case K_INT: return int_read(r, f, into, o, at);

@@ -48,7 +48,8 @@ static int groups_add(struct oci_doc *d, const char *const *more, size_t n)
 {
 	struct oci_user *u = oci_doc_alloc(d, sizeof *u);
 	const struct oci_numbers none = {0};
-	const struct oci_numbers *old = d->process->user ? &d->process->user->additional_gids : &none;
+	const struct oci_numbers *old =
+	    d->process->user ? &d->process->user->additional_gids : &none;
 	uint32_t *all = oci_doc_alloc(d, (old->n + n + 1) * sizeof *all);
 	if (!u || !all)
 		return say_text("out of memory");
@@ -171,9 +172,11 @@ static int exec_run(struct runtime_call *c)
 	int64_t keep = 0;
 	int bad = 0;
 	struct container_exec x = {.console_socket = call_text(c, "console-socket"),
-	                           .pid_file = call_text(c, "pid-file"),
-	                           .cgroup = call_text(c, "cgroup"),
-	                           .ignore_paused = call_flag(c, "ignore-paused"), .terminal = -1};
+				   .pid_file = call_text(c, "pid-file"),
+				   .cgroup = call_text(c, "cgroup"),
+				   .ignore_paused = call_flag(c, "ignore-paused"),
+				   .runtime = guard_path(),
+				   .terminal = -1};
 	bool detach = call_flag(c, "detach");
 	if (call_number(c, "preserve-fds", &keep, &bad) && (keep < 0 || keep > c->inherited))
 		return say_text("--preserve-fds %lld: so many are not open", (long long)keep);
@@ -186,7 +189,8 @@ static int exec_run(struct runtime_call *c)
 	r = process_read(c, &one, &doc) ? EXIT_LOST : 0;
 	x.process = doc.process;
 	if (r == 0 && detach && x.process->terminal && !x.console_socket)
-		r = say_text("cannot allocate tty if runc will detach without setting console socket");
+		r = say_text(
+		    "cannot allocate tty if runc will detach without setting console socket");
 	if (r == 0)
 		r = exec_here(c, &one, &x, detach);
 	oci_doc_fini(&doc);

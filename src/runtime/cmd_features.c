@@ -38,7 +38,7 @@ static struct json_object *cgroup_features(void)
 	static const struct {
 		const char *name;
 		bool on;
-	} rows[] = {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false},
+	} rows[] = {{"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", true},
 	            {"rdma", true}};
 	struct json_object *o = json_object_new_object();
 	for (size_t i = 0; i < countof(rows); i++)
@@ -97,7 +97,8 @@ static int features_run(struct runtime_call *c)
 	words_add(o, "hooks", hooks);
 	each_add(o, "mountOptions", box_option_at);
 	json_object_object_add(o, "linux", linux_features());
-	snprintf(version, sizeof version, "%d.%d.%d", SCMP_VER_MAJOR, SCMP_VER_MINOR, SCMP_VER_MICRO);
+	snprintf(version, sizeof version, "%d.%d.%d", SCMP_VER_MAJOR, SCMP_VER_MINOR,
+		 SCMP_VER_MICRO);
 	text_add(more, "dev.lodge.version", lodge_version());
 	text_add(more, "io.github.seccomp.libseccomp.version", version);
 	text_add(more, "org.opencontainers.runc.checkpoint.enabled", "false");

@@ -16,8 +16,10 @@ static int preserve_read(const struct runtime_call *c, unsigned *ret)
 	if (listen)
 		n += strtol(listen, NULL, 10);
 	if (n < 0 || n > c->inherited)
-		return say_text("please check that the LISTEN_FDS or --preserve-fds descriptors are open: "
-		                "%lld were asked for, %u are", (long long)n, c->inherited);
+		return say_text(
+		    "please check that the LISTEN_FDS or --preserve-fds descriptors are open: "
+		    "%lld were asked for, %u are",
+		    (long long)n, c->inherited);
 	*ret = (unsigned)n;
 	return 0;
 }
@@ -26,9 +28,11 @@ static int terminal_check(const struct runtime_call *c, const struct oci_process
 {
 	bool socket = call_text(c, "console-socket"), terminal = p && p->terminal;
 	if (detach && terminal && !socket)
-		return say_text("cannot allocate tty if runc will detach without setting console socket");
+		return say_text(
+		    "cannot allocate tty if runc will detach without setting console socket");
 	if (socket && (!detach || !terminal))
-		return say_text("cannot use console socket if runc will not detach or allocate tty");
+		return say_text(
+		    "cannot use console socket if runc will not detach or allocate tty");
 	return 0;
 }
 
@@ -61,18 +65,19 @@ int call_create(struct runtime_call *c, bool run, bool detach)
 {
 	struct bundle b;
 	struct lodge_err e;
-	struct container_request q = {.root = c->root, .id = c->operands[0],
-	                              .console_socket = call_text(c, "console-socket"),
-	                              .pid_file = call_text(c, "pid-file"),
-	                              .no_pivot = call_flag(c, "no-pivot"),
-	                              .no_new_keyring = call_flag(c, "no-new-keyring"),
-	                              .rootless = c->rootless, .run = run, .terminal = -1,
-	                              .say = &runtime_say};
+	struct container_request q = {.root = c->root,
+				      .id = c->operands[0],
+				      .console_socket = call_text(c, "console-socket"),
+				      .pid_file = call_text(c, "pid-file"),
+				      .no_pivot = call_flag(c, "no-pivot"),
+				      .no_new_keyring = call_flag(c, "no-new-keyring"),
+				      .rootless = c->rootless,
+				      .systemd = c->systemd_cgroup,
+				      .run = run,
+				      .terminal = -1,
+				      .runtime = guard_path(),
+				      .say = &runtime_say};
 	int r = preserve_read(c, &q.preserve_fds);
-	if (r == 0 && c->systemd_cgroup)
-		r = say_text("--systemd-cgroup: %s", access("/run/systemd/system", F_OK) < 0
-		                 ? "systemd does not run on this host"
-		                 : "not supported: use the cgroupfs manager");
 	if (r)
 		return r;
 	if (bundle_open(&b, call_text(c, "bundle"), &e) < 0 ||

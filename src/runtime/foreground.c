@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* While a process of a container runs in the foreground: what is sent to us goes to it, its terminal
- * is ours, and its end is our end. */
-#include "runtime/internal.h"
+/* While a process of a container runs in the foreground: what is sent to us goes to it, its
+ * terminal is ours, and its end is our end. */
 #include "host/host.h"
+#include "runtime/internal.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -59,11 +59,11 @@ static int master_receive(int fd)
 	} u = {{0}};
 	char text[64];
 	struct iovec v = {.iov_base = text, .iov_len = sizeof text};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = u.buf,
-	                   .msg_controllen = sizeof u.buf};
+	struct msghdr m = {
+	    .msg_iov = &v, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf};
 	int got = -1;
-	struct cmsghdr *c = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) > 0 ? CMSG_FIRSTHDR(&m)
-	                                                                        : NULL;
+	struct cmsghdr *c =
+	    recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 		memcpy(&got, CMSG_DATA(c), sizeof got);
 	return got;
@@ -94,7 +94,8 @@ static bool signals_take(const struct foreground *f, pid_t pid, int *ret_code)
 		while ((got = waitpid(-1, &status, WNOHANG)) > 0) {
 			if (got != pid)
 				continue;
-			*ret_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			*ret_code =
+			    WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 			over = true;
 		}
 	}
@@ -138,8 +139,8 @@ int foreground_wait(struct foreground *f, pid_t pid)
 	/* it may have ended before anybody looked */
 	while (!signals_take(f, pid, &code)) {
 		struct pollfd p[] = {{.fd = f->signals, .events = POLLIN},
-		                     {.fd = f->master, .events = POLLIN},
-		                     {.fd = input && f->master >= 0 ? 0 : -1, .events = POLLIN}};
+				     {.fd = f->master, .events = POLLIN},
+				     {.fd = input && f->master >= 0 ? 0 : -1, .events = POLLIN}};
 		if (poll(p, countof(p), -1) < 0 && errno != EINTR)
 			break;
 		if (p[1].revents && !bytes_pass(f->master, 1)) {

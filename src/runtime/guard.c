@@ -6,6 +6,7 @@
  * such a mount. Without the right to mount: from a sealed copy in memory. decision 0024 */
 #include "runtime/internal.h"
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -54,8 +55,23 @@ static int by_copy(void)
 	return fchmod(fd, 0755) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -1 : take_fd(&fd);
 }
 
+/* Where the program is that we were before. */
+static char own_path[4096];
+const char *guard_path(void) { return *own_path ? own_path : NULL; }
+
+static void path_note(void)
+{
+	const char *given = getenv(ONCE);
+	ssize_t n = given ? -1 : readlink("/proc/self/exe", own_path, sizeof own_path - 1);
+	if (given)
+		snprintf(own_path, sizeof own_path, "%s", given);
+	else
+		own_path[n > 0 ? n : 0] = 0;
+}
+
 int guard_self(char **argv, struct lodge_err *e)
 {
+	path_note();
 	autoclose int exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	if (exe < 0)
 		return err_sys(e, "/proc/self/exe");
@@ -65,11 +81,12 @@ int guard_self(char **argv, struct lodge_err *e)
 		return 0;
 	}
 	if (getenv(ONCE))
-		return err_set(e, EPERM, "the file of this program cannot be protected against writing");
+		return err_set(e, EPERM,
+			       "the file of this program cannot be protected against writing");
 	autoclose int fd = by_mount(exe);
 	if (fd < 0)
 		fd = by_copy();
-	if (fd < 0 || setenv(ONCE, "1", 1) < 0)
+	if (fd < 0 || setenv(ONCE, own_path, 1) < 0)
 		return err_sys(e, "protecting the file of this program");
 	syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
 	return err_sys(e, "protecting the file of this program");

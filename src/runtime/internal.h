@@ -66,6 +66,8 @@ extern const struct container_say runtime_say;
 /* Go on as a program whose file nobody can open for writing, whoever gets hold of it by way of
  * /proc/PID/exe. Returns when it is one. */
 int guard_self(char **argv, struct lodge_err *e) MUST;
+/* The file that this program was started from; NULL: unknown. Static. */
+const char *guard_path(void);
 
 /* ---- foreground.c ---- */
 struct foreground {

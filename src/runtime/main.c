@@ -21,16 +21,18 @@ static void options_print(const struct runtime_option *o, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		char name[48];
-		snprintf(name, sizeof name, "--%s%s", o[i].name, o[i].kind == RT_FLAG ? "" : " VALUE");
-		printf("  %s%c%s %-24s %s\n", o[i].letter ? "-" : " ", o[i].letter ? o[i].letter : ' ',
-		       o[i].letter ? "," : " ", name, o[i].help);
+		snprintf(name, sizeof name, "--%s%s", o[i].name,
+			 o[i].kind == RT_FLAG ? "" : " VALUE");
+		printf("  %s%c%s %-24s %s\n", o[i].letter ? "-" : " ",
+		       o[i].letter ? o[i].letter : ' ', o[i].letter ? "," : " ", name, o[i].help);
 	}
 }
 
 static int help_print(const struct runtime_command *c)
 {
 	if (c) {
-		printf("usage: lodge-oci %s [OPTION...] %s\n%s\n\n", c->name, c->operands, c->summary);
+		printf("usage: lodge-oci %s [OPTION...] %s\n%s\n\n", c->name, c->operands,
+		       c->summary);
 		options_print(c->options, c->noptions);
 		return 0;
 	}
@@ -56,7 +58,7 @@ static bool is_mapped(void)
 	unsigned inside = 0, outside = 0, count = 0;
 	FILE *f = fopen("/proc/self/uid_map", "re");
 	bool all = f && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3 && !inside &&
-	           !outside && count == UINT32_MAX;
+		   !outside && count == UINT32_MAX;
 	if (f)
 		fclose(f);
 	return !all;
@@ -72,7 +74,7 @@ static int root_set(struct runtime_call *c, const char *given, bool mapped)
 	bool user = (geteuid() != 0 || mapped) && xdg && *xdg == '/';
 	char *cwd = given && *given ? realpath(".", NULL) : NULL;
 	int n = cwd ? asprintf(&c->root_own, "%s/%s", cwd, given)
-	            : asprintf(&c->root_own, "%s/lodge-oci", user ? xdg : "/run");
+		    : asprintf(&c->root_own, "%s/lodge-oci", user ? xdg : "/run");
 	free(cwd);
 	if (n < 0)
 		return say_text("out of memory");
@@ -84,7 +86,8 @@ static const char *value_of(const struct runtime_value *v, const char *name)
 {
 	for (size_t i = 0; i < n_runtime_options; i++)
 		if (!strcmp(runtime_options[i].name, name))
-			return runtime_options[i].kind == RT_FLAG ? (v[i].on ? "" : NULL) : v[i].text;
+			return runtime_options[i].kind == RT_FLAG ? (v[i].on ? "" : NULL)
+								  : v[i].text;
 	return NULL;
 }
 
@@ -97,8 +100,10 @@ static int globals_set(struct runtime_call *c, const struct runtime_value *v)
 	say_open(value_of(v, "log"), format && !strcmp(format, "json"), value_of(v, "debug"));
 	bool mapped = geteuid() == 0 && is_mapped();
 	c->rootless = rootless && !strcmp(rootless, "true")    ? true
-	              : rootless && !strcmp(rootless, "false") ? false : geteuid() != 0 || mapped;
-	c->systemd_cgroup = value_of(v, "systemd-cgroup") || (manager && !strcmp(manager, "systemd"));
+		      : rootless && !strcmp(rootless, "false") ? false
+							       : geteuid() != 0 || mapped;
+	c->systemd_cgroup =
+	    value_of(v, "systemd-cgroup") || (manager && !strcmp(manager, "systemd"));
 	return root_set(c, value_of(v, "root"), mapped);
 }
 

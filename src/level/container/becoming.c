@@ -108,8 +108,9 @@ static int program_find(struct becoming *b, struct lodge_err *e)
 	const char *name = p->args.at[0], *path = env_of(p, "PATH");
 	if (strchr(name, '/')) {
 		if (runnable(name) < 0)
-			return err_sys(e, errno == EACCES ? "exec: \"%.200s\"" : "exec: \"%.200s\": stat",
-			               name);
+			return err_sys(
+			    e, errno == EACCES ? "exec: \"%.200s\"" : "exec: \"%.200s\": stat",
+			    name);
 		b->program = strdup(name);
 		return b->program ? 0 : err_set(e, ENOMEM, "out of memory");
 	}
@@ -141,6 +142,27 @@ static int folder_enter(const struct oci_process *p, struct lodge_err *e)
 	return 0;
 }
 
+/* lodge-riscv64 PROGRAM [ARG...]: the program's name takes the place of its argv[0]. */
+static int foreign_prepare(struct becoming *b, struct lodge_err *e)
+{
+	static char name[] = "lodge-riscv64";
+	const struct oci_process *p = b->process;
+	int from = b->foreign;
+	b->foreign = -1;
+	if (from < 0 || !foreign_is(b->program))
+		return 0;
+	char **argv = calloc(p->args.n + 2, sizeof *argv);
+	if (!argv)
+		return err_set(e, ENOMEM, "out of memory");
+	argv[0] = name;
+	argv[1] = b->program;
+	for (size_t i = 1; i < p->args.n; i++)
+		argv[i + 1] = b->argv[i];
+	b->argv = argv;
+	b->foreign = foreign_seal(from, e);
+	return b->foreign < 0 ? b->foreign : 0;
+}
+
 int becoming_prepare(struct becoming *b, struct lodge_err *e)
 {
 	const struct oci_process *p = b->process;
@@ -168,7 +190,7 @@ int becoming_prepare(struct becoming *b, struct lodge_err *e)
 		char **out;
 	} args = {p->args.at};
 	b->argv = args.out;
-	return r;
+	return r == 0 ? foreign_prepare(b, e) : r;
 }
 
 /* ---- the change ---- */
@@ -230,6 +252,9 @@ int becoming_go(struct becoming *b, struct lodge_err *e)
 		r = box_rights_take(b->rights, e);
 	if (r < 0)
 		return r;
-	execve(b->program, b->argv, b->env);
+	if (b->foreign >= 0)
+		syscall(SYS_execveat, b->foreign, "", b->argv, b->env, AT_EMPTY_PATH);
+	else
+		execve(b->program, b->argv, b->env);
 	return err_sys(e, "exec %s", b->program);
 }

@@ -22,7 +22,7 @@ struct container {
 	int dirfd;               /* -1: none */
 	bool locked;
 	pid_t pid;               /* 0: none yet */
-	uint64_t started;        /* clock ticks since boot when that began: its number may be reused */
+	uint64_t started; /* clock ticks since boot when that began: its number may be reused */
 	bool ready;              /* created to the end */
 	bool rootless;
 	bool hooks;              /* some run after it has started, or stopped */
@@ -31,6 +31,7 @@ struct container {
 	struct cgroup cgroup;
 	char *annotations;       /* owned: JSON, NULL: none */
 	char *version;           /* owned: of the configuration */
+	char *unit;              /* owned: of systemd, NULL: none */
 };
 #define CONTAINER_NONE ((struct container){.dirfd = -1})
 void container_fini(struct container *c);
@@ -42,7 +43,8 @@ int container_open(struct container *ret, const char *root, const char *id, bool
 enum container_status container_status(struct container *c);
 /* All ids below @root, sorted. */
 int container_ids(const char *root, struct json_object **ret, struct lodge_err *e) MUST;
-/* As hooks and `state` have it; owned by the caller. @full: also what only `state` and `list` say. */
+/* As hooks and `state` have it; owned by the caller. @full: also what only `state` and `list` say.
+ */
 struct json_object *container_state(struct container *c, enum container_status s, bool full);
 
 /* Warnings, and errors that must not end what is done. */
@@ -60,9 +62,10 @@ struct container_request {
 	const char *console_socket;  /* NULL: none */
 	const char *pid_file;        /* NULL: none */
 	unsigned preserve_fds;
-	bool no_pivot, no_new_keyring, rootless;
+	bool no_pivot, no_new_keyring, rootless, systemd;
 	bool run;                    /* start at once */
 	int terminal;                /* takes the master of a terminal if there is no socket, -1 */
+	const char *runtime;         /* path of this program: lodge-riscv64 is beside it; or NULL */
 	const struct container_say *say;
 };
 /* Make a container: its process waits in it for container_start (run: has become the program).
@@ -78,6 +81,7 @@ struct container_exec {
 	unsigned preserve_fds;
 	bool ignore_paused;
 	int terminal;                /* as above */
+	const char *runtime;         /* as above */
 };
 /* Start one more process in @c, which has become its program when this returns. Its number in
  * *@ret_pid: a child of this process. */

@@ -91,8 +91,8 @@ static int poststart(struct container *c, const struct container_say *say, struc
 	int r = container_config(c, &doc, e);
 	if (r == 0 && doc.spec->hooks) {
 		autofree char *state = hook_state(c, CONTAINER_RUNNING);
-		r = hooks_run(HOOKS(doc.spec->hooks, poststart, "poststart"), state ? state : "", NULL,
-		              NULL, e);
+		r = hooks_run(HOOKS(doc.spec->hooks, poststart, "poststart"), state ? state : "",
+			      NULL, NULL, e);
 		if (r < 0) /* it must not go on without */
 			kill(c->pid, SIGKILL);
 	}
@@ -107,8 +107,9 @@ int container_start(struct container *c, const struct container_say *say, struct
 		return r;
 	autoclose int fd = openat(c->dirfd, "exec.fifo", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENXIO ? err_set(e, EINVAL, "cannot start a container that has stopped")
-		                      : err_sys(e, "%s/exec.fifo", c->dir);
+		return errno == ENXIO
+			   ? err_set(e, EINVAL, "cannot start a container that has stopped")
+			   : err_sys(e, "%s/exec.fifo", c->dir);
 	/* first the name: who looks meanwhile must not find a started one to be created */
 	if (unlinkat(c->dirfd, "exec.fifo", 0) < 0 || write(fd, "", 1) != 1)
 		return err_sys(e, "%s/exec.fifo", c->dir);
@@ -170,8 +171,8 @@ static int end_make(struct container *c, bool force, struct lodge_err *e)
 {
 	enum container_status s = container_status(c);
 	if (s != CONTAINER_STOPPED && !force && s != CONTAINER_CREATED)
-		return err_set(e, EBUSY, "cannot delete container %.200s that is not stopped: %s", c->id,
-		               container_status_name(s));
+		return err_set(e, EBUSY, "cannot delete container %.200s that is not stopped: %s",
+			       c->id, container_status_name(s));
 	if (s != CONTAINER_STOPPED) {
 		int r = is_alive(c) ? container_kill(c, SIGKILL, false, e) : 0;
 		if (r < 0 && r != -ESRCH)
@@ -207,6 +208,8 @@ int container_delete(struct container *c, bool force, const struct container_say
 	if (r < 0)
 		return r;
 	cgroup_rdt_remove(c->id);
+	if (c->unit)
+		cgroup_unit_stop(c->unit);
 	poststop(c, say);
 	return store_remove(c, e);
 }

@@ -72,9 +72,15 @@ static int record_begin(struct birth *b, struct lodge_err *e)
 	c->own_pids = pids && !(pids->path && *pids->path);
 	if (!c->bundle || !c->created || !c->version)
 		return err_set(e, ENOMEM, "out of memory");
+	const char *path = s->lin ? s->lin->cgroups_path : NULL;
 	int r = root_find(c, s, e);
+	if (r == 0 && q->systemd) {
+		r = cgroup_unit_find(&b->unit, path, c->id, e);
+		path = b->unit.path;
+		c->unit = r == 0 ? strdup(b->unit.name) : NULL;
+	}
 	if (r == 0)
-		r = cgroup_find(&c->cgroup, s->lin ? s->lin->cgroups_path : NULL, c->id, q->rootless, e);
+		r = cgroup_find(&c->cgroup, path, c->id, q->rootless, e);
 	if (r == 0)
 		r = store_write(c, "config.json", q->config, q->config_len, e);
 	return r == 0 ? store_save(c, e) : r;
@@ -108,7 +114,12 @@ static int setup_prepare(struct birth *b, struct lodge_err *e)
 	const struct oci_spec *s = b->setup.spec;
 	b->setup.no_pivot = b->q->no_pivot;
 	b->setup.root = b->c->rootfs;
-	int r = box_spaces_open(&b->spaces, s, e);
+	bool plain = false;
+	int r = foreign_level(s, &plain, e);
+	if (r == 0 && !plain)
+		b->foreign = foreign_open(b->q->runtime);
+	if (r == 0)
+		r = box_spaces_open(&b->spaces, s, e);
 	if (r < 0)
 		return r;
 	b->setup.own_users = b->spaces.make & CLONE_NEWUSER || b->spaces.join[OCI_USER] >= 0;
@@ -135,7 +146,8 @@ static bool has_idmaps(const struct oci_spec *s)
 		if (m->uid_maps.n)
 			return true;
 		for (size_t k = 0; k < m->options.n; k++)
-			if (!strcmp(m->options.at[k], "idmap") || !strcmp(m->options.at[k], "ridmap"))
+			if (!strcmp(m->options.at[k], "idmap") ||
+			    !strcmp(m->options.at[k], "ridmap"))
 				return true;
 	}
 	return false;
@@ -172,10 +184,11 @@ static int ends_prepare(struct birth *b, struct lodge_err *e)
 	}
 	if (r == 0 && p && p->terminal) {
 		b->console = b->q->console_socket ? pass_connect(b->q->console_socket, e)
-		             : b->q->terminal >= 0
-		                 ? fcntl(b->q->terminal, F_DUPFD_CLOEXEC, 3)
-		                 : err_set(e, EINVAL, ".process.terminal: nobody takes the terminal: "
-		                           "use --console-socket");
+			     : b->q->terminal >= 0
+				 ? fcntl(b->q->terminal, F_DUPFD_CLOEXEC, 3)
+				 : err_set(e, EINVAL,
+					   ".process.terminal: nobody takes the terminal: "
+					   "use --console-socket");
 		r = b->console < 0 ? b->console : 0;
 	}
 	return r;
@@ -251,12 +264,17 @@ static int groups_make(struct birth *b, struct lodge_err *e)
 static int first_raise(struct birth *b, struct lodge_err *e)
 {
 	int r = 0;
-	if (!b->q->rootless || b->c->cgroup.n)
+	if (!b->unit.name)
 		r = groups_make(b, e);
 	if (r == 0 && b->spaces.make & CLONE_NEWUSER)
 		r = maps_answer(b, e);
 	if (r == 0 && birth_needs_sister(&b->spaces))
 		r = sister_meet(b, e);
+	if (r == 0 && b->unit.name) {
+		r = cgroup_unit_start(&b->unit, b->c->id, b->pid, e);
+		if (r == 0)
+			r = groups_make(b, e);
+	}
 	if (r == 0)
 		r = cgroup_enter(&b->c->cgroup, b->pid, e);
 	if (r == 0)
@@ -289,10 +307,11 @@ static int hooks_outside(struct birth *b, struct lodge_err *e)
 		autofree char *state = hook_state(b->c, CONTAINER_CREATING);
 		r = chdir(b->q->bundle) < 0 ? err_sys(e, "%s", b->q->bundle) : 0;
 		if (r == 0)
-			r = hooks_run(HOOKS(h, prestart, "prestart"), state ? state : "", NULL, NULL, e);
+			r = hooks_run(HOOKS(h, prestart, "prestart"), state ? state : "", NULL,
+				      NULL, e);
 		if (r == 0)
-			r = hooks_run(HOOKS(h, create_runtime, "createRuntime"), state ? state : "", NULL,
-			              NULL, e);
+			r = hooks_run(HOOKS(h, create_runtime, "createRuntime"), state ? state : "",
+				      NULL, NULL, e);
 	}
 	if (r == 0 && note_send(b->ends[0], NOTE_HOOKS, 0) < 0)
 		r = err_sys(e, "the first process of the container");
@@ -322,6 +341,7 @@ static void birth_fini(struct birth *b)
 {
 	box_spaces_fini(&b->spaces);
 	box_profile_fini(&b->profile);
+	cgroup_unit_fini(&b->unit);
 	for (size_t i = 0; b->sources && i < b->setup.spec->mounts.n; i++)
 		auto_close(&b->sources[i]);
 	free(b->sources);
@@ -330,6 +350,7 @@ static void birth_fini(struct birth *b)
 	auto_close(&b->console);
 	auto_close(&b->fifo);
 	auto_close(&b->cache);
+	auto_close(&b->foreign);
 	auto_close(&b->ends[0]);
 	auto_close(&b->ends[1]);
 }
@@ -356,6 +377,8 @@ static void birth_undo(struct birth *b)
 		(void)!cgroup_kill(&c->cgroup, SIGKILL, NULL);
 		(void)!cgroup_remove(&c->cgroup, NULL);
 		cgroup_rdt_remove(c->id);
+		if (c->unit)
+			cgroup_unit_stop(c->unit);
 	}
 	(void)!store_remove(c, NULL);
 }
@@ -365,7 +388,7 @@ int container_create(const struct container_request *q, struct container *ret,
 {
 	struct container c = CONTAINER_NONE;
 	struct birth b = {.q = q, .c = &c, .spaces = BOX_SPACES_NONE, .root_source = -1,
-	                  .console = -1, .fifo = -1, .cache = -1, .ends = {-1, -1},
+	                  .console = -1, .fifo = -1, .cache = -1, .foreign = -1, .ends = {-1, -1},
 	                  .setup = {.spec = q->doc->spec, .proc = -1,
 	                            .root_source = -1}};
 	int r = store_make(&c, q->root, q->id, e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One more process in a container that runs: it joins the namespaces of the first one by its pidfd,
- * all at once, is put into the control groups, and then takes the same last steps. setns(2) */
+ * all at once, enters the control groups, and then takes the same last steps. setns(2) */
 #include "level/container/internal.h"
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -19,7 +19,7 @@ struct visit {
 	struct box_profile profile;
 	struct box_rights rights;
 	unsigned flags;     /* namespaces to join */
-	int pidfd, proc, console, root;
+	int pidfd, proc, console, root, foreign;
 	int ends[2];
 	volatile int *notify;
 	pid_t pid;
@@ -58,6 +58,33 @@ static int spaces_join(struct visit *v, struct lodge_err *e)
 	                                 syscall(SYS_setresuid, 0, 0, 0) < 0))
 		return err_sys(e, "becoming root of the user namespace");
 	return 0;
+}
+
+/* "[CONTROLLER:]PATH" below the container's own */
+static int below_enter(const struct visit *v, struct lodge_err *e)
+{
+	char controller[64];
+	const char *path = v->x->cgroup, *colon = path ? strchr(path, ':') : NULL;
+	if (!path)
+		return 0;
+	if (!colon)
+		return cgroup_enter_below(&v->c->cgroup, path, NULL, 0, e);
+	snprintf(controller, sizeof controller, "%.*s", (int)(colon - path), path);
+	return cgroup_enter_below(&v->c->cgroup, colon + 1, controller, 0, e);
+}
+
+static int groups_enter(const struct visit *v, struct lodge_err *e)
+{
+	const struct oci_process *p = v->x->process;
+	char text[16];
+	int r = cgroup_enter(&v->c->cgroup, 0, e);
+	if (r == 0)
+		r = below_enter(v, e);
+	snprintf(text, sizeof text, "%d", (int)p->oom_score_adj.v);
+	if (r == 0 && p->oom_score_adj.set &&
+	    box_proc_write(v->proc, "self/oom_score_adj", text) < 0 && errno != EACCES)
+		r = err_sys(e, ".process.oomScoreAdj");
+	return r;
 }
 
 static int affinity_set(const struct visit *v, bool final, struct lodge_err *e)
@@ -100,6 +127,9 @@ static int visit_enter(struct visit *v, struct becoming *p, struct box_console *
                        struct lodge_err *e)
 {
 	int r = affinity_set(v, false, e);
+	/* by ourselves, while the host's files are in sight: nobody has to be waited for */
+	if (r == 0)
+		r = groups_enter(v, e);
 	if (r == 0)
 		r = spaces_join(v, e);
 	if (r == 0 && v->root >= 0 && (fchdir(v->root) < 0 || chroot(".") < 0))
@@ -136,21 +166,19 @@ static int sister_start(struct visit *v, struct lodge_err *e)
 static _Noreturn void visit_child(struct visit *v)
 {
 	struct lodge_err e = {.code = EIO};
-	struct note n;
 	struct box_console c = {-1, -1};
 	struct becoming p = {.spec = v->doc.spec, .process = v->x->process, .rights = &v->rights,
 	                     .profile = v->profile.program ? &v->profile : NULL, .proc = -1,
 	                     .sync = v->ends[1], .notify = v->notify,
-	                     .preserve = v->x->preserve_fds};
+	                     .preserve = v->x->preserve_fds, .foreign = v->foreign};
 	close(v->ends[0]);
 	host_signals_default();
 	(void)!prctl(PR_SET_DUMPABLE, 0);
 	int r = visit_enter(v, &p, &c, &e);
+	auto_close(&v->foreign); /* the host's; a copy is there if it is needed */
 	if (r == 0)
 		r = sister_start(v, &e);
 	(void)!setsid();
-	if (r == 0)
-		r = note_wait(v->ends[1], NOTE_GO, &n, &e);
 	if (r == 0 && c.slave >= 0)
 		r = box_console_take(&c, &e);
 	auto_close(&c.slave);
@@ -167,8 +195,9 @@ static int status_check(struct visit *v, struct lodge_err *e)
 	if (s == CONTAINER_STOPPED)
 		return err_set(e, ESRCH, "cannot exec in a stopped container");
 	if (s == CONTAINER_PAUSED && !v->x->ignore_paused)
-		return err_set(e, EBUSY, "cannot exec in a paused container (use --ignore-paused to "
-		               "override)");
+		return err_set(e, EBUSY,
+			       "cannot exec in a paused container (use --ignore-paused to "
+			       "override)");
 	if (s == CONTAINER_CREATING)
 		return err_set(e, EBUSY, "cannot exec in a container that is being created");
 	v->pidfd = (int)syscall(SYS_pidfd_open, v->c->pid, 0);
@@ -191,18 +220,44 @@ static int filter_prepare(struct visit *v, struct lodge_err *e)
 	return r;
 }
 
+/* What a process.json leaves open is as in the configuration. */
+static void process_complete(struct oci_process *p, const struct oci_process *own)
+{
+	if (!own || own == p)
+		return;
+	if (!p->rlimits.n) {
+		p->rlimits.at = own->rlimits.at;
+		p->rlimits.n = own->rlimits.n;
+	}
+	if (!p->capabilities)
+		p->capabilities = own->capabilities;
+	if (!p->apparmor_profile || !*p->apparmor_profile)
+		p->apparmor_profile = own->apparmor_profile;
+	if (!p->selinux_label || !*p->selinux_label)
+		p->selinux_label = own->selinux_label;
+	if (!p->oom_score_adj.set)
+		p->oom_score_adj = own->oom_score_adj;
+}
+
 static int visit_prepare(struct visit *v, struct lodge_err *e)
 {
-	const struct oci_process *p = v->x->process;
+	struct oci_process *p = v->x->process;
 	char path[32];
 	int r = status_check(v, e);
 	if (r == 0)
 		r = container_config(v->c, &v->doc, e);
 	if (r == 0)
+		process_complete(p, v->doc.process);
+	if (r == 0)
 		r = v->proc = box_proc_open(e);
 	if (r < 0)
 		return r;
-	r = box_labels_check(p, e);
+	bool plain = false;
+	r = foreign_level(v->doc.spec, &plain, e);
+	if (r == 0 && !plain)
+		v->foreign = foreign_open(v->x->runtime);
+	if (r == 0)
+		r = box_labels_check(p, e);
 	box_rights_read(&v->rights, p);
 	if (r == 0)
 		r = filter_prepare(v, e);
@@ -240,44 +295,19 @@ static int visit_start(struct visit *v, struct lodge_err *e)
 	return 0;
 }
 
-/* "[CONTROLLER:]PATH" below the container's own */
-static int groups_enter(struct visit *v, struct lodge_err *e)
+/* Which process it is, and that it has become the program. The one in between has ended by then. */
+static int visit_meet(struct visit *v, struct lodge_err *e)
 {
-	char controller[64];
-	const char *path = v->x->cgroup, *colon = path ? strchr(path, ':') : NULL;
-	int r = cgroup_enter(&v->c->cgroup, v->pid, e);
-	if (r < 0 || !path)
-		return r;
-	if (!colon)
-		return cgroup_enter_below(&v->c->cgroup, path, NULL, v->pid, e);
-	snprintf(controller, sizeof controller, "%.*s", (int)(colon - path), path);
-	return cgroup_enter_below(&v->c->cgroup, colon + 1, controller, v->pid, e);
-}
-
-static int visit_raise(struct visit *v, struct lodge_err *e)
-{
-	const struct oci_process *p = v->x->process;
-	char path[48], text[16];
 	struct note n;
-	int r = 0;
-	if (v->flags & CLONE_NEWPID) {
-		pid_t between = v->pid;
-		r = note_wait(v->ends[0], NOTE_PID, &n, e);
-		if (r == 0)
-			v->pid = n.value;
-		while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
-			continue;
-	}
+	pid_t between = v->pid;
+	bool sister = v->flags & CLONE_NEWPID;
+	int r = sister ? note_wait(v->ends[0], NOTE_PID, &n, e) : 0;
+	if (r == 0 && sister)
+		v->pid = n.value;
 	if (r == 0)
-		r = groups_enter(v, e);
-	if (r == 0 && p->oom_score_adj.set) {
-		snprintf(path, sizeof path, "%d/oom_score_adj", (int)v->pid);
-		snprintf(text, sizeof text, "%d", (int)p->oom_score_adj.v);
-		if (box_proc_write(v->proc, path, text) < 0 && errno != EACCES)
-			r = err_sys(e, ".process.oomScoreAdj");
-	}
-	if (r == 0 && note_send(v->ends[0], NOTE_GO, v->pid) < 0)
-		r = note_wait(v->ends[0], NOTE_READY, &n, e); /* it has said why it ended */
+		r = listener_wait(v->ends[0], NOTE_NONE, v->notify, v->pid, v->c, v->doc.spec, e);
+	while (sister && v->pid != between && waitpid(between, NULL, 0) < 0 && errno == EINTR)
+		continue;
 	return r;
 }
 
@@ -289,6 +319,7 @@ static void visit_fini(struct visit *v)
 	auto_close(&v->proc);
 	auto_close(&v->console);
 	auto_close(&v->root);
+	auto_close(&v->foreign);
 	auto_close(&v->ends[0]);
 	auto_close(&v->ends[1]);
 }
@@ -297,14 +328,12 @@ int container_exec(struct container *c, const struct container_exec *x, pid_t *r
                    struct lodge_err *e)
 {
 	struct visit v = {.x = x, .c = c, .pidfd = -1, .proc = -1, .console = -1, .root = -1,
-	                  .ends = {-1, -1}};
+	                  .foreign = -1, .ends = {-1, -1}};
 	int r = visit_prepare(&v, e);
 	if (r == 0)
 		r = visit_start(&v, e);
 	if (r == 0)
-		r = visit_raise(&v, e);
-	if (r == 0)
-		r = listener_wait(v.ends[0], NOTE_NONE, v.notify, v.pid, c, v.doc.spec, e);
+		r = visit_meet(&v, e);
 	if (r == 0 && x->pid_file)
 		r = store_pid_file(x->pid_file, v.pid, e);
 	if (r < 0 && v.pid > 0) {

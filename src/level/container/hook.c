@@ -41,7 +41,8 @@ static _Noreturn void hook_child(const struct oci_hook *h, const int in[2], cons
 	char *own[] = {path.out, NULL};
 	host_signals_default();
 	if (dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0 || dup2(out[1], 2) < 0 ||
-	    syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0 || (before && before(arg) < 0))
+	    syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ||
+	    (before && before(arg) < 0))
 		_exit(126);
 	execve(h->path, h->args.n ? args.out : own, h->env.set ? env.out : environ);
 	dprintf(2, "%s: %s", h->path, strerror(errno));
@@ -122,15 +123,17 @@ static int hook_end(const struct oci_hook *h, size_t i, const char *kind, int st
 {
 	said[strcspn(said, "\n")] = 0;
 	if (late)
-		return err_set(e, ETIMEDOUT, "error running %s hook #%zu: %s: it took longer than %d "
-		               "seconds", kind, i, h->path, (int)h->timeout.v);
+		return err_set(e, ETIMEDOUT,
+			       "error running %s hook #%zu: %s: it took longer than %d "
+			       "seconds",
+			       kind, i, h->path, (int)h->timeout.v);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFSIGNALED(status))
-		return err_set(e, ECANCELED, "error running %s hook #%zu: %s: signal %d: %.200s", kind, i,
-		               h->path, WTERMSIG(status), said);
-	return err_set(e, ECANCELED, "error running %s hook #%zu: %s: exit status %d: %.200s", kind, i,
-	               h->path, WEXITSTATUS(status), said);
+		return err_set(e, ECANCELED, "error running %s hook #%zu: %s: signal %d: %.200s",
+			       kind, i, h->path, WTERMSIG(status), said);
+	return err_set(e, ECANCELED, "error running %s hook #%zu: %s: exit status %d: %.200s", kind,
+		       i, h->path, WEXITSTATUS(status), said);
 }
 
 static int hook_run(const struct hook_list *l, size_t i, const char *state,
@@ -142,8 +145,8 @@ static int hook_run(const struct hook_list *l, size_t i, const char *state,
 	int status = 0, bad = hook_start(h, before, arg, &r, e);
 	if (bad)
 		return bad;
-	uint64_t due = h->timeout.set
-	                   ? host_monotonic_ns() + (uint64_t)h->timeout.v * 1000000000u : UINT64_MAX;
+	uint64_t due = h->timeout.set ? host_monotonic_ns() + (uint64_t)h->timeout.v * 1000000000u
+				      : UINT64_MAX;
 	int pidfd = (int)syscall(SYS_pidfd_open, r.pid, 0);
 	bool over = pidfd < 0 || hook_talk(&r, pidfd, state, said, due);
 	if (!over)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first process of a container, from clone3 to execve. It is a copy of the runtime's process and
- * has all that was read; nothing is parsed or run anew. It speaks with the runtime by notes.
+/* The first process of a container, from clone3 to execve. It is a copy of the runtime's process
+ * and has all that was read; nothing is parsed or run anew. It speaks with the runtime by notes.
  * OCI-RT 1.2 runtime.md "Lifecycle" */
 #include "level/container/internal.h"
 #include <fcntl.h>
@@ -125,8 +125,8 @@ static int hooks_inside(struct birth *b, struct lodge_err *e)
 	if (r < 0 || !h->create_container.n)
 		return r;
 	autofree char *state = hook_state(b->c, CONTAINER_CREATING);
-	return hooks_run(HOOKS(h, create_container, "createContainer"), state ? state : "", NULL, NULL,
-	                 e);
+	return hooks_run(HOOKS(h, create_container, "createContainer"), state ? state : "", NULL,
+			 NULL, e);
 }
 
 static int console_make(struct birth *b, int root, struct lodge_err *e)
@@ -186,7 +186,8 @@ static int names_set(const struct oci_spec *s, struct lodge_err *e)
 {
 	if (s->hostname && *s->hostname && sethostname(s->hostname, strlen(s->hostname)) < 0)
 		return err_sys(e, ".hostname: %.100s", s->hostname);
-	if (s->domainname && *s->domainname && setdomainname(s->domainname, strlen(s->domainname)) < 0)
+	if (s->domainname && *s->domainname &&
+	    setdomainname(s->domainname, strlen(s->domainname)) < 0)
 		return err_sys(e, ".domainname: %.100s", s->domainname);
 	return 0;
 }
@@ -195,8 +196,8 @@ static int names_set(const struct oci_spec *s, struct lodge_err *e)
 static int descriptors_close(struct birth *b, struct becoming *p, struct lodge_err *e)
 {
 	unsigned from = 3 + b->q->preserve_fds;
-	int keep[] = {b->ends[1], b->fifo};
-	int low[countof(keep)] = {-1, -1};
+	int keep[] = {b->ends[1], b->fifo, p->foreign};
+	int low[countof(keep)] = {-1, -1, -1};
 	for (size_t i = 0; i < countof(keep); i++)
 		if (keep[i] >= 0 && (low[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, (int)from + 8)) < 0)
 			return err_sys(e, "descriptors");
@@ -211,6 +212,7 @@ static int descriptors_close(struct birth *b, struct becoming *p, struct lodge_e
 		return err_sys(e, "descriptors");
 	b->ends[1] = p->sync = low[0];
 	b->fifo = low[1];
+	p->foreign = low[2];
 	p->proc = -1;
 	return 0;
 }
@@ -237,7 +239,8 @@ static int birth_enter(struct birth *b, struct becoming *p, struct lodge_err *e)
 	int r = spaces_enter(b, e);
 	if (r < 0)
 		return r;
-	(void)!prctl(PR_SET_DUMPABLE, 0); /* nobody in the container looks into us, or at our file */
+	(void)!prctl(PR_SET_DUMPABLE,
+		     0); /* nobody in the container looks into us, or at our file */
 	if (chdir(b->q->bundle) < 0 && !b->setup.own_users)
 		return err_sys(e, "%s", b->q->bundle);
 	if (!b->q->no_new_keyring)
@@ -269,7 +272,7 @@ _Noreturn void birth_child(struct birth *b)
 	struct becoming p = {.spec = s, .process = s->process, .rights = &b->rights,
 	                     .profile = b->profile.program ? &b->profile : NULL,
 	                     .proc = b->setup.proc, .sync = b->ends[1], .notify = b->notify,
-	                     .preserve = b->q->preserve_fds};
+	                     .preserve = b->q->preserve_fds, .foreign = b->foreign};
 	close(b->ends[0]);
 	(void)!prctl(PR_SET_PDEATHSIG, SIGKILL);
 	host_signals_default();
@@ -291,8 +294,8 @@ _Noreturn void birth_child(struct birth *b)
 		(void)!becoming_go(&p, &e);
 	} else {
 		autofree char *state = hook_state(b->c, CONTAINER_CREATED);
-		if (hooks_run(HOOKS(s->hooks, start_container, "startContainer"), state ? state : "",
-		              becoming_confine, &p, &e) == 0)
+		if (hooks_run(HOOKS(s->hooks, start_container, "startContainer"),
+			      state ? state : "", becoming_confine, &p, &e) == 0)
 			(void)!becoming_go(&p, &e);
 	}
 	if (wait)

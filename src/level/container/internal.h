@@ -63,6 +63,7 @@ struct becoming {
 	int sync;           /* to who waits for us */
 	volatile int *notify; /* shared: where the descriptor of a listener is told; NULL */
 	unsigned preserve;  /* descriptors from 3 on that stay */
+	int foreign; /* lodge-riscv64, -1: none; becoming_prepare makes it what is run, or -1 */
 	char *program;      /* owned: found by becoming_prepare */
 	char **argv, **env;
 };
@@ -75,6 +76,15 @@ int becoming_go(struct becoming *b, struct lodge_err *e) MUST;
 /* Filter and capabilities alone: for a hook. */
 int becoming_confine(void *becoming);
 int becoming_keyring(const char *id, struct lodge_err *e) MUST;
+
+/* ---- foreign.c: programs of another architecture ---- */
+/* The interpreter beside the program @runtime; -1: there is none. */
+int foreign_open(const char *runtime);
+bool foreign_is(const char *program);
+/* A sealed copy in memory of what is loaded of it. */
+int foreign_seal(int from, struct lodge_err *e) MUST;
+/* What dev.lodge.level says; *@ret_plain: nothing but the host's own programs. */
+int foreign_level(const struct oci_spec *s, bool *ret_plain, struct lodge_err *e) MUST;
 
 /* ---- init.c: the first process of a container ---- */
 struct birth {
@@ -90,8 +100,10 @@ struct birth {
 	int console;        /* a socket that takes the terminal; -1 */
 	int fifo;           /* -1: it does not wait */
 	int cache;
+	int foreign;        /* of foreign_open; -1 */
 	int ends[2];        /* ours and the child's */
 	volatile int *notify;
+	struct cgroup_unit unit;
 	pid_t pid;
 	char *state;        /* owned: what hooks in the child get; without the pid */
 };

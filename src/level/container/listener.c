@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The descriptor by which somebody else answers system calls of a container (SCMP_ACT_NOTIFY): taken
- * out of its process and sent to the socket listenerPath, with the state. The process tells its
- * number in shared memory and waits, for its filter might stop any other way. OCI-RT 1.2
+/* The descriptor by which somebody else answers system calls of a container (SCMP_ACT_NOTIFY):
+ * taken out of its process and sent to the socket listenerPath, with the state. The process tells
+ * its number in shared memory and waits, for its filter might stop any other way. OCI-RT 1.2
  * config-linux.md "Container Process State", pidfd_getfd(2), seccomp_unotify(2) */
 #include "level/container/internal.h"
 #include <json-c/json.h>
@@ -13,7 +13,8 @@ enum { LOOK_MS = 1 };
 
 volatile int *listener_page(void)
 {
-	void *at = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *at =
+	    mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return at == MAP_FAILED ? NULL : at;
 }
 

@@ -32,6 +32,7 @@ char *record_text(const struct container *c)
 	text_add(o, "rootfs", c->rootfs);
 	text_add(o, "created", c->created);
 	text_add(o, "annotations", c->annotations);
+	text_add(o, "unit", c->unit);
 	json_object_object_add(o, "pid", json_object_new_int((int)c->pid));
 	json_object_object_add(o, "started", json_object_new_uint64(c->started));
 	json_object_object_add(o, "ready", json_object_new_boolean(c->ready));
@@ -94,7 +95,8 @@ static bool groups_parse(struct cgroup *g, struct json_object *o)
 int record_parse(struct container *c, const char *text, size_t len, struct lodge_err *e)
 {
 	struct json_tokener *t = json_tokener_new();
-	struct json_object *o = t && len < INT32_MAX ? json_tokener_parse_ex(t, text, (int)len) : NULL;
+	struct json_object *o =
+	    t && len < INT32_MAX ? json_tokener_parse_ex(t, text, (int)len) : NULL;
 	if (t)
 		json_tokener_free(t);
 	if (!json_object_is_type(o, json_type_object)) {
@@ -106,6 +108,7 @@ int record_parse(struct container *c, const char *text, size_t len, struct lodge
 	c->rootfs = text_of(o, "rootfs");
 	c->created = text_of(o, "created");
 	c->annotations = text_of(o, "annotations");
+	c->unit = text_of(o, "unit");
 	int64_t pid = number_of(o, "pid");
 	c->pid = pid > 0 && pid < INT32_MAX ? (pid_t)pid : 0;
 	c->started = (uint64_t)number_of(o, "started");

@@ -34,7 +34,8 @@ static struct json_object *percpu(const struct cgroup *g)
 	char text[TEXT];
 	struct json_object *a = json_object_new_array();
 	const struct cgroup_part *p = cgroup_part_of(g, "cpuacct");
-	if (!p || p->v2 || p->fd < 0 || cgroup_read(p, "cpuacct.usage_percpu", text, sizeof text) <= 0)
+	if (!p || p->v2 || p->fd < 0 ||
+	    cgroup_read(p, "cpuacct.usage_percpu", text, sizeof text) <= 0)
 		return a;
 	char *rest = text;
 	for (char *w; (w = strsep(&rest, " \n"));)

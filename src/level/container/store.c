@@ -78,8 +78,9 @@ int store_make(struct container *c, const char *root, const char *id, struct lod
 	}
 	if (made < 0)
 		return errno == EEXIST
-		           ? err_set(e, EEXIST, "container with given ID already exists: %.200s", id)
-		           : err_sys(e, "making %s", c->dir);
+			   ? err_set(e, EEXIST, "container with given ID already exists: %.200s",
+				     id)
+			   : err_sys(e, "making %s", c->dir);
 	c->dirfd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->dirfd < 0)
 		return err_sys(e, "%s", c->dir);
@@ -91,7 +92,8 @@ int store_write(const struct container *c, const char *name, const char *text, s
 {
 	char temporary[64];
 	snprintf(temporary, sizeof temporary, ".%.40s.new", name);
-	autoclose int fd = openat(c->dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	autoclose int fd =
+	    openat(c->dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || !host_pwrite(fd, text, len, 0) ||
 	    renameat(c->dirfd, temporary, c->dirfd, name) < 0) {
 		int r = err_sys(e, "writing %s/%s", c->dir, name);
@@ -183,6 +185,7 @@ void container_fini(struct container *c)
 	free(c->dir);
 	free(c->annotations);
 	free(c->version);
+	free(c->unit);
 	cgroup_fini(&c->cgroup);
 	auto_close(&c->dirfd);
 	*c = CONTAINER_NONE;
