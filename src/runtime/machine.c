@@ -370,24 +370,13 @@ static int spec_change(struct json_object *spec, const char *bundle, const struc
 	return 0;
 }
 
-static int level_check(const char *level, struct lodge_err *e)
-{
-	if (!level || !strcmp(level, "container"))
-		return 0;
-	return !strcmp(level, "machine") ? 1
-					 : err_set(e, EINVAL,
-						   ".annotations: dev.lodge.level: %.40s: "
-						   "container or machine",
-						   level);
-}
-
 int machine_bundle(struct bundle *b, const struct runtime_call *c, struct lodge_err *e)
 {
-	int r = level_check(oci_annotation(b->doc.spec, "dev.lodge.level"), e);
-	if (r <= 0)
-		return r;
+	const char *level = oci_annotation(b->doc.spec, "dev.lodge.level");
+	if (!level || strcmp(level, "machine") != 0)
+		return 0;
 	struct json_object *spec = json_tokener_parse(b->text);
-	r = spec ? spec_change(spec, b->path, c, e) : err_set(e, EINVAL, "config.json");
+	int r = spec ? spec_change(spec, b->path, c, e) : err_set(e, EINVAL, "config.json");
 	char *text =
 	    r == 0 ? strdup(json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN)) : NULL;
 	json_object_put(spec);
