@@ -13,6 +13,8 @@ static int delete_run(struct runtime_call *c)
 	if (container_open(&one, c->root, c->operands[0], true, &e) < 0)
 		return force && e.code == ENOENT ? 0 : say_error(&e);
 	int r = container_delete(&one, force, &runtime_say, &e) < 0 ? say_error(&e) : 0;
+	if (r == 0 && machine_is(&one))
+		machine_forget(&one, c);
 	container_fini(&one);
 	return r;
 }

@@ -133,6 +133,8 @@ static int process_read(struct runtime_call *c, const struct container *one, str
 	size_t len = 0;
 	if (!file && c->n < 2)
 		return say_text("process args cannot be empty");
+	if (machine_is(one))
+		return machine_exec(c, one, ret);
 	if (!file) {
 		if (container_config(one, ret, &e) < 0)
 			return say_error(&e);

@@ -80,7 +80,8 @@ int call_create(struct runtime_call *c, bool run, bool detach)
 	int r = preserve_read(c, &q.preserve_fds);
 	if (r)
 		return r;
-	if (bundle_open(&b, call_text(c, "bundle"), &e) < 0) {
+	if (bundle_open(&b, call_text(c, "bundle"), &e) < 0 ||
+	    machine_bundle(&b, c, &e) < 0) {
 		bundle_fini(&b);
 		return say_error(&e);
 	}

@@ -31,6 +31,7 @@ struct runtime_command {
 	int (*run)(struct runtime_call *c);
 };
 struct runtime_call {
+	const char *program;  /* as we were called */
 	const char *root;     /* of states */
 	char *root_own;       /* owned: what root is if it had to be made up */
 	bool rootless, systemd_cgroup, debug;
@@ -89,6 +90,14 @@ int bundle_open(struct bundle *b, const char *path, struct lodge_err *e) MUST;
 void bundle_fini(struct bundle *b);
 /* All of a file, "-": standard input. */
 int text_read(const char *path, char **ret, size_t *ret_len, struct lodge_err *e) MUST;
+/* machine.c: containers that are machines. The bundle of one becomes that of a container whose
+ * program is lodge; others stay as they are. */
+int machine_bundle(struct bundle *b, const struct runtime_call *c, struct lodge_err *e) MUST;
+bool machine_is(const struct container *c);
+/* One more process of such a container, from --process or the operands; says what is wrong. */
+int machine_exec(const struct runtime_call *c, const struct container *one, struct oci_doc *ret);
+/* Take away what is left of its guest when it was killed. */
+void machine_forget(const struct container *one, const struct runtime_call *c);
 /* A table on standard output. */
 void columns_print(const char *const *cells, size_t columns, size_t rows);
 /* "KILL", "SIGKILL", "9", "RTMIN+1"; below 0: none */

@@ -147,7 +147,7 @@ static unsigned inherited_count(void)
 
 int runtime_main(int argc, char **argv)
 {
-	struct runtime_call c = {.inherited = inherited_count()};
+	struct runtime_call c = {.inherited = inherited_count(), .program = argv[0]};
 	struct runtime_value *v = calloc(n_runtime_options, sizeof *v);
 	char **all = argv, **at = argv + 1;
 	int left = argc - 1, r = v ? 0 : say_text("out of memory");
