@@ -46,8 +46,8 @@ static int access_bits(const char *access)
 	return bits;
 }
 
-/* A test that fails jumps to the end of its rule. True: it has none, so nothing comes after it, which
- * the kernel insists on. */
+/* A test that fails jumps to the end of its rule. True: it has none, so nothing comes after it,
+ * which the kernel insists on. */
 static bool rule_make(struct program *p, const struct oci_device_rule *d)
 {
 	size_t jumps[5], n = 0;

@@ -21,7 +21,8 @@ static int slice_path(const char *slice, char path[PATH_MAX], struct lodge_err *
 	if (n <= 6 || strcmp(slice + end, ".slice") != 0 || strchr(slice, '/') || n > NAME_MAX ||
 	    slice[end - 1] == '-' || (slice[0] == '-' && end > 1) || strstr(slice, "--"))
 		if (strcmp(slice, "-.slice") != 0)
-			return err_set(e, EINVAL, ".linux.cgroupsPath: '%.100s' is no slice", slice);
+			return err_set(e, EINVAL,
+				       ".linux.cgroupsPath: '%.100s' is no slice", slice);
 	path[0] = 0;
 	if (!strcmp(slice, "-.slice"))
 		return 0;
@@ -46,7 +47,8 @@ int cgroup_unit_find(struct cgroup_unit *ret, const char *path, const char *id,
 	char *rest = text, *slice = strsep(&rest, ":"), *prefix = rest ? strsep(&rest, ":") : NULL;
 	const char *name = rest;
 	if (*text && (!rest || strchr(rest, ':')))
-		return err_set(e, EINVAL, ".linux.cgroupsPath: '%.100s': with --systemd-cgroup it is "
+		return err_set(e, EINVAL,
+			       ".linux.cgroupsPath: '%.100s': with --systemd-cgroup it is "
 		               "SLICE:PREFIX:NAME", path);
 	if (!path || !*path) {
 		prefix = NULL;
@@ -59,8 +61,9 @@ int cgroup_unit_find(struct cgroup_unit *ret, const char *path, const char *id,
 	size_t n = strlen(name);
 	bool is_slice = n > 6 && !strcmp(name + n - 6, ".slice");
 	u.slice = strdup(slice ? slice : geteuid() ? "user.slice" : "system.slice");
-	if (asprintf(&u.name, "%s%s%s%s", is_slice ? "" : prefix ? prefix : "lodge-oci",
-	             is_slice || (prefix && !*prefix) ? "" : "-", name, is_slice ? "" : ".scope") < 0)
+	const char *before = is_slice ? "" : prefix ? prefix : "lodge-oci";
+	if (asprintf(&u.name, "%s%s%s%s", before, *before ? "-" : "", name,
+	             is_slice ? "" : ".scope") < 0)
 		u.name = NULL;
 	if (!u.name || asprintf(&u.path, "%s/%s", folder, u.name) < 0)
 		u.path = NULL;
@@ -128,12 +131,14 @@ int cgroup_unit_start(const struct cgroup_unit *u, const char *id, pid_t pid,
 	snprintf(number, sizeof number, "%d", (int)pid);
 	snprintf(text, sizeof text, "container %.100s", id);
 	const char *const argv[] = {
-	    "busctl", "-q", bus, "call", MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", u->name,
-	    "replace", "5", "Description", "s", text, "Slice", "s", u->slice, "Delegate", "b", "true",
-	    "DefaultDependencies", "b", "false", "PIDs", "au", "1", number, "0", NULL};
+	    "busctl", "-q", bus, "call", MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))",
+	    u->name, "replace", "5", "Description", "s", text, "Slice", "s", u->slice,
+	    "Delegate", "b", "true", "DefaultDependencies", "b", "false",
+	    "PIDs", "au", "1", number, "0", NULL};
 	int r = busctl_run(argv);
 	if (r < 0)
-		return err_set(e, -r, "systemd does not make %s (busctl: %s)", u->name, strerror(-r));
+		return err_set(e, -r,
+			       "systemd does not make %s (busctl: %s)", u->name, strerror(-r));
 	for (int i = 0; i < TRIES; i++) {
 		if (is_in(pid, u->path))
 			return 0;

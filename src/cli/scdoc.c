@@ -6,8 +6,9 @@
 /* @text with what scdoc would take for markup escaped. */
 static void scdoc_text(FILE *f, const char *text)
 {
-	for (; *text; text++) {
-		if (strchr("_*\\#`[", *text))
+	for (char before = 0; *text; before = *text++) {
+		/* a line that begins with an option is no list */
+		if (strchr("_*\\#`[", *text) || (*text == '-' && before == '\n'))
 			fputc('\\', f);
 		fputc(*text, f);
 	}

@@ -94,6 +94,7 @@ TEST(oci_takes_large_numbers_null_and_unknown_fields)
 	assert_int_equal(oci_resources_read(&d, "{\"memory\":{\"limit\":-1}}", 23, &e), 0);
 	assert_true(d.resources->memory->limit.set && d.resources->memory->limit.v == -1);
 	oci_doc_fini(&d);
-	assert_int_equal(oci_process_read(&d, "{\"cwd\":\"/\",\"args\":[\"\"]}", 24, &e), -EINVAL);
+	text = "{\"cwd\":\"/\",\"args\":[\"\"]}";
+	assert_int_equal(oci_process_read(&d, text, strlen(text), &e), -EINVAL);
 	assert_non_null(strstr(e.msg, ".args[0]: it is empty"));
 }

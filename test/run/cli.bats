@@ -49,9 +49,15 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	done
 }
 
-@test "nothing that does not exist is listed" {
+@test "lodge oci is listed, and has a help of its own" {
 	try lodge --help
-	! echo "$output" | grep -qE "^  oci"
+	echo "$output" | grep -q "^  oci "
+	try lodge oci --help
+	[ "$status" -eq 0 ]
+	[[ "$output" == "usage: lodge-oci "* ]]
+	try lodge help oci
+	[ "$status" -eq 0 ]
+	[[ "$output" == "usage: lodge oci "* ]]
 }
 
 @test "wrong use: 125, the reason, and the nearest word" {
