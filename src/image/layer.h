@@ -47,6 +47,7 @@ struct layer_job {
 	uint64_t bytes;            /* of files */
 	uint64_t devices, owners;  /* that were left out, for want of privilege */
 };
+/* The working directory changes. */
 int layer_apply(struct layer_job *j, struct lodge_err *e) MUST;
 
 /* ---- copy.c ---- */

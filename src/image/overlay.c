@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layers' folders as one, by overlayfs: by root with its own attributes, else in a user namespace
- * with those that any user may set (userxattr, Linux 5.11). */
+ * with those that any user may set (userxattr, Linux 5.11). What is written is made durable by who
+ * wants it, not by every unmount (volatile): that waits for the whole disk. */
 #include "image/layer.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ static char *options_text(const char *const *lower, size_t n, const char *upper,
 	for (size_t i = n; i-- > 0;) /* overlayfs begins with the highest */
 		fprintf(f, "%s%s", i == n - 1 ? "lowerdir=" : ":", lower[i]);
 	if (upper)
-		fprintf(f, ",upperdir=%s,workdir=%s", upper, work);
+		fprintf(f, ",volatile,upperdir=%s,workdir=%s", upper, work);
 	if (fclose(f) != 0 || len > OPTIONS) {
 		free(text);
 		return NULL;
@@ -54,6 +55,8 @@ static int mount_many(const char *target, const char *const *lower, size_t n, co
 		r = config(fs, FSCONFIG_SET_FLAG, "userxattr", NULL);
 	for (size_t i = n; r == 0 && i-- > 0;)
 		r = config(fs, FSCONFIG_SET_STRING, "lowerdir+", lower[i]);
+	if (r == 0 && upper)
+		r = config(fs, FSCONFIG_SET_FLAG, "volatile", NULL);
 	if (r == 0 && upper)
 		r = config(fs, FSCONFIG_SET_STRING, "upperdir", upper);
 	if (r == 0 && upper)

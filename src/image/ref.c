@@ -47,7 +47,7 @@ static bool host_good(const char *s)
 		if (s[n++] != ']')
 			return false;
 	}
-	if (!n || *s == '-' || *s == '.')
+	if (!n || *s == '-' || *s == '.' || strstr(s, ".."))
 		return false;
 	if (s[n] == ':') {
 		size_t digits = strspn(s + n + 1, "0123456789");

@@ -5,8 +5,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
-static int home = -1;
+static int home = -1, before = -1;
 static char home_path[] = "/dev/shm/lodge-fuzz-XXXXXX";
 
 static void home_end(void)
@@ -19,6 +20,7 @@ static void outside_make(void)
 {
 	if (!mkdtemp(home_path) || (home = open(home_path, O_RDONLY | O_DIRECTORY)) < 0)
 		abort();
+	before = open(".", O_PATH | O_DIRECTORY);
 	atexit(home_end);
 	if (mkdirat(home, "outside", 0750) < 0)
 		abort();
@@ -69,6 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct lodge_err e = {0};
 	if (layer_apply(&j, &e) < 0)
 		assert(e.code && e.msg[0]);
+	if (fchdir(before) < 0) /* it goes where it works */
+		abort();
 	close(blob);
 	close(root);
 	outside_check();
