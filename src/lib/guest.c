@@ -167,7 +167,7 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
 	r = program_check(&c, e);
-	if (r == 0 && c.flags & LODGE_ISOLATE)
+	if (r == 0 && c.flags & LODGE_ISOLATE && !l->confines)
 		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);
 }
