@@ -13,11 +13,6 @@ struct pointers {
 	struct win_exception *x;
 	struct win_context *c;
 };
-/* On the dispatcher's stack, from the innermost on. */
-struct dispatching {
-	struct win_context *context;
-	struct dispatching *before;
-};
 static struct {
 	pthread_mutex_t lock;
 	struct { uint64_t fn, id; } handlers[VECTORED_MAX], continuers[VECTORED_MAX];
@@ -212,15 +207,14 @@ static bool frames_ask(struct win_exception *x, const struct win_context *at)
 {
 	struct win_context c = *at;
 	struct thread *t = thread_self();
+	const struct dispatching *link = t->dispatching;
 	for (unsigned n = 0; n < FRAMES_MAX && c.rip; n++) {
 		uint64_t base = 0, pc = c.rip;
 		struct frame f;
 		if (pc >= WIN_GUEST_END) { /* code of ours: perhaps a dispatcher that had called it */
-			struct dispatching *d = t->dispatching;
-			if (!d || !d->before || n == 0)
+			if (!link || !(link = link->before) || n == 0)
 				return false;
-			d = d->before;
-			c = *d->context;
+			c = *link->context;
 			x->flags |= EXCEPTION_NESTED_CALL;
 			continue;
 		}

@@ -150,6 +150,7 @@ struct thread {
 	uint64_t start, argument; /* of the guest */
 	uint32_t exit_code;
 	bool fiber;
+	_Atomic(uint32_t) begun; /* futex: its number is known */
 	_Atomic(uint32_t) wake; /* futex: something it waits for may have come */
 	uint8_t *tls_blocks;    /* owned: array of pointers, guest-visible */
 	uint64_t leave;         /* stack.c: where it goes when it ends */

@@ -227,8 +227,8 @@ static void *thread_main(void *arg)
 	if (thread_begin(t) < 0 || modules_tls_begin(t) < 0)
 		process_die(LODGE_EXIT_LODGE, "a thread cannot begin");
 	le64_put(t->teb + TEB_TLS_BLOCKS, (uint64_t)(uintptr_t)t->tls_blocks);
-	atomic_store(&t->wake, 1); /* thread_create may go on */
-	futex_wake(&t->wake, 1);
+	atomic_store(&t->begun, 1); /* thread_create may go on */
+	futex_wake(&t->begun, 1);
 	suspended_wait(t);
 	thread_enter(thread_call, t, 0, &t->leave);
 	exceptions_thread_end(t);
@@ -253,8 +253,8 @@ static uint32_t thread_create(struct thread *t, uint64_t size)
 	pthread_attr_destroy(&a);
 	if (r)
 		return ERROR_NOT_ENOUGH_MEMORY;
-	while (!atomic_load(&t->wake))
-		futex_wait(&t->wake, 0, NEVER);
+	while (!atomic_load(&t->begun))
+		futex_wait(&t->begun, 0, NEVER);
 	return 0;
 }
 

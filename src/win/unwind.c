@@ -367,7 +367,11 @@ _Noreturn void unwind_to(struct win_context *c, const struct unwind_target *to)
 		x->flags |= target ? EXCEPTION_TARGET_UNWIND : 0;
 		c->rax = to->value;
 		while (f.handler) {
+			struct win_context here = *c;
+			struct dispatching link = {&here, t->dispatching};
+			t->dispatching = &link;
 			uint32_t r = handler_call(&f, x, c, &d);
+			t->dispatching = link.before;
 			x->flags &= ~(uint32_t)EXCEPTION_COLLIDED_UNWIND;
 			if (r != DISPOSITION_COLLIDED)
 				break;

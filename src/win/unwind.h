@@ -7,6 +7,13 @@
 enum { UNWIND_EHANDLER = 1, UNWIND_UHANDLER = 2, UNWIND_CHAINED = 4 };
 enum { DISPOSITION_CONTINUE, DISPOSITION_SEARCH, DISPOSITION_NESTED, DISPOSITION_COLLIDED };
 
+/* What calls handlers of the guest, from the innermost on: frames of ours, beyond which the stack
+ * goes on at @context. On the caller's stack. */
+struct dispatching {
+	struct win_context *context;
+	struct dispatching *before;
+};
+
 /* DISPATCHER_CONTEXT */
 struct dispatch {
 	uint64_t pc, base;

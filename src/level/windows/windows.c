@@ -184,7 +184,7 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	if (r == 0)
 		r = plan_make(&p, c, program, e);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
-	const struct box_alone b = {.keep = null, .binds = p.binds, .n_binds = p.nbinds, .folders = "/c/Temp\0/c/Windows"
+	const struct box_alone b = {.keep = null, .binds = p.binds, .n_binds = p.nbinds, .folders = "/c/Temp\0/c/Windows/System32"
 		"\0/c/Users/lodge/AppData/Local\0/c/Users/lodge/AppData/Roaming\0",
 		.code_from = WIN_GUEST_END};
 	/* what is looked up on the host, where it still can be */
