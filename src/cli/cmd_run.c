@@ -5,6 +5,7 @@ static const uint64_t BOOT_WAIT_NS = 600000000000, STOP_WAIT_NS = 60000000000;
 
 static const struct option_row options[] = {
     {"detach", 'd', OPT_FLAG, NULL, NULL, "start it, print its name and leave it", false},
+    {"explain", 0, OPT_FLAG, NULL, NULL, "Windows programs: tell what they would miss; run nothing", false},
 #define OPTION(name, letter, kind, arg, value, setting, help)                                      \
 	{name, letter, kind, arg, value, help, setting},
 #include "cli/guest_options.def"
@@ -68,6 +69,17 @@ static int run_detached(struct args *a, struct lodge_guest *g)
 	return 0;
 }
 
+static int explain(struct args *a, const struct lodge_config *c)
+{
+	struct lodge_err e;
+	char *text = NULL;
+	if (lodge_explain(c, &text, &e) < 0)
+		return fail(a, &e);
+	fputs(text, stdout);
+	lodge_free(text);
+	return 0;
+}
+
 static int run(struct args *a)
 {
 	struct lodge_config c;
@@ -79,6 +91,8 @@ static int run(struct args *a)
 	int r = image_need(a, c.guest);
 	if (r)
 		return r;
+	if (arg_flag(a, "explain"))
+		return explain(a, &c);
 	if (terminal)
 		c.flags |= LODGE_INTERACTIVE | LODGE_TTY;
 	if (!detach && lodge_becomes(&c)) {
@@ -107,7 +121,8 @@ const struct command command_run = {
     .summary = "make a guest and run it",
     .text =
 	"GUEST is demo (works offline), the name of an image (debian, debian-small), or the\n"
-	"path of a program of riscv64 Linux, a kernel, an ELF file or a flat image. A program\n"
+	"path of a program of riscv64 Linux or of 64-bit Windows, a kernel, an ELF file or a flat\n"
+	"image. A program\n"
 	"runs in the place of lodge: terminal, files and exit code are its own; with -d, --name\n"
 	"or --timeout it is a guest like others. With --root, one without a / is looked for in\n"
 	"PATH. With other guests, unless -d is given, lodge stays: the console is on the\n"

@@ -111,9 +111,11 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	if (r < 0)
 		return r;
 	autofree char *cwd = NULL;
-	if (!(c.guest && image_find(c.guest))) {
+	const bool image = c.guest && image_find(c.guest);
+	const struct level *l = NULL;
+	if (!image) {
 		struct lodge_err why = {.code = ENOEXEC};
-		const struct level *l = level_choose(&c, &why);
+		l = level_choose(&c, &why);
 		if (l && l->become && !c.cwd && !c.root)
 			c.cwd = cwd = getcwd(NULL, 0);
 		if (l && l->become && (r = program_check(&c, e)) < 0)
@@ -126,6 +128,9 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		if (!l)
 			return err_set(e, why.code, "%s", why.msg);
 	}
+	if (!image && !l->create)
+		return err_set(e, EOPNOTSUPP, "programs of the level %s run in the foreground so far: "
+		               "without -d, --name, --timeout, --restart and limits", l->name);
 	if (c.flags & LODGE_ISOLATE)
 		return err_set(e, EOPNOTSUPP, "--isolate is for programs in the foreground: "
 		               "lodge run --isolate PROGRAM");
@@ -170,6 +175,21 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 	if (r == 0 && c.flags & LODGE_ISOLATE && !l->confines)
 		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);
+}
+
+int lodge_explain(const struct lodge_config *given, char **ret_text, struct lodge_err *e)
+{
+	struct lodge_config c;
+	struct lodge_err why = {.code = ENOEXEC};
+	int r = config_import(&c, given, e);
+	if (r < 0)
+		return r;
+	const struct level *l = level_choose(&c, &why);
+	if (!l)
+		return err_set(e, why.code, "%s", why.msg);
+	if (!l->explain)
+		return err_set(e, EOPNOTSUPP, "there is nothing to explain at the level %s", l->name);
+	return l->explain(&c, ret_text, e);
 }
 
 int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e)

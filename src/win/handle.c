@@ -3,7 +3,7 @@
 #include "win/internal.h"
 #include <fcntl.h>
 
-enum { HANDLES_MAX = 1 << 22, NAMED_MAX = 65536 };
+enum { HANDLES_MAX = 1 << 20, NAMED_MAX = 65536 };
 struct entry {
 	struct object *o;       /* owned reference; NULL: free */
 	bool inherit, protect;

@@ -160,6 +160,8 @@ int win_run(const struct win_start *s, struct lodge_err *e)
 	crt_begin();
 	clock_page_begin();
 	r = module_main(&the.main, e);
+	if (r < 0 && r != -ENOENT && e)
+		e->code = ENOEXEC;
 	if (r < 0)
 		return r;
 	le64_put(the.peb + PEB_IMAGE, (uint64_t)(uintptr_t)the.main->im.at);

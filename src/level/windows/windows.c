@@ -2,9 +2,7 @@
 /* The level: this process becomes a console program of 64-bit Windows. What it sees of files are
  * drives, folders of a root that is its own; it is confined before the first of its instructions. */
 #include "box/box.h"
-#include "life/life.h"
-#include "win/win.h"
-#include "pe/pe.h"
+#include "level/windows/internal.h"
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
@@ -166,6 +164,20 @@ static int file_map(const char *path, const uint8_t **ret, uint64_t *ret_len, st
 	return 0;
 }
 
+int windows_open(const char *path, const uint8_t **ret_file, uint64_t *ret_len, struct pe *ret_head,
+                 struct lodge_err *e)
+{
+	int r = file_map(path, ret_file, ret_len, e);
+	if (r < 0)
+		return r;
+	r = pe_read(ret_head, *ret_file, *ret_len, e);
+	if (r == 0)
+		r = pe_runnable(ret_head, e);
+	if (r < 0 && e)
+		e->code = ENOEXEC; /* it is there, and cannot be run */
+	return r < 0 ? (err_in(e, r, "%s", path), -ENOEXEC) : 0;
+}
+
 static int become(const struct lodge_config *c, struct lodge_err *e)
 {
 	static struct plan p;
@@ -176,11 +188,7 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	if (r == 0 && !program)
 		r = err_sys(e, "%s", c->guest);
 	if (r == 0)
-		r = file_map(program, &s.file, &s.file_len, e);
-	if (r == 0)
-		r = err_in(e, pe_read(&head, s.file, s.file_len, e), "%s", c->guest);
-	if (r == 0)
-		r = err_in(e, pe_runnable(&head, e), "%s", c->guest);
+		r = windows_open(program, &s.file, &s.file_len, &head, e);
 	if (r == 0)
 		r = plan_make(&p, c, program, e);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
@@ -223,5 +231,6 @@ const struct level level_windows = {
     .summary = "a console program of 64-bit Windows, its functions those of Lodge",
     .claims = claims,
     .become = become,
+    .explain = windows_explain,
     .confines = true,
 };
