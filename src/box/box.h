@@ -16,7 +16,7 @@ struct box {
 	size_t n_binds;
 };
 
-/* For a guest that is one process and makes none, whose code shares the address space with Lodge's. */
+/* For a guest that is one process and makes none, whose code shares Lodge's address space. */
 struct box_alone {
 	const struct box_bind *binds;
 	size_t n_binds;
@@ -24,9 +24,9 @@ struct box_alone {
 	uint64_t code_from;     /* system calls come from there on; others are SIGSYS */
 	int keep;               /* a descriptor that stays, as 3; -1: none */
 };
-/* The same without any other process: namespaces (but for pids, which it may not signal), a root
+/* The same without any other process: namespaces (but for pids, which it cannot signal), a root
  * that may be written and is gone with it, a short list of system calls. Descriptors 0 to 2 and the
- * kept one stay, the environment too. Some milliseconds less. Thread: the only one of the process. */
+ * kept one stay, and the environment. Thread: the only one of the process. */
 int box_enter_alone(const struct box_alone *b, struct lodge_err *e) MUST;
 
 /* This process becomes three: the caller stays outside and ends as the confined one does, with its

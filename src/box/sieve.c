@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The filter of a process that is alone: calls in a list, and from code of Lodge's alone. It is
- * written here and not by libseccomp, which cannot look at where a call comes from, and takes longer
- * to load and to build one than the whole start of such a guest may. seccomp(2) */
+ * written here and not by libseccomp, which cannot look at where a call comes from, and takes
+ * longer to load and to build one than the whole start of such a guest may. seccomp(2) */
 #include "box/internal.h"
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -20,7 +20,9 @@ enum { CALLS = 512, PROGRAM_MAX = 1024, RANGES_MAX = 128, SIGNAL_OF_GUEST = SECC
 struct sieve {
 	struct sock_filter at[PROGRAM_MAX];
 	unsigned n;
-	struct { unsigned from, to; } ranges[RANGES_MAX]; /* of numbers that are allowed */
+	struct {
+		unsigned from, to;
+	} ranges[RANGES_MAX]; /* of numbers that are allowed */
 	unsigned nranges;
 };
 
@@ -30,7 +32,10 @@ static void add(struct sieve *s, unsigned code, unsigned k, unsigned yes, unsign
 	s->at[s->n++] = (struct sock_filter){(uint16_t)code, (uint8_t)yes, (uint8_t)no, k};
 }
 
-static void load(struct sieve *s, size_t off) { add(s, BPF_LD | BPF_W | BPF_ABS, (unsigned)off, 0, 0); }
+static void load(struct sieve *s, size_t off)
+{
+	add(s, BPF_LD | BPF_W | BPF_ABS, (unsigned)off, 0, 0);
+}
 static void answer(struct sieve *s, unsigned what) { add(s, BPF_RET | BPF_K, what, 0, 0); }
 /* What follows is skipped, @n instructions of it, unless A is @v. */
 static void when_equal(struct sieve *s, unsigned v, unsigned n)
@@ -44,7 +49,7 @@ static size_t argument(unsigned i) { return offsetof(struct seccomp_data, args) 
 
 /* The call @nr is answered here: @common, and for some values of its argument @i @other. */
 static void by_value(struct sieve *s, unsigned nr, unsigned i, const unsigned *values, unsigned n,
-                     unsigned other, unsigned common)
+		     unsigned other, unsigned common)
 {
 	when_equal(s, nr, 2 + 2 * n);
 	load(s, argument(i));
@@ -66,8 +71,10 @@ static void arguments_add(struct sieve *s)
 	/* threads: the flags of pthread_create, no others */
 	when_equal(s, SYS_clone, 4);
 	load(s, argument(0));
-	when_equal(s, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-	                  CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID, 1);
+	when_equal(s,
+		   CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+		       CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+		   1);
 	answer(s, SECCOMP_RET_ALLOW);
 	answer(s, DENIED);
 	when_equal(s, SYS_clone3, 1); /* its flags lie in memory: clone is used instead */

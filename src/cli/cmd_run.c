@@ -5,7 +5,8 @@ static const uint64_t BOOT_WAIT_NS = 600000000000, STOP_WAIT_NS = 60000000000;
 
 static const struct option_row options[] = {
     {"detach", 'd', OPT_FLAG, NULL, NULL, "start it, print its name and leave it", false},
-    {"explain", 0, OPT_FLAG, NULL, NULL, "Windows programs: tell what they would miss; run nothing", false},
+    {"explain", 0, OPT_FLAG, NULL, NULL, "Windows programs: tell what they would miss, only",
+     false},
 #define OPTION(name, letter, kind, arg, value, setting, help)                                      \
 	{name, letter, kind, arg, value, help, setting},
 #include "cli/guest_options.def"

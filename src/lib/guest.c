@@ -129,8 +129,9 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 			return err_set(e, why.code, "%s", why.msg);
 	}
 	if (!image && !l->create)
-		return err_set(e, EOPNOTSUPP, "programs of the level %s run in the foreground so far: "
-		               "without -d, --name, --timeout, --restart and limits", l->name);
+		return err_set(e, EOPNOTSUPP, "programs of the level %s run in the foreground so "
+		               "far: without -d, --name, --timeout, --restart and limits",
+		               l->name);
 	if (c.flags & LODGE_ISOLATE)
 		return err_set(e, EOPNOTSUPP, "--isolate is for programs in the foreground: "
 		               "lodge run --isolate PROGRAM");
@@ -188,7 +189,8 @@ int lodge_explain(const struct lodge_config *given, char **ret_text, struct lodg
 	if (!l)
 		return err_set(e, why.code, "%s", why.msg);
 	if (!l->explain)
-		return err_set(e, EOPNOTSUPP, "there is nothing to explain at the level %s", l->name);
+		return err_set(e, EOPNOTSUPP, "there is nothing to explain at the level %s",
+		               l->name);
 	return l->explain(&c, ret_text, e);
 }
 

@@ -9,8 +9,8 @@ enum { DESCRIPTOR = 20, DELAY_DESCRIPTOR = 32 };
 
 void pe_imports_begin(struct pe_imports *w, const struct pe_image *im, bool delayed)
 {
-	*w = (struct pe_imports){.im = im, .delayed = delayed,
-				 .next = im->pe->dirs[delayed ? PE_DELAY : PE_IMPORT].rva};
+	*w = (struct pe_imports){
+	    .im = im, .delayed = delayed, .next = im->pe->dirs[delayed ? PE_DELAY : PE_IMPORT].rva};
 }
 
 int pe_imports_library(struct pe_imports *w, struct lodge_err *e)
@@ -54,7 +54,7 @@ int pe_imports_next(struct pe_imports *w, struct pe_import *ret, struct lodge_er
 	ret->name = pe_text(w->im, (v & UINT32_MAX) + 2);
 	if (!hint || !ret->name)
 		return err_set(e, EINVAL, "%s: an import's name is outside of the image",
-		               w->library);
+			       w->library);
 	ret->hint = le16_at(hint);
 	return 1;
 }
@@ -62,7 +62,7 @@ int pe_imports_next(struct pe_imports *w, struct pe_import *ret, struct lodge_er
 /* ---- exports: the .edata Section ---- */
 
 static int export_number(const struct pe_image *im, const uint8_t *d, const char *name,
-                         uint32_t *ret)
+			 uint32_t *ret)
 {
 	uint32_t lo = 0, hi = le32_at(d + 24);
 	const uint8_t *names = pe_at(im, le32_at(d + 32), 4 * (uint64_t)hi);
@@ -86,7 +86,7 @@ static int export_number(const struct pe_image *im, const uint8_t *d, const char
 }
 
 int pe_export(const struct pe_image *im, const char *name, uint32_t ordinal, uint32_t *ret_rva,
-              const char **ret_forward)
+	      const char **ret_forward)
 {
 	uint32_t rva = im->pe->dirs[PE_EXPORT].rva, len = im->pe->dirs[PE_EXPORT].len;
 	const uint8_t *d = len >= 40 ? pe_at(im, rva, 40) : NULL;

@@ -2,8 +2,16 @@
 /* Headers and sections, and the one way into an image. Spec: PE 2024-07 */
 #include "pe/pe.h"
 
-enum { MACHINE_AMD64 = 0x8664, MACHINE_I386 = 0x14c, MACHINE_ARM64 = 0xaa64, MAGIC_PLUS = 0x20b,
-       MAGIC_32 = 0x10b, FILE_HEADER = 24, OPTIONAL = 112, SECTION = 40 };
+enum {
+	MACHINE_AMD64 = 0x8664,
+	MACHINE_I386 = 0x14c,
+	MACHINE_ARM64 = 0xaa64,
+	MAGIC_PLUS = 0x20b,
+	MAGIC_32 = 0x10b,
+	FILE_HEADER = 24,
+	OPTIONAL = 112,
+	SECTION = 40
+};
 enum { FLAG_NO_RELOCS = 1, FLAG_EXECUTABLE = 2, FLAG_DLL = 0x2000 };
 enum { SECTION_EXEC = 0x20000000, SECTION_READ = 0x40000000 };
 #define SECTION_WRITE 0x80000000u
@@ -26,11 +34,14 @@ static int machine_check(const uint8_t *h, const uint8_t *optional, struct lodge
 {
 	unsigned machine = le16_at(h + 4), magic = le16_at(optional);
 	if (machine == MACHINE_I386 || magic == MAGIC_32)
-		return err_set(e, ENOTSUP, "this is a 32-bit Windows program; Lodge runs those of "
-		               "x86-64: take the 64-bit build");
+		return err_set(e, ENOTSUP,
+			       "this is a 32-bit Windows program; Lodge runs those of "
+			       "x86-64: take the 64-bit build");
 	if (machine != MACHINE_AMD64)
-		return err_set(e, ENOTSUP, "this is a Windows program for %s; Lodge runs those of "
-		               "x86-64", machine == MACHINE_ARM64 ? "ARM64" : "another CPU");
+		return err_set(e, ENOTSUP,
+			       "this is a Windows program for %s; Lodge runs those of "
+			       "x86-64",
+			       machine == MACHINE_ARM64 ? "ARM64" : "another CPU");
 	if (magic != MAGIC_PLUS)
 		return err_set(e, EINVAL, "its optional header (%#x) is not that of PE32+", magic);
 	return 0;
@@ -47,8 +58,10 @@ static int optional_read(struct pe *p, const uint8_t *o, uint64_t len, struct lo
 	p->stack_commit = le64_at(o + 80);
 	uint32_t align = le32_at(o + 32), n = le32_at(o + 108);
 	if (align < PE_PAGE || align & (align - 1))
-		return err_set(e, ENOTSUP, "its sections are aligned to %u bytes; Lodge wants "
-		               "pages of 4096", align);
+		return err_set(e, ENOTSUP,
+			       "its sections are aligned to %u bytes; Lodge wants "
+			       "pages of 4096",
+			       align);
 	if (p->size > SIZE_MAX_OF_IMAGE || p->size < PE_PAGE)
 		return err_set(e, EINVAL, "its image of %#x bytes makes no sense", p->size);
 	p->size = (uint32_t)align_up(p->size, PE_PAGE);
@@ -56,7 +69,7 @@ static int optional_read(struct pe *p, const uint8_t *o, uint64_t len, struct lo
 		return err_set(e, EINVAL, "its headers are longer than the file");
 	if (p->base % 65536 || p->base > (UINT64_C(1) << 46) - p->size)
 		return err_set(e, EINVAL, "its base %#llx makes no sense",
-		               (unsigned long long)p->base);
+			       (unsigned long long)p->base);
 	if (p->entry >= p->size)
 		return err_set(e, EINVAL, "its entry point is outside of it");
 	for (uint32_t i = 0; i < n && i < PE_DIRECTORIES; i++) {
@@ -67,12 +80,14 @@ static int optional_read(struct pe *p, const uint8_t *o, uint64_t len, struct lo
 }
 
 static int section_read(struct pe *p, struct pe_section *s, const uint8_t *h, uint64_t len,
-                        struct lodge_err *e)
+			struct lodge_err *e)
 {
 	uint32_t flags = le32_at(h + 36), raw = le32_at(h + 16);
-	*s = (struct pe_section){.rva = le32_at(h + 12), .mem_len = le32_at(h + 8),
+	*s = (struct pe_section){.rva = le32_at(h + 12),
+				 .mem_len = le32_at(h + 8),
 				 .off = le32_at(h + 20) & ~511u,
-				 .read = flags & SECTION_READ, .write = flags & SECTION_WRITE,
+				 .read = flags & SECTION_READ,
+				 .write = flags & SECTION_WRITE,
 				 .exec = flags & SECTION_EXEC};
 	if (!s->mem_len)
 		s->mem_len = raw;
@@ -84,8 +99,8 @@ static int section_read(struct pe *p, struct pe_section *s, const uint8_t *h, ui
 	if (s->file_len && (s->off > len || s->file_len > len - s->off))
 		return err_set(e, EINVAL, "its section %.8s goes beyond the end of the file", h);
 	const struct pe_section *before = s == p->sections ? NULL : s - 1;
-	uint64_t free_at = before ? before->rva + align_up(before->mem_len, PE_PAGE)
-				  : p->headers_len;
+	uint64_t free_at =
+	    before ? before->rva + align_up(before->mem_len, PE_PAGE) : p->headers_len;
 	if (s->rva < free_at)
 		return err_set(e, EINVAL, "its section %.8s overlaps what is before it", h);
 	return 0;
@@ -98,9 +113,12 @@ int pe_read(struct pe *ret, const uint8_t *file, uint64_t len, struct lodge_err 
 		return err_set(e, ENOEXEC, "this is no Windows program");
 	uint64_t at = le32_at(file + 60);
 	if (at > len || len - at < FILE_HEADER + OPTIONAL || memcmp(file + at, "PE\0\0", 4) != 0)
-		return err_set(e, at + 2 <= len && (!memcmp(file + at, "NE", 2) ||
-		                                    !memcmp(file + at, "LE", 2)) ? ENOTSUP : ENOEXEC,
-		               "this is a program of DOS or of 16-bit Windows, or is cut off");
+		return err_set(e,
+			       at + 2 <= len &&
+				       (!memcmp(file + at, "NE", 2) || !memcmp(file + at, "LE", 2))
+				   ? ENOTSUP
+				   : ENOEXEC,
+			       "this is a program of DOS or of 16-bit Windows, or is cut off");
 	const uint8_t *h = file + at, *o = h + FILE_HEADER;
 	unsigned flags = le16_at(h + 22), optional = le16_at(h + 20), n = le16_at(h + 6);
 	int r = machine_check(h, o, e);
@@ -137,16 +155,19 @@ bool pe_claims(const uint8_t *file, uint64_t len)
 int pe_runnable(const struct pe *p, struct lodge_err *e)
 {
 	if (p->dirs[PE_CLR].len)
-		return err_set(e, ENOTSUP, "this is a managed (.NET) program; Lodge runs native "
-		               "ones: publish it ahead of time (dotnet publish, PublishAot)");
+		return err_set(e, ENOTSUP,
+			       "this is a managed (.NET) program; Lodge runs native "
+			       "ones: publish it ahead of time (dotnet publish, PublishAot)");
 	if (p->subsystem == 1)
-		return err_set(e, ENOTSUP, "this is a driver or a native program of Windows' kernel");
+		return err_set(e, ENOTSUP,
+			       "this is a driver or a native program of Windows' kernel");
 	if (p->subsystem == 2)
-		return err_set(e, ENOTSUP, "this is a program with windows (its subsystem is GUI); "
-		               "Lodge runs console programs");
+		return err_set(e, ENOTSUP,
+			       "this is a program with windows (its subsystem is GUI); "
+			       "Lodge runs console programs");
 	if (p->subsystem != PE_CONSOLE)
 		return err_set(e, ENOTSUP, "its subsystem is %u; Lodge runs console programs (3)",
-		               p->subsystem);
+			       p->subsystem);
 	if (p->dll || !p->entry)
 		return err_set(e, ENOTSUP, "this is a library (DLL), not a program");
 	return 0;
@@ -168,7 +189,7 @@ void pe_fill(const struct pe_image *im, const uint8_t *file, uint64_t len)
 enum { RELOC_ABSOLUTE = 0, RELOC_HIGHLOW = 3, RELOC_DIR64 = 10 };
 
 static int block_relocate(const struct pe_image *im, uint32_t page, const uint8_t *entries,
-                          uint32_t n, struct lodge_err *e)
+			  uint32_t n, struct lodge_err *e)
 {
 	uint64_t delta = (uint64_t)(uintptr_t)im->at - im->pe->base;
 	for (uint32_t i = 0; i < n; i++) {
@@ -192,7 +213,7 @@ int pe_relocate(const struct pe_image *im, struct lodge_err *e)
 		return 0;
 	if (!im->pe->relocatable)
 		return err_set(e, ENOTSUP, "it can only be at %#llx, which is taken",
-		               (unsigned long long)im->pe->base);
+			       (unsigned long long)im->pe->base);
 	while (len - off >= 8) {
 		const uint8_t *h = pe_at(im, (uint64_t)rva + off, 8);
 		if (!h)

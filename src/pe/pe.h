@@ -6,8 +6,17 @@
 
 enum { PE_SECTIONS_MAX = 96, PE_DIRECTORIES = 16, PE_PAGE = 4096 };
 /* Directories that matter here. */
-enum pe_directory { PE_EXPORT = 0, PE_IMPORT = 1, PE_RESOURCE = 2, PE_EXCEPTION = 3, PE_RELOC = 5,
-		    PE_TLS = 9, PE_CONFIG = 10, PE_DELAY = 13, PE_CLR = 14 };
+enum pe_directory {
+	PE_EXPORT = 0,
+	PE_IMPORT = 1,
+	PE_RESOURCE = 2,
+	PE_EXCEPTION = 3,
+	PE_RELOC = 5,
+	PE_TLS = 9,
+	PE_CONFIG = 10,
+	PE_DELAY = 13,
+	PE_CLR = 14
+};
 enum { PE_CONSOLE = 3 };
 
 struct pe_section {
@@ -17,20 +26,22 @@ struct pe_section {
 };
 /* What the headers say; checked. */
 struct pe {
-	bool dll, relocatable;  /* relocatable: has a table for it, or says that it needs none */
+	bool dll, relocatable; /* relocatable: has a table for it, or says that it needs none */
 	uint16_t subsystem;
-	uint64_t base;          /* where it wants to be */
+	uint64_t base;                     /* where it wants to be */
 	uint32_t size, headers_len, entry; /* of the image, whole pages; entry 0: none */
 	uint64_t stack_reserve, stack_commit;
 	unsigned nsections;
 	struct pe_section sections[PE_SECTIONS_MAX];
-	struct { uint32_t rva, len; } dirs[PE_DIRECTORIES];
+	struct {
+		uint32_t rva, len;
+	} dirs[PE_DIRECTORIES];
 };
 /* An image as it lies in memory, sections at their places. */
 struct pe_image {
 	uint8_t *at;
 	uint32_t size;
-	const struct pe *pe;    /* borrowed */
+	const struct pe *pe; /* borrowed */
 };
 
 /* Read the headers of a file of @len bytes. -ENOEXEC: it is no PE file at all; -ENOTSUP: it is one
@@ -56,14 +67,14 @@ int pe_relocate(const struct pe_image *im, struct lodge_err *e) MUST;
 struct pe_imports {
 	const struct pe_image *im;
 	bool delayed;
-	uint32_t next;          /* private: descriptor */
-	uint32_t names, slots;  /* private: of the library */
+	uint32_t next;         /* private: descriptor */
+	uint32_t names, slots; /* private: of the library */
 	const char *library;
 };
 struct pe_import {
-	const char *name;       /* NULL: by ordinal */
+	const char *name; /* NULL: by ordinal */
 	uint16_t ordinal, hint;
-	uint64_t *slot;         /* where its address goes */
+	uint64_t *slot; /* where its address goes */
 };
 void pe_imports_begin(struct pe_imports *w, const struct pe_image *im, bool delayed);
 /* 1: w->library is the next one; 0: there is none; -EINVAL. */
@@ -75,14 +86,14 @@ int pe_imports_next(struct pe_imports *w, struct pe_import *ret, struct lodge_er
 /* Find @name, or (NULL) @ordinal. 0: *ret_rva is its place; or *ret_forward, "LIBRARY.name", is
  * where it is (else NULL). -ENOENT: no such export. */
 int pe_export(const struct pe_image *im, const char *name, uint32_t ordinal, uint32_t *ret_rva,
-              const char **ret_forward) MUST;
+	      const char **ret_forward) MUST;
 
 /* ---- memory of each thread ---- */
 struct pe_tls {
-	const uint8_t *data;    /* in the image; what each thread begins with */
+	const uint8_t *data; /* in the image; what each thread begins with */
 	uint64_t len, zeros;
-	uint32_t *index;        /* in the image */
-	uint32_t callbacks;     /* RVA of addresses, 0-terminated; 0: none */
+	uint32_t *index;    /* in the image */
+	uint32_t callbacks; /* RVA of addresses, 0-terminated; 0: none */
 };
 /* 1: there is one; 0: none; -EINVAL. After pe_relocate: its fields are addresses. */
 int pe_tls(const struct pe_image *im, struct pe_tls *ret, struct lodge_err *e) MUST;

@@ -81,10 +81,13 @@ TEST(pe_others_are_refused)
 
 TEST(pe_damage_is_found)
 {
-	static const struct { unsigned off; uint32_t v; } bad[] = {
-		{OPT + 56, 0xf0000000}, {OPT + 16, 0x3000}, {OPT + 60, 0x100000}, {OPT + 24, 0x123},
-		{SECTIONS + 8, 0x10000}, {SECTIONS + 12, 0x1001}, {SECTIONS + 20, 0xf00},
-		{SECTIONS + 40 + 12, 0x1000}, {SECTIONS + 12, 0}, {60, 0xfffffff0}};
+	static const struct {
+		unsigned off;
+		uint32_t v;
+	} bad[] = {{OPT + 56, 0xf0000000}, {OPT + 16, 0x3000},           {OPT + 60, 0x100000},
+		   {OPT + 24, 0x123},      {SECTIONS + 8, 0x10000},      {SECTIONS + 12, 0x1001},
+		   {SECTIONS + 20, 0xf00}, {SECTIONS + 40 + 12, 0x1000}, {SECTIONS + 12, 0},
+		   {60, 0xfffffff0}};
 	uint8_t f[FILE_LEN];
 	for (size_t i = 0; i < countof(bad); i++) {
 		image_make(f);
@@ -104,9 +107,9 @@ TEST(pe_images_are_bounded)
 	struct pe_import i;
 	image_make(f);
 	memcpy(f + 0x600, "lib.dll\0\0\0\0\0\1\0name\0", 19);
-	le64_put(f + 0x640, 0x200c);                     /* by name: hint at +0xc */
+	le64_put(f + 0x640, 0x200c); /* by name: hint at +0xc */
 	le64_put(f + 0x648, UINT64_C(1) << 63 | 7);
-	le32_put(f + 0x680, 0x2040);                     /* descriptor */
+	le32_put(f + 0x680, 0x2040); /* descriptor */
 	le32_put(f + 0x680 + 12, 0x2000);
 	le32_put(f + 0x680 + 16, 0x20c0);
 	le32_put(f + OPT + 112 + 8, 0x2080);

@@ -26,7 +26,10 @@ API(void, ole_SysFreeString, wide *s)
 	if (s)
 		heap_free((uint8_t *)s - 4);
 }
-API(uint32_t, ole_SysStringByteLen, const wide *s) { return s ? le32_at((const uint8_t *)s - 4) : 0; }
+API(uint32_t, ole_SysStringByteLen, const wide *s)
+{
+	return s ? le32_at((const uint8_t *)s - 4) : 0;
+}
 API(uint32_t, ole_SysStringLen, const wide *s) { return ole_SysStringByteLen(s) / 2; }
 
 enum { VT_BSTR = 8 };
@@ -47,7 +50,7 @@ API(uint32_t, ole_VariantCopy, struct variant *to, const struct variant *v)
 	if (v->type == VT_BSTR) {
 		const wide *s = (const wide *)(uintptr_t)v->v;
 		copy.v = (uint64_t)(uintptr_t)ole_SysAllocStringByteLen((const char *)s,
-		                                                        ole_SysStringByteLen(s));
+									ole_SysStringByteLen(s));
 	}
 	ole_VariantClear(to);
 	*to = copy;
@@ -99,7 +102,8 @@ API(int32_t, ole_MessageBoxA, uint64_t window, const char *text, const char *tit
 	process_die(1, "it wants to show a message: %s: %s", title ? title : "", text ? text : "");
 }
 
-/* ---- arguments: 2n backslashes and a quote are n and the quote's end, 2n+1 are n and a quote ---- */
+/* ---- arguments: 2n backslashes and a quote are n and the quote's end, 2n+1 are n and a quote ----
+ */
 
 static size_t argument_take(const wide **line, wide *out, bool first)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time: of day, since the start, zones; and the page at 0x7ffe0000 in which programs read it without
- * a call. Nobody can look at a page as time passes, so it is closed until somebody does: the fault
- * opens it and starts a thread that writes it every millisecond, which closes it again once the
- * process has been idle for a while. */
+/* Time: of day, since the start, zones; and the page at 0x7ffe0000 in which programs read it
+ * without a call. Nobody can look at a page as time passes, so it is closed until somebody does:
+ * the fault opens it and starts a thread that writes it every millisecond, which closes it again
+ * once the process has been idle for a while. */
 #include "win/internal.h"
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -10,8 +10,14 @@
 #include <time.h>
 
 static const uint64_t SHARED_PAGE = 0x7ffe0000;
-enum { TICK_NS = 1000000, IDLE_TICKS = 200, SHARED_INTERRUPT = 0x8, SHARED_SYSTEM = 0x14,
-       SHARED_TICKS = 0x320, SHARED_MULTIPLIER = 0x4 };
+enum {
+	TICK_NS = 1000000,
+	IDLE_TICKS = 200,
+	SHARED_INTERRUPT = 0x8,
+	SHARED_SYSTEM = 0x14,
+	SHARED_TICKS = 0x320,
+	SHARED_MULTIPLIER = 0x4
+};
 
 uint64_t filetime_now(void)
 {
@@ -24,7 +30,7 @@ uint64_t filetime_now(void)
 
 static struct {
 	pthread_mutex_t lock;
-	uint8_t *page, *writable;       /* the same memory twice */
+	uint8_t *page, *writable; /* the same memory twice */
 	bool ticking;
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -138,14 +144,19 @@ static void system_time_of(uint64_t t, struct system_time *ret)
 	time_t when = s;
 	gmtime_r(&when, &tm);
 	*ret = (struct system_time){(uint16_t)(tm.tm_year + 1900), (uint16_t)(tm.tm_mon + 1),
-		(uint16_t)tm.tm_wday, (uint16_t)tm.tm_mday, (uint16_t)tm.tm_hour, (uint16_t)tm.tm_min,
-		(uint16_t)tm.tm_sec, (uint16_t)(ns / 1000000)};
+				    (uint16_t)tm.tm_wday,          (uint16_t)tm.tm_mday,
+				    (uint16_t)tm.tm_hour,          (uint16_t)tm.tm_min,
+				    (uint16_t)tm.tm_sec,           (uint16_t)(ns / 1000000)};
 }
 
 static bool filetime_from(const struct system_time *st, uint64_t *ret)
 {
-	struct tm tm = {.tm_year = st->year - 1900, .tm_mon = st->month - 1, .tm_mday = st->day,
-			.tm_hour = st->hour, .tm_min = st->minute, .tm_sec = st->second};
+	struct tm tm = {.tm_year = st->year - 1900,
+			.tm_mon = st->month - 1,
+			.tm_mday = st->day,
+			.tm_hour = st->hour,
+			.tm_min = st->minute,
+			.tm_sec = st->second};
 	if (st->month < 1 || st->month > 12 || st->day < 1 || st->day > 31 || st->hour > 23 ||
 	    st->minute > 59 || st->second > 59 || st->ms > 999 || st->year < 1601)
 		return false;
@@ -237,8 +248,11 @@ API(uint32_t, k32_FileTimeToDosDateTime, const uint64_t *t, uint16_t *date, uint
 API(uint32_t, k32_DosDateTimeToFileTime, uint16_t date, uint16_t time, uint64_t *ret)
 {
 	const struct system_time st = {.year = (uint16_t)(1980 + (date >> 9)),
-		.month = date >> 5 & 15, .day = date & 31, .hour = time >> 11,
-		.minute = time >> 5 & 63, .second = (uint16_t)((time & 31) * 2)};
+				       .month = date >> 5 & 15,
+				       .day = date & 31,
+				       .hour = time >> 11,
+				       .minute = time >> 5 & 63,
+				       .second = (uint16_t)((time & 31) * 2)};
 	return filetime_from(&st, ret) ? 1 : fail(ERROR_INVALID_PARAMETER);
 }
 

@@ -6,18 +6,27 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 
-enum { INPUT_PROCESSED = 1, INPUT_LINE = 2, INPUT_ECHO = 4, OUTPUT_PROCESSED = 1, OUTPUT_WRAP = 2,
-       OUTPUT_VT = 4, CODE_PAGE_UTF8 = 65001 };
+enum {
+	INPUT_PROCESSED = 1,
+	INPUT_LINE = 2,
+	INPUT_ECHO = 4,
+	OUTPUT_PROCESSED = 1,
+	OUTPUT_WRAP = 2,
+	OUTPUT_VT = 4,
+	CODE_PAGE_UTF8 = 65001
+};
 static struct {
 	_Atomic(uint32_t) output_mode, code_page, output_code_page;
 	_Atomic(uint64_t) handlers[16]; /* of Ctrl-C; functions of the guest */
 	_Atomic(bool) ignored;
 	char title[256];
-	wide rest[8];           /* read from the terminal, and not asked for yet */
+	wide rest[8]; /* read from the terminal, and not asked for yet */
 	unsigned nrest;
 	_Atomic(uint16_t) attributes;
 } console = {.output_mode = OUTPUT_PROCESSED | OUTPUT_WRAP | OUTPUT_VT,
-	     .code_page = CODE_PAGE_UTF8, .output_code_page = CODE_PAGE_UTF8, .attributes = 7};
+	     .code_page = CODE_PAGE_UTF8,
+	     .output_code_page = CODE_PAGE_UTF8,
+	     .attributes = 7};
 
 static struct file *console_get(handle h)
 {
@@ -29,7 +38,10 @@ static struct file *console_get(handle h)
 	return NULL;
 }
 
-static bool is_input(const struct file *f) { return f->access & GENERIC_READ && f->fd != 1 && f->fd != 2; }
+static bool is_input(const struct file *f)
+{
+	return f->access & GENERIC_READ && f->fd != 1 && f->fd != 2;
+}
 
 API(uint32_t, k32_GetConsoleMode, handle h, uint32_t *ret)
 {
@@ -39,8 +51,8 @@ API(uint32_t, k32_GetConsoleMode, handle h, uint32_t *ret)
 		return 0;
 	uint32_t mode = console.output_mode;
 	if (is_input(f) && tcgetattr(f->fd, &t) == 0)
-		mode = (t.c_lflag & ISIG ? INPUT_PROCESSED : 0) | (t.c_lflag & ICANON ? INPUT_LINE : 0) |
-		       (t.c_lflag & ECHO ? INPUT_ECHO : 0);
+		mode = (t.c_lflag & ISIG ? INPUT_PROCESSED : 0) |
+		       (t.c_lflag & ICANON ? INPUT_LINE : 0) | (t.c_lflag & ECHO ? INPUT_ECHO : 0);
 	*ret = mode;
 	object_unref(&f->o);
 	return 1;
@@ -56,8 +68,8 @@ API(uint32_t, k32_SetConsoleMode, handle h, uint32_t mode)
 		console.output_mode = mode;
 	} else if (tcgetattr(f->fd, &t) == 0) {
 		t.c_lflag &= ~(tcflag_t)(ISIG | ICANON | ECHO);
-		t.c_lflag |= (mode & INPUT_PROCESSED ? ISIG : 0u) | (mode & INPUT_LINE ? ICANON : 0u) |
-			     (mode & INPUT_ECHO ? ECHO : 0u);
+		t.c_lflag |= (mode & INPUT_PROCESSED ? ISIG : 0u) |
+			     (mode & INPUT_LINE ? ICANON : 0u) | (mode & INPUT_ECHO ? ECHO : 0u);
 		tcsetattr(f->fd, TCSANOW, &t);
 	}
 	object_unref(&f->o);
@@ -108,7 +120,8 @@ API(uint32_t, k32_ReadConsoleW, handle h, wide *buf, uint32_t n, uint32_t *ret_n
 	uint32_t got = 0;
 	while (console.nrest && got < n) {
 		buf[got++] = console.rest[0];
-		memmove(console.rest, console.rest + 1, sizeof console.rest - sizeof console.rest[0]);
+		memmove(console.rest, console.rest + 1,
+			sizeof console.rest - sizeof console.rest[0]);
 		console.nrest--;
 	}
 	size_t want = got || n < 3 ? (n ? 1 : 0) : n - 2 < sizeof raw / 2 ? n - 2 : sizeof raw / 2;
@@ -157,9 +170,12 @@ API(uint32_t, k32_GetConsoleScreenBufferInfo, handle h, struct screen *ret)
 	if (ioctl(f->fd, TIOCGWINSZ, &w) < 0 || !w.ws_col)
 		w = (struct winsize){.ws_col = 80, .ws_row = 25};
 	object_unref(&f->o);
-	*ret = (struct screen){.width = (int16_t)w.ws_col, .height = (int16_t)w.ws_row,
-			       .attributes = console.attributes, .right = (int16_t)(w.ws_col - 1),
-			       .bottom = (int16_t)(w.ws_row - 1), .most_x = (int16_t)w.ws_col,
+	*ret = (struct screen){.width = (int16_t)w.ws_col,
+			       .height = (int16_t)w.ws_row,
+			       .attributes = console.attributes,
+			       .right = (int16_t)(w.ws_col - 1),
+			       .bottom = (int16_t)(w.ws_row - 1),
+			       .most_x = (int16_t)w.ws_col,
 			       .most_y = (int16_t)w.ws_row};
 	return 1;
 }
@@ -173,10 +189,10 @@ API(uint32_t, k32_SetConsoleTextAttribute, handle h, uint16_t a)
 	if (!f)
 		return 0;
 	console.attributes = a;
-	int n = a == 7 ? snprintf(buf, sizeof buf, "\033[0m")
-		       : snprintf(buf, sizeof buf, "\033[0;%d;%dm",
-		                  (a & 8 ? 90 : 30) + order[a & 7],
-		                  (a & 0x80 ? 100 : 40) + order[a >> 4 & 7]);
+	int n = a == 7
+		    ? snprintf(buf, sizeof buf, "\033[0m")
+		    : snprintf(buf, sizeof buf, "\033[0;%d;%dm", (a & 8 ? 90 : 30) + order[a & 7],
+			       (a & 0x80 ? 100 : 40) + order[a >> 4 & 7]);
 	if (!(a & 0xf0) && a != 7)
 		n = snprintf(buf, sizeof buf, "\033[0;%dm", (a & 8 ? 90 : 30) + order[a & 7]);
 	int64_t r = io_write(f, buf, (size_t)n, -1);
@@ -252,7 +268,10 @@ API(uint32_t, k32_SetConsoleTitleW, const wide *title)
 	snprintf(console.title, sizeof console.title, "%s", t ? t : "");
 	return 1;
 }
-API(uint32_t, k32_GetConsoleTitleW, wide *buf, uint32_t n) { return wide_give(console.title, buf, n); }
+API(uint32_t, k32_GetConsoleTitleW, wide *buf, uint32_t n)
+{
+	return wide_give(console.title, buf, n);
+}
 API(uint64_t, k32_GetConsoleWindow, void) { return 0; }
 API(uint32_t, k32_AttachConsole, uint32_t pid)
 {
@@ -266,7 +285,10 @@ API(uint32_t, k32_FreeConsole, void) { return 1; }
 
 enum { CTRL_C = 0, CTRL_BREAK = 1, CTRL_CLOSE = 2 };
 
-static uint32_t control_of(int sig) { return sig == SIGINT ? CTRL_C : sig == SIGQUIT ? CTRL_BREAK : CTRL_CLOSE; }
+static uint32_t control_of(int sig)
+{
+	return sig == SIGINT ? CTRL_C : sig == SIGQUIT ? CTRL_BREAK : CTRL_CLOSE;
+}
 
 API(uint32_t, control_ask, uint64_t event)
 {
@@ -287,7 +309,8 @@ static void *control_thread(void *arg)
 		uint32_t tid;
 		if (sig == SIGINT && console.ignored)
 			continue;
-		handle h = thread_make(0, (uint64_t)(uintptr_t)control_ask, control_of(sig), 0, &tid);
+		handle h =
+		    thread_make(0, (uint64_t)(uintptr_t)control_ask, control_of(sig), 0, &tid);
 		if (h)
 			object_close(h);
 	}

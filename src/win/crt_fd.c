@@ -6,13 +6,21 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-enum { O_WIN_APPEND = 8, O_WIN_CREAT = 0x100, O_WIN_TRUNC = 0x200, O_WIN_EXCL = 0x400,
-       O_WIN_TEXT = 0x4000, O_WIN_BINARY = 0x8000, O_WIN_TEMPORARY = 0x40, O_WIN_NOINHERIT = 0x80,
-       CTRL_Z = 26 };
+enum {
+	O_WIN_APPEND = 8,
+	O_WIN_CREAT = 0x100,
+	O_WIN_TRUNC = 0x200,
+	O_WIN_EXCL = 0x400,
+	O_WIN_TEXT = 0x4000,
+	O_WIN_BINARY = 0x8000,
+	O_WIN_TEMPORARY = 0x40,
+	O_WIN_NOINHERIT = 0x80,
+	CTRL_Z = 26
+};
 struct crt_fd {
-	handle h;               /* 0: not open */
+	handle h; /* 0: not open */
 	bool text, append, eof;
-	int pushed;             /* a byte that was read too many, + 1 */
+	int pushed; /* a byte that was read too many, + 1 */
 };
 static struct {
 	pthread_mutex_t lock;
@@ -71,7 +79,9 @@ int fd_of_handle(handle h, int flags)
 	int fd = 0;
 	while (fd < CRT_FDS && fds.all[fd].h)
 		fd++;
-	bool text = flags & O_WIN_TEXT ? true : flags & O_WIN_BINARY ? false : !(crt_fmode & O_WIN_BINARY);
+	bool text = flags & O_WIN_TEXT     ? true
+		    : flags & O_WIN_BINARY ? false
+					   : !(crt_fmode & O_WIN_BINARY);
 	if (fd < CRT_FDS)
 		fds.all[fd] = (struct crt_fd){.h = h, .text = text, .append = flags & O_WIN_APPEND};
 	pthread_mutex_unlock(&fds.lock);
@@ -80,10 +90,13 @@ int fd_of_handle(handle h, int flags)
 
 int fd_open(const char *path, int flags, int mode)
 {
-	static const uint32_t access[] = {GENERIC_READ, GENERIC_WRITE, GENERIC_READ | GENERIC_WRITE, 0};
-	uint32_t how = flags & O_WIN_CREAT ? flags & O_WIN_EXCL ? CREATE_NEW
-					     : flags & O_WIN_TRUNC ? CREATE_ALWAYS : OPEN_ALWAYS
-		       : flags & O_WIN_TRUNC ? TRUNCATE_EXISTING : OPEN_EXISTING;
+	static const uint32_t access[] = {GENERIC_READ, GENERIC_WRITE, GENERIC_READ | GENERIC_WRITE,
+					  0};
+	uint32_t how = flags & O_WIN_CREAT   ? flags & O_WIN_EXCL    ? CREATE_NEW
+					       : flags & O_WIN_TRUNC ? CREATE_ALWAYS
+								     : OPEN_ALWAYS
+		       : flags & O_WIN_TRUNC ? TRUNCATE_EXISTING
+					     : OPEN_EXISTING;
 	uint32_t extra = flags & O_WIN_TEMPORARY ? FILE_FLAG_DELETE_ON_CLOSE : 0;
 	(void)mode;
 	handle h = io_open(path, access[flags & 3], 3, how, extra, !(flags & O_WIN_NOINHERIT));
@@ -207,10 +220,7 @@ int64_t fd_seek(int fd, int64_t at, int whence)
 
 /* ---- functions ---- */
 
-API(int, crt__open, const char *path, int flags, ...)
-{
-	return fd_open(path, flags, 0);
-}
+API(int, crt__open, const char *path, int flags, ...) { return fd_open(path, flags, 0); }
 API(int, crt__wopen, const wide *path, int flags, ...)
 {
 	autofree char *p = text_from(path, SIZE_MAX);

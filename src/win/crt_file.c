@@ -20,10 +20,15 @@ static void stat_fill(struct stat_win *ret, const struct stat *st, const char *n
 	const char *dot = name ? strrchr(name, '.') : NULL;
 	bool program = dot && (!strcasecmp(dot, ".exe") || !strcasecmp(dot, ".bat") ||
 			       !strcasecmp(dot, ".cmd") || !strcasecmp(dot, ".com"));
-	*ret = (struct stat_win){.links = 1, .size = S_ISDIR(st->st_mode) ? 0 : st->st_size,
-		.atime = st->st_atime, .mtime = st->st_mtime, .ctime = st->st_mtime};
-	ret->mode = S_ISDIR(st->st_mode) ? 0040111 : S_ISCHR(st->st_mode) ? 0020000
-		    : S_ISFIFO(st->st_mode) ? 0010000 : 0100000;
+	*ret = (struct stat_win){.links = 1,
+				 .size = S_ISDIR(st->st_mode) ? 0 : st->st_size,
+				 .atime = st->st_atime,
+				 .mtime = st->st_mtime,
+				 .ctime = st->st_mtime};
+	ret->mode = S_ISDIR(st->st_mode)    ? 0040111
+		    : S_ISCHR(st->st_mode)  ? 0020000
+		    : S_ISFIFO(st->st_mode) ? 0010000
+					    : 0100000;
 	ret->mode |= 0444 | (st->st_mode & 0222 ? 0222 : 0) | (program ? 0111 : 0);
 }
 
@@ -75,15 +80,25 @@ struct stat_mixed {
 static int mixed(int r, const struct stat_win *s, struct stat_mixed *ret)
 {
 	if (r == 0)
-		*ret = (struct stat_mixed){s->dev, s->ino, s->mode, s->links, 0, 0, s->rdev,
-			(uint32_t)s->size, s->atime, s->mtime, s->ctime};
+		*ret = (struct stat_mixed){s->dev,   s->ino,   s->mode, s->links,
+					   0,        0,        s->rdev, (uint32_t)s->size,
+					   s->atime, s->mtime, s->ctime};
 	return r;
 }
 static int narrow(int r, const struct stat_win *s, struct stat_narrow *ret)
 {
 	if (r == 0)
-		*ret = (struct stat_narrow){s->dev, s->ino, s->mode, s->links, 0, 0, s->rdev,
-			(uint32_t)s->size, (uint32_t)s->atime, (uint32_t)s->mtime, (uint32_t)s->ctime};
+		*ret = (struct stat_narrow){s->dev,
+					    s->ino,
+					    s->mode,
+					    s->links,
+					    0,
+					    0,
+					    s->rdev,
+					    (uint32_t)s->size,
+					    (uint32_t)s->atime,
+					    (uint32_t)s->mtime,
+					    (uint32_t)s->ctime};
 	return r;
 }
 API(int, crt__stat64i32, const char *path, struct stat_mixed *ret)
@@ -101,10 +116,7 @@ API(int, crt__wstat64i32, const wide *path, struct stat_mixed *ret)
 	struct stat_win s;
 	return mixed(crt__wstat64(path, &s), &s, ret);
 }
-API(int, crt__stat, const char *path, struct stat_mixed *ret)
-{
-	return crt__stat64i32(path, ret);
-}
+API(int, crt__stat, const char *path, struct stat_mixed *ret) { return crt__stat64i32(path, ret); }
 API(int, crt__fstat, int fd, struct stat_mixed *ret) { return crt__fstat64i32(fd, ret); }
 API(int, crt__stat32, const char *path, struct stat_narrow *ret)
 {
@@ -291,7 +303,8 @@ static int64_t seconds(const uint32_t t[2])
 
 static void found_fill(struct found_w *to, const struct find_data_w *d)
 {
-	to->attributes = d->attributes == FILE_ATTRIBUTE_ARCHIVE ? FILE_ATTRIBUTE_ARCHIVE : d->attributes;
+	to->attributes =
+	    d->attributes == FILE_ATTRIBUTE_ARCHIVE ? FILE_ATTRIBUTE_ARCHIVE : d->attributes;
 	to->created = seconds(d->created);
 	to->accessed = seconds(d->accessed);
 	to->written = seconds(d->written);

@@ -8,7 +8,7 @@
 enum { NUMBER_MAX = 512 };
 struct spec {
 	bool left, plus, space, alt, zero;
-	int width, precision;   /* precision -1: none */
+	int width, precision; /* precision -1: none */
 	enum { SIZE_INT, SIZE_CHAR, SIZE_SHORT, SIZE_64, SIZE_LONG, SIZE_WIDE } size;
 	unsigned letter;
 };
@@ -73,7 +73,8 @@ static bool text_put(struct format_sink *s, const struct spec *f, const void *t,
 		n++;
 	int more = f->width > (int)n ? f->width - (int)n : 0;
 	return (f->left || pad(s, f->zero ? '0' : ' ', more)) &&
-	       (is_wide ? put_wide(s, t, n) : put_narrow(s, t, n)) && (!f->left || pad(s, ' ', more));
+	       (is_wide ? put_wide(s, t, n) : put_narrow(s, t, n)) &&
+	       (!f->left || pad(s, ' ', more));
 }
 
 static bool char_put(struct format_sink *s, const struct spec *f, uint32_t c, bool is_wide)
@@ -82,7 +83,9 @@ static bool char_put(struct format_sink *s, const struct spec *f, uint32_t c, bo
 	const char t = (char)c;
 	int more = f->width > 1 ? f->width - 1 : 0;
 	return (f->left || pad(s, f->zero ? '0' : ' ', more)) &&
-	       (is_wide ? put_wide(s, &w, 1) : s->wide ? put(s, &t, 1) : put(s, &t, 1)) &&
+	       (is_wide   ? put_wide(s, &w, 1)
+		: s->wide ? put(s, &t, 1)
+			  : put(s, &t, 1)) &&
 	       (!f->left || pad(s, ' ', more));
 }
 
@@ -90,7 +93,7 @@ static bool char_put(struct format_sink *s, const struct spec *f, uint32_t c, bo
 
 /* @sign and prefix, then zeros, then @digits. */
 static bool number_put(struct format_sink *s, const struct spec *f, const char *sign,
-                       const char *digits, size_t n, size_t zeros)
+		       const char *digits, size_t n, size_t zeros)
 {
 	size_t head = strlen(sign), len = head + zeros + n;
 	int more = f->width > (int)len ? f->width - (int)len : 0;
@@ -105,7 +108,9 @@ static bool integer_put(struct format_sink *s, struct spec *f, uint64_t v, bool 
 	char digits[72];
 	size_t n = 0;
 	const char *sign = "";
-	unsigned base = f->letter == 'o' ? 8 : (f->letter | 32) == 'x' || f->letter == 'p' ? 16 : 10;
+	unsigned base = f->letter == 'o'                              ? 8
+			: (f->letter | 32) == 'x' || f->letter == 'p' ? 16
+								      : 10;
 	const char *set = f->letter == 'x' ? "0123456789abcdef" : "0123456789ABCDEF";
 	if (is_signed && (int64_t)v < 0) {
 		sign = "-";
@@ -151,7 +156,7 @@ static bool double_put(struct format_sink *s, struct spec *f, double v, unsigned
 	char small[NUMBER_MAX], form[16], *t = small;
 	int precision = f->precision < 0 ? (f->letter | 32) == 'a' ? -1 : 6 : f->precision;
 	snprintf(form, sizeof form, precision < 0 ? "%%%s%c" : "%%%s.*%c", f->alt ? "#" : "",
-	         (int)f->letter);
+		 (int)f->letter);
 	size_t cap = NUMBER_MAX + (precision > 0 ? (size_t)precision : 0);
 	autofree char *big = precision > 64 ? malloc(cap) : NULL;
 	t = big ? big : small;
@@ -236,9 +241,7 @@ static void size_read(struct reader *r, struct spec *f)
 		break;
 	case 'w': f->size = SIZE_WIDE; break;
 	case 'L': break;
-	case 'F':
-		n = 0;
-		break;
+	case 'F': n = 0; break;
 	case 'j':
 	case 'z':
 	case 't': f->size = SIZE_64; break;
@@ -272,7 +275,7 @@ static uint64_t sized(const struct spec *f, uint64_t v, bool is_signed)
 
 /* Every argument takes 8 bytes: they are read as such. */
 static bool spec_put(struct format_sink *s, struct spec *f, unsigned flags, uint64_t v, double d,
-                     uint64_t total)
+		     uint64_t total)
 {
 	switch (f->letter) {
 	case 'd':
@@ -285,8 +288,14 @@ static bool spec_put(struct format_sink *s, struct spec *f, unsigned flags, uint
 		f->precision = 16;
 		f->alt = false;
 		return integer_put(s, f, v, false);
-	case 'e': case 'E': case 'f': case 'F': case 'g': case 'G': case 'a': case 'A':
-		return double_put(s, f, d, flags);
+	case 'e':
+	case 'E':
+	case 'f':
+	case 'F':
+	case 'g':
+	case 'G':
+	case 'a':
+	case 'A': return double_put(s, f, d, flags);
 	case 'c':
 	case 'C': return char_put(s, f, (uint32_t)v, wide_text(f, flags));
 	case 's':
@@ -307,7 +316,8 @@ static bool plain_put(struct format_sink *s, const struct reader *r, size_t n)
 	return put_wide(s, r->at, n);
 }
 
-int64_t format_run(struct format_sink *s, unsigned flags, const void *format, __builtin_ms_va_list ap)
+int64_t format_run(struct format_sink *s, unsigned flags, const void *format,
+		   __builtin_ms_va_list ap)
 {
 	struct reader r = {format, flags & FORMAT_WIDE};
 	bool ok = true;
@@ -362,7 +372,7 @@ int64_t format_run(struct format_sink *s, unsigned flags, const void *format, __
 struct memory_sink {
 	struct format_sink s;
 	uint8_t *buf;
-	size_t cap, at;         /* bytes */
+	size_t cap, at; /* bytes */
 };
 
 static bool memory_put(struct format_sink *s, const void *t, size_t units)
@@ -376,7 +386,7 @@ static bool memory_put(struct format_sink *s, const void *t, size_t units)
 }
 
 int64_t format_text(char *buf, size_t cap, unsigned flags, const char *format,
-                    __builtin_ms_va_list ap)
+		    __builtin_ms_va_list ap)
 {
 	struct memory_sink m = {{memory_put, false, 0}, (uint8_t *)buf, cap, 0};
 	int64_t n = format_run(&m.s, flags, format, ap);
@@ -386,7 +396,7 @@ int64_t format_text(char *buf, size_t cap, unsigned flags, const char *format,
 }
 
 int64_t format_wide(wide *buf, size_t cap, unsigned flags, const wide *format,
-                    __builtin_ms_va_list ap)
+		    __builtin_ms_va_list ap)
 {
 	struct memory_sink m = {{memory_put, true, 0}, (uint8_t *)buf, 2 * cap, 0};
 	int64_t n = format_run(&m.s, flags | FORMAT_WIDE, format, ap);

@@ -4,8 +4,10 @@
 #include <fenv.h>
 #include <math.h>
 
-#define M1(type, name) API(type, crt_##name, type x) { return name(x); }
-#define M2(type, name) API(type, crt_##name, type x, type y) { return name(x, y); }
+#define M1(type, name)                                                                             \
+	API(type, crt_##name, type x) { return name(x); }
+#define M2(type, name)                                                                             \
+	API(type, crt_##name, type x, type y) { return name(x, y); }
 #include "win/crt_math.def"
 
 API(double, crt__hypot, double x, double y) { return hypot(x, y); }

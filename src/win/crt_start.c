@@ -37,26 +37,49 @@ void crt_thread_end(struct thread *t)
 
 /* ---- errno: the same numbers up to 34, and then others ---- */
 
-static const struct { int host, guest; const char *text; } errnos[] = {
-	{0, 0, "No error"}, {EPERM, 1, "Operation not permitted"},
-	{ENOENT, 2, "No such file or directory"}, {ESRCH, 3, "No such process"},
-	{EINTR, 4, "Interrupted function call"}, {EIO, 5, "Input/output error"},
-	{ENXIO, 6, "No such device or address"}, {E2BIG, 7, "Arg list too long"},
-	{ENOEXEC, 8, "Exec format error"}, {EBADF, 9, "Bad file descriptor"},
-	{ECHILD, 10, "No child processes"}, {EAGAIN, 11, "Resource temporarily unavailable"},
-	{ENOMEM, 12, "Not enough space"}, {EACCES, 13, "Permission denied"},
-	{EFAULT, 14, "Bad address"}, {EBUSY, 16, "Resource device"}, {EEXIST, 17, "File exists"},
-	{EXDEV, 18, "Improper link"}, {ENODEV, 19, "No such device"},
-	{ENOTDIR, 20, "Not a directory"}, {EISDIR, 21, "Is a directory"},
-	{EINVAL, 22, "Invalid argument"}, {ENFILE, 23, "Too many open files in system"},
-	{EMFILE, 24, "Too many open files"}, {ENOTTY, 25, "Inappropriate I/O control operation"},
-	{EFBIG, 27, "File too large"}, {ENOSPC, 28, "No space left on device"},
-	{ESPIPE, 29, "Invalid seek"}, {EROFS, 30, "Read-only file system"},
-	{EMLINK, 31, "Too many links"}, {EPIPE, 32, "Broken pipe"}, {EDOM, 33, "Domain error"},
-	{ERANGE, 34, "Result too large"}, {EDEADLK, 36, "Resource deadlock avoided"},
-	{ENAMETOOLONG, 38, "Filename too long"}, {ENOLCK, 39, "No locks available"},
-	{ENOSYS, 40, "Function not implemented"}, {ENOTEMPTY, 41, "Directory not empty"},
-	{EILSEQ, 42, "Illegal byte sequence"},
+static const struct {
+	int host, guest;
+	const char *text;
+} errnos[] = {
+    {0, 0, "No error"},
+    {EPERM, 1, "Operation not permitted"},
+    {ENOENT, 2, "No such file or directory"},
+    {ESRCH, 3, "No such process"},
+    {EINTR, 4, "Interrupted function call"},
+    {EIO, 5, "Input/output error"},
+    {ENXIO, 6, "No such device or address"},
+    {E2BIG, 7, "Arg list too long"},
+    {ENOEXEC, 8, "Exec format error"},
+    {EBADF, 9, "Bad file descriptor"},
+    {ECHILD, 10, "No child processes"},
+    {EAGAIN, 11, "Resource temporarily unavailable"},
+    {ENOMEM, 12, "Not enough space"},
+    {EACCES, 13, "Permission denied"},
+    {EFAULT, 14, "Bad address"},
+    {EBUSY, 16, "Resource device"},
+    {EEXIST, 17, "File exists"},
+    {EXDEV, 18, "Improper link"},
+    {ENODEV, 19, "No such device"},
+    {ENOTDIR, 20, "Not a directory"},
+    {EISDIR, 21, "Is a directory"},
+    {EINVAL, 22, "Invalid argument"},
+    {ENFILE, 23, "Too many open files in system"},
+    {EMFILE, 24, "Too many open files"},
+    {ENOTTY, 25, "Inappropriate I/O control operation"},
+    {EFBIG, 27, "File too large"},
+    {ENOSPC, 28, "No space left on device"},
+    {ESPIPE, 29, "Invalid seek"},
+    {EROFS, 30, "Read-only file system"},
+    {EMLINK, 31, "Too many links"},
+    {EPIPE, 32, "Broken pipe"},
+    {EDOM, 33, "Domain error"},
+    {ERANGE, 34, "Result too large"},
+    {EDEADLK, 36, "Resource deadlock avoided"},
+    {ENAMETOOLONG, 38, "Filename too long"},
+    {ENOLCK, 39, "No locks available"},
+    {ENOSYS, 40, "Function not implemented"},
+    {ENOTEMPTY, 41, "Directory not empty"},
+    {EILSEQ, 42, "Illegal byte sequence"},
 };
 
 int crt_errno_of(int err)
@@ -83,16 +106,18 @@ int crt_fail(int err)
 
 int crt_fail_win(void)
 {
-	static const struct { uint32_t win; int err; } rows[] = {
-		{ERROR_FILE_NOT_FOUND, ENOENT}, {ERROR_PATH_NOT_FOUND, ENOENT},
-		{ERROR_ACCESS_DENIED, EACCES}, {ERROR_SHARING_VIOLATION, EACCES},
-		{ERROR_LOCK_VIOLATION, EACCES}, {ERROR_INVALID_HANDLE, EBADF},
-		{ERROR_FILE_EXISTS, EEXIST}, {ERROR_ALREADY_EXISTS, EEXIST},
-		{ERROR_NOT_ENOUGH_MEMORY, ENOMEM}, {ERROR_DISK_FULL, ENOSPC},
-		{ERROR_DIR_NOT_EMPTY, ENOTEMPTY}, {ERROR_TOO_MANY_OPEN_FILES, EMFILE},
-		{ERROR_DIRECTORY, ENOTDIR}, {ERROR_NOT_SAME_DEVICE, EXDEV},
-		{ERROR_NO_MORE_FILES, ENOENT}, {ERROR_INVALID_NAME, ENOENT},
-		{ERROR_BROKEN_PIPE, EPIPE}, {ERROR_NO_DATA, EPIPE}};
+	static const struct {
+		uint32_t win;
+		int err;
+	} rows[] = {{ERROR_FILE_NOT_FOUND, ENOENT},    {ERROR_PATH_NOT_FOUND, ENOENT},
+		    {ERROR_ACCESS_DENIED, EACCES},     {ERROR_SHARING_VIOLATION, EACCES},
+		    {ERROR_LOCK_VIOLATION, EACCES},    {ERROR_INVALID_HANDLE, EBADF},
+		    {ERROR_FILE_EXISTS, EEXIST},       {ERROR_ALREADY_EXISTS, EEXIST},
+		    {ERROR_NOT_ENOUGH_MEMORY, ENOMEM}, {ERROR_DISK_FULL, ENOSPC},
+		    {ERROR_DIR_NOT_EMPTY, ENOTEMPTY},  {ERROR_TOO_MANY_OPEN_FILES, EMFILE},
+		    {ERROR_DIRECTORY, ENOTDIR},        {ERROR_NOT_SAME_DEVICE, EXDEV},
+		    {ERROR_NO_MORE_FILES, ENOENT},     {ERROR_INVALID_NAME, ENOENT},
+		    {ERROR_BROKEN_PIPE, EPIPE},        {ERROR_NO_DATA, EPIPE}};
 	uint32_t code = last_error();
 	crt_self()->dos_err = code;
 	for (size_t i = 0; i < countof(rows); i++)
@@ -160,7 +185,8 @@ void crt_begin(void)
 struct new_mode {
 	int mode;
 };
-API(int, crt___getmainargs, int *argc, char ***argv, char ***env, int glob, const struct new_mode *n)
+API(int, crt___getmainargs, int *argc, char ***argv, char ***env, int glob,
+    const struct new_mode *n)
 {
 	(void)glob; /* DEVIATES: * in arguments stays, as the shell gave it */
 	(void)n;
@@ -169,7 +195,8 @@ API(int, crt___getmainargs, int *argc, char ***argv, char ***env, int glob, cons
 	*env = crt__environ;
 	return 0;
 }
-API(int, crt___wgetmainargs, int *argc, wide ***argv, wide ***env, int glob, const struct new_mode *n)
+API(int, crt___wgetmainargs, int *argc, wide ***argv, wide ***env, int glob,
+    const struct new_mode *n)
 {
 	(void)glob;
 	(void)n;
@@ -258,7 +285,10 @@ API(int, crt__register_thread_local_exe_atexit_callback, uint64_t fn) { return (
 struct onexit {
 	uint64_t *first, *last, *end;
 };
-API(int, crt__initialize_onexit_table, struct onexit *t) { return *t = (struct onexit){NULL, NULL, NULL}, 0; }
+API(int, crt__initialize_onexit_table, struct onexit *t)
+{
+	return *t = (struct onexit){NULL, NULL, NULL}, 0;
+}
 API(int, crt__register_onexit_function, struct onexit *t, uint64_t fn)
 {
 	if (t->last == t->end) {
@@ -307,11 +337,11 @@ API(void, crt__cexit, void)
 	crt_flush();
 }
 API(void, crt__c_exit, void) {}
-API(void, crt__amsg_exit, int code)
+API(void, crt__amsg_exit, int code) { process_die(255, "runtime error %d", code); }
+API(void, crt__purecall, void)
 {
-	process_die(255, "runtime error %d", code);
+	process_die(LODGE_EXIT_SIGNAL + SIGABRT, "a pure virtual function was called");
 }
-API(void, crt__purecall, void) { process_die(LODGE_EXIT_SIGNAL + SIGABRT, "a pure virtual function was called"); }
 API(void, crt__assert, const char *what, const char *file, unsigned line)
 {
 	process_die(EXIT_ABORT, "Assertion failed: %s, file %s, line %u", what, file, line);
@@ -357,7 +387,10 @@ API(void, crt_abort, void)
 	crt_flush();
 	process_end(EXIT_ABORT);
 }
-API(int, crt__set_abort_behavior, unsigned flags, unsigned mask) { return (void)flags, (void)mask, 0; }
+API(int, crt__set_abort_behavior, unsigned flags, unsigned mask)
+{
+	return (void)flags, (void)mask, 0;
+}
 API(int, crt__set_error_mode, int mode) { return (void)mode, 0; }
 API(int, crt__XcptFilter, uint32_t code, void *p) { return (void)code, (void)p, 0; }
 API(int, crt__seh_filter_exe, uint32_t code, void *p) { return (void)code, (void)p, 0; }
@@ -367,7 +400,7 @@ API(int, crt__seh_filter_dll, uint32_t code, void *p) { return (void)code, (void
 
 struct start {
 	uint64_t fn, argument;
-	bool plain;             /* _beginthread: closes its handle */
+	bool plain; /* _beginthread: closes its handle */
 };
 API(uint32_t, crt_thread_start, struct start *given)
 {
@@ -377,8 +410,8 @@ API(uint32_t, crt_thread_start, struct start *given)
 	return s.plain ? 0 : r;
 }
 
-API(uint64_t, crt__beginthreadex, void *sec, unsigned stack, uint64_t fn, uint64_t arg, unsigned flags,
-    uint32_t *ret_tid)
+API(uint64_t, crt__beginthreadex, void *sec, unsigned stack, uint64_t fn, uint64_t arg,
+    unsigned flags, uint32_t *ret_tid)
 {
 	struct start *s = malloc(sizeof *s);
 	uint32_t tid;
@@ -387,7 +420,7 @@ API(uint64_t, crt__beginthreadex, void *sec, unsigned stack, uint64_t fn, uint64
 	*s = (struct start){fn, arg, false};
 	(void)sec;
 	handle h = thread_make(stack, (uint64_t)(uintptr_t)crt_thread_start, (uint64_t)(uintptr_t)s,
-	                       flags, ret_tid ? ret_tid : &tid);
+			       flags, ret_tid ? ret_tid : &tid);
 	if (!h)
 		crt_fail_win();
 	return h;
@@ -399,8 +432,8 @@ API(uint64_t, crt__beginthread, uint64_t fn, unsigned stack, uint64_t arg)
 	if (!s)
 		return UINT64_MAX;
 	*s = (struct start){fn, arg, true};
-	handle h = thread_make(stack, (uint64_t)(uintptr_t)crt_thread_start, (uint64_t)(uintptr_t)s, 0,
-	                       &tid);
+	handle h = thread_make(stack, (uint64_t)(uintptr_t)crt_thread_start, (uint64_t)(uintptr_t)s,
+			       0, &tid);
 	return h ? h : (uint64_t)crt_fail_win();
 }
 API(void, crt__endthreadex, unsigned code) { thread_exit(code); }

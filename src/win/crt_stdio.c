@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streams of the C runtime. What the guest calls a FILE is an entry of an array, as in msvcrt, whose
- * contents are of no use to it; the stream of the same number is ours. */
+/* Streams of the C runtime. What the guest calls a FILE is an entry of an array, as in msvcrt,
+ * whose contents are of no use to it; the stream of the same number is ours. */
 #include "win/crt.h"
 #include <stdio.h>
 #include <sys/stat.h>
@@ -8,14 +8,14 @@
 enum { FILE_SIZE = 48, BUFFER = 4096, BUFFER_OUT = 16384 };
 enum { MODE_FULL = 0, MODE_LINE = 0x40, MODE_NONE = 4 };
 struct stream {
-	pthread_mutex_t lock;   /* recursive */
-	int fd;                 /* -1: free */
+	pthread_mutex_t lock; /* recursive */
+	int fd;               /* -1: free */
 	bool read, write, eof, error, owned, looked, unbuffered;
 	char *buf;
-	size_t cap, pos, len;   /* reading: pos of len; writing: len */
+	size_t cap, pos, len; /* reading: pos of len; writing: len */
 	bool writing;
 	int unread[4], nunread;
-	char *temporary;        /* host path, removed at the end; owned */
+	char *temporary; /* host path, removed at the end; owned */
 };
 uint8_t iob[CRT_FDS][FILE_SIZE]; /* msvcrt exports it */
 static struct {
@@ -590,7 +590,10 @@ API(int, crt_setvbuf, void *file, char *buf, int mode, size_t n)
 	stream_unlock(s);
 	return 0;
 }
-API(void, crt_setbuf, void *file, char *buf) { crt_setvbuf(file, buf, buf ? MODE_FULL : MODE_NONE, 512); }
+API(void, crt_setbuf, void *file, char *buf)
+{
+	crt_setvbuf(file, buf, buf ? MODE_FULL : MODE_NONE, 512);
+}
 API(void, crt__lock_file, void *file) { (void)stream_lock(file); }
 API(void, crt__unlock_file, void *file)
 {
@@ -679,15 +682,15 @@ API(int, crt_wprintf, const wide *format, ...)
 	__builtin_ms_va_end(ap);
 	return n;
 }
-API(int, crt___stdio_common_vfprintf, uint64_t options, void *file, const char *format, void *locale,
-    __builtin_ms_va_list ap)
+API(int, crt___stdio_common_vfprintf, uint64_t options, void *file, const char *format,
+    void *locale, __builtin_ms_va_list ap)
 {
 	(void)options;
 	(void)locale;
 	return stream_format(file, FORMAT_UCRT, format, ap);
 }
-API(int, crt___stdio_common_vfwprintf, uint64_t options, void *file, const wide *format, void *locale,
-    __builtin_ms_va_list ap)
+API(int, crt___stdio_common_vfwprintf, uint64_t options, void *file, const wide *format,
+    void *locale, __builtin_ms_va_list ap)
 {
 	(void)options;
 	(void)locale;

@@ -105,7 +105,10 @@ API(int, crt_strcmp, const char *a, const char *b) { return sign(strcmp(a, b)); 
 API(int, crt_strncmp, const char *a, const char *b, size_t n) { return sign(strncmp(a, b, n)); }
 API(int, crt_strcoll, const char *a, const char *b) { return sign(strcmp(a, b)); }
 API(int, crt__stricmp, const char *a, const char *b) { return sign(strcasecmp(a, b)); }
-API(int, crt__strnicmp, const char *a, const char *b, size_t n) { return sign(strncasecmp(a, b, n)); }
+API(int, crt__strnicmp, const char *a, const char *b, size_t n)
+{
+	return sign(strncasecmp(a, b, n));
+}
 API(size_t, crt_strxfrm, char *to, const char *s, size_t n)
 {
 	if (n)
@@ -298,7 +301,10 @@ API(int, crt_mbtowc, wide *to, const char *s, size_t n)
 	wide w[2];
 	if (!s || !n)
 		return 0;
-	size_t len = (uint8_t)s[0] < 0x80 ? 1 : (uint8_t)s[0] < 0xe0 ? 2 : (uint8_t)s[0] < 0xf0 ? 3 : 4;
+	size_t len = (uint8_t)s[0] < 0x80   ? 1
+		     : (uint8_t)s[0] < 0xe0 ? 2
+		     : (uint8_t)s[0] < 0xf0 ? 3
+					    : 4;
 	if (len > n)
 		return crt_fail(EILSEQ);
 	utf16_put(s, len, w, 2, NULL);
@@ -449,7 +455,7 @@ static char *digits(uint64_t v, bool minus, char *out, int base)
 API(char *, crt__itoa, int v, char *out, int base)
 {
 	bool minus = v < 0 && base == 10;
-	return digits(minus ? (uint64_t)-(int64_t)v : (uint32_t)v, minus, out, base);
+	return digits(minus ? (uint64_t) - (int64_t)v : (uint32_t)v, minus, out, base);
 }
 API(char *, crt__ltoa, int v, char *out, int base) { return crt__itoa(v, out, base); }
 API(char *, crt__ultoa, unsigned v, char *out, int base) { return digits(v, false, out, base); }
@@ -484,12 +490,16 @@ API(uint64_t, crt_div, int a, int b)
 /* ---- sorting: the guest compares ---- */
 
 typedef WINAPI int compare_fn(const void *a, const void *b);
-static int compare_call(const void *a, const void *b, void *fn) { return (*(compare_fn **)fn)(a, b); }
+static int compare_call(const void *a, const void *b, void *fn)
+{
+	return (*(compare_fn **)fn)(a, b);
+}
 API(void, crt_qsort, void *p, size_t n, size_t size, compare_fn *fn)
 {
 	qsort_r(p, n, size, compare_call, &fn);
 }
-API(const void *, crt_bsearch, const void *key, const void *p, size_t n, size_t size, compare_fn *fn)
+API(const void *, crt_bsearch, const void *key, const void *p, size_t n, size_t size,
+    compare_fn *fn)
 {
 	const uint8_t *all = p;
 	for (size_t lo = 0, hi = n; lo < hi;) {
@@ -524,7 +534,8 @@ struct lconv_win {
 };
 API(const struct lconv_win *, crt_localeconv, void)
 {
-	static struct lconv_win l = {{".", "", "", "", "", "", "", "", "", ""}, {127, 127, 127, 127, 127, 127, 127, 127},
+	static struct lconv_win l = {{".", "", "", "", "", "", "", "", "", ""},
+				     {127, 127, 127, 127, 127, 127, 127, 127},
 				     {u".", u"", u"", u"", u"", u"", u"", u""}};
 	return &l;
 }

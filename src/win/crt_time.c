@@ -9,14 +9,20 @@ struct tm_win {
 };
 static void tm_to(struct tm_win *w, const struct tm *t)
 {
-	*w = (struct tm_win){t->tm_sec, t->tm_min, t->tm_hour, t->tm_mday, t->tm_mon, t->tm_year,
-			     t->tm_wday, t->tm_yday, t->tm_isdst};
+	*w = (struct tm_win){t->tm_sec,  t->tm_min,  t->tm_hour, t->tm_mday, t->tm_mon,
+			     t->tm_year, t->tm_wday, t->tm_yday, t->tm_isdst};
 }
 static void tm_from(struct tm *t, const struct tm_win *w)
 {
-	*t = (struct tm){.tm_sec = w->sec, .tm_min = w->min, .tm_hour = w->hour, .tm_mday = w->mday,
-			 .tm_mon = w->mon, .tm_year = w->year, .tm_wday = w->wday,
-			 .tm_yday = w->yday, .tm_isdst = w->isdst};
+	*t = (struct tm){.tm_sec = w->sec,
+			 .tm_min = w->min,
+			 .tm_hour = w->hour,
+			 .tm_mday = w->mday,
+			 .tm_mon = w->mon,
+			 .tm_year = w->year,
+			 .tm_wday = w->wday,
+			 .tm_yday = w->yday,
+			 .tm_isdst = w->isdst};
 }
 
 int crt__daylight;
@@ -37,7 +43,10 @@ API(int, crt__time32, int *ret)
 		*ret = t;
 	return t;
 }
-API(int, crt_clock, void) { return (int)((host_monotonic_ns() - process()->qpc_start_ns) / 1000000); }
+API(int, crt_clock, void)
+{
+	return (int)((host_monotonic_ns() - process()->qpc_start_ns) / 1000000);
+}
 API(double, crt__difftime64, int64_t a, int64_t b) { return (double)(a - b); }
 API(struct tm_win *, crt__gmtime64, const int64_t *t)
 {

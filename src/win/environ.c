@@ -7,7 +7,7 @@
 enum { VARIABLES_MAX = 65536 };
 static struct {
 	pthread_mutex_t lock;
-	char **all;             /* owned, NAME=VALUE */
+	char **all; /* owned, NAME=VALUE */
 	size_t n;
 } env = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -45,7 +45,8 @@ bool environment_set(const char *name, const char *value)
 	pthread_mutex_lock(&env.lock);
 	size_t i = find(name, strlen(name));
 	if (i == env.n && pair) {
-		char **all = env.n < VARIABLES_MAX ? realloc(env.all, (env.n + 1) * sizeof *all) : NULL;
+		char **all =
+		    env.n < VARIABLES_MAX ? realloc(env.all, (env.n + 1) * sizeof *all) : NULL;
 		if (all) {
 			env.all = all;
 			env.all[env.n++] = pair;
@@ -72,17 +73,26 @@ char **environment_copy(void)
 
 void environment_begin(void)
 {
-	static const char *const usual[][2] = {
-		{"ALLUSERSPROFILE", "C:\\ProgramData"}, {"APPDATA", "C:\\Users\\lodge\\AppData\\Roaming"},
-		{"COMPUTERNAME", "LODGE"}, {"ComSpec", "C:\\Windows\\System32\\cmd.exe"},
-		{"HOMEDRIVE", "C:"}, {"HOMEPATH", "\\Users\\lodge"},
-		{"LOCALAPPDATA", "C:\\Users\\lodge\\AppData\\Local"}, {"OS", "Windows_NT"},
-		{"Path", "C:\\Windows\\System32;C:\\Windows"},
-		{"PATHEXT", ".COM;.EXE;.BAT;.CMD"}, {"PROCESSOR_ARCHITECTURE", "AMD64"},
-		{"ProgramData", "C:\\ProgramData"}, {"ProgramFiles", "C:\\Program Files"},
-		{"SystemDrive", "C:"}, {"SystemRoot", "C:\\Windows"}, {"TEMP", "C:\\Temp"},
-		{"TMP", "C:\\Temp"}, {"USERNAME", "lodge"}, {"USERPROFILE", "C:\\Users\\lodge"},
-		{"windir", "C:\\Windows"}};
+	static const char *const usual[][2] = {{"ALLUSERSPROFILE", "C:\\ProgramData"},
+					       {"APPDATA", "C:\\Users\\lodge\\AppData\\Roaming"},
+					       {"COMPUTERNAME", "LODGE"},
+					       {"ComSpec", "C:\\Windows\\System32\\cmd.exe"},
+					       {"HOMEDRIVE", "C:"},
+					       {"HOMEPATH", "\\Users\\lodge"},
+					       {"LOCALAPPDATA", "C:\\Users\\lodge\\AppData\\Local"},
+					       {"OS", "Windows_NT"},
+					       {"Path", "C:\\Windows\\System32;C:\\Windows"},
+					       {"PATHEXT", ".COM;.EXE;.BAT;.CMD"},
+					       {"PROCESSOR_ARCHITECTURE", "AMD64"},
+					       {"ProgramData", "C:\\ProgramData"},
+					       {"ProgramFiles", "C:\\Program Files"},
+					       {"SystemDrive", "C:"},
+					       {"SystemRoot", "C:\\Windows"},
+					       {"TEMP", "C:\\Temp"},
+					       {"TMP", "C:\\Temp"},
+					       {"USERNAME", "lodge"},
+					       {"USERPROFILE", "C:\\Users\\lodge"},
+					       {"windir", "C:\\Windows"}};
 	char cpus[16];
 	for (size_t i = 0; i < countof(usual); i++)
 		environment_set(usual[i][0], usual[i][1]);
@@ -123,7 +133,8 @@ API(uint32_t, k32_SetEnvironmentVariableA, const char *name, const char *value)
 
 API(uint32_t, k32_SetEnvironmentVariableW, const wide *name, const wide *value)
 {
-	autofree char *k = text_from(name, SIZE_MAX), *v = value ? text_from(value, SIZE_MAX) : NULL;
+	autofree char *k = text_from(name, SIZE_MAX),
+		      *v = value ? text_from(value, SIZE_MAX) : NULL;
 	return k && environment_set(k, v) ? 1 : fail(ERROR_INVALID_PARAMETER);
 }
 

@@ -39,15 +39,22 @@ uint32_t fail_errno(void) { return fail(error_of(errno)); }
 
 uint32_t error_of_status(uint32_t status)
 {
-	static const struct { uint32_t status, error; } more[] = {
-		{STATUS_SUCCESS, ERROR_SUCCESS}, {STATUS_END_OF_FILE, ERROR_HANDLE_EOF},
-		{STATUS_NO_SUCH_FILE, ERROR_FILE_NOT_FOUND}, {STATUS_PENDING, ERROR_IO_PENDING},
-		{STATUS_NO_MORE_FILES, ERROR_NO_MORE_FILES}, {STATUS_PIPE_BROKEN, ERROR_BROKEN_PIPE},
-		{STATUS_NOT_A_DIRECTORY, ERROR_DIRECTORY}, {STATUS_TIMEOUT, ERROR_TIMEOUT},
-		{STATUS_CANCELLED, ERROR_OPERATION_ABORTED}, {STATUS_BUFFER_OVERFLOW, ERROR_MORE_DATA},
-		{STATUS_NOT_IMPLEMENTED, ERROR_INVALID_FUNCTION},
-		{STATUS_BUFFER_TOO_SMALL, ERROR_INSUFFICIENT_BUFFER},
-		{STATUS_INFO_LENGTH_MISMATCH, ERROR_BAD_LENGTH},
+	static const struct {
+		uint32_t status, error;
+	} more[] = {
+	    {STATUS_SUCCESS, ERROR_SUCCESS},
+	    {STATUS_END_OF_FILE, ERROR_HANDLE_EOF},
+	    {STATUS_NO_SUCH_FILE, ERROR_FILE_NOT_FOUND},
+	    {STATUS_PENDING, ERROR_IO_PENDING},
+	    {STATUS_NO_MORE_FILES, ERROR_NO_MORE_FILES},
+	    {STATUS_PIPE_BROKEN, ERROR_BROKEN_PIPE},
+	    {STATUS_NOT_A_DIRECTORY, ERROR_DIRECTORY},
+	    {STATUS_TIMEOUT, ERROR_TIMEOUT},
+	    {STATUS_CANCELLED, ERROR_OPERATION_ABORTED},
+	    {STATUS_BUFFER_OVERFLOW, ERROR_MORE_DATA},
+	    {STATUS_NOT_IMPLEMENTED, ERROR_INVALID_FUNCTION},
+	    {STATUS_BUFFER_TOO_SMALL, ERROR_INSUFFICIENT_BUFFER},
+	    {STATUS_INFO_LENGTH_MISMATCH, ERROR_BAD_LENGTH},
 	};
 	for (size_t i = 0; i < countof(more); i++)
 		if (more[i].status == status)
@@ -60,7 +67,10 @@ uint32_t error_of_status(uint32_t status)
 
 const char *error_text(uint32_t code)
 {
-	static const struct { uint32_t code; const char *text; } texts[] = {
+	static const struct {
+		uint32_t code;
+		const char *text;
+	} texts[] = {
 #define TEXT(code, text) {code, text},
 #include "win/error_texts.def"
 	};
@@ -73,5 +83,8 @@ const char *error_text(uint32_t code)
 API(uint32_t, k32_GetLastError, void) { return last_error(); }
 API(void, k32_SetLastError, uint32_t code) { last_error_set(code); }
 API(uint32_t, k32_GetErrorMode, void) { return process()->error_mode; }
-API(uint32_t, k32_SetErrorMode, uint32_t mode) { return atomic_exchange(&process()->error_mode, mode); }
+API(uint32_t, k32_SetErrorMode, uint32_t mode)
+{
+	return atomic_exchange(&process()->error_mode, mode);
+}
 API(uint32_t, nt_RtlNtStatusToDosError, uint32_t status) { return error_of_status(status); }

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exceptions: signals of the host and RaiseException become an EXCEPTION_RECORD and a CONTEXT, which
- * the vectored handlers, then the frames of the guest, then its last filter are shown. */
+/* Exceptions: signals of the host and RaiseException become an EXCEPTION_RECORD and a CONTEXT,
+ * which the vectored handlers, then the frames of the guest, then its last filter are shown. */
 #include "win/unwind.h"
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
-enum { ALT_STACK = 64 << 10, RED_ZONE = 128, VECTORED_MAX = 64, FRAMES_MAX = 100000,
-       CONTINUE_EXECUTION = -1 };
+enum {
+	ALT_STACK = 64 << 10,
+	RED_ZONE = 128,
+	VECTORED_MAX = 64,
+	FRAMES_MAX = 100000,
+	CONTINUE_EXECUTION = -1
+};
 struct pointers {
 	struct win_exception *x;
 	struct win_context *c;
 };
 static struct {
 	pthread_mutex_t lock;
-	struct { uint64_t fn, id; } handlers[VECTORED_MAX], continuers[VECTORED_MAX];
+	struct {
+		uint64_t fn, id;
+	} handlers[VECTORED_MAX], continuers[VECTORED_MAX];
 	size_t nhandlers, ncontinuers;
 	uint64_t ids;
 	_Atomic(uint64_t) last_filter;
@@ -45,33 +52,31 @@ __asm__(".text\n.hidden context_run\n.globl context_run\ncontext_run:\n"
 
 /* Save to the CONTEXT at r11, whose rsp and rip are those of the caller of where we are: r10 points
  * to the return address. r10 and r11 are saved as they are here: they are scratch. */
-#define CONTEXT_SAVE                                                                               \
-	"	mov %rax, 0x78(%r11)\n	mov %rcx, 0x80(%r11)\n	mov %rdx, 0x88(%r11)\n"        \
-	"	mov %rbx, 0x90(%r11)\n	mov %rbp, 0xa0(%r11)\n	mov %rsi, 0xa8(%r11)\n"        \
-	"	mov %rdi, 0xb0(%r11)\n	mov %r8, 0xb8(%r11)\n	mov %r9, 0xc0(%r11)\n"         \
-	"	mov %r10, 0xc8(%r11)\n	mov %r11, 0xd0(%r11)\n	mov %r12, 0xd8(%r11)\n"        \
-	"	mov %r13, 0xe0(%r11)\n	mov %r14, 0xe8(%r11)\n	mov %r15, 0xf0(%r11)\n"        \
-	"	mov (%r10), %rax\n	mov %rax, 0xf8(%r11)\n"                                \
-	"	lea 8(%r10), %rax\n	mov %rax, 0x98(%r11)\n"                                \
-	"	pushfq\n	pop %rax\n	mov %eax, 0x44(%r11)\n"                        \
-	"	mov %cs, 0x38(%r11)\n	mov %ds, 0x3a(%r11)\n	mov %es, 0x3c(%r11)\n"         \
-	"	mov %fs, 0x3e(%r11)\n	mov %gs, 0x40(%r11)\n	mov %ss, 0x42(%r11)\n"         \
-	"	movl $0x10000f, 0x30(%r11)\n	stmxcsr 0x34(%r11)\n"                          \
+#define CONTEXT_SAVE \
+	"	mov %rax, 0x78(%r11)\n	mov %rcx, 0x80(%r11)\n	mov %rdx, 0x88(%r11)\n" \
+	"	mov %rbx, 0x90(%r11)\n	mov %rbp, 0xa0(%r11)\n	mov %rsi, 0xa8(%r11)\n" \
+	"	mov %rdi, 0xb0(%r11)\n	mov %r8, 0xb8(%r11)\n	mov %r9, 0xc0(%r11)\n" \
+	"	mov %r10, 0xc8(%r11)\n	mov %r11, 0xd0(%r11)\n	mov %r12, 0xd8(%r11)\n" \
+	"	mov %r13, 0xe0(%r11)\n	mov %r14, 0xe8(%r11)\n	mov %r15, 0xf0(%r11)\n" \
+	"	mov (%r10), %rax\n	mov %rax, 0xf8(%r11)\n" \
+	"	lea 8(%r10), %rax\n	mov %rax, 0x98(%r11)\n" \
+	"	pushfq\n	pop %rax\n	mov %eax, 0x44(%r11)\n" \
+	"	mov %cs, 0x38(%r11)\n	mov %ds, 0x3a(%r11)\n	mov %es, 0x3c(%r11)\n" \
+	"	mov %fs, 0x3e(%r11)\n	mov %gs, 0x40(%r11)\n	mov %ss, 0x42(%r11)\n" \
+	"	movl $0x10000f, 0x30(%r11)\n	stmxcsr 0x34(%r11)\n" \
 	"	fxsave 0x100(%r11)\n"
 
 /* ms_abi: rcx is the CONTEXT. */
 __asm__(".text\n.hidden nt_RtlCaptureContext\n.globl nt_RtlCaptureContext\nnt_RtlCaptureContext:\n"
 	"	mov %rsp, %r10\n"
-	"	mov %rcx, %r11\n" CONTEXT_SAVE
-	"	mov 0x78(%r11), %rax\n"
+	"	mov %rcx, %r11\n" CONTEXT_SAVE "	mov 0x78(%r11), %rax\n"
 	"	ret\n");
 /* RaiseException(ecx code, edx flags, r8d n, r9 arguments) */
 __asm__(".text\n.hidden k32_RaiseException\n.globl k32_RaiseException\nk32_RaiseException:\n"
 	"	mov %rsp, %r10\n"
 	"	sub $0x600, %rsp\n"
 	"	and $-64, %rsp\n"
-	"	lea 64(%rsp), %r11\n" CONTEXT_SAVE
-	"	mov %r11, %rdi\n"
+	"	lea 64(%rsp), %r11\n" CONTEXT_SAVE "	mov %r11, %rdi\n"
 	"	mov %ecx, %esi\n"
 	"	mov %r8d, %ecx\n"
 	"	mov %r9, %r8\n"
@@ -81,8 +86,7 @@ __asm__(".text\n.hidden nt_RtlRaiseException\n.globl nt_RtlRaiseException\nnt_Rt
 	"	mov %rsp, %r10\n"
 	"	sub $0x600, %rsp\n"
 	"	and $-64, %rsp\n"
-	"	lea 64(%rsp), %r11\n" CONTEXT_SAVE
-	"	mov %r11, %rsi\n"
+	"	lea 64(%rsp), %r11\n" CONTEXT_SAVE "	mov %r11, %rsi\n"
 	"	mov %rcx, %rdi\n"
 	"	call exception_again\n");
 /* RtlUnwindEx(rcx frame, rdx ip, r8 record, r9 value, context, history) */
@@ -90,24 +94,23 @@ __asm__(".text\n.hidden nt_RtlUnwindEx\n.globl nt_RtlUnwindEx\nnt_RtlUnwindEx:\n
 	"	mov %rsp, %r10\n"
 	"	sub $0x600, %rsp\n"
 	"	and $-64, %rsp\n"
-	"	lea 64(%rsp), %r11\n" CONTEXT_SAVE
-	"	mov %r11, %rdi\n"
+	"	lea 64(%rsp), %r11\n" CONTEXT_SAVE "	mov %r11, %rdi\n"
 	"	mov %rcx, %rsi\n"
 	"	mov %r8, %rcx\n"
 	"	mov %r9, %r8\n"
 	"	call unwind_from\n");
 
 void exception_from(struct win_context *c, uint32_t code, uint32_t flags, uint32_t n,
-                    const uint64_t *args);
+		    const uint64_t *args);
 void exception_again(struct win_exception *x, struct win_context *c);
 void unwind_from(struct win_context *c, uint64_t frame, uint64_t ip, struct win_exception *x,
-                 uint64_t value);
+		 uint64_t value);
 
 __attribute__((used)) void exception_from(struct win_context *c, uint32_t code, uint32_t flags,
-                                          uint32_t n, const uint64_t *args)
+					  uint32_t n, const uint64_t *args)
 {
-	struct win_exception x = {.code = code, .flags = flags & EXCEPTION_NONCONTINUABLE,
-				  .address = c->rip};
+	struct win_exception x = {
+	    .code = code, .flags = flags & EXCEPTION_NONCONTINUABLE, .address = c->rip};
 	x.nparameters = args ? n < 15 ? n : 15 : 0;
 	for (uint32_t i = 0; i < x.nparameters; i++)
 		x.parameters[i] = args[i];
@@ -121,7 +124,7 @@ __attribute__((used)) void exception_again(struct win_exception *x, struct win_c
 }
 
 __attribute__((used)) void unwind_from(struct win_context *c, uint64_t frame, uint64_t ip,
-                                       struct win_exception *x, uint64_t value)
+				       struct win_exception *x, uint64_t value)
 {
 	struct unwind_target to = {frame, ip, value, x};
 	unwind_to(c, &to);
@@ -185,7 +188,8 @@ _Noreturn void unwind_here(const struct unwind_target *to)
 static bool list_ask(const uint64_t *fns, size_t n, struct pointers *p)
 {
 	for (size_t i = 0; i < n; i++)
-		if ((int32_t)guest_call4(fns[i], (uint64_t)(uintptr_t)p, 0, 0, 0) == CONTINUE_EXECUTION)
+		if ((int32_t)guest_call4(fns[i], (uint64_t)(uintptr_t)p, 0, 0, 0) ==
+		    CONTINUE_EXECUTION)
 			return true;
 	return false;
 }
@@ -211,7 +215,8 @@ static bool frames_ask(struct win_exception *x, const struct win_context *at)
 	for (unsigned n = 0; n < FRAMES_MAX && c.rip; n++) {
 		uint64_t base = 0, pc = c.rip;
 		struct frame f;
-		if (pc >= WIN_GUEST_END) { /* code of ours: perhaps a dispatcher that had called it */
+		if (pc >=
+		    WIN_GUEST_END) { /* code of ours: perhaps a dispatcher that had called it */
 			if (!link || !(link = link->before) || n == 0)
 				return false;
 			c = *link->context;
@@ -228,21 +233,27 @@ static bool frames_ask(struct win_exception *x, const struct win_context *at)
 		}
 		if (!f.handler)
 			continue;
-		struct dispatch d = {pc, base, fn, f.establisher, 0, &here, f.handler, f.data, NULL, 0, 0};
-		if (handler_call(&f, x, (struct win_context *)(uintptr_t)at, &d) == DISPOSITION_CONTINUE)
+		struct dispatch d = {pc,   base, fn, f.establisher, 0, &here, f.handler, f.data,
+				     NULL, 0,    0};
+		if (handler_call(&f, x, (struct win_context *)(uintptr_t)at, &d) ==
+		    DISPOSITION_CONTINUE)
 			return true;
 	}
 	return false;
 }
 
-static const struct { uint32_t code; int sig; const char *what; } kinds[] = {
-	{STATUS_ACCESS_VIOLATION, SIGSEGV, "an access violation"},
-	{STATUS_STACK_OVERFLOW, SIGSEGV, "a stack overflow"},
-	{STATUS_IN_PAGE_ERROR, SIGBUS, "an error of a mapped file"},
-	{STATUS_ILLEGAL_INSTRUCTION, SIGILL, "an illegal instruction"},
-	{STATUS_PRIVILEGED_INSTRUCTION, SIGILL, "a privileged instruction"},
-	{STATUS_INTEGER_DIVIDE_BY_ZERO, SIGFPE, "a division by zero"},
-	{STATUS_BREAKPOINT, SIGTRAP, "a breakpoint"},
+static const struct {
+	uint32_t code;
+	int sig;
+	const char *what;
+} kinds[] = {
+    {STATUS_ACCESS_VIOLATION, SIGSEGV, "an access violation"},
+    {STATUS_STACK_OVERFLOW, SIGSEGV, "a stack overflow"},
+    {STATUS_IN_PAGE_ERROR, SIGBUS, "an error of a mapped file"},
+    {STATUS_ILLEGAL_INSTRUCTION, SIGILL, "an illegal instruction"},
+    {STATUS_PRIVILEGED_INSTRUCTION, SIGILL, "a privileged instruction"},
+    {STATUS_INTEGER_DIVIDE_BY_ZERO, SIGFPE, "a division by zero"},
+    {STATUS_BREAKPOINT, SIGTRAP, "a breakpoint"},
 };
 
 _Noreturn static void unhandled(const struct win_exception *x)
@@ -252,10 +263,12 @@ _Noreturn static void unhandled(const struct win_exception *x)
 	const char *in = m ? m->name : "";
 	for (size_t i = 0; i < countof(kinds); i++)
 		if (kinds[i].code == x->code)
-			process_die(LODGE_EXIT_SIGNAL + kinds[i].sig, "%s at %#llx%s%s", kinds[i].what,
-			            (unsigned long long)off, m ? " of " : "", in);
-	process_die(LODGE_EXIT_SIGNAL + SIGABRT, "an exception that it does not handle: %#x, at "
-	            "%#llx%s%s", x->code, (unsigned long long)off, m ? " of " : "", in);
+			process_die(LODGE_EXIT_SIGNAL + kinds[i].sig, "%s at %#llx%s%s",
+				    kinds[i].what, (unsigned long long)off, m ? " of " : "", in);
+	process_die(LODGE_EXIT_SIGNAL + SIGABRT,
+		    "an exception that it does not handle: %#x, at "
+		    "%#llx%s%s",
+		    x->code, (unsigned long long)off, m ? " of " : "", in);
 }
 
 _Noreturn void exception_raise(const struct win_exception *given, void *context)
@@ -288,11 +301,11 @@ void context_from(struct win_context *c, const ucontext_t *uc)
 {
 	const greg_t *g = uc->uc_mcontext.gregs;
 	memset(c, 0, sizeof *c);
-	c->flags = CONTEXT_AMD64 | CONTEXT_CONTROL | CONTEXT_INTEGER | CONTEXT_SEGMENTS |
-		   CONTEXT_FLOATING;
-	static const int order[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI,
-				    REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13,
-				    REG_R14, REG_R15};
+	c->flags =
+	    CONTEXT_AMD64 | CONTEXT_CONTROL | CONTEXT_INTEGER | CONTEXT_SEGMENTS | CONTEXT_FLOATING;
+	static const int order[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+				    REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+				    REG_R12, REG_R13, REG_R14, REG_R15};
 	for (unsigned i = 0; i < 16; i++)
 		*context_register(c, i) = (uint64_t)g[order[i]];
 	c->rip = (uint64_t)g[REG_RIP];
@@ -308,9 +321,9 @@ void context_from(struct win_context *c, const ucontext_t *uc)
 void context_to(const struct win_context *c, ucontext_t *uc)
 {
 	greg_t *g = uc->uc_mcontext.gregs;
-	static const int order[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI,
-				    REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13,
-				    REG_R14, REG_R15};
+	static const int order[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+				    REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+				    REG_R12, REG_R13, REG_R14, REG_R15};
 	struct win_context copy = *c;
 	for (unsigned i = 0; i < 16; i++) {
 		bool control = order[i] == REG_RSP;
@@ -331,11 +344,14 @@ void context_to(const struct win_context *c, ucontext_t *uc)
 /* What the CPU said, as Windows says it. */
 static void record_make(struct win_exception *x, int sig, const siginfo_t *si, const ucontext_t *uc)
 {
-	static const struct { int code; uint32_t status; } fpe[] = {
-		{FPE_INTDIV, STATUS_INTEGER_DIVIDE_BY_ZERO}, {FPE_INTOVF, STATUS_INTEGER_OVERFLOW},
-		{FPE_FLTDIV, STATUS_FLOAT_DIVIDE_BY_ZERO}, {FPE_FLTOVF, STATUS_FLOAT_OVERFLOW},
-		{FPE_FLTUND, STATUS_FLOAT_UNDERFLOW}, {FPE_FLTRES, STATUS_FLOAT_INEXACT},
-		{FPE_FLTINV, STATUS_FLOAT_INVALID}};
+	static const struct {
+		int code;
+		uint32_t status;
+	} fpe[] = {
+	    {FPE_INTDIV, STATUS_INTEGER_DIVIDE_BY_ZERO}, {FPE_INTOVF, STATUS_INTEGER_OVERFLOW},
+	    {FPE_FLTDIV, STATUS_FLOAT_DIVIDE_BY_ZERO},   {FPE_FLTOVF, STATUS_FLOAT_OVERFLOW},
+	    {FPE_FLTUND, STATUS_FLOAT_UNDERFLOW},        {FPE_FLTRES, STATUS_FLOAT_INEXACT},
+	    {FPE_FLTINV, STATUS_FLOAT_INVALID}};
 	const greg_t *g = uc->uc_mcontext.gregs;
 	enum { TRAP_GP = 13, ERROR_WRITE = 2, ERROR_EXEC = 16 };
 	*x = (struct win_exception){.address = (uint64_t)g[REG_RIP]};
@@ -354,8 +370,8 @@ static void record_make(struct win_exception *x, int sig, const siginfo_t *si, c
 		x->code = sig == SIGBUS ? STATUS_IN_PAGE_ERROR : STATUS_ACCESS_VIOLATION;
 		x->nparameters = sig == SIGBUS ? 3 : 2;
 		x->parameters[0] = error & ERROR_EXEC ? 8 : error & ERROR_WRITE ? 1 : 0;
-		x->parameters[1] = g[REG_TRAPNO] == TRAP_GP ? UINT64_MAX
-							    : (uint64_t)(uintptr_t)si->si_addr;
+		x->parameters[1] =
+		    g[REG_TRAPNO] == TRAP_GP ? UINT64_MAX : (uint64_t)(uintptr_t)si->si_addr;
 		if (g[REG_TRAPNO] == TRAP_GP)
 			x->parameters[0] = 0;
 	}
@@ -377,8 +393,8 @@ static bool guard_touched(struct win_exception *x, struct thread *t)
 		return false;
 	}
 	if (at < WIN_GUEST_END && space_at(at, &r) && r.prot & PAGE_GUARD) {
-		(void)!space_protect(at & ~(uint64_t)(PAGE - 1), PAGE, r.prot & ~(uint32_t)PAGE_GUARD,
-		                     &old);
+		(void)!space_protect(at & ~(uint64_t)(PAGE - 1), PAGE,
+				     r.prot & ~(uint32_t)PAGE_GUARD, &old);
 		x->code = STATUS_GUARD_PAGE;
 	}
 	return false;
@@ -399,8 +415,10 @@ static void deliver(const struct win_exception *x, ucontext_t *uc)
 	d.c.rip = x->code == STATUS_BREAKPOINT ? x->address : d.c.rip;
 	d.x = *x;
 	if (host_copy((void *)(uintptr_t)sp, &d, sizeof d))
-		process_die(LODGE_EXIT_SIGNAL + SIGSEGV, "an exception (%#x at %#llx), and no stack to "
-		            "handle it on", x->code, (unsigned long long)x->address);
+		process_die(LODGE_EXIT_SIGNAL + SIGSEGV,
+			    "an exception (%#x at %#llx), and no stack to "
+			    "handle it on",
+			    x->code, (unsigned long long)x->address);
 	g[REG_RDI] = (greg_t)(sp + offsetof(struct delivery, x));
 	g[REG_RSI] = (greg_t)sp;
 	g[REG_RSP] = (greg_t)(sp - 8);
@@ -431,14 +449,16 @@ static void on_sys(int sig, siginfo_t *si, void *context)
 {
 	const ucontext_t *uc = context;
 	(void)sig;
-	process_die(LODGE_EXIT_SIGNAL + SIGSYS, "it makes system calls of Linux by itself (%d, at %#llx)",
-	            si->si_syscall, (unsigned long long)uc->uc_mcontext.gregs[REG_RIP]);
+	process_die(LODGE_EXIT_SIGNAL + SIGSYS,
+		    "it makes system calls of Linux by itself (%d, at %#llx)", si->si_syscall,
+		    (unsigned long long)uc->uc_mcontext.gregs[REG_RIP]);
 }
 
 int exceptions_begin(struct lodge_err *e)
 {
 	static const int sigs[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
-	struct sigaction a = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	struct sigaction a = {.sa_sigaction = on_signal,
+			      .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 	struct sigaction s = {.sa_sigaction = on_sys, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	int r = sigaction(SIGSYS, &s, NULL);
 	for (size_t i = 0; r == 0 && i < countof(sigs); i++)

@@ -150,7 +150,7 @@ static handle device_open(enum device d, uint32_t access, bool inherit)
 }
 
 handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,
-                 bool inherit)
+	       bool inherit)
 {
 	struct stat st;
 	int fd = -1;
@@ -219,7 +219,7 @@ API(handle, k32_CreateFile2, const wide *path, uint32_t access, uint32_t share, 
     const struct create_file2 *more)
 {
 	return k32_CreateFileW(path, access, share, more ? more->sec : NULL, how,
-	                       more ? more->attributes | more->flags : 0, 0);
+			       more ? more->attributes | more->flags : 0, 0);
 }
 
 /* ---- reading and writing ---- */
@@ -239,8 +239,8 @@ int64_t io_read(struct file *f, void *buf, size_t len, int64_t at)
 	struct thread *t = thread_self();
 	for (;;) {
 		atomic_store(&t->blocked, 1);
-		ssize_t n = at >= 0 && !f->pipe && !f->console
-				? pread(f->fd, buf, len, at) : read(f->fd, buf, len);
+		ssize_t n = at >= 0 && !f->pipe && !f->console ? pread(f->fd, buf, len, at)
+							       : read(f->fd, buf, len);
 		int err = errno;
 		atomic_store(&t->blocked, 0);
 		if (n >= 0)
@@ -287,8 +287,8 @@ static void overlapped_done(struct file *f, struct overlapped *o, uint32_t statu
 {
 	o->n = n;
 	o->status = status;
-	struct object *event = o->event & ~UINT64_C(1) ? object_get(o->event & ~UINT64_C(1), KIND_EVENT)
-						       : NULL;
+	struct object *event =
+	    o->event & ~UINT64_C(1) ? object_get(o->event & ~UINT64_C(1), KIND_EVENT) : NULL;
 	if (event)
 		wait_signal(event, 1);
 	object_unref(event);
@@ -302,16 +302,18 @@ static int64_t overlapped_at(const struct overlapped *o)
 }
 
 static uint32_t transfer_end(struct file *f, struct overlapped *o, int64_t r, uint32_t *ret_n,
-                             uint32_t end_error)
+			     uint32_t end_error)
 {
 	uint32_t error = r < 0 ? error_of((int)-r) : r == 0 ? end_error : 0;
 	if (ret_n)
 		*ret_n = r > 0 ? (uint32_t)r : 0;
 	if (o)
-		overlapped_done(f, o, error == ERROR_HANDLE_EOF ? STATUS_END_OF_FILE
-				: r < 0 ? status_of((int)-r)
-				: error ? STATUS_PIPE_BROKEN : STATUS_SUCCESS,
-		                r > 0 ? (uint64_t)r : 0);
+		overlapped_done(f, o,
+				error == ERROR_HANDLE_EOF ? STATUS_END_OF_FILE
+				: r < 0                   ? status_of((int)-r)
+				: error                   ? STATUS_PIPE_BROKEN
+							  : STATUS_SUCCESS,
+				r > 0 ? (uint64_t)r : 0);
 	return error ? fail(error) : 1;
 }
 
@@ -325,8 +327,10 @@ API(uint32_t, k32_ReadFile, handle h, void *buf, uint32_t n, uint32_t *ret_n, st
 	int64_t r = f->folder ? -EINVAL : io_read(f, buf, n, overlapped_at(o));
 	if (o && r > 0 && !f->pipe && !f->console && !f->overlapped)
 		lseek(f->fd, overlapped_at(o) + r, SEEK_SET);
-	uint32_t end = n == 0 ? 0 : f->pipe ? ERROR_BROKEN_PIPE
-		       : o && !f->console ? ERROR_HANDLE_EOF : 0;
+	uint32_t end = n == 0             ? 0
+		       : f->pipe          ? ERROR_BROKEN_PIPE
+		       : o && !f->console ? ERROR_HANDLE_EOF
+					  : 0;
 	uint32_t ok = transfer_end(f, o, r, ret_n, end);
 	object_unref(&f->o);
 	return ok;
@@ -399,7 +403,8 @@ static int64_t file_seek(handle h, int64_t at, uint32_t from)
 	int64_t r = from < 3 && !f->pipe ? lseek(f->fd, at, whence[from]) : (errno = EINVAL, -1);
 	if (r < 0)
 		last_error_set(errno == EINVAL && from < 3 && !f->pipe ? ERROR_NEGATIVE_SEEK
-			       : f->pipe ? ERROR_INVALID_FUNCTION : ERROR_INVALID_PARAMETER);
+			       : f->pipe                               ? ERROR_INVALID_FUNCTION
+								       : ERROR_INVALID_PARAMETER);
 	object_unref(&f->o);
 	return r;
 }
@@ -474,7 +479,8 @@ API(uint32_t, k32_GetFileType, handle h)
 	uint32_t type = FILE_TYPE_UNKNOWN;
 	if (fstat(f->fd, &st) == 0)
 		type = S_ISCHR(st.st_mode) ? FILE_TYPE_CHAR
-		       : f->pipe ? FILE_TYPE_PIPE : FILE_TYPE_DISK;
+		       : f->pipe           ? FILE_TYPE_PIPE
+					   : FILE_TYPE_DISK;
 	object_unref(&f->o);
 	last_error_set(ERROR_SUCCESS);
 	return type;
@@ -491,8 +497,9 @@ static uint32_t file_lock(handle h, int64_t at, int64_t len, short type, bool wa
 	if (at < 0 || len < 0)
 		l.l_start = l.l_len = 0; /* all of it */
 	int r = fcntl(f->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l);
-	uint32_t ok = r < 0 ? errno == EAGAIN || errno == EACCES ? fail(ERROR_LOCK_VIOLATION)
-								 : fail_errno() : 1;
+	uint32_t ok =
+	    r < 0 ? errno == EAGAIN || errno == EACCES ? fail(ERROR_LOCK_VIOLATION) : fail_errno()
+		  : 1;
 	object_unref(&f->o);
 	return ok;
 }
@@ -502,26 +509,27 @@ API(uint32_t, k32_LockFileEx, handle h, uint32_t flags, uint32_t reserved, uint3
 {
 	(void)reserved;
 	return file_lock(h, overlapped_at(o), (int64_t)((uint64_t)high << 32 | low),
-	                 flags & 2 ? F_WRLCK : F_RDLCK, !(flags & 1));
+			 flags & 2 ? F_WRLCK : F_RDLCK, !(flags & 1));
 }
 
 API(uint32_t, k32_UnlockFileEx, handle h, uint32_t reserved, uint32_t low, uint32_t high,
     const struct overlapped *o)
 {
 	(void)reserved;
-	return file_lock(h, overlapped_at(o), (int64_t)((uint64_t)high << 32 | low), F_UNLCK, false);
+	return file_lock(h, overlapped_at(o), (int64_t)((uint64_t)high << 32 | low), F_UNLCK,
+			 false);
 }
 
 API(uint32_t, k32_LockFile, handle h, uint32_t at, uint32_t at_high, uint32_t n, uint32_t n_high)
 {
 	return file_lock(h, (int64_t)((uint64_t)at_high << 32 | at),
-	                 (int64_t)((uint64_t)n_high << 32 | n), F_WRLCK, false);
+			 (int64_t)((uint64_t)n_high << 32 | n), F_WRLCK, false);
 }
 
 API(uint32_t, k32_UnlockFile, handle h, uint32_t at, uint32_t at_high, uint32_t n, uint32_t n_high)
 {
 	return file_lock(h, (int64_t)((uint64_t)at_high << 32 | at),
-	                 (int64_t)((uint64_t)n_high << 32 | n), F_UNLCK, false);
+			 (int64_t)((uint64_t)n_high << 32 | n), F_UNLCK, false);
 }
 
 /* ---- pipes ---- */
@@ -547,8 +555,8 @@ API(uint32_t, k32_PeekNamedPipe, handle h, void *buf, uint32_t n, uint32_t *ret_
 	if (!f)
 		return 0;
 	struct pollfd p = {.fd = f->fd, .events = POLLIN};
-	uint32_t ok = f->pipe && ioctl(f->fd, FIONREAD, &there) == 0 ? 1
-								     : fail(ERROR_INVALID_FUNCTION);
+	uint32_t ok =
+	    f->pipe && ioctl(f->fd, FIONREAD, &there) == 0 ? 1 : fail(ERROR_INVALID_FUNCTION);
 	if (ok && !there && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
 		ok = fail(ERROR_BROKEN_PIPE);
 	if (ok && buf && n) /* the host's pipes can only be looked at by their size */

@@ -10,7 +10,10 @@
 /* ---- times: 100 ns since 1601 ---- */
 
 static const int64_t EPOCH_S = INT64_C(11644473600);
-uint64_t filetime_of(int64_t s, int64_t ns) { return (uint64_t)((s + EPOCH_S) * 10000000 + ns / 100); }
+uint64_t filetime_of(int64_t s, int64_t ns)
+{
+	return (uint64_t)((s + EPOCH_S) * 10000000 + ns / 100);
+}
 void filetime_to(uint64_t t, int64_t *s, int64_t *ns)
 {
 	*s = (int64_t)(t / 10000000) - EPOCH_S;
@@ -38,7 +41,8 @@ struct find_data_a {
 	char name[260], short_name[14];
 	uint16_t pad;
 };
-static_assert(sizeof(struct find_data_w) == 592 && sizeof(struct find_data_a) == 320, "WIN32_FIND_DATA");
+static_assert(sizeof(struct find_data_w) == 592 && sizeof(struct find_data_a) == 320,
+	      "WIN32_FIND_DATA");
 
 static void time_put(uint32_t at[2], const struct timespec *t)
 {
@@ -49,8 +53,9 @@ static void time_put(uint32_t at[2], const struct timespec *t)
 
 static int stat_path(const char *host, struct stat *st)
 {
-	return lstat(host, st) < 0 ? -1 : S_ISLNK(st->st_mode) ? (stat(host, st) < 0 ? lstat(host, st) : 0)
-							       : 0;
+	return lstat(host, st) < 0    ? -1
+	       : S_ISLNK(st->st_mode) ? (stat(host, st) < 0 ? lstat(host, st) : 0)
+				      : 0;
 }
 
 struct attribute_data {
@@ -82,14 +87,16 @@ static uint32_t attributes_get(char *host, struct attribute_data *ret)
 	return 1;
 }
 
-API(uint32_t, k32_GetFileAttributesExW, const wide *path, uint32_t level, struct attribute_data *ret)
+API(uint32_t, k32_GetFileAttributesExW, const wide *path, uint32_t level,
+    struct attribute_data *ret)
 {
 	(void)level;
 	autofree char *host = path_linux_w(path);
 	return attributes_get(host, ret);
 }
 
-API(uint32_t, k32_GetFileAttributesExA, const char *path, uint32_t level, struct attribute_data *ret)
+API(uint32_t, k32_GetFileAttributesExA, const char *path, uint32_t level,
+    struct attribute_data *ret)
 {
 	(void)level;
 	autofree char *host = path_linux(path);
@@ -135,8 +142,8 @@ API(uint32_t, k32_SetFileAttributesA, const char *path, uint32_t a)
 }
 
 struct handle_information {
-	uint32_t attributes, created[2], accessed[2], written[2], volume, size_high, size_low, links,
-	    index_high, index_low;
+	uint32_t attributes, created[2], accessed[2], written[2], volume, size_high, size_low,
+	    links, index_high, index_low;
 };
 
 API(uint32_t, k32_GetFileInformationByHandle, handle h, struct handle_information *ret)
@@ -152,9 +159,12 @@ API(uint32_t, k32_GetFileInformationByHandle, handle h, struct handle_informatio
 	if (!ok)
 		return 0;
 	*ret = (struct handle_information){.attributes = attributes_of(&st, NULL),
-	    .volume = (uint32_t)st.st_dev, .links = (uint32_t)st.st_nlink,
-	    .size_high = (uint32_t)((uint64_t)st.st_size >> 32), .size_low = (uint32_t)st.st_size,
-	    .index_high = (uint32_t)(st.st_ino >> 32), .index_low = (uint32_t)st.st_ino};
+					   .volume = (uint32_t)st.st_dev,
+					   .links = (uint32_t)st.st_nlink,
+					   .size_high = (uint32_t)((uint64_t)st.st_size >> 32),
+					   .size_low = (uint32_t)st.st_size,
+					   .index_high = (uint32_t)(st.st_ino >> 32),
+					   .index_low = (uint32_t)st.st_ino};
 	time_put(ret->created, &st.st_mtim);
 	time_put(ret->accessed, &st.st_atim);
 	time_put(ret->written, &st.st_mtim);
@@ -204,9 +214,20 @@ API(uint32_t, k32_SetFileTime, handle h, const uint64_t *created, const uint64_t
 
 /* ---- by class: GetFileInformationByHandleEx, SetFileInformationByHandle ---- */
 
-enum { INFO_BASIC = 0, INFO_STANDARD = 1, INFO_NAME = 2, INFO_RENAME = 3, INFO_DISPOSITION = 4,
-       INFO_ALLOCATION = 5, INFO_END_OF_FILE = 6, INFO_ATTRIBUTE_TAG = 9, INFO_ID = 18,
-       INFO_DISPOSITION_EX = 21, INFO_RENAME_EX = 22, INFO_REMOTE = 13 };
+enum {
+	INFO_BASIC = 0,
+	INFO_STANDARD = 1,
+	INFO_NAME = 2,
+	INFO_RENAME = 3,
+	INFO_DISPOSITION = 4,
+	INFO_ALLOCATION = 5,
+	INFO_END_OF_FILE = 6,
+	INFO_ATTRIBUTE_TAG = 9,
+	INFO_ID = 18,
+	INFO_DISPOSITION_EX = 21,
+	INFO_RENAME_EX = 22,
+	INFO_REMOTE = 13
+};
 
 static uint32_t info_basic(const struct stat *st, uint64_t *out, uint32_t n)
 {
@@ -344,7 +365,7 @@ struct find {
 	struct object o;
 	DIR *d;
 	char *folder, *pattern;
-	char *first;            /* what the look-up found already */
+	char *first; /* what the look-up found already */
 };
 
 static void find_fini(struct object *o)
@@ -444,9 +465,10 @@ static struct find *find_open(const char *path)
 	f->folder = take(host);
 	f->d = opendir(f->folder);
 	if (!f->d || !f->pattern || !*pattern) {
-		last_error_set(!f->d && errno == ENOENT ? ERROR_PATH_NOT_FOUND
+		last_error_set(!f->d && errno == ENOENT    ? ERROR_PATH_NOT_FOUND
 			       : !f->d && errno == ENOTDIR ? ERROR_DIRECTORY
-			       : !f->d ? error_of(errno) : ERROR_FILE_NOT_FOUND);
+			       : !f->d                     ? error_of(errno)
+							   : ERROR_FILE_NOT_FOUND);
 		object_unref(&f->o);
 		return NULL;
 	}
@@ -594,7 +616,7 @@ static uint32_t file_copy(const char *from, const char *to, bool new_only)
 	if (S_ISDIR(st.st_mode))
 		return fail(ERROR_ACCESS_DENIED);
 	autoclose int out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC | (new_only ? O_EXCL : O_TRUNC),
-	                         st.st_mode & 0777);
+				 st.st_mode & 0777);
 	if (out < 0)
 		return errno == EEXIST ? fail(ERROR_FILE_EXISTS) : fail_errno();
 	for (;;) {
@@ -694,7 +716,8 @@ API(uint8_t, k32_CreateSymbolicLinkW, const wide *made, const wide *to, uint32_t
 	return (uint8_t)done(symlink(absolute ? absolute : target, b));
 }
 
-API(uint32_t, k32_GetTempFileNameW, const wide *folder, const wide *prefix, uint32_t unique, wide *ret)
+API(uint32_t, k32_GetTempFileNameW, const wide *folder, const wide *prefix, uint32_t unique,
+    wide *ret)
 {
 	autofree char *dir = text_from(folder, SIZE_MAX), *pre = text_from(prefix, SIZE_MAX);
 	for (int tries = 0; dir && pre && tries < 1000; tries++) {
@@ -703,7 +726,7 @@ API(uint32_t, k32_GetTempFileNameW, const wide *folder, const wide *prefix, uint
 		if (!n)
 			host_random(&n, sizeof n);
 		if (asprintf(&path, "%s%s%.3s%X.tmp", dir,
-		             dir[0] && dir[strlen(dir) - 1] == '\\' ? "" : "\\", pre, n) < 0)
+			     dir[0] && dir[strlen(dir) - 1] == '\\' ? "" : "\\", pre, n) < 0)
 			break;
 		autofree char *host = path_linux(path);
 		if (!host)
@@ -738,7 +761,8 @@ static uint32_t disk_free(const char *path, uint64_t *mine, uint64_t *all, uint6
 	return 1;
 }
 
-API(uint32_t, k32_GetDiskFreeSpaceExW, const wide *path, uint64_t *mine, uint64_t *all, uint64_t *un)
+API(uint32_t, k32_GetDiskFreeSpaceExW, const wide *path, uint64_t *mine, uint64_t *all,
+    uint64_t *un)
 {
 	autofree char *p = path ? text_from(path, SIZE_MAX) : NULL;
 	return disk_free(p, mine, all, un);
@@ -757,8 +781,8 @@ API(uint32_t, k32_GetDiskFreeSpaceW, const wide *path, uint32_t *per_cluster, ui
 	return 1;
 }
 
-API(uint32_t, k32_GetVolumeInformationW, const wide *root, wide *label, uint32_t n, uint32_t *serial,
-    uint32_t *longest, uint32_t *flags, wide *system, uint32_t system_n)
+API(uint32_t, k32_GetVolumeInformationW, const wide *root, wide *label, uint32_t n,
+    uint32_t *serial, uint32_t *longest, uint32_t *flags, wide *system, uint32_t system_n)
 {
 	(void)root;
 	if (label && n)
@@ -774,8 +798,8 @@ API(uint32_t, k32_GetVolumeInformationW, const wide *root, wide *label, uint32_t
 	return 1;
 }
 
-API(uint32_t, k32_GetVolumeInformationByHandleW, handle h, wide *label, uint32_t n, uint32_t *serial,
-    uint32_t *longest, uint32_t *flags, wide *system, uint32_t system_n)
+API(uint32_t, k32_GetVolumeInformationByHandleW, handle h, wide *label, uint32_t n,
+    uint32_t *serial, uint32_t *longest, uint32_t *flags, wide *system, uint32_t system_n)
 {
 	(void)h;
 	return k32_GetVolumeInformationW(NULL, label, n, serial, longest, flags, system, system_n);

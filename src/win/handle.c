@@ -5,12 +5,12 @@
 
 enum { HANDLES_MAX = 1 << 20, NAMED_MAX = 65536 };
 struct entry {
-	struct object *o;       /* owned reference; NULL: free */
+	struct object *o; /* owned reference; NULL: free */
 	bool inherit, protect;
 };
 static struct {
 	pthread_mutex_t lock;
-	struct entry *all;      /* owned */
+	struct entry *all; /* owned */
 	size_t n, next;
 	struct object *named;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -227,7 +227,8 @@ API(uint32_t, k32_GetHandleInformation, handle h, uint32_t *ret)
 	pthread_mutex_lock(&table.lock);
 	struct entry *e = entry_at(h);
 	if (e)
-		*ret = (e->inherit ? HANDLE_FLAG_INHERIT : 0) | (e->protect ? HANDLE_FLAG_PROTECT : 0);
+		*ret =
+		    (e->inherit ? HANDLE_FLAG_INHERIT : 0) | (e->protect ? HANDLE_FLAG_PROTECT : 0);
 	pthread_mutex_unlock(&table.lock);
 	return e ? 1 : fail(ERROR_INVALID_HANDLE);
 }

@@ -7,7 +7,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* A function that the guest calls: declared, so that tables of other files may name it, and begun. */
+/* A function that the guest calls: declared, so that tables of other files may name it, and begun.
+ */
 #define WINAPI __attribute__((ms_abi))
 #define API(ret, name, ...)                                                                        \
 	WINAPI ret name(__VA_ARGS__);                                                              \
@@ -24,12 +25,12 @@ struct object;
 struct thread;
 struct process {
 	const struct win_start *start;
-	uint8_t *peb;           /* guest memory */
+	uint8_t *peb; /* guest memory */
 	struct module *main;
 	_Atomic(uint32_t) exiting;
 	uint32_t pid;
 	uint64_t qpc_start_ns;
-	wide *command_line;     /* guest memory */
+	wide *command_line; /* guest memory */
 	char *command_line8;
 	_Atomic(uint32_t) error_mode;
 };
@@ -43,7 +44,8 @@ _Noreturn void process_die(int exit_code, const char *fmt, ...) PRINTF(2, 3);
 
 /* ---- text (text.c): UTF-16 of the guest, UTF-8 here. A lone surrogate becomes 3 bytes ---- */
 size_t wide_len(const wide *s);
-/* Both give malloc'ed text, 0-terminated; NULL: no memory. @n units or bytes; SIZE_MAX: to the 0. */
+/* Both give malloc'ed text, 0-terminated; NULL: no memory. @n units or bytes; SIZE_MAX: to the 0.
+ */
 char *text_from(const wide *s, size_t n);
 wide *text_wide(const char *s, size_t n);
 /* Into @out, at most @cap units; returns how many the whole has. No 0 is added. NULL: only count.
@@ -61,7 +63,7 @@ wide wide_lower(wide c);
 /* ---- errors (error.c) ---- */
 void last_error_set(uint32_t code);
 uint32_t last_error(void);
-uint32_t error_of(int errno_value); /* ERROR_... */
+uint32_t error_of(int errno_value);  /* ERROR_... */
 uint32_t status_of(int errno_value); /* STATUS_... */
 uint32_t error_of_status(uint32_t status);
 /* Sets the last error, and returns 0: return fail(ERROR_...). */
@@ -72,13 +74,14 @@ const char *error_text(uint32_t code); /* NULL: unknown */
 /* ---- memory of the guest (space.c): whole pages below WIN_GUEST_END ---- */
 enum region_kind { REGION_PRIVATE = 0x20000, REGION_MAPPED = 0x40000, REGION_IMAGE = 0x1000000 };
 struct region {
-	uint64_t lo, hi, base;  /* base: of the allocation that it is a part of */
-	uint32_t prot;          /* PAGE_...; 0: reserved only */
-	uint32_t first_prot;    /* of the allocation */
+	uint64_t lo, hi, base; /* base: of the allocation that it is a part of */
+	uint32_t prot;         /* PAGE_...; 0: reserved only */
+	uint32_t first_prot;   /* of the allocation */
 	enum region_kind kind;
 };
 /* Reserve @len bytes at @at (0: anywhere). 0 or a negative errno. */
-int space_reserve(uint64_t *ret, uint64_t at, uint64_t len, uint32_t prot, enum region_kind kind) MUST;
+int space_reserve(uint64_t *ret, uint64_t at, uint64_t len, uint32_t prot,
+		  enum region_kind kind) MUST;
 int space_commit(uint64_t at, uint64_t len, uint32_t prot) MUST;
 int space_decommit(uint64_t at, uint64_t len) MUST;
 int space_protect(uint64_t at, uint64_t len, uint32_t prot, uint32_t *ret_old) MUST;
@@ -87,7 +90,8 @@ int space_release(uint64_t base) MUST;
 /* What @at is in; false: nothing, and *ret is the hole around it. */
 bool space_at(uint64_t at, struct region *ret);
 /* Map @fd there; the pages become those of the file. */
-int space_map_file(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off, uint32_t prot) MUST;
+int space_map_file(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off,
+		   uint32_t prot) MUST;
 /* Reserved and committed, for what the guest reads and writes; ends the guest without memory. */
 void *space_new(uint64_t len, uint32_t prot);
 int prot_host(uint32_t prot); /* PROT_...; -1: no such protection */
@@ -97,12 +101,12 @@ struct module {
 	struct pe pe;
 	struct pe_image im;
 	struct pe_tls tls;
-	char *path, *name;      /* D:\a\b.dll, b.dll; owned */
+	char *path, *name; /* D:\a\b.dll, b.dll; owned */
 	bool ours, started, tls_used, tls_dynamic;
 	uint32_t tls_index;
 	uint32_t refs;
 	struct module *next;
-	uint8_t *ldr;           /* its entry in the PEB's lists */
+	uint8_t *ldr;                  /* its entry in the PEB's lists */
 	const struct library *library; /* ours */
 };
 int module_main(struct module **ret, struct lodge_err *e) MUST;
@@ -127,7 +131,7 @@ struct api {
 	const void *at;
 };
 struct library {
-	const char *name;       /* lower case, without .dll */
+	const char *name; /* lower case, without .dll */
 	const struct api *apis;
 	size_t n;
 };
@@ -141,8 +145,8 @@ enum { TLS_SLOTS = 64 + 1024, FLS_SLOTS = 256, TEB_SIZE = 0x2000 };
 struct crt_thread;
 struct wait_node;
 struct thread {
-	uint8_t *teb;           /* guest memory */
-	struct object *object;  /* what handles point to */
+	uint8_t *teb;          /* guest memory */
+	struct object *object; /* what handles point to */
 	uint32_t tid;
 	uint64_t stack_lo, stack_hi;
 	uint64_t tls[TLS_SLOTS - 64]; /* above those in the TEB */
@@ -151,22 +155,22 @@ struct thread {
 	uint32_t exit_code;
 	bool fiber;
 	_Atomic(uint32_t) begun; /* futex: its number is known */
-	_Atomic(uint32_t) wake; /* futex: something it waits for may have come */
-	uint8_t *tls_blocks;    /* owned: array of pointers, guest-visible */
-	uint64_t leave;         /* stack.c: where it goes when it ends */
-	_Atomic(int) blocked;   /* in a system call that may take long, with no lock held */
-	void *crt;              /* crt_start.c; owned */
+	_Atomic(uint32_t) wake;  /* futex: something it waits for may have come */
+	uint8_t *tls_blocks;     /* owned: array of pointers, guest-visible */
+	uint64_t leave;          /* stack.c: where it goes when it ends */
+	_Atomic(int) blocked;    /* in a system call that may take long, with no lock held */
+	void *crt;               /* crt_start.c; owned */
 	struct thread *next;
 	/* suspend.c */
 	_Atomic(uint32_t) suspends;
 	_Atomic(uint32_t) stopped;
-	void *context;          /* of a stopped one: ucontext_t */
-	void *dispatching;      /* exception.c: what is being dispatched, on its stack */
-	void *timer;            /* suspend.c */
+	void *context;     /* of a stopped one: ucontext_t */
+	void *dispatching; /* exception.c: what is being dispatched, on its stack */
+	void *timer;       /* suspend.c */
 	bool timer_made;
 	void *alt_stack;
 	pthread_t pthread;
-	void *apc;              /* wait.c: list of user APCs, owned */
+	void *apc; /* wait.c: list of user APCs, owned */
 };
 struct thread *thread_self(void);
 int thread_first(struct lodge_err *e) MUST; /* this one; also makes the PEB */
@@ -174,7 +178,7 @@ int thread_main_run(void (*fn)(void *), struct lodge_err *e) MUST; /* on the gue
 _Noreturn void thread_exit(uint32_t code);
 /* As CreateThread. */
 handle thread_make(uint64_t stack, uint64_t start, uint64_t argument, uint32_t flags,
-                   uint32_t *ret_tid);
+		   uint32_t *ret_tid);
 struct thread *threads_first(void);
 struct thread *thread_of_object(struct object *o); /* threads_lock; NULL: it has ended */
 void suspend_begin(void);
@@ -186,18 +190,32 @@ void fls_end(struct thread *t);
 uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
 /* ---- handles and what they stand for (handle.c, wait.c) ---- */
-enum kind { KIND_ANY, KIND_FILE, KIND_EVENT, KIND_MUTEX, KIND_SEMAPHORE, KIND_TIMER, KIND_THREAD,
-	    KIND_PROCESS, KIND_FIND, KIND_SECTION, KIND_PORT, KIND_JOB, KIND_TOKEN, KIND_KEY };
+enum kind {
+	KIND_ANY,
+	KIND_FILE,
+	KIND_EVENT,
+	KIND_MUTEX,
+	KIND_SEMAPHORE,
+	KIND_TIMER,
+	KIND_THREAD,
+	KIND_PROCESS,
+	KIND_FIND,
+	KIND_SECTION,
+	KIND_PORT,
+	KIND_JOB,
+	KIND_TOKEN,
+	KIND_KEY
+};
 struct object {
 	enum kind kind;
 	_Atomic(uint32_t) refs;
-	char *name;             /* owned; of a named one */
+	char *name; /* owned; of a named one */
 	struct object *next_named;
 	void (*fini)(struct object *o); /* frees what it owns; may be NULL */
 	/* waiting, under the lock of wait.c */
-	bool manual;            /* stays signaled */
-	int64_t count;          /* signaled: > 0 */
-	struct thread *owner;   /* of a mutex */
+	bool manual;          /* stays signaled */
+	int64_t count;        /* signaled: > 0 */
+	struct thread *owner; /* of a mutex */
 	uint32_t recursion;
 	bool abandoned;
 	struct wait_node *waiters;
@@ -253,9 +271,9 @@ struct file {
 	struct object o;
 	int fd;
 	bool folder, console, pipe, append, overlapped, socket, inherited, delete_on_close;
-	char *path;             /* host side; owned; NULL: none */
+	char *path; /* host side; owned; NULL: none */
 	uint32_t access, share;
-	struct object *port;    /* completion port, owned reference */
+	struct object *port; /* completion port, owned reference */
 	uint64_t port_key;
 	uint32_t modes;
 	bool cancelled;
@@ -264,10 +282,10 @@ struct file {
 /* Takes over @fd; 0: no memory. */
 handle file_handle(int fd, uint32_t access, const char *path, bool inherit);
 handle std_handle(int fd);
-int64_t io_read(struct file *f, void *buf, size_t len, int64_t at);  /* at -1: where it is */
+int64_t io_read(struct file *f, void *buf, size_t len, int64_t at); /* at -1: where it is */
 int64_t io_write(struct file *f, const void *buf, size_t len, int64_t at);
 handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,
-                 bool inherit); /* as CreateFile */
+	       bool inherit); /* as CreateFile */
 void file_port_set(struct file *f, struct object *port, uint64_t key);
 void folder_list_free(struct folder_list *l); /* NULL is fine */
 uint64_t filetime_of(int64_t s, int64_t ns);
@@ -293,15 +311,15 @@ _Noreturn void exception_raise(const struct win_exception *x, void *context);
 _Noreturn void context_run(const void *context);
 
 /* ---- the rest ---- */
-uint16_t char_type(wide c); /* CT_CTYPE1 */
+uint16_t char_type(wide c);            /* CT_CTYPE1 */
 void *heap_alloc(size_t n, bool zero); /* of the heaps that the guest frees from */
 void heap_free(void *p);
 void *heap_realloc(void *p, size_t n, bool zero);
 size_t heap_size(const void *p);
 void environment_begin(void);
-char *environment_get(const char *name); /* malloc'ed; NULL: none */
+char *environment_get(const char *name);                   /* malloc'ed; NULL: none */
 bool environment_set(const char *name, const char *value); /* NULL: take away */
-char **environment_copy(void); /* malloc'ed array of malloc'ed */
+char **environment_copy(void);                             /* malloc'ed array of malloc'ed */
 void clock_page_begin(void);
 bool clock_page_fault(uint64_t at);
 void crt_begin(void);

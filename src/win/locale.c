@@ -5,8 +5,17 @@
 #include <stdio.h>
 #include <wctype.h>
 
-enum { CP_ACP = 0, CP_OEM = 1, CP_THREAD = 3, CP_LATIN1 = 28591, CP_1252 = 1252, CP_437 = 437,
-       CP_ASCII = 20127, CP_UTF7 = 65000, CP_UTF8 = 65001 };
+enum {
+	CP_ACP = 0,
+	CP_OEM = 1,
+	CP_THREAD = 3,
+	CP_LATIN1 = 28591,
+	CP_1252 = 1252,
+	CP_437 = 437,
+	CP_ASCII = 20127,
+	CP_UTF7 = 65000,
+	CP_UTF8 = 65001
+};
 enum { MB_ERROR = 8, WC_ERROR = 0x80 };
 
 static bool page_known(uint32_t *page)
@@ -17,9 +26,10 @@ static bool page_known(uint32_t *page)
 	       *page == CP_437;
 }
 
-static const wide high_1252[32] = {0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021,
-	0x2c6, 0x2030, 0x160, 0x2039, 0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d,
-	0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178};
+static const wide high_1252[32] = {0x20ac, 0x81,   0x201a, 0x192,  0x201e, 0x2026, 0x2020, 0x2021,
+				   0x2c6,  0x2030, 0x160,  0x2039, 0x152,  0x8d,   0x17d,  0x8f,
+				   0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+				   0x2dc,  0x2122, 0x161,  0x203a, 0x153,  0x9d,   0x17e,  0x178};
 
 static wide byte_wide(uint32_t page, uint8_t c)
 {
@@ -73,7 +83,8 @@ API(int32_t, k32_WideCharToMultiByte, uint32_t page, uint32_t flags, const wide 
 			if (lone) {
 				static const wide replacement = 0xfffd;
 				one = 1;
-				used = utf8_put(&replacement, 1, room ? out + got : NULL, room, NULL);
+				used =
+				    utf8_put(&replacement, 1, room ? out + got : NULL, room, NULL);
 				bad = true;
 			}
 			got += used;
@@ -131,14 +142,25 @@ API(uint32_t, k32_GetCPInfo, uint32_t page, struct cp_info *ret)
 
 /* ---- kinds of characters ---- */
 
-enum { C1_UPPER = 1, C1_LOWER = 2, C1_DIGIT = 4, C1_SPACE = 8, C1_PUNCT = 16, C1_CNTRL = 32,
-       C1_BLANK = 64, C1_XDIGIT = 128, C1_ALPHA = 256, C1_DEFINED = 512 };
+enum {
+	C1_UPPER = 1,
+	C1_LOWER = 2,
+	C1_DIGIT = 4,
+	C1_SPACE = 8,
+	C1_PUNCT = 16,
+	C1_CNTRL = 32,
+	C1_BLANK = 64,
+	C1_XDIGIT = 128,
+	C1_ALPHA = 256,
+	C1_DEFINED = 512
+};
 
 uint16_t char_type(wide c)
 {
 	unsigned t = C1_DEFINED;
 	if (c < 0x80) {
-		bool up = c >= 'A' && c <= 'Z', low = c >= 'a' && c <= 'z', dig = c >= '0' && c <= '9';
+		bool up = c >= 'A' && c <= 'Z', low = c >= 'a' && c <= 'z',
+		     dig = c >= '0' && c <= '9';
 		t |= (up ? C1_UPPER | C1_ALPHA : 0u) | (low ? C1_LOWER | C1_ALPHA : 0u) |
 		     (dig ? C1_DIGIT : 0u);
 		t |= c == ' ' || (c >= 9 && c <= 13) ? C1_SPACE : 0u;
@@ -179,8 +201,9 @@ API(int32_t, k32_LCMapStringEx, const wide *locale, uint32_t flags, const wide *
 	if (cap && len > (size_t)cap)
 		return (int32_t)fail(ERROR_INSUFFICIENT_BUFFER);
 	for (size_t i = 0; cap && i < len; i++)
-		out[i] = flags & LCMAP_UPPER ? wide_upper(s[i]) : flags & LCMAP_LOWER ? wide_lower(s[i])
-										      : s[i];
+		out[i] = flags & LCMAP_UPPER   ? wide_upper(s[i])
+			 : flags & LCMAP_LOWER ? wide_lower(s[i])
+					       : s[i];
 	return (int32_t)len;
 }
 
@@ -194,7 +217,8 @@ API(int32_t, k32_LCMapStringW, uint32_t locale, uint32_t flags, const wide *s, i
 static int32_t order(const wide *a, size_t n, const wide *b, size_t m, bool ignore_case)
 {
 	for (size_t i = 0; i < n && i < m; i++) {
-		wide x = ignore_case ? wide_upper(a[i]) : a[i], y = ignore_case ? wide_upper(b[i]) : b[i];
+		wide x = ignore_case ? wide_upper(a[i]) : a[i],
+		     y = ignore_case ? wide_upper(b[i]) : b[i];
 		if (x != y)
 			return x < y ? 1 : 3;
 	}
@@ -205,7 +229,7 @@ API(int32_t, k32_CompareStringOrdinal, const wide *a, int32_t n, const wide *b, 
     uint32_t ignore_case)
 {
 	return order(a, n < 0 ? wide_len(a) : (size_t)n, b, m < 0 ? wide_len(b) : (size_t)m,
-	             ignore_case != 0);
+		     ignore_case != 0);
 }
 
 /* Letters before their capitals, as a dictionary has them; no other rules of a language. */
@@ -272,13 +296,31 @@ struct locale_row {
 	uint32_t kind;
 	const char *text;
 };
-static const struct locale_row locale_rows[] = {
-	{0x1, "0409"}, {0x2, "English (United States)"}, {0x3, "ENU"}, {0x4, "English"},
-	{0x5, "1"}, {0x6, "United States"}, {0x7, "USA"}, {0xb, "437"}, {0xc, ","}, {0xe, "."},
-	{0xf, ","}, {0x10, "3;0"}, {0x1001, "English"}, {0x1002, "United States"},
-	{0x1004, "1252"}, {0x59, "en"}, {0x5a, "US"}, {0x5c, "en-US"}, {0x14, "$"}, {0x15, "USD"},
-	{0x1f, "M/d/yyyy"}, {0x20, "dddd, MMMM d, yyyy"}, {0x1003, "h:mm:ss tt"}, {0x28, "AM"},
-	{0x29, "PM"}};
+static const struct locale_row locale_rows[] = {{0x1, "0409"},
+						{0x2, "English (United States)"},
+						{0x3, "ENU"},
+						{0x4, "English"},
+						{0x5, "1"},
+						{0x6, "United States"},
+						{0x7, "USA"},
+						{0xb, "437"},
+						{0xc, ","},
+						{0xe, "."},
+						{0xf, ","},
+						{0x10, "3;0"},
+						{0x1001, "English"},
+						{0x1002, "United States"},
+						{0x1004, "1252"},
+						{0x59, "en"},
+						{0x5a, "US"},
+						{0x5c, "en-US"},
+						{0x14, "$"},
+						{0x15, "USD"},
+						{0x1f, "M/d/yyyy"},
+						{0x20, "dddd, MMMM d, yyyy"},
+						{0x1003, "h:mm:ss tt"},
+						{0x28, "AM"},
+						{0x29, "PM"}};
 
 API(int32_t, k32_GetLocaleInfoEx, const wide *locale, uint32_t kind, wide *buf, int32_t n)
 {
@@ -288,7 +330,8 @@ API(int32_t, k32_GetLocaleInfoEx, const wide *locale, uint32_t kind, wide *buf, 
 		if (locale_rows[i].kind != (kind & 0x1fffffff))
 			continue;
 		if (number) {
-			uint32_t v = (uint32_t)strtoul(locale_rows[i].text, NULL, kind & 1 ? 16 : 10);
+			uint32_t v =
+			    (uint32_t)strtoul(locale_rows[i].text, NULL, kind & 1 ? 16 : 10);
 			if (n >= 2)
 				le32_put(buf, v);
 			return 2;

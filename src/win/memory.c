@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VirtualAlloc and its like, over space.c; heaps, over the C library's, with the size that was asked
- * for before each block. */
+/* VirtualAlloc and its like, over space.c; heaps, over the C library's, with the size that was
+ * asked for before each block. */
 #include "win/internal.h"
 #include <sys/mman.h>
 
-static uint32_t fail_status(int r) { return fail(r == -EINVAL ? ERROR_INVALID_PARAMETER
-						: r == -EFAULT ? ERROR_INVALID_ADDRESS
-						: r == -EEXIST ? ERROR_INVALID_ADDRESS
-							       : ERROR_NOT_ENOUGH_MEMORY); }
+static uint32_t fail_status(int r)
+{
+	return fail(r == -EINVAL   ? ERROR_INVALID_PARAMETER
+		    : r == -EFAULT ? ERROR_INVALID_ADDRESS
+		    : r == -EEXIST ? ERROR_INVALID_ADDRESS
+				   : ERROR_NOT_ENOUGH_MEMORY);
+}
 
 static int virtual_alloc(uint64_t *at, uint64_t size, uint32_t type, uint32_t prot)
 {
@@ -37,7 +40,8 @@ API(uint64_t, k32_VirtualAlloc, uint64_t at, uint64_t size, uint32_t type, uint3
 	return r < 0 ? fail_status(r) : at;
 }
 
-API(uint64_t, k32_VirtualAllocEx, handle h, uint64_t at, uint64_t size, uint32_t type, uint32_t prot)
+API(uint64_t, k32_VirtualAllocEx, handle h, uint64_t at, uint64_t size, uint32_t type,
+    uint32_t prot)
 {
 	(void)h;
 	return k32_VirtualAlloc(at, size, type, prot);
@@ -116,8 +120,8 @@ API(uint64_t, k32_VirtualQuery, uint64_t at, struct memory_information *ret, uin
 		return fail(ERROR_INVALID_PARAMETER);
 	at &= ~(uint64_t)(PAGE - 1);
 	bool used = space_at(at, &r);
-	*ret = (struct memory_information){.at = at, .size = r.hi - at, .state = MEM_FREE,
-					   .prot = PAGE_NOACCESS};
+	*ret = (struct memory_information){
+	    .at = at, .size = r.hi - at, .state = MEM_FREE, .prot = PAGE_NOACCESS};
 	if (used) {
 		ret->base = r.base;
 		ret->first_prot = r.first_prot;
@@ -128,7 +132,8 @@ API(uint64_t, k32_VirtualQuery, uint64_t at, struct memory_information *ret, uin
 	return sizeof *ret;
 }
 
-API(uint64_t, k32_VirtualQueryEx, handle h, uint64_t at, struct memory_information *ret, uint64_t len)
+API(uint64_t, k32_VirtualQueryEx, handle h, uint64_t at, struct memory_information *ret,
+    uint64_t len)
 {
 	(void)h;
 	return k32_VirtualQuery(at, ret, len);

@@ -9,7 +9,7 @@
 
 enum { MODULES_MAX = 1024, FORWARDS_MAX = 8, TLS_MODULES = 256 };
 static struct {
-	pthread_mutex_t lock;   /* the loader lock; recursive */
+	pthread_mutex_t lock; /* the loader lock; recursive */
 	pthread_once_t once;
 	struct module *first, **end;
 	struct module *order[MODULES_MAX]; /* as they are told, dependencies first */
@@ -178,7 +178,7 @@ static struct module *ours_new(const struct library *l, const char *asked)
 	size_t n = strlen(asked);
 	bool set = l->name[strlen(l->name) - 1] == '-';
 	snprintf(path, sizeof path, "C:\\Windows\\System32\\%.200s%s", set ? asked : l->name,
-	         set && n > 4 && !strcasecmp(asked + n - 4, ".dll") ? "" : ".dll");
+		 set && n > 4 && !strcasecmp(asked + n - 4, ".dll") ? "" : ".dll");
 	struct module *m = module_new(path);
 	uint8_t *p = space_new(PAGE, PAGE_READWRITE);
 	uint32_t old;
@@ -242,7 +242,7 @@ static int image_protect(struct module *m, struct lodge_err *e)
 		const struct pe_section *s = &m->pe.sections[i];
 		if (s->mem_len)
 			r = space_protect(at + s->rva, align_up(s->mem_len, PAGE), section_prot(s),
-			                  &old);
+					  &old);
 	}
 	return r < 0 ? err_set(e, -r, "%s: cannot protect its sections", m->name) : 0;
 }
@@ -265,8 +265,10 @@ static int image_bind(struct module *m, bool delayed, struct lodge_err *e)
 		struct module *from = NULL;
 		uint32_t bad = load(&from, w.library, e);
 		if (bad == ERROR_MOD_NOT_FOUND && !delayed)
-			return err_set(e, ENOENT, "%s needs the library %s, which is neither ours "
-			               "nor beside it", m->name, w.library);
+			return err_set(e, ENOENT,
+				       "%s needs the library %s, which is neither ours "
+				       "nor beside it",
+				       m->name, w.library);
 		if (bad && bad != ERROR_MOD_NOT_FOUND)
 			return -ENOEXEC;
 		while ((r = pe_imports_next(&w, &i, e)) > 0)
@@ -316,8 +318,8 @@ static char *try_file(const char *folder, size_t n, const char *name)
 {
 	char *path = NULL;
 	const char *dot = strrchr(base_name(name), '.');
-	if (asprintf(&path, "%.*s%s%s%s", (int)n, folder,
-	             n && folder[n - 1] != '\\' ? "\\" : "", name, dot ? "" : ".dll") < 0)
+	if (asprintf(&path, "%.*s%s%s%s", (int)n, folder, n && folder[n - 1] != '\\' ? "\\" : "",
+		     name, dot ? "" : ".dll") < 0)
 		return NULL;
 	autofree char *host = path_linux(path);
 	if (host && access(host, F_OK) == 0)
@@ -354,8 +356,8 @@ static int file_map(const char *path, const uint8_t **ret, uint64_t *ret_len, st
 	autoclose int fd = host ? open(host, O_RDONLY | O_CLOEXEC) : -1;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "%s", path);
-	void *p = st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
-			     : MAP_FAILED;
+	void *p =
+	    st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
 	if (p == MAP_FAILED)
 		return err_set(e, EINVAL, "%s is no library", path);
 	*ret = p;
@@ -468,7 +470,7 @@ void module_unload(struct module *m)
 			if (modules.order[i] == m) {
 				modules.norder--;
 				memmove(modules.order + i, modules.order + i + 1,
-				        (modules.norder - i) * sizeof m);
+					(modules.norder - i) * sizeof m);
 				break;
 			}
 		for (struct module **p = &modules.first; *p; p = &(*p)->next)
@@ -501,7 +503,7 @@ static void *forward_find(const char *to, int depth)
 		return NULL;
 	bool number = dot[1] == '#';
 	return module_symbol(m, number ? NULL : dot + 1,
-	                     number ? (unsigned)strtoul(dot + 2, NULL, 10) : 0, depth + 1);
+			     number ? (unsigned)strtoul(dot + 2, NULL, 10) : 0, depth + 1);
 }
 
 void *module_symbol(struct module *m, const char *name, unsigned ordinal, int depth)

@@ -28,9 +28,13 @@ static const struct win_drive *drive_find(char letter)
 
 enum device path_device(const char *path)
 {
-	static const struct { const char *name; enum device d; } names[] = {
-		{"NUL", DEVICE_NUL}, {"CONIN$", DEVICE_CONIN}, {"CONOUT$", DEVICE_CONOUT},
-		{"CON", DEVICE_CON}};
+	static const struct {
+		const char *name;
+		enum device d;
+	} names[] = {{"NUL", DEVICE_NUL},
+		     {"CONIN$", DEVICE_CONIN},
+		     {"CONOUT$", DEVICE_CONOUT},
+		     {"CON", DEVICE_CON}};
 	if (!strncmp(path, "\\\\.\\", 4) || !strncmp(path, "\\\\?\\", 4))
 		path += 4;
 	for (size_t i = 0; i < countof(names); i++) {
@@ -355,14 +359,26 @@ API(uint32_t, k32_GetTempPathA, uint32_t n, char *buf)
 }
 
 static const char windows_folder[] = "C:\\Windows", system_folder[] = "C:\\Windows\\System32";
-API(uint32_t, k32_GetWindowsDirectoryW, wide *b, uint32_t n) { return wide_give(windows_folder, b, n); }
-API(uint32_t, k32_GetWindowsDirectoryA, char *b, uint32_t n) { return text_give(windows_folder, b, n); }
+API(uint32_t, k32_GetWindowsDirectoryW, wide *b, uint32_t n)
+{
+	return wide_give(windows_folder, b, n);
+}
+API(uint32_t, k32_GetWindowsDirectoryA, char *b, uint32_t n)
+{
+	return text_give(windows_folder, b, n);
+}
 API(uint32_t, k32_GetSystemWindowsDirectoryW, wide *b, uint32_t n)
 {
 	return wide_give(windows_folder, b, n);
 }
-API(uint32_t, k32_GetSystemDirectoryW, wide *b, uint32_t n) { return wide_give(system_folder, b, n); }
-API(uint32_t, k32_GetSystemDirectoryA, char *b, uint32_t n) { return text_give(system_folder, b, n); }
+API(uint32_t, k32_GetSystemDirectoryW, wide *b, uint32_t n)
+{
+	return wide_give(system_folder, b, n);
+}
+API(uint32_t, k32_GetSystemDirectoryA, char *b, uint32_t n)
+{
+	return text_give(system_folder, b, n);
+}
 
 API(uint32_t, k32_GetLogicalDrives, void)
 {
@@ -393,6 +409,7 @@ enum { DRIVE_NO_ROOT_DIR = 1, DRIVE_FIXED = 3 };
 API(uint32_t, k32_GetDriveTypeW, const wide *root)
 {
 	autofree char *p = root ? text_from(root, SIZE_MAX) : strdup(here.cwd);
-	bool is = p && is_letter(p[0]) && p[1] == ':' ? drive_find(p[0]) != NULL : p && is_slash(p[0]);
+	bool is =
+	    p && is_letter(p[0]) && p[1] == ':' ? drive_find(p[0]) != NULL : p && is_slash(p[0]);
 	return is ? DRIVE_FIXED : DRIVE_NO_ROOT_DIR;
 }

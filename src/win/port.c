@@ -8,7 +8,7 @@ struct completion {
 	struct completion *next;
 };
 struct port {
-	struct object o;        /* count: completions there are */
+	struct object o; /* count: completions there are */
 	pthread_mutex_t lock;
 	struct completion *first, **end; /* owned */
 };
@@ -77,7 +77,8 @@ API(handle, k32_CreateIoCompletionPort, handle file, handle port, uint64_t key, 
 	return port;
 }
 
-API(uint32_t, k32_PostQueuedCompletionStatus, handle port, uint32_t n, uint64_t key, uint64_t overlapped)
+API(uint32_t, k32_PostQueuedCompletionStatus, handle port, uint32_t n, uint64_t key,
+    uint64_t overlapped)
 {
 	struct port *p = object_get(port, KIND_PORT);
 	if (!p)
@@ -101,7 +102,8 @@ API(uint32_t, k32_GetQueuedCompletionStatusEx, handle port, struct entry *out, u
 	if (!p)
 		return 0;
 	while (got < cap && r == WAIT_OBJECT_0) {
-		r = wait_for(&o, 1, false, got || !ms ? 0 : deadline_of_ms(ms), alertable != 0 && !got);
+		r = wait_for(&o, 1, false, got || !ms ? 0 : deadline_of_ms(ms),
+			     alertable != 0 && !got);
 		struct completion *c = r == WAIT_OBJECT_0 ? port_take(p) : NULL;
 		if (!c)
 			continue;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process: PEB, parameters, the page that all processes share, its beginning and end. */
 #include "win/internal.h"
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sched.h>
 #include <sys/mman.h>
 
 static struct process the;
@@ -96,7 +96,7 @@ static void parameters_fill(uint8_t *p)
 {
 	char folder[1200];
 	snprintf(folder, sizeof folder, "%.1000s%s", path_cwd(),
-	         path_cwd()[strlen(path_cwd()) - 1] == '\\' ? "" : "\\");
+		 path_cwd()[strlen(path_cwd()) - 1] == '\\' ? "" : "\\");
 	le32_put(p, 0x1000);
 	le32_put(p + 4, 0x1000);
 	le32_put(p + 8, 1); /* normalized */

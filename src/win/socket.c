@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sockets of Windows over those of Linux. A socket is a file handle, as there. What is asked for with
- * an OVERLAPPED is done by a thread of its own, when it would have to wait. */
+/* Sockets of Windows over those of Linux. A socket is a file handle, as there. What is asked for
+ * with an OVERLAPPED is done by a thread of its own, when it would have to wait. */
 #include "win/socket.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -10,15 +10,18 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 
-static const struct { int err; int32_t wsa; } errors[] = {
-	{EINTR, 10004}, {EBADF, 10009}, {EACCES, 10013}, {EPERM, 10013}, {EFAULT, 10014},
-	{EINVAL, 10022}, {EMFILE, 10024}, {EAGAIN, 10035}, {EINPROGRESS, 10036}, {EALREADY, 10037},
-	{ENOTSOCK, 10038}, {EDESTADDRREQ, 10039}, {EMSGSIZE, 10040}, {EPROTOTYPE, 10041},
-	{ENOPROTOOPT, 10042}, {EPROTONOSUPPORT, 10043}, {ESOCKTNOSUPPORT, 10044},
-	{EOPNOTSUPP, 10045}, {EAFNOSUPPORT, 10047}, {EADDRINUSE, 10048}, {EADDRNOTAVAIL, 10049},
-	{ENETDOWN, 10050}, {ENETUNREACH, 10051}, {ECONNABORTED, 10053}, {ECONNRESET, 10054},
-	{ENOBUFS, 10055}, {EISCONN, 10056}, {ENOTCONN, 10057}, {EPIPE, 10054}, {ETIMEDOUT, 10060},
-	{ECONNREFUSED, 10061}, {EHOSTUNREACH, 10065}};
+static const struct {
+	int err;
+	int32_t wsa;
+} errors[] = {
+    {EINTR, 10004},           {EBADF, 10009},      {EACCES, 10013},       {EPERM, 10013},
+    {EFAULT, 10014},          {EINVAL, 10022},     {EMFILE, 10024},       {EAGAIN, 10035},
+    {EINPROGRESS, 10036},     {EALREADY, 10037},   {ENOTSOCK, 10038},     {EDESTADDRREQ, 10039},
+    {EMSGSIZE, 10040},        {EPROTOTYPE, 10041}, {ENOPROTOOPT, 10042},  {EPROTONOSUPPORT, 10043},
+    {ESOCKTNOSUPPORT, 10044}, {EOPNOTSUPP, 10045}, {EAFNOSUPPORT, 10047}, {EADDRINUSE, 10048},
+    {EADDRNOTAVAIL, 10049},   {ENETDOWN, 10050},   {ENETUNREACH, 10051},  {ECONNABORTED, 10053},
+    {ECONNRESET, 10054},      {ENOBUFS, 10055},    {EISCONN, 10056},      {ENOTCONN, 10057},
+    {EPIPE, 10054},           {ETIMEDOUT, 10060},  {ECONNREFUSED, 10061}, {EHOSTUNREACH, 10065}};
 
 int32_t socket_error(int err)
 {
@@ -49,7 +52,10 @@ void socket_put(struct file *f) { object_unref(&f->o); }
 /* ---- families are numbered otherwise ---- */
 
 int family_host(int family) { return family == FAMILY_INET6 ? AF_INET6 : family; }
-static uint16_t family_win(int family) { return (uint16_t)(family == AF_INET6 ? FAMILY_INET6 : family); }
+static uint16_t family_win(int family)
+{
+	return (uint16_t)(family == AF_INET6 ? FAMILY_INET6 : family);
+}
 
 bool address_in(struct sockaddr_storage *to, const void *from, int len)
 {
@@ -106,16 +112,16 @@ API(uint64_t, ws_socket, int32_t family, int32_t type, int32_t protocol)
 		return (uint64_t)(int64_t)socket_fail(errno == EPERM ? EAFNOSUPPORT : errno);
 	return socket_wrap(fd);
 }
-API(uint64_t, ws_WSASocketW, int32_t family, int32_t type, int32_t protocol, void *info, uint32_t group,
-    uint32_t flags)
+API(uint64_t, ws_WSASocketW, int32_t family, int32_t type, int32_t protocol, void *info,
+    uint32_t group, uint32_t flags)
 {
 	(void)info;
 	(void)group;
 	(void)flags;
 	return ws_socket(family, type, protocol);
 }
-API(uint64_t, ws_WSASocketA, int32_t family, int32_t type, int32_t protocol, void *info, uint32_t group,
-    uint32_t flags)
+API(uint64_t, ws_WSASocketA, int32_t family, int32_t type, int32_t protocol, void *info,
+    uint32_t group, uint32_t flags)
 {
 	return ws_WSASocketW(family, type, protocol, info, group, flags);
 }
@@ -140,7 +146,8 @@ API(int32_t, ws_bind, uint64_t h, const void *name, int32_t len)
 	if (!f)
 		return -1;
 	int32_t r = address_in(&a, name, len)
-			? result(bind(f->fd, (struct sockaddr *)&a, (socklen_t)len)) : socket_fail(EFAULT);
+			? result(bind(f->fd, (struct sockaddr *)&a, (socklen_t)len))
+			: socket_fail(EFAULT);
 	socket_put(f);
 	return r;
 }
@@ -217,7 +224,8 @@ API(int32_t, ws_send, uint64_t h, const void *p, int32_t n, int32_t flags)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = result((int)send(f->fd, p, (size_t)(uint32_t)n, MSG_NOSIGNAL | (flags & 1 ? MSG_OOB : 0)));
+	int32_t r = result(
+	    (int)send(f->fd, p, (size_t)(uint32_t)n, MSG_NOSIGNAL | (flags & 1 ? MSG_OOB : 0)));
 	socket_put(f);
 	return r;
 }
@@ -230,13 +238,15 @@ API(int32_t, ws_recv, uint64_t h, void *p, int32_t n, int32_t flags)
 	if (blocking(f->fd))
 		while (!ready(f->fd, POLLIN, -1) && errno == EINTR)
 			continue;
-	int how = (flags & 1 ? MSG_OOB : 0) | (flags & 2 ? MSG_PEEK : 0) | (flags & 8 ? MSG_WAITALL : 0);
+	int how =
+	    (flags & 1 ? MSG_OOB : 0) | (flags & 2 ? MSG_PEEK : 0) | (flags & 8 ? MSG_WAITALL : 0);
 	int32_t r = result((int)recv(f->fd, p, (size_t)(uint32_t)n, how));
 	socket_put(f);
 	return r;
 }
 
-API(int32_t, ws_sendto, uint64_t h, const void *p, int32_t n, int32_t flags, const void *name, int32_t len)
+API(int32_t, ws_sendto, uint64_t h, const void *p, int32_t n, int32_t flags, const void *name,
+    int32_t len)
 {
 	struct sockaddr_storage a;
 	struct file *f = socket_get(h);
@@ -244,8 +254,9 @@ API(int32_t, ws_sendto, uint64_t h, const void *p, int32_t n, int32_t flags, con
 	if (!f)
 		return -1;
 	bool named = address_in(&a, name, len);
-	int32_t r = result((int)sendto(f->fd, p, (size_t)(uint32_t)n, MSG_NOSIGNAL,
-	                               named ? (struct sockaddr *)&a : NULL, named ? (socklen_t)len : 0));
+	int32_t r =
+	    result((int)sendto(f->fd, p, (size_t)(uint32_t)n, MSG_NOSIGNAL,
+			       named ? (struct sockaddr *)&a : NULL, named ? (socklen_t)len : 0));
 	socket_put(f);
 	return r;
 }
@@ -258,7 +269,7 @@ API(int32_t, ws_recvfrom, uint64_t h, void *p, int32_t n, int32_t flags, void *n
 	if (!f)
 		return -1;
 	int32_t r = result((int)recvfrom(f->fd, p, (size_t)(uint32_t)n, flags & 2 ? MSG_PEEK : 0,
-	                                 (struct sockaddr *)&a, &alen));
+					 (struct sockaddr *)&a, &alen));
 	if (r >= 0)
 		address_out(name, len, &a, alen);
 	socket_put(f);
@@ -266,7 +277,7 @@ API(int32_t, ws_recvfrom, uint64_t h, void *p, int32_t n, int32_t flags, void *n
 }
 
 static int32_t name_of(uint64_t h, void *name, int32_t *len,
-                       int (*fn)(int fd, struct sockaddr *restrict a, socklen_t *restrict n))
+		       int (*fn)(int fd, struct sockaddr *restrict a, socklen_t *restrict n))
 {
 	struct sockaddr_storage a;
 	socklen_t n = sizeof a;
@@ -279,35 +290,59 @@ static int32_t name_of(uint64_t h, void *name, int32_t *len,
 	socket_put(f);
 	return r;
 }
-static int own_name(int fd, struct sockaddr *restrict a, socklen_t *restrict n) { return getsockname(fd, a, n); }
-static int peer_name(int fd, struct sockaddr *restrict a, socklen_t *restrict n) { return getpeername(fd, a, n); }
-API(int32_t, ws_getsockname, uint64_t h, void *name, int32_t *len) { return name_of(h, name, len, own_name); }
-API(int32_t, ws_getpeername, uint64_t h, void *name, int32_t *len) { return name_of(h, name, len, peer_name); }
+static int own_name(int fd, struct sockaddr *restrict a, socklen_t *restrict n)
+{
+	return getsockname(fd, a, n);
+}
+static int peer_name(int fd, struct sockaddr *restrict a, socklen_t *restrict n)
+{
+	return getpeername(fd, a, n);
+}
+API(int32_t, ws_getsockname, uint64_t h, void *name, int32_t *len)
+{
+	return name_of(h, name, len, own_name);
+}
+API(int32_t, ws_getpeername, uint64_t h, void *name, int32_t *len)
+{
+	return name_of(h, name, len, peer_name);
+}
 
 /* ---- options ---- */
 
-static const struct { int32_t level, name; int host_level, host; } options[] = {
-	{0xffff, 0x0004, SOL_SOCKET, SO_REUSEADDR}, {0xffff, 0x0008, SOL_SOCKET, SO_KEEPALIVE},
-	{0xffff, 0x0020, SOL_SOCKET, SO_BROADCAST}, {0xffff, 0x0100, SOL_SOCKET, SO_OOBINLINE},
-	{0xffff, 0x1001, SOL_SOCKET, SO_SNDBUF}, {0xffff, 0x1002, SOL_SOCKET, SO_RCVBUF},
-	{0xffff, 0x1007, SOL_SOCKET, SO_ERROR}, {0xffff, 0x1008, SOL_SOCKET, SO_TYPE},
-	{6, 1, IPPROTO_TCP, TCP_NODELAY}, {6, 3, IPPROTO_TCP, TCP_KEEPIDLE},
-	{6, 17, IPPROTO_TCP, TCP_KEEPINTVL}, {6, 16, IPPROTO_TCP, TCP_KEEPCNT},
-	{41, 27, IPPROTO_IPV6, IPV6_V6ONLY}};
-enum { LINGER = 0x80, DONT_LINGER = ~0x80, EXCLUSIVE = ~4, RCVTIMEO = 0x1006, SNDTIMEO = 0x1005,
-       UPDATE_ACCEPT = 0x700b, UPDATE_CONNECT = 0x7010 };
+static const struct {
+	int32_t level, name;
+	int host_level, host;
+} options[] = {
+    {0xffff, 0x0004, SOL_SOCKET, SO_REUSEADDR}, {0xffff, 0x0008, SOL_SOCKET, SO_KEEPALIVE},
+    {0xffff, 0x0020, SOL_SOCKET, SO_BROADCAST}, {0xffff, 0x0100, SOL_SOCKET, SO_OOBINLINE},
+    {0xffff, 0x1001, SOL_SOCKET, SO_SNDBUF},    {0xffff, 0x1002, SOL_SOCKET, SO_RCVBUF},
+    {0xffff, 0x1007, SOL_SOCKET, SO_ERROR},     {0xffff, 0x1008, SOL_SOCKET, SO_TYPE},
+    {6, 1, IPPROTO_TCP, TCP_NODELAY},           {6, 3, IPPROTO_TCP, TCP_KEEPIDLE},
+    {6, 17, IPPROTO_TCP, TCP_KEEPINTVL},        {6, 16, IPPROTO_TCP, TCP_KEEPCNT},
+    {41, 27, IPPROTO_IPV6, IPV6_V6ONLY}};
+enum {
+	LINGER = 0x80,
+	DONT_LINGER = ~0x80,
+	EXCLUSIVE = ~4,
+	RCVTIMEO = 0x1006,
+	SNDTIMEO = 0x1005,
+	UPDATE_ACCEPT = 0x700b,
+	UPDATE_CONNECT = 0x7010
+};
 
 /* What Linux does by itself, or has no word for, is taken and done nothing with. */
 static bool option_nothing(int32_t level, int32_t name)
 {
-	return (level == 0xffff && (name == UPDATE_ACCEPT || name == UPDATE_CONNECT || name == EXCLUSIVE ||
-	                            name == LINGER || name == DONT_LINGER)) || level == 0;
+	return (level == 0xffff && (name == UPDATE_ACCEPT || name == UPDATE_CONNECT ||
+				    name == EXCLUSIVE || name == LINGER || name == DONT_LINGER)) ||
+	       level == 0;
 }
 
 static int32_t timeout_set(int fd, int32_t name, uint32_t ms)
 {
 	const struct timeval t = {ms / 1000, ms % 1000 * 1000};
-	return result(setsockopt(fd, SOL_SOCKET, name == RCVTIMEO ? SO_RCVTIMEO : SO_SNDTIMEO, &t, sizeof t));
+	return result(
+	    setsockopt(fd, SOL_SOCKET, name == RCVTIMEO ? SO_RCVTIMEO : SO_SNDTIMEO, &t, sizeof t));
 }
 
 API(int32_t, ws_setsockopt, uint64_t h, int32_t level, int32_t name, const void *v, int32_t n)
@@ -325,7 +360,8 @@ API(int32_t, ws_setsockopt, uint64_t h, int32_t level, int32_t name, const void 
 		r = timeout_set(f->fd, name, (uint32_t)value);
 	for (size_t i = 0; r < 0 && i < countof(options); i++)
 		if (options[i].level == level && options[i].name == name)
-			r = result(setsockopt(f->fd, options[i].host_level, options[i].host, &value, sizeof value));
+			r = result(setsockopt(f->fd, options[i].host_level, options[i].host, &value,
+					      sizeof value));
 	socket_put(f);
 	return r;
 }
@@ -340,7 +376,8 @@ API(int32_t, ws_getsockopt, uint64_t h, int32_t level, int32_t name, void *v, in
 	int32_t r = option_nothing(level, name) ? 0 : socket_fail(ENOPROTOOPT);
 	for (size_t i = 0; r < 0 && i < countof(options); i++)
 		if (options[i].level == level && options[i].name == name) {
-			r = result(getsockopt(f->fd, options[i].host_level, options[i].host, &value, &len));
+			r = result(getsockopt(f->fd, options[i].host_level, options[i].host, &value,
+					      &len));
 			value = name == 0x1007 && value ? socket_error(value) : value;
 		}
 	socket_put(f);
@@ -358,8 +395,9 @@ API(int32_t, ws_ioctlsocket, uint64_t h, int32_t what, uint32_t *v)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = what == FIONBIO_WIN ? result(ioctl(f->fd, FIONBIO, &n))
-		    : what == FIONREAD_WIN ? result(ioctl(f->fd, FIONREAD, &n)) : socket_fail(EINVAL);
+	int32_t r = what == FIONBIO_WIN    ? result(ioctl(f->fd, FIONBIO, &n))
+		    : what == FIONREAD_WIN ? result(ioctl(f->fd, FIONREAD, &n))
+					   : socket_fail(EINVAL);
 	if (r == 0 && what == FIONREAD_WIN)
 		*v = (uint32_t)n;
 	socket_put(f);
@@ -370,9 +408,12 @@ API(int32_t, ws_ioctlsocket, uint64_t h, int32_t what, uint32_t *v)
 API(int32_t, ws_WSAEnumProtocolsW, const int32_t *which, uint8_t *out, uint32_t *size)
 {
 	enum { INFO = 628, FLAGS = 0x20066 };
-	static const struct { int32_t family, type, protocol; } all[] = {
-		{AF_INET, SOCK_STREAM, IPPROTO_TCP}, {AF_INET, SOCK_DGRAM, IPPROTO_UDP},
-		{FAMILY_INET6, SOCK_STREAM, IPPROTO_TCP}, {FAMILY_INET6, SOCK_DGRAM, IPPROTO_UDP}};
+	static const struct {
+		int32_t family, type, protocol;
+	} all[] = {{AF_INET, SOCK_STREAM, IPPROTO_TCP},
+		   {AF_INET, SOCK_DGRAM, IPPROTO_UDP},
+		   {FAMILY_INET6, SOCK_STREAM, IPPROTO_TCP},
+		   {FAMILY_INET6, SOCK_DGRAM, IPPROTO_UDP}};
 	uint32_t n = 0;
 	if (*size < INFO * countof(all)) {
 		*size = INFO * countof(all);
@@ -423,8 +464,8 @@ static int set_take(const struct pollfd *p, unsigned *n, struct fd_set_win *s, s
 struct timeval_win {
 	int32_t s, us;
 };
-API(int32_t, ws_select, int32_t nfds, struct fd_set_win *r, struct fd_set_win *w, struct fd_set_win *x,
-    const struct timeval_win *t)
+API(int32_t, ws_select, int32_t nfds, struct fd_set_win *r, struct fd_set_win *w,
+    struct fd_set_win *x, const struct timeval_win *t)
 {
 	struct pollfd p[192];
 	unsigned n = 0, k = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WSASend, WSARecv and what is asked for with an OVERLAPPED: done at once where it can be, else by a
- * thread that waits until it can. */
+/* WSASend, WSARecv and what is asked for with an OVERLAPPED: done at once where it can be, else by
+ * a thread that waits until it can. */
 #include "win/socket.h"
 #include <poll.h>
 #include <sys/uio.h>
@@ -16,8 +16,8 @@ struct overlapped {
 	handle event;
 };
 struct work {
-	struct file *f;         /* a reference */
-	struct overlapped *o;   /* the guest's */
+	struct file *f;       /* a reference */
+	struct overlapped *o; /* the guest's */
 	struct iovec v[BUFFERS_MAX];
 	uint32_t n;
 	bool send;
@@ -26,7 +26,8 @@ struct work {
 static int64_t work_try(const struct work *w, int flags)
 {
 	struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)w->v, .msg_iovlen = w->n};
-	ssize_t r = w->send ? sendmsg(w->f->fd, &m, MSG_NOSIGNAL | flags) : recvmsg(w->f->fd, &m, flags);
+	ssize_t r =
+	    w->send ? sendmsg(w->f->fd, &m, MSG_NOSIGNAL | flags) : recvmsg(w->f->fd, &m, flags);
 	return r < 0 ? -errno : r;
 }
 
@@ -34,7 +35,8 @@ static int64_t work_try(const struct work *w, int flags)
 static void work_end(const struct work *w, int64_t r)
 {
 	struct overlapped *o = w->o;
-	uint32_t status = r < 0 ? w->f->cancelled ? STATUS_CANCELLED : status_of((int)-r) : STATUS_SUCCESS;
+	uint32_t status =
+	    r < 0 ? w->f->cancelled ? STATUS_CANCELLED : status_of((int)-r) : STATUS_SUCCESS;
 	handle h = o->event & ~UINT64_C(1);
 	bool quiet = o->event & 1;
 	o->n = r < 0 ? 0 : (uint64_t)r;
@@ -44,7 +46,8 @@ static void work_end(const struct work *w, int64_t r)
 		wait_signal(event, 1);
 	object_unref(event);
 	if (w->f->port && !quiet)
-		port_post(w->f->port, r < 0 ? 0 : (uint64_t)r, w->f->port_key, (uint64_t)(uintptr_t)o, status);
+		port_post(w->f->port, r < 0 ? 0 : (uint64_t)r, w->f->port_key,
+			  (uint64_t)(uintptr_t)o, status);
 }
 
 static void *work_thread(void *arg)
@@ -87,7 +90,7 @@ static int32_t work_start(const struct work *given)
 }
 
 static int32_t transfer(uint64_t h, const struct wsabuf *b, uint32_t n, uint32_t *ret_n, bool send,
-                        struct overlapped *o)
+			struct overlapped *o)
 {
 	struct work w = {.n = n < BUFFERS_MAX ? n : BUFFERS_MAX, .send = send, .o = o};
 	if (!(w.f = socket_get(h)))
@@ -112,15 +115,15 @@ static int32_t transfer(uint64_t h, const struct wsabuf *b, uint32_t n, uint32_t
 	return answer;
 }
 
-API(int32_t, ws_WSASend, uint64_t h, const struct wsabuf *b, uint32_t n, uint32_t *ret_n, uint32_t flags,
-    struct overlapped *o, uint64_t fn)
+API(int32_t, ws_WSASend, uint64_t h, const struct wsabuf *b, uint32_t n, uint32_t *ret_n,
+    uint32_t flags, struct overlapped *o, uint64_t fn)
 {
 	(void)flags;
 	return fn ? socket_fail(EOPNOTSUPP) : transfer(h, b, n, ret_n, true, o);
 }
 
-API(int32_t, ws_WSARecv, uint64_t h, const struct wsabuf *b, uint32_t n, uint32_t *ret_n, uint32_t *flags,
-    struct overlapped *o, uint64_t fn)
+API(int32_t, ws_WSARecv, uint64_t h, const struct wsabuf *b, uint32_t n, uint32_t *ret_n,
+    uint32_t *flags, struct overlapped *o, uint64_t fn)
 {
 	if (flags)
 		*flags = 0;

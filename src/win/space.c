@@ -7,9 +7,9 @@
 enum { REGIONS_MAX = 1 << 20 };
 static struct {
 	pthread_mutex_t lock;
-	struct region *all;     /* owned */
+	struct region *all; /* owned */
 	size_t n, cap;
-	uint64_t next;          /* where to look first */
+	uint64_t next; /* where to look first */
 } space = {.lock = PTHREAD_MUTEX_INITIALIZER, .next = 0x10000000};
 static const uint64_t LOWEST = GRANULE, TOP = UINT64_C(0x4f0000000000);
 
@@ -185,7 +185,7 @@ static int place(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off,
 }
 
 static int add(uint64_t *ret, uint64_t at, uint64_t len, const struct region *as, int fd,
-               uint64_t off)
+	       uint64_t off)
 {
 	uint64_t to = at;
 	len = align_up(len, PAGE);
@@ -243,8 +243,8 @@ int space_decommit(uint64_t at, uint64_t len)
 	if (hi <= lo || !inside(lo, hi))
 		r = -EFAULT;
 	else if ((r = room(3)) == 0 &&
-	         mmap((void *)(uintptr_t)lo, hi - lo, PROT_NONE,
-	              MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		 mmap((void *)(uintptr_t)lo, hi - lo, PROT_NONE,
+		      MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 		r = -errno;
 	if (r == 0)
 		prot_set(lo, hi, 0);
@@ -314,8 +314,7 @@ bool space_at(uint64_t at, struct region *ret)
 void *space_new(uint64_t len, uint32_t prot)
 {
 	uint64_t at = 0;
-	if (space_reserve(&at, 0, len, prot, REGION_PRIVATE) < 0 ||
-	    space_commit(at, len, prot) < 0)
+	if (space_reserve(&at, 0, len, prot, REGION_PRIVATE) < 0 || space_commit(at, len, prot) < 0)
 		process_die(LODGE_EXIT_LODGE, "no memory for the guest");
 	return (void *)(uintptr_t)at;
 }

@@ -133,7 +133,8 @@ API(uint64_t, k32_GetProcAddress, uint64_t h, const char *name)
 	uint64_t n = (uint64_t)(uintptr_t)name;
 	if (!m)
 		return fail(ERROR_MOD_NOT_FOUND);
-	void *at = n < 65536 ? module_symbol(m, NULL, (unsigned)n, 0) : module_symbol(m, name, 0, 0);
+	void *at =
+	    n < 65536 ? module_symbol(m, NULL, (unsigned)n, 0) : module_symbol(m, name, 0, 0);
 	return at ? (uint64_t)(uintptr_t)at : fail(ERROR_PROC_NOT_FOUND);
 }
 

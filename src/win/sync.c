@@ -247,8 +247,8 @@ API(uint32_t, k32_InitOnceExecuteOnce, once *o, uint64_t fn, uint64_t arg, uint6
 		return 0;
 	if (!pending)
 		return 1;
-	uint32_t ok = guest_call4(fn, (uint64_t)(uintptr_t)o, arg,
-	                          (uint64_t)(uintptr_t)&context, 0);
+	uint32_t ok =
+	    guest_call4(fn, (uint64_t)(uintptr_t)o, arg, (uint64_t)(uintptr_t)&context, 0);
 	k32_InitOnceComplete(o, ok ? 0 : ONCE_FAILED, context);
 	if (ok && ret_context)
 		*ret_context = context;
@@ -292,7 +292,8 @@ static void address_leave(unsigned b, struct address_wait *w)
 	pthread_mutex_unlock(&buckets[b].lock);
 }
 
-API(uint32_t, k32_WaitOnAddress, const volatile void *at, const void *is, uint64_t size, uint32_t ms)
+API(uint32_t, k32_WaitOnAddress, const volatile void *at, const void *is, uint64_t size,
+    uint32_t ms)
 {
 	struct address_wait w = {.at = (uint64_t)(uintptr_t)at};
 	unsigned b = bucket(w.at);

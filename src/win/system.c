@@ -24,9 +24,16 @@ struct system_info {
 
 API(void, k32_GetSystemInfo, struct system_info *ret)
 {
-	*ret = (struct system_info){.architecture = 9, .page = PAGE, .lowest = GRANULE,
-		.highest = UINT64_C(0x7ffffffeffff), .mask = cpu_mask(), .cpus = cpus(),
-		.type = 8664, .granularity = GRANULE, .level = 6, .revision = 0x5e03};
+	*ret = (struct system_info){.architecture = 9,
+				    .page = PAGE,
+				    .lowest = GRANULE,
+				    .highest = UINT64_C(0x7ffffffeffff),
+				    .mask = cpu_mask(),
+				    .cpus = cpus(),
+				    .type = 8664,
+				    .granularity = GRANULE,
+				    .level = 6,
+				    .revision = 0x5e03};
 }
 API(void, k32_GetNativeSystemInfo, struct system_info *ret) { k32_GetSystemInfo(ret); }
 
@@ -59,7 +66,10 @@ API(uint32_t, nt_RtlGetVersion, uint8_t *out)
 {
 	return version_get(out, 256) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
 }
-API(uint32_t, k32_GetVersion, void) { return VERSION_MAJOR | VERSION_MINOR << 8 | VERSION_BUILD << 16; }
+API(uint32_t, k32_GetVersion, void)
+{
+	return VERSION_MAJOR | VERSION_MINOR << 8 | VERSION_BUILD << 16;
+}
 API(void, nt_RtlGetNtVersionNumbers, uint32_t *major, uint32_t *minor, uint32_t *build)
 {
 	if (major)
@@ -93,9 +103,14 @@ static bool condition_holds(uint32_t have, uint32_t want, unsigned condition)
 /* Major, minor and build are one number, compared as the most significant one asked says. */
 API(uint32_t, k32_VerifyVersionInfoW, const uint8_t *info, uint32_t types, uint64_t mask)
 {
-	static const struct { uint32_t type; unsigned shift, off; uint32_t have; } rows[] = {
-		{2, 3, 4, VERSION_MAJOR}, {1, 0, 8, VERSION_MINOR}, {4, 6, 12, VERSION_BUILD},
-		{8, 9, 16, 2}};
+	static const struct {
+		uint32_t type;
+		unsigned shift, off;
+		uint32_t have;
+	} rows[] = {{2, 3, 4, VERSION_MAJOR},
+		    {1, 0, 8, VERSION_MINOR},
+		    {4, 6, 12, VERSION_BUILD},
+		    {8, 9, 16, 2}};
 	for (size_t i = 0; i < countof(rows); i++) {
 		uint32_t want = le32_at(info + rows[i].off);
 		if (!(types & rows[i].type))
@@ -112,7 +127,15 @@ API(uint32_t, k32_VerifyVersionInfoW, const uint8_t *info, uint32_t types, uint6
 API(uint32_t, k32_IsProcessorFeaturePresent, uint32_t feature)
 {
 	switch (feature) {
-	case 2: case 3: case 6: case 8: case 10: case 12: case 13: case 14: case 23: return 1;
+	case 2:
+	case 3:
+	case 6:
+	case 8:
+	case 10:
+	case 12:
+	case 13:
+	case 14:
+	case 23: return 1;
 	case 36: return __builtin_cpu_supports("ssse3") != 0;
 	case 37: return __builtin_cpu_supports("sse4.1") != 0;
 	case 38: return __builtin_cpu_supports("sse4.2") != 0;
@@ -182,8 +205,15 @@ API(uint32_t, k32_GlobalMemoryStatusEx, struct memory_status *ret)
 	if (ret->size != sizeof *ret || sysinfo(&s) < 0)
 		return fail(ERROR_INVALID_PARAMETER);
 	uint64_t all = (uint64_t)s.totalram * s.mem_unit, unused = (uint64_t)s.freeram * s.mem_unit;
-	*ret = (struct memory_status){sizeof *ret, (uint32_t)(100 - unused * 100 / all), all, unused, all,
-		unused, UINT64_C(1) << 47, UINT64_C(1) << 46, 0};
+	*ret = (struct memory_status){sizeof *ret,
+				      (uint32_t)(100 - unused * 100 / all),
+				      all,
+				      unused,
+				      all,
+				      unused,
+				      UINT64_C(1) << 47,
+				      UINT64_C(1) << 46,
+				      0};
 	return 1;
 }
 
@@ -242,8 +272,15 @@ API(uint32_t, adv_GetUserNameA, char *buf, uint32_t *n)
 
 /* ---- messages ---- */
 
-enum { FORMAT_ALLOCATE = 0x100, FORMAT_IGNORE = 0x200, FORMAT_STRING = 0x400, FORMAT_MODULE = 0x800,
-       FORMAT_SYSTEM = 0x1000, FORMAT_ARRAY = 0x2000, FORMAT_WIDTH = 0xff };
+enum {
+	FORMAT_ALLOCATE = 0x100,
+	FORMAT_IGNORE = 0x200,
+	FORMAT_STRING = 0x400,
+	FORMAT_MODULE = 0x800,
+	FORMAT_SYSTEM = 0x1000,
+	FORMAT_ARRAY = 0x2000,
+	FORMAT_WIDTH = 0xff
+};
 
 /* @s with its inserts, %1 to %9, taken from @args: texts, of the kind that is asked for. */
 static char *message_fill(const char *s, uint32_t flags, const uint64_t *args, bool wide_args)
@@ -252,10 +289,13 @@ static char *message_fill(const char *s, uint32_t flags, const uint64_t *args, b
 	size_t len;
 	FILE *f = open_memstream(&out, &len);
 	for (; f && *s; s++) {
-		bool insert = *s == '%' && s[1] >= '1' && s[1] <= '9' && args && !(flags & FORMAT_IGNORE);
+		bool insert =
+		    *s == '%' && s[1] >= '1' && s[1] <= '9' && args && !(flags & FORMAT_IGNORE);
 		if (insert) {
 			void *a = (void *)(uintptr_t)args[s[1] - '1'];
-			autofree char *t = a && wide_args ? text_from(a, SIZE_MAX) : a ? strdup(a) : NULL;
+			autofree char *t = a && wide_args ? text_from(a, SIZE_MAX)
+					   : a            ? strdup(a)
+							  : NULL;
 			fputs(t ? t : "", f);
 			s++;
 			if (s[1] == '!' && strchr(s + 2, '!'))
@@ -263,7 +303,7 @@ static char *message_fill(const char *s, uint32_t flags, const uint64_t *args, b
 		} else if (*s == '%' && s[1] == '0' && !(flags & FORMAT_IGNORE)) {
 			break;
 		} else if (*s == '%' && s[1] && !(flags & FORMAT_IGNORE) &&
-		           !(s[1] >= '1' && s[1] <= '9')) {
+			   !(s[1] >= '1' && s[1] <= '9')) {
 			s++;
 			fputs(*s == 'n' ? "\r\n" : (const char[]){*s, 0}, f);
 		} else {
@@ -341,7 +381,8 @@ API(int32_t, k32_MulDiv, int32_t a, int32_t b, int32_t c)
 	if (!c)
 		return -1;
 	int64_t p = (int64_t)a * b, half = c < 0 ? -(int64_t)c / 2 : c / 2;
-	int64_t r = (p < 0) == (c < 0) ? (p + (c < 0 ? -half : half)) / c : (p - (c < 0 ? -half : half)) / c;
+	int64_t r = (p < 0) == (c < 0) ? (p + (c < 0 ? -half : half)) / c
+				       : (p - (c < 0 ? -half : half)) / c;
 	return r > INT32_MAX || r < INT32_MIN ? -1 : (int32_t)r;
 }
 API(uint64_t, k32_EncodePointer, uint64_t p) { return p; }

@@ -3,52 +3,52 @@
 #include "win/internal.h"
 #include <stdio.h>
 
-#define F(name, symbol) extern const char symbol[];
+#define F(name, symbol)     extern const char symbol[];
 #define NAMED(name, symbol) extern const char symbol[];
 #include "win/advapi32.def"
-#define F(name, symbol) extern const char symbol[];
+#define F(name, symbol)     extern const char symbol[];
 #define NAMED(name, symbol) extern const char symbol[];
 #include "win/crt.def"
-#define F(name, symbol) extern const char symbol[];
+#define F(name, symbol)     extern const char symbol[];
 #define NAMED(name, symbol) extern const char symbol[];
 #include "win/kernel32.def"
-#define F(name, symbol) extern const char symbol[];
+#define F(name, symbol)     extern const char symbol[];
 #define NAMED(name, symbol) extern const char symbol[];
 #include "win/ntdll.def"
-#define F(name, symbol) extern const char symbol[];
+#define F(name, symbol)     extern const char symbol[];
 #define NAMED(name, symbol) extern const char symbol[];
 #include "win/ole32.def"
-#define F(name, symbol) extern const char symbol[];
+#define F(name, symbol)     extern const char symbol[];
 #define NAMED(name, symbol) extern const char symbol[];
 #include "win/ws2_32.def"
 
 static const struct api table_advapi32[] = {
-#define F(name, symbol) {#name, symbol},
+#define F(name, symbol)     {#name, symbol},
 #define NAMED(name, symbol) {name, symbol},
 #include "win/advapi32.def"
 };
 static const struct api table_crt[] = {
-#define F(name, symbol) {#name, symbol},
+#define F(name, symbol)     {#name, symbol},
 #define NAMED(name, symbol) {name, symbol},
 #include "win/crt.def"
 };
 static const struct api table_kernel32[] = {
-#define F(name, symbol) {#name, symbol},
+#define F(name, symbol)     {#name, symbol},
 #define NAMED(name, symbol) {name, symbol},
 #include "win/kernel32.def"
 };
 static const struct api table_ntdll[] = {
-#define F(name, symbol) {#name, symbol},
+#define F(name, symbol)     {#name, symbol},
 #define NAMED(name, symbol) {name, symbol},
 #include "win/ntdll.def"
 };
 static const struct api table_ole32[] = {
-#define F(name, symbol) {#name, symbol},
+#define F(name, symbol)     {#name, symbol},
 #define NAMED(name, symbol) {name, symbol},
 #include "win/ole32.def"
 };
 static const struct api table_ws2_32[] = {
-#define F(name, symbol) {#name, symbol},
+#define F(name, symbol)     {#name, symbol},
 #define NAMED(name, symbol) {name, symbol},
 #include "win/ws2_32.def"
 };
@@ -108,7 +108,11 @@ bool win_has_library(const char *dll) { return library_find(dll) != NULL; }
 
 /* ---- by ordinal: only of libraries that are imported so ---- */
 
-static const struct { const char *dll; unsigned ordinal; const char *name; } ordinals[] = {
+static const struct {
+	const char *dll;
+	unsigned ordinal;
+	const char *name;
+} ordinals[] = {
 #define ORDINAL(dll, ordinal, name) {dll, ordinal, name},
 #include "win/ordinals.def"
 };
@@ -122,7 +126,8 @@ void *win_find(const char *dll, const char *name, unsigned ordinal)
 	return l && name ? (void *)(uintptr_t)library_symbol(l, name) : NULL;
 }
 
-/* ---- stubs: a few instructions each, in the guest's memory, that say which function it was ---- */
+/* ---- stubs: a few instructions each, in the guest's memory, that say which function it was ----
+ */
 
 enum { STUB = 32, STUBS_PER_PAGE = PAGE / STUB };
 struct stub {
@@ -149,11 +154,13 @@ __attribute__((used)) _Noreturn void stub_called(uint32_t i, uint64_t from)
 {
 	struct module *m = module_at(from);
 	if (m)
-		process_die(WIN_EXIT_MISSING, "the function %s is not provided (called by %s, at "
-		            "%#llx of it)", stubs.all[i].name, m->name,
-		            (unsigned long long)(from - (uint64_t)(uintptr_t)m->im.at));
+		process_die(WIN_EXIT_MISSING,
+			    "the function %s is not provided (called by %s, at "
+			    "%#llx of it)",
+			    stubs.all[i].name, m->name,
+			    (unsigned long long)(from - (uint64_t)(uintptr_t)m->im.at));
 	process_die(WIN_EXIT_MISSING, "the function %s is not provided (called from %#llx)",
-	            stubs.all[i].name, (unsigned long long)from);
+		    stubs.all[i].name, (unsigned long long)from);
 }
 
 static uint8_t *stub_page(size_t page)
@@ -175,7 +182,7 @@ void *stub_new(const char *dll, const char *name, unsigned ordinal)
 	uint8_t *p = i % STUBS_PER_PAGE ? stubs.pages[page] : stub_page(page);
 	uint8_t *s = p + i % STUBS_PER_PAGE * STUB;
 	if (asprintf(&stubs.all[i].name, name ? "%s.%s" : "%s.#%s%u", dll, name ? name : "",
-	             ordinal) < 0 ||
+		     ordinal) < 0 ||
 	    space_protect((uint64_t)(uintptr_t)p, PAGE, PAGE_READWRITE, &old) < 0)
 		process_die(LODGE_EXIT_LODGE, "no memory for the guest");
 	memcpy(s, "\x41\xbb", 2); /* mov $i, %r11d */

@@ -16,8 +16,12 @@ size_t wide_len(const wide *s)
 static uint32_t utf8_next(const uint8_t *s, size_t n, size_t *ret_used, bool *bad)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
-		       : s[0] < 0xf5 ? 4 : 0;
+	unsigned len = s[0] < 0x80   ? 1
+		       : s[0] < 0xc2 ? 0
+		       : s[0] < 0xe0 ? 2
+		       : s[0] < 0xf0 ? 3
+		       : s[0] < 0xf5 ? 4
+				     : 0;
 	uint32_t c = len < 2 ? s[0] : s[0] & (0x7fu >> len);
 	*ret_used = 1;
 	if (len > n)
@@ -78,7 +82,8 @@ size_t utf8_put(const wide *s, size_t n, char *out, size_t cap, bool *ret_bad)
 	for (size_t i = 0; i < n; i++) {
 		uint32_t c = s[i];
 		char o[4];
-		if (c >= 0xd800 && c < 0xdc00 && i + 1 < n && s[i + 1] >= 0xdc00 && s[i + 1] < 0xe000)
+		if (c >= 0xd800 && c < 0xdc00 && i + 1 < n && s[i + 1] >= 0xdc00 &&
+		    s[i + 1] < 0xe000)
 			c = 0x10000 + ((c & 0x3ff) << 10) + (s[++i] & 0x3ff);
 		else if (c >= 0xd800 && c < 0xe000)
 			bad = true;

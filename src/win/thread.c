@@ -17,8 +17,8 @@ struct thread *thread_self(void) { return self; }
 
 static struct {
 	pthread_mutex_t lock;
-	struct thread *all;     /* that run */
-	struct thread *ended;   /* whose stacks wait until they have left them */
+	struct thread *all;   /* that run */
+	struct thread *ended; /* whose stacks wait until they have left them */
 	unsigned n;
 } threads = {.lock = PTHREAD_MUTEX_INITIALIZER};
 void threads_lock(void) { pthread_mutex_lock(&threads.lock); }
@@ -27,7 +27,7 @@ struct thread *threads_first(void) { return threads.all; }
 
 struct thread_object {
 	struct object o;
-	struct thread *t;       /* NULL: it has ended; under threads.lock */
+	struct thread *t; /* NULL: it has ended; under threads.lock */
 	uint32_t tid, exit_code, access_denied;
 	int priority;
 	uint64_t created, ended;
@@ -36,7 +36,7 @@ struct thread_object {
 uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	WINAPI uint32_t (*f)(uint64_t, uint64_t, uint64_t, uint64_t) =
-	    (WINAPI uint32_t (*)(uint64_t, uint64_t, uint64_t, uint64_t))(uintptr_t)fn;
+	    (WINAPI uint32_t(*)(uint64_t, uint64_t, uint64_t, uint64_t))(uintptr_t)fn;
 	return f(a, b, c, d);
 }
 
@@ -247,7 +247,7 @@ static uint32_t thread_create(struct thread *t, uint64_t size)
 		return ERROR_NOT_ENOUGH_MEMORY;
 	pthread_attr_init(&a);
 	pthread_attr_setstack(&a, (void *)(uintptr_t)(t->stack_lo + STACK_GUARD),
-	                      t->stack_hi - t->stack_lo - STACK_GUARD);
+			      t->stack_hi - t->stack_lo - STACK_GUARD);
 	pthread_t p;
 	int r = pthread_create(&p, &a, thread_main, t);
 	pthread_attr_destroy(&a);
@@ -259,7 +259,7 @@ static uint32_t thread_create(struct thread *t, uint64_t size)
 }
 
 handle thread_make(uint64_t size, uint64_t start, uint64_t argument, uint32_t flags,
-                   uint32_t *ret_tid)
+		   uint32_t *ret_tid)
 {
 	uint64_t usual = process()->main->pe.stack_reserve;
 	ended_free();
@@ -302,10 +302,7 @@ API(void, k32_FreeLibraryAndExitThread, uint64_t module, uint32_t code)
 API(uint32_t, k32_GetCurrentThreadId, void) { return self->tid; }
 API(handle, k32_GetCurrentThread, void) { return UINT64_MAX - 1; }
 
-struct thread *thread_of_object(struct object *o)
-{
-	return ((struct thread_object *)(void *)o)->t;
-}
+struct thread *thread_of_object(struct object *o) { return ((struct thread_object *)(void *)o)->t; }
 
 API(uint32_t, k32_GetThreadId, handle h)
 {

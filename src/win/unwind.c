@@ -3,15 +3,26 @@
  * __C_specific_handler. Spec: Microsoft's x64 exception handling (UNWIND_INFO, version 1 and 2). */
 #include "win/unwind.h"
 
-enum { PUSH_NONVOL, ALLOC_LARGE, ALLOC_SMALL, SET_FPREG, SAVE_NONVOL, SAVE_NONVOL_FAR, EPILOG,
-       SPARE, SAVE_XMM, SAVE_XMM_FAR, PUSH_MACHFRAME };
+enum {
+	PUSH_NONVOL,
+	ALLOC_LARGE,
+	ALLOC_SMALL,
+	SET_FPREG,
+	SAVE_NONVOL,
+	SAVE_NONVOL_FAR,
+	EPILOG,
+	SPARE,
+	SAVE_XMM,
+	SAVE_XMM_FAR,
+	PUSH_MACHFRAME
+};
 enum { CHAIN_MAX = 32, FRAMES_MAX = 100000 };
 
 uint64_t *context_register(struct win_context *c, unsigned n)
 {
-	return (uint64_t *[]){&c->rax, &c->rcx, &c->rdx, &c->rbx, &c->rsp, &c->rbp, &c->rsi, &c->rdi,
-			      &c->r8, &c->r9, &c->r10, &c->r11, &c->r12, &c->r13, &c->r14,
-			      &c->r15}[n & 15];
+	return (uint64_t *[]){&c->rax, &c->rcx, &c->rdx, &c->rbx, &c->rsp, &c->rbp,
+			      &c->rsi, &c->rdi, &c->r8,  &c->r9,  &c->r10, &c->r11,
+			      &c->r12, &c->r13, &c->r14, &c->r15}[n & 15];
 }
 
 static bool pop(struct win_context *c, uint64_t *ret)
@@ -29,7 +40,7 @@ struct dynamic {
 	const struct pe_function *all; /* the guest's */
 	uint32_t n;
 	uint64_t base, lo, hi;
-	uint64_t fn, arg;       /* instead of a table: a function of the guest */
+	uint64_t fn, arg; /* instead of a table: a function of the guest */
 };
 static struct {
 	pthread_mutex_t lock;
@@ -54,7 +65,8 @@ static bool dynamic_remove(uint64_t key)
 	pthread_mutex_lock(&dynamic.lock);
 	for (size_t i = 0; i < DYNAMIC_MAX; i++) {
 		struct dynamic *d = &dynamic.all[i];
-		if ((d->all && (uint64_t)(uintptr_t)d->all == key) || (d->fn && (d->lo | 3) == (key | 3))) {
+		if ((d->all && (uint64_t)(uintptr_t)d->all == key) ||
+		    (d->fn && (d->lo | 3) == (key | 3))) {
 			*d = (struct dynamic){.n = 0};
 			found = true;
 		}
@@ -100,22 +112,23 @@ API(uint8_t, nt_RtlAddFunctionTable, const struct pe_function *all, uint32_t n, 
 
 API(uint8_t, nt_RtlDeleteFunctionTable, uint64_t key) { return dynamic_remove(key); }
 
-API(uint8_t, nt_RtlInstallFunctionTableCallback, uint64_t id, uint64_t base, uint32_t len, uint64_t fn,
-    uint64_t arg, const wide *dll)
+API(uint8_t, nt_RtlInstallFunctionTableCallback, uint64_t id, uint64_t base, uint32_t len,
+    uint64_t fn, uint64_t arg, const wide *dll)
 {
 	(void)id;
 	(void)dll;
-	return (uint8_t)dynamic_add(&(struct dynamic){.fn = fn, .arg = arg, .base = base, .lo = base,
-	                                              .hi = base + len});
+	return (uint8_t)dynamic_add(
+	    &(struct dynamic){.fn = fn, .arg = arg, .base = base, .lo = base, .hi = base + len});
 }
 
-API(uint32_t, nt_RtlAddGrowableFunctionTable, uint64_t *ret, const struct pe_function *all, uint32_t n,
-    uint32_t most, uint64_t lo, uint64_t hi)
+API(uint32_t, nt_RtlAddGrowableFunctionTable, uint64_t *ret, const struct pe_function *all,
+    uint32_t n, uint32_t most, uint64_t lo, uint64_t hi)
 {
 	(void)most;
 	*ret = (uint64_t)(uintptr_t)all;
 	return dynamic_add(&(struct dynamic){.all = all, .n = n, .base = lo, .lo = lo, .hi = hi})
-		   ? STATUS_SUCCESS : STATUS_NO_MEMORY;
+		   ? STATUS_SUCCESS
+		   : STATUS_NO_MEMORY;
 }
 API(void, nt_RtlDeleteGrowableFunctionTable, uint64_t key) { dynamic_remove(key); }
 API(void, nt_RtlGrowFunctionTable, uint64_t key, uint32_t n)
@@ -163,28 +176,29 @@ static unsigned code_places(unsigned op, unsigned info)
 
 /* Undo one code; false: the stack is not there, or there is no such code. */
 static bool code_undo(struct win_context *c, const uint8_t *code, unsigned frame_reg,
-                      unsigned frame_off, uint64_t frame)
+		      unsigned frame_off, uint64_t frame)
 {
 	unsigned op = code[1] & 15, info = code[1] >> 4;
 	switch (op) {
 	case PUSH_NONVOL: return pop(c, context_register(c, info));
 	case ALLOC_LARGE: c->rsp += info ? le32_at(code + 2) : le16_at(code + 2) * 8u; return true;
 	case ALLOC_SMALL: c->rsp += info * 8 + 8; return true;
-	case SET_FPREG: c->rsp = *context_register(c, frame_reg) - 16 * (uint64_t)frame_off; return true;
+	case SET_FPREG:
+		c->rsp = *context_register(c, frame_reg) - 16 * (uint64_t)frame_off;
+		return true;
 	case SAVE_NONVOL:
 		return host_load(frame + 8u * le16_at(code + 2), 8, context_register(c, info));
-	case SAVE_NONVOL_FAR: return host_load(frame + le32_at(code + 2), 8, context_register(c, info));
+	case SAVE_NONVOL_FAR:
+		return host_load(frame + le32_at(code + 2), 8, context_register(c, info));
 	case SAVE_XMM:
 		return !host_copy(c->fx + 160 + 16 * info,
-		                  (void *)(uintptr_t)(frame + 16u * le16_at(code + 2)), 16);
+				  (void *)(uintptr_t)(frame + 16u * le16_at(code + 2)), 16);
 	case SAVE_XMM_FAR:
 		return !host_copy(c->fx + 160 + 16 * info,
-		                  (void *)(uintptr_t)(frame + le32_at(code + 2)), 16);
+				  (void *)(uintptr_t)(frame + le32_at(code + 2)), 16);
 	case EPILOG:
 	case SPARE: return true;
-	case PUSH_MACHFRAME:
-		c->rsp += info ? 8 : 0;
-		return host_load(c->rsp + 24, 8, &c->rsp);
+	case PUSH_MACHFRAME: c->rsp += info ? 8 : 0; return host_load(c->rsp + 24, 8, &c->rsp);
 	default: return false;
 	}
 }
@@ -203,11 +217,13 @@ static bool epilog_undo(struct win_context *c, const struct pe_function *f, uint
 	} else if (n > 7 && code[0] == 0x48 && code[1] == 0x81 && code[2] == 0xc4) {
 		t.rsp += (uint64_t)(int64_t)(int32_t)le32_at(code + 3);
 		at = 7;
-	} else if (n > 4 && (code[0] & 0xfe) == 0x48 && code[1] == 0x8d && (code[2] & 0x78) == 0x60) {
+	} else if (n > 4 && (code[0] & 0xfe) == 0x48 && code[1] == 0x8d &&
+		   (code[2] & 0x78) == 0x60) {
 		unsigned reg = (code[2] & 7) | (code[0] & 1) << 3; /* lea disp(reg), rsp */
 		bool wide_disp = code[2] >> 6 == 2;
-		t.rsp = *context_register(c, reg) +
-			(uint64_t)(wide_disp ? (int64_t)(int32_t)le32_at(code + 3) : (int8_t)code[3]);
+		t.rsp =
+		    *context_register(c, reg) +
+		    (uint64_t)(wide_disp ? (int64_t)(int32_t)le32_at(code + 3) : (int8_t)code[3]);
 		at = wide_disp ? 7 : 4;
 	}
 	while (at < n) {
@@ -222,7 +238,8 @@ static bool epilog_undo(struct win_context *c, const struct pe_function *f, uint
 		return false;
 	bool ends = code[at] == 0xc3 || (code[at] == 0xf3 && code[at + 1] == 0xc3);
 	if (code[at] == 0xe9 || code[at] == 0xeb) { /* a jump to another function */
-		int64_t off = code[at] == 0xe9 ? (int32_t)le32_at(code + at + 1) : (int8_t)code[at + 1];
+		int64_t off =
+		    code[at] == 0xe9 ? (int32_t)le32_at(code + at + 1) : (int8_t)code[at + 1];
 		uint64_t to = c->rip + at + (code[at] == 0xe9 ? 5 : 2) + (uint64_t)off - base;
 		ends = to < f->begin || to >= f->end;
 	}
@@ -236,7 +253,7 @@ static bool epilog_undo(struct win_context *c, const struct pe_function *f, uint
 struct info {
 	const uint8_t *at;
 	unsigned flags, prolog, count, frame_reg, frame_off;
-	const uint8_t *tail;    /* what follows the codes */
+	const uint8_t *tail; /* what follows the codes */
 };
 
 static bool info_read(struct info *ret, const struct module *m, uint64_t base, uint32_t rva)
@@ -254,7 +271,7 @@ static bool info_read(struct info *ret, const struct module *m, uint64_t base, u
 
 /* Undo what of @i has been done at @off of the function. */
 static bool codes_undo(struct win_context *c, const struct info *i, uint64_t off, uint64_t frame,
-                       bool *ret_machine)
+		       bool *ret_machine)
 {
 	for (unsigned k = 0; k < i->count;) {
 		const uint8_t *code = i->at + 4 + 2 * k;
@@ -274,7 +291,7 @@ static bool codes_undo(struct win_context *c, const struct info *i, uint64_t off
 }
 
 bool frame_unwind(struct win_context *c, uint64_t base, const struct pe_function *f, unsigned type,
-                  struct frame *ret)
+		  struct frame *ret)
 {
 	struct module *m = module_at(base);
 	struct info i;
@@ -333,10 +350,10 @@ API(uint64_t, nt_RtlVirtualUnwind, uint32_t type, uint64_t base, uint64_t pc,
 /* ---- all frames up to one ---- */
 
 uint32_t handler_call(const struct frame *f, struct win_exception *x, struct win_context *c,
-                      struct dispatch *d)
+		      struct dispatch *d)
 {
-	return guest_call4(f->handler, (uint64_t)(uintptr_t)x, f->establisher, (uint64_t)(uintptr_t)c,
-	                   (uint64_t)(uintptr_t)d);
+	return guest_call4(f->handler, (uint64_t)(uintptr_t)x, f->establisher,
+			   (uint64_t)(uintptr_t)c, (uint64_t)(uintptr_t)d);
 }
 
 bool frame_sane(uint64_t frame, const struct thread *t)
@@ -352,17 +369,22 @@ _Noreturn void unwind_to(struct win_context *c, const struct unwind_target *to)
 	x->flags |= EXCEPTION_UNWINDING | (to->frame ? 0 : EXCEPTION_EXIT_UNWIND);
 	for (unsigned n = 0; n < FRAMES_MAX; n++) {
 		if (c->rip >= WIN_GUEST_END && !dispatch_leave(c))
-			process_die(LODGE_EXIT_SIGNAL + 11, "an exception leaves a function that "
-			            "was called by one of ours (at %#llx)", (unsigned long long)c->rip);
+			process_die(LODGE_EXIT_SIGNAL + 11,
+				    "an exception leaves a function that "
+				    "was called by one of ours (at %#llx)",
+				    (unsigned long long)c->rip);
 		struct win_context next = *c;
 		struct frame f;
 		uint64_t base = 0, pc = c->rip;
 		const struct pe_function *fn = nt_RtlLookupFunctionEntry(pc, &base, NULL);
 		if (!frame_unwind(&next, base, fn, UNWIND_UHANDLER, &f) ||
 		    !frame_sane(f.establisher, t) || (to->frame && f.establisher > to->frame))
-			process_die(LODGE_EXIT_SIGNAL + 11, "an exception unwinds the stack beyond its "
-			            "frames (at %#llx)", (unsigned long long)pc);
-		struct dispatch d = {pc, base, fn, f.establisher, to->ip, c, f.handler, f.data, NULL, 0, 0};
+			process_die(LODGE_EXIT_SIGNAL + 11,
+				    "an exception unwinds the stack beyond its "
+				    "frames (at %#llx)",
+				    (unsigned long long)pc);
+		struct dispatch d = {pc,   base, fn, f.establisher, to->ip, c, f.handler, f.data,
+				     NULL, 0,    0};
 		bool target = f.establisher == to->frame;
 		x->flags |= target ? EXCEPTION_TARGET_UNWIND : 0;
 		c->rax = to->value;
@@ -409,7 +431,7 @@ struct pointers {
 };
 
 static uint32_t scopes_search(struct win_exception *x, uint64_t frame, struct win_context *c,
-                              struct dispatch *d, const struct scope *s, uint32_t n)
+			      struct dispatch *d, const struct scope *s, uint32_t n)
 {
 	uint32_t pc = (uint32_t)(d->pc - d->base);
 	for (uint32_t i = d->scope; i < n; i++) {
@@ -418,8 +440,8 @@ static uint32_t scopes_search(struct win_exception *x, uint64_t frame, struct wi
 		int32_t answer = 1;
 		if (s[i].handler != 1) {
 			struct pointers p = {x, c};
-			answer = (int32_t)guest_call4(d->base + s[i].handler, (uint64_t)(uintptr_t)&p,
-			                              frame, 0, 0);
+			answer = (int32_t)guest_call4(d->base + s[i].handler,
+						      (uint64_t)(uintptr_t)&p, frame, 0, 0);
 		}
 		if (answer < 0)
 			return DISPOSITION_CONTINUE;
@@ -432,7 +454,7 @@ static uint32_t scopes_search(struct win_exception *x, uint64_t frame, struct wi
 }
 
 static void scopes_unwind(const struct win_exception *x, uint64_t frame, struct dispatch *d,
-                          const struct scope *s, uint32_t n)
+			  const struct scope *s, uint32_t n)
 {
 	uint32_t pc = (uint32_t)(d->pc - d->base), target = (uint32_t)(d->target - d->base);
 	for (uint32_t i = d->scope; i < n; i++) {
@@ -450,8 +472,8 @@ static void scopes_unwind(const struct win_exception *x, uint64_t frame, struct 
 	}
 }
 
-API(uint32_t, nt___C_specific_handler, struct win_exception *x, uint64_t frame, struct win_context *c,
-    struct dispatch *d)
+API(uint32_t, nt___C_specific_handler, struct win_exception *x, uint64_t frame,
+    struct win_context *c, struct dispatch *d)
 {
 	const uint32_t *table = (const uint32_t *)(uintptr_t)d->data;
 	const struct scope *s = (const struct scope *)(const void *)(table + 1);

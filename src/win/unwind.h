@@ -31,21 +31,22 @@ struct unwind_target {
 	uint64_t frame, ip, value;
 	struct win_exception *record; /* NULL: of its own */
 };
-/* @c is at code of ours: of a dispatcher, whose exception's context it becomes. False: of another. */
+/* @c is at code of ours: of a dispatcher, whose exception's context it becomes. False: of another.
+ */
 bool dispatch_leave(struct win_context *c) MUST;
 uint64_t *context_register(struct win_context *c, unsigned n);
 /* Undo the frame of the function @f (NULL: it has none) that @c is in. False: the stack or the
  * tables are damaged. @type: which handlers count. */
 bool frame_unwind(struct win_context *c, uint64_t base, const struct pe_function *f, unsigned type,
-                  struct frame *ret) MUST;
+		  struct frame *ret) MUST;
 bool frame_sane(uint64_t frame, const struct thread *t);
 uint32_t handler_call(const struct frame *f, struct win_exception *x, struct win_context *c,
-                      struct dispatch *d);
+		      struct dispatch *d);
 _Noreturn void unwind_to(struct win_context *c, const struct unwind_target *to);
 /* The same from where it is called, out of handlers that the dispatcher has called. */
 _Noreturn void unwind_here(const struct unwind_target *to);
 WINAPI const struct pe_function *nt_RtlLookupFunctionEntry(uint64_t pc, uint64_t *ret_base,
-                                                           void *history);
+							   void *history);
 /* Between a CONTEXT and what the host's signals have. */
 void context_from(struct win_context *c, const ucontext_t *uc);
 void context_to(const struct win_context *c, ucontext_t *uc);

@@ -23,7 +23,7 @@ int futex_wait(_Atomic(uint32_t) *at, uint32_t is, uint64_t deadline_ns)
 	if (t)
 		atomic_store(&t->blocked, 1);
 	long r = syscall(SYS_futex, at, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, is,
-	                 deadline_ns == NEVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
+			 deadline_ns == NEVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
 	int e = r < 0 ? -errno : 0;
 	if (t)
 		atomic_store(&t->blocked, 0);
@@ -285,7 +285,8 @@ API(uint32_t, k32_SleepEx, uint32_t ms, uint32_t alertable)
 		return 0;
 	}
 	return wait_for(NULL, 0, false, deadline_of_ms(ms), alertable != 0) == WAIT_IO_COMPLETION
-		   ? WAIT_IO_COMPLETION : 0;
+		   ? WAIT_IO_COMPLETION
+		   : 0;
 }
 
 API(void, k32_Sleep, uint32_t ms) { k32_SleepEx(ms, 0); }
@@ -296,7 +297,7 @@ static uint64_t deadline_of_nt(const int64_t *timeout)
 	if (!timeout)
 		return NEVER;
 	if (*timeout <= 0)
-		return *timeout ? host_monotonic_ns() + (uint64_t)-*timeout * 100 : 0;
+		return *timeout ? host_monotonic_ns() + (uint64_t) - *timeout * 100 : 0;
 	uint64_t now = filetime_now(), at = (uint64_t)*timeout;
 	return at <= now ? 0 : host_monotonic_ns() + (at - now) * 100;
 }
@@ -314,7 +315,9 @@ API(uint32_t, nt_NtWaitForSingleObject, handle h, uint32_t alertable, const int6
 API(uint32_t, nt_NtDelayExecution, uint32_t alertable, const int64_t *timeout)
 {
 	return wait_for(NULL, 0, false, deadline_of_nt(timeout), (alertable & 255) != 0) ==
-	       WAIT_IO_COMPLETION ? WAIT_IO_COMPLETION : STATUS_SUCCESS;
+		       WAIT_IO_COMPLETION
+		   ? WAIT_IO_COMPLETION
+		   : STATUS_SUCCESS;
 }
 
 /* ---- events, mutexes, semaphores ---- */
@@ -499,7 +502,8 @@ API(uint32_t, k32_ReleaseSemaphore, handle h, int32_t n, int32_t *ret_before)
 
 /* ---- waitable timers ---- */
 
-API(handle, k32_CreateWaitableTimerExW, void *sec, const wide *name, uint32_t flags, uint32_t access)
+API(handle, k32_CreateWaitableTimerExW, void *sec, const wide *name, uint32_t flags,
+    uint32_t access)
 {
 	(void)sec;
 	(void)access;

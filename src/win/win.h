@@ -8,22 +8,22 @@
 
 /* A drive: what is below @path on the host's side (in the box) is below @letter: here. */
 struct win_drive {
-	char letter;            /* 'A'..'Z' */
-	const char *path;       /* absolute, borrowed for ever */
+	char letter;      /* 'A'..'Z' */
+	const char *path; /* absolute, borrowed for ever */
 };
 
 struct win_start {
 	const struct win_drive *drives;
 	size_t ndrives;
-	const char *program;    /* as the guest sees it: D:\tools\a.exe */
-	const char *cwd;        /* the same way */
+	const char *program;     /* as the guest sees it: D:\tools\a.exe */
+	const char *cwd;         /* the same way */
 	const char *const *argv; /* after the program's name */
 	size_t argc;
 	const char *const *env; /* NAME=VALUE, UTF-8, on top of the usual ones */
 	size_t nenv;
-	const uint8_t *file;    /* the program's, mapped for good */
+	const uint8_t *file; /* the program's, mapped for good */
 	uint64_t file_len;
-	int null_fd;            /* /dev/null; -1: none */
+	int null_fd; /* /dev/null; -1: none */
 };
 
 /* Load the program and run it in this process, which ends with it. Returns on failure only, with

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "win/internal.h"
+
 #include "test/test.h"
 
 /* Rows are looked up by halves: they have to be in order. */
@@ -13,7 +14,8 @@ static bool sorted(const struct library *l)
 
 TEST(win_tables_are_sorted)
 {
-	static const char *const names[] = {"kernel32", "ntdll", "msvcrt", "advapi32", "ws2_32", "ole32"};
+	static const char *const names[] = {"kernel32", "ntdll",  "msvcrt",
+					    "advapi32", "ws2_32", "ole32"};
 	for (size_t i = 0; i < countof(names); i++)
 		CHECK(sorted(library_find(names[i])));
 }

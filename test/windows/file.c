@@ -4,10 +4,12 @@
 
 static void paths(void)
 {
-	static const struct { const char *in, *want; } rows[] = {
-		{"C:\\a\\..\\b", "C:\\b"}, {"C:\\a\\.\\b\\", "C:\\a\\b\\"}, {"C:/x/y", "C:\\x\\y"},
-		{"C:\\..\\..\\a", "C:\\a"}, {"C:\\a.\\b. ", "C:\\a\\b"}, {"\\\\?\\C:\\a", "C:\\a"},
-		{"C:\\a\\\\b", "C:\\a\\b"}, {"nul", "\\\\.\\NUL"}, {"NUL", "\\\\.\\NUL"}};
+	static const struct {
+		const char *in, *want;
+	} rows[] = {
+	    {"C:\\a\\..\\b", "C:\\b"},  {"C:\\a\\.\\b\\", "C:\\a\\b\\"}, {"C:/x/y", "C:\\x\\y"},
+	    {"C:\\..\\..\\a", "C:\\a"}, {"C:\\a.\\b. ", "C:\\a\\b"},     {"\\\\?\\C:\\a", "C:\\a"},
+	    {"C:\\a\\\\b", "C:\\a\\b"}, {"nul", "\\\\.\\NUL"},           {"NUL", "\\\\.\\NUL"}};
 	char buf[300], small[4];
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (rows[i].in[0] == '\\')
@@ -83,7 +85,8 @@ static void opening(void)
 	h = open_as("C:\\Temp", OPEN_EXISTING);
 	CHECK(h == INVALID_HANDLE_VALUE);
 	SAME(GetLastError(), ERROR_ACCESS_DENIED);
-	h = CreateFileA("C:\\Temp", GENERIC_READ, 7, NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+	h = CreateFileA("C:\\Temp", GENERIC_READ, 7, NULL, OPEN_EXISTING,
+			FILE_FLAG_BACKUP_SEMANTICS, NULL);
 	CHECK(h != INVALID_HANDLE_VALUE);
 	CHECK(CloseHandle(h));
 	FAILS(CloseHandle((HANDLE)0x123400), ERROR_INVALID_HANDLE);

@@ -34,7 +34,10 @@ static LONG CALLBACK vectored(EXCEPTION_POINTERS *p)
 static int divide(int a)
 {
 	int q, r;
-	__asm__ volatile("xor %%ecx, %%ecx\n\tcltd\n\tidivl %%ecx" : "=a"(q), "=&d"(r) : "a"(a) : "rcx");
+	__asm__ volatile("xor %%ecx, %%ecx\n\tcltd\n\tidivl %%ecx"
+			 : "=a"(q), "=&d"(r)
+			 : "a"(a)
+			 : "rcx");
 	return q;
 }
 
@@ -98,7 +101,7 @@ static void virtual(void)
 	VirtualQuery(&on_stack, &m, sizeof m);
 	SAME(m.State, MEM_COMMIT);
 	SAME(m.Type, MEM_PRIVATE);
-	VirtualQuery((void *)(uintptr_t)virtual, &m, sizeof m);
+	VirtualQuery((void *)(uintptr_t) virtual, &m, sizeof m);
 	SAME(m.Type, MEM_IMAGE);
 	SAME(m.Protect, PAGE_EXECUTE_READ);
 }
@@ -188,7 +191,8 @@ static void text(void)
 	SAME(CompareStringOrdinal(L"abc", -1, L"abd", -1, FALSE), CSTR_LESS_THAN);
 	SAME(lstrcmpiW(L"x", L"X"), 0);
 	char *m = NULL;
-	CHECK(FormatMessageA(FORMAT_MESSAGE_ALLOCATE_BUFFER | FORMAT_MESSAGE_FROM_SYSTEM, NULL, 2, 0, (char *)&m, 0, NULL));
+	CHECK(FormatMessageA(FORMAT_MESSAGE_ALLOCATE_BUFFER | FORMAT_MESSAGE_FROM_SYSTEM, NULL, 2,
+			     0, (char *)&m, 0, NULL));
 	TEXT_IS(m, "The system cannot find the file specified.\r\n");
 	LocalFree(m);
 	SAME(MulDiv(7, 3, 2), 11);

@@ -7,13 +7,14 @@
 #include <windows.h>
 
 static int checked, failed;
-#define CHECK(x) check(!!(x), #x, __FILE__, __LINE__, 0, 0)
-#define SAME(got, want) same((long long)(got), (long long)(want), #got, __FILE__, __LINE__)
+#define CHECK(x)           check(!!(x), #x, __FILE__, __LINE__, 0, 0)
+#define SAME(got, want)    same((long long)(got), (long long)(want), #got, __FILE__, __LINE__)
 #define TEXT_IS(got, want) text_is(got, want, #got, __FILE__, __LINE__)
 /* @x fails with the error @e. */
 #define FAILS(x, e) (SetLastError(0xbad), CHECK(!(x)), SAME(GetLastError(), e))
 
-static void check(int ok, const char *what, const char *file, int line, long long got, long long want)
+static void check(int ok, const char *what, const char *file, int line, long long got,
+		  long long want)
 {
 	checked++;
 	if (ok)
@@ -27,13 +28,15 @@ static inline void same(long long got, long long want, const char *what, const c
 	check(got == want, what, file, line, got, want);
 }
 
-static inline void text_is(const char *got, const char *want, const char *what, const char *file, int line)
+static inline void text_is(const char *got, const char *want, const char *what, const char *file,
+			   int line)
 {
 	checked++;
 	if (got && !strcmp(got, want))
 		return;
 	failed++;
-	printf("%s:%d: %s: got \"%s\", want \"%s\"\n", file, line, what, got ? got : "(null)", want);
+	printf("%s:%d: %s: got \"%s\", want \"%s\"\n", file, line, what, got ? got : "(null)",
+	       want);
 }
 
 static int end(void)

@@ -8,7 +8,7 @@ struct count {
 };
 
 static int library_explain(FILE *out, struct pe_imports *w, const char *folder, struct count *n,
-                           struct lodge_err *e)
+			   struct lodge_err *e)
 {
 	struct pe_import i;
 	int r;
@@ -18,8 +18,8 @@ static int library_explain(FILE *out, struct pe_imports *w, const char *folder, 
 		return err_set(e, ENOMEM, "out of memory");
 	bool there = !ours && access(beside, F_OK) == 0;
 	if (!ours)
-		fprintf(out, "%s: %s\n", w->library, there ? "a library beside the program"
-		                                           : "this library is not provided");
+		fprintf(out, "%s: %s\n", w->library,
+			there ? "a library beside the program" : "this library is not provided");
 	while ((r = pe_imports_next(w, &i, e)) > 0) {
 		n->all++;
 		if (there || (ours && win_find(w->library, i.name, i.ordinal)))
@@ -33,7 +33,8 @@ static int library_explain(FILE *out, struct pe_imports *w, const char *folder, 
 	return r;
 }
 
-static int image_explain(FILE *out, const struct pe_image *im, const char *folder, struct lodge_err *e)
+static int image_explain(FILE *out, const struct pe_image *im, const char *folder,
+			 struct lodge_err *e)
 {
 	struct count n = {0, 0};
 	struct pe_imports w;
@@ -45,8 +46,9 @@ static int image_explain(FILE *out, const struct pe_image *im, const char *folde
 				break;
 	}
 	if (n.missing)
-		fprintf(out, "%u functions, %u of them not provided: a call of one ends the program\n",
-		        n.all, n.missing);
+		fprintf(out,
+			"%u functions, %u of them not provided: a call of one ends the program\n",
+			n.all, n.missing);
 	else
 		fprintf(out, "%u functions, all of them provided\n", n.all);
 	return r;

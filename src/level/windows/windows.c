@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The level: this process becomes a console program of 64-bit Windows. What it sees of files are
- * drives, folders of a root that is its own; it is confined before the first of its instructions. */
+ * drives, folders of a root that is its own; it is confined before the first of its instructions.
+ */
 #include "box/box.h"
 #include "level/windows/internal.h"
 #include <fcntl.h>
@@ -18,7 +19,7 @@ struct plan {
 	size_t nbinds;
 	struct win_drive drives[DRIVES_MAX];
 	size_t ndrives;
-	char *program, *cwd;    /* the guest's; for good */
+	char *program, *cwd; /* the guest's; for good */
 };
 
 static char *text(const char *fmt, ...) PRINTF(1, 2);
@@ -60,18 +61,20 @@ static int volume_add(struct plan *p, const char *spec, struct lodge_err *e)
 	const char *end = rest ? strchrnul(rest, ':') : NULL;
 	if (!rest || colon == spec || letter < 'A' || letter > 'Z' || !strchr("\\/:", *rest) ||
 	    (*end && strcmp(end, ":ro") && strcmp(end, ":rw")))
-		return err_set(e, EINVAL, "--volume %s: for a Windows program write SRC:C:\\FOLDER or "
-		               "SRC:D:\\, and :ro behind it", spec);
+		return err_set(e, EINVAL,
+			       "--volume %s: for a Windows program write SRC:C:\\FOLDER or "
+			       "SRC:D:\\, and :ro behind it",
+			       spec);
 	if (p->nbinds == countof(p->binds))
 		return err_set(e, E2BIG, "--volume: too many");
 	char *target = text("/%c%s%.*s", letter | 32, *rest == '\\' || *rest == '/' ? "" : "/",
-	                    (int)(end - rest), rest);
+			    (int)(end - rest), rest);
 	for (char *c = target; c && *c; c++)
 		if (*c == '\\')
 			*c = '/';
 	drive_add(p, letter);
-	p->binds[p->nbinds++] = (struct box_bind){strndup(spec, (size_t)(colon - spec)), target,
-						  !strcmp(end, ":ro")};
+	p->binds[p->nbinds++] =
+	    (struct box_bind){strndup(spec, (size_t)(colon - spec)), target, !strcmp(end, ":ro")};
 	return target ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
@@ -86,7 +89,7 @@ static const char *below(const char *path, const char *folder)
 
 /* Where the guest finds its program: in a folder that it has, or in C:\App, to be read only. */
 static int program_place(struct plan *p, const char *program, const char *here, bool isolated,
-                         struct lodge_err *e)
+			 struct lodge_err *e)
 {
 	const char *base = strrchr(program, '/') + 1, *rest = here ? below(program, here) : NULL;
 	for (size_t i = 0; i < p->nbinds && !p->program && !here; i++) {
@@ -95,8 +98,8 @@ static int program_place(struct plan *p, const char *program, const char *here, 
 		const char *target = p->binds[i].target;
 		if (in)
 			p->program = guest_text((const char[]){(char)(target[1] & ~32), ':', 0},
-			                        text("%s%s%s", target + 2 + (target[2] == '/'),
-			                             target[2] && target[3] ? "/" : "", in));
+						text("%s%s%s", target + 2 + (target[2] == '/'),
+						     target[2] && target[3] ? "/" : "", in));
 	}
 	if (p->program)
 		return 0;
@@ -106,15 +109,15 @@ static int program_place(struct plan *p, const char *program, const char *here, 
 	}
 	char *folder = strndup(program, (size_t)(base - program - (base - program > 1)));
 	p->program = guest_text("C:\\App", base);
-	p->binds[p->nbinds++] = isolated
-	    ? (struct box_bind){strdup(program), text("/c/App/%s", base), true}
-	    : (struct box_bind){folder, "/c/App", true};
+	p->binds[p->nbinds++] =
+	    isolated ? (struct box_bind){strdup(program), text("/c/App/%s", base), true}
+		     : (struct box_bind){folder, "/c/App", true};
 	return p->program ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
 /* Without --isolate and -v, the caller's folder is D: and where the program begins. */
 static int plan_make(struct plan *p, const struct lodge_config *c, const char *program,
-                     struct lodge_err *e)
+		     struct lodge_err *e)
 {
 	bool isolated = c->flags & LODGE_ISOLATE, own = !isolated && !c->nvolumes;
 	int r = 0;
@@ -138,13 +141,16 @@ static int options_check(const struct lodge_config *c, struct lodge_err *e)
 {
 	if (c->noptions)
 		return err_set(e, EINVAL, "-o %s: Windows programs have no such option",
-		               c->options[0]);
+			       c->options[0]);
 	if (c->root)
-		return err_set(e, EINVAL, "--root is for Linux programs; give a Windows program "
-		               "folders with -v SRC:C:\\FOLDER");
+		return err_set(e, EINVAL,
+			       "--root is for Linux programs; give a Windows program "
+			       "folders with -v SRC:C:\\FOLDER");
 	if (c->net && strcmp(c->net, "none") != 0)
-		return err_set(e, EOPNOTSUPP, "--net %s: Windows programs have no network yet but "
-		               "their own loopback", c->net);
+		return err_set(e, EOPNOTSUPP,
+			       "--net %s: Windows programs have no network yet but "
+			       "their own loopback",
+			       c->net);
 	return 0;
 }
 
@@ -165,7 +171,7 @@ static int file_map(const char *path, const uint8_t **ret, uint64_t *ret_len, st
 }
 
 int windows_open(const char *path, const uint8_t **ret_file, uint64_t *ret_len, struct pe *ret_head,
-                 struct lodge_err *e)
+		 struct lodge_err *e)
 {
 	int r = file_map(path, ret_file, ret_len, e);
 	if (r < 0)
@@ -192,9 +198,13 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	if (r == 0)
 		r = plan_make(&p, c, program, e);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
-	const struct box_alone b = {.keep = null, .binds = p.binds, .n_binds = p.nbinds, .folders = "/c/Temp\0/c/Windows/System32"
-		"\0/c/Users/lodge/AppData/Local\0/c/Users/lodge/AppData/Roaming\0",
-		.code_from = WIN_GUEST_END};
+	const struct box_alone b = {
+	    .keep = null,
+	    .binds = p.binds,
+	    .n_binds = p.nbinds,
+	    .folders = "/c/Temp\0/c/Windows/System32"
+		       "\0/c/Users/lodge/AppData/Local\0/c/Users/lodge/AppData/Roaming\0",
+	    .code_from = WIN_GUEST_END};
 	/* what is looked up on the host, where it still can be */
 	tzset();
 	(void)!setlocale(LC_CTYPE, "C.UTF-8");

@@ -7,9 +7,17 @@
 
 static int reach(void)
 {
-	static const char *const paths[] = {"\\etc\\passwd", "C:\\..\\..\\etc\\passwd", "Z:\\etc\\passwd",
-		"\\\\?\\C:\\..\\..\\etc\\passwd", "D:\\..\\secret", "D:\\link", "D:/../secret",
-		"\\\\.\\C:\\..\\secret", "C:\\proc\\self\\environ", "\\dev\\null", "\\\\host\\share\\x"};
+	static const char *const paths[] = {"\\etc\\passwd",
+					    "C:\\..\\..\\etc\\passwd",
+					    "Z:\\etc\\passwd",
+					    "\\\\?\\C:\\..\\..\\etc\\passwd",
+					    "D:\\..\\secret",
+					    "D:\\link",
+					    "D:/../secret",
+					    "\\\\.\\C:\\..\\secret",
+					    "C:\\proc\\self\\environ",
+					    "\\dev\\null",
+					    "\\\\host\\share\\x"};
 	for (unsigned i = 0; i < sizeof paths / sizeof *paths; i++) {
 		HANDLE h = CreateFileA(paths[i], GENERIC_READ, 7, NULL, OPEN_EXISTING, 0, NULL);
 		printf("%s: %s\n", paths[i], h == INVALID_HANDLE_VALUE ? "no" : "REACHED");
