@@ -219,7 +219,7 @@ static bool epilog_undo(struct win_context *c, const struct pe_function *f, uint
 		at = 7;
 	} else if (n > 4 && (code[0] & 0xfe) == 0x48 && code[1] == 0x8d &&
 		   (code[2] & 0x78) == 0x60) {
-		unsigned reg = (code[2] & 7) | (code[0] & 1) << 3; /* lea disp(reg), rsp */
+		unsigned reg = (code[2] & 7u) | (code[0] & 1u) << 3; /* lea disp(reg), rsp */
 		bool wide_disp = code[2] >> 6 == 2;
 		t.rsp =
 		    *context_register(c, reg) +
