@@ -815,3 +815,32 @@ API(uint32_t, k32_GetVolumePathNameW, const wide *path, wide *ret, uint32_t n)
 }
 
 void folder_list_free(struct folder_list *l) { (void)l; }
+
+/* ---- by class, of NT ---- */
+
+enum { NT_MODE = 16, NT_STANDARD = 5, MODE_SYNCHRONOUS = 0x20 };
+struct io_status {
+	uint64_t status, n;
+};
+
+API(uint32_t, nt_NtQueryInformationFile, handle h, struct io_status *io, void *out, uint32_t n,
+    uint32_t class)
+{
+	struct stat st;
+	struct file *f = object_get(h, KIND_FILE);
+	uint32_t status = STATUS_NOT_SUPPORTED;
+	if (!f)
+		return STATUS_INVALID_HANDLE;
+	if (n < (class == NT_MODE ? 4u : 24u)) {
+		status = STATUS_INFO_LENGTH_MISMATCH;
+	} else if (class == NT_MODE) {
+		le32_put(out, f->overlapped ? 0 : MODE_SYNCHRONOUS);
+		status = STATUS_SUCCESS;
+	} else if (class == NT_STANDARD && fstat(f->fd, &st) == 0) {
+		(void)info_standard(&st, out, n);
+		status = STATUS_SUCCESS;
+	}
+	*io = (struct io_status){status, status ? 0 : class == NT_MODE ? 4u : 24u};
+	object_unref(&f->o);
+	return status;
+}
