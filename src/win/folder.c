@@ -223,6 +223,10 @@ enum {
 	INFO_ALLOCATION = 5,
 	INFO_END_OF_FILE = 6,
 	INFO_ATTRIBUTE_TAG = 9,
+	INFO_ID_BOTH = 10,
+	INFO_ID_BOTH_AGAIN = 11,
+	INFO_FULL = 14,
+	INFO_FULL_AGAIN = 15,
 	INFO_ID = 18,
 	INFO_DISPOSITION_EX = 21,
 	INFO_RENAME_EX = 22,
@@ -267,6 +271,81 @@ static uint32_t info_name(const struct file *f, uint8_t *out, uint32_t n)
 	return 1;
 }
 
+/* ---- a folder's entries, as many as there is room for ---- */
+
+struct folder_list {
+	DIR *d;
+};
+
+void folder_list_free(struct folder_list *l)
+{
+	if (l && l->d)
+		closedir(l->d);
+	free(l);
+}
+
+static bool list_open(struct file *f, bool again)
+{
+	if (f->list && again)
+		rewinddir(f->list->d);
+	if (f->list)
+		return true;
+	struct folder_list *l = calloc(1, sizeof *l);
+	if (l && f->path && (l->d = opendir(f->path)))
+		f->list = l;
+	else
+		folder_list_free(l);
+	return f->list != NULL;
+}
+
+/* One entry at @o, whose name is @name_at bytes in; 0: it does not fit. */
+static size_t entry_put(uint8_t *o, size_t room, const struct stat *st, const char *name,
+			size_t name_at)
+{
+	size_t units = utf16_put(name, strlen(name), NULL, 0, NULL), len = name_at + 2 * units;
+	if (len > room)
+		return 0;
+	memset(o, 0, len);
+	le64_put(o + 8, filetime_ts(&st->st_mtim));
+	le64_put(o + 16, filetime_ts(&st->st_atim));
+	le64_put(o + 24, filetime_ts(&st->st_mtim));
+	le64_put(o + 32, filetime_ts(&st->st_ctim));
+	le64_put(o + 40, S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size);
+	le64_put(o + 48, (uint64_t)st->st_blocks * 512);
+	le32_put(o + 56, attributes_of(st, name));
+	le32_put(o + 60, (uint32_t)(2 * units));
+	if (name_at > 96)
+		le64_put(o + 96, st->st_ino);
+	utf16_put(name, strlen(name), (wide *)(void *)(o + name_at), units, NULL);
+	return len;
+}
+
+static uint32_t info_entries(struct file *f, uint8_t *out, uint32_t n, bool again, size_t name_at)
+{
+	size_t at = 0, last = SIZE_MAX;
+	if (!f->folder || !list_open(f, again))
+		return fail(ERROR_INVALID_PARAMETER);
+	for (;;) {
+		long here = telldir(f->list->d);
+		const struct dirent *e = readdir(f->list->d);
+		struct stat st;
+		if (!e)
+			break;
+		if (fstatat(dirfd(f->list->d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue; /* gone since */
+		size_t len = at < n ? entry_put(out + at, n - at, &st, e->d_name, name_at) : 0;
+		if (!len) {
+			seekdir(f->list->d, here);
+			return last == SIZE_MAX ? fail(ERROR_INSUFFICIENT_BUFFER) : 1;
+		}
+		if (last != SIZE_MAX)
+			le32_put(out + last, (uint32_t)(at - last));
+		last = at;
+		at = align_up(at + len, 8);
+	}
+	return last == SIZE_MAX ? fail(ERROR_NO_MORE_FILES) : 1;
+}
+
 API(uint32_t, k32_GetFileInformationByHandleEx, handle h, uint32_t class, void *out, uint32_t n)
 {
 	struct stat st;
@@ -287,6 +366,10 @@ API(uint32_t, k32_GetFileInformationByHandleEx, handle h, uint32_t class, void *
 		le32_put(o, attributes_of(&st, NULL)), le32_put(o + 4, 0);
 	else if (ok && class == INFO_ID && n >= 24)
 		memset(o, 0, 24), le64_put(o, st.st_dev), le64_put(o + 8, st.st_ino);
+	else if (ok && (class == INFO_ID_BOTH || class == INFO_ID_BOTH_AGAIN))
+		ok = info_entries(f, out, n, class == INFO_ID_BOTH_AGAIN, 104);
+	else if (ok && (class == INFO_FULL || class == INFO_FULL_AGAIN))
+		ok = info_entries(f, out, n, class == INFO_FULL_AGAIN, 68);
 	else if (ok)
 		ok = fail(ERROR_INVALID_PARAMETER);
 	object_unref(&f->o);
@@ -813,8 +896,6 @@ API(uint32_t, k32_GetVolumePathNameW, const wide *path, wide *ret, uint32_t n)
 	full[3] = 0;
 	return wide_give(full, ret, n) < n ? 1 : fail(ERROR_FILENAME_EXCED_RANGE);
 }
-
-void folder_list_free(struct folder_list *l) { (void)l; }
 
 /* ---- by class, of NT ---- */
 

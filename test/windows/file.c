@@ -188,6 +188,35 @@ static void folders(void)
 	CHECK(RemoveDirectoryA("dir"));
 }
 
+static void entries(void)
+{
+	union {
+		FILE_ID_BOTH_DIR_INFO d;
+		char room[200];
+	} buf;
+	int n = 0;
+	CHECK(CreateDirectoryA("list", NULL));
+	write_some("list\\one", "1");
+	write_some("list\\two", "22");
+	HANDLE h = CreateFileA("list", GENERIC_READ, 7, NULL, OPEN_EXISTING,
+			       FILE_FLAG_BACKUP_SEMANTICS, NULL);
+	while (GetFileInformationByHandleEx(h, FileIdBothDirectoryInfo, &buf, sizeof buf)) {
+		FILE_ID_BOTH_DIR_INFO *d = &buf.d;
+		for (;; d = (FILE_ID_BOTH_DIR_INFO *)((char *)d + d->NextEntryOffset)) {
+			n++;
+			CHECK(d->FileNameLength >= 2 && d->FileNameLength <= 6);
+			if (!d->NextEntryOffset)
+				break;
+		}
+	}
+	SAME(GetLastError(), ERROR_NO_MORE_FILES);
+	SAME(n, 4);
+	CloseHandle(h);
+	DeleteFileA("list\\one");
+	DeleteFileA("list\\two");
+	CHECK(RemoveDirectoryA("list"));
+}
+
 static void times(void)
 {
 	HANDLE h = open_as("t.txt", CREATE_ALWAYS);
@@ -241,6 +270,7 @@ int main(void)
 	opening();
 	positions();
 	folders();
+	entries();
 	times();
 	pipes();
 	DeleteFileA("a.txt");
