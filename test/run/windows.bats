@@ -138,11 +138,12 @@ api() { # NAME
 }
 
 @test "a signal ends it" {
-	"$LODGE" run probe.exe sleep &
-	pid=$!
+	"$LODGE" run probe.exe sleep 3>&- &
+	pid=$! status=0
 	sleep 0.3
 	kill -TERM $pid
-	run -143 wait $pid
+	wait $pid || status=$?
+	[ "$status" = 143 ]
 }
 
 @test "C++: exceptions, destructors, threads" {
