@@ -220,6 +220,9 @@ LODGE_API int lodge_becomes(const struct lodge_config *c);
  * processes but its own; it has no capabilities, can gain none, and only system calls that
  * concern itself. The caller's process waits, passes signals on, and ends as the program does. */
 LODGE_API int lodge_become(const struct lodge_config *c, struct lodge_err *e);
+/* What a program would miss here, as text for people: functions of Windows that are not provided.
+ * Nothing is run. lodge_free. -EOPNOTSUPP: a guest of another level. */
+LODGE_API int lodge_explain(const struct lodge_config *c, char **ret_text, struct lodge_err *e);
 
 /* ---- programs run by the kernel: binfmt_misc ---- */
 

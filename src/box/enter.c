@@ -18,7 +18,7 @@ enum { PROCESSES = 4096, FIRST_FD = 3 };
 	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP)
 
 /* A network of its own has one interface, which is down. */
-static int loopback_up(struct lodge_err *e)
+int loopback_up(struct lodge_err *e)
 {
 	struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
 	autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -26,7 +26,7 @@ static int loopback_up(struct lodge_err *e)
 		       ? err_sys(e, "--isolate: the loopback interface") : 0;
 }
 
-static int rights_drop(struct lodge_err *e)
+int rights_drop(struct lodge_err *e)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2] = {{0}};

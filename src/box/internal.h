@@ -16,6 +16,17 @@ int mounts_open(struct mounts *m, const struct box *b, struct lodge_err *e) MUST
 /* The new root, in the pid namespace that /proc shall show. */
 int mounts_enter(struct mounts *m, const struct box *b, struct lodge_err *e) MUST;
 void mounts_fini(struct mounts *m);
+/* The same in parts: sources of binds; an empty root, where we are then; binds, and into it. */
+int mounts_binds_open(struct mounts *m, const struct box *b, struct lodge_err *e) MUST;
+int mounts_stage(struct mounts *m, struct lodge_err *e) MUST;
+int mounts_finish(struct mounts *m, const struct box *b, bool read_only, struct lodge_err *e) MUST;
+
+/* enter.c */
+int loopback_up(struct lodge_err *e) MUST;
+int rights_drop(struct lodge_err *e) MUST;
+
+/* sieve.c. System calls of alone.def, from code at @code_from and above. */
+int sieve_load(uint64_t code_from, struct lodge_err *e) MUST;
 
 /* seccomp.c */
 extern const struct host_library box_seccomp;

@@ -30,6 +30,17 @@ static int tree_open(const char *path, bool read_only, int *ret, struct lodge_er
 	return 0;
 }
 
+static int binds_open(struct mounts *m, const struct box *b, struct lodge_err *e)
+{
+	int r = 0;
+	for (; r == 0 && m->n < b->n_binds; m->n++) {
+		m->binds[m->n] = -1;
+		r = tree_open(b->binds[m->n].source, b->binds[m->n].read_only,
+		              &m->binds[m->n], e);
+	}
+	return r;
+}
+
 int mounts_open(struct mounts *m, const struct box *b, struct lodge_err *e)
 {
 	*m = (struct mounts){.root = -1, .program = -1};
@@ -42,12 +53,14 @@ int mounts_open(struct mounts *m, const struct box *b, struct lodge_err *e)
 		r = m->path ? tree_open(m->path, true, &m->program, e)
 			    : err_sys(e, "%s", b->program);
 	}
-	for (; r == 0 && m->n < b->n_binds; m->n++) {
-		m->binds[m->n] = -1;
-		r = tree_open(b->binds[m->n].source, b->binds[m->n].read_only,
-		              &m->binds[m->n], e);
-	}
-	return r;
+	return r == 0 ? binds_open(m, b, e) : r;
+}
+
+int mounts_binds_open(struct mounts *m, const struct box *b, struct lodge_err *e)
+{
+	*m = (struct mounts){.root = -1, .program = -1};
+	m->binds = calloc(b->n_binds + 1, sizeof *m->binds);
+	return m->binds ? binds_open(m, b, e) : err_set(e, ENOMEM, "out of memory");
 }
 
 void mounts_fini(struct mounts *m)
@@ -198,7 +211,15 @@ int mounts_enter(struct mounts *m, const struct box *b, struct lodge_err *e)
 		r = small_mount("tmpfs", "tmp", NODEV, "mode=1777", e);
 	if (r == 0 && own)
 		r = tree_place(m->program, m->path, e);
+	return r == 0 ? mounts_finish(m, b, own, e) : r;
+}
+
+int mounts_stage(struct mounts *m, struct lodge_err *e) { return root_make(m, e); }
+
+int mounts_finish(struct mounts *m, const struct box *b, bool read_only, struct lodge_err *e)
+{
+	int r = 0;
 	for (size_t i = 0; r == 0 && i < m->n; i++)
 		r = tree_place(m->binds[i], b->binds[i].target, e);
-	return r == 0 ? root_change(own, e) : r;
+	return r == 0 ? root_change(read_only, e) : r;
 }

@@ -5,6 +5,8 @@ static const uint64_t BOOT_WAIT_NS = 600000000000, STOP_WAIT_NS = 60000000000;
 
 static const struct option_row options[] = {
     {"detach", 'd', OPT_FLAG, NULL, NULL, "start it, print its name and leave it", false},
+    {"explain", 0, OPT_FLAG, NULL, NULL, "Windows programs: tell what they would miss, only",
+     false},
 #define OPTION(name, letter, kind, arg, value, setting, help)                                      \
 	{name, letter, kind, arg, value, help, setting},
 #include "cli/guest_options.def"
@@ -107,6 +109,17 @@ static int run_detached(struct args *a, struct lodge_guest *g)
 	return 0;
 }
 
+static int explain(struct args *a, const struct lodge_config *c)
+{
+	struct lodge_err e;
+	char *text = NULL;
+	if (lodge_explain(c, &text, &e) < 0)
+		return fail(a, &e);
+	fputs(text, stdout);
+	lodge_free(text);
+	return 0;
+}
+
 static int run(struct args *a)
 {
 	struct lodge_config c;
@@ -118,6 +131,8 @@ static int run(struct args *a)
 	int r = image_need(a, &c);
 	if (r)
 		return r;
+	if (arg_flag(a, "explain"))
+		return explain(a, &c);
 	if (terminal)
 		c.flags |= LODGE_INTERACTIVE | LODGE_TTY;
 	if (!detach && lodge_becomes(&c)) {
@@ -149,7 +164,7 @@ const struct command command_run = {
     .text =
 	"GUEST is demo (works offline), the name of an image (debian, debian-small, or that of a\n"
 	"container image), a folder that is a root or an OCI bundle, or the path of a program of\n"
-	"riscv64 Linux, a kernel, an ELF file or a flat image. A program runs in the place of\n"
+	"riscv64 Linux or 64-bit Windows, a kernel, an ELF file or a flat image. A program runs in the place of\n"
 	"lodge: terminal, files and exit code are its own; with -d, --name or --timeout it is a\n"
 	"guest like others. With --root, one without a / is looked for in PATH. A container runs\n"
 	"in the foreground too, and all that it wrote to its root is gone when it ends; what it\n"

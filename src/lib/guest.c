@@ -95,7 +95,7 @@ static int config_import(struct lodge_config *ret, const struct lodge_config *c,
 
 static int program_check(const struct level *l, const struct lodge_config *c, struct lodge_err *e)
 {
-	if (!l->create)
+	if (l->whole)
 		return 0;
 	if (c->initrd || c->append || c->ndisks || c->npublish)
 		return err_set(e, EINVAL, "%s is a program: it takes none of --initrd, --append, "
@@ -158,14 +158,13 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	if (r < 0)
 		return r;
 	autofree char *cwd = NULL;
-	if (!(c.guest && image_find(c.guest)) || lodge_has_first(&c)) {
+	const bool image = c.guest && image_find(c.guest) && !lodge_has_first(&c);
+	const struct level *l = NULL;
+	if (!image) {
 		struct lodge_err why = {.code = ENOEXEC};
-		const struct level *l = level_choose(&c, &why);
+		l = level_choose(&c, &why);
 		if (l && l->become && !c.cwd && !c.root)
 			c.cwd = cwd = getcwd(NULL, 0);
-		if (l && !l->create)
-			return err_set(e, EOPNOTSUPP, "%s is a container, and those run in the "
-				       "foreground: lodge run %s", c.guest, c.guest);
 		if (l && l->become && (r = program_check(l, &c, e)) < 0)
 			return r;
 		if (c.argc && !(l && (l->become || (l->rooted && c.root))))
@@ -176,6 +175,13 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		if (!l)
 			return err_set(e, why.code, "%s", why.msg);
 	}
+	if (!image && !l->create)
+		return err_set(e, EOPNOTSUPP,
+			       "%s is of the level %s, whose guests run in the foreground so "
+			       "far, without %s: lodge run %s",
+			       c.guest, l->name,
+			       l->whole ? "-d, --name, --timeout and --restart"
+			                : "-d, --name, --timeout, --restart and limits", c.guest);
 	if (c.flags & LODGE_ISOLATE)
 		return err_set(e, EOPNOTSUPP, "--isolate is for programs in the foreground: "
 		               "lodge run --isolate PROGRAM");
@@ -197,7 +203,7 @@ int lodge_becomes(const struct lodge_config *given)
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
 	const struct level *l = level_choose(&c, NULL);
-	if (!l || !l->create)
+	if (!l || l->whole)
 		return l && l->become;
 	if (c.user || c.flags & LODGE_READONLY) /* lodge_create says why not */
 		return 0;
@@ -221,11 +227,27 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
 	r = program_check(l, &c, e);
-	if (r == 0 && c.flags & LODGE_ISOLATE && !l->create)
+	if (r == 0 && c.flags & LODGE_ISOLATE && l->whole)
 		r = err_set(e, EINVAL, "--isolate: a container is isolated as it is");
-	if (r == 0 && c.flags & LODGE_ISOLATE)
+	if (r == 0 && c.flags & LODGE_ISOLATE && !l->confines)
 		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);
+}
+
+int lodge_explain(const struct lodge_config *given, char **ret_text, struct lodge_err *e)
+{
+	struct lodge_config c;
+	struct lodge_err why = {.code = ENOEXEC};
+	int r = config_import(&c, given, e);
+	if (r < 0)
+		return r;
+	const struct level *l = level_choose(&c, &why);
+	if (!l)
+		return err_set(e, why.code, "%s", why.msg);
+	if (!l->explain)
+		return err_set(e, EOPNOTSUPP, "there is nothing to explain at the level %s",
+		               l->name);
+	return l->explain(&c, ret_text, e);
 }
 
 int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e)

@@ -69,6 +69,10 @@ struct level {
 	/* Run @c in this process, which becomes it as by execve: returns on failure only. NULL: the
 	 * level has keepers. Thread: the only one of the process. */
 	int (*become)(const struct lodge_config *c, struct lodge_err *e);
+	/* NULL, or: what @c would miss here, as text for people; malloc'ed. */
+	int (*explain)(const struct lodge_config *c, char **ret, struct lodge_err *e);
+	bool whole;             /* become checks all of @c, and refuses what it cannot do */
+	bool confines;          /* become does so by itself, with or without LODGE_ISOLATE */
 	/* Check @c and build the guest, not running. @c is valid until destroy, paths in it are
 	 * absolute, defaults are not filled in. On failure nothing is left behind. */
 	int (*create)(void **ret_self, const struct level_env *env, const struct lodge_config *c,

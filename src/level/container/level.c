@@ -372,4 +372,5 @@ const struct level level_container = {
     .summary = "a container of the host's kernel: an image, a root folder, an OCI bundle",
     .claims = container_claims,
     .become = container_become,
+    .whole = true,
 };

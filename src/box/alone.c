@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way in for a guest that is one process and stays it: no process around it, no pid namespace.
+ * It sees no /proc, and may signal nobody. namespaces(7) */
+#include "box/internal.h"
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum { KEPT_FD = 3 };
+#define SPACES_ALONE (CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP)
+
+/* Make @path, and the folders on the way. */
+static int folders_make(const char *path, struct lodge_err *e)
+{
+	char part[256];
+	for (size_t n = 1; n <= strlen(path) && n < sizeof part; n++) {
+		if (path[n] && path[n] != '/')
+			continue;
+		memcpy(part, path, n);
+		part[n] = 0;
+		if (mkdir(part[0] == '/' ? part + 1 : part, 0755) < 0 && errno != EEXIST)
+			return err_sys(e, "making %s of the guest", path);
+	}
+	return 0;
+}
+
+static int descriptors_close(int keep, struct lodge_err *e)
+{
+	if (keep >= 0 && keep != KEPT_FD && dup3(keep, KEPT_FD, O_CLOEXEC) < 0)
+		return err_sys(e, "keeping a descriptor");
+	if (syscall(SYS_close_range, keep >= 0 ? KEPT_FD + 1 : KEPT_FD, UINT32_MAX, 0) < 0)
+		return err_sys(e, "closing files");
+	return 0;
+}
+
+int box_enter_alone(const struct box_alone *b, struct lodge_err *e)
+{
+	const struct host_ids ids = {.uid = geteuid(), .gid = getegid()};
+	const struct box as = {.binds = b->binds, .n_binds = b->n_binds};
+	struct mounts m = {.root = -1, .program = -1};
+	int r = host_userns_enter(SPACES_ALONE, &ids, e);
+	if (r == 0)
+		r = mounts_binds_open(&m, &as, e);
+	if (r == 0)
+		r = sethostname("lodge", 5) < 0 ? err_sys(e, "the host's name") : 0;
+	if (r == 0)
+		r = loopback_up(e);
+	if (r == 0)
+		r = mounts_stage(&m, e);
+	for (const char *f = b->folders; r == 0 && f && *f; f += strlen(f) + 1)
+		r = folders_make(f, e);
+	if (r == 0)
+		r = mounts_finish(&m, &as, false, e);
+	mounts_fini(&m);
+	if (r == 0)
+		r = descriptors_close(b->keep, e);
+	if (r == 0)
+		r = rights_drop(e);
+	return r == 0 ? sieve_load(b->code_from, e) : r;
+}

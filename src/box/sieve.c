@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The filter of a process that is alone: calls in a list, and from code of Lodge's alone. It is
+ * written here and not by libseccomp, which cannot look at where a call comes from, and takes
+ * longer to load and to build one than the whole start of such a guest may. seccomp(2) */
+#include "box/internal.h"
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+enum { CALLS = 512, PROGRAM_MAX = 1024, RANGES_MAX = 128, SIGNAL_OF_GUEST = SECCOMP_RET_TRAP };
+#define DENIED (SECCOMP_RET_ERRNO | EPERM)
+#define ABSENT (SECCOMP_RET_ERRNO | ENOSYS)
+
+struct sieve {
+	struct sock_filter at[PROGRAM_MAX];
+	unsigned n;
+	struct {
+		unsigned from, to;
+	} ranges[RANGES_MAX]; /* of numbers that are allowed */
+	unsigned nranges;
+};
+
+static void add(struct sieve *s, unsigned code, unsigned k, unsigned yes, unsigned no)
+{
+	assert(s->n < PROGRAM_MAX);
+	s->at[s->n++] = (struct sock_filter){(uint16_t)code, (uint8_t)yes, (uint8_t)no, k};
+}
+
+static void load(struct sieve *s, size_t off)
+{
+	add(s, BPF_LD | BPF_W | BPF_ABS, (unsigned)off, 0, 0);
+}
+static void answer(struct sieve *s, unsigned what) { add(s, BPF_RET | BPF_K, what, 0, 0); }
+/* What follows is skipped, @n instructions of it, unless A is @v. */
+static void when_equal(struct sieve *s, unsigned v, unsigned n)
+{
+	add(s, BPF_JMP | BPF_JEQ | BPF_K, v, 0, n);
+}
+
+/* ---- arguments ---- */
+
+static size_t argument(unsigned i) { return offsetof(struct seccomp_data, args) + 8 * i; }
+
+/* The call @nr is answered here: @common, and for some values of its argument @i @other. */
+static void by_value(struct sieve *s, unsigned nr, unsigned i, const unsigned *values, unsigned n,
+		     unsigned other, unsigned common)
+{
+	when_equal(s, nr, 2 + 2 * n);
+	load(s, argument(i));
+	for (unsigned k = 0; k < n; k++) {
+		when_equal(s, values[k], 1);
+		answer(s, other);
+	}
+	answer(s, common);
+}
+
+static void arguments_add(struct sieve *s)
+{
+	static const unsigned families[] = {AF_INET, AF_INET6};
+	static const unsigned ioctls[] = {TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP};
+	static const unsigned fcntls[] = {F_SETOWN, F_SETSIG, F_SETOWN_EX}; /* signals to others */
+	by_value(s, SYS_socket, 0, families, countof(families), SECCOMP_RET_ALLOW, DENIED);
+	by_value(s, SYS_ioctl, 1, ioctls, countof(ioctls), DENIED, SECCOMP_RET_ALLOW);
+	by_value(s, SYS_fcntl, 1, fcntls, countof(fcntls), DENIED, SECCOMP_RET_ALLOW);
+	/* threads: the flags of pthread_create, no others */
+	when_equal(s, SYS_clone, 4);
+	load(s, argument(0));
+	when_equal(s,
+		   CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+		       CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+		   1);
+	answer(s, SECCOMP_RET_ALLOW);
+	answer(s, DENIED);
+	when_equal(s, SYS_clone3, 1); /* its flags lie in memory: clone is used instead */
+	answer(s, ABSENT);
+}
+
+/* ---- numbers: a tree of ranges ---- */
+
+static void ranges_find(struct sieve *s)
+{
+	static const unsigned listed[] = {
+#define ALONE(name) SYS_##name,
+#include "box/alone.def"
+	};
+	bool is[CALLS + 1] = {false};
+	for (size_t i = 0; i < countof(listed); i++)
+		is[listed[i]] = true;
+	for (unsigned nr = 0; nr < CALLS; nr++) {
+		if (!is[nr])
+			continue;
+		assert(s->nranges < RANGES_MAX);
+		s->ranges[s->nranges].from = nr;
+		while (is[nr])
+			nr++;
+		s->ranges[s->nranges++].to = nr;
+	}
+}
+
+/* A is the number; ranges [lo, hi). */
+static void tree_add(struct sieve *s, unsigned lo, unsigned hi)
+{
+	if (hi - lo == 1) {
+		add(s, BPF_JMP | BPF_JGE | BPF_K, s->ranges[lo].from, 0, 2);
+		add(s, BPF_JMP | BPF_JGE | BPF_K, s->ranges[lo].to, 1, 0);
+		answer(s, SECCOMP_RET_ALLOW);
+		answer(s, DENIED);
+		return;
+	}
+	unsigned mid = lo + (hi - lo) / 2;
+	add(s, BPF_JMP | BPF_JGE | BPF_K, s->ranges[mid].from, 0, 1);
+	unsigned jump = s->n;
+	add(s, BPF_JMP | BPF_JA, 0, 0, 0);
+	tree_add(s, lo, mid);
+	s->at[jump].k = s->n - jump - 1;
+	tree_add(s, mid, hi);
+}
+
+int sieve_load(uint64_t code_from, struct lodge_err *e)
+{
+	struct sieve s = {.n = 0};
+	load(&s, offsetof(struct seccomp_data, arch));
+	add(&s, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+	answer(&s, SIGNAL_OF_GUEST); /* int $0x80 is none of ours */
+	load(&s, offsetof(struct seccomp_data, instruction_pointer) + 4);
+	add(&s, BPF_JMP | BPF_JGE | BPF_K, (unsigned)(code_from >> 32), 1, 0);
+	answer(&s, SIGNAL_OF_GUEST);
+	load(&s, offsetof(struct seccomp_data, nr));
+	arguments_add(&s);
+	ranges_find(&s);
+	tree_add(&s, 0, s.nranges);
+	const struct sock_fprog p = {.len = (uint16_t)s.n, .filter = s.at};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p) < 0)
+		return err_sys(e, "the filter of system calls");
+	return 0;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What binds images to each other: imports, exports, memory of threads, unwinding. PE 2024-07 */
+#include "pe/pe.h"
+
+/* ---- imports: the .idata Section; Delay-Load Import Tables ---- */
+
+enum { DESCRIPTOR = 20, DELAY_DESCRIPTOR = 32 };
+#define BY_ORDINAL (UINT64_C(1) << 63)
+
+void pe_imports_begin(struct pe_imports *w, const struct pe_image *im, bool delayed)
+{
+	*w = (struct pe_imports){
+	    .im = im, .delayed = delayed, .next = im->pe->dirs[delayed ? PE_DELAY : PE_IMPORT].rva};
+}
+
+int pe_imports_library(struct pe_imports *w, struct lodge_err *e)
+{
+	if (!w->next)
+		return 0;
+	const uint8_t *d = pe_at(w->im, w->next, w->delayed ? DELAY_DESCRIPTOR : DESCRIPTOR);
+	if (!d)
+		return err_set(e, EINVAL, "its table of imports is outside of its image");
+	uint32_t name = le32_at(d + (w->delayed ? 4 : 12));
+	w->slots = le32_at(d + (w->delayed ? 12 : 16));
+	w->names = le32_at(d + (w->delayed ? 16 : 0));
+	if (!name || !w->slots)
+		return 0;
+	if (w->delayed && !(le32_at(d) & 1)) /* of the linkers before 2000 */
+		return err_set(e, ENOTSUP, "its delayed imports are given by address");
+	if (!w->names)
+		w->names = w->slots;
+	w->library = pe_text(w->im, name);
+	w->next += w->delayed ? DELAY_DESCRIPTOR : DESCRIPTOR;
+	return w->library ? 1 : err_set(e, EINVAL, "a name of a library is outside of its image");
+}
+
+int pe_imports_next(struct pe_imports *w, struct pe_import *ret, struct lodge_err *e)
+{
+	const uint8_t *d = pe_at(w->im, w->names, 8);
+	uint64_t *slot = pe_at(w->im, w->slots, 8);
+	if (!d || !slot || w->slots % 8)
+		return err_set(e, EINVAL, "%s: imports are outside of the image", w->library);
+	uint64_t v = le64_at(d);
+	if (!v)
+		return 0;
+	w->names += 8;
+	w->slots += 8;
+	*ret = (struct pe_import){.slot = slot};
+	if (v & BY_ORDINAL) {
+		ret->ordinal = (uint16_t)v;
+		return 1;
+	}
+	const uint8_t *hint = pe_at(w->im, v & UINT32_MAX, 2);
+	ret->name = pe_text(w->im, (v & UINT32_MAX) + 2);
+	if (!hint || !ret->name)
+		return err_set(e, EINVAL, "%s: an import's name is outside of the image",
+			       w->library);
+	ret->hint = le16_at(hint);
+	return 1;
+}
+
+/* ---- exports: the .edata Section ---- */
+
+static int export_number(const struct pe_image *im, const uint8_t *d, const char *name,
+			 uint32_t *ret)
+{
+	uint32_t lo = 0, hi = le32_at(d + 24);
+	const uint8_t *names = pe_at(im, le32_at(d + 32), 4 * (uint64_t)hi);
+	const uint8_t *numbers = pe_at(im, le32_at(d + 36), 2 * (uint64_t)hi);
+	if (!names || !numbers)
+		return -ENOENT;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		const char *s = pe_text(im, le32_at(names + 4 * mid));
+		int order = s ? strcmp(name, s) : -1;
+		if (order == 0) {
+			*ret = le16_at(numbers + 2 * mid);
+			return 0;
+		}
+		if (order < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return -ENOENT;
+}
+
+int pe_export(const struct pe_image *im, const char *name, uint32_t ordinal, uint32_t *ret_rva,
+	      const char **ret_forward)
+{
+	uint32_t rva = im->pe->dirs[PE_EXPORT].rva, len = im->pe->dirs[PE_EXPORT].len;
+	const uint8_t *d = len >= 40 ? pe_at(im, rva, 40) : NULL;
+	if (!d)
+		return -ENOENT;
+	uint32_t n = le32_at(d + 20), number = ordinal - le32_at(d + 16);
+	if (name && export_number(im, d, name, &number) < 0)
+		return -ENOENT;
+	const uint8_t *table = pe_at(im, le32_at(d + 28), 4 * (uint64_t)n);
+	if (number >= n || !table)
+		return -ENOENT;
+	uint32_t at = le32_at(table + 4 * (uint64_t)number);
+	if (!at || at >= im->size)
+		return -ENOENT;
+	*ret_forward = NULL;
+	if (at - rva < len && !(*ret_forward = pe_text(im, at)))
+		return -ENOENT;
+	*ret_rva = at;
+	return 0;
+}
+
+/* ---- the .tls Section ---- */
+
+/* An address in the image as an RVA; outside: UINT64_MAX, where pe_at finds nothing. */
+static uint64_t rva_of(const struct pe_image *im, uint64_t address)
+{
+	uint64_t rva = address - (uint64_t)(uintptr_t)im->at;
+	return rva < im->size ? rva : UINT64_MAX;
+}
+
+int pe_tls(const struct pe_image *im, struct pe_tls *ret, struct lodge_err *e)
+{
+	const uint8_t *d;
+	if (im->pe->dirs[PE_TLS].len < 40 || !im->pe->dirs[PE_TLS].rva)
+		return 0;
+	if (!(d = pe_at(im, im->pe->dirs[PE_TLS].rva, 40)))
+		return err_set(e, EINVAL, "its TLS directory is outside of its image");
+	uint64_t start = le64_at(d), end = le64_at(d + 8), callbacks = le64_at(d + 24);
+	struct pe_tls t = {.len = end - start, .zeros = le32_at(d + 32)};
+	t.data = t.len ? pe_at(im, rva_of(im, start), t.len) : im->at;
+	t.index = pe_at(im, rva_of(im, le64_at(d + 16)), 4);
+	if (!t.data || !t.index || rva_of(im, le64_at(d + 16)) % 4)
+		return err_set(e, EINVAL, "its TLS data is outside of its image");
+	if (callbacks) {
+		uint64_t rva = rva_of(im, callbacks);
+		if (!pe_at(im, rva, 8))
+			return err_set(e, EINVAL, "its TLS callbacks are outside of its image");
+		t.callbacks = (uint32_t)rva;
+	}
+	*ret = t;
+	return 1;
+}
+
+uint32_t pe_tls_callback(const struct pe_image *im, const struct pe_tls *t, unsigned i)
+{
+	const uint8_t *p = t->callbacks ? pe_at(im, t->callbacks + 8 * (uint64_t)i, 8) : NULL;
+	uint64_t rva = p && le64_at(p) ? rva_of(im, le64_at(p)) : 0;
+	return rva < im->size ? (uint32_t)rva : 0;
+}
+
+/* ---- the .pdata Section ---- */
+
+const struct pe_function *pe_function_at(const struct pe_image *im, uint32_t rva)
+{
+	uint32_t n = im->pe->dirs[PE_EXCEPTION].len / (uint32_t)sizeof(struct pe_function), lo = 0;
+	const struct pe_function *all =
+	    pe_at(im, im->pe->dirs[PE_EXCEPTION].rva, (uint64_t)n * sizeof *all);
+	if (!all || im->pe->dirs[PE_EXCEPTION].rva % 4)
+		return NULL;
+	for (uint32_t hi = n; lo < hi;) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (rva < all[mid].begin)
+			hi = mid;
+		else if (rva >= all[mid].end)
+			lo = mid + 1;
+		else
+			return &all[mid];
+	}
+	return NULL;
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The console is the terminal that the guest was started on, if it was; its text is UTF-8. */
+#include "win/internal.h"
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+
+enum {
+	INPUT_PROCESSED = 1,
+	INPUT_LINE = 2,
+	INPUT_ECHO = 4,
+	OUTPUT_PROCESSED = 1,
+	OUTPUT_WRAP = 2,
+	OUTPUT_VT = 4,
+	CODE_PAGE_UTF8 = 65001
+};
+static struct {
+	_Atomic(uint32_t) output_mode, code_page, output_code_page;
+	_Atomic(uint64_t) handlers[16]; /* of Ctrl-C; functions of the guest */
+	_Atomic(bool) ignored;
+	char title[256];
+	wide rest[8]; /* read from the terminal, and not asked for yet */
+	unsigned nrest;
+	_Atomic(uint16_t) attributes;
+} console = {.output_mode = OUTPUT_PROCESSED | OUTPUT_WRAP | OUTPUT_VT,
+	     .code_page = CODE_PAGE_UTF8,
+	     .output_code_page = CODE_PAGE_UTF8,
+	     .attributes = 7};
+
+static struct file *console_get(handle h)
+{
+	struct file *f = object_get(h, KIND_FILE);
+	if (f && f->console)
+		return f;
+	object_unref(f ? &f->o : NULL);
+	last_error_set(ERROR_INVALID_HANDLE);
+	return NULL;
+}
+
+static bool is_input(const struct file *f)
+{
+	return f->access & GENERIC_READ && f->fd != 1 && f->fd != 2;
+}
+
+API(uint32_t, k32_GetConsoleMode, handle h, uint32_t *ret)
+{
+	struct termios t;
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	uint32_t mode = console.output_mode;
+	if (is_input(f) && tcgetattr(f->fd, &t) == 0)
+		mode = (t.c_lflag & ISIG ? INPUT_PROCESSED : 0) |
+		       (t.c_lflag & ICANON ? INPUT_LINE : 0) | (t.c_lflag & ECHO ? INPUT_ECHO : 0);
+	*ret = mode;
+	object_unref(&f->o);
+	return 1;
+}
+
+API(uint32_t, k32_SetConsoleMode, handle h, uint32_t mode)
+{
+	struct termios t;
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	if (!is_input(f)) {
+		console.output_mode = mode;
+	} else if (tcgetattr(f->fd, &t) == 0) {
+		t.c_lflag &= ~(tcflag_t)(ISIG | ICANON | ECHO);
+		t.c_lflag |= (mode & INPUT_PROCESSED ? ISIG : 0u) |
+			     (mode & INPUT_LINE ? ICANON : 0u) | (mode & INPUT_ECHO ? ECHO : 0u);
+		tcsetattr(f->fd, TCSANOW, &t);
+	}
+	object_unref(&f->o);
+	return 1;
+}
+
+API(uint32_t, k32_WriteConsoleW, handle h, const wide *s, uint32_t n, uint32_t *ret_n, void *unused)
+{
+	(void)unused;
+	struct file *f = console_get(h);
+	autofree char *t = f ? text_from(s, n) : NULL;
+	if (!f)
+		return 0;
+	int64_t r = t ? io_write(f, t, strlen(t), -1) : -ENOMEM;
+	if (n && t && !strlen(t)) /* a NUL, or some */
+		r = 0;
+	object_unref(&f->o);
+	if (r < 0)
+		return fail(error_of((int)-r));
+	if (ret_n)
+		*ret_n = n;
+	return 1;
+}
+
+API(uint32_t, k32_WriteConsoleA, handle h, const char *s, uint32_t n, uint32_t *ret_n, void *unused)
+{
+	(void)unused;
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	int64_t r = io_write(f, s, n, -1);
+	object_unref(&f->o);
+	if (r < 0)
+		return fail(error_of((int)-r));
+	if (ret_n)
+		*ret_n = (uint32_t)r;
+	return 1;
+}
+
+/* A line of the terminal ends with one character, one of the console with two. */
+API(uint32_t, k32_ReadConsoleW, handle h, wide *buf, uint32_t n, uint32_t *ret_n, void *control)
+{
+	char raw[4096];
+	(void)control;
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	uint32_t got = 0;
+	while (console.nrest && got < n) {
+		buf[got++] = console.rest[0];
+		memmove(console.rest, console.rest + 1,
+			sizeof console.rest - sizeof console.rest[0]);
+		console.nrest--;
+	}
+	size_t want = got || n < 3 ? (n ? 1 : 0) : n - 2 < sizeof raw / 2 ? n - 2 : sizeof raw / 2;
+	int64_t r = got ? 0 : io_read(f, raw, want, -1);
+	object_unref(&f->o);
+	if (r < 0)
+		return fail(error_of((int)-r));
+	bool line = r > 0 && raw[r - 1] == '\n';
+	if (line) {
+		raw[r - 1] = '\r';
+		raw[r++] = '\n';
+	}
+	wide w[4100];
+	size_t units = utf16_put(raw, (size_t)r, w, countof(w), NULL);
+	for (size_t i = 0; i < units; i++)
+		if (got < n)
+			buf[got++] = w[i];
+		else if (console.nrest < countof(console.rest))
+			console.rest[console.nrest++] = w[i];
+	*ret_n = got;
+	return 1;
+}
+
+API(uint32_t, k32_ReadConsoleA, handle h, char *buf, uint32_t n, uint32_t *ret_n, void *control)
+{
+	wide w[1024];
+	uint32_t got = 0;
+	if (!k32_ReadConsoleW(h, w, n / 3 < 1024 ? n / 3 + 1 : 1024, &got, control))
+		return 0;
+	*ret_n = (uint32_t)utf8_put(w, got, buf, n, NULL);
+	return 1;
+}
+
+struct screen {
+	int16_t width, height, cursor_x, cursor_y;
+	uint16_t attributes;
+	int16_t left, top, right, bottom, most_x, most_y;
+};
+
+API(uint32_t, k32_GetConsoleScreenBufferInfo, handle h, struct screen *ret)
+{
+	struct winsize w = {0};
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	if (ioctl(f->fd, TIOCGWINSZ, &w) < 0 || !w.ws_col)
+		w = (struct winsize){.ws_col = 80, .ws_row = 25};
+	object_unref(&f->o);
+	*ret = (struct screen){.width = (int16_t)w.ws_col,
+			       .height = (int16_t)w.ws_row,
+			       .attributes = console.attributes,
+			       .right = (int16_t)(w.ws_col - 1),
+			       .bottom = (int16_t)(w.ws_row - 1),
+			       .most_x = (int16_t)w.ws_col,
+			       .most_y = (int16_t)w.ws_row};
+	return 1;
+}
+
+/* Colours of the console are those of the terminal, in another order. */
+API(uint32_t, k32_SetConsoleTextAttribute, handle h, uint16_t a)
+{
+	static const char order[] = {0, 4, 2, 6, 1, 5, 3, 7};
+	char buf[40];
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	console.attributes = a;
+	int n = a == 7
+		    ? snprintf(buf, sizeof buf, "\033[0m")
+		    : snprintf(buf, sizeof buf, "\033[0;%d;%dm", (a & 8 ? 90 : 30) + order[a & 7],
+			       (a & 0x80 ? 100 : 40) + order[a >> 4 & 7]);
+	if (!(a & 0xf0) && a != 7)
+		n = snprintf(buf, sizeof buf, "\033[0;%dm", (a & 8 ? 90 : 30) + order[a & 7]);
+	int64_t r = io_write(f, buf, (size_t)n, -1);
+	object_unref(&f->o);
+	return r < 0 ? fail(error_of((int)-r)) : 1;
+}
+
+API(uint32_t, k32_SetConsoleCursorPosition, handle h, uint32_t xy)
+{
+	char buf[40];
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	int n = snprintf(buf, sizeof buf, "\033[%u;%uH", (xy >> 16) + 1, (xy & 0xffff) + 1);
+	int64_t r = io_write(f, buf, (size_t)n, -1);
+	object_unref(&f->o);
+	return r < 0 ? fail(error_of((int)-r)) : 1;
+}
+
+struct cursor {
+	uint32_t size, visible;
+};
+API(uint32_t, k32_GetConsoleCursorInfo, handle h, struct cursor *ret)
+{
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	*ret = (struct cursor){25, 1};
+	object_unref(&f->o);
+	return 1;
+}
+
+API(uint32_t, k32_SetConsoleCursorInfo, handle h, const struct cursor *c)
+{
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	int64_t r = io_write(f, c->visible ? "\033[?25h" : "\033[?25l", 6, -1);
+	object_unref(&f->o);
+	return r < 0 ? fail(error_of((int)-r)) : 1;
+}
+
+API(uint32_t, k32_GetNumberOfConsoleInputEvents, handle h, uint32_t *ret)
+{
+	int n = 0;
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	(void)!ioctl(f->fd, FIONREAD, &n);
+	object_unref(&f->o);
+	*ret = (uint32_t)n;
+	return 1;
+}
+
+API(uint32_t, k32_GetConsoleCP, void) { return console.code_page; }
+API(uint32_t, k32_GetConsoleOutputCP, void) { return console.output_code_page; }
+
+/* Only what is UTF-8 can be shown; other pages are remembered. */
+API(uint32_t, k32_SetConsoleCP, uint32_t page)
+{
+	console.code_page = page;
+	return 1;
+}
+API(uint32_t, k32_SetConsoleOutputCP, uint32_t page)
+{
+	console.output_code_page = page;
+	return 1;
+}
+
+API(uint32_t, k32_SetConsoleTitleW, const wide *title)
+{
+	autofree char *t = text_from(title, SIZE_MAX);
+	snprintf(console.title, sizeof console.title, "%s", t ? t : "");
+	return 1;
+}
+API(uint32_t, k32_GetConsoleTitleW, wide *buf, uint32_t n)
+{
+	return wide_give(console.title, buf, n);
+}
+API(uint64_t, k32_GetConsoleWindow, void) { return 0; }
+API(uint32_t, k32_AttachConsole, uint32_t pid)
+{
+	(void)pid;
+	return fail(ERROR_ACCESS_DENIED); /* it has one */
+}
+API(uint32_t, k32_AllocConsole, void) { return fail(ERROR_ACCESS_DENIED); }
+API(uint32_t, k32_FreeConsole, void) { return 1; }
+
+/* ---- Ctrl-C: a thread of its own asks the guest's handlers, the last one first ---- */
+
+enum { CTRL_C = 0, CTRL_BREAK = 1, CTRL_CLOSE = 2 };
+
+static uint32_t control_of(int sig)
+{
+	return sig == SIGINT ? CTRL_C : sig == SIGQUIT ? CTRL_BREAK : CTRL_CLOSE;
+}
+
+API(uint32_t, control_ask, uint64_t event)
+{
+	for (size_t i = countof(console.handlers); i-- > 0;) {
+		uint64_t fn = console.handlers[i];
+		if (fn && guest_call4(fn, event, 0, 0, 0))
+			return 0;
+	}
+	process_exit(STATUS_CONTROL_C_EXIT);
+}
+
+/* Signals are taken by a thread that does nothing else, for a handler may do anything. */
+static void *control_thread(void *arg)
+{
+	sigset_t *set = arg;
+	int sig;
+	while (sigwait(set, &sig) == 0) {
+		uint32_t tid;
+		if (sig == SIGINT && console.ignored)
+			continue;
+		handle h =
+		    thread_make(0, (uint64_t)(uintptr_t)control_ask, control_of(sig), 0, &tid);
+		if (h)
+			object_close(h);
+	}
+	return NULL;
+}
+
+static pthread_once_t control_once = PTHREAD_ONCE_INIT;
+static void control_begin(void)
+{
+	static sigset_t set;
+	pthread_t t;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL); /* threads that begin later have it from here */
+	if (pthread_create(&t, NULL, control_thread, &set) == 0)
+		pthread_detach(t);
+}
+
+API(uint32_t, k32_SetConsoleCtrlHandler, uint64_t fn, uint32_t add)
+{
+	pthread_once(&control_once, control_begin);
+	if (!fn) {
+		console.ignored = add != 0;
+		return 1;
+	}
+	for (size_t i = 0; i < countof(console.handlers); i++) {
+		uint64_t want = add ? 0 : fn;
+		if (atomic_compare_exchange_strong(&console.handlers[i], &want, add ? fn : 0))
+			return 1;
+	}
+	return fail(add ? ERROR_NOT_ENOUGH_MEMORY : ERROR_INVALID_PARAMETER);
+}

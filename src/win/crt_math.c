@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mathematics of the C runtime. */
+#include "win/crt.h"
+#include <fenv.h>
+#include <math.h>
+
+#define M1(type, name)                                                                             \
+	API(type, crt_##name, type x) { return name(x); }
+#define M2(type, name)                                                                             \
+	API(type, crt_##name, type x, type y) { return name(x, y); }
+#include "win/crt_math.def"
+
+API(double, crt__hypot, double x, double y) { return hypot(x, y); }
+API(double, crt__nextafter, double x, double y) { return nextafter(x, y); }
+API(double, crt__copysign, double x, double y) { return copysign(x, y); }
+API(double, crt_frexp, double x, int *e) { return frexp(x, e); }
+API(double, crt_ldexp, double x, int e) { return ldexp(x, e); }
+API(double, crt_modf, double x, double *i) { return modf(x, i); }
+API(float, crt_modff, float x, float *i) { return modff(x, i); }
+API(double, crt_fma, double x, double y, double z) { return fma(x, y, z); }
+API(int, crt_lrint, double x) { return (int)lrint(x); }
+API(int64_t, crt_llround, double x) { return llround(x); }
+API(int64_t, crt_llrint, double x) { return llrint(x); }
+API(int, crt_lround, double x) { return (int)lround(x); }
+API(int, crt__isnan, double x) { return isnan(x); }
+API(int, crt__finite, double x) { return isfinite(x); }
+API(int, crt__dsign, double x) { return signbit(x) ? 0x8000 : 0; }
+API(int, crt__fdsign, float x) { return signbit(x) ? 0x8000 : 0; }
+API(int, crt__fpclass, double x)
+{
+	bool n = signbit(x);
+	switch (fpclassify(x)) {
+	case FP_NAN: return 2;
+	case FP_INFINITE: return n ? 4 : 0x200;
+	case FP_ZERO: return n ? 0x20 : 0x40;
+	case FP_SUBNORMAL: return n ? 0x10 : 0x80;
+	default: return n ? 8 : 0x100;
+	}
+}
+API(int, crt_feclearexcept, int flags) { return feclearexcept(flags & FE_ALL_EXCEPT); }
+API(void, crt__fpreset, void)
+{
+	uint32_t mxcsr = 0x1f80;
+	uint16_t control = 0x27f;
+	__asm__ volatile("ldmxcsr %0\n\tfninit\n\tfldcw %1" : : "m"(mxcsr), "m"(control));
+}
+API(unsigned, crt__clearfp, void)
+{
+	feclearexcept(FE_ALL_EXCEPT);
+	return 0;
+}
+/* Masks stay as they are; what is asked for is said back. */
+API(unsigned, crt__controlfp, unsigned v, unsigned mask) { return 0x9001f | (v & mask); }
+API(int, crt__controlfp_s, unsigned *ret, unsigned v, unsigned mask)
+{
+	if (ret)
+		*ret = crt__controlfp(v, mask);
+	return 0;
+}
+API(unsigned, crt__statusfp, void) { return 0; }

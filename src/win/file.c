@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files: opened, read, written, moved, removed. */
+#include "win/internal.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+static void file_fini(struct object *o)
+{
+	struct file *f = (struct file *)(void *)o;
+	if (f->fd > 2)
+		close(f->fd);
+	if (f->delete_on_close && f->path)
+		(void)!(f->folder ? rmdir(f->path) : unlink(f->path));
+	object_unref(f->port);
+	folder_list_free(f->list);
+	free(f->path);
+}
+
+static struct file *file_new(int fd, uint32_t access, const char *path)
+{
+	struct stat st;
+	struct file *f = object_new(KIND_FILE, sizeof *f);
+	if (!f)
+		return NULL;
+	f->o.fini = file_fini;
+	f->o.manual = true;
+	f->o.count = 1;
+	f->fd = fd;
+	f->access = access;
+	f->path = path ? strdup(path) : NULL;
+	if (fstat(fd, &st) == 0) {
+		f->folder = S_ISDIR(st.st_mode);
+		f->pipe = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
+		f->console = S_ISCHR(st.st_mode) && isatty(fd);
+	}
+	return f;
+}
+
+handle file_handle(int fd, uint32_t access, const char *path, bool inherit)
+{
+	struct file *f = file_new(fd, access, path);
+	if (!f) {
+		close(fd);
+		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	}
+	return object_handle(&f->o, inherit);
+}
+
+/* ---- the three that there are from the start ---- */
+
+static handle standard[3];
+
+handle std_handle(int fd)
+{
+	if (!standard[fd]) {
+		struct file *f = file_new(fd, fd ? GENERIC_WRITE : GENERIC_READ, NULL);
+		standard[fd] = f ? object_handle(&f->o, true) : 0;
+	}
+	return standard[fd];
+}
+
+API(handle, k32_GetStdHandle, uint32_t which)
+{
+	uint32_t i = UINT32_MAX - 9 - which; /* -10, -11, -12 */
+	if (i > 2) {
+		last_error_set(ERROR_INVALID_HANDLE);
+		return HANDLE_BAD;
+	}
+	return std_handle((int)i);
+}
+
+API(uint32_t, k32_SetStdHandle, uint32_t which, handle h)
+{
+	uint32_t i = UINT32_MAX - 9 - which;
+	if (i > 2)
+		return fail(ERROR_INVALID_HANDLE);
+	standard[i] = h;
+	return 1;
+}
+
+/* ---- opening ---- */
+
+static handle bad(uint32_t error)
+{
+	last_error_set(error);
+	return HANDLE_BAD;
+}
+
+static bool wants_read(uint32_t a)
+{
+	return a & (GENERIC_READ | GENERIC_ALL | GENERIC_EXECUTE) || a & FILE_READ_DATA;
+}
+
+static bool wants_write(uint32_t a)
+{
+	return a & (GENERIC_WRITE | GENERIC_ALL) || a & (FILE_WRITE_DATA | FILE_APPEND_DATA);
+}
+
+static int open_mode(uint32_t a)
+{
+	return wants_write(a) ? wants_read(a) ? O_RDWR : O_WRONLY : O_RDONLY;
+}
+
+/* 0 or an error; *ret_fd. *ret_was: it was there before. */
+static uint32_t file_make(const char *host, int mode, uint32_t how, int *ret_fd, bool *ret_was)
+{
+	int fd = -1;
+	*ret_was = true;
+	if (how == CREATE_NEW || how == CREATE_ALWAYS || how == OPEN_ALWAYS) {
+		fd = open(host, mode | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		*ret_was = fd < 0;
+		if (fd < 0 && errno == EEXIST && how == CREATE_NEW)
+			return ERROR_FILE_EXISTS;
+		if (fd < 0 && errno == ENOENT)
+			return ERROR_PATH_NOT_FOUND;
+	}
+	if (fd < 0) {
+		bool cut = how == CREATE_ALWAYS || how == TRUNCATE_EXISTING;
+		fd = open(host, mode | (cut ? O_TRUNC : 0) | O_CLOEXEC | O_NONBLOCK);
+	}
+	if (fd < 0)
+		return error_of(errno);
+	*ret_fd = fd;
+	return 0;
+}
+
+/* What is not there is another error when its folder is not there either. */
+static uint32_t missing_error(const char *host)
+{
+	autofree char *dir = strdup(host);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	struct stat st;
+	if (!slash || slash == dir)
+		return ERROR_FILE_NOT_FOUND;
+	*slash = 0;
+	return stat(dir, &st) < 0 || !S_ISDIR(st.st_mode) ? ERROR_PATH_NOT_FOUND
+							  : ERROR_FILE_NOT_FOUND;
+}
+
+static handle device_open(enum device d, uint32_t access, bool inherit)
+{
+	bool input = d == DEVICE_CONIN || (d == DEVICE_CON && !wants_write(access));
+	int from = d == DEVICE_NUL ? process()->start->null_fd : input ? 0 : 1;
+	int fd = d == DEVICE_NUL || isatty(from) ? fcntl(from, F_DUPFD_CLOEXEC, 3) : -1;
+	return fd < 0 ? bad(ERROR_FILE_NOT_FOUND) : file_handle(fd, access, NULL, inherit);
+}
+
+handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,
+	       bool inherit)
+{
+	struct stat st;
+	int fd = -1;
+	bool was = true;
+	enum device d = path_device(path);
+	if (d)
+		return device_open(d, access, inherit);
+	autofree char *host = path_linux(path);
+	if (!host)
+		return HANDLE_BAD;
+	int mode = open_mode(access);
+	bool folder = stat(host, &st) == 0 && S_ISDIR(st.st_mode);
+	if (folder && how != CREATE_NEW) {
+		if (!(flags & FILE_FLAG_BACKUP_SEMANTICS))
+			return bad(ERROR_ACCESS_DENIED);
+		mode = O_RDONLY | O_DIRECTORY;
+		how = OPEN_EXISTING;
+	}
+	uint32_t error = file_make(host, mode, how, &fd, &was);
+	if (error)
+		return bad(error == ERROR_FILE_NOT_FOUND ? missing_error(host) : error);
+	struct file *f = file_new(fd, access, host);
+	if (!f) {
+		close(fd);
+		return bad(ERROR_NOT_ENOUGH_MEMORY);
+	}
+	f->share = share;
+	f->overlapped = flags & FILE_FLAG_OVERLAPPED;
+	f->append = access & FILE_APPEND_DATA && !(access & (FILE_WRITE_DATA | GENERIC_WRITE));
+	f->delete_on_close = flags & FILE_FLAG_DELETE_ON_CLOSE;
+	handle h = object_handle(&f->o, inherit);
+	last_error_set(was && (how == CREATE_ALWAYS || how == OPEN_ALWAYS) ? ERROR_ALREADY_EXISTS
+									   : ERROR_SUCCESS);
+	return h ? h : HANDLE_BAD;
+}
+
+struct security {
+	uint32_t len, pad;
+	void *descriptor;
+	uint32_t inherit;
+};
+
+API(handle, k32_CreateFileA, const char *path, uint32_t access, uint32_t share,
+    const struct security *sec, uint32_t how, uint32_t flags, handle like)
+{
+	(void)like;
+	if (!how || how > TRUNCATE_EXISTING)
+		return bad(ERROR_INVALID_PARAMETER);
+	return io_open(path, access, share, how, flags, sec && sec->inherit);
+}
+
+API(handle, k32_CreateFileW, const wide *path, uint32_t access, uint32_t share,
+    const struct security *sec, uint32_t how, uint32_t flags, handle like)
+{
+	autofree char *p = text_from(path, SIZE_MAX);
+	return k32_CreateFileA(p ? p : "", access, share, sec, how, flags, like);
+}
+
+struct create_file2 {
+	uint32_t size, attributes, flags, qos;
+	const struct security *sec;
+	handle like;
+};
+
+API(handle, k32_CreateFile2, const wide *path, uint32_t access, uint32_t share, uint32_t how,
+    const struct create_file2 *more)
+{
+	return k32_CreateFileW(path, access, share, more ? more->sec : NULL, how,
+			       more ? more->attributes | more->flags : 0, 0);
+}
+
+/* ---- reading and writing ---- */
+
+static bool wait_ready(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	struct thread *t = thread_self();
+	atomic_store(&t->blocked, 1);
+	int r = poll(&p, 1, -1);
+	atomic_store(&t->blocked, 0);
+	return r >= 0 || errno == EINTR;
+}
+
+int64_t io_read(struct file *f, void *buf, size_t len, int64_t at)
+{
+	struct thread *t = thread_self();
+	for (;;) {
+		atomic_store(&t->blocked, 1);
+		ssize_t n = at >= 0 && !f->pipe && !f->console ? pread(f->fd, buf, len, at)
+							       : read(f->fd, buf, len);
+		int err = errno;
+		atomic_store(&t->blocked, 0);
+		if (n >= 0)
+			return n;
+		if (err == EAGAIN && wait_ready(f->fd, POLLIN))
+			continue;
+		if (err != EINTR)
+			return -err;
+	}
+}
+
+int64_t io_write(struct file *f, const void *buf, size_t len, int64_t at)
+{
+	size_t done = 0;
+	struct thread *t = thread_self();
+	const char *p = buf;
+	if (f->append && !f->pipe && !f->console)
+		at = lseek(f->fd, 0, SEEK_END);
+	while (done < len) {
+		atomic_store(&t->blocked, 1);
+		ssize_t n = at >= 0 && !f->pipe && !f->console
+				? pwrite(f->fd, p + done, len - done, at + (int64_t)done)
+				: write(f->fd, p + done, len - done);
+		int err = errno;
+		atomic_store(&t->blocked, 0);
+		if (n >= 0)
+			done += (size_t)n;
+		else if (err == EAGAIN && wait_ready(f->fd, POLLOUT))
+			continue;
+		else if (err != EINTR)
+			return done ? (int64_t)done : -err;
+	}
+	return (int64_t)done;
+}
+
+struct overlapped {
+	uint64_t status, n; /* Internal, InternalHigh */
+	uint32_t at_low, at_high;
+	handle event;
+};
+
+/* What was asked for with an OVERLAPPED is done at once, and is told of as if it had come later. */
+static void overlapped_done(struct file *f, struct overlapped *o, uint32_t status, uint64_t n)
+{
+	o->n = n;
+	o->status = status;
+	struct object *event =
+	    o->event & ~UINT64_C(1) ? object_get(o->event & ~UINT64_C(1), KIND_EVENT) : NULL;
+	if (event)
+		wait_signal(event, 1);
+	object_unref(event);
+	if (f->port && !(o->event & 1) && !(f->modes & 1 && !status))
+		port_post(f->port, n, f->port_key, (uint64_t)(uintptr_t)o, status);
+}
+
+static int64_t overlapped_at(const struct overlapped *o)
+{
+	return o ? (int64_t)((uint64_t)o->at_high << 32 | o->at_low) : -1;
+}
+
+static uint32_t transfer_end(struct file *f, struct overlapped *o, int64_t r, uint32_t *ret_n,
+			     uint32_t end_error)
+{
+	uint32_t error = r < 0 ? error_of((int)-r) : r == 0 ? end_error : 0;
+	if (ret_n)
+		*ret_n = r > 0 ? (uint32_t)r : 0;
+	if (o)
+		overlapped_done(f, o,
+				error == ERROR_HANDLE_EOF ? STATUS_END_OF_FILE
+				: r < 0                   ? status_of((int)-r)
+				: error                   ? STATUS_PIPE_BROKEN
+							  : STATUS_SUCCESS,
+				r > 0 ? (uint64_t)r : 0);
+	return error ? fail(error) : 1;
+}
+
+API(uint32_t, k32_ReadFile, handle h, void *buf, uint32_t n, uint32_t *ret_n, struct overlapped *o)
+{
+	if (ret_n)
+		*ret_n = 0;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	int64_t r = f->folder ? -EINVAL : io_read(f, buf, n, overlapped_at(o));
+	if (o && r > 0 && !f->pipe && !f->console && !f->overlapped)
+		lseek(f->fd, overlapped_at(o) + r, SEEK_SET);
+	uint32_t end = n == 0             ? 0
+		       : f->pipe          ? ERROR_BROKEN_PIPE
+		       : o && !f->console ? ERROR_HANDLE_EOF
+					  : 0;
+	uint32_t ok = transfer_end(f, o, r, ret_n, end);
+	object_unref(&f->o);
+	return ok;
+}
+
+API(uint32_t, k32_WriteFile, handle h, const void *buf, uint32_t n, uint32_t *ret_n,
+    struct overlapped *o)
+{
+	if (ret_n)
+		*ret_n = 0;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	int64_t r = io_write(f, buf, n, overlapped_at(o));
+	if (o && r > 0 && !f->pipe && !f->console && !f->overlapped)
+		lseek(f->fd, overlapped_at(o) + r, SEEK_SET);
+	uint32_t ok = transfer_end(f, o, r, ret_n, 0);
+	object_unref(&f->o);
+	return ok;
+}
+
+API(uint32_t, k32_GetOverlappedResult, handle h, const struct overlapped *o, uint32_t *ret_n,
+    uint32_t wait)
+{
+	(void)h;
+	(void)wait;
+	*ret_n = (uint32_t)o->n;
+	if (o->status == STATUS_PENDING)
+		return fail(ERROR_IO_INCOMPLETE);
+	return o->status ? fail(error_of_status((uint32_t)o->status)) : 1;
+}
+
+API(uint32_t, k32_GetOverlappedResultEx, handle h, const struct overlapped *o, uint32_t *ret_n,
+    uint32_t ms, uint32_t alertable)
+{
+	(void)alertable;
+	return k32_GetOverlappedResult(h, o, ret_n, ms);
+}
+
+API(uint32_t, k32_CancelIoEx, handle h, struct overlapped *o)
+{
+	(void)h;
+	(void)o;
+	return fail(ERROR_NOT_FOUND); /* nothing is ever under way */
+}
+
+API(uint32_t, k32_CancelIo, handle h)
+{
+	(void)h;
+	return 1;
+}
+
+API(uint32_t, k32_FlushFileBuffers, handle h)
+{
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	int r = f->pipe || f->console ? 0 : fsync(f->fd);
+	uint32_t ok = r < 0 && errno != EINVAL && errno != EROFS ? fail_errno() : 1;
+	object_unref(&f->o);
+	return ok;
+}
+
+static int64_t file_seek(handle h, int64_t at, uint32_t from)
+{
+	static const int whence[] = {SEEK_SET, SEEK_CUR, SEEK_END};
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return -1;
+	int64_t r = from < 3 && !f->pipe ? lseek(f->fd, at, whence[from]) : (errno = EINVAL, -1);
+	if (r < 0)
+		last_error_set(errno == EINVAL && from < 3 && !f->pipe ? ERROR_NEGATIVE_SEEK
+			       : f->pipe                               ? ERROR_INVALID_FUNCTION
+								       : ERROR_INVALID_PARAMETER);
+	object_unref(&f->o);
+	return r;
+}
+
+API(uint32_t, k32_SetFilePointerEx, handle h, int64_t at, int64_t *ret, uint32_t from)
+{
+	int64_t r = file_seek(h, at, from);
+	if (r < 0)
+		return 0;
+	if (ret)
+		*ret = r;
+	return 1;
+}
+
+API(uint32_t, k32_SetFilePointer, handle h, int32_t low, int32_t *high, uint32_t from)
+{
+	int64_t at = high ? (int64_t)((uint64_t)(uint32_t)*high << 32 | (uint32_t)low) : low;
+	int64_t r = file_seek(h, at, from);
+	if (r < 0)
+		return UINT32_MAX;
+	if (high)
+		*high = (int32_t)(r >> 32);
+	if ((uint32_t)r == UINT32_MAX)
+		last_error_set(ERROR_SUCCESS);
+	return (uint32_t)r;
+}
+
+API(uint32_t, k32_SetEndOfFile, handle h)
+{
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	off_t at = lseek(f->fd, 0, SEEK_CUR);
+	uint32_t ok = at < 0 || ftruncate(f->fd, at) < 0 ? fail_errno() : 1;
+	object_unref(&f->o);
+	return ok;
+}
+
+API(uint32_t, k32_GetFileSizeEx, handle h, int64_t *ret)
+{
+	struct stat st;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	uint32_t ok = fstat(f->fd, &st) < 0 ? fail_errno() : 1;
+	if (ok && (f->pipe || f->console))
+		ok = fail(ERROR_INVALID_FUNCTION);
+	if (ok)
+		*ret = st.st_size;
+	object_unref(&f->o);
+	return ok;
+}
+
+API(uint32_t, k32_GetFileSize, handle h, uint32_t *high)
+{
+	int64_t n;
+	if (!k32_GetFileSizeEx(h, &n))
+		return UINT32_MAX;
+	if (high)
+		*high = (uint32_t)(n >> 32);
+	if ((uint32_t)n == UINT32_MAX)
+		last_error_set(ERROR_SUCCESS);
+	return (uint32_t)n;
+}
+
+API(uint32_t, k32_GetFileType, handle h)
+{
+	struct stat st;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return FILE_TYPE_UNKNOWN;
+	uint32_t type = FILE_TYPE_UNKNOWN;
+	if (fstat(f->fd, &st) == 0)
+		type = S_ISCHR(st.st_mode) ? FILE_TYPE_CHAR
+		       : f->pipe           ? FILE_TYPE_PIPE
+					   : FILE_TYPE_DISK;
+	object_unref(&f->o);
+	last_error_set(ERROR_SUCCESS);
+	return type;
+}
+
+/* ---- locks of parts ---- */
+
+static uint32_t file_lock(handle h, int64_t at, int64_t len, short type, bool wait)
+{
+	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = len};
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	if (at < 0 || len < 0)
+		l.l_start = l.l_len = 0; /* all of it */
+	int r = fcntl(f->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l);
+	uint32_t ok =
+	    r < 0 ? errno == EAGAIN || errno == EACCES ? fail(ERROR_LOCK_VIOLATION) : fail_errno()
+		  : 1;
+	object_unref(&f->o);
+	return ok;
+}
+
+API(uint32_t, k32_LockFileEx, handle h, uint32_t flags, uint32_t reserved, uint32_t low,
+    uint32_t high, const struct overlapped *o)
+{
+	(void)reserved;
+	return file_lock(h, overlapped_at(o), (int64_t)((uint64_t)high << 32 | low),
+			 flags & 2 ? F_WRLCK : F_RDLCK, !(flags & 1));
+}
+
+API(uint32_t, k32_UnlockFileEx, handle h, uint32_t reserved, uint32_t low, uint32_t high,
+    const struct overlapped *o)
+{
+	(void)reserved;
+	return file_lock(h, overlapped_at(o), (int64_t)((uint64_t)high << 32 | low), F_UNLCK,
+			 false);
+}
+
+API(uint32_t, k32_LockFile, handle h, uint32_t at, uint32_t at_high, uint32_t n, uint32_t n_high)
+{
+	return file_lock(h, (int64_t)((uint64_t)at_high << 32 | at),
+			 (int64_t)((uint64_t)n_high << 32 | n), F_WRLCK, false);
+}
+
+API(uint32_t, k32_UnlockFile, handle h, uint32_t at, uint32_t at_high, uint32_t n, uint32_t n_high)
+{
+	return file_lock(h, (int64_t)((uint64_t)at_high << 32 | at),
+			 (int64_t)((uint64_t)n_high << 32 | n), F_UNLCK, false);
+}
+
+/* ---- pipes ---- */
+
+API(uint32_t, k32_CreatePipe, handle *ret_read, handle *ret_write, const struct security *sec,
+    uint32_t size)
+{
+	int p[2];
+	(void)size;
+	bool inherit = sec && sec->inherit;
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return fail_errno();
+	*ret_read = file_handle(p[0], GENERIC_READ, NULL, inherit);
+	*ret_write = file_handle(p[1], GENERIC_WRITE, NULL, inherit);
+	return *ret_read && *ret_write;
+}
+
+API(uint32_t, k32_PeekNamedPipe, handle h, void *buf, uint32_t n, uint32_t *ret_n,
+    uint32_t *ret_there, uint32_t *ret_left)
+{
+	int there = 0;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	struct pollfd p = {.fd = f->fd, .events = POLLIN};
+	uint32_t ok =
+	    f->pipe && ioctl(f->fd, FIONREAD, &there) == 0 ? 1 : fail(ERROR_INVALID_FUNCTION);
+	if (ok && !there && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
+		ok = fail(ERROR_BROKEN_PIPE);
+	if (ok && buf && n) /* the host's pipes can only be looked at by their size */
+		ok = fail(ERROR_NOT_SUPPORTED);
+	if (ret_n)
+		*ret_n = 0;
+	if (ret_there)
+		*ret_there = (uint32_t)there;
+	if (ret_left)
+		*ret_left = 0;
+	object_unref(&f->o);
+	return ok;
+}
+
+API(uint32_t, k32_SetNamedPipeHandleState, handle h, const uint32_t *mode, const uint32_t *most,
+    const uint32_t *wait)
+{
+	(void)most;
+	(void)wait;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	uint32_t ok = f->pipe ? 1 : fail(ERROR_INVALID_FUNCTION);
+	if (ok && mode) { /* bit 0: do not wait */
+		int flags = fcntl(f->fd, F_GETFL);
+		flags = *mode & 1 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+		(void)!fcntl(f->fd, F_SETFL, flags);
+	}
+	object_unref(&f->o);
+	return ok;
+}
+
+/* ---- completion ports' side of a file ---- */
+
+API(uint32_t, k32_SetFileCompletionNotificationModes, handle h, uint8_t flags)
+{
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	f->modes = flags;
+	object_unref(&f->o);
+	return 1;
+}
+
+void file_port_set(struct file *f, struct object *port, uint64_t key)
+{
+	object_unref(f->port);
+	object_ref(port);
+	f->port = port;
+	f->port_key = key;
+}

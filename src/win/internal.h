@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the room win share. Numbers of Windows are in codes.h. */
+#pragma once
+#include "pe/pe.h"
+#include "win/codes.h"
+#include "win/win.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A function that the guest calls: declared, so that tables of other files may name it, and begun.
+ */
+#define WINAPI __attribute__((ms_abi))
+#define API(ret, name, ...)                                                                        \
+	WINAPI ret name(__VA_ARGS__);                                                              \
+	WINAPI ret name(__VA_ARGS__)
+
+enum { PAGE = 4096, GRANULE = 65536 };
+typedef uint16_t wide; /* a unit of UTF-16 */
+typedef uint64_t handle;
+#define HANDLE_BAD UINT64_MAX
+
+/* ---- the process (process.c) ---- */
+struct module;
+struct object;
+struct thread;
+struct process {
+	const struct win_start *start;
+	uint8_t *peb; /* guest memory */
+	struct module *main;
+	_Atomic(uint32_t) exiting;
+	uint32_t pid;
+	uint64_t qpc_start_ns;
+	wide *command_line; /* guest memory */
+	char *command_line8;
+	_Atomic(uint32_t) error_mode;
+};
+struct process *process(void);
+/* Ends all of it, as ExitProcess: libraries hear of it. */
+_Noreturn void process_exit(uint32_t code);
+/* At once. @code: as Windows counts, 32 bits; what a shell sees of it is in process.c. */
+_Noreturn void process_end(uint32_t code);
+/* Ends the guest, which did what cannot be answered, with a line that says so. */
+_Noreturn void process_die(int exit_code, const char *fmt, ...) PRINTF(2, 3);
+
+/* ---- text (text.c): UTF-16 of the guest, UTF-8 here. A lone surrogate becomes 3 bytes ---- */
+size_t wide_len(const wide *s);
+/* Both give malloc'ed text, 0-terminated; NULL: no memory. @n units or bytes; SIZE_MAX: to the 0.
+ */
+char *text_from(const wide *s, size_t n);
+wide *text_wide(const char *s, size_t n);
+/* Into @out, at most @cap units; returns how many the whole has. No 0 is added. NULL: only count.
+ * *ret_bad (may be NULL): was something no valid text? */
+size_t utf16_put(const char *s, size_t n, wide *out, size_t cap, bool *ret_bad);
+size_t utf8_put(const wide *s, size_t n, char *out, size_t cap, bool *ret_bad);
+/* Copy @s with its 0 to the guest's buffer. Returns what the functions of Windows do: units without
+ * the 0, or with it when there is too little room. */
+uint32_t wide_give(const char *s, wide *buf, uint32_t cap);
+uint32_t text_give(const char *s, char *buf, uint32_t cap);
+int wide_compare_i(const wide *a, const wide *b, size_t n); /* as wcsnicmp */
+wide wide_upper(wide c);
+wide wide_lower(wide c);
+
+/* ---- errors (error.c) ---- */
+void last_error_set(uint32_t code);
+uint32_t last_error(void);
+uint32_t error_of(int errno_value);  /* ERROR_... */
+uint32_t status_of(int errno_value); /* STATUS_... */
+uint32_t error_of_status(uint32_t status);
+/* Sets the last error, and returns 0: return fail(ERROR_...). */
+uint32_t fail(uint32_t code);
+uint32_t fail_errno(void);
+const char *error_text(uint32_t code); /* NULL: unknown */
+
+/* ---- memory of the guest (space.c): whole pages below WIN_GUEST_END ---- */
+enum region_kind { REGION_PRIVATE = 0x20000, REGION_MAPPED = 0x40000, REGION_IMAGE = 0x1000000 };
+struct region {
+	uint64_t lo, hi, base; /* base: of the allocation that it is a part of */
+	uint32_t prot;         /* PAGE_...; 0: reserved only */
+	uint32_t first_prot;   /* of the allocation */
+	enum region_kind kind;
+};
+/* Reserve @len bytes at @at (0: anywhere). 0 or a negative errno. */
+int space_reserve(uint64_t *ret, uint64_t at, uint64_t len, uint32_t prot,
+		  enum region_kind kind) MUST;
+int space_commit(uint64_t at, uint64_t len, uint32_t prot) MUST;
+int space_decommit(uint64_t at, uint64_t len) MUST;
+int space_protect(uint64_t at, uint64_t len, uint32_t prot, uint32_t *ret_old) MUST;
+/* Give back the whole allocation that begins at @base. */
+int space_release(uint64_t base) MUST;
+/* What @at is in; false: nothing, and *ret is the hole around it. */
+bool space_at(uint64_t at, struct region *ret);
+/* Map @fd there; the pages become those of the file. */
+int space_map_file(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off,
+		   uint32_t prot) MUST;
+/* Reserved and committed, for what the guest reads and writes; ends the guest without memory. */
+void *space_new(uint64_t len, uint32_t prot);
+int prot_host(uint32_t prot); /* PROT_...; -1: no such protection */
+
+/* ---- modules (module.c) ---- */
+struct module {
+	struct pe pe;
+	struct pe_image im;
+	struct pe_tls tls;
+	char *path, *name; /* D:\a\b.dll, b.dll; owned */
+	bool ours, started, tls_used, tls_dynamic;
+	uint32_t tls_index;
+	uint32_t refs;
+	struct module *next;
+	uint8_t *ldr;                  /* its entry in the PEB's lists */
+	const struct library *library; /* ours */
+};
+int module_main(struct module **ret, struct lodge_err *e) MUST;
+struct module *module_find(const char *name); /* "kernel32", a path, ...; NULL: not loaded */
+struct module *module_at(uint64_t address);   /* the one that it is in */
+struct module *module_of_handle(uint64_t h);  /* NULL: none */
+struct module *module_first(void);
+/* 0: *ret, with a reference. A Windows error. */
+uint32_t module_load(struct module **ret, const char *name);
+void module_unload(struct module *m);
+void *module_symbol(struct module *m, const char *name, unsigned ordinal, int depth);
+/* DLL_PROCESS_ATTACH, DLL_THREAD_ATTACH, ... to all; TLS callbacks of the program, too. */
+enum { TELL_PROCESS_DETACH = 0, TELL_PROCESS_ATTACH, TELL_THREAD_ATTACH, TELL_THREAD_DETACH };
+void modules_tell(uint32_t reason);
+/* The thread's blocks of TLS data. */
+int modules_tls_begin(struct thread *t) MUST;
+void modules_tls_end(struct thread *t);
+
+/* ---- tables (tables.c) ---- */
+struct api {
+	const char *name;
+	const void *at;
+};
+struct library {
+	const char *name; /* lower case, without .dll */
+	const struct api *apis;
+	size_t n;
+};
+const struct library *library_find(const char *dll);
+const void *library_symbol(const struct library *l, const char *name);
+/* A function that ends the guest when it is called, naming itself. */
+void *stub_new(const char *dll, const char *name, unsigned ordinal);
+
+/* ---- threads (thread.c) ---- */
+enum { TLS_SLOTS = 64 + 1024, FLS_SLOTS = 256, TEB_SIZE = 0x2000 };
+struct crt_thread;
+struct wait_node;
+struct thread {
+	uint8_t *teb;          /* guest memory */
+	struct object *object; /* what handles point to */
+	uint32_t tid;
+	uint64_t stack_lo, stack_hi;
+	uint64_t tls[TLS_SLOTS - 64]; /* above those in the TEB */
+	uint64_t fls[FLS_SLOTS];
+	uint64_t start, argument; /* of the guest */
+	uint32_t exit_code;
+	bool fiber;
+	_Atomic(uint32_t) begun; /* futex: its number is known */
+	_Atomic(uint32_t) wake;  /* futex: something it waits for may have come */
+	uint8_t *tls_blocks;     /* owned: array of pointers, guest-visible */
+	uint64_t leave;          /* stack.c: where it goes when it ends */
+	_Atomic(int) blocked;    /* in a system call that may take long, with no lock held */
+	void *crt;               /* crt_start.c; owned */
+	struct thread *next;
+	/* suspend.c */
+	_Atomic(uint32_t) suspends;
+	_Atomic(uint32_t) stopped;
+	void *context;     /* of a stopped one: ucontext_t */
+	void *dispatching; /* exception.c: what is being dispatched, on its stack */
+	void *timer;       /* suspend.c */
+	bool timer_made;
+	void *alt_stack;
+	pthread_t pthread;
+	void *apc; /* wait.c: list of user APCs, owned */
+};
+struct thread *thread_self(void);
+int thread_first(struct lodge_err *e) MUST; /* this one; also makes the PEB */
+int thread_main_run(void (*fn)(void *), struct lodge_err *e) MUST; /* on the guest's stack */
+_Noreturn void thread_exit(uint32_t code);
+/* As CreateThread. */
+handle thread_make(uint64_t stack, uint64_t start, uint64_t argument, uint32_t flags,
+		   uint32_t *ret_tid);
+struct thread *threads_first(void);
+struct thread *thread_of_object(struct object *o); /* threads_lock; NULL: it has ended */
+void suspend_begin(void);
+void suspend_thread_end(struct thread *t);
+void suspended_wait(struct thread *t); /* itself, as long as it is suspended */
+void threads_lock(void);
+void threads_unlock(void);
+void fls_end(struct thread *t);
+uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+
+/* ---- handles and what they stand for (handle.c, wait.c) ---- */
+enum kind {
+	KIND_ANY,
+	KIND_FILE,
+	KIND_EVENT,
+	KIND_MUTEX,
+	KIND_SEMAPHORE,
+	KIND_TIMER,
+	KIND_THREAD,
+	KIND_PROCESS,
+	KIND_FIND,
+	KIND_SECTION,
+	KIND_PORT,
+	KIND_JOB,
+	KIND_TOKEN,
+	KIND_KEY
+};
+struct object {
+	enum kind kind;
+	_Atomic(uint32_t) refs;
+	char *name; /* owned; of a named one */
+	struct object *next_named;
+	void (*fini)(struct object *o); /* frees what it owns; may be NULL */
+	/* waiting, under the lock of wait.c */
+	bool manual;          /* stays signaled */
+	int64_t count;        /* signaled: > 0 */
+	struct thread *owner; /* of a mutex */
+	uint32_t recursion;
+	bool abandoned;
+	struct wait_node *waiters;
+};
+/* Zeroed, @size bytes that begin with a struct object, one reference; NULL: no memory. */
+void *object_new(enum kind k, size_t size);
+void object_ref(struct object *o);
+void object_unref(struct object *o); /* NULL is fine */
+/* A new handle, which takes over the reference; 0: none is left (and it is dropped). */
+handle object_handle(struct object *o, bool inherit);
+/* What @h is, with a reference; NULL: no handle of that kind, last error set. Takes the handles
+ * that stand for the thread and the process themselves. */
+void *object_get(handle h, enum kind k) MUST;
+struct object *process_object(void); /* of this process; borrowed */
+bool object_close(handle h);
+bool object_inherits(handle h, bool set, bool on);
+/* Name @o (object.name may be NULL); another of that name comes back instead, *ret_old true. */
+struct object *object_name(struct object *o, const char *name, bool *ret_old);
+struct object *object_named(const char *name, enum kind k);
+
+/* All objects of a kind that have handles, one after the other. */
+void handles_each(enum kind k, void (*fn)(struct object *o, void *arg), void *arg);
+
+/* wait.c */
+void mutex_abandon(struct object *o, void *thread);
+void wait_signal(struct object *o, int64_t count); /* set it; wakes who waits */
+void wait_locked(void);
+void wait_unlocked(void);
+void wait_wake(struct object *o); /* locked */
+uint32_t wait_for(struct object **o, uint32_t n, bool all, uint64_t timeout_ns, bool alertable);
+uint64_t deadline_of_ms(uint32_t ms);
+#define NEVER UINT64_MAX
+void mutexes_abandon(struct thread *t);
+int futex_wait(_Atomic(uint32_t) *at, uint32_t is, uint64_t deadline_ns);
+void futex_wake(_Atomic(uint32_t) *at, int n);
+void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
+
+/* ---- files (path.c, file.c, ...) ---- */
+/* What @path of the guest is on this side: malloc'ed; NULL: no such drive, last error set.
+ * Case is looked up, where the exact name is not there. */
+char *path_linux(const char *path);
+char *path_linux_w(const wide *path);
+/* Made whole: D:\a\b, without . and ..; malloc'ed. */
+char *path_full(const char *path);
+/* The other way: malloc'ed; NULL: it is on no drive. */
+char *path_guest(const char *host);
+const char *path_cwd(void); /* guest's; valid until it is changed */
+uint32_t path_cwd_set(const char *path);
+enum device { DEVICE_NONE, DEVICE_NUL, DEVICE_CONIN, DEVICE_CONOUT, DEVICE_CON };
+enum device path_device(const char *path);
+
+struct file {
+	struct object o;
+	int fd;
+	bool folder, console, pipe, append, overlapped, socket, inherited, delete_on_close;
+	char *path; /* host side; owned; NULL: none */
+	uint32_t access, share;
+	struct object *port; /* completion port, owned reference */
+	uint64_t port_key;
+	uint32_t modes;
+	bool cancelled;
+	struct folder_list *list; /* of NtQueryDirectoryFile and its like, owned */
+};
+/* Takes over @fd; 0: no memory. */
+handle file_handle(int fd, uint32_t access, const char *path, bool inherit);
+handle std_handle(int fd);
+int64_t io_read(struct file *f, void *buf, size_t len, int64_t at); /* at -1: where it is */
+int64_t io_write(struct file *f, const void *buf, size_t len, int64_t at);
+handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,
+	       bool inherit); /* as CreateFile */
+void file_port_set(struct file *f, struct object *port, uint64_t key);
+void folder_list_free(struct folder_list *l); /* NULL is fine */
+uint64_t filetime_of(int64_t s, int64_t ns);
+uint64_t filetime_now(void);
+void filetime_to(uint64_t t, int64_t *s, int64_t *ns);
+
+/* WIN32_FIND_DATAW */
+struct find_data_w {
+	uint32_t attributes;
+	uint32_t created[2], accessed[2], written[2];
+	uint32_t size_high, size_low, tag, reserved;
+	wide name[260], short_name[14];
+};
+/* port.c */
+void port_post(struct object *port, uint64_t n, uint64_t key, uint64_t overlapped, uint32_t status);
+
+/* ---- exceptions (exception.c, unwind.c) ---- */
+int exceptions_begin(struct lodge_err *e) MUST;
+int exceptions_thread(struct thread *t) MUST; /* the alternate stack */
+void exceptions_thread_end(struct thread *t);
+_Noreturn void exception_raise(const struct win_exception *x, void *context);
+/* Go on where @context (a CONTEXT) says. */
+_Noreturn void context_run(const void *context);
+
+/* ---- the rest ---- */
+uint16_t char_type(wide c);            /* CT_CTYPE1 */
+void *heap_alloc(size_t n, bool zero); /* of the heaps that the guest frees from */
+void heap_free(void *p);
+void *heap_realloc(void *p, size_t n, bool zero);
+size_t heap_size(const void *p);
+void environment_begin(void);
+char *environment_get(const char *name);                   /* malloc'ed; NULL: none */
+bool environment_set(const char *name, const char *value); /* NULL: take away */
+char **environment_copy(void);                             /* malloc'ed array of malloc'ed */
+void clock_page_begin(void);
+bool clock_page_fault(uint64_t at);
+void crt_begin(void);
+void crt_flush(void);
+void crt_thread_end(struct thread *t);

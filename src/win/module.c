@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Modules: images mapped, moved, bound to each other, and told when they begin and end. Libraries
+ * that are ours have a page with headers, so that their handles are addresses like others. */
+#include "win/internal.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+enum { MODULES_MAX = 1024, FORWARDS_MAX = 8, TLS_MODULES = 256 };
+static struct {
+	pthread_mutex_t lock; /* the loader lock; recursive */
+	pthread_once_t once;
+	struct module *first, **end;
+	struct module *order[MODULES_MAX]; /* as they are told, dependencies first */
+	size_t norder, count;
+	uint32_t ntls;
+} modules = {.once = PTHREAD_ONCE_INIT};
+
+static void lock_init(void)
+{
+	pthread_mutexattr_t a;
+	pthread_mutexattr_init(&a);
+	pthread_mutexattr_settype(&a, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&modules.lock, &a);
+	modules.end = &modules.first;
+}
+
+static void modules_lock(void)
+{
+	pthread_once(&modules.once, lock_init);
+	pthread_mutex_lock(&modules.lock);
+}
+
+static void modules_unlock(void) { pthread_mutex_unlock(&modules.lock); }
+
+struct module *module_first(void) { return modules.first; }
+
+static const char *base_name(const char *path)
+{
+	const char *s = strrchr(path, '\\'), *t = strrchr(path, '/');
+	s = t > s ? t : s;
+	return s ? s + 1 : path;
+}
+
+/* "KERNEL32" and "kernel32.dll" are the same; "a." has no suffix. */
+static bool same_name(const char *asked, const char *name)
+{
+	size_t n = strlen(asked), m = strlen(name);
+	if (!strchr(asked, '.') && m == n + 4 && !strcasecmp(name + n, ".dll"))
+		return !strncasecmp(asked, name, n);
+	if (n && asked[n - 1] == '.')
+		return m == n - 1 && !strncasecmp(asked, name, m);
+	return !strcasecmp(asked, name);
+}
+
+struct module *module_find(const char *name)
+{
+	const struct library *l = strpbrk(name, "\\/:") ? NULL : library_find(name);
+	struct module *m;
+	modules_lock();
+	for (m = modules.first; m; m = m->next)
+		if (l ? m->library && m->library->name == l->name
+		      : same_name(name, strpbrk(name, "\\/:") ? m->path : m->name))
+			break;
+	modules_unlock();
+	return m;
+}
+
+struct module *module_at(uint64_t at)
+{
+	struct module *m;
+	modules_lock();
+	for (m = modules.first; m; m = m->next)
+		if (at - (uint64_t)(uintptr_t)m->im.at < m->im.size)
+			break;
+	modules_unlock();
+	return m;
+}
+
+struct module *module_of_handle(uint64_t h)
+{
+	struct module *m;
+	if (!h)
+		return process()->main;
+	modules_lock();
+	for (m = modules.first; m && (uint64_t)(uintptr_t)m->im.at != h; m = m->next)
+		continue;
+	modules_unlock();
+	return m;
+}
+
+/* ---- the lists of the PEB ---- */
+
+enum { LDR_ENTRY = 0x120, LDR_DATA = 0x60 };
+
+static void unicode_put(uint8_t *at, const char *s)
+{
+	wide *w = text_wide(s, SIZE_MAX);
+	size_t n = w ? wide_len(w) : 0;
+	le16_put(at, (uint16_t)(2 * n));
+	le16_put(at + 2, (uint16_t)(2 * n + 2));
+	le64_put(at + 8, (uint64_t)(uintptr_t)w); /* for good */
+}
+
+static void list_append(uint8_t *head, uint8_t *node)
+{
+	uint8_t *last = (uint8_t *)(uintptr_t)le64_at(head + 8);
+	le64_put(node, (uint64_t)(uintptr_t)head);
+	le64_put(node + 8, (uint64_t)(uintptr_t)last);
+	le64_put(last, (uint64_t)(uintptr_t)node);
+	le64_put(head + 8, (uint64_t)(uintptr_t)node);
+}
+
+static void ldr_add(struct module *m)
+{
+	uint8_t *peb = process()->peb, *data = (uint8_t *)(uintptr_t)le64_at(peb + PEB_LDR);
+	if (!data) {
+		data = calloc(1, LDR_DATA);
+		if (!data)
+			return;
+		le32_put(data, LDR_DATA);
+		data[4] = 1;
+		for (unsigned i = 0; i < 3; i++) {
+			uint64_t head = (uint64_t)(uintptr_t)data + 0x10 + 16 * i;
+			le64_put(data + 0x10 + 16 * i, head);
+			le64_put(data + 0x18 + 16 * i, head);
+		}
+		le64_put(peb + PEB_LDR, (uint64_t)(uintptr_t)data);
+	}
+	if (!(m->ldr = calloc(1, LDR_ENTRY)))
+		return;
+	le64_put(m->ldr + 0x30, (uint64_t)(uintptr_t)m->im.at);
+	le64_put(m->ldr + 0x38, (uint64_t)(uintptr_t)m->im.at + m->pe.entry);
+	le32_put(m->ldr + 0x40, m->im.size);
+	unicode_put(m->ldr + 0x48, m->path);
+	unicode_put(m->ldr + 0x58, m->name);
+	le32_put(m->ldr + 0x68, 0x80004); /* LDRP_IMAGE_DLL | LDRP_ENTRY_PROCESSED */
+	le16_put(m->ldr + 0x6c, 1);
+	for (unsigned i = 0; i < 3; i++)
+		list_append(data + 0x10 + 16 * i, m->ldr + 16 * i);
+}
+
+static void ldr_remove(struct module *m)
+{
+	for (unsigned i = 0; m->ldr && i < 3; i++) {
+		uint8_t *node = m->ldr + 16 * i;
+		uint8_t *next = (uint8_t *)(uintptr_t)le64_at(node);
+		uint8_t *last = (uint8_t *)(uintptr_t)le64_at(node + 8);
+		le64_put(last, (uint64_t)(uintptr_t)next);
+		le64_put(next + 8, (uint64_t)(uintptr_t)last);
+	}
+	free(m->ldr);
+}
+
+static struct module *module_new(const char *path)
+{
+	struct module *m = calloc(1, sizeof *m);
+	if (!m || modules.count >= MODULES_MAX || !(m->path = strdup(path)))
+		process_die(LODGE_EXIT_LODGE, "no memory for the guest");
+	m->name = m->path + (base_name(m->path) - m->path);
+	m->im.pe = &m->pe;
+	m->refs = 1;
+	return m;
+}
+
+static void module_list(struct module *m)
+{
+	modules.count++;
+	*modules.end = m;
+	modules.end = &m->next;
+	ldr_add(m);
+}
+
+static struct module *ours_new(const struct library *l, const char *asked)
+{
+	char path[300];
+	size_t n = strlen(asked);
+	bool set = l->name[strlen(l->name) - 1] == '-';
+	snprintf(path, sizeof path, "C:\\Windows\\System32\\%.200s%s", set ? asked : l->name,
+		 set && n > 4 && !strcasecmp(asked + n - 4, ".dll") ? "" : ".dll");
+	struct module *m = module_new(path);
+	uint8_t *p = space_new(PAGE, PAGE_READWRITE);
+	uint32_t old;
+	memcpy(p, "MZ", 2);
+	le32_put(p + 60, 64);
+	memcpy(p + 64, "PE\0\0\x64\x86", 6);
+	le16_put(p + 64 + 20, 240);
+	le16_put(p + 64 + 22, 0x2022);
+	le16_put(p + 64 + 24, 0x20b);
+	le64_put(p + 64 + 24 + 24, (uint64_t)(uintptr_t)p);
+	le32_put(p + 64 + 24 + 56, PAGE);
+	if (space_protect((uint64_t)(uintptr_t)p, PAGE, PAGE_READONLY, &old) < 0)
+		process_die(LODGE_EXIT_LODGE, "no memory for the guest");
+	m->ours = m->started = true;
+	m->library = l;
+	m->im.at = p;
+	m->im.size = m->pe.size = PAGE;
+	module_list(m);
+	return m;
+}
+
+/* ---- one image ---- */
+
+static uint32_t section_prot(const struct pe_section *s)
+{
+	if (s->exec)
+		return s->write ? PAGE_EXECUTE_READWRITE : PAGE_EXECUTE_READ;
+	return s->write ? PAGE_READWRITE : s->read ? PAGE_READONLY : PAGE_NOACCESS;
+}
+
+static int image_map(struct module *m, const uint8_t *file, uint64_t len, struct lodge_err *e)
+{
+	uint64_t at = 0;
+	m->im.size = m->pe.size;
+	int r = space_reserve(&at, m->pe.base, m->pe.size, PAGE_EXECUTE_WRITECOPY, REGION_IMAGE);
+	if (r < 0)
+		r = space_reserve(&at, 0, m->pe.size, PAGE_EXECUTE_WRITECOPY, REGION_IMAGE);
+	if (r == 0)
+		r = space_commit(at, m->pe.size, PAGE_READWRITE);
+	if (r < 0)
+		return err_set(e, -r, "%s: no room for its image of %u bytes", m->name, m->pe.size);
+	m->im.at = (uint8_t *)(uintptr_t)at;
+	pe_fill(&m->im, file, len);
+	r = pe_relocate(&m->im, e);
+	if (r == 0)
+		r = pe_tls(&m->im, &m->tls, e);
+	m->tls_used = r > 0;
+	if (m->tls_used && modules.ntls >= TLS_MODULES)
+		r = err_set(e, ENOMEM, "too many libraries have memory of threads");
+	else if (m->tls_used)
+		*m->tls.index = m->tls_index = modules.ntls++;
+	return r < 0 ? err_in(e, r, "%s", m->name) : 0;
+}
+
+static int image_protect(struct module *m, struct lodge_err *e)
+{
+	uint64_t at = (uint64_t)(uintptr_t)m->im.at;
+	uint32_t old;
+	int r = space_protect(at, align_up(m->pe.headers_len, PAGE), PAGE_READONLY, &old);
+	for (unsigned i = 0; r == 0 && i < m->pe.nsections; i++) {
+		const struct pe_section *s = &m->pe.sections[i];
+		if (s->mem_len)
+			r = space_protect(at + s->rva, align_up(s->mem_len, PAGE), section_prot(s),
+					  &old);
+	}
+	return r < 0 ? err_set(e, -r, "%s: cannot protect its sections", m->name) : 0;
+}
+
+static uint32_t load(struct module **ret, const char *name, struct lodge_err *e);
+
+static void *import_find(struct module *from, const char *library, const struct pe_import *i)
+{
+	void *at = from ? module_symbol(from, i->name, i->ordinal, 0) : NULL;
+	return at ? at : stub_new(library, i->name, i->ordinal);
+}
+
+static int image_bind(struct module *m, bool delayed, struct lodge_err *e)
+{
+	struct pe_imports w;
+	struct pe_import i;
+	int r;
+	pe_imports_begin(&w, &m->im, delayed);
+	while ((r = pe_imports_library(&w, e)) > 0) {
+		struct module *from = NULL;
+		uint32_t bad = load(&from, w.library, e);
+		if (bad == ERROR_MOD_NOT_FOUND && !delayed)
+			return err_set(e, ENOENT,
+				       "%s needs the library %s, which is neither ours "
+				       "nor beside it",
+				       m->name, w.library);
+		if (bad && bad != ERROR_MOD_NOT_FOUND)
+			return -ENOEXEC;
+		while ((r = pe_imports_next(&w, &i, e)) > 0)
+			*i.slot = (uint64_t)(uintptr_t)import_find(from, w.library, &i);
+		if (r < 0)
+			break;
+	}
+	return r < 0 ? err_in(e, r, "%s", m->name) : 0;
+}
+
+/* Bound, protected, known, but not told yet. */
+static int image_load(struct module *m, const uint8_t *file, uint64_t len, struct lodge_err *e)
+{
+	int r = image_map(m, file, len, e);
+	if (r < 0)
+		return r;
+	module_list(m);
+	r = image_bind(m, false, e);
+	if (r == 0)
+		r = image_bind(m, true, e);
+	if (r == 0)
+		r = image_protect(m, e);
+	if (r == 0)
+		modules.order[modules.norder++] = m;
+	return r;
+}
+
+int module_main(struct module **ret, struct lodge_err *e)
+{
+	const struct win_start *s = process()->start;
+	modules_lock();
+	struct module *m = module_new(s->program);
+	int r = pe_read(&m->pe, s->file, s->file_len, e);
+	if (r == 0)
+		r = pe_runnable(&m->pe, e);
+	process()->main = m;
+	if (r == 0)
+		r = image_load(m, s->file, s->file_len, e);
+	modules_unlock();
+	*ret = m;
+	return r;
+}
+
+/* ---- libraries of the guest ---- */
+
+static char *try_file(const char *folder, size_t n, const char *name)
+{
+	char *path = NULL;
+	const char *dot = strrchr(base_name(name), '.');
+	if (asprintf(&path, "%.*s%s%s%s", (int)n, folder, n && folder[n - 1] != '\\' ? "\\" : "",
+		     name, dot ? "" : ".dll") < 0)
+		return NULL;
+	autofree char *host = path_linux(path);
+	if (host && access(host, F_OK) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* Where the library @name is, as the guest says it; malloc'ed. */
+static char *library_path(const char *name)
+{
+	const char *program = process()->main->path;
+	if (strpbrk(name, "\\/:")) {
+		autofree char *full = path_full(name);
+		return full ? try_file("", 0, full) : NULL;
+	}
+	char *found = try_file(program, (size_t)(base_name(program) - program), name);
+	autofree char *path = found ? NULL : environment_get("PATH");
+	if (!found)
+		found = try_file(path_cwd(), strlen(path_cwd()), name);
+	for (const char *p = path; !found && p && *p;) {
+		size_t n = strcspn(p, ";");
+		if (n)
+			found = try_file(p, n, name);
+		p += n + (p[n] == ';');
+	}
+	return found;
+}
+
+static int file_map(const char *path, const uint8_t **ret, uint64_t *ret_len, struct lodge_err *e)
+{
+	struct stat st;
+	autofree char *host = path_linux(path);
+	autoclose int fd = host ? open(host, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "%s", path);
+	void *p =
+	    st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+	if (p == MAP_FAILED)
+		return err_set(e, EINVAL, "%s is no library", path);
+	*ret = p;
+	*ret_len = (uint64_t)st.st_size;
+	return 0;
+}
+
+static uint32_t load(struct module **ret, const char *name, struct lodge_err *e)
+{
+	const struct library *l = strpbrk(name, "\\/:") ? NULL : library_find(name);
+	const uint8_t *file = NULL;
+	uint64_t len = 0;
+	struct module *m = module_find(name);
+	if (m) {
+		m->refs++;
+		*ret = m;
+		return 0;
+	}
+	if (l) {
+		*ret = ours_new(l, name);
+		return 0;
+	}
+	autofree char *path = library_path(name);
+	if (!path)
+		return ERROR_MOD_NOT_FOUND;
+	if ((m = module_find(path))) {
+		m->refs++;
+		*ret = m;
+		return 0;
+	}
+	if (file_map(path, &file, &len, e) < 0)
+		return ERROR_MOD_NOT_FOUND;
+	m = module_new(path);
+	int r = pe_read(&m->pe, file, len, e);
+	if (r == 0 && !m->pe.dll)
+		r = err_set(e, ENOTSUP, "%s is a program, not a library", name);
+	if (r == 0)
+		r = image_load(m, file, len, e);
+	munmap((void *)(uintptr_t)file, len);
+	*ret = m;
+	return r < 0 ? ERROR_BAD_EXE_FORMAT : 0;
+}
+
+/* ---- telling ---- */
+
+static bool module_tell(struct module *m, uint32_t reason)
+{
+	uint64_t at = (uint64_t)(uintptr_t)m->im.at;
+	uint32_t rva, ok = 1;
+	for (unsigned i = 0; m->tls_used && (rva = pe_tls_callback(&m->im, &m->tls, i)); i++)
+		guest_call4(at + rva, at, reason, 0, 0);
+	if (m->pe.dll && m->pe.entry)
+		ok = guest_call4(at + m->pe.entry, at, reason, reason <= 1 && !m->tls_dynamic, 0);
+	return ok != 0;
+}
+
+/* Libraries that have not begun yet do. False: one will not. */
+static bool modules_start(void)
+{
+	bool ok = true;
+	for (size_t i = 0; ok && i < modules.norder; i++) {
+		struct module *m = modules.order[i];
+		if (m->started)
+			continue;
+		m->started = true;
+		ok = module_tell(m, TELL_PROCESS_ATTACH);
+	}
+	return ok;
+}
+
+void modules_tell(uint32_t reason)
+{
+	bool end = reason == TELL_PROCESS_DETACH || reason == TELL_THREAD_DETACH;
+	modules_lock();
+	if (reason == TELL_PROCESS_ATTACH && !modules_start())
+		process_end(STATUS_DLL_NOT_FOUND);
+	for (size_t i = 0, n = modules.norder; reason != TELL_PROCESS_ATTACH && i < n; i++) {
+		struct module *m = modules.order[end ? n - 1 - i : i];
+		if (m && m->started)
+			(void)module_tell(m, reason);
+	}
+	modules_unlock();
+}
+
+uint32_t module_load(struct module **ret, const char *name)
+{
+	struct lodge_err e;
+	modules_lock();
+	uint32_t bad = load(ret, name, &e);
+	if (!bad && !(*ret)->ours && (*ret)->tls_used && !(*ret)->started) {
+		(*ret)->tls_dynamic = true;
+		threads_lock();
+		for (struct thread *t = threads_first(); t; t = t->next)
+			if (modules_tls_begin(t) < 0)
+				bad = ERROR_NOT_ENOUGH_MEMORY;
+		threads_unlock();
+	}
+	if (!bad && !modules_start())
+		bad = ERROR_DLL_INIT_FAILED;
+	modules_unlock();
+	return bad;
+}
+
+void module_unload(struct module *m)
+{
+	modules_lock();
+	if (--m->refs == 0 && !m->ours && m != process()->main) {
+		(void)module_tell(m, TELL_PROCESS_DETACH);
+		for (size_t i = 0; i < modules.norder; i++)
+			if (modules.order[i] == m) {
+				modules.norder--;
+				memmove(modules.order + i, modules.order + i + 1,
+					(modules.norder - i) * sizeof m);
+				break;
+			}
+		for (struct module **p = &modules.first; *p; p = &(*p)->next)
+			if (*p == m) {
+				*p = m->next;
+				if (modules.end == &m->next)
+					modules.end = p;
+				break;
+			}
+		modules.count--;
+		ldr_remove(m);
+		(void)!space_release((uint64_t)(uintptr_t)m->im.at);
+		free(m->path);
+		free(m);
+	}
+	modules_unlock();
+}
+
+/* ---- symbols ---- */
+
+static void *forward_find(const char *to, int depth)
+{
+	char library[128];
+	const char *dot = strrchr(to, '.');
+	struct module *m = NULL;
+	if (!dot || (size_t)(dot - to) >= sizeof library || depth >= FORWARDS_MAX)
+		return NULL;
+	snprintf(library, sizeof library, "%.*s", (int)(dot - to), to);
+	if (module_load(&m, library))
+		return NULL;
+	bool number = dot[1] == '#';
+	return module_symbol(m, number ? NULL : dot + 1,
+			     number ? (unsigned)strtoul(dot + 2, NULL, 10) : 0, depth + 1);
+}
+
+void *module_symbol(struct module *m, const char *name, unsigned ordinal, int depth)
+{
+	const char *forward = NULL;
+	uint32_t rva = 0;
+	if (m->ours)
+		return win_find(m->library->name, name, ordinal);
+	if (pe_export(&m->im, name, ordinal, &rva, &forward) < 0)
+		return NULL;
+	return forward ? forward_find(forward, depth) : m->im.at + rva;
+}
+
+/* ---- memory of threads ---- */
+
+int modules_tls_begin(struct thread *t)
+{
+	uint64_t *blocks = (uint64_t *)(void *)t->tls_blocks;
+	if (!blocks && !(blocks = calloc(TLS_MODULES, sizeof *blocks)))
+		return -ENOMEM;
+	t->tls_blocks = (uint8_t *)blocks;
+	le64_put(t->teb + TEB_TLS_BLOCKS, (uint64_t)(uintptr_t)blocks);
+	for (struct module *m = modules.first; m; m = m->next) {
+		if (!m->tls_used || blocks[m->tls_index])
+			continue;
+		uint8_t *b = calloc(1, m->tls.len + m->tls.zeros + 16);
+		if (!b)
+			return -ENOMEM;
+		memcpy(b, m->tls.data, m->tls.len);
+		blocks[m->tls_index] = (uint64_t)(uintptr_t)b;
+	}
+	return 0;
+}
+
+void modules_tls_end(struct thread *t)
+{
+	uint64_t *blocks = (uint64_t *)(void *)t->tls_blocks;
+	for (size_t i = 0; blocks && i < TLS_MODULES; i++)
+		free((void *)(uintptr_t)blocks[i]);
+	free(blocks);
+	t->tls_blocks = NULL;
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of files: drives, folders, case. A name of the guest is made whole by its text alone; on
+ * this side it is the drive's folder and the rest, looked up without regard to case where the exact
+ * name is not there. */
+#include "win/internal.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static struct {
+	pthread_mutex_t lock;
+	char cwd[4096]; /* D:\a, without a backslash at the end but for the root */
+} here = {.lock = PTHREAD_MUTEX_INITIALIZER};
+const char *path_cwd(void) { return here.cwd; }
+
+static bool is_slash(char c) { return c == '\\' || c == '/'; }
+static bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
+static char upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 32) : c; }
+
+static const struct win_drive *drive_find(char letter)
+{
+	const struct win_start *s = process()->start;
+	for (size_t i = 0; i < s->ndrives; i++)
+		if (s->drives[i].letter == upper(letter))
+			return &s->drives[i];
+	return NULL;
+}
+
+enum device path_device(const char *path)
+{
+	static const struct {
+		const char *name;
+		enum device d;
+	} names[] = {{"NUL", DEVICE_NUL},
+		     {"CONIN$", DEVICE_CONIN},
+		     {"CONOUT$", DEVICE_CONOUT},
+		     {"CON", DEVICE_CON}};
+	if (!strncmp(path, "\\\\.\\", 4) || !strncmp(path, "\\\\?\\", 4))
+		path += 4;
+	for (size_t i = 0; i < countof(names); i++) {
+		size_t n = strlen(names[i].name);
+		if (!strncasecmp(path, names[i].name, n) && (!path[n] || !strcmp(path + n, ":")))
+			return names[i].d;
+	}
+	return DEVICE_NONE;
+}
+
+/* ---- whole names ---- */
+
+/* Where the rest of @path, which is looked at from @*rest on, begins: "D:\" into @out. 0: a name of
+ * another computer, or of no drive at all. */
+static size_t path_root(const char *path, const char **rest, char out[8], bool *exact)
+{
+	*exact = !strncmp(path, "\\\\?\\", 4) || !strncmp(path, "\\??\\", 4);
+	if (*exact || !strncmp(path, "\\\\.\\", 4))
+		path += 4;
+	else if (is_slash(path[0]) && is_slash(path[1]))
+		return 0;
+	char drive = here.cwd[0];
+	if (is_letter(path[0]) && path[1] == ':') {
+		drive = upper(path[0]);
+		path += 2;
+	} else if (*exact) {
+		return 0;
+	}
+	snprintf(out, 8, "%c:\\", drive);
+	*rest = path;
+	return 3;
+}
+
+/* Put the parts of @p behind @out, which has @n bytes; back to the root at most. */
+static size_t parts_add(char *out, size_t n, size_t cap, const char *p, bool exact)
+{
+	while (*p) {
+		p += is_slash(*p);
+		size_t len = 0;
+		while (p[len] && !(exact ? p[len] == '\\' : is_slash(p[len])))
+			len++;
+		const char *part = p;
+		p += len;
+		if (len == 2 && !strncmp(part, "..", 2)) {
+			while (n > 3 && out[n - 1] != '\\')
+				n--;
+			n -= n > 3;
+			continue;
+		}
+		if (!exact)
+			while (len > 0 && (part[len - 1] == '.' || part[len - 1] == ' '))
+				len--;
+		if (!len)
+			continue;
+		if (n + len + 2 > cap)
+			return 0;
+		if (out[n - 1] != '\\')
+			out[n++] = '\\';
+		memcpy(out + n, part, len);
+		n += len;
+	}
+	out[n] = 0;
+	return n;
+}
+
+char *path_full(const char *path)
+{
+	const char *rest;
+	bool exact;
+	size_t cap = strlen(path) + sizeof here.cwd + 16;
+	char *out = malloc(cap);
+	if (!out || !*path) {
+		free(out);
+		last_error_set(out ? ERROR_PATH_NOT_FOUND : ERROR_NOT_ENOUGH_MEMORY);
+		return NULL;
+	}
+	size_t n = path_root(path, &rest, out, &exact);
+	if (n && !is_slash(*rest) && out[0] == here.cwd[0]) {
+		pthread_mutex_lock(&here.lock);
+		n = parts_add(out, n, cap, here.cwd + 3, true);
+		pthread_mutex_unlock(&here.lock);
+	}
+	n = n ? parts_add(out, n, cap, rest, exact) : 0;
+	if (!n) {
+		free(out);
+		last_error_set(ERROR_PATH_NOT_FOUND);
+		return NULL;
+	}
+	return out;
+}
+
+/* ---- on this side ---- */
+
+/* The entry of the folder @dir (@n bytes) that is @name but for case; into @name itself. */
+static bool entry_find(const char *dir, size_t n, char *name)
+{
+	autofree char *path = strndup(dir, n);
+	DIR *d = path ? opendir(n ? path : "/") : NULL;
+	autofree wide *want = text_wide(name, SIZE_MAX);
+	const struct dirent *e;
+	bool found = false;
+	while (d && want && !found && (e = readdir(d))) {
+		if (strlen(e->d_name) != strlen(name))
+			continue;
+		autofree wide *is = text_wide(e->d_name, SIZE_MAX);
+		if (is && !wide_compare_i(is, want, SIZE_MAX)) {
+			memcpy(name, e->d_name, strlen(name));
+			found = true;
+		}
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* @host's parts behind @root bytes, each as it is written in its folder, as far as they are. */
+static void case_mend(char *host, size_t root)
+{
+	struct stat st;
+	for (size_t from = root; host[from];) {
+		size_t start = from + (host[from] == '/'), end = start;
+		while (host[end] && host[end] != '/')
+			end++;
+		char c = host[end];
+		host[end] = 0;
+		bool there = lstat(host, &st) == 0 || entry_find(host, from, host + start);
+		host[end] = c;
+		if (!there)
+			return;
+		from = end;
+	}
+}
+
+char *path_linux(const char *path)
+{
+	struct stat st;
+	autofree char *full = path_full(path);
+	if (!full)
+		return NULL;
+	const struct win_drive *d = drive_find(full[0]);
+	if (!d) {
+		last_error_set(ERROR_PATH_NOT_FOUND);
+		return NULL;
+	}
+	char *host = NULL;
+	size_t root = strlen(d->path);
+	if (asprintf(&host, "%s/%s", d->path, full + 3) < 0) {
+		last_error_set(ERROR_NOT_ENOUGH_MEMORY);
+		return NULL;
+	}
+	for (char *p = host + root; *p; p++)
+		if (*p == '\\')
+			*p = '/';
+	if (!full[3])
+		host[root ? root : 1] = 0;
+	else if (lstat(host, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		case_mend(host, root);
+	return host;
+}
+
+char *path_linux_w(const wide *path)
+{
+	autofree char *p = text_from(path, SIZE_MAX);
+	return p ? path_linux(p) : NULL;
+}
+
+char *path_guest(const char *host)
+{
+	const struct win_start *s = process()->start;
+	const struct win_drive *best = NULL;
+	char *out = NULL;
+	for (size_t i = 0; i < s->ndrives; i++) {
+		size_t n = strlen(s->drives[i].path);
+		if (!strncmp(host, s->drives[i].path, n) && (host[n] == '/' || !host[n]) &&
+		    (!best || n > strlen(best->path)))
+			best = &s->drives[i];
+	}
+	if (!best)
+		return NULL;
+	const char *rest = host + strlen(best->path);
+	if (asprintf(&out, "%c:\\%s", best->letter, rest + (*rest == '/')) < 0)
+		return NULL;
+	for (char *p = out; *p; p++)
+		if (*p == '/')
+			*p = '\\';
+	return out;
+}
+
+uint32_t path_cwd_set(const char *path)
+{
+	struct stat st;
+	if (!here.cwd[0])
+		memcpy(here.cwd, "C:\\", 4);
+	autofree char *full = path_full(path), *host = full ? path_linux(full) : NULL;
+	if (!host || stat(host, &st) < 0)
+		return ERROR_FILE_NOT_FOUND;
+	if (!S_ISDIR(st.st_mode))
+		return ERROR_DIRECTORY;
+	if (strlen(full) >= sizeof here.cwd)
+		return ERROR_FILENAME_EXCED_RANGE;
+	pthread_mutex_lock(&here.lock);
+	memcpy(here.cwd, full, strlen(full) + 1);
+	pthread_mutex_unlock(&here.lock);
+	return 0;
+}
+
+/* ---- functions ---- */
+
+API(uint32_t, k32_GetCurrentDirectoryW, uint32_t n, wide *buf)
+{
+	return wide_give(here.cwd, buf, n);
+}
+
+API(uint32_t, k32_GetCurrentDirectoryA, uint32_t n, char *buf)
+{
+	return text_give(here.cwd, buf, n);
+}
+
+API(uint32_t, k32_SetCurrentDirectoryA, const char *path)
+{
+	uint32_t bad = path_cwd_set(path);
+	return bad ? fail(bad) : 1;
+}
+
+API(uint32_t, k32_SetCurrentDirectoryW, const wide *path)
+{
+	autofree char *p = text_from(path, SIZE_MAX);
+	return k32_SetCurrentDirectoryA(p ? p : "");
+}
+
+/* A slash at the end stays; a device has a name of its own. */
+static char *full_name(const char *path)
+{
+	static const char *const devices[] = {"", "\\\\.\\NUL", "\\\\.\\CONIN$", "\\\\.\\CONOUT$",
+					      "\\\\.\\CON"};
+	enum device d = path_device(path);
+	if (d)
+		return strdup(devices[d]);
+	char *full = path_full(path), *with = NULL;
+	size_t n = strlen(path);
+	if (full && n && is_slash(path[n - 1]) && full[strlen(full) - 1] != '\\') {
+		if (asprintf(&with, "%s\\", full) < 0)
+			with = NULL;
+		free(full);
+		return with;
+	}
+	return full;
+}
+
+API(uint32_t, k32_GetFullPathNameW, const wide *path, uint32_t n, wide *buf, wide **ret_file)
+{
+	autofree char *p = text_from(path, SIZE_MAX), *full = p ? full_name(p) : NULL;
+	if (!full)
+		return 0;
+	uint32_t len = wide_give(full, buf, n);
+	if (ret_file)
+		*ret_file = NULL;
+	for (uint32_t i = len; ret_file && len < n && i > 0; i--)
+		if (buf[i - 1] == '\\') {
+			*ret_file = buf[i] ? buf + i : NULL;
+			break;
+		}
+	return len;
+}
+
+API(uint32_t, k32_GetFullPathNameA, const char *path, uint32_t n, char *buf, char **ret_file)
+{
+	autofree char *full = full_name(path);
+	if (!full)
+		return 0;
+	uint32_t len = text_give(full, buf, n);
+	if (ret_file)
+		*ret_file = NULL;
+	char *slash = ret_file && len < n ? strrchr(buf, '\\') : NULL;
+	if (slash && slash[1])
+		*ret_file = slash + 1;
+	return len;
+}
+
+/* Long names are all there are: as it was asked, when it is there. */
+API(uint32_t, k32_GetLongPathNameW, const wide *path, wide *buf, uint32_t n)
+{
+	autofree char *p = text_from(path, SIZE_MAX), *host = p ? path_linux(p) : NULL;
+	if (!host)
+		return 0;
+	if (access(host, F_OK) < 0)
+		return fail_errno();
+	return wide_give(p, buf, n);
+}
+
+API(uint32_t, k32_GetShortPathNameW, const wide *path, wide *buf, uint32_t n)
+{
+	return k32_GetLongPathNameW(path, buf, n);
+}
+
+API(uint32_t, k32_GetLongPathNameA, const char *path, char *buf, uint32_t n)
+{
+	autofree char *host = path_linux(path);
+	if (!host)
+		return 0;
+	return access(host, F_OK) < 0 ? fail_errno() : text_give(path, buf, n);
+}
+
+API(uint32_t, k32_GetTempPathW, uint32_t n, wide *buf)
+{
+	autofree char *t = environment_get("TMP"), *with = NULL;
+	const char *p = t && *t ? t : "C:\\Temp";
+	if (asprintf(&with, "%s%s", p, p[strlen(p) - 1] == '\\' ? "" : "\\") < 0)
+		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	return wide_give(with, buf, n);
+}
+
+API(uint32_t, k32_GetTempPath2W, uint32_t n, wide *buf) { return k32_GetTempPathW(n, buf); }
+
+API(uint32_t, k32_GetTempPathA, uint32_t n, char *buf)
+{
+	wide w[1024];
+	if (k32_GetTempPathW(countof(w), w) >= countof(w))
+		return 0;
+	autofree char *p = text_from(w, SIZE_MAX);
+	return p ? text_give(p, buf, n) : 0;
+}
+
+static const char windows_folder[] = "C:\\Windows", system_folder[] = "C:\\Windows\\System32";
+API(uint32_t, k32_GetWindowsDirectoryW, wide *b, uint32_t n)
+{
+	return wide_give(windows_folder, b, n);
+}
+API(uint32_t, k32_GetWindowsDirectoryA, char *b, uint32_t n)
+{
+	return text_give(windows_folder, b, n);
+}
+API(uint32_t, k32_GetSystemWindowsDirectoryW, wide *b, uint32_t n)
+{
+	return wide_give(windows_folder, b, n);
+}
+API(uint32_t, k32_GetSystemDirectoryW, wide *b, uint32_t n)
+{
+	return wide_give(system_folder, b, n);
+}
+API(uint32_t, k32_GetSystemDirectoryA, char *b, uint32_t n)
+{
+	return text_give(system_folder, b, n);
+}
+
+API(uint32_t, k32_GetLogicalDrives, void)
+{
+	const struct win_start *s = process()->start;
+	uint32_t mask = 0;
+	for (size_t i = 0; i < s->ndrives; i++)
+		mask |= 1u << (s->drives[i].letter - 'A');
+	return mask;
+}
+
+API(uint32_t, k32_GetLogicalDriveStringsW, uint32_t n, wide *buf)
+{
+	uint32_t mask = k32_GetLogicalDrives(), need = 1, at = 0;
+	need += 4 * (uint32_t)__builtin_popcount(mask);
+	if (n < need)
+		return need;
+	for (unsigned i = 0; i < 26; i++)
+		if (mask & 1u << i) {
+			const wide one[4] = {(wide)('A' + i), ':', '\\', 0};
+			memcpy(buf + at, one, sizeof one);
+			at += 4;
+		}
+	buf[at] = 0;
+	return at;
+}
+
+enum { DRIVE_NO_ROOT_DIR = 1, DRIVE_FIXED = 3 };
+API(uint32_t, k32_GetDriveTypeW, const wide *root)
+{
+	autofree char *p = root ? text_from(root, SIZE_MAX) : strdup(here.cwd);
+	bool is =
+	    p && is_letter(p[0]) && p[1] == ':' ? drive_find(p[0]) != NULL : p && is_slash(p[0]);
+	return is ? DRIVE_FIXED : DRIVE_NO_ROOT_DIR;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between socket.c, socket_overlapped.c and socket_name.c. */
+#pragma once
+#include "win/internal.h"
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+enum { FAMILY_INET6 = 23, WSA_IO_PENDING = 997 };
+int32_t socket_error(int err);       /* WSAE... of an errno */
+int32_t socket_fail(int err);        /* sets the last error, returns -1 */
+struct file *socket_get(uint64_t h); /* with a reference; NULL: none, last error set */
+void socket_put(struct file *f);
+handle socket_wrap(int fd); /* takes it over */
+int family_host(int family);
+/* Between a sockaddr of the guest and one of the host. */
+bool address_in(struct sockaddr_storage *to, const void *from, int len) MUST;
+void address_out(void *to, int32_t *len, const struct sockaddr_storage *from, socklen_t n);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* win: what a console program of 64-bit Windows believes is its system: the functions of kernel32,
+ * ntdll, the C runtimes and others, the memory, threads, handles and modules behind them. They are
+ * ours, of the ms_abi, and the guest calls them directly; the process that calls win_run is the
+ * guest. There is one of it, for a guest hands no argument of ours along. */
+#pragma once
+#include "host/host.h"
+
+/* A drive: what is below @path on the host's side (in the box) is below @letter: here. */
+struct win_drive {
+	char letter;      /* 'A'..'Z' */
+	const char *path; /* absolute, borrowed for ever */
+};
+
+struct win_start {
+	const struct win_drive *drives;
+	size_t ndrives;
+	const char *program;     /* as the guest sees it: D:\tools\a.exe */
+	const char *cwd;         /* the same way */
+	const char *const *argv; /* after the program's name */
+	size_t argc;
+	const char *const *env; /* NAME=VALUE, UTF-8, on top of the usual ones */
+	size_t nenv;
+	const uint8_t *file; /* the program's, mapped for good */
+	uint64_t file_len;
+	int null_fd; /* /dev/null; -1: none */
+};
+
+/* Load the program and run it in this process, which ends with it. Returns on failure only, with
+ * nothing of the guest run. Thread: the only one of the process. */
+int win_run(const struct win_start *s, struct lodge_err *e) MUST;
+
+/* Guest code lies below, Lodge's own above: system calls from below are refused. */
+#define WIN_GUEST_END UINT64_C(0x500000000000)
+
+/* Is there the library @dll ("KERNEL32.dll", an API set, ...)? */
+bool win_has_library(const char *dll);
+/* The function or variable @name, or (NULL) @ordinal, of a library that is ours; NULL: it is not
+ * there, and a call of it ends the guest. */
+void *win_find(const char *dll, const char *name, unsigned ordinal);
+
+enum { WIN_EXIT_MISSING = 122 }; /* the guest called a function that is not there */

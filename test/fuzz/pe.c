@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Programs of Windows: any bytes give an image whose parts are inside of it, or an error. */
+#include "pe/pe.h"
+
+extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+enum { IMAGE_MOST = 1 << 22 };
+
+static void imports_walk(const struct pe_image *im, bool delayed)
+{
+	struct pe_imports w;
+	struct pe_import i;
+	unsigned n = 0;
+	pe_imports_begin(&w, im, delayed);
+	while (n < 10000 && pe_imports_library(&w, NULL) > 0)
+		while (n++ < 10000 && pe_imports_next(&w, &i, NULL) > 0)
+			*i.slot += i.name ? strlen(i.name) : i.ordinal;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct pe p;
+	struct pe_tls t;
+	const char *forward = NULL;
+	uint32_t rva;
+	(void)pe_claims(data, len);
+	if (pe_read(&p, data, len, NULL) < 0)
+		return 0;
+	(void)!pe_runnable(&p, NULL);
+	if (p.size > IMAGE_MOST || !p.nsections || p.nsections > PE_SECTIONS_MAX)
+		return 0;
+	struct pe_image im = {.at = calloc(1, p.size), .size = p.size, .pe = &p};
+	if (!im.at)
+		return 0;
+	pe_fill(&im, data, len);
+	(void)!pe_relocate(&im, NULL);
+	imports_walk(&im, false);
+	imports_walk(&im, true);
+	if (pe_export(&im, "name", 0, &rva, &forward) == 0 && rva >= p.size)
+		__builtin_trap();
+	for (uint32_t i = 0; i < 20; i++)
+		(void)!pe_export(&im, NULL, i, &rva, &forward);
+	if (pe_tls(&im, &t, NULL) > 0) {
+		*t.index = t.len ? t.data[t.len - 1] : 0;
+		for (unsigned i = 0; i < 100 && pe_tls_callback(&im, &t, i); i++)
+			continue;
+	}
+	for (uint32_t at = 0; at < p.size; at += 4096) {
+		const struct pe_function *f = pe_function_at(&im, at);
+		if (f && (at < f->begin || at >= f->end))
+			__builtin_trap();
+	}
+	free(im.at);
+	return 0;
+}

@@ -1,0 +1,212 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The windows level: programs of mingw-w64 run, see what they are given and no more, and when they
+# misbehave die alone.
+
+bats_require_minimum_version 1.5.0 # run -CODE
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/../.." || return 1
+	export T=$BATS_FILE_TMPDIR HOME=$BATS_FILE_TMPDIR LODGE=$BATS_FILE_TMPDIR/lodge
+	export SOURCES=$PWD/test/windows MINGW=x86_64-w64-mingw32
+	chmod 755 "$T" "$BATS_RUN_TMPDIR" # for other users
+	cp build/lodge "$LODGE"
+	mkdir -p "$T/in"
+	$MINGW-gcc -O1 -nostdlib -e start "$SOURCES/probe/nocrt.c" -lkernel32 -o "$T/in/nocrt.exe"
+	$MINGW-gcc -O1 -w "$SOURCES/probe/probe.c" -o "$T/in/probe.exe"
+	echo secret >"$T/secret"
+	cd "$T/in" || return 1
+	"$LODGE" run nocrt.exe >/dev/null 2>"$T/why" || [ $? = 7 ] || skip "no namespaces here: $(cat "$T/why")"
+}
+
+setup() { cd "$T/in" || return 1; }
+
+api() { # NAME
+	$MINGW-gcc -O1 -w "$SOURCES/$1.c" -o "$1.exe"
+	run -0 timeout 100 "$LODGE" run "$1.exe"
+	echo "$output"
+	[[ "${lines[-1]}" =~ ^([0-9]+)\ assertions,\ 0\ failed ]]
+	[ "${BASH_REMATCH[1]}" -gt 90 ]
+}
+
+@test "functions of files and folders" { api file; }
+@test "functions of threads and waiting" { api sync; }
+@test "functions of memory, exceptions, modules, environment, text" { api memory; }
+@test "functions of the C runtime" { api crt; }
+
+@test "a program without a C runtime" {
+	run -7 "$LODGE" run nocrt.exe
+	[ "$output" = bare ]
+}
+
+@test "arguments as they were given, and the exit code" {
+	run -42 "$LODGE" run ./probe.exe args one 'two words' '' 'quo"te' 'back\slash\' 'tail\\"' 'ünï' '*'
+	printf '%s\r\n' '[args]' '[one]' '[two words]' '[]' '[quo"te]' '[back\slash\]' '[tail\\"]' '[ünï]' '[*]' >want
+	"$LODGE" run ./probe.exe args one 'two words' '' 'quo"te' 'back\slash\' 'tail\\"' 'ünï' '*' >got || true
+	cmp want got
+}
+
+@test "exit codes keep their low 8 bits, and never become 0" {
+	run -0 "$LODGE" run probe.exe exit 0
+	run -200 "$LODGE" run probe.exe exit 200
+	run -1 "$LODGE" run probe.exe exit 257
+	run -255 "$LODGE" run probe.exe exit 256
+}
+
+@test "stdin, stdout and stderr" {
+	printf 'one\r\ntwo\n' | "$LODGE" run probe.exe cat >got 2>err
+	printf '<one\r\n<two\r\n' | cmp - got
+	printf 'to stderr\r\n' | cmp - err
+}
+
+@test "the caller's folder is D:, and C: is gone afterwards" {
+	run -0 "$LODGE" run probe.exe cwd
+	[ "$output" = $'D:\\\r' ]
+	run -0 "$LODGE" run probe.exe write 'D:\made.txt'
+	[ "$(cat made.txt)" = written ]
+	run -0 "$LODGE" run probe.exe write 'C:\Temp\made.txt'
+	run -0 "$LODGE" run probe.exe write 'sub.txt'
+	[ -f sub.txt ]
+}
+
+@test "with -v, only what it gives" {
+	mkdir -p "$T/given" "$T/fixed"
+	run -0 "$LODGE" run -v "$T/given:C:\\work" -v "$T/fixed:E:\\:ro" -w 'C:\work' probe.exe cwd
+	[ "$output" = $'C:\\work\r' ]
+	run -0 "$LODGE" run -v "$T/given:C:\\work" probe.exe write 'C:\work\x'
+	[ -f "$T/given/x" ]
+	run -9 "$LODGE" run -v "$T/fixed:E:\\:ro" probe.exe write 'E:\x'
+	run -9 "$LODGE" run -v "$T/given:C:\\work" probe.exe write 'D:\x'
+	run -125 "$LODGE" run -v "$T/given:work" probe.exe cwd
+	[[ "$output" = *'write SRC:C:\FOLDER'* ]]
+}
+
+@test "what is outside is not there" {
+	ln -sf /etc/passwd link
+	LODGE_TEST_SECRET=x run -0 "$LODGE" run probe.exe reach
+	echo "$output"
+	[ "${#lines[@]}" = 13 ]
+	[[ "$output" != *REACHED* ]]
+	LODGE_TEST_SECRET=x run -0 "$LODGE" run --isolate probe.exe reach
+	[[ "$output" != *REACHED* ]]
+	run -0 "$LODGE" run -e LODGE_GIVEN=yes probe.exe env lodge_given
+	[ "$output" = $'yes\r' ]
+}
+
+@test "as another user than root, too" {
+	[ "$(id -u)" = 0 ] || skip "are not root"
+	run -42 setpriv --reuid 65534 --regid 65534 --clear-groups "$LODGE" run probe.exe args x
+}
+
+@test "system calls of Linux from its own code end it" {
+	run -159 "$LODGE" run probe.exe syscall
+	[[ "$output" = *"makes system calls of Linux by itself (39"* ]]
+	run -159 "$LODGE" run probe.exe int80
+	[[ "$output" != *"went through"* ]]
+}
+
+@test "exceptions that it does not handle end it" {
+	run -139 "$LODGE" run probe.exe null
+	[[ "$output" = *"lodge: probe.exe: an access violation at "*" of probe.exe" ]]
+	run -139 "$LODGE" run probe.exe jump
+	run -139 "$LODGE" run probe.exe stack
+	[[ "$output" = *"a stack overflow"* ]]
+	run -136 "$LODGE" run probe.exe zero
+	run -134 "$LODGE" run probe.exe throw
+	[[ "$output" = *"0xe0000001"* ]]
+	run -139 timeout 60 "$LODGE" run probe.exe again
+}
+
+@test "a program that overwrites its TEB, or takes all handles, dies alone" {
+	run timeout 60 "$LODGE" run probe.exe teb
+	[ "$status" != 124 ]
+	run -0 timeout 100 "$LODGE" run probe.exe exhaust
+	[[ "$output" = *"threads: 100"*"handles: bounded"* ]]
+}
+
+@test "a function that is not there ends it only when it is called" {
+	run -122 "$LODGE" run probe.exe missing
+	[[ "$output" = *"the function KERNEL32.dll.ReplaceFileA is not provided (called by probe.exe, at 0x"* ]]
+}
+
+@test "what is missing is told before" {
+	run -0 "$LODGE" run --explain probe.exe
+	echo "$output"
+	[[ "$output" = *"KERNEL32.dll.ReplaceFileA"* ]]
+	run -0 "$LODGE" run --explain nocrt.exe
+	[[ "$output" = *"3 functions, all of them provided"* ]]
+}
+
+@test "a signal ends it" {
+	"$LODGE" run probe.exe sleep 3>&- &
+	pid=$! status=0
+	sleep 0.3
+	kill -TERM $pid
+	wait $pid || status=$?
+	[ "$status" = 143 ]
+}
+
+@test "C++: exceptions, destructors, threads" {
+	$MINGW-g++ -O1 -static "$SOURCES/probe/throw.cc" -o throw.exe
+	run -5 timeout 60 "$LODGE" run throw.exe
+	[ "$output" = $'caught bottom after 6\r\nint 42\r\nagain\r\nthreads 22000\r' ]
+}
+
+@test "a library beside the program" {
+	$MINGW-gcc -O1 -DLIBRARY -shared -static-libgcc "$SOURCES/probe/lib.c" -o lib.dll -Wl,--out-implib,lib.a
+	$MINGW-gcc -O1 -static-libgcc "$SOURCES/probe/lib.c" lib.a -o uses.exe
+	run -0 "$LODGE" run uses.exe
+	[ "$output" = $'107 106 105\r' ] || [ "$output" = $'105 106 107\r' ]
+	mv lib.dll away
+	run -127 "$LODGE" run uses.exe
+	[[ "$output" = *"uses.exe needs the library lib.dll, which is neither ours nor beside it"* ]]
+	mv away lib.dll
+}
+
+# patch FILE OFFSET BYTES: a changed copy, whose name is printed
+patch() {
+	cp nocrt.exe "$1"
+	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+@test "programs that are not for here are refused, with the reason" {
+	pe=$(od -An -tu4 -j60 -N4 nocrt.exe)
+	patch gui.exe $((pe + 24 + 68)) '\x02'
+	run -126 "$LODGE" run gui.exe
+	[[ "$output" = *"its subsystem is GUI"* ]]
+	patch i386.exe $((pe + 4)) '\x4c\x01'
+	run -126 "$LODGE" run i386.exe
+	[[ "$output" = *"32-bit Windows program"* ]]
+	patch arm.exe $((pe + 4)) '\x64\xaa'
+	run -126 "$LODGE" run arm.exe
+	[[ "$output" = *"for ARM64"* ]]
+	patch net.exe $((pe + 24 + 112 + 14 * 8)) '\x00\x20\x00\x00\x48\x00\x00\x00'
+	run -126 "$LODGE" run net.exe
+	[[ "$output" = *"managed (.NET)"* ]]
+	patch driver.exe $((pe + 24 + 68)) '\x01'
+	run -126 "$LODGE" run driver.exe
+	[[ "$output" = *"driver"* ]]
+	head -c 700 nocrt.exe >cut.exe
+	run -126 "$LODGE" run cut.exe
+	[[ "$output" = *"longer than the file"* ]]
+}
+
+@test "damaged programs are refused, or die alone" {
+	size=$(stat -c %s nocrt.exe)
+	for i in $(seq 60); do
+		at=$((i * 7919 % 1024 % size))
+		patch broken.exe "$at" "\\x$(printf %x $((i * 37 % 256)))"
+		status=0
+		timeout 10 "$LODGE" run broken.exe >out 2>&1 || status=$?
+		echo "$i $at: $status $(cat out)"
+		[ "$status" != 124 ]
+	done
+}
+
+@test "options of others are refused" {
+	run -125 "$LODGE" run --net user nocrt.exe
+	[[ "$output" = *"no network yet"* ]]
+	run -125 "$LODGE" run -o strace=x nocrt.exe
+	run -125 "$LODGE" run -d nocrt.exe
+	[[ "$output" = *"in the foreground"* ]]
+}

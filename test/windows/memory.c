@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory, exceptions, modules, environment. */
+#include "test.h"
+#include <setjmp.h>
+
+static volatile LONG seen;
+static char *guarded;
+
+static LONG CALLBACK vectored(EXCEPTION_POINTERS *p)
+{
+	DWORD old, code = p->ExceptionRecord->ExceptionCode;
+	if (code == EXCEPTION_ACCESS_VIOLATION) {
+		seen = (LONG)p->ExceptionRecord->ExceptionInformation[0];
+		VirtualProtect(guarded, 4096, PAGE_READWRITE, &old);
+		return EXCEPTION_CONTINUE_EXECUTION;
+	}
+	if (code == EXCEPTION_INT_DIVIDE_BY_ZERO) {
+		seen = 100;
+		p->ContextRecord->Rcx = 1; /* the divisor, see divide */
+		return EXCEPTION_CONTINUE_EXECUTION;
+	}
+	if (code == 0xe0001234) {
+		seen = (LONG)p->ExceptionRecord->ExceptionInformation[1];
+		return EXCEPTION_CONTINUE_EXECUTION;
+	}
+	if (code == EXCEPTION_BREAKPOINT) {
+		seen = 200;
+		p->ContextRecord->Rip++;
+		return EXCEPTION_CONTINUE_EXECUTION;
+	}
+	return EXCEPTION_CONTINUE_SEARCH;
+}
+
+static int divide(int a)
+{
+	int q, r;
+	__asm__ volatile("xor %%ecx, %%ecx\n\tcltd\n\tidivl %%ecx"
+			 : "=a"(q), "=&d"(r)
+			 : "a"(a)
+			 : "rcx");
+	return q;
+}
+
+static void exceptions(void)
+{
+	ULONG_PTR args[2] = {1, 55};
+	void *h = AddVectoredExceptionHandler(1, vectored);
+	CHECK(h);
+	guarded = VirtualAlloc(NULL, 4096, MEM_RESERVE | MEM_COMMIT, PAGE_NOACCESS);
+	seen = -1;
+	guarded[5] = 3;
+	SAME(seen, 1);
+	SAME(guarded[5], 3);
+	DWORD old;
+	VirtualProtect(guarded, 4096, PAGE_NOACCESS, &old);
+	SAME(*(volatile char *)(guarded + 5), 3);
+	SAME(seen, 0);
+	SAME(divide(9), 9);
+	SAME(seen, 100);
+	RaiseException(0xe0001234, 0, 2, args);
+	SAME(seen, 55);
+	__asm__ volatile("int3");
+	SAME(seen, 200);
+	SAME(RemoveVectoredExceptionHandler(h), 1);
+	CHECK(VirtualFree(guarded, 0, MEM_RELEASE));
+}
+
+static void virtual(void)
+{
+	MEMORY_BASIC_INFORMATION m;
+	DWORD old;
+	char *p = VirtualAlloc(NULL, 1 << 20, MEM_RESERVE, PAGE_READWRITE);
+	CHECK(p);
+	SAME((uintptr_t)p % 65536, 0);
+	SAME(VirtualQuery(p + 5000, &m, sizeof m), sizeof m);
+	SAME(m.State, MEM_RESERVE);
+	SAME(m.RegionSize, (1 << 20) - 4096);
+	CHECK(m.AllocationBase == p);
+	CHECK(VirtualAlloc(p + 8192, 100, MEM_COMMIT, PAGE_READWRITE) == p + 8192);
+	p[8192] = 1;
+	SAME(p[12287], 0);
+	VirtualQuery(p + 8192, &m, sizeof m);
+	SAME(m.State, MEM_COMMIT);
+	SAME(m.RegionSize, 4096);
+	SAME(m.Protect, PAGE_READWRITE);
+	CHECK(VirtualProtect(p + 8192, 10, PAGE_READONLY, &old));
+	SAME(old, PAGE_READWRITE);
+	FAILS(VirtualProtect(p, 10, PAGE_READONLY, &old), ERROR_INVALID_ADDRESS);
+	CHECK(VirtualFree(p + 8192, 4096, MEM_DECOMMIT));
+	VirtualQuery(p + 8192, &m, sizeof m);
+	SAME(m.State, MEM_RESERVE);
+	FAILS(VirtualFree(p, 4096, MEM_RELEASE), ERROR_INVALID_PARAMETER);
+	CHECK(VirtualFree(p, 0, MEM_RELEASE));
+	VirtualQuery(p, &m, sizeof m);
+	SAME(m.State, MEM_FREE);
+	CHECK(VirtualAlloc(p, 65536, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) == p);
+	FAILS(VirtualAlloc(p, 65536, MEM_RESERVE, PAGE_READWRITE), ERROR_INVALID_ADDRESS);
+	CHECK(VirtualFree(p, 0, MEM_RELEASE));
+	FAILS(VirtualAlloc(NULL, 0, MEM_RESERVE, PAGE_READWRITE), ERROR_INVALID_PARAMETER);
+	int on_stack = 0;
+	VirtualQuery(&on_stack, &m, sizeof m);
+	SAME(m.State, MEM_COMMIT);
+	SAME(m.Type, MEM_PRIVATE);
+	VirtualQuery((void *)(uintptr_t) virtual, &m, sizeof m);
+	SAME(m.Type, MEM_IMAGE);
+	SAME(m.Protect, PAGE_EXECUTE_READ);
+}
+
+static void heaps(void)
+{
+	HANDLE h = GetProcessHeap();
+	char *p = HeapAlloc(h, HEAP_ZERO_MEMORY, 37);
+	CHECK(p && !p[0] && !p[36]);
+	SAME((uintptr_t)p % 16, 0);
+	SAME(HeapSize(h, 0, p), 37);
+	p[36] = 9;
+	p = HeapReAlloc(h, HEAP_ZERO_MEMORY, p, 5000);
+	SAME(p[36], 9);
+	SAME(p[37], 0);
+	SAME(HeapSize(h, 0, p), 5000);
+	CHECK(HeapFree(h, 0, p));
+	HANDLE own = HeapCreate(0, 0, 0);
+	CHECK(own);
+	CHECK(HeapDestroy(own));
+	HLOCAL l = LocalAlloc(LPTR, 10);
+	CHECK(l);
+	CHECK(!LocalFree(l));
+}
+
+static void modules(void)
+{
+	char path[300];
+	HMODULE k = GetModuleHandleA("kernel32"), self = GetModuleHandleA(NULL);
+	CHECK(k && self);
+	CHECK(k == GetModuleHandleA("KERNEL32.DLL"));
+	CHECK(k == LoadLibraryA("kernel32.dll"));
+	CHECK(GetProcAddress(k, "GetProcAddress") != NULL);
+	FAILS(GetProcAddress(k, "NoSuchFunction"), ERROR_PROC_NOT_FOUND);
+	FAILS(LoadLibraryA("nosuch.dll"), ERROR_MOD_NOT_FOUND);
+	FAILS(GetModuleHandleA("nosuch"), ERROR_MOD_NOT_FOUND);
+	CHECK(GetModuleFileNameA(NULL, path, sizeof path) > 4);
+	CHECK(strstr(path, "memory.exe") != NULL);
+	SAME(GetModuleFileNameA(NULL, path, 4), 4);
+	SAME(GetLastError(), ERROR_INSUFFICIENT_BUFFER);
+	SAME(*(WORD *)self, 0x5a4d);
+	HMODULE from = NULL;
+	CHECK(GetModuleHandleExA(4, (char *)(uintptr_t)modules, &from));
+	CHECK(from == self);
+}
+
+static void environment(void)
+{
+	char buf[64];
+	FAILS(GetEnvironmentVariableA("LODGE_NONE", buf, sizeof buf), ERROR_ENVVAR_NOT_FOUND);
+	CHECK(SetEnvironmentVariableA("Lodge_Some", "value"));
+	SAME(GetEnvironmentVariableA("LODGE_SOME", buf, sizeof buf), 5);
+	TEXT_IS(buf, "value");
+	SAME(GetEnvironmentVariableA("LODGE_SOME", buf, 3), 6);
+	SAME(ExpandEnvironmentStringsA("<%lodge_some%>%none%", buf, sizeof buf), 14);
+	TEXT_IS(buf, "<value>%none%");
+	CHECK(SetEnvironmentVariableA("LODGE_SOME", NULL));
+	SAME(GetEnvironmentVariableA("LODGE_SOME", buf, sizeof buf), 0);
+	wchar_t *all = GetEnvironmentStringsW();
+	CHECK(all && all[0]);
+	CHECK(FreeEnvironmentStringsW(all));
+	SAME(GetEnvironmentVariableA("OS", buf, sizeof buf), 10);
+	TEXT_IS(buf, "Windows_NT");
+}
+
+static void text(void)
+{
+	wchar_t w[16];
+	char t[16];
+	SAME(MultiByteToWideChar(CP_UTF8, 0, "a\xc3\xa9\xf0\x9f\x98\x80", -1, NULL, 0), 5);
+	SAME(MultiByteToWideChar(CP_UTF8, 0, "a\xc3\xa9\xf0\x9f\x98\x80", -1, w, 16), 5);
+	SAME(w[1], 0xe9);
+	SAME(w[2], 0xd83d);
+	SAME(w[3], 0xde00);
+	SAME(WideCharToMultiByte(CP_UTF8, 0, w, -1, t, 16, NULL, NULL), 8);
+	TEXT_IS(t, "a\xc3\xa9\xf0\x9f\x98\x80");
+	FAILS(MultiByteToWideChar(CP_UTF8, 0, "abc", -1, w, 2), ERROR_INSUFFICIENT_BUFFER);
+	FAILS(MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, "\xff", -1, w, 16),
+	      ERROR_NO_UNICODE_TRANSLATION);
+	SAME(MultiByteToWideChar(CP_UTF8, 0, "\xff", 1, w, 16), 1);
+	SAME(w[0], 0xfffd);
+	SAME(MultiByteToWideChar(1252, 0, "\x80", 1, w, 16), 1);
+	SAME(w[0], 0x20ac);
+	SAME(WideCharToMultiByte(1252, 0, L"\x20ac", 1, t, 16, NULL, NULL), 1);
+	SAME((unsigned char)t[0], 0x80);
+	SAME(CompareStringOrdinal(L"abc", -1, L"ABC", -1, TRUE), CSTR_EQUAL);
+	SAME(CompareStringOrdinal(L"abc", -1, L"abd", -1, FALSE), CSTR_LESS_THAN);
+	SAME(lstrcmpiW(L"x", L"X"), 0);
+	char *m = NULL;
+	CHECK(FormatMessageA(FORMAT_MESSAGE_ALLOCATE_BUFFER | FORMAT_MESSAGE_FROM_SYSTEM, NULL, 2,
+			     0, (char *)&m, 0, NULL));
+	TEXT_IS(m, "The system cannot find the file specified.\r\n");
+	LocalFree(m);
+	SAME(MulDiv(7, 3, 2), 11);
+	SAME(MulDiv(1, 1, 0), -1);
+	OSVERSIONINFOA v = {.dwOSVersionInfoSize = sizeof v};
+	CHECK(GetVersionExA(&v));
+	SAME(v.dwMajorVersion, 10);
+	CHECK(QueryPerformanceCounter(&(LARGE_INTEGER){0}));
+	SYSTEM_INFO si;
+	GetSystemInfo(&si);
+	SAME(si.dwPageSize, 4096);
+	SAME(si.dwAllocationGranularity, 65536);
+	CHECK(si.dwNumberOfProcessors > 0);
+	CHECK(*(volatile DWORD *)0x7ffe026c == 10);
+	ULONGLONG a = *(volatile ULONGLONG *)0x7ffe0008;
+	Sleep(20);
+	CHECK(*(volatile ULONGLONG *)0x7ffe0008 > a);
+}
+
+int main(void)
+{
+	virtual();
+	heaps();
+	exceptions();
+	modules();
+	environment();
+	text();
+	return end();
+}
