@@ -164,16 +164,16 @@ const struct command command_run = {
     .text =
 	"GUEST is demo (works offline), the name of an image (debian, debian-small, or that of a\n"
 	"container image), a folder that is a root or an OCI bundle, or the path of a program of\n"
-	"riscv64 Linux or 64-bit Windows, a kernel, an ELF file or a flat image. A program runs in the place of\n"
-	"lodge: terminal, files and exit code are its own; with -d, --name or --timeout it is a\n"
-	"guest like others. With --root, one without a / is looked for in PATH. A container runs\n"
-	"in the foreground too, and all that it wrote to its root is gone when it ends; what it\n"
-	"runs is what the image says, with ARGs in the place of its arguments. With other guests,\n"
-	"unless -d is given, lodge stays: the console is on the terminal, Ctrl-] leaves it\n"
-	"running, and the exit code is the guest's own. An image that is not there is fetched\n"
-	"first: a container image only if its name has a /, : or @ in it (else: lodge pull). With\n"
-	"ARGs, debian and debian-small run them as a command, whose output and exit code become\n"
-	"those of lodge, and then stop.\n",
+	"riscv64 Linux or 64-bit Windows, a kernel, an ELF file or a flat image. A program runs\n"
+	"in the place of lodge: terminal, files and exit code are its own; with -d, --name or\n"
+	"--timeout one of Linux is a guest like others. With --root, one without a / is looked\n"
+	"for in PATH. A container runs in the foreground too, and all that it wrote to its root\n"
+	"is gone when it ends; what it runs is what the image says, with ARGs in the place of its\n"
+	"arguments. With other guests, unless -d is given, lodge stays: the console is on the\n"
+	"terminal, Ctrl-] leaves it running, and the exit code is the guest's own. An image that\n"
+	"is not there is fetched first: a container image only if its name has a /, : or @ in it\n"
+	"(else: lodge pull). With ARGs, debian and debian-small run them as a command, whose\n"
+	"output and exit code become those of lodge, and then stop.\n",
     .options = options,
     .noptions = countof(options),
     .stop_at_operand = true,
