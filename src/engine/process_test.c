@@ -93,8 +93,16 @@ static void rig_detach(struct rig *r)
 	rv_hart_free(r->h);
 }
 
+static void pages_gone(void)
+{
+	munmap((void *)(uintptr_t)CODE, PAGE);
+	munmap((void *)(uintptr_t)DATA, 2 * PAGE);
+}
+
+/* What a test that failed has left does not fail the next. */
 static void rig_init(struct rig *r, const struct engine *e)
 {
+	pages_gone();
 	CHECK(page(CODE, PROT_READ | PROT_WRITE) != MAP_FAILED);
 	CHECK(page(DATA, PROT_READ | PROT_WRITE) != MAP_FAILED);
 	CHECK(page(DATA + PAGE, PROT_READ) != MAP_FAILED);
@@ -104,8 +112,7 @@ static void rig_init(struct rig *r, const struct engine *e)
 static void rig_fini(struct rig *r)
 {
 	rig_detach(r);
-	munmap((void *)(uintptr_t)CODE, PAGE);
-	munmap((void *)(uintptr_t)DATA, 2 * PAGE);
+	pages_gone();
 }
 
 static void put(const uint32_t *words, size_t n)

@@ -72,12 +72,19 @@ struct json_object *life_event(const char *name, const char *event, struct json_
 
 /* ---- reading ---- */
 
-struct follower {
-	const struct life_event_query *q;
-	int dir, fd;
+/* A file and what was read of it beyond its last whole line. */
+struct tail {
+	int fd;
 	char buf[2 * LINE_BYTES];
 	size_t len;
 	bool skip;        /* the rest of a line that is too long */
+};
+
+/* Two files: a writer that had opened the one before may write to it when it has moved already. */
+struct follower {
+	const struct life_event_query *q;
+	int dir;
+	struct tail before, now;
 };
 
 /* One line without its end. What is no event is passed over. */
@@ -99,57 +106,94 @@ static int event_line(struct follower *f, const char *line, size_t len)
 	return r;
 }
 
-static int follower_lines(struct follower *f)
+static int tail_lines(struct follower *f, struct tail *t)
 {
-	char *p = f->buf, *end = f->buf + f->len, *nl;
+	char *p = t->buf, *end = t->buf + t->len, *nl;
 	int r = 0;
 	while (r == 0 && (nl = memchr(p, '\n', (size_t)(end - p)))) {
-		if (!f->skip)
+		if (!t->skip)
 			r = event_line(f, p, (size_t)(nl - p));
-		f->skip = false;
+		t->skip = false;
 		p = nl + 1;
 	}
-	f->len = (size_t)(end - p);
-	memmove(f->buf, p, f->len);
-	if (f->len == sizeof f->buf) {
-		f->skip = true;
-		f->len = 0;
+	t->len = (size_t)(end - p);
+	memmove(t->buf, p, t->len);
+	if (t->len == sizeof t->buf) {
+		t->skip = true;
+		t->len = 0;
 	}
 	return r;
 }
 
-/* All that is there now. */
+static bool tail_read(struct tail *t)
+{
+	ssize_t n;
+	do
+		n = t->fd < 0 ? 0 : read(t->fd, t->buf + t->len, sizeof t->buf - t->len);
+	while (n < 0 && errno == EINTR);
+	t->len += n > 0 ? (size_t)n : 0;
+	return n > 0;
+}
+
+/* All that is there now. Who wrote something to the later file has written to the one before
+ * already what comes earlier: that is told first. */
 static int follower_read(struct follower *f)
 {
+	bool more = true;
 	int r = 0;
-	while (r == 0 && f->fd >= 0) {
-		ssize_t n = read(f->fd, f->buf + f->len, sizeof f->buf - f->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		f->len += (size_t)n;
-		r = follower_lines(f);
+	while (r == 0 && more) {
+		more = tail_read(&f->now);
+		while (r == 0 && tail_read(&f->before))
+			r = tail_lines(f, &f->before);
+		if (r == 0 && more)
+			r = tail_lines(f, &f->now);
 	}
 	return r;
 }
 
-static void follower_open(struct follower *f, const char *file)
+static void tail_close(struct tail *t)
 {
-	if (f->fd >= 0)
-		close(f->fd);
-	f->fd = openat(f->dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	f->len = 0;
-	f->skip = false;
+	if (t->fd >= 0)
+		close(t->fd);
+	*t = (struct tail){.fd = -1};
 }
 
-/* Another file has the name now, and this one is read to its end. */
-static bool follower_moved(const struct follower *f)
+static int file_open(const struct follower *f, const char *file)
 {
-	struct stat a, b;
-	if (fstatat(f->dir, "events", &b, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	return f->fd < 0 || fstat(f->fd, &a) < 0 || a.st_ino != b.st_ino;
+	return openat(f->dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+	return a >= 0 && b >= 0 && fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_ino == y.st_ino;
+}
+
+/* The file after this one becomes the one before. */
+static void follower_next(struct follower *f, int fd)
+{
+	tail_close(&f->before);
+	f->before = f->now;
+	f->now = (struct tail){.fd = fd};
+}
+
+/* Another file has the name now. It may be the second since: the one between is read, too. */
+static int follower_move(struct follower *f)
+{
+	int r = 0;
+	while (r == 0) {
+		autoclose int next = file_open(f, "events"); /* first: what moves then is found */
+		autoclose int old = file_open(f, "events.old");
+		if (next < 0 || same_file(next, f->now.fd))
+			break;
+		bool between = f->now.fd >= 0 && old >= 0 && !same_file(old, f->now.fd) &&
+			       !same_file(old, f->before.fd);
+		r = follower_read(f);
+		follower_next(f, between ? take_fd(&old) : take_fd(&next));
+		if (r == 0)
+			r = follower_read(f);
+	}
+	return r;
 }
 
 static int follower_follow(struct follower *f, int watch)
@@ -162,25 +206,15 @@ static int follower_follow(struct follower *f, int watch)
 		if (poll(&p, 1, POLL_MS) > 0 && read(watch, events, sizeof events) < 0)
 			errno = 0;
 		r = follower_read(f);
-		if (r == 0 && follower_moved(f)) {
-			r = follower_read(f);
-			follower_open(f, "events");
-			if (r == 0)
-				r = follower_read(f);
-		}
+		if (r == 0)
+			r = follower_move(f);
 	}
 	return r;
 }
 
-static bool same_file(int a, int b)
-{
-	struct stat x, y;
-	return a >= 0 && fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_ino == y.st_ino;
-}
-
 int life_events(const struct life_event_query *q, struct lodge_err *e)
 {
-	struct follower f = {.q = q, .fd = -1};
+	struct follower f = {.q = q, .before = {.fd = -1}, .now = {.fd = -1}};
 	autofree char *home = life_home("data");
 	autoclose int dir = events_dir(true);
 	autoclose int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -190,15 +224,12 @@ int life_events(const struct life_event_query *q, struct lodge_err *e)
 	if (inotify_add_watch(watch, home, IN_MODIFY | IN_CREATE | IN_MOVED_FROM) < 0)
 		return err_sys(e, "watching %s", home);
 	/* In this order: should it move away meanwhile, it is still read once. */
-	autoclose int now = openat(dir, "events", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	follower_open(&f, "events.old");
-	int r = now >= 0 && same_file(f.fd, now) ? 0 : follower_read(&f);
-	if (f.fd >= 0)
-		close(f.fd);
-	f.fd = take_fd(&now);
-	if (r == 0)
-		r = q->follow ? follower_follow(&f, watch) : follower_read(&f);
-	if (f.fd >= 0)
-		close(f.fd);
+	f.now.fd = file_open(&f, "events");
+	f.before.fd = file_open(&f, "events.old");
+	if (same_file(f.before.fd, f.now.fd))
+		tail_close(&f.before);
+	int r = q->follow ? follower_follow(&f, watch) : follower_read(&f);
+	tail_close(&f.before);
+	tail_close(&f.now);
 	return r;
 }
