@@ -129,7 +129,7 @@ bool moved_to(const struct instance *i, char ret[128]);
 int moved_prepare(const struct instance *i, const char *to, struct lodge_err *e) MUST;
 int moved_note(const struct instance *i, struct lodge_err *e) MUST;
 bool receiving(const struct instance *i);
-int receiving_forget(const struct instance *i, struct lodge_err *e) MUST;
+int receiving_forget(const struct instance *i, struct lodge_err *e) MUST; /* the caller syncs */
 
 /* ---- address.c ---- */
 int address_connect(const char *text, struct lodge_err *e) MUST; /* a blocking socket */
@@ -155,7 +155,7 @@ struct migration {
 	enum migrate_state state;   /* of the last one, and below what is known of it */
 	int result;
 	char why[320];
-	unsigned rounds;
+	unsigned rounds, bursts;
 	uint64_t rate, left, pause_ns;
 };
 int keeper_migrate(struct keeper *k, struct json_object *args, struct lodge_err *e) MUST;

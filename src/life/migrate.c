@@ -26,6 +26,9 @@ enum {
 	ROUNDS = 30,
 	LAST_MS = 15,          /* what is left should take so long at most */
 	LAST_PATIENCE_MS = 10000,
+	BURST_MS = 30,         /* more than this, and it runs on for another round */
+	BURSTS = 20,
+	DURABLE_MS = 3000,
 	RATE_MIN = 10 << 20,   /* bytes a second */
 };
 
@@ -86,6 +89,12 @@ static int sync_round(struct migration *m, struct lodge_err *e)
 	return r < 0 ? r : wire_expect(&m->wire, FRAME_SYNCED, e);
 }
 
+/* Bytes that go in @ms. */
+static uint64_t rate_bytes(const struct migration *m, unsigned ms)
+{
+	return (m->rate < RATE_MIN ? RATE_MIN : m->rate) / 1000 * ms;
+}
+
 static int one_round(struct migration *m, bool first, struct lodge_err *e)
 {
 	int r = 0;
@@ -102,7 +111,7 @@ static int rounds(struct migration *m, struct lodge_err *e)
 {
 	struct keeper *k = m->keeper;
 	int r = 0;
-	for (m->rounds = 0; r == 0 && m->rounds < ROUNDS; m->rounds++) {
+	for (unsigned most = m->rounds + ROUNDS; r == 0 && m->rounds < most; m->rounds++) {
 		uint64_t begun = host_monotonic_ns(), sent = m->wire.sent;
 		r = one_round(m, m->rounds == 0, e);
 		if (r == 0)
@@ -115,7 +124,7 @@ static int rounds(struct migration *m, struct lodge_err *e)
 		uint64_t rate = (m->wire.sent - sent) * 1000 / (ns / 1000000 + 1);
 		m->rate = m->rounds ? (m->rate + rate) / 2 : rate;
 		m->left = bits_bytes(m) + k->level->disk_left(k->self);
-		if (m->left <= (m->rate < RATE_MIN ? RATE_MIN : m->rate) / 1000 * LAST_MS)
+		if (m->left <= rate_bytes(m, LAST_MS))
 			break;
 	}
 	return r;
@@ -227,6 +236,20 @@ static void thread_end(struct migration *m)
 	m->threaded = false;
 }
 
+/* It stands still, but has written much since the last look: the end of a round and a burst came
+ * together. It runs on, and is caught at a better moment. */
+static bool burst(struct keeper *k, struct lodge_err *e)
+{
+	struct migration *m = &k->migration;
+	if (!m->tracked || m->bursts >= BURSTS || mem_track_take(m->out.mem, m->bits, NULL) < 0)
+		return false;
+	m->left = bits_bytes(m) + k->level->disk_left(k->self);
+	if (m->left <= rate_bytes(m, BURST_MS) || k->level->resume(k->self, e) < 0)
+		return false;
+	m->bursts++;
+	return true;
+}
+
 /* The guest stands still, for good if all goes well. */
 static void migration_finish(void *arg)
 {
@@ -242,6 +265,10 @@ static void migration_finish(void *arg)
 		e = why;
 	else
 		r = m->step;
+	if (r == 0 && running && burst(k, &why)) {
+		thread_begin(m, rounds_main);
+		return;
+	}
 	m->wire.patience_ms = LAST_PATIENCE_MS;
 	if (r == 0)
 		r = last_round(k, &e);
@@ -251,9 +278,12 @@ static void migration_finish(void *arg)
 	if (r == 0) {
 		m->state = MIGRATE_DONE;
 		snprintf(m->why, sizeof m->why, "moved to %.100s", m->label);
-		log_at(&k->log, LOG_INFO, "%s: %u rounds, %llu MiB, paused for %llu us", m->why,
-		       m->rounds + 1, (unsigned long long)m->wire.sent >> 20,
+		log_at(&k->log, LOG_INFO, "%s: %u rounds, %u bursts, %llu MiB, last %llu KiB, "
+		       "paused for %llu us", m->why, m->rounds + 1, m->bursts,
+		       (unsigned long long)m->wire.sent >> 20, (unsigned long long)m->left >> 10,
 		       (unsigned long long)m->pause_ns / 1000);
+		m->wire.patience_ms = DURABLE_MS;
+		wire_drain(&m->wire); /* it hangs up when all is durable there */
 		migration_close(k);
 		keeper_ended(k, 0, m->why);
 		return;

@@ -51,7 +51,9 @@ int receiving_note(const struct instance *i, struct lodge_err *e)
 
 int receiving_forget(const struct instance *i, struct lodge_err *e)
 {
-	return note_drop(i, "receiving", e);
+	if (unlinkat(i->dirfd, "receiving", 0) < 0 && errno != ENOENT)
+		return err_sys(e, "%s: the note 'receiving'", i->name);
+	return 0;
 }
 
 void receiving_drop(struct instance *i)

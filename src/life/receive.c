@@ -60,7 +60,8 @@ int keeper_take_over(struct keeper *k, struct lodge_err *e)
 	struct wire *w = &k->from.wire;
 	struct wire_frame ready = { .type = FRAME_READY }, started = { .type = FRAME_STARTED };
 	struct json_object *none = json_object_new_object();
-	/* From here on the folder may be the only place where the guest is. */
+	/* From here on this folder may be the only place where the guest runs. That is made durable
+	 * when it does: until then what its source has is whole, and nobody removes it. */
 	int r = receiving_forget(k->inst, e);
 	if (r == 0)
 		r = wire_send(w, &ready, e);
@@ -77,6 +78,8 @@ int keeper_take_over(struct keeper *k, struct lodge_err *e)
 	if (r == 0 && wire_send(w, &started, NULL) < 0)
 		log_at(&k->log, LOG_WARN, "the guest runs here, but its source has not heard so");
 	struct lodge_err why;
+	if (r == 0 && fsync(k->inst->dirfd) < 0)
+		log_at(&k->log, LOG_ERROR, "writing the folder: %s", strerror(errno));
 	if (r == 0 && instance_record_set(k->inst, &k->record, &why) < 0)
 		log_at(&k->log, LOG_ERROR, "%s", why.msg);
 	k->from.on = false;

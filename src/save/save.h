@@ -98,6 +98,8 @@ void wire_fini(struct wire *w);
  * what the other side says. Thread: one at a time. SIGPIPE must be ignored where @out is a pipe. */
 int wire_send(struct wire *w, const struct wire_frame *f, struct lodge_err *e) MUST;
 int wire_receive(struct wire *w, struct wire_frame *ret, struct lodge_err *e) MUST;
+/* Read on until the other side hangs up, or says nothing more. */
+void wire_drain(struct wire *w);
 /* The next one must be of this type. */
 int wire_expect(struct wire *w, enum frame_type type, struct lodge_err *e) MUST;
 /* Tell the other side, if it listens. */

@@ -164,6 +164,13 @@ int wire_receive(struct wire *w, struct wire_frame *ret, struct lodge_err *e)
 	return 0;
 }
 
+void wire_drain(struct wire *w)
+{
+	struct wire_frame f;
+	while (wire_receive(w, &f, NULL) == 0)
+		;
+}
+
 int wire_expect(struct wire *w, enum frame_type type, struct lodge_err *e)
 {
 	struct wire_frame f;

@@ -66,7 +66,7 @@ waiter() {
 	[ "$("$LODGE" exec web cat /nonce </dev/null)" = "$(cat "$BATS_FILE_TMPDIR/nonce")" ]
 	await suspended
 	before=$("$LODGE" events --no-stream web | grep -c resumed)
-	timeout 1 "$LODGE" attach web </dev/null >/dev/null || true
+	timeout 30 "$LODGE" attach web </dev/null >/dev/null || true
 	[ "$("$LODGE" events --no-stream web | grep -c resumed)" -gt "$before" ]
 	for _ in 1 2; do
 		await suspended

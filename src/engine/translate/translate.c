@@ -238,7 +238,8 @@ static void translate_run(struct rv_hart *h, struct entry *e)
 enum { CALM_INSNS = 3000000 };
 static bool is_calm(const struct rv_hart *h)
 {
-	return h->idle_told && h->icount - h->idle_icount < CALM_INSNS;
+	return h->idle_told && h->idle_insns < CALM_INSNS &&
+	       h->icount - h->idle_icount < CALM_INSNS;
 }
 
 static bool translate_enter(struct rv_hart *h, struct block *b)

@@ -153,6 +153,7 @@ static uint64_t idle_look(struct rv_hart *h)
 		return UINT64_MAX;
 	if (busy || now - h->idle_ns >= IDLE_NS) {
 		h->idle_ns = now;
+		h->idle_insns = h->icount - h->idle_icount;
 		h->idle_icount = h->icount;
 		h->idle_told = !busy;
 		if (!busy)

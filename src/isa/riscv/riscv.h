@@ -239,6 +239,7 @@ struct rv_hart {
 	 * seconds, and sleeps. Thread: the hart's, where no code runs. NULL: none. */
 	void (*idled)(struct rv_hart *h);
 	uint64_t idle_ns, idle_icount; /* when that time began, and icount then */
+	uint64_t idle_insns;        /* run in the time before */
 	bool idle_told;
 	struct rv_mmu *mmu;         /* contexts and page-range bookkeeping; owned by this room */
 	struct rv_fences *fences;   /* remote fence queue; owned by this room */

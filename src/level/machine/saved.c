@@ -207,6 +207,7 @@ int machine_load(void *self, const struct save_in *in, struct lodge_err *e)
 		/* taken for idle until it shows otherwise: a clone may have little to do */
 		m->vcpus[i].hart->idle_ns = s.guest_ns;
 		m->vcpus[i].hart->idle_icount = m->vcpus[i].hart->icount;
+		m->vcpus[i].hart->idle_insns = 0;
 		m->vcpus[i].hart->idle_told = true;
 	}
 	vclock_set(&m->clock, s.guest_ns);
