@@ -209,6 +209,8 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	tzset();
 	(void)!setlocale(LC_CTYPE, "C.UTF-8");
 	if (r == 0)
+		r = host_library_load(&win_libm, e);
+	if (r == 0)
 		r = box_enter_alone(&b, e);
 	if (r < 0)
 		return r;
