@@ -247,7 +247,7 @@ static int hugepages_set(const struct cgroup *g, const struct oci_resources *res
                          struct lodge_err *e)
 {
 	char file[TEXT];
-	const struct cgroup_part *p;
+	const struct cgroup_part *p = NULL;
 	int r = res->hugepages.n ? cgroup_need(g, "hugetlb", "hugepageLimits", &p, e) : 0;
 	for (size_t i = 0; r == 0 && i < res->hugepages.n; i++) {
 		const struct oci_hugepage *h = &res->hugepages.at[i];
