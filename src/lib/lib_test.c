@@ -69,6 +69,7 @@ TEST(lib_images_share_files)
 	CHECK(mkdir(dir, 0700) == 0 && lodge_image_state("debian") == 0);
 	put_file(dir, "kernel", "k");
 	put_file(dir, "initrd-small", "i");
+	put_file(dir, "initrd-root", "i");
 	put_file(dir, "kernel.info", "v");
 	CHECK(lodge_image_state("debian-small") == 1 && lodge_image_state("debian") == 0);
 	put_file(dir, "disk.raw", "d");
@@ -121,6 +122,7 @@ TEST(lib_an_image_becomes_kernel_initrd_and_a_disk_of_its_own)
 	CHECK(mkdir(dir, 0700) == 0);
 	put_file(dir, "kernel", "k");
 	put_file(dir, "initrd-small", "i");
+	put_file(dir, "initrd-root", "i");
 	put_file(dir, "kernel.info", "v");
 	put_file(dir, "disk.raw", "disk");
 	CHECK(prepare_config(i, &c, &o, NULL) == 0);
