@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The host's mathematics: loaded when a Windows program starts, since nobody else needs it. Names are
- * others, for in a program that has libm the library's own would be taken for ours. */
+/* The host's mathematics: loaded when a Windows program starts, since nobody else needs it. Names
+ * are others, for in a program that has libm the library's own would be taken for ours. */
 #include "win/win.h"
 
 #undef HOST_CALL
