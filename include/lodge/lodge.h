@@ -362,7 +362,8 @@ LODGE_API int lodge_image_pull(const char *name, struct lodge_pull *p, struct lo
 LODGE_API int lodge_image_list(char **ret_json, struct lodge_err *e);
 /* 1: in the cache; 0: known, not in the cache; -ENOENT: no image has this name. */
 LODGE_API int lodge_image_state(const char *name);
-/* Name of the image that lodge_create would need for @c; NULL: none. Static. */
+/* What may be the name of an image that @c needs: lodge_image_state tells. Static, or config.guest;
+ * NULL: none. */
 LODGE_API const char *lodge_image_needed(const struct lodge_config *c);
 /* 1: what config.argv names is not the image's to run but lodge_exec's, once it is up. */
 LODGE_API int lodge_image_execs(const char *name);

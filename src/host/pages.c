@@ -3,15 +3,40 @@
 #include "host/host.h"
 #include <sys/mman.h>
 
+/* The leak sanitizer looks for what is still pointed at in the heap only, unless it is told: of the
+ * small ones, for in tables that are large there are no pointers into the heap. */
+#if defined __SANITIZE_ADDRESS__
+#define WATCHED 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+#define WATCHED 1
+#endif
+#endif
+#ifdef WATCHED
+#include <sanitizer/lsan_interface.h>
+enum { SMALL = 4 << 20 };
+#endif
+
 void *host_pages_new(size_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+#ifdef WATCHED
+	if (bytes <= SMALL)
+		__lsan_register_root_region(p, bytes);
+#endif
+	return p;
 }
 
 void host_pages_free(void *p, size_t bytes)
 {
-	if (p)
-		munmap(p, bytes);
+	if (!p)
+		return;
+#ifdef WATCHED
+	if (bytes <= SMALL)
+		__lsan_unregister_root_region(p, bytes);
+#endif
+	munmap(p, bytes);
 }

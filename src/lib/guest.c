@@ -120,7 +120,7 @@ const char *lodge_image_needed(const struct lodge_config *given)
 	if (lodge_has_first(&c))
 		return c.kernel ? NULL : image_of_roots()->name;
 	const struct image *m = c.guest ? image_find(c.guest) : NULL;
-	return m ? m->name : NULL;
+	return m ? m->name : given->guest;
 }
 
 /* What only a program in a machine of its own can have, and what it cannot. */

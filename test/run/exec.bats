@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# Programs in a guest, by its agent: one debian-small for all tests. Skipped while that image is
-# not in the user's cache (lodge pull debian-small).
+# Programs in a guest, by its agent: one debian-small for all tests.
 
 setup_file() {
 	export LODGE="$BATS_TEST_DIRNAME/../../build/lodge"
@@ -9,10 +8,10 @@ setup_file() {
 	mkdir -m 700 "$HOME_DIR/run" "$HOME_DIR/share"
 	export XDG_DATA_HOME=$HOME_DIR/data XDG_RUNTIME_DIR=$HOME_DIR/run
 	echo "from the host" >"$HOME_DIR/share/file"
-	if ! "$LODGE" images -q | grep -q '^debian-small$'; then
-		rm -rf "$HOME_DIR"
-		skip "debian-small is not in the cache"
-	fi
+	"$LODGE" pull debian-small >"$HOME_DIR/pull.log" 2>&1 || {
+		cat "$HOME_DIR/pull.log" >&2
+		return 1
+	}
 	"$LODGE" run -d --name g -m 256M -v "$HOME_DIR/share:/mnt/share" -v "$HOME_DIR/share:/mnt/ro:ro" debian-small
 	"$LODGE" exec --wait 3m g true
 }
