@@ -2,6 +2,7 @@
 /* What a process that we have forked begins with, beside what it is made for. */
 #include "host/host.h"
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void host_fds_close(const int *keep, size_t n)
@@ -21,12 +22,28 @@ void host_fds_close(const int *keep, size_t n)
 	}
 }
 
+/* Those that the C library keeps for itself it lets nobody change, and an ignored one is inherited:
+ * by the kernel, then. Its own handlers stay. rt_sigaction(2) */
+static void reserved_default(int s)
+{
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} a = {0};
+	if (syscall(SYS_rt_sigaction, s, NULL, &a, sizeof a.mask) == 0 && a.handler == SIG_IGN) {
+		a.handler = SIG_DFL;
+		(void)!syscall(SYS_rt_sigaction, s, &a, NULL, sizeof a.mask);
+	}
+}
+
 void host_signals_default(void)
 {
 	sigset_t none;
 	for (int s = 1; s < NSIG; s++)
-		if (s != SIGKILL && s != SIGSTOP)
-			signal(s, SIG_DFL);
+		if (s != SIGKILL && s != SIGSTOP && signal(s, SIG_DFL) == SIG_ERR)
+			reserved_default(s);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
