@@ -197,6 +197,7 @@ void interp_fini(struct interp *it)
 static void interp_detach(struct rv_hart *h)
 {
 	struct interp *it = h->engine;
+	h->idled = NULL;
 	if (!it)
 		return;
 	h->engine = NULL;
@@ -239,12 +240,23 @@ int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
 	return 0;
 }
 
+enum { IDLE_BYTES = 256 << 10 };
+
+/* Blocks are quickly made again, and an idle hart needs few of them. */
+static void interp_idled(struct rv_hart *h)
+{
+	struct interp *it = h->engine;
+	if (it->used > IDLE_BYTES)
+		interp_trim(it);
+}
+
 static int interp_attach(struct rv_hart *h, struct lodge_err *e)
 {
 	struct interp *it = host_pages_new(sizeof *it);
 	h->engine = it;
 	if (!it)
 		return err_set(e, ENOMEM, "no memory for the interpreter");
+	h->idled = interp_idled;
 	int r = interp_init(it, h, e);
 	if (r < 0)
 		interp_detach(h);
