@@ -61,7 +61,7 @@ static char *base64_text(const char *from)
 	return ret;
 }
 
-/* "https://HOST/v1/" is HOST, as docker writes it; docker.io's has a name of its own. */
+/* "https://HOST/v1/" is HOST, as docker writes it. */
 static bool key_is(const char *key, const char *want)
 {
 	char text[REF_TEXT];
@@ -72,7 +72,7 @@ static bool key_is(const char *key, const char *want)
 		text[--n] = 0;
 	if (n > 3 && (!strcmp(text + n - 3, "/v1") || !strcmp(text + n - 3, "/v2")))
 		text[n - 3] = 0;
-	return !strcmp(!strcmp(text, "index.docker.io") ? "docker.io" : text, want);
+	return !strcmp(text, want);
 }
 
 static char *entry_login(struct doc *d, struct json_object *entry)

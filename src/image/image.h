@@ -18,13 +18,13 @@ struct image_ref {
 	char tag[REF_TAG];   /* "": none */
 	struct digest digest;
 };
-/* A name without a host is docker.io's, one without a slash of its library; without tag and digest
- * the tag is latest. */
+/* A name without a host is one of this host, localhost's; without tag and digest the tag is
+ * latest. */
 int ref_parse(struct image_ref *ret, const char *text, struct lodge_err *e) MUST;
 /* In full: HOST/NAME:TAG@DIGEST. */
 void ref_print(const struct image_ref *r, char ret[REF_TEXT]);
-/* Where the registry of @host answers: docker.io's has another name. */
-const char *ref_registry(const struct image_ref *r);
+/* Does a name begin with the host of a registry? */
+bool ref_has_host(const char *text);
 
 /* ---- digest.c ---- */
 int digest_parse(struct digest *ret, const char *text, struct lodge_err *e) MUST;
@@ -118,6 +118,7 @@ void image_store_close(struct image_store *s); /* NULL is fine */
 struct image_pull {
 	const char *platform;      /* "OS/ARCH[/VARIANT]"; NULL: the host's */
 	const char *name;          /* what it shall be called here; NULL: as it is there */
+	const char *registry;      /* "HOST[/NAME]" before names without a host; NULL: none */
 	bool no_tls;               /* http, and certificates of anybody's */
 	uint64_t max_unpacked;     /* bytes that a layer may unpack to; 0: the default */
 	lodge_progress_fn *progress;
@@ -134,7 +135,8 @@ struct json_object;
 /* An array of {name, alias, digest, config, platform, size, created_ns}, by name; owned by the
  * caller. */
 int image_list(struct image_store *s, struct json_object **ret, struct lodge_err *e) MUST;
-/* An image by its name, or by the first digits (12 or more) of its digest. ENOENT. */
+/* An image by its name, by the end of its name if only one has it (app:v1 of HOST/x/app:v1), or by
+ * the first digits (12 or more) of its digest. ENOENT, EEXIST: several have it. */
 int image_find_name(struct image_store *s, const char *text, char ret_name[REF_TEXT],
                     struct lodge_err *e) MUST;
 /* Its name goes, and all that no other image and no guest uses. *@ret_freed: bytes. */

@@ -16,12 +16,12 @@ static bool ref_is(const char *text, const char *full)
 	return !strcmp(said, full);
 }
 
-TEST(names_have_dockers_defaults)
+TEST(names_have_defaults)
 {
-	CHECK(ref_is("alpine", "docker.io/library/alpine:latest"));
-	CHECK(ref_is("alpine:3.19", "docker.io/library/alpine:3.19"));
-	CHECK(ref_is("a/b", "docker.io/a/b:latest"));
-	CHECK(ref_is("index.docker.io/a", "docker.io/library/a:latest"));
+	CHECK(ref_is("alpine", "localhost/alpine:latest") && !ref_has_host("alpine"));
+	CHECK(ref_is("alpine:3.19", "localhost/alpine:3.19") && !ref_has_host("alpine:3.19"));
+	CHECK(ref_is("a/b", "localhost/a/b:latest") && !ref_has_host("a/b"));
+	CHECK(ref_is("h.example/a", "h.example/a:latest") && ref_has_host("h.example/a"));
 	CHECK(ref_is("localhost/a", "localhost/a:latest"));
 	CHECK(ref_is("localhost:5000/a/b__c:V1.2_x", "localhost:5000/a/b__c:V1.2_x"));
 	CHECK(ref_is("[::1]:5000/a", "[::1]:5000/a:latest"));

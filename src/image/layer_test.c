@@ -68,12 +68,12 @@ TEST(logins_are_those_of_the_longest_name)
 {
 	static const char text[] =
 	    "{\"auths\":{\"h:5000\":{\"auth\":\"YTpi\"},\"h:5000/x\":{\"auth\":\"Yzpk\"},"
-	    "\"https://index.docker.io/v1/\":{\"username\":\"u\",\"password\":\"p\"},"
+	    "\"https://q.example/v1/\":{\"username\":\"u\",\"password\":\"p\"},"
 	    "\"bad\":{\"auth\":\"!\"},\"colonless\":{\"auth\":\"YQ==\"}}}";
 	static const struct {
 		const char *host, *name, *login;
 	} rows[] = {{"h:5000", "y/z", "a:b"}, {"h:5000", "x/z", "c:d"},
-		    {"h:5000", "xy", "a:b"},  {"docker.io", "library/a", "u:p"},
+		    {"h:5000", "xy", "a:b"},  {"q.example", "x/a", "u:p"},
 		    {"bad", "a", NULL},       {"colonless", "a", NULL},
 		    {"h", "5000", NULL}};
 	for (size_t i = 0; i < countof(rows); i++) {

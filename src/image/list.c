@@ -11,12 +11,9 @@ enum { REMOVE_WAIT_MS = 10000, DIGITS = 12 };
 /* The shortest that means the same. */
 static void name_short(const char *name, char ret[REF_TEXT])
 {
-	static const char *const begins[] = {"docker.io/library/", "docker.io/"};
-	size_t n = 0;
-	for (size_t i = 0; i < countof(begins) && !n; i++)
-		if (!strncmp(name, begins[i], strlen(begins[i])))
-			n = strlen(begins[i]);
-	strcpy(ret, name + n);
+	static const char here[] = "localhost/";
+	const size_t n = sizeof here - 1;
+	strcpy(ret, strncmp(name, here, n) ? name : name + n);
 	char *latest = strstr(ret, ":latest");
 	if (latest && !latest[7])
 		*latest = 0;
@@ -59,20 +56,44 @@ int image_list(struct image_store *s, struct json_object **ret, struct lodge_err
 }
 
 struct finding {
-	const char *digits;
+	const char *text; /* digits of a digest; or the end of a name, from its slash on */
 	size_t n, found;
 	char *name; /* REF_TEXT */
 };
 
+static void found(struct finding *f, const struct image_record *r)
+{
+	f->found++;
+	strcpy(f->name, r->name);
+}
+
+static int find_end(void *arg, const struct image_record *r)
+{
+	struct finding *f = arg;
+	size_t n = strlen(r->name);
+	if (n > f->n && !strcmp(r->name + n - f->n, f->text))
+		found(f, r);
+	return 0;
+}
+
 static int find_digits(void *arg, const struct image_record *r)
 {
 	struct finding *f = arg;
-	if (strncmp(digest_hex(&r->manifest), f->digits, f->n) &&
-	    strncmp(digest_hex(&r->config), f->digits, f->n))
-		return 0;
-	f->found++;
-	strcpy(f->name, r->name);
+	if (!strncmp(digest_hex(&r->manifest), f->text, f->n) ||
+	    !strncmp(digest_hex(&r->config), f->text, f->n))
+		found(f, r);
 	return 0;
+}
+
+/* 1: the one that @ask finds is in f->name; 0: there is none. */
+static int find_one(struct image_store *s, int (*ask)(void *, const struct image_record *),
+		    struct finding *f, const char *what, struct lodge_err *e)
+{
+	int r = store_each(s, ask, f, e);
+	if (r == 0 && f->found > 1)
+		return err_set(e, EEXIST, "%zu images have a %s %.200s; name one", f->found, what,
+			       f->text);
+	return r < 0 ? r : f->found == 1;
 }
 
 int image_find_name(struct image_store *s, const char *text, char ret_name[REF_TEXT],
@@ -80,7 +101,7 @@ int image_find_name(struct image_store *s, const char *text, char ret_name[REF_T
 {
 	struct image_ref ref;
 	char key[40];
-	int named = ref_parse(&ref, text, e);
+	int r = 0, named = ref_parse(&ref, text, e);
 	if (named == 0) {
 		ref_print(&ref, ret_name);
 		store_key(ret_name, key);
@@ -89,20 +110,22 @@ int image_find_name(struct image_store *s, const char *text, char ret_name[REF_T
 	}
 	const char *digits = strncmp(text, "sha256:", 7) ? text : text + 7;
 	size_t n = strspn(digits, "0123456789abcdef");
-	struct finding f = {digits, n, 0, ret_name};
-	if (n >= DIGITS && !digits[n]) {
-		int r = store_each(s, find_digits, &f, e);
-		if (r < 0 || f.found == 1)
-			return r;
-		if (f.found > 1)
-			return err_set(e, EEXIST,
-				       "%zu images have a digest that begins with %s; "
-				       "name one",
-				       f.found, digits);
-	} else if (named < 0) {
+	bool is_digest = n >= DIGITS && !digits[n];
+	if (named == 0 && !ref_has_host(text)) {
+		char end[REF_TEXT];
+		snprintf(end, sizeof end, "%s", strchr(ret_name, '/'));
+		struct finding f = {end, strlen(end), 0, ret_name};
+		r = find_one(s, find_end, &f, "name that ends with", e);
+	}
+	if (r == 0 && is_digest) {
+		struct finding f = {digits, n, 0, ret_name};
+		r = find_one(s, find_digits, &f, "digest that begins with", e);
+	} else if (r == 0 && named < 0) {
 		return named;
 	}
-	return err_set(e, ENOENT, "there is no image '%.200s'; lodge images lists them", text);
+	if (r == 0)
+		r = err_set(e, ENOENT, "there is no image '%.200s'; lodge images lists them", text);
+	return r < 0 ? r : 0;
 }
 
 static uint64_t space_free(const struct image_store *s)

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of images, with the defaults that docker and podman have. OCI-Dist 1.1 §2.2 */
+/* Names of images. OCI-Dist 1.1 §2.2 */
 #include "image/image.h"
 #include <ctype.h>
 #include <stdio.h>
-
-static const char docker_host[] = "docker.io", docker_registry[] = "registry-1.docker.io";
 
 static bool name_char(char c) { return islower((unsigned char)c) || isdigit((unsigned char)c); }
 
@@ -72,7 +70,7 @@ static int host_take(struct image_ref *r, const char **rest, struct lodge_err *e
 	const char *slash = strchr(*rest, '/');
 	size_t n = slash ? (size_t)(slash - *rest) : 0;
 	if (!slash || !host_like(*rest, n)) {
-		strcpy(r->host, docker_host);
+		strcpy(r->host, "localhost");
 		return 0;
 	}
 	if (n >= sizeof r->host)
@@ -82,8 +80,6 @@ static int host_take(struct image_ref *r, const char **rest, struct lodge_err *e
 	r->host[n] = 0;
 	if (!host_good(r->host))
 		return err_set(e, EINVAL, "'%s' is no host or HOST:PORT", r->host);
-	if (!strcmp(r->host, "index.docker.io"))
-		strcpy(r->host, docker_host);
 	*rest = slash + 1;
 	return 0;
 }
@@ -101,7 +97,6 @@ static int parts_take(struct image_ref *r, char *rest, struct lodge_err *e)
 {
 	char *digest = cut(rest, '@'), *colon = strrchr(rest, ':');
 	char *tag = colon && !strchr(colon, '/') ? cut(rest, ':') : NULL;
-	const char *library = !strcmp(r->host, docker_host) && !strchr(rest, '/') ? "library/" : "";
 	int r2 = digest ? digest_parse(&r->digest, digest, e) : 0;
 	if (r2 < 0)
 		return r2;
@@ -114,10 +109,10 @@ static int parts_take(struct image_ref *r, char *rest, struct lodge_err *e)
 			       tag);
 	if (tag)
 		strcpy(r->tag, tag);
-	if (strlen(library) + strlen(rest) >= sizeof r->name)
+	if (strlen(rest) >= sizeof r->name)
 		return err_set(e, ENAMETOOLONG, "it is longer than %zu characters",
 			       sizeof r->name - 1);
-	strcpy(stpcpy(r->name, library), rest);
+	strcpy(r->name, rest);
 	if (!name_good(r->name))
 		return err_set(e, EINVAL,
 			       "names have small letters and digits, with . _ - and / "
@@ -148,7 +143,8 @@ void ref_print(const struct image_ref *r, char ret[REF_TEXT])
 		 r->digest.text[0] ? "@" : "", r->digest.text);
 }
 
-const char *ref_registry(const struct image_ref *r)
+bool ref_has_host(const char *text)
 {
-	return strcmp(r->host, docker_host) ? r->host : docker_registry;
+	const char *slash = strchr(text, '/');
+	return slash && host_like(text, (size_t)(slash - text));
 }

@@ -298,7 +298,7 @@ static int manifest_get(struct registry *g, const char *which, char **ret, size_
 static void registry_base(struct registry *g, bool plain)
 {
 	snprintf(g->base, sizeof g->base, "%s://%s/v2/%s", plain ? "http" : "https",
-		 ref_registry(&g->ref), g->ref.name);
+		 g->ref.host, g->ref.name);
 }
 
 static int registry_top(struct source *s, char **ret, size_t *ret_len, struct lodge_err *e)
@@ -349,6 +349,29 @@ static int registry_blob(struct source *s, struct blob_in *b, struct lodge_err *
 
 extern const struct source_class source_registry;
 
+/* @name, or what it means where names without a host have a registry. */
+static int registry_name(struct image_ref *ret, const char *name, const char *registry,
+			 struct lodge_err *e)
+{
+	char full[REF_TEXT];
+	struct image_ref r;
+	int bad = ref_parse(&r, name, e);
+	if (bad < 0)
+		return bad;
+	if (ref_has_host(name)) {
+		*ret = r;
+		return 0;
+	}
+	if (!registry || !*registry)
+		return err_set(e, ENOENT,
+			       "there is no image '%.200s' here, and no registry in its name: "
+			       "write HOST/%.200s, or set registry=HOST in the configuration",
+			       name, name);
+	if (snprintf(full, sizeof full, "%s/%s", registry, name) >= (int)sizeof full)
+		return err_set(e, ENAMETOOLONG, "the setting registry is too long");
+	return err_in(e, ref_parse(ret, full, e), "the setting registry=%.200s", registry);
+}
+
 static int registry_open(struct source **ret, struct fetch *f, const char *where,
 			 struct lodge_err *e)
 {
@@ -357,7 +380,8 @@ static int registry_open(struct source **ret, struct fetch *f, const char *where
 		return err_set(e, ENOMEM, "out of memory");
 	g->s = (struct source){.class = &source_registry, .f = f};
 	pthread_mutex_init(&g->lock, NULL);
-	int r = ref_parse(&g->ref, where + (strncmp(where, "docker://", 9) ? 0 : 9), e);
+	int r = registry_name(&g->ref, where + (strncmp(where, "docker://", 9) ? 0 : 9),
+			      f->how->registry, e);
 	if (r == 0)
 		r = host_library_load(&image_curl, e);
 	if (r < 0) {

@@ -28,14 +28,19 @@ static bool store_exists(void)
 int images_pull(const char *name, struct lodge_pull *how, struct lodge_err *e)
 {
 	struct image_store *s = NULL;
+	char registry[REF_TEXT] = "";
 	struct image_pull p = {.platform = how->platform,
 			       .name = how->as,
+			       .registry = registry,
 			       .no_tls = how->no_tls_check,
 			       .max_unpacked = how->max_unpacked,
 			       .progress = how->progress,
 			       .user = how->user};
 	_Static_assert(sizeof how->name >= REF_TEXT, "a name has room");
-	int r = images_open(&s, e);
+	int r = lodge_setting("registry", registry, sizeof registry, e);
+	if (r < 0)
+		return r;
+	r = images_open(&s, e);
 	if (r == 0)
 		r = image_pull(s, name, &p, how->name, how->warning, e);
 	image_store_close(s);

@@ -99,7 +99,7 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	[ "$status" -eq 127 ]
 	try lodge rmi debian
 	[ "$status" -eq 127 ]
-	try lodge pull oci:/no/such/folder
+	try lodge pull no-such-image
 	[ "$status" -eq 127 ]
 }
 

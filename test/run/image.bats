@@ -107,7 +107,7 @@ plain_is_right() {
 	plain_is_right
 	seen sh -euc '[ "$(stat -c %u:%g owned)" = 1234:4321 ] && [ "$(stat -c %u:%g implied)" = 7:8 ]'
 	seen python3 -c 'import os; assert os.listxattr("attr") == ["user.colour"], os.listxattr("attr")'
-	lodge images | grep -E '^localhost/plain:v1 +localhost/plain:v1 +[0-9a-f]{12} +[0-9]+ +(now|[0-9]+ second)'
+	lodge images | grep -E '^localhost/plain:v1 +plain:v1 +[0-9a-f]{12} +[0-9]+ +(now|[0-9]+ second)'
 	digest=$(lodge images --format json | python3 -c '
 import json, sys
 one, = [i for i in json.load(sys.stdin) if "digest" in i]
@@ -136,7 +136,7 @@ print(one["digest"][7:19])')
 	plain_is_right
 	lodge rmi two
 	python3 "$MAKE" save "$DIR/gzip" "$DIR/saved.tar"
-	[ "$(lodge pull -q "$DIR/saved.tar")" = docker.io/saved/image:v1 ]
+	[ "$(lodge pull -q "$DIR/saved.tar")" = localhost/saved/image:v1 ]
 	plain_is_right
 	[ -z "$(ls -A "$STORE/partial")" ]
 }
@@ -168,6 +168,13 @@ print(one["digest"][7:19])')
 		try lodge pull "localhost:$PORT/$name"
 		[ "$status" -eq 127 ] && [[ $output == *"$name is not there"* ]]
 	done
+	# a name without a host: of a registry by the setting, of what is here by its end
+	try lodge pull app:v1
+	[ "$status" -eq 127 ] && [[ $output == *"registry=HOST"* ]]
+	[ "$(LODGE_REGISTRY=localhost:$PORT lodge pull -q app:v1)" = "localhost:$PORT/app:v1" ]
+	lodge rmi app:v1
+	try lodge rmi app:v1
+	[ "$status" -eq 127 ]
 	unserve
 	try lodge pull "localhost:$PORT/app:v1"
 	[ "$status" -eq 125 ] && [[ $output == *"localhost:$PORT"* ]]
