@@ -32,11 +32,13 @@ WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wcast-qual -Wswitch-enum
 WARN    += $(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),-Wconditional-uninitialized)
 # gcc's thread sanitizer sees no fences: it may report what a fence orders, and must not stop at them
 WARN    += $(if $(filter tsan,$m),$(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),,-Wno-tsan))
+# nothing here is unwound at run time (debuggers have .debug_frame), and 300 KiB of each keeper were it
+NOTABLES := -fno-unwind-tables -fno-asynchronous-unwind-tables
 INC     := -Isrc -Iinclude -I. -I$O/gen
 DEPINC  := $(shell pkg-config --cflags $(PKGS) $(LATE) 2>/dev/null | sed 's/-I/-isystem /g')
 LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfdt -lpthread
 ALL     := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden \
-           $(WARN) $(INC) $(DEPINC) $(CFLAGS) $(SAN)
+           $(WARN) $(INC) $(DEPINC) $(CFLAGS) $(SAN) $(if $m,,$(NOTABLES))
 
 SRC     := $(sort $(shell find src -name '*.c' ! -name '*_test.c' ! -path 'src/cli/*' ! -path 'src/user/*' \
              ! -path 'src/alone/*'))

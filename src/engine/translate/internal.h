@@ -13,7 +13,7 @@ enum {
 	PAGES_HASH = 4096,
 	PAGES2_HASH = 256,
 	CACHE_BYTES = 32 << 20, /* of all harts */
-	KEEP_SHARE = 20,        /* an idle hart may keep one part in so many of that */
+	KEEP_SHARE = 80,        /* an idle hart may keep one part in so many of that */
 	OPT_AT = 3,             /* samples of a unit before it is optimized */
 	OPT_BAD = 32,           /* it could not be entered so often: it is given up */
 	OPT_NEVER = 256,
