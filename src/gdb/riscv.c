@@ -94,7 +94,7 @@ static void vector_set(struct rv_hart *h, unsigned n, uint64_t v)
 	case GDB_RV_VCSR: now[3] = v; break;
 	default: break; /* vlenb */
 	}
-	rv_vector_restore(h, now[0], now[1], now[2], now[3]);
+	rv_vector_restore(h, true, now[0], now[1], now[2], now[3]);
 }
 
 bool gdb_riscv_set(struct rv_hart *h, uint64_t *pc, unsigned n, const uint8_t v[GDB_REG_BYTES])

@@ -2,7 +2,7 @@
 /* Going on from the state of a program: any sections become a process that could be run, or an
  * error. Each input has a process of its own, since going on changes all of it: memory,
  * descriptors, signals, limits. The input: a byte that names a section, two of length, content, and
- * so on. */
+ * so on. The first byte also says how long vector registers are. */
 #include "level/process/saved.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static const char *const names[] = {
 };
 
 /* Fields of @t with @len bytes of @p over them: what only the right process can have is set. */
-static void fields_put(struct save_out *o, bool thread, const uint8_t *p, size_t len)
+static void fields_put(struct save_out *o, bool thread, unsigned vlen, const uint8_t *p, size_t len)
 {
 	if (thread) {
 		struct saved_thread s = {.tid = 0};
@@ -29,19 +29,20 @@ static void fields_put(struct save_out *o, bool thread, const uint8_t *p, size_t
 		memcpy(&s, p, min_u64(len, sizeof s));
 		s.pid = (uint64_t)getpid();
 		s.threads = 1;
+		s.vlen = vlen;
 		memset(s.limits, 0xff, sizeof s.limits); /* one of CPU time would end us */
 		save_out_fields(o, "process", saved_process_fields, &s);
 	}
 }
 
-static void sections_put(struct save_out *o, const uint8_t *p, size_t len)
+static void sections_put(struct save_out *o, unsigned vlen, const uint8_t *p, size_t len)
 {
 	unsigned seen = 0;
 	while (len >= 3) {
 		unsigned which = p[0] % countof(names);
 		size_t n = min_u64(le16_at(p + 1), len - 3);
 		if (!(seen & 1u << which) && which >= 6)
-			fields_put(o, which == 7, p + 3, n);
+			fields_put(o, which == 7, vlen, p + 3, n);
 		else if (!(seen & 1u << which)) {
 			uint8_t *to = save_out_section(o, names[which], n);
 			if (to)
@@ -52,9 +53,9 @@ static void sections_put(struct save_out *o, const uint8_t *p, size_t len)
 		len -= 3 + n;
 	}
 	if (!(seen & 1u << 6))
-		fields_put(o, false, p, 0);
+		fields_put(o, false, vlen, p, 0);
 	if (!(seen & 1u << 7))
-		fields_put(o, true, p, 0);
+		fields_put(o, true, vlen, p, 0);
 }
 
 /* How far it got, for the fuzzer, which sees nothing of another process: memory of both. */
@@ -84,7 +85,10 @@ static void reached(const char *what)
 static _Noreturn void child(const uint8_t *data, size_t len)
 {
 	static uint8_t ram[RAM_PAGES * 4096];
-	const struct lodge_config c = {.size = sizeof c, .accel = "interpret"};
+	static const char *const options[] = { "vlen=128", "vlen=256", "vlen=512" };
+	const char *const *vlen = &options[len ? (data[0] >> 3) % countof(options) : 0];
+	const struct lodge_config c = {.size = sizeof c, .accel = "interpret", .options = vlen,
+		.noptions = 1};
 	struct save_out *o = NULL;
 	struct save_in in = {.nsections = 0};
 	struct restore r = {.in = &in, .ram = ram, .ram_pages = RAM_PAGES};
@@ -94,7 +98,7 @@ static _Noreturn void child(const uint8_t *data, size_t len)
 	alarm(30);
 	if (save_out_new(&o, "process", NULL) < 0)
 		_exit(0);
-	sections_put(o, data, len);
+	sections_put(o, rv_vlen_named(*vlen + 5), data, len);
 	if (save_out_bytes(o, &bytes, &n, NULL) < 0 || save_in_parse(&in, bytes, n, NULL) < 0)
 		_exit(0);
 	struct lodge_err e = {.msg = ""};

@@ -9,6 +9,7 @@ setup_file() {
 	export LODGE=$PWD/build/lodge T=$BATS_FILE_TMPDIR
 	cc=(riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -g -O0 -Wall -pthread)
 	"${cc[@]}" -static -o "$T/debugged" test/run/gdb/debugged.c
+	"${cc[@]}" -static -o "$T/vlen" test/run/process/vlen.c
 	mkdir -p "$T/root/bin" "$T/root/lib"
 	"${cc[@]}" -o "$T/root/bin/debugged" test/run/gdb/debugged.c
 	cp /usr/riscv64-linux-gnu/lib/ld-linux-riscv64-lp64d.so.1 /usr/riscv64-linux-gnu/lib/libc.so.6 \
@@ -136,6 +137,20 @@ ended() {
 	begin "$T/debugged"
 	gdb_do "break add" c "python import os; os._exit(0)"
 	ended 17
+}
+
+@test "vector registers as long as the program has them, read and written" {
+	for vlen in 128 256 512; do
+		n=$((vlen / 8))
+		begin -o vlen=$vlen "$T/vlen"
+		FILE=$T/vlen gdb_do "$QUIET" "handle SIGSEGV nostop noprint pass" "break filled" c "p \$vlenb" \
+			"p sizeof(\$v5.b)" "p/x \$v31.b[$((n - 1))] == in[$((32 * n - 1))]" \
+			"p \$v0.w[0] == *(int *)in" "set var \$v7.b[$((n - 1))] = 0x5a" \
+			"p/x in[$((8 * n - 1))] = 0x5a" delete c
+		[[ "$output" == *"\$1 = $n"*"\$2 = $n"*'$3 = 0x1'*'$4 = 1'*'$5 = 0x5a'*"exited normally"* ]]
+		ended 0
+		grep -q "^changed 1: " "$OUT"
+	done
 }
 
 @test "the protocol by hand: step packets, memory, registers, bad packets" {

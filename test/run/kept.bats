@@ -11,6 +11,7 @@ setup_file() {
 	mkdir -p -m 700 "$XDG_RUNTIME_DIR"
 	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/kept" test/run/process/kept.c
 	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/program" test/run/process/program.c
+	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/vlen" test/run/process/vlen.c
 	mkdir "$T/in"
 }
 
@@ -122,6 +123,26 @@ whole() {
 	"$LODGE" restore one s1
 	rounds one 3
 	[ "$("$LODGE" logs one | tail -n 1 | cut -d' ' -f2)" = "$nonce" ]
+}
+
+@test "long vector registers: suspended, cloned, restored" {
+	for vlen in 128 512; do
+		"$LODGE" run -d --name one -o vlen=$vlen "$T/vlen" hold
+		rounds one 3
+		for _ in 1 2 3; do
+			"$LODGE" suspend one
+			"$LODGE" resume one
+			rounds one 2
+		done
+		"$LODGE" snapshot create one s1
+		"$LODGE" clone -s s1 one two
+		rounds two 3
+		"$LODGE" logs two | tail -n 1 | grep -E "^[0-9]+ $((vlen / 8))\$"
+		"$LODGE" restore -f one s1
+		rounds one 3
+		"$LODGE" logs one | tail -n 1 | grep -E "^[0-9]+ $((vlen / 8))\$"
+		"$LODGE" rm -f one two
+	done
 }
 
 @test "what cannot be saved is named, and the guest goes on" {

@@ -8,6 +8,7 @@ setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
 	export LODGE=$PWD/build/lodge T=$BATS_FILE_TMPDIR XDG_DATA_HOME=$BATS_FILE_TMPDIR/data
 	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/program" test/run/process/program.c
+	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/vlen" test/run/process/vlen.c
 	# exit(42), at any address
 	printf '.globl _start\n_start: li a0, 42\nli a7, 93\necall\n' >"$T/pie.s"
 	riscv64-linux-gnu-gcc -nostdlib -static-pie -Wl,--no-dynamic-linker -o "$T/pie" "$T/pie.s"
@@ -108,6 +109,25 @@ prog() {
 	[ "$status" -eq 0 ]
 	[ "${lines[0]}" = "2 4 6 8 10 12 14 0 vl 7 vtype d1 vcsr 2, first 3, signals 1" ]
 	[ "${lines[1]}" = "cut at 20 and 100, signals 3" ]
+}
+
+@test "vector registers of 128, 256 and 512 bits: in frames, threads, after fork and exec" {
+	for vlen in 128 256 512; do
+		for accel in interpret translate; do
+			run timeout 60 "$LODGE" run --accel $accel -o vlen=$vlen "$T/vlen"
+			[ "$status" -eq 0 ]
+			changed=$(grep -c '^changed 1: ' <<<"$output")
+			[ "$changed" -eq 2 ] # before fork and in the child
+			[ "$(grep -cx "vlenb $((vlen / 8))" <<<"$output")" -eq 2 ]
+			[[ "$output" != *wrong* ]]
+		done
+	done
+	run timeout 60 "$LODGE" run "$T/vlen" again
+	[ "$output" = "vlenb 16" ]
+	for vlen in 100 off 1024 ""; do
+		run -125 "$LODGE" run -o vlen=$vlen "$T/vlen"
+		[ "$output" = "lodge: option vlen=$vlen: 128, 256 or 512" ]
+	done
 }
 
 @test "fork, exec, and children that die" {

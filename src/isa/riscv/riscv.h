@@ -393,11 +393,14 @@ bool rv_process_cas(struct rv_hart *h, uint64_t va, unsigned size, uint64_t *old
 uint64_t rv_raise(struct rv_hart *h, enum rv_exc cause, uint64_t tval);
 
 /* ---- vectors ---- */
+/* rv_env.vlen as the user names it: "128" (also for NULL), "256", "512"; 0: no such length. */
+unsigned rv_vlen_named(const char *text);
 /* Are these V registers that a hart can have? */
 bool rv_vector_valid(const struct rv_hart *h) MUST;
 /* The CSRs of V from elsewhere, as far as such values exist: a vtype that does not is ill, vl at
- * most what vtype allows. h->v is the caller's. @vcsr: vxrm << 1 | vxsat. */
-void rv_vector_restore(struct rv_hart *h, uint64_t vl, uint64_t vtype, uint64_t vstart,
+ * most what vtype allows. h->v is the caller's. @used: something has written V state (VS is dirty);
+ * else VS is initial. @vcsr: vxrm << 1 | vxsat. */
+void rv_vector_restore(struct rv_hart *h, bool used, uint64_t vl, uint64_t vtype, uint64_t vstart,
                        uint64_t vcsr);
 
 /* ---- SBI ---- */

@@ -128,13 +128,22 @@ bool rv_vector_valid(const struct rv_hart *h)
 	       (max == RV_VTYPE_ILL ? h->vtype == max && !h->vl : h->vl <= max);
 }
 
-void rv_vector_restore(struct rv_hart *h, uint64_t vl, uint64_t vtype, uint64_t vstart,
+unsigned rv_vlen_named(const char *text)
+{
+	static const char *const name[] = { "128", "256", "512" };
+	for (unsigned i = 0; text && i < countof(name); i++)
+		if (!strcmp(text, name[i]))
+			return 128u << i;
+	return text ? 0 : 128;
+}
+
+void rv_vector_restore(struct rv_hart *h, bool used, uint64_t vl, uint64_t vtype, uint64_t vstart,
                        uint64_t vcsr)
 {
 	uint64_t max = vtype_vlmax(h, vtype);
 	if (!h->vlenb)
 		return;
-	h->vs = 3;
+	h->vs = used ? 3 : 1;
 	h->vtype = max == RV_VTYPE_ILL ? max : vtype;
 	h->vl = max == RV_VTYPE_ILL ? 0 : min_u64(vl, max);
 	h->vstart = vstart & (8 * (uint64_t)h->vlenb - 1);

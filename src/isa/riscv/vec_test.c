@@ -204,3 +204,22 @@ TEST(vec_state_is_saved)
 	CHECK(h->vl == 7 && h->vtype == E8M1 && h->v[100] == 0x42 && h->vxrm == 2 && h->vs == 3);
 	rig_fini(&r);
 }
+
+TEST(vec_lengths_have_names)
+{
+	CHECK(rv_vlen_named(NULL) == 128 && rv_vlen_named("128") == 128);
+	CHECK(rv_vlen_named("256") == 256 && rv_vlen_named("512") == 512);
+	CHECK(!rv_vlen_named("") && !rv_vlen_named("off") && !rv_vlen_named("1024"));
+}
+
+/* Registers that nobody has written stay clean: frames of signals leave them out. */
+TEST(vec_restored_is_used_only_if_it_was)
+{
+	struct rig r;
+	vec_rig(&r, 128);
+	rv_vector_restore(r.h, false, 4, E32M1, 0, 0);
+	CHECK(r.h->vs == 1 && !r.h->vready && !r.h->vkey && csr(r.h, VL) == 4);
+	rv_vector_restore(r.h, true, 4, E32M1, 0, 0);
+	CHECK(r.h->vs == 3 && r.h->vready && r.h->vkey);
+	rig_fini(&r);
+}

@@ -143,10 +143,7 @@ enum { MIRROR_AFTER_US = 15000 };
 static int vlen_configure(struct machine *m, struct lodge_err *e)
 {
 	const char *vlen = life_option(m->config, "vlen");
-	m->rv.vlen = !vlen || !strcmp(vlen, "128") ? 128
-	             : !strcmp(vlen, "256")        ? 256
-	             : !strcmp(vlen, "512")        ? 512
-	                                           : 0;
+	m->rv.vlen = rv_vlen_named(vlen);
 	if (!m->rv.vlen && strcmp(vlen, "off"))
 		return err_set(e, EINVAL, "option vlen=%s: 128, 256, 512 or off", vlen);
 	return 0;

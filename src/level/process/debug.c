@@ -457,7 +457,7 @@ static int debug_new(struct debug **ret, struct proc *p, struct lodge_err *e)
 	d->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->moved, NULL);
-	gdb_cpu_riscv(&d->cpu, "GNU/Linux", VECTOR_BYTES);
+	gdb_cpu_riscv(&d->cpu, "GNU/Linux", p->env.vlen / 8);
 	*ret = d;
 	return d->bell < 0 ? err_sys(e, "an eventfd") : 0;
 }

@@ -15,7 +15,6 @@
 #define USER_END (UINT64_C(1) << 38)    /* as with Sv39 page tables */
 #define USER_GUARD (UINT64_C(4) << 30)  /* behind it: nothing, so that strides of code end there */
 enum { AUXV_MAX = 24 };
-enum { VECTOR_BYTES = 16 };      /* of a vector register */
 enum { PAGE = 4096, RIGHTS_MAPPED = 8 /* beside enum rv_access: something is there */ };
 
 /* ---- space.c: what is mapped where, below USER_END ---- */
@@ -292,6 +291,8 @@ void signals_task(struct task *t, const struct task *from);
 void signals_restore(struct proc *p, const uint64_t actions[]); /* as saved */
 void signals_task_restored(struct task *t); /* this thread is @t, whose mask and kept are set */
 void signals_move(struct task *t);      /* this thread goes on with @t */
+/* Bytes of a stack that any signal can be delivered on: AT_MINSIGSTKSZ. */
+uint64_t signals_stack_min(const struct proc *p);
 void signals_end(void);                 /* it is nobody's */
 void signals_forked(struct task *t);    /* in the child */
 void signals_exec(struct task *t);

@@ -82,9 +82,14 @@ static int options_check(const struct lodge_config *c, struct lodge_err *e)
 	for (size_t i = 0; i < c->noptions; i++)
 		if (strncmp(c->options[i], "strace=", 7) != 0 &&
 		    strncmp(c->options[i], "gdb=", 4) != 0 &&
+		    strncmp(c->options[i], "vlen=", 5) != 0 &&
 		    strncmp(c->options[i], "cgroup=", 7) != 0) /* the keeper's */
-			return err_set(e, EINVAL, "-o %s: programs have strace=FILE and "
-			               "gdb=PORT|unix:PATH|-", c->options[i]);
+			return err_set(e, EINVAL, "-o %s: programs have strace=FILE, "
+			               "gdb=PORT|unix:PATH|- and vlen=128|256|512",
+			               c->options[i]);
+	const char *vlen = life_option(c, "vlen");
+	if (!rv_vlen_named(vlen))
+		return err_set(e, EINVAL, "option vlen=%s: 128, 256 or 512", vlen);
 	return 0;
 }
 
@@ -97,7 +102,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	vclock_init(&p->clock);
 	host_random(p->chance, sizeof p->chance);
 	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p, .alone = true,
-		.vlen = 8 * VECTOR_BYTES};
+		.vlen = rv_vlen_named(life_option(c, "vlen"))};
 	int r = root_open(p, c, e);
 	p->sys.keep_signals = UINT64_C(1) << (SIGSEGV - 1) |
 			      UINT64_C(1) << (SIGBUS - 1) |

@@ -33,6 +33,7 @@ const char *text_find(const struct restore *r, uint64_t at)
 int saved_load(const struct save_in *in, struct saved_process *ret, struct lodge_err *e)
 {
 	memset(ret, 0, sizeof *ret);
+	ret->vlen = 128; /* where the state is older than others */
 	int r = save_in_fields(in, "process", saved_process_fields, ret, e);
 	if (r == 0 &&
 	    (!ret->threads || ret->threads > THREADS_MAX || ret->pid < 2 || ret->pid > INT32_MAX ||
@@ -110,9 +111,9 @@ static void registers_restore(struct rv_hart *h, const struct saved_thread *s)
 	memcpy(h->f, s->f, sizeof s->f);
 	h->fp.flags = s->fcsr & 31;
 	h->frm = s->fcsr >> 5 & 7;
-	h->vs = s->vs == 3 ? 3 : 1;
 	memcpy(h->v, s->v, sizeof s->v);
-	rv_vector_restore(h, s->vl, s->vtype, s->vstart, s->vcsr);
+	memcpy(h->v + sizeof s->v, s->v_more, sizeof s->v_more);
+	rv_vector_restore(h, s->vs == 3, s->vl, s->vtype, s->vstart, s->vcsr);
 }
 
 void thread_restored(struct task *t, const struct saved_thread *s, const char *comm)
@@ -161,6 +162,10 @@ int restore_run(struct restore *r, struct task *first, struct lodge_err *e)
 	int err = saved_load(r->in, &r->p, e);
 	if (err == 0 && (int)r->p.pid != getpid())
 		err = err_set(e, EBUSY, "the program's number %d could not be had", (int)r->p.pid);
+	if (err == 0 && r->p.vlen != r->proc->env.vlen)
+		err = err_set(e, EINVAL,
+		              "the program has vector registers of %llu bits (-o vlen), here they "
+		              "have %u", (unsigned long long)r->p.vlen, r->proc->env.vlen);
 	if (err == 0 && r->p.pages > r->ram_pages)
 		err = err_set(e, EINVAL, "the state has less memory than it says");
 	if (err == 0)

@@ -17,14 +17,16 @@ const struct state_field saved_process_fields[] = {
     P(vdso),    P(trampoline), P(stack_lo), P(stack_hi),  P(brk_start), P(brk),
     P(top),     P(arg_start),  P(arg_end),  P(env_start), P(env_end),   P(actions),
     P(auxv),    P(auxv_len),   P(limits),   P(timers),    P(pid),       P(umask),
-    P(threads), P(pages),      P(exe),      P(cwd),       P(comm),      STATE_END,
+    P(threads), P(pages),      P(exe),      P(cwd),       P(comm),
+    STATE(struct saved_process, vlen, 2), STATE_END,
 };
 #define T(field) STATE(struct saved_thread, field, 1)
 const struct state_field saved_thread_fields[] = {
     T(tid),    T(mask),       T(clear_tid), T(alt_sp), T(alt_size), T(alt_flags),
     T(robust), T(robust_len), T(left_ns),   T(kept),   T(info),     T(comm),
     T(x),      T(f),          T(pc),        T(fcsr),   T(vl),       T(vtype),
-    T(vstart), T(vcsr),       T(vs),        T(v),      STATE_END,
+    T(vstart), T(vcsr),       T(vs),        T(v),
+    STATE(struct saved_thread, v_more, 2),  STATE_END,
 };
 
 void words_add(struct words *w, const uint64_t *v, size_t n)
@@ -160,6 +162,8 @@ static void thread_gather(struct gather *g, const struct task *t, unsigned i)
 	memcpy(s.x, h->x, sizeof s.x);
 	memcpy(s.f, h->f, sizeof s.f);
 	memcpy(s.v, h->v, sizeof s.v);
+	memcpy(s.v_more, h->v + sizeof s.v, sizeof s.v_more);
+	_Static_assert(sizeof s.v + sizeof s.v_more == sizeof h->v, "all of them");
 	snprintf(name, sizeof name, "process/thread/%u", i);
 	save_out_fields(g->o, name, saved_thread_fields, &s);
 }
@@ -208,6 +212,7 @@ static void process_gather(struct gather *g, uint64_t pages)
 				  .pages = pages,
 				  .exe = text_add(g, p->exe),
 				  .cwd = link_add(g, "/proc/self/cwd"),
+				  .vlen = p->env.vlen,
 				  .threads = threads_gather(g)};
 	_Static_assert(sizeof s.actions == sizeof p->actions, "struct action");
 	_Static_assert(sizeof s.limits == sizeof l->limit, "struct rlimit");

@@ -15,6 +15,7 @@ struct saved_process {
 	uint64_t timers[3 * 4]; /* struct itimerval of ITIMER_REAL, VIRTUAL, PROF */
 	uint64_t pid, umask, threads, pages;
 	uint64_t exe, cwd, comm; /* texts */
+	uint64_t vlen;           /* bits of a vector register */
 };
 extern const struct state_field saved_process_fields[];
 
@@ -27,7 +28,8 @@ struct saved_thread {
 	uint64_t comm;     /* text */
 	/* registers */
 	uint64_t x[32], f[32], pc, fcsr, vl, vtype, vstart, vcsr, vs;
-	uint8_t v[32 * VECTOR_BYTES];
+	/* rv_hart.v: what VLEN 128 has of it, and the rest */
+	uint8_t v[32 * 16], v_more[32 * (RV_VLENB_MAX - 16)];
 };
 extern const struct state_field saved_thread_fields[];
 

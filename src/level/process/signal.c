@@ -38,11 +38,17 @@ struct frame {
 /* Behind a frame whose rest says so: Linux 6.5 arch/riscv/include/uapi/asm/ptrace.h */
 enum { VECTOR_HEAD = 65, VECTOR_MAGIC = 0x53465457 };
 struct frame_vector {
-	uint64_t vstart, vl, vtype, vcsr, vlenb, at;
-	uint8_t v[32 * VECTOR_BYTES];
-	uint32_t end[4]; /* a header of no magic and no size */
+	uint64_t vstart, vl, vtype, vcsr, vlenb, at; /* at: of v, which a handler may move */
+	uint8_t v[32 * RV_VLENB_MAX + 16]; /* as many as there are, then a header of 0s */
 };
-enum { VECTOR_SIZE = 8 + offsetof(struct frame_vector, end) };
+enum { VECTOR_END = 16 };
+/* Bytes of that header, struct frame_vector and the registers. */
+static uint32_t vector_size(unsigned vlenb)
+{
+	return 8 + (uint32_t)offsetof(struct frame_vector, v) + 32 * vlenb;
+}
+/* Bytes behind a frame. */
+static uint64_t vector_room(unsigned vlenb) { return vector_size(vlenb) - 8 + VECTOR_END; }
 _Static_assert(offsetof(struct frame, pc) == 128 + 176, "uc_mcontext");
 _Static_assert(sizeof(struct frame) == 128 + 176 + 256 + 528, "rt_sigframe");
 
@@ -215,6 +221,18 @@ void signals_exec(struct task *t)
 
 /* ---- delivery ---- */
 
+/* Bytes of a frame of @h as it is. */
+static uint64_t frame_size(const struct rv_hart *h)
+{
+	return sizeof(struct frame) + (h->vs == 3 ? vector_room(h->vlenb) : 0);
+}
+
+uint64_t signals_stack_min(const struct proc *p)
+{
+	uint64_t most = sizeof(struct frame) + vector_room(p->env.vlen / 8) + 16; /* aligned */
+	return most < ON_STACK_MIN ? ON_STACK_MIN : most;
+}
+
 static bool on_alt(const struct task *t, uint64_t sp)
 {
 	return !(t->alt.flags & SS_DISABLE) && sp - t->alt.sp < t->alt.size;
@@ -241,28 +259,30 @@ static bool vector_save(struct task *t, struct frame *f, uint64_t at)
 	if (h->vs != 3)
 		return true;
 	f->rest[VECTOR_HEAD] = VECTOR_MAGIC;
-	f->rest[VECTOR_HEAD + 1] = VECTOR_SIZE;
+	f->rest[VECTOR_HEAD + 1] = vector_size(h->vlenb);
 	struct frame_vector v = {.vstart = h->vstart, .vl = h->vl, .vtype = h->vtype,
 		.vcsr = h->vxsat | (uint64_t)h->vxrm << 1, .vlenb = h->vlenb,
 		.at = at + sizeof *f + offsetof(struct frame_vector, v)};
-	memcpy(v.v, h->v, sizeof v.v);
-	if (linux_write(&t->p->sys, at + sizeof *f, &v, sizeof v))
+	memcpy(v.v, h->v, 32 * h->vlenb);
+	if (linux_write(&t->p->sys, at + sizeof *f, &v, vector_room(h->vlenb)))
 		return false;
-	rv_vector_restore(h, h->vl, h->vtype, 0, v.vcsr); /* a handler begins with element 0 */
+	/* a handler begins with element 0 */
+	rv_vector_restore(h, true, h->vl, h->vtype, 0, v.vcsr);
 	return true;
 }
 
 /* False: the frame speaks of vectors that are not there. */
 static bool vector_load(struct task *t, const struct frame *f, uint64_t at)
 {
+	struct rv_hart *h = t->h;
 	struct frame_vector v;
 	if (f->rest[VECTOR_HEAD] != VECTOR_MAGIC)
 		return f->rest[VECTOR_HEAD] == 0;
-	if (f->rest[VECTOR_HEAD + 1] != VECTOR_SIZE ||
-	    linux_read(&t->p->sys, &v, at + sizeof *f, sizeof v) || v.vlenb != VECTOR_BYTES)
+	if (f->rest[VECTOR_HEAD + 1] != vector_size(h->vlenb) ||
+	    linux_read(&t->p->sys, &v, at + sizeof *f, offsetof(struct frame_vector, v)) ||
+	    v.vlenb != h->vlenb || linux_read(&t->p->sys, h->v, v.at, 32 * h->vlenb))
 		return false;
-	memcpy(t->h->v, v.v, sizeof v.v);
-	rv_vector_restore(t->h, v.vl, v.vtype, v.vstart, v.vcsr);
+	rv_vector_restore(h, true, v.vl, v.vtype, v.vstart, v.vcsr);
 	return true;
 }
 
@@ -274,7 +294,7 @@ static void frame_make(struct task *t, int sig, struct action *a)
 	uint64_t sp = h->x[2], mask = t->has_saved ? t->saved_mask : t->mask;
 	if (a->flags & SA_ONSTACK && !on_alt(t, sp) && !(t->alt.flags & SS_DISABLE))
 		sp = t->alt.sp + t->alt.size;
-	sp = (sp - sizeof f - (h->vs == 3 ? sizeof(struct frame_vector) : 0)) & ~UINT64_C(15);
+	sp = (sp - frame_size(h)) & ~UINT64_C(15);
 	frame_save(t, &f, mask);
 	if (!vector_save(t, &f, sp) || linux_write(&t->p->sys, sp, &f, sizeof f))
 		proc_die(t->p, SIGSEGV);
@@ -498,7 +518,8 @@ int64_t call_sigaltstack(struct task *t, const uint64_t a[6])
 			return -EPERM;
 		if (s.flags & ~(uint32_t)(SS_DISABLE | SS_ONSTACK))
 			return -EINVAL;
-		if (!(s.flags & SS_DISABLE) && s.size < ON_STACK_MIN)
+		if (!(s.flags & SS_DISABLE) &&
+		    (s.size < ON_STACK_MIN || s.size <= frame_size(t->h)))
 			return -ENOMEM;
 		t->alt = s.flags & SS_DISABLE ? (struct alt){.flags = SS_DISABLE}
 					      : (struct alt){s.sp, s.size, 0};

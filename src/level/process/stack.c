@@ -84,7 +84,7 @@ static void aux_add(struct aux *x, uint64_t key, uint64_t v)
 }
 
 static void aux_fill(struct aux *x, const struct start *s, uint64_t random, uint64_t name,
-		     uint64_t vdso)
+		     uint64_t vdso, uint64_t stack_min)
 {
 	const struct img_program *g = &s->main.p;
 	aux_add(x, AT_SYSINFO_EHDR, vdso);
@@ -104,6 +104,7 @@ static void aux_fill(struct aux *x, const struct start *s, uint64_t random, uint
 	aux_add(x, AT_SECURE, s->secure || getuid() != geteuid() || getgid() != getegid());
 	aux_add(x, AT_RANDOM, random);
 	aux_add(x, AT_EXECFN, name);
+	aux_add(x, AT_MINSIGSTKSZ, stack_min);
 	aux_add(x, AT_NULL, 0);
 }
 
@@ -126,7 +127,8 @@ int stack_fill(struct proc *p, struct start *s, struct lodge_err *e)
 	put_texts(&k, s->argv, s->argc, v + 1);
 	p->sys.arg_start = k.sp;
 	k.sp &= ~UINT64_C(15);
-	aux_fill(&x, s, put(&k, random, sizeof random), name, p->vdso);
+	aux_fill(&x, s, put(&k, random, sizeof random), name, p->vdso,
+	         signals_stack_min(p));
 	v[0] = s->argc;
 	k.sp -= (words + x.n) % 2 * 8;
 	put(&k, x.v, x.n * sizeof *x.v);

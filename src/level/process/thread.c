@@ -355,7 +355,7 @@ static void registers_copy(struct task *t, const struct task *from, const struct
 	h->fp = old->fp;
 	h->frm = old->frm;
 	memcpy(h->v, old->v, sizeof h->v);
-	rv_vector_restore(h, old->vl, old->vtype, old->vstart,
+	rv_vector_restore(h, old->vs == 3, old->vl, old->vtype, old->vstart,
 	                  (uint64_t)old->vxrm << 1 | old->vxsat);
 	h->x[10] = 0;
 	if (c->stack)
