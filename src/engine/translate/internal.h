@@ -197,6 +197,7 @@ void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at 
 /* Put @to in the place of @from, which is of the same guest code: whatever leads to @from leads to
  * @to from now on. */
 void unit_replace(struct translate *t, struct unit *from, struct unit *to);
+/* Nothing leads to @u any more; who is in it by then leaves it by its exits. */
 void unit_drop(struct translate *t, struct unit *u);
 /* Drop the units that are right only while nobody else touches memory. */
 void units_share(struct translate *t);

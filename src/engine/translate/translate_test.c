@@ -544,6 +544,66 @@ TEST(jumps_that_meet_in_the_table_are_both_found)
 	rig_fini(&r);
 }
 
+/* 60 times the function or loop at x7, one turn each, by the loop at CALLS, always the same. */
+enum { CALLS = 0x800 };
+static void calls_put(struct rig *r)
+{
+	put(r, type_i(0x13, 0, 27, 0, 60));             /* li x27, 60 */
+	put(r, (CALLS - r->at) << 20 | 28 << 7 | 0x6f); /* jal x28, CALLS */
+}
+
+/* A loop is jumped into by its virtual address. What its unit relies on does not hold any more so
+ * often that it is given up; then its code changes. */
+static void given_up_put(struct rig *r)
+{
+	enum { FUNCTION = 0x1000, LOOP = FUNCTION + 4, FRM = 2, RMM = 4 };
+	r->h->x[7] = RAM + FUNCTION;
+	r->h->x[22] = fp(0x05, 3, 3, 2);                /* fsub.d f3, f3, f2 */
+	r->h->x[23] = RAM + LOOP;
+	calls_put(r);
+	put(r, type_i(0x13, 0, 7, 23, 0));              /* mv x7, x23 */
+	calls_put(r);
+	put(r, type_i(0x73, 5, 0, RMM, FRM));           /* csrwi frm, 4 */
+	calls_put(r);
+	put(r, type_i(0x73, 5, 0, 0, FRM));
+	put(r, type_s(0x23, 2, 23, 22, 0));             /* sw x22, (x23) */
+	put(r, 0x0000100f);                             /* fence.i */
+	calls_put(r);
+	put(r, 0x00100073);                             /* ebreak */
+	r->at = CALLS;
+	put(r, type_i(0x13, 0, 5, 0, 1));               /* li x5, 1 */
+	put(r, type_i(0x67, 0, 1, 7, 0));               /* jalr (x7) */
+	put(r, type_i(0x13, 0, 27, 27, -1));            /* addi x27, x27, -1 */
+	put(r, branch_ne(27, 0, -12));
+	put(r, type_i(0x67, 0, 0, 28, 0));              /* jr x28 */
+	r->at = FUNCTION;
+	put(r, type_i(0x13, 0, 9, 9, 1));               /* addi x9, x9, 1 */
+	put(r, fp(0x01, 3, 3, 2));                      /* fadd.d f3, f3, f2 */
+	put(r, type_i(0x13, 0, 5, 5, -1));              /* addi x5, x5, -1 */
+	put(r, branch_ne(5, 0, -8));
+	put(r, 0x00008067);                             /* ret */
+}
+
+TEST(a_unit_that_is_given_up_is_not_jumped_into)
+{
+	struct rig want, got;
+	struct engine_stats s;
+	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
+		return;
+	rig_init(&want, "interpret", 0, false);
+	rig_init(&got, "translate", 1, false);
+	given_up_put(&want);
+	given_up_put(&got);
+	rig_run(&want);
+	rig_run(&got);
+	CHECK(want.h->mcause == RV_EXC_BREAKPOINT);
+	compare(want.h, got.h);
+	got.e->stats(got.h, &s);
+	CHECK(s.units[1] > 0);
+	rig_fini(&want);
+	rig_fini(&got);
+}
+
 enum { TURNS = 1000000, FACTOR = 0x5851 };
 
 /* A number of chance decides in each turn whether one access is made or three. */

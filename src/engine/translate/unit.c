@@ -441,10 +441,17 @@ static void lists_remove(struct translate *t, struct unit *u)
 		*p = unit_page2(u)->next;
 }
 
-void unit_drop(struct translate *t, struct unit *u)
+/* The table of jumps may still lead into it: the caller clears that. */
+static void unit_remove(struct translate *t, struct unit *u)
 {
 	lists_remove(t, u);
 	unit_kill(t, u);
+}
+
+void unit_drop(struct translate *t, struct unit *u)
+{
+	unit_remove(t, u);
+	jumps_clear(t);
 }
 
 /* NULL: @u cannot be entered there. */
@@ -493,14 +500,14 @@ static bool page_verify(struct rv_hart *h, uint64_t pa)
 		next = unit_at(t, u->page_next);
 		if (u->j.pa >> 12 != frame || unit_same(h, u))
 			continue;
-		unit_drop(t, u);
+		unit_remove(t, u);
 		any = true;
 	}
 	for (struct unit *u = unit_at(t, *page2_slot(t, pa)), *next; u; u = next) {
 		next = unit_at(t, unit_page2(u)->next);
 		if (unit_page2(u)->frame != frame || unit_same(h, u))
 			continue;
-		unit_drop(t, u);
+		unit_remove(t, u);
 		any = true;
 	}
 	return any;
@@ -519,7 +526,7 @@ static bool range_verify(struct rv_hart *h, const struct rv_range *at)
 		in |= is_crossing(u->reach) && unit_pa2(u) + 2 > lo && unit_pa2(u) < hi;
 		if (u->dead || !in || unit_same(h, u))
 			continue;
-		unit_drop(t, u);
+		unit_remove(t, u);
 		any = true;
 	}
 	return any;
@@ -533,7 +540,7 @@ void units_share(struct translate *t)
 		    unit_at(t, i < t->nunits ? t->units[i] : t->units2[i - t->nunits]);
 		if (u->dead || !u->j.alone)
 			continue;
-		unit_drop(t, u);
+		unit_remove(t, u);
 		any = true;
 	}
 	if (any)
