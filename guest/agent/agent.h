@@ -120,3 +120,20 @@ struct user {
 /* @who: "", NAME or UID, with :GROUP or :GID, with ,GID,GID...: other groups; without those a name has
  * the groups of /etc/group. False if there is no such user or group. */
 bool user_find(const char *who, struct user *ret);
+
+/* rights.c: what a program may. */
+enum { RIGHTS_SETS = 5, RIGHTS_LIMITS = 16 };
+struct rights {
+	bool have_caps, no_new, have_oom;
+	uint64_t caps[RIGHTS_SETS]; /* bounding, effective, permitted, inheritable, ambient */
+	uint32_t limited;           /* which of these are set */
+	struct {
+		uint64_t rlim_cur, rlim_max;
+	} limit[RIGHTS_LIMITS];
+	int umask, oom; /* umask -1: as it is */
+};
+/* "WORD;WORD", which is cut up. False: a word is none. */
+bool rights_read(char *words, struct rights *r);
+/* Before and after the process becomes its user: 0 or an errno. */
+int rights_begin(const struct rights *r);
+int rights_end(const struct rights *r);

@@ -195,6 +195,12 @@ static void test_users(void)
 	EXEC(4, 0, 1, 0, "root:no-such-group\0\0id");
 	collect(&r, 4, 20000);
 	check(r.kind == -1, "no such group");
+	EXEC(4, 0, 1, 0, "0;nofile=12\0\0id");
+	collect(&r, 4, 20000);
+	check(r.kind == -1 && r.value == EINVAL, "a limit without its second part");
+	EXEC(4, 0, 3, 0, "0;nofile=12:13;nnp;umask=77\0\0sh\0-c\0ulimit -n; ulimit -Hn; umask; grep -c NoNewPrivs:.1 /proc/self/status");
+	collect(&r, 4, 20000);
+	check(r.kind == 0 && !strcmp(r.out, "12\n13\n0077\n1\n"), "limits, umask, no new privileges");
 	EXEC(4, 0, 1, 0, "0:0,5,x\0\0id");
 	collect(&r, 4, 20000);
 	check(r.kind == -1, "a group that is no number");

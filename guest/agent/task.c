@@ -18,7 +18,8 @@
 struct order {
 	uint32_t flags;
 	struct winsize size;
-	const char *user, *dir;
+	char *user;
+	const char *dir;
 	char **argv, **envp; /* owned arrays */
 	char *strings;       /* owned copy of the frame's strings */
 };
@@ -139,6 +140,7 @@ static int child(struct order *o, const int fd[3], bool tty)
 	static const char default_path[] =
 	    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	struct user u;
+	struct rights r;
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -149,10 +151,20 @@ static int child(struct order *o, const int fd[3], bool tty)
 	for (int i = 0; i < 3; i++)
 		if (dup2(fd[i], i) < 0)
 			return errno;
+	char *words = o->user + strcspn(o->user, ";");
+	if (*words)
+		*words++ = 0;
+	if (!rights_read(words, &r))
+		return EINVAL;
 	if (!user_find(o->user, &u))
 		return ENOKEY;
-	if (become(&u))
+	int bad = rights_begin(&r);
+	if (!bad && become(&u))
 		return EPERM;
+	if (!bad)
+		bad = rights_end(&r);
+	if (bad)
+		return bad;
 	set("HOME", u.home, o->envp);
 	set("USER", u.name, o->envp);
 	set("SHELL", u.shell, o->envp);

@@ -153,6 +153,9 @@ int file_load(int dirfd, const char *name, size_t max, char **ret, size_t *ret_l
 /* Replace @name by @len bytes of @data: temporary file, fsync, rename, fsync of the folder. */
 int file_replace(int dirfd, const char *name, const void *data, size_t len,
                  struct lodge_err *e) MUST;
+/* Make the folder @path and those above it that are missing, with these modes. */
+int file_make_folders(const char *path, unsigned mode, unsigned mode_above,
+		      struct lodge_err *e) MUST;
 /* Delete @name below @dirfd and all below it, never through a symbolic link. 0 also when there is
  * none. Each folder on the way down costs two descriptors. */
 int file_remove_tree(int dirfd, const char *name, struct lodge_err *e) MUST;

@@ -70,6 +70,24 @@ int file_replace(int dirfd, const char *name, const void *data, size_t len, stru
 	return 0;
 }
 
+int file_make_folders(const char *path, unsigned mode, unsigned mode_above, struct lodge_err *e)
+{
+	autofree char *copy = strdup(path);
+	if (!copy)
+		return err_set(e, ENOMEM, "out of memory");
+	for (char *p = copy; *p; p++) {
+		if (*p != '/' || p == copy)
+			continue;
+		*p = 0;
+		if (mkdir(copy, mode_above) < 0 && errno != EEXIST)
+			return err_sys(e, "making the folder %s", copy);
+		*p = '/';
+	}
+	if (mkdir(copy, mode) < 0 && errno != EEXIST)
+		return err_sys(e, "making the folder %s", copy);
+	return 0;
+}
+
 static int file_remove_inside(int fd, struct lodge_err *e)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);

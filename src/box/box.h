@@ -152,6 +152,7 @@ struct box_profile {
 int box_profile_open(struct box_profile *ret, const struct oci_seccomp *s, int cache,
                      struct lodge_err *e) MUST;
 void box_profile_fini(struct box_profile *p);
+const char *box_profile_flag_at(size_t i);    /* flags of filters; NULL past the end */
 /* For this process and what it starts; needs no_new_privs or rights. 0, the descriptor for the
  * listener, or -1 and errno. */
 int box_profile_load(const struct box_profile *p) MUST;

@@ -47,12 +47,7 @@ int box_proc_write(int proc, const char *path, const char *text)
 		errno = ENODEV;
 		return -1;
 	}
-	size_t n = strlen(text);
-	ssize_t did;
-	do
-		did = write(fd, text, n);
-	while (did < 0 && errno == EINTR);
-	return did == (ssize_t)n ? 0 : -1;
+	return host_text_write(fd, text);
 }
 
 /* ---- labels ---- */

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { MAGIC = 0x1062c0de, FORMAT = 1, PROGRAM_MAX = 1 << 16, PROLOGUE = 6, OWN_ERRNO = EPERM };
+enum { MAGIC = 0x1062c0de, FORMAT = 2, PROGRAM_MAX = 1 << 16, PROLOGUE = 6, OWN_ERRNO = EPERM };
 
 /* ---- its name ---- */
 
@@ -258,17 +258,19 @@ static int profile_make(struct box_profile *ret, const struct oci_seccomp *s, st
 
 struct kept {
 	uint32_t magic, n;
+	char name[72];    /* what it was made from: under another name it is nothing */
 	uint8_t hash[32]; /* of the program */
 };
 
-static bool kept_read(struct box_profile *ret, int cache, const char *name)
+static bool kept_read(struct box_profile *ret, int cache, const char name[72])
 {
 	struct kept k;
 	struct stat st;
 	uint8_t hash[32];
-	autoclose int fd = openat(cache, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || st.st_mode & 022 ||
-	    !host_pread(fd, &k, sizeof k, 0) || k.magic != MAGIC || !k.n || k.n > PROGRAM_MAX ||
+	autoclose int fd = openat(cache, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+	    st.st_mode & 022 || !host_pread(fd, &k, sizeof k, 0) || k.magic != MAGIC || !k.n ||
+	    k.n > PROGRAM_MAX || memcmp(k.name, name, sizeof k.name) != 0 ||
 	    (size_t)st.st_size != sizeof k + k.n * sizeof(struct sock_filter))
 		return false;
 	struct sock_filter *at = malloc(k.n * sizeof *at);
@@ -287,12 +289,13 @@ static bool kept_read(struct box_profile *ret, int cache, const char *name)
 }
 
 /* Whole or not at all; that it could not be kept is no error. */
-static void kept_write(const struct box_profile *p, int cache, const char *name)
+static void kept_write(const struct box_profile *p, int cache, const char name[72])
 {
 	char temporary[96];
 	struct kept k = {.magic = MAGIC, .n = (uint32_t)p->n};
 	const struct sock_filter *at = p->program;
 	snprintf(temporary, sizeof temporary, ".%.64s.%d", name, (int)getpid());
+	memcpy(k.name, name, sizeof k.name);
 	sha256(at, p->n * sizeof *at, k.hash);
 	autoclose int fd = openat(cache, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -305,15 +308,18 @@ static void kept_write(const struct box_profile *p, int cache, const char *name)
 
 /* ---- the door ---- */
 
+static const struct {
+	const char *name;
+	unsigned bit;
+} flags[] = {{"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
+	     {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+	     {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+	     {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 1u << 5}};
+
+const char *box_profile_flag_at(size_t i) { return i < countof(flags) ? flags[i].name : NULL; }
+
 static int flags_read(struct box_profile *p, const struct oci_seccomp *s, struct lodge_err *e)
 {
-	static const struct {
-		const char *name;
-		unsigned bit;
-	} flags[] = {{"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
-	             {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
-	             {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
-	             {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 1u << 5}};
 	p->flags = s->flags.set ? 0 : SECCOMP_FILTER_FLAG_SPEC_ALLOW; /* as others take it */
 	for (size_t i = 0; i < s->flags.n; i++) {
 		size_t k = 0;
@@ -336,7 +342,7 @@ static int flags_read(struct box_profile *p, const struct oci_seccomp *s, struct
 int box_profile_open(struct box_profile *ret, const struct oci_seccomp *s, int cache,
                      struct lodge_err *e)
 {
-	char name[72];
+	char name[72] = "";
 	struct box_profile p = {0};
 	int r = flags_read(&p, s, e);
 	if (r == 0)

@@ -86,11 +86,13 @@ int box_time_offsets(int proc, const struct oci_lin *l, struct lodge_err *e)
 {
 	char text[256] = "";
 	size_t n = 0;
-	for (size_t i = 0; i < l->time_offsets.n; i++)
+	for (size_t i = 0; i < l->time_offsets.n && n < sizeof text; i++)
 		n += (size_t)snprintf(text + n, sizeof text - n, "%s %lld %llu\n",
 		                      l->time_offsets.at[i].key,
 		                      (long long)l->time_offsets.at[i].secs.v,
 		                      (unsigned long long)l->time_offsets.at[i].nanosecs.v);
+	if (n >= sizeof text)
+		return err_set(e, E2BIG, ".linux.timeOffsets: too many");
 	if (n && box_proc_write(proc, "self/timens_offsets", text) < 0)
 		return err_sys(e, ".linux.timeOffsets");
 	return 0;

@@ -34,7 +34,7 @@ static bool usual_find(struct cgroup_part *p, bool only_v2)
 	return (p->mount = strdup(path));
 }
 
-static bool options_match(const char *options, const char *wanted)
+bool cgroup_options_match(const char *options, const char *wanted)
 {
 	size_t n = strlen(wanted);
 	for (const char *at = options; (at = strstr(at, wanted)); at += n)
@@ -55,7 +55,7 @@ static bool mounted_find(struct cgroup_part *p, const char *own, char root[PATH_
 		const char *end = strstr(line, " - ");
 		if (!end || sscanf(end, " - %31s %*s %255s", type, options) != 2 ||
 		    strcmp(type, p->v2 ? "cgroup2" : "cgroup") != 0 ||
-		    (!p->v2 && !options_match(options, p->options)) ||
+		    (!p->v2 && !cgroup_options_match(options, p->options)) ||
 		    sscanf(line, "%*s %*s %*s %4095s %4095s", root, at) != 2)
 			continue;
 		size_t n = strcmp(root, "/") ? strlen(root) : 0;
@@ -129,7 +129,7 @@ static bool line_read(struct cgroup_part *p, char *line, const char **ret_own)
 	return true;
 }
 
-static bool path_good(const char *path)
+bool cgroup_path_good(const char *path)
 {
 	for (const char *p = path; (p = strstr(p, "..")); p += 2)
 		if ((p == path || p[-1] == '/') && (!p[2] || p[2] == '/'))
@@ -144,7 +144,7 @@ int cgroup_find(struct cgroup *ret, const char *path, const char *id, bool rootl
 	char line[LINE_BYTES];
 	bool only_v2 = is_on(USUAL, CGROUP2_SUPER_MAGIC);
 	path = path && *path ? path : id;
-	if (!path_good(path))
+	if (!cgroup_path_good(path))
 		return err_set(e, EINVAL, ".linux.cgroupsPath: '%.200s' leads out of its place",
 			       path);
 	FILE *f = fopen("/proc/self/cgroup", "re");
@@ -187,7 +187,7 @@ const struct cgroup_part *cgroup_part_of(const struct cgroup *g, const char *con
 	for (size_t i = 0; i < g->n; i++) {
 		if (g->at[i].v2)
 			v2 = &g->at[i];
-		else if (*controller && options_match(g->at[i].options, controller))
+		else if (*controller && cgroup_options_match(g->at[i].options, controller))
 			return &g->at[i];
 	}
 	return v2;

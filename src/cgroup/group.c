@@ -14,15 +14,7 @@ enum { TRIES = 500, TRY_US = 1000, PIDS_STEP = 256, DEPTH_MAX = 32 };
 
 int cgroup_write(const struct cgroup_part *p, const char *file, const char *text)
 {
-	autoclose int fd = openat(p->fd, file, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	size_t n = strlen(text);
-	ssize_t did;
-	do
-		did = write(fd, text, n);
-	while (did < 0 && errno == EINTR);
-	return did == (ssize_t)n ? 0 : -1;
+	return host_text_put(p->fd, file, text);
 }
 
 bool cgroup_has(const struct cgroup_part *p, const char *file)
@@ -94,8 +86,13 @@ static int part_walk(struct cgroup_part *p, bool pass)
 	for (const char *rest = p->dir + strlen(p->mount); at >= 0 && *rest;) {
 		rest += strspn(rest, "/");
 		size_t n = strcspn(rest, "/");
-		if (!n || n > NAME_MAX)
+		if (!n)
 			break;
+		if (n > NAME_MAX) { /* not the group above it */
+			close(at);
+			errno = ENAMETOOLONG;
+			return -1;
+		}
 		memcpy(name, rest, n);
 		name[n] = 0;
 		rest += n;
@@ -172,18 +169,22 @@ int cgroup_enter_below(const struct cgroup *g, const char *path, const char *con
 	snprintf(text, sizeof text, "%d", (int)pid);
 	while (*path == '/')
 		path++;
+	if (!cgroup_path_good(path))
+		return err_set(e, EINVAL, "--cgroup %s: it leads out of the container's", path);
 	for (size_t i = 0; i < g->n; i++) {
 		struct cgroup_part p = g->at[i];
-		if (p.fd < 0 || (controllers && !strstr(p.options, controllers)))
+		if (p.fd < 0 || (controllers && !cgroup_options_match(p.options, controllers)))
 			continue;
 		any = true;
 		autoclose int fd = openat(p.fd, *path ? path : ".",
 		                          O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		p.fd = fd;
-		if (fd < 0 || strstr(path, "..") || cgroup_write(&p, "cgroup.procs", text) < 0)
+		if (fd < 0 || cgroup_write(&p, "cgroup.procs", text) < 0)
 			return err_sys(e, "--cgroup %s in %.300s", path, p.dir);
 	}
-	return any ? 0 : err_set(e, ENOENT, "--cgroup %s:%s: no such hierarchy", controllers, path);
+	return any ? 0
+		   : err_set(e, ENOENT, "--cgroup %s:%s: no such hierarchy",
+			     controllers ? controllers : "", path);
 }
 
 /* ---- processes ---- */

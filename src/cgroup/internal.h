@@ -3,6 +3,9 @@
 #pragma once
 #include "cgroup/cgroup.h"
 
+/* Is @wanted among the words of @options? */
+bool cgroup_options_match(const char *options, const char *wanted);
+bool cgroup_path_good(const char *path); /* no ".." in it */
 /* -1 and errno */
 int cgroup_write(const struct cgroup_part *p, const char *file, const char *text);
 bool cgroup_has(const struct cgroup_part *p, const char *file);

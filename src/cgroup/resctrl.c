@@ -10,13 +10,6 @@
 enum { RESCTRL_MAGIC = 0x7655821 };
 #define RESCTRL "/sys/fs/resctrl"
 
-static int file_write(int dir, const char *name, const char *text)
-{
-	autoclose int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
-	size_t n = strlen(text);
-	return fd >= 0 && write(fd, text, n) == (ssize_t)n ? 0 : -1;
-}
-
 /* One resource a line; the kernel takes them together. */
 static int schemata_write(int dir, const struct oci_intel_rdt *r)
 {
@@ -30,7 +23,7 @@ static int schemata_write(int dir, const struct oci_intel_rdt *r)
 		errno = E2BIG;
 		return -1;
 	}
-	return file_write(dir, "schemata", text);
+	return host_text_put(dir, "schemata", text);
 }
 
 int cgroup_rdt_enter(const struct oci_intel_rdt *r, const char *id, pid_t pid,
@@ -47,7 +40,7 @@ int cgroup_rdt_enter(const struct oci_intel_rdt *r, const char *id, pid_t pid,
 		return err_sys(e, ".linux.intelRdt: %s", path);
 	autoclose int dir = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	snprintf(text, sizeof text, "%d", (int)pid);
-	if (dir < 0 || schemata_write(dir, r) < 0 || file_write(dir, "tasks", text) < 0) {
+	if (dir < 0 || schemata_write(dir, r) < 0 || host_text_put(dir, "tasks", text) < 0) {
 		int bad = err_sys(e, ".linux.intelRdt: %s", path);
 		if (made)
 			rmdir(path);

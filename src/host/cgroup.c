@@ -89,11 +89,7 @@ static int group_write(const char *dir, const char *name, const char *text)
 {
 	char path[LINE_BYTES + 32];
 	snprintf(path, sizeof path, "%s/%s", dir, name);
-	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	size_t n = strlen(text);
-	return write(fd, text, n) == (ssize_t)n ? 0 : -errno;
+	return host_text_put(AT_FDCWD, path, text) < 0 ? -errno : 0;
 }
 
 static bool group_has(const char *dir, const char *name)

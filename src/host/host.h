@@ -158,6 +158,12 @@ bool host_pwrite(int fd, const void *p, size_t len, uint64_t off) MUST;
 /* Read all of it; false: errno, 0 for a file that ends before. */
 bool host_pread(int fd, void *p, size_t len, uint64_t off) MUST;
 
+/* One write(2) of all of @text, as files of /proc, /sys and control groups take it: whole or not at
+ * all. -1 and errno. */
+int host_text_write(int fd, const char *text) MUST;
+/* The same for the file @path, looked up from @dir, which is there. */
+int host_text_put(int dir, const char *path, const char *text) MUST;
+
 /* ---- libraries that few runs need: loaded when they are first wanted ----
  * A room lists the functions that it calls as HOST_CALL(name) rows of a .def and makes them with
  *     __asm__(HOST_LIBRARY(tag)

@@ -18,11 +18,7 @@ static int text_write(pid_t of, const char *name, const char *text, struct lodge
 {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/%s", of, name);
-	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
-	size_t len = strlen(text);
-	if (fd < 0 || write(fd, text, len) != (ssize_t)len)
-		return err_sys(e, "writing %s", path);
-	return 0;
+	return host_text_put(AT_FDCWD, path, text) < 0 ? err_sys(e, "writing %s", path) : 0;
 }
 
 /* All ids that this namespace has, as themselves. */

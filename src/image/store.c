@@ -45,23 +45,9 @@ int image_store_open(struct image_store **ret, const char *path, struct lodge_er
 		return err_set(e, ENOMEM, "out of memory");
 	}
 	s->dir = s->lock = s->blobs = s->partial = s->layers = s->names = s->guests = -1;
-	/* with its parents */
-	for (char *p = s->path + 1;; p++) {
-		char c = *p;
-		if (c && c != '/')
-			continue;
-		*p = 0;
-		int bad = mkdir(s->path, 0700) < 0 && errno != EEXIST;
-		int r = bad ? err_sys(e, "making the folder %s", s->path) : 0;
-		*p = c;
-		if (r < 0) {
-			image_store_close(s);
-			return r;
-		}
-		if (!c)
-			break;
-	}
-	int r = store_folders(s, e);
+	int r = file_make_folders(path, 0700, 0700, e);
+	if (r == 0)
+		r = store_folders(s, e);
 	if (r < 0) {
 		image_store_close(s);
 		return r;

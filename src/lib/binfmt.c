@@ -90,12 +90,9 @@ static int folder_mount(const struct place *p, struct lodge_err *e)
 	return err_sys(e, "mounting binfmt_misc at %s", p->folder);
 }
 
-/* One write(2), for that is how the kernel reads it. */
 static int line_write(const char *path, const char *line, struct lodge_err *e)
 {
-	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
-	size_t len = strlen(line);
-	if (fd >= 0 && write(fd, line, len) == (ssize_t)len)
+	if (host_text_put(AT_FDCWD, path, line) == 0)
 		return 0;
 	if (errno == EPERM || errno == EACCES)
 		return err_set(e, EPERM, "%s may be written by root only; without: "

@@ -45,20 +45,7 @@ char *life_home(const char *kind)
 
 int home_make(const char *path, struct lodge_err *e)
 {
-	autofree char *copy = strdup(path);
-	if (!copy)
-		return err_set(e, ENOMEM, "out of memory");
-	for (char *p = copy + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = 0;
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return err_sys(e, "making the folder %s", copy);
-		*p = '/';
-	}
-	if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-		return err_sys(e, "making the folder %s", copy);
-	return 0;
+	return file_make_folders(path, 0700, 0700, e);
 }
 
 /* Sockets give power over guests: their folder must be ours and closed to others. */

@@ -7,40 +7,39 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { TEXT_MAX = 1 << 24 };
-
+/* All of it, or none. */
 static int stream_read(int fd, char **ret, size_t *ret_len)
 {
 	size_t n = 0, cap = 1 << 16;
-	char *text = malloc(cap + 1);
-	for (ssize_t got = 1; text && got > 0;) {
+	autofree char *text = malloc(cap + 1);
+	for (ssize_t got = 1; text && got != 0;) {
+		if (n > CONTAINER_CONFIG_MAX) {
+			errno = EFBIG;
+			return -1;
+		}
 		if (n == cap) {
-			char *more = cap < TEXT_MAX ? realloc(text, (cap *= 2) + 1) : NULL;
+			char *more = realloc(text, (cap *= 2) + 1);
 			if (!more)
-				break;
+				return -1;
 			text = more;
 		}
 		got = read(fd, text + n, cap - n);
-		if (got < 0) {
-			free(text);
+		if (got < 0 && errno != EINTR)
 			return -1;
-		}
-		n += (size_t)got;
+		n += got > 0 ? (size_t)got : 0;
 	}
-	if (!text || n > TEXT_MAX) {
-		free(text);
-		errno = EFBIG;
+	if (!text)
 		return -1;
-	}
 	text[n] = 0;
-	*ret = text;
+	*ret = take(text);
 	*ret_len = n;
 	return 0;
 }
 
 int text_read(const char *path, char **ret, size_t *ret_len, struct lodge_err *e)
 {
-	autoclose int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : dup(0);
+	autoclose int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC)
+					       : fcntl(0, F_DUPFD_CLOEXEC, 3);
 	return fd < 0 || stream_read(fd, ret, ret_len) < 0 ? err_sys(e, "%s", path) : 0;
 }
 

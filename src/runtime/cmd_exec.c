@@ -24,19 +24,29 @@ static const struct runtime_option options[] = {
 
 /* ---- the container's own process, changed ---- */
 
-static int user_change(struct oci_doc *d, const char *text)
+bool user_read(const char *text, uint32_t *ret_uid, uint32_t *ret_gid)
 {
-	struct oci_user *u = oci_doc_alloc(d, sizeof *u);
 	char *end;
-	if (!u)
-		return say_text("out of memory");
-	if (d->process->user)
-		*u = *d->process->user;
-	unsigned long uid = strtoul(text, &end, 10), gid = u->gid.v;
+	unsigned long uid = strtoul(text, &end, 10), gid = *ret_gid;
 	if (end != text && *end == ':' && isdigit((unsigned char)end[1]))
 		gid = strtoul(end + 1, &end, 10);
 	if (end == text || *end || !isdigit((unsigned char)*text) || uid > UINT32_MAX ||
 	    gid > UINT32_MAX)
+		return false;
+	*ret_uid = (uint32_t)uid;
+	*ret_gid = (uint32_t)gid;
+	return true;
+}
+
+static int user_change(struct oci_doc *d, const char *text)
+{
+	struct oci_user *u = oci_doc_alloc(d, sizeof *u);
+	if (!u)
+		return say_text("out of memory");
+	if (d->process->user)
+		*u = *d->process->user;
+	uint32_t uid = 0, gid = (uint32_t)u->gid.v;
+	if (!user_read(text, &uid, &gid))
 		return say_text("--user %s: UID[:GID] in numbers", text);
 	u->uid = (struct oci_uint){uid, true};
 	u->gid = (struct oci_uint){gid, true};

@@ -53,14 +53,12 @@ static struct json_object *seccomp_features(void)
 		"SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE",
 		"SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X", "SCMP_ARCH_X32",
 		"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", NULL};
-	static const char *const flags[] = {"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
-		"SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", NULL};
 	struct json_object *o = enabled(true);
 	words_add(o, "actions", oci_words_seccomp_actions);
 	words_add(o, "operators", oci_words_seccomp_ops);
 	words_add(o, "archs", archs);
-	words_add(o, "knownFlags", flags);
-	words_add(o, "supportedFlags", flags);
+	each_add(o, "knownFlags", box_profile_flag_at);
+	each_add(o, "supportedFlags", box_profile_flag_at);
 	return o;
 }
 
@@ -80,7 +78,7 @@ static struct json_object *linux_features(void)
 	json_object_object_add(o, "seccomp", seccomp_features());
 	json_object_object_add(o, "apparmor", enabled(true));
 	json_object_object_add(o, "selinux", enabled(true));
-	json_object_object_add(o, "intelRdt", enabled(false));
+	json_object_object_add(o, "intelRdt", enabled(true));
 	json_object_object_add(o, "mountExtensions", idmap_features());
 	return o;
 }

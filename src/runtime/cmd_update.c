@@ -61,8 +61,10 @@ static bool size_read(const char *text, int64_t *ret)
 	end += *end != 0;
 	end += *end == 'i';
 	end += *end == 'B' || *end == 'b';
+	if (*end || !(v >= -1 && v < 9e18)) /* nor "nan" */
+		return false;
 	*ret = (int64_t)v;
-	return !*end && v >= -1 && v < 9e18;
+	return true;
 }
 
 static int options_json(const struct runtime_call *c, struct json_object *o)

@@ -3,6 +3,19 @@
 #include "runtime/internal.h"
 #include <signal.h>
 
+const struct runtime_option create_options[RUN_OPTIONS] = {
+    {"bundle", 'b', RT_TEXT, "folder of the bundle (.)"},
+    {"console-socket", 0, RT_TEXT, "socket that takes the master of the terminal"},
+    {"pid-file", 0, RT_TEXT, "file for the number of the process"},
+    {"no-pivot", 0, RT_FLAG, "do without pivot_root, for a root in the initial memory file system"},
+    {"no-new-keyring", 0, RT_FLAG, "keep the session keyring of the caller"},
+    {"preserve-fds", 0, RT_NUMBER, "descriptors after standard error that stay open"},
+    /* of run alone */
+    {"detach", 'd', RT_FLAG, "leave it running"},
+    {"keep", 0, RT_FLAG, "do not delete it when it ends"},
+    {"no-subreaper", 0, RT_FLAG, "taken for others' sake"},
+};
+
 /* Descriptors that systemd's socket activation hands on come on top of those that are asked for. */
 static int preserve_read(const struct runtime_call *c, unsigned *ret)
 {
@@ -13,8 +26,8 @@ static int preserve_read(const struct runtime_call *c, unsigned *ret)
 		return say_text("--preserve-fds %lld: out of range", (long long)n);
 	if (bad)
 		return bad;
-	if (listen)
-		n += strtol(listen, NULL, 10);
+	long more = listen ? strtol(listen, NULL, 10) : 0;
+	n = more < 0 || more > INT16_MAX ? -1 : n + more;
 	if (n < 0 || n > c->inherited)
 		return say_text(
 		    "please check that the LISTEN_FDS or --preserve-fds descriptors are open: "

@@ -51,24 +51,6 @@ int foreground_begin(struct foreground *f, bool terminal, struct lodge_err *e)
 	return 0;
 }
 
-static int master_receive(int fd)
-{
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} u = {{0}};
-	char text[64];
-	struct iovec v = {.iov_base = text, .iov_len = sizeof text};
-	struct msghdr m = {
-	    .msg_iov = &v, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf};
-	int got = -1;
-	struct cmsghdr *c =
-	    recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&got, CMSG_DATA(c), sizeof got);
-	return got;
-}
-
 static void size_pass(const struct foreground *f)
 {
 	struct winsize w;
@@ -132,7 +114,7 @@ int foreground_wait(struct foreground *f, pid_t pid)
 	int code = EXIT_LOST;
 	bool input = f->ends[0] >= 0;
 	if (f->ends[0] >= 0) {
-		f->master = master_receive(f->ends[0]);
+		f->master = container_receive(f->ends[0]);
 		size_pass(f);
 		terminal_raw();
 	}

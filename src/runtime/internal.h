@@ -104,5 +104,10 @@ void columns_print(const char *const *cells, size_t columns, size_t rows);
 int signal_number(const char *text);
 /* The container of the first operand; says what is wrong. */
 int call_container(struct runtime_call *c, bool lock, struct container *ret);
+/* "UID[:GID]" in numbers; without GID *@ret_gid stays. */
+bool user_read(const char *text, uint32_t *ret_uid, uint32_t *ret_gid);
+/* create.c: options of create; behind them, those that run has besides. */
+enum { CREATE_OPTIONS = 6, RUN_OPTIONS = 9 };
+extern const struct runtime_option create_options[RUN_OPTIONS];
 /* create and run; @run: also start it. */
 int call_create(struct runtime_call *c, bool run, bool detach);

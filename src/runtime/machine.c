@@ -16,7 +16,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { NAME_LEN = 32, KEEPER_BYTES = 96 << 20, MEMORY_LEAST = 128 << 20 };
+enum { NAME_LEN = 32, KEEPER_BYTES = 96 << 20, MEMORY_LEAST = 128 << 20, CPUS_MOST = 16 };
+enum { TASKS_LEAST = 64 }; /* threads of the machine itself */
 
 /* ---- JSON in short ---- */
 
@@ -89,6 +90,28 @@ static char *lodge_find(const struct runtime_call *c, struct lodge_err *e)
 			       "dev.lodge.level: no program 'lodge' beside this one or "
 			       "in PATH; LODGE_PROGRAM can name it");
 	return one;
+}
+
+/* What exec finds of the rights that the container was given. */
+#define RIGHTS "dev.lodge.rights"
+static void annotate(struct json_object *spec, const char *key, const char *text)
+{
+	struct json_object *all = member(spec, "annotations");
+	if (all) /* it has one: dev.lodge.level */
+		put(all, key, text);
+}
+
+/* Their folder, which nobody else may write to: there are sockets in it. */
+static int guests_dir(const char *dir, struct lodge_err *e)
+{
+	struct stat st;
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "%s", dir);
+	if (lstat(dir, &st) < 0)
+		return err_sys(e, "%s", dir);
+	return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022)
+		   ? 0
+		   : err_set(e, EPERM, "%s: not a folder that only this user writes to", dir);
 }
 
 /* Where guests of the runtime's root @root have their folders and sockets. */
@@ -169,7 +192,40 @@ static int mounts_move(struct json_object *spec, const char *root, struct lodge_
 
 /* ---- the program ---- */
 
-static void user_add(struct json_object *list, struct json_object *process)
+/* What the guest's kernel shall keep it to, in the agent's words: guest/agent/PROTOCOL.md "Rights".
+ * Malloc'ed; NULL: out of memory. */
+static char *rights_text(const struct oci_process *p)
+{
+	char *text = NULL;
+	size_t len;
+	struct box_rights r;
+	FILE *f = open_memstream(&text, &len);
+	if (!f)
+		return NULL;
+	box_rights_read(&r, p);
+	fprintf(f, ";caps=%llx,%llx,%llx,%llx,%llx", (unsigned long long)r.bounding,
+		(unsigned long long)r.effective, (unsigned long long)r.permitted,
+		(unsigned long long)r.inheritable, (unsigned long long)r.ambient);
+	for (size_t i = 0; i < p->rlimits.n; i++) {
+		const struct oci_rlimit *l = &p->rlimits.at[i];
+		fputc(';', f);
+		for (const char *c = oci_words_rlimits[l->type - 1] + strlen("RLIMIT_"); *c; c++)
+			fputc(tolower((unsigned char)*c), f);
+		fprintf(f, "=%llu:%llu", (unsigned long long)l->soft.v,
+			(unsigned long long)l->hard.v);
+	}
+	if (p->no_new_privileges)
+		fputs(";nnp", f);
+	if (p->oom_score_adj.set)
+		fprintf(f, ";oom=%d", (int)p->oom_score_adj.v);
+	fprintf(f, ";umask=%o",
+		p->user && p->user->umask.set ? (unsigned)p->user->umask.v & 0777 : 022);
+	if (fclose(f) != 0)
+		free(take(text));
+	return text;
+}
+
+static void user_add(struct json_object *list, struct json_object *process, const char *rights)
 {
 	struct json_object *u = member(process, "user"), *more = member(u, "additionalGids");
 	char *text = NULL, *own = NULL;
@@ -185,16 +241,21 @@ static void user_add(struct json_object *list, struct json_object *process)
 		else
 			free(text);
 	}
+	text = own;
+	if (asprintf(&own, "%s%s", text, rights) < 0)
+		own = text;
+	else
+		free(text);
 	add(list, "-u");
 	add(list, own);
 	free(own);
 }
 
 /* Whom, where, with what around it. */
-static void around_add(struct json_object *list, struct json_object *process)
+static void around_add(struct json_object *list, struct json_object *process, const char *rights)
 {
 	struct json_object *env = member(process, "env");
-	user_add(list, process);
+	user_add(list, process, rights);
 	add(list, "-w");
 	add(list, text_of(process, "cwd") ? text_of(process, "cwd") : "/");
 	for (size_t i = 0; i < length(env); i++) {
@@ -217,6 +278,21 @@ static void program_add(struct json_object *list, struct json_object *process)
 	}
 }
 
+/* How many CPUs a list like "0-3,7" names. */
+static int64_t cpus_count(const char *list)
+{
+	int64_t n = 0;
+	for (const char *p = list; p && isdigit((unsigned char)*p);) {
+		char *end;
+		long from = strtol(p, &end, 10), to = from;
+		if (*end == '-')
+			to = strtol(end + 1, &end, 10);
+		n += to <= from ? 1 : to - from < CPUS_MOST ? to - from + 1 : CPUS_MOST;
+		p = end + (*end == ',');
+	}
+	return n;
+}
+
 /* Memory of the machine: as annotated, or what the control group leaves beside the keeper. */
 static void size_add(struct json_object *list, struct json_object *spec)
 {
@@ -224,6 +300,8 @@ static void size_add(struct json_object *list, struct json_object *spec)
 	int64_t limit = json_object_get_int64(member(member(res, "memory"), "limit"));
 	int64_t quota = json_object_get_int64(member(member(res, "cpu"), "quota"));
 	int64_t period = json_object_get_int64(member(member(res, "cpu"), "period"));
+	int64_t n = quota > 0 && period > 0 ? (quota - 1) / period + 1 : 0;
+	int64_t some = cpus_count(text_of(member(res, "cpu"), "cpus"));
 	const char *memory = annotation(spec, "dev.lodge.memory"),
 		   *cpus = annotation(spec, "dev.lodge.cpus");
 	char text[32];
@@ -237,8 +315,9 @@ static void size_add(struct json_object *list, struct json_object *spec)
 		add(list, "-m");
 		add(list, memory);
 	}
-	if (!cpus && quota > 0 && period > 0) {
-		snprintf(text, sizeof text, "%lld", (long long)((quota + period - 1) / period));
+	n = some && (!n || some < n) ? some : n;
+	if (!cpus && n) {
+		snprintf(text, sizeof text, "%lld", (long long)(n < CPUS_MOST ? n : CPUS_MOST));
 		cpus = text;
 	}
 	if (cpus) {
@@ -304,7 +383,7 @@ static void process_put(struct json_object *process, struct json_object *list, c
 }
 
 static struct json_object *run_words(struct json_object *spec, const char *lodge, const char *name,
-				     const char *root)
+				     const char *root, const char *rights)
 {
 	struct json_object *list = json_object_new_array(), *process = member(spec, "process");
 	const char *kernel = annotation(spec, "dev.lodge.kernel"),
@@ -326,7 +405,7 @@ static struct json_object *run_words(struct json_object *spec, const char *lodge
 	if (json_object_get_boolean(member(member(spec, "root"), "readonly")))
 		add(list, "--read-only");
 	size_add(list, spec);
-	around_add(list, process);
+	around_add(list, process, rights);
 	add(list, "--");
 	program_add(list, process);
 	return list;
@@ -334,8 +413,17 @@ static struct json_object *run_words(struct json_object *spec, const char *lodge
 
 /* ---- the whole ---- */
 
+/* A limit of tasks is one of the machine's own threads: with less than these there is none. */
+static void tasks_raise(struct json_object *spec)
+{
+	struct json_object *pids = member(member(member(spec, "linux"), "resources"), "pids");
+	int64_t limit = json_object_get_int64(member(pids, "limit"));
+	if (limit > 0 && limit < TASKS_LEAST)
+		json_object_object_add(pids, "limit", json_object_new_int(TASKS_LEAST));
+}
+
 static int spec_change(struct json_object *spec, const char *bundle, const struct runtime_call *c,
-		       struct lodge_err *e)
+		       const char *rights, struct lodge_err *e)
 {
 	static const char *const gone[] = {"seccomp",   "maskedPaths", "readonlyPaths",
 					   "devices",   "sysctl",      "rootfsPropagation",
@@ -356,13 +444,15 @@ static int spec_change(struct json_object *spec, const char *bundle, const struc
 	autofree char *lodge = lodge_find(c, e);
 	if (!dir || !lodge)
 		return -ENOENT;
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return err_sys(e, "%s", dir);
-	int r = mounts_move(spec, root, e);
+	int r = guests_dir(dir, e);
+	if (r == 0)
+		r = mounts_move(spec, root, e);
 	if (r < 0)
 		return r;
 	guest_name(c->operands[0], name);
-	process_put(member(spec, "process"), run_words(spec, lodge, name, root), dir);
+	tasks_raise(spec);
+	process_put(member(spec, "process"), run_words(spec, lodge, name, root, rights), dir);
+	annotate(spec, RIGHTS, rights);
 	put(member(spec, "root"), "path", "/");
 	json_object_object_add(member(spec, "root"), "readonly", json_object_new_boolean(false));
 	for (size_t i = 0; lin && i < countof(gone); i++)
@@ -376,7 +466,10 @@ int machine_bundle(struct bundle *b, const struct runtime_call *c, struct lodge_
 	if (!level || strcmp(level, "machine") != 0)
 		return 0;
 	struct json_object *spec = json_tokener_parse(b->text);
-	int r = spec ? spec_change(spec, b->path, c, e) : err_set(e, EINVAL, "config.json");
+	autofree char *rights = b->doc.spec->process ? rights_text(b->doc.spec->process) : NULL;
+	int r = !spec     ? err_set(e, EINVAL, "config.json")
+		: !rights ? err_set(e, EINVAL, ".process: a machine needs one")
+			  : spec_change(spec, b->path, c, rights, e);
 	char *text =
 	    r == 0 ? strdup(json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN)) : NULL;
 	json_object_put(spec);
@@ -402,10 +495,9 @@ bool machine_is(const struct container *c)
 }
 
 /* What `exec` has in its options. */
-static struct json_object *process_made(const struct runtime_call *c)
+static struct json_object *process_made(const struct runtime_call *c, uint32_t uid, uint32_t gid)
 {
 	struct json_object *p = json_object_new_object(), *list = json_object_new_array();
-	const char *user = call_text(c, "user");
 	size_t n;
 	for (size_t i = 1; i < c->n; i++)
 		add(list, c->operands[i]);
@@ -418,16 +510,14 @@ static struct json_object *process_made(const struct runtime_call *c)
 	put(p, "cwd", call_text(c, "cwd") ? call_text(c, "cwd") : "/");
 	json_object_object_add(p, "terminal", json_object_new_boolean(call_flag(c, "tty")));
 	struct json_object *u = json_object_new_object();
-	char *end = NULL;
-	json_object_object_add(u, "uid", json_object_new_int64(user ? strtoll(user, &end, 10) : 0));
-	json_object_object_add(
-	    u, "gid", json_object_new_int64(end && *end == ':' ? strtoll(end + 1, NULL, 10) : 0));
+	json_object_object_add(u, "uid", json_object_new_int64(uid));
+	json_object_object_add(u, "gid", json_object_new_int64(gid));
 	json_object_object_add(p, "user", u);
 	return p;
 }
 
 static int process_change(const struct runtime_call *c, const char *id, struct json_object *process,
-			  struct lodge_err *e)
+			  const char *rights, struct lodge_err *e)
 {
 	char name[NAME_LEN];
 	struct json_object *list = json_object_new_array(), *args = member(process, "args");
@@ -440,7 +530,7 @@ static int process_change(const struct runtime_call *c, const char *id, struct j
 	const char *const first[] = {lodge, "exec", "--wait", "1m", "-i"};
 	for (size_t i = 0; i < countof(first); i++)
 		add(list, first[i]);
-	around_add(list, process);
+	around_add(list, process, rights);
 	guest_name(id, name);
 	add(list, name);
 	add(list, "--"); /* the one that lodge takes for itself */
@@ -450,19 +540,44 @@ static int process_change(const struct runtime_call *c, const char *id, struct j
 	return 0;
 }
 
+/* Those of the process, if it has any; else the container's. *@ret is malloc'ed. */
+static int exec_rights(const struct container *one, const char *process, size_t len, char **ret,
+		       struct lodge_err *e)
+{
+	struct oci_doc d = {0};
+	int r = process ? oci_process_read(&d, process, len, e) : 0;
+	if (r == 0 && process && d.process->capabilities) {
+		*ret = rights_text(d.process);
+	} else if (r == 0) {
+		struct json_object *o =
+		    one->annotations ? json_tokener_parse(one->annotations) : NULL;
+		const char *kept = text_of(o, RIGHTS);
+		*ret = strdup(kept ? kept : "");
+		json_object_put(o);
+	}
+	oci_doc_fini(&d);
+	return r == 0 && !*ret ? err_set(e, ENOMEM, "out of memory") : r;
+}
+
 int machine_exec(const struct runtime_call *c, const struct container *one, struct oci_doc *ret)
 {
-	const char *file = call_text(c, "process");
+	const char *file = call_text(c, "process"), *user = call_text(c, "user");
 	struct lodge_err e;
-	char *text = NULL;
+	autofree char *text = NULL, *rights = NULL;
 	size_t len = 0;
+	uint32_t uid = 0, gid = 0;
+	if (!file && user && !user_read(user, &uid, &gid))
+		return say_text("--user %s: UID[:GID] in numbers", user);
 	int r = file ? text_read(file, &text, &len, &e) : 0;
-	struct json_object *p = r < 0 ? NULL : file ? json_tokener_parse(text) : process_made(c);
-	free(text);
+	if (r == 0)
+		r = exec_rights(one, text, len, &rights, &e);
+	struct json_object *p = r < 0  ? NULL
+				: file ? json_tokener_parse(text)
+				       : process_made(c, uid, gid);
 	if (r == 0 && !json_object_is_type(p, json_type_object))
 		r = err_set(&e, EINVAL, "--process %s: not an object", file ? file : "");
 	if (r == 0)
-		r = process_change(c, one->id, p, &e);
+		r = process_change(c, one->id, p, rights, &e);
 	if (r == 0) {
 		const char *now = json_object_to_json_string_ext(p, JSON_C_TO_STRING_PLAIN);
 		r = oci_process_read(ret, now, strlen(now), &e);

@@ -136,6 +136,16 @@ static int command_run(struct runtime_call *c, int argc, char **argv, char **all
 	return fflush(stdout) != 0 && r == 0 ? EXIT_ERROR : r;
 }
 
+/* What is opened next must not become standard input, output or error of somebody. */
+static bool streams_open(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd < 3);
+	return fd >= 0 && close(fd) == 0;
+}
+
 /* Before we open any: a container gets only what was open. */
 static unsigned inherited_count(void)
 {
@@ -147,6 +157,8 @@ static unsigned inherited_count(void)
 
 int runtime_main(int argc, char **argv)
 {
+	if (argc < 1 || !streams_open())
+		return EXIT_ERROR;
 	struct runtime_call c = {.inherited = inherited_count(), .program = argv[0]};
 	struct runtime_value *v = calloc(n_runtime_options, sizeof *v);
 	char **all = argv, **at = argv + 1;

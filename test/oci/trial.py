@@ -64,7 +64,7 @@ class Runtime:
     the v2 part, where it finds a v1 layout: @note says so."""
 
     def __init__(self, path):
-        self.path = shutil.which(path) or os.path.abspath(path)
+        self.path = os.path.abspath(shutil.which(path) or path)
         self.name = os.path.basename(path)
         self.prefix, self.note = [], ''
         if not os.access(self.path, os.X_OK):

@@ -50,7 +50,7 @@ setup_file() {
 }
 
 @test "containerd and the CRI do with lodge-oci what they do with runc" {
-	run test/oci/containerd --only '^(run_(output|code|seccomp|memory)|exec_code|pause|metrics|kill_term|delete|cri_(pod|exit|update|two))' \
+	run test/oci/containerd --only '^(run_(output|code|seccomp|memory)|exec_code|pause|metrics|kill_term|delete|cri_(pod|exit|update|two)|foreign)' \
 		runc "$OCI"
 	echo "$output"
 	[ "$status" -eq 0 ]

@@ -263,6 +263,69 @@ print(one["digest"][7:19])')
 	done
 }
 
+# Debian's registry with the folder $DIR/registry, on a free port; what it is asked for in $DIR/asked.
+serve_debian() {
+	PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	cat >"$DIR/registry.yml" <<-END
+		version: 0.1
+		storage: {filesystem: {rootdirectory: $DIR/registry}}
+		http: {addr: "127.0.0.1:$PORT"}
+	END
+	docker-registry serve "$DIR/registry.yml" >>"$DIR/asked" 2>&1 3>&- &
+	SERVER=$!
+	for _ in $(seq 200); do
+		! curl -sf "http://127.0.0.1:$PORT/v2/" >/dev/null || return 0
+		sleep 0.05
+	done
+	cat "$DIR/asked"
+	return 1
+}
+
+# push LAYOUT NAME TAG: what a registry is filled with, by OCI-Dist 1.1 "Push".
+push() {
+	local at="http://127.0.0.1:$PORT/v2/$2" blob to
+	for blob in "$1"/blobs/sha256/*; do
+		to=$(curl -sfi -X POST "$at/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+		curl -sf -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$blob" \
+			"$to&digest=sha256:$(basename "$blob")" || { echo "push of $blob"; return 1; }
+	done
+	blob=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1] + "/index.json"))["manifests"][0]["digest"][7:])' "$1")
+	curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' \
+		--data-binary "@$1/blobs/sha256/$blob" "$at/manifests/$3"
+}
+
+@test "Debian's docker-registry: by tag and digest, resumed, and not believed" {
+	command -v docker-registry >/dev/null || skip "no docker-registry is installed"
+	digest=$(make_image big "$DIR/app" tag=v1)
+	serve_debian
+	push "$DIR/app" lodge/app v1
+	[ "$(lodge pull -q "localhost:$PORT/lodge/app:v1")" = "localhost:$PORT/lodge/app:v1" ]
+	[ "$(seen ls | grep -c ^big)" = 5 ]
+	lodge images --format json | grep -q "\"digest\": *\"$digest\""
+	lodge pull -q "127.0.0.1:$PORT/lodge/app@$digest"
+	for name in lodge/app:nothing lodge/nothing:v1; do
+		try lodge pull "localhost:$PORT/$name"
+		[ "$status" -eq 127 ] && [[ $output == *"$name is not there"* ]]
+	done
+	lodge rmi "localhost:$PORT/lodge/app:v1" "127.0.0.1:$PORT/lodge/app@$digest"
+	[ -z "$(find "$STORE" -type f ! -name lock ! -name .lock)" ]
+	# the first part of a layer is here from a pull that was ended
+	blob=$(ls -S "$DIR/app/blobs/sha256" | sed -n 2p)
+	head -c 300000 "$DIR/app/blobs/sha256/$blob" >"$STORE/partial/sha256-$blob"
+	: >"$DIR/asked"
+	lodge pull -q "localhost:$PORT/lodge/app:v1"
+	[ "$(seen sh -c 'cat big*' | wc -c)" = $((5 << 20)) ]
+	[ "$(grep -c "GET /v2/lodge/app/blobs/sha256:$blob HTTP/1.1\" 206 " "$DIR/asked")" = 1 ]
+	[ "$(grep -c 'HTTP/1.1" 206 ' "$DIR/asked")" = 1 ]
+	lodge rmi "localhost:$PORT/lodge/app:v1"
+	# one byte of it is another
+	printf '\x55' | dd of="$DIR/registry/docker/registry/v2/blobs/sha256/${blob:0:2}/$blob/data" \
+		bs=1 seek=5000 conv=notrunc status=none
+	try lodge pull "localhost:$PORT/lodge/app:v1"
+	[ "$status" -eq 125 ] && [[ $output == *"what came is not sha256:$blob"* ]]
+	[ ! -e "$STORE/blobs/sha256/$blob" ] && [ -z "$(ls -A "$STORE/names")" ]
+}
+
 # The layers of case $1 are refused with $2, and outside is as it was.
 refused() {
 	local out="$DIR/victim"

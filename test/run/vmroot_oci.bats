@@ -111,6 +111,50 @@ within() {
 	run ! oci run -b "$B" five </dev/null
 }
 
+@test "the guest's kernel keeps programs to their capabilities, limits and rights" {
+	bundle "" do ids file /proc/self/status file /proc/self/limits file /proc/self/oom_score_adj exit 0
+	python3 - "$B/config.json" <<-'END'
+		import json, sys
+		c = json.load(open(sys.argv[1]))
+		kill = ["CAP_KILL"]
+		c["process"].update(user={"uid": 7, "gid": 8, "umask": 0o77}, noNewPrivileges=True, oomScoreAdj=300,
+		    rlimits=[{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88},
+		             {"type": "RLIMIT_NPROC", "soft": 5, "hard": 6}],
+		    capabilities={"bounding": kill + ["CAP_NET_RAW"], "effective": kill, "permitted": kill,
+		                  "inheritable": kill, "ambient": kill})
+		c["linux"]["resources"] = {"pids": {"limit": 3}, "cpu": {"cpus": "0", "quota": 400000, "period": 100000}}
+		json.dump(c, open(sys.argv[1], "w"))
+	END
+	run oci run -b "$B" six </dev/null
+	echo "$output"
+	[ "$status" -eq 0 ]
+	grep -qx "ids=7:8" <<<"$output"
+	for set in Inh Prm Eff Amb; do grep -qx "Cap$set:.0000000000000020" <<<"$output"; done
+	grep -qx "CapBnd:.0000000000002020" <<<"$output"
+	grep -qx "NoNewPrivs:.1" <<<"$output"
+	grep -qx "Umask:.0077" <<<"$output"
+	grep -qx "Cpus_allowed_list:.0" <<<"$output"
+	grep -Eqx "Max open files +77 +88 +files *" <<<"$output"
+	grep -Eqx "Max processes +5 +6 +processes *" <<<"$output"
+	grep -qx 300 <<<"$output"
+	# root without rights is kept to them, too; exec has the container's unless it is told others
+	bundle "" do out begun wait
+	oci create -b "$B" seven </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
+	oci start seven
+	within 60 grep -q begun "$BATS_TEST_TMPDIR/out"
+	run oci exec seven do file /proc/self/status
+	[[ $output == *$'CapEff:\t0000000000000000'* ]] && [[ $output == *$'CapBnd:\t0000000000000000'* ]]
+	cat >"$BATS_TEST_TMPDIR/p.json" <<-'END'
+	{"cwd":"/","user":{"uid":0,"gid":0},"env":["PATH=/bin"],"args":["do","file","/proc/self/status"],
+	 "capabilities":{"bounding":["CAP_CHOWN"],"effective":["CAP_CHOWN"],"permitted":["CAP_CHOWN"]}}
+	END
+	run oci exec --process "$BATS_TEST_TMPDIR/p.json" seven
+	[[ $output == *$'CapEff:\t0000000000000001'* ]]
+	run oci exec --user nobody seven do ids
+	[ "$status" -eq 255 ] && [[ $output == *"UID[:GID] in numbers"* ]]
+	[ "$(oci exec --user 5:6 seven do ids)" = ids=5:6 ]
+}
+
 @test "podman: run, exec, stop" {
 	command -v podman >/dev/null || skip "no podman"
 	pod() {

@@ -15,6 +15,7 @@ enum container_status {
 };
 const char *container_status_name(enum container_status s);
 
+enum { CONTAINER_CONFIG_MAX = 1 << 24 }; /* bytes of a config.json */
 /* What is kept of a container. */
 struct container {
 	char *id, *bundle, *rootfs, *created; /* owned; created: as RFC 3339 has times */
@@ -100,5 +101,7 @@ int container_config(const struct container *c, struct oci_doc *ret, struct lodg
 /* What it uses, in runc's words; NULL: out of memory. */
 struct json_object *container_stats(const struct container *c);
 
+/* The descriptor that has been sent to @socket; -1: none has. Owned by the caller. */
+int container_receive(int socket);
 /* The end of a child as an exit code: 128 + signal. */
 int container_wait(pid_t pid);

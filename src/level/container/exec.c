@@ -270,6 +270,9 @@ static int visit_prepare(struct visit *v, struct lodge_err *e)
 		v->root = openat(v->proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (v->root < 0)
 			return err_sys(e, "the root of the container");
+		/* not of another that has its number since */
+		if (syscall(SYS_pidfd_send_signal, v->pidfd, 0, NULL, 0) < 0)
+			return err_set(e, ESRCH, "cannot exec in a stopped container");
 	}
 	if (p->terminal) {
 		v->console = v->x->console_socket ? pass_connect(v->x->console_socket, e)

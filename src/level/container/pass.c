@@ -6,12 +6,18 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+enum { PATIENCE_S = 10 };
+
 int pass_connect(const char *path, struct lodge_err *e)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	/* who listens and never looks must not hold us up without an end */
+	const struct timeval patience = {.tv_sec = PATIENCE_S};
 	autoclose int at = open(path, O_PATH | O_CLOEXEC);
 	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (at < 0 || fd < 0)
+		return err_sys(e, "%s", path);
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0)
 		return err_sys(e, "%s", path);
 	/* a path may be longer than an address */
 	snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d", at);
@@ -45,7 +51,7 @@ int pass_send(int socket, const char *text, size_t len, int fd)
 	return n < 0 ? -1 : 0;
 }
 
-int pass_receive(int socket)
+static int receive(int socket, int flags)
 {
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
@@ -58,10 +64,13 @@ int pass_receive(int socket)
 	ssize_t n;
 	int fd = -1;
 	do
-		n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
+		n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC | flags);
 	while (n < 0 && errno == EINTR);
 	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(c), sizeof fd);
 	return fd;
 }
+
+int pass_receive(int socket) { return receive(socket, 0); }
+int container_receive(int socket) { return receive(socket, MSG_DONTWAIT); }

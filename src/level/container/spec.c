@@ -3,6 +3,7 @@
  * namespaces, mounts, capabilities, system calls. OCI-Image 1.1 §conversion, OCI-RT 1.2 config.md
  */
 #include "level/container/spec.h"
+#include "box/box.h"
 #include "life/life.h"
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -64,7 +65,9 @@ int spec_options_check(const struct lodge_config *c, struct lodge_err *e)
 
 /* ---- who runs it ---- */
 
-/* A file of the root, by its own links. */
+enum { ACCOUNTS_MAX = 64 << 20 };
+
+/* A file of the root, by its own links. One that is no file, or has no end, is as if not there. */
 static FILE *root_file(const char *root, const char *path)
 {
 	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
@@ -72,7 +75,8 @@ static FILE *root_file(const char *root, const char *path)
 	autoclose int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 	int fd = dir < 0 ? -1 : (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+	if (fd >= 0 &&
+	    (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > ACCOUNTS_MAX)) {
 		close(fd);
 		fd = -1;
 	}
@@ -203,35 +207,23 @@ static void env_make(const struct spec_wants *w, struct json_object *process)
 
 /* ---- what it may do ---- */
 
-static const char usual[] = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_FSETID CAP_KILL "
-			    "CAP_NET_BIND_SERVICE CAP_SETFCAP CAP_SETGID CAP_SETPCAP CAP_SETUID "
-			    "CAP_SYS_CHROOT";
-static const char *const all_caps[] = {
-#define CAPABILITY(name) #name,
-#include "box/capabilities.def"
+static const char *const usual[] = {
+    "CAP_CHOWN",            "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID",  "CAP_KILL",
+    "CAP_NET_BIND_SERVICE", "CAP_SETFCAP",      "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID",
+    "CAP_SYS_CHROOT",
 };
 
-static size_t cap_index(const char *word)
-{
-	size_t i = 0;
-	while (i < countof(all_caps) && strcasecmp(all_caps[i], word) &&
-	       strcasecmp(all_caps[i] + 4, word))
-		i++;
-	return i;
-}
-
-static int caps_change(const struct lodge_config *c, const char *key, bool to, bool *on,
+static int caps_change(const struct lodge_config *c, const char *key, bool to, uint64_t *set,
 		       struct lodge_err *e)
 {
 	const char *word;
 	for (size_t k = 0; (word = spec_option(c, key, k)); k++) {
 		bool every = !strcasecmp(word, "all");
-		size_t at = cap_index(word);
-		if (!every && at == countof(all_caps))
+		int at = box_capability_find(word);
+		if (!every && at < 0)
 			return err_set(e, EINVAL, "--%s %s: no such capability", key, word);
-		for (size_t i = 0; i < countof(all_caps); i++)
-			if (every || i == at)
-				on[i] = to;
+		uint64_t which = every ? UINT64_MAX : UINT64_C(1) << at;
+		*set = to ? *set | which : *set & ~which;
 	}
 	return 0;
 }
@@ -239,23 +231,23 @@ static int caps_change(const struct lodge_config *c, const char *key, bool to, b
 static int caps_make(const struct spec_wants *w, struct json_object *process, struct lodge_err *e)
 {
 	static const char *const sets[] = {"bounding", "effective", "permitted"};
-	bool on[countof(all_caps)] = {false};
-	for (size_t i = 0; i < countof(all_caps); i++)
-		on[i] = strstr(usual, all_caps[i]) != NULL;
+	uint64_t set = 0;
+	for (size_t i = 0; i < countof(usual); i++)
+		set |= UINT64_C(1) << box_capability_find(usual[i]);
 	const char *drop = spec_option(w->c, "cap-drop", 0);
 	/* --cap-drop all --cap-add X is X; --cap-add all --cap-drop X is all others */
 	bool none = drop && !strcasecmp(drop, "all");
-	int r = none ? caps_change(w->c, "cap-drop", false, on, e) : 0;
+	int r = none ? caps_change(w->c, "cap-drop", false, &set, e) : 0;
 	if (r == 0)
-		r = caps_change(w->c, "cap-add", true, on, e);
+		r = caps_change(w->c, "cap-add", true, &set, e);
 	if (r == 0 && !none)
-		r = caps_change(w->c, "cap-drop", false, on, e);
+		r = caps_change(w->c, "cap-drop", false, &set, e);
 	struct json_object *o = json_object_new_object();
 	for (size_t k = 0; k < countof(sets); k++) {
 		struct json_object *a = json_object_new_array();
-		for (size_t i = 0; i < countof(all_caps); i++)
-			if (on[i])
-				json_object_array_add(a, text_new(all_caps[i]));
+		for (size_t i = 0; box_capability_at(i); i++)
+			if (set >> i & 1)
+				json_object_array_add(a, text_new(box_capability_at(i)));
 		put(o, sets[k], a);
 	}
 	put(process, "capabilities", o);

@@ -68,38 +68,32 @@ static struct json_object *cpu_stats(const struct cgroup *g)
 	return o;
 }
 
-static struct json_object *memory_entry(const struct cgroup *g, const char *prefix)
+/* @v1_prefix, @v2_prefix: what the files begin with in each version; NULL: it has none of these. */
+static void memory_add(struct json_object *to, const struct cgroup *g, bool v2, const char *key,
+		       const char *v1_prefix, const char *v2_prefix)
 {
-	struct json_object *o = json_object_new_object();
 	static const struct {
-		const char *key, *file;
-	} rows[] = {{"limit", "limit_in_bytes"}, {"usage", "usage_in_bytes"},
-	            {"max", "max_usage_in_bytes"}, {"failcnt", "failcnt"}};
+		const char *key, *v1, *v2;
+	} rows[] = {{"limit", "limit_in_bytes", "max"},
+		    {"usage", "usage_in_bytes", "current"},
+		    {"max", "max_usage_in_bytes", "peak"},
+		    {"failcnt", "failcnt", NULL}};
+	const char *prefix = v2 ? v2_prefix : v1_prefix;
+	struct json_object *o = prefix ? json_object_new_object() : NULL;
+	if (!prefix)
+		return;
 	for (size_t i = 0; i < countof(rows); i++) {
 		char file[64];
 		uint64_t v = 0;
-		snprintf(file, sizeof file, "%s.%s", prefix, rows[i].file);
-		(void)!cgroup_number(g, "memory", file, &v);
+		const char *end = v2 ? rows[i].v2 : rows[i].v1;
+		snprintf(file, sizeof file, "%s.%s", prefix, end ? end : "events");
+		if (end)
+			(void)!cgroup_number(g, "memory", file, &v);
+		else
+			(void)!cgroup_keyed(g, "memory", file, "max", &v);
 		number_add(o, rows[i].key, v);
 	}
-	return o;
-}
-
-static struct json_object *memory_entry_v2(const struct cgroup *g, const char *prefix)
-{
-	struct json_object *o = json_object_new_object();
-	static const struct {
-		const char *key, *file;
-	} rows[] = {{"limit", "max"}, {"usage", "current"}, {"max", "peak"}};
-	for (size_t i = 0; i < countof(rows); i++) {
-		char file[64];
-		uint64_t v = 0;
-		snprintf(file, sizeof file, "%s.%s", prefix, rows[i].file);
-		(void)!cgroup_number(g, "memory", file, &v);
-		number_add(o, rows[i].key, v);
-	}
-	number_add(o, "failcnt", keyed(g, "memory", "memory.events", "max"));
-	return o;
+	json_object_object_add(to, key, o);
 }
 
 static void memory_raw(const struct cgroup_part *p, struct json_object *o)
@@ -126,14 +120,10 @@ static struct json_object *memory_stats(const struct cgroup *g)
 	bool v2 = p && p->v2;
 	number_add(o, "cache", v2 ? keyed(g, "memory", "memory.stat", "file")
 	                          : keyed(g, "memory", "memory.stat", "cache"));
-	json_object_object_add(o, "usage", v2 ? memory_entry_v2(g, "memory")
-	                                      : memory_entry(g, "memory"));
-	json_object_object_add(o, "swap", v2 ? memory_entry_v2(g, "memory.swap")
-	                                     : memory_entry(g, "memory.memsw"));
-	if (!v2) {
-		json_object_object_add(o, "kernel", memory_entry(g, "memory.kmem"));
-		json_object_object_add(o, "kernelTCP", memory_entry(g, "memory.kmem.tcp"));
-	}
+	memory_add(o, g, v2, "usage", "memory", "memory");
+	memory_add(o, g, v2, "swap", "memory.memsw", "memory.swap");
+	memory_add(o, g, v2, "kernel", "memory.kmem", NULL);
+	memory_add(o, g, v2, "kernelTCP", "memory.kmem.tcp", NULL);
 	memory_raw(p, o);
 	return o;
 }

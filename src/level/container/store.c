@@ -2,6 +2,7 @@
 /* The folders of containers: ROOT/ID with state.json, config.json and exec.fifo. The folder itself
  * is the lock. A folder that has no whole state.json is of a creation that was killed. */
 #include "level/container/internal.h"
+#include "life/life.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { ID_MAX = 1024, STATE_MAX = 1 << 22 };
+enum { ID_MAX = 1024, STATE_MAX = 4 * CONTAINER_CONFIG_MAX }; /* it has the annotations, quoted */
 #define CACHE ".lodge-seccomp"
 
 static int id_check(const char *id, struct lodge_err *e)
@@ -21,23 +22,6 @@ static int id_check(const char *id, struct lodge_err *e)
 	for (const char *p = id; good && *p; p++)
 		good = isalnum((unsigned char)*p) || strchr("_+-.", *p);
 	return good ? 0 : err_set(e, EINVAL, "invalid container ID format: '%.100s'", id);
-}
-
-static int folders_make(const char *path, struct lodge_err *e)
-{
-	char one[PATH_MAX];
-	size_t n = strlen(path);
-	if (n >= sizeof one)
-		return err_set(e, ENAMETOOLONG, "--root: too long");
-	for (size_t i = 1; i <= n; i++) {
-		if (path[i] && path[i] != '/')
-			continue;
-		memcpy(one, path, i);
-		one[i] = 0;
-		if (mkdir(one, i == n ? 0711 : 0755) < 0 && errno != EEXIST)
-			return err_sys(e, "making %s", one);
-	}
-	return 0;
 }
 
 static int dir_set(struct container *c, const char *root, const char *id, struct lodge_err *e)
@@ -71,7 +55,7 @@ int store_make(struct container *c, const char *root, const char *id, struct lod
 		return r;
 	int made = mkdir(c->dir, 0711);
 	if (made < 0 && errno == ENOENT) {
-		r = folders_make(root, e);
+		r = file_make_folders(root, 0711, 0755, e);
 		if (r < 0)
 			return r;
 		made = mkdir(c->dir, 0711);
@@ -93,7 +77,8 @@ int store_write(const struct container *c, const char *name, const char *text, s
 	char temporary[64];
 	snprintf(temporary, sizeof temporary, ".%.40s.new", name);
 	autoclose int fd =
-	    openat(c->dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	    openat(c->dirfd, temporary,
+		   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || !host_pwrite(fd, text, len, 0) ||
 	    renameat(c->dirfd, temporary, c->dirfd, name) < 0) {
 		int r = err_sys(e, "writing %s/%s", c->dir, name);
@@ -111,33 +96,32 @@ int store_save(struct container *c, struct lodge_err *e)
 	return store_write(c, "state.json", text, strlen(text), e);
 }
 
-/* All of a file; NUL-ended. */
-static char *file_read(int dir, const char *name, size_t *ret_len)
+/* What is in it says which processes get signals, and which programs are hooks. */
+static int dir_check(const struct container *c, struct lodge_err *e)
 {
 	struct stat st;
-	autoclose int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return NULL;
-	if (st.st_size > STATE_MAX) {
-		errno = EFBIG;
-		return NULL;
-	}
-	size_t n = (size_t)st.st_size;
-	char *text = malloc(n + 1);
-	if (!text || !host_pread(fd, text, n, 0)) {
-		free(text);
-		return NULL;
-	}
-	text[n] = 0;
-	*ret_len = n;
-	return text;
+	if (fstat(c->dirfd, &st) < 0)
+		return err_sys(e, "%s", c->dir);
+	if (st.st_uid != geteuid() || st.st_mode & 022)
+		return err_set(e, EPERM, "%s: not a folder that only this user writes to", c->dir);
+	return 0;
+}
+
+static int record_load(struct container *c, struct lodge_err *e)
+{
+	autofree char *text = NULL;
+	size_t n;
+	int r = file_load(c->dirfd, "state.json", STATE_MAX, &text, &n, e);
+	/* killed before it came so far: there is a folder, and nothing else */
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? err_in(e, r, "%s", c->dir) : record_parse(c, text, n, e);
 }
 
 int container_open(struct container *ret, const char *root, const char *id, bool lock,
                    struct lodge_err *e)
 {
 	struct container c = CONTAINER_NONE;
-	size_t n = 0;
 	int r = id_check(id, e);
 	if (r == 0)
 		r = dir_set(&c, root, id, e);
@@ -147,16 +131,12 @@ int container_open(struct container *ret, const char *root, const char *id, bool
 		r = errno == ENOENT || errno == ENOTDIR
 		        ? err_set(e, ENOENT, "container does not exist")
 		        : err_sys(e, "%s", c.dir);
+	if (r == 0)
+		r = dir_check(&c, e);
 	if (r == 0 && lock)
 		r = dir_lock(&c, e);
-	if (r == 0) {
-		autofree char *text = file_read(c.dirfd, "state.json", &n);
-		/* killed before it came so far: there is a folder, and nothing else */
-		if (text)
-			r = record_parse(&c, text, n, e);
-		else if (errno != ENOENT)
-			r = err_sys(e, "%s/state.json", c.dir);
-	}
+	if (r == 0)
+		r = record_load(&c, e);
 	if (r == 0)
 		r = cgroup_open(&c.cgroup, e);
 	if (r < 0) {
@@ -170,10 +150,9 @@ int container_open(struct container *ret, const char *root, const char *id, bool
 int container_config(const struct container *c, struct oci_doc *ret, struct lodge_err *e)
 {
 	size_t n = 0;
-	autofree char *text = file_read(c->dirfd, "config.json", &n);
-	if (!text)
-		return err_sys(e, "%s/config.json", c->dir);
-	return oci_spec_read(ret, text, n, e);
+	autofree char *text = NULL;
+	int r = file_load(c->dirfd, "config.json", CONTAINER_CONFIG_MAX, &text, &n, e);
+	return r < 0 ? err_in(e, r, "%s", c->dir) : oci_spec_read(ret, text, n, e);
 }
 
 void container_fini(struct container *c)
@@ -201,18 +180,37 @@ int store_remove(struct container *c, struct lodge_err *e)
 	return rmdir(c->dir) < 0 && errno != ENOENT ? err_sys(e, "removing %s", c->dir) : 0;
 }
 
-int store_cache(const char *root)
+/* A folder that only this user can write to; -1: it is not, or there is none. */
+static int own_folder(const char *path)
 {
-	char path[PATH_MAX];
 	struct stat st;
-	if (snprintf(path, sizeof path, "%s/" CACHE, root) >= (int)sizeof path)
-		return -1;
 	autoclose int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT && mkdir(path, 0700) == 0)
-		fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || st.st_mode & 022)
 		return -1;
 	return take_fd(&fd);
+}
+
+/* That of all roots of a user, since `lodge run` has a root for each container. */
+static int cache_of_user(void)
+{
+	char path[PATH_MAX];
+	autofree char *home = life_home("cache");
+	if (!home || snprintf(path, sizeof path, "%s/seccomp", home) >= (int)sizeof path)
+		return -1;
+	int fd = own_folder(path);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	return file_make_folders(path, 0700, 0700, NULL) < 0 ? -1 : own_folder(path);
+}
+
+int store_cache(const char *root)
+{
+	char path[PATH_MAX];
+	int fd = cache_of_user();
+	/* no home, a read-only one, one of somebody else: as long as the root lasts, then */
+	if (fd >= 0 || snprintf(path, sizeof path, "%s/" CACHE, root) >= (int)sizeof path)
+		return fd;
+	return mkdir(path, 0700) < 0 && errno != EEXIST ? -1 : own_folder(path);
 }
 
 uint64_t store_started(pid_t pid)
@@ -267,7 +265,9 @@ int store_pid_file(const char *path, pid_t pid, struct lodge_err *e)
 	if (snprintf(temporary, sizeof temporary, "%.*s.%s.%d", folder, path, path + folder,
 	             (int)getpid()) >= (int)sizeof temporary)
 		return err_set(e, ENAMETOOLONG, "--pid-file: too long");
-	autoclose int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	/* the folder may be anybody's: what has this name is taken away, not written to */
+	(void)!unlink(temporary);
+	autoclose int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0 || !host_pwrite(fd, text, (size_t)n, 0) || rename(temporary, path) < 0) {
 		int r = err_sys(e, "--pid-file %s", path);
 		(void)!unlink(temporary);

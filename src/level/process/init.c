@@ -103,8 +103,7 @@ bool init_next_pid(int pid)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%d", pid - 1);
-	autoclose int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
-	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	return host_text_put(AT_FDCWD, "/proc/sys/kernel/ns_last_pid", text) == 0;
 }
 
 static _Noreturn void lead_main(const struct init_plan *p)
