@@ -349,10 +349,10 @@ static int lists_check(const struct lodge_config *c, struct lodge_err *e)
 
 static int net_check(const char *net, struct lodge_err *e)
 {
-	if (!net || !strcmp(net, "user") || !strcmp(net, "none") ||
+	if (!net || !strcmp(net, "user") || !strcmp(net, "none") || !strcmp(net, "host") ||
 	    (!strncmp(net, "tap:", 4) && net[4] && strlen(net + 4) < 16))
 		return 0;
-	return err_set(e, EINVAL, "--net %s: user, none or tap:NAME", net);
+	return err_set(e, EINVAL, "--net %s: user, none, tap:NAME or, containers, host", net);
 }
 
 int life_config_check(const struct lodge_config *c, struct lodge_err *e)

@@ -100,5 +100,10 @@ int container_config(const struct container *c, struct oci_doc *ret, struct lodg
 /* What it uses, in runc's words; NULL: out of memory. */
 struct json_object *container_stats(const struct container *c);
 
+/* CPU time of all that ran in its control group; false: it has none. */
+bool container_cpu_ns(const struct container *c, uint64_t *ret);
+/* What it uses, in the words of lodge stats: adds keys. */
+void container_uses(const struct container *c, struct json_object *out);
+
 /* The end of a child as an exit code: 128 + signal. */
 int container_wait(pid_t pid);
