@@ -200,6 +200,8 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 			       c.guest, l->name,
 			       l->whole ? "-d, --name, --timeout and --restart"
 			                : "-d, --name, --timeout, --restart and limits", c.guest);
+	if (!(l && l->whole) && (r = life_volumes_folders(&c, e)) < 0)
+		return r;
 	if (c.flags & LODGE_ISOLATE)
 		return err_set(e, EOPNOTSUPP, "--isolate is for programs in the foreground: "
 		               "lodge run --isolate PROGRAM");

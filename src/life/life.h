@@ -190,6 +190,8 @@ struct life_config {
 };
 /* Check all that can be checked without the level: names, sizes, ports, specs, existing files. */
 int life_config_check(const struct lodge_config *c, struct lodge_err *e) MUST;
+/* ENOTDIR: a volume is a file, which only containers can have. */
+int life_volumes_folders(const struct lodge_config *c, struct lodge_err *e) MUST;
 /* As JSON, paths made absolute against the current folder. */
 struct json_object *life_config_json(const struct lodge_config *c);
 /* Take @doc (owned from now on, also on failure) apart; checks types, not meanings. */

@@ -71,7 +71,7 @@ static int stay_all(struct stay *s, struct lodge_err *e)
 static int stay_folder(struct stay *s, struct lodge_err *e)
 {
 	uint8_t random[STAY_ID_BYTES];
-	char lock[PATH_MAX];
+	char fresh[PATH_MAX - 16], lock[PATH_MAX];
 	host_random(random, sizeof random);
 	for (size_t i = 0; i < STAY_ID_BYTES; i++)
 		snprintf(s->id + 2 * i, 3, "%02x", random[i]);
@@ -83,11 +83,15 @@ static int stay_folder(struct stay *s, struct lodge_err *e)
 	if (mkdir(s->all, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "%s", s->all);
 	stay_tidy(s);
-	if (mkdir(s->folder, 0700) < 0)
-		return err_sys(e, "%s", s->folder);
-	snprintf(lock, sizeof lock, "%s/lock", s->folder);
+	/* it gets its name, by which others may look for dead ones, when it is locked */
+	snprintf(fresh, sizeof fresh, "%.3800s/.new-%s", s->all, s->id);
+	snprintf(lock, sizeof lock, "%s/lock", fresh);
+	if (mkdir(fresh, 0700) < 0)
+		return err_sys(e, "%s", fresh);
 	s->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	return s->lock < 0 || flock(s->lock, LOCK_EX) < 0 ? err_sys(e, "%s", lock) : 0;
+	if (s->lock < 0 || flock(s->lock, LOCK_EX) < 0)
+		return err_sys(e, "%s", lock);
+	return rename(fresh, s->folder) < 0 ? err_sys(e, "%s", s->folder) : 0;
 }
 
 static int stay_file(const struct stay *s, const char *name, const char *text, struct lodge_err *e)
