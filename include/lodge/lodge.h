@@ -202,6 +202,9 @@ LODGE_API const char *lodge_warning(const struct lodge_guest *g);
 LODGE_API int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e);
 /* End it now; exit code 137. Returns when it is stopped. A suspended guest loses its state. */
 LODGE_API int lodge_kill(struct lodge_guest *g, struct lodge_err *e);
+/* Send a signal ("HUP", "SIGHUP", "1", "RTMIN+1") to the guest's first program. -EOPNOTSUPP: guests
+ * of its level have no signals. */
+LODGE_API int lodge_signal(struct lodge_guest *g, const char *signal, struct lodge_err *e);
 /* Delete the guest's folder. @force: kill it first when it runs; succeeds on damaged folders. */
 LODGE_API int lodge_remove(const char *name, int force, struct lodge_err *e);
 /* Wait until the guest has stopped. At once for a stopped one. */

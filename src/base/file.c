@@ -106,6 +106,19 @@ static int file_remove_inside(int fd, struct lodge_err *e)
 	return r;
 }
 
+/* Its owner may have no rights to it: overlayfs makes such, and so may any guest. */
+static int folder_open(int dirfd, const char *name)
+{
+	enum { FLAGS = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+	char path[32];
+	int fd = openat(dirfd, name, O_RDONLY | FLAGS);
+	if (fd >= 0 || errno != EACCES)
+		return fd;
+	autoclose int at = openat(dirfd, name, O_PATH | FLAGS);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", at);
+	return at < 0 || chmod(path, 0700) < 0 ? -1 : openat(dirfd, name, O_RDONLY | FLAGS);
+}
+
 /* Depth is that of a folder which Lodge itself made; what a user puts there is his own doing. */
 int file_remove_tree(int dirfd, const char *name, struct lodge_err *e)
 {
@@ -113,7 +126,7 @@ int file_remove_tree(int dirfd, const char *name, struct lodge_err *e)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return err_sys(e, "removing %s", name);
-	autoclose int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int fd = folder_open(dirfd, name);
 	if (fd < 0)
 		return err_sys(e, "removing %s", name);
 	if (fchmod(fd, 0700) < 0 && errno != EPERM)

@@ -24,8 +24,9 @@ const struct command command_exec = {
     .operands = "NAME COMMAND [ARG...]",
     .summary = "run a program in a guest",
     .text = "Its output and exit code become those of lodge exec; 128+n when signal n ended it,\n"
-	    "127 when there is no such program. Works in guests with lodge-agent (images debian\n"
-	    "and debian-small have it). With -it, Ctrl-] ends the program's terminal.\n",
+	    "127 when there is no such program. Works in containers and in guests with\n"
+	    "lodge-agent (images debian and debian-small have it). With -it, Ctrl-] ends the\n"
+	    "program's terminal.\n",
     .options = options,
     .noptions = countof(options),
     .stop_at_operand = true,

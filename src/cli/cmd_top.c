@@ -33,7 +33,8 @@ const struct command command_top = {
     .operands = "NAME [PS-OPTION...]",
     .summary = "list the processes in a guest",
     .text = "As its ps says, which gets the PS-OPTIONs (-ef when there are none). Works in guests\n"
-	    "with lodge-agent. What guests use of the host is shown by lodge stats.\n",
+	    "with lodge-agent and in containers that have ps. What guests use of the host is\n"
+	    "shown by lodge stats.\n",
     .options = options,
     .noptions = countof(options),
     .stop_at_operand = true,

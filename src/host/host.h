@@ -60,6 +60,8 @@ void host_race_expect(const void *at, uint64_t bytes);
 void host_fds_close(const int *keep, size_t n);
 /* Every signal does what it does by default, and none is blocked. */
 void host_signals_default(void);
+/* "KILL", "SIGKILL", "9", "RTMIN+1" as a number; below 0: none. */
+int host_signal_find(const char *text);
 
 /* ---- the event loop: one thread that waits for descriptors, timers and posted work ----
  * All callbacks run on the thread inside loop_run, one at a time, each with the lock that was

@@ -148,7 +148,12 @@ int image_remove(struct image_store *s, const char *text, uint64_t *ret_freed,
  * wants to be run. Until the folder is gone, or forgotten as @id, the image's layers stay. */
 int image_root_make(struct image_store *s, const char *name, const char *id, const char *folder,
                     struct image_config *ret, struct lodge_err *e) MUST;
+/* The same of a folder that is ready. */
+int image_root_config(struct image_store *s, const char *folder, struct image_config *ret,
+                      struct lodge_err *e) MUST;
 /* Mount it on FOLDER/rootfs, in this process's mount namespace, which should be its own: overlayfs,
- * or, where the layers were unpacked without it, a copy. */
-int image_root_mount(struct image_store *s, const char *folder, struct lodge_err *e) MUST;
+ * or, where the layers were unpacked without it, a copy. @durable: it is to be mounted again later,
+ * with what was written; else that need not reach the disk. */
+int image_root_mount(struct image_store *s, const char *folder, bool durable,
+                     struct lodge_err *e) MUST;
 void image_root_forget(struct image_store *s, const char *id);

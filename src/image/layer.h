@@ -57,10 +57,16 @@ int tree_copy(int from, int to, bool privileged, struct lodge_err *e) MUST;
 /* ---- overlay.c: folders of layers seen as one ---- */
 /* Is this process the root of the host, and not of a user namespace only? */
 bool overlay_privileged(void);
-/* Mount on @target the layers' folders @lower (names in the folder @at, the lowest first) with
- * @upper and @work (NULL: only to be read). All of this process's mount namespace, @at too. */
-int overlay_mount(int at, const char *target, const char *const *lower, size_t n, const char *upper,
-                  const char *work, struct lodge_err *e) MUST;
+/* What takes the writes. @durable: it is to be mounted again with what was written; else that need
+ * not reach the disk. */
+struct overlay_top {
+	const char *upper, *work;
+	bool durable;
+};
+/* Mount on @target the layers' folders @lower (names in the folder @at, the lowest first) below
+ * @top (NULL: only to be read). All of this process's mount namespace, @at too. */
+int overlay_mount(int at, const char *target, const char *const *lower, size_t n,
+                  const struct overlay_top *top, struct lodge_err *e) MUST;
 
 /* ---- unpack.c ---- */
 struct unpack {

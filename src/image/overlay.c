@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layers' folders as one, by overlayfs: by root with its own attributes, else in a user namespace
  * with those that any user may set (userxattr, Linux 5.11). What is written is made durable by who
- * wants it, not by every unmount (volatile): that waits for the whole disk. */
+ * wants it, not by every unmount (volatile): that waits for the whole disk, and what was volatile
+ * is never mounted again. */
 #include "image/layer.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ bool overlay_privileged(void)
 }
 
 /* One long text; NULL: it would be too long for mount(2). */
-static char *options_text(const char *const *lower, size_t n, const char *upper, const char *work)
+static char *options_text(const char *const *lower, size_t n, const struct overlay_top *top)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -31,8 +32,9 @@ static char *options_text(const char *const *lower, size_t n, const char *upper,
 	fputs(overlay_privileged() ? "" : "userxattr,", f);
 	for (size_t i = n; i-- > 0;) /* overlayfs begins with the highest */
 		fprintf(f, "%s%s", i == n - 1 ? "lowerdir=" : ":", lower[i]);
-	if (upper)
-		fprintf(f, ",volatile,upperdir=%s,workdir=%s", upper, work);
+	if (top)
+		fprintf(f, "%s,upperdir=%s,workdir=%s", top->durable ? "" : ",volatile", top->upper,
+			top->work);
 	if (fclose(f) != 0 || len > OPTIONS) {
 		free(text);
 		return NULL;
@@ -46,8 +48,8 @@ static int config(int fs, unsigned cmd, const char *key, const char *value)
 }
 
 /* Many layers: one by one, as Linux 6.5 can. */
-static int mount_many(const char *target, const char *const *lower, size_t n, const char *upper,
-		      const char *work)
+static int mount_many(const char *target, const char *const *lower, size_t n,
+		      const struct overlay_top *top)
 {
 	autoclose int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	int r = fs < 0 ? -1 : 0;
@@ -55,12 +57,12 @@ static int mount_many(const char *target, const char *const *lower, size_t n, co
 		r = config(fs, FSCONFIG_SET_FLAG, "userxattr", NULL);
 	for (size_t i = n; r == 0 && i-- > 0;)
 		r = config(fs, FSCONFIG_SET_STRING, "lowerdir+", lower[i]);
-	if (r == 0 && upper)
+	if (r == 0 && top && !top->durable)
 		r = config(fs, FSCONFIG_SET_FLAG, "volatile", NULL);
-	if (r == 0 && upper)
-		r = config(fs, FSCONFIG_SET_STRING, "upperdir", upper);
-	if (r == 0 && upper)
-		r = config(fs, FSCONFIG_SET_STRING, "workdir", work);
+	if (r == 0 && top)
+		r = config(fs, FSCONFIG_SET_STRING, "upperdir", top->upper);
+	if (r == 0 && top)
+		r = config(fs, FSCONFIG_SET_STRING, "workdir", top->work);
 	if (r == 0)
 		r = config(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
 	autoclose int mnt = r == 0 ? (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0) : -1;
@@ -71,16 +73,16 @@ static int mount_many(const char *target, const char *const *lower, size_t n, co
 	return 0;
 }
 
-int overlay_mount(int at, const char *target, const char *const *lower, size_t n, const char *upper,
-		  const char *work, struct lodge_err *e)
+int overlay_mount(int at, const char *target, const char *const *lower, size_t n,
+		  const struct overlay_top *top, struct lodge_err *e)
 {
 	/* Short names, for there is little room for them. */
 	autoclose int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (before < 0 || fchdir(at) < 0)
 		return err_sys(e, "the folder of layers");
-	autofree char *text = options_text(lower, n, upper, work);
+	autofree char *text = options_text(lower, n, top);
 	int r = text ? (mount("overlay", target, "overlay", 0, text) < 0 ? -errno : 0)
-		     : mount_many(target, lower, n, upper, work);
+		     : mount_many(target, lower, n, top);
 	if (fchdir(before) < 0 && r == 0)
 		r = -errno;
 	return r < 0 ? err_set(e, -r, "overlayfs of %zu layers: %s", n, strerror(-r)) : 0;

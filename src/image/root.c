@@ -74,6 +74,19 @@ int image_root_make(struct image_store *s, const char *name, const char *id, con
 	return r;
 }
 
+int image_root_config(struct image_store *s, const char *folder, struct image_config *ret,
+		      struct lodge_err *e)
+{
+	struct image_record r;
+	autoclose int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int bad = dir < 0 ? err_sys(e, "%s", folder) : record_load(&r, dir, "image", e);
+	if (bad < 0)
+		return bad;
+	bad = config_read(s, &r, ret, e);
+	record_fini(&r);
+	return bad;
+}
+
 void image_root_forget(struct image_store *s, const char *id) { unlinkat(s->guests, id, 0); }
 
 /* Where overlayfs is not to be had, the highest layer is all of the image. */
@@ -93,7 +106,7 @@ static int root_copy(struct image_store *s, const struct image_record *r, int di
 }
 
 static int root_overlay(int at, const struct image_record *r, size_t first, const char *folder,
-			struct lodge_err *e)
+			bool durable, struct lodge_err *e)
 {
 	char names[IMAGE_LAYERS][40];
 	const char *lower[IMAGE_LAYERS];
@@ -109,10 +122,10 @@ static int root_overlay(int at, const struct image_record *r, size_t first, cons
 	if (strpbrk(folder, ",:\\"))
 		return err_set(e, EINVAL,
 			       "overlayfs takes no folder with , : or \\ in its name: %s", folder);
-	return overlay_mount(at, target, lower, n, upper, work, e);
+	return overlay_mount(at, target, lower, n, &(struct overlay_top){upper, work, durable}, e);
 }
 
-int image_root_mount(struct image_store *s, const char *folder, struct lodge_err *e)
+int image_root_mount(struct image_store *s, const char *folder, bool durable, struct lodge_err *e)
 {
 	struct image_record r;
 	char path[PLACE_PATH];
@@ -132,7 +145,7 @@ int image_root_mount(struct image_store *s, const char *folder, struct lodge_err
 	if (r.chains.n == 0) {
 		bad = 0; /* an image of nothing: the folder rootfs is that */
 	} else {
-		bad = root_overlay(at, &r, first, folder, e);
+		bad = root_overlay(at, &r, first, folder, durable, e);
 		if (bad < 0 && layer_flat(s, r.chains.at[r.chains.n - 1]))
 			bad = root_copy(s, &r, dir, e);
 	}

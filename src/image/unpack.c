@@ -107,7 +107,8 @@ static int root_make(struct work *w, size_t i, struct lodge_err *e)
 		layer_name(w, k, "fs", names[n]);
 		lower[n] = names[n];
 	}
-	int r = overlay_mount(at, merged, lower, n, fs, scratch, e);
+	const struct overlay_top top = {fs, scratch, false};
+	int r = overlay_mount(at, merged, lower, n, &top, e);
 	if (r < 0)
 		return r;
 	r = openat(at, merged, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -257,11 +258,12 @@ static void overlay_try(struct work *w)
 {
 	int at = w->u->store->layers;
 	const char *lower[] = {".try/l"};
+	const struct overlay_top top = {".try/u", ".try/w", false};
 	(void)!file_remove_tree(at, ".try", NULL);
 	bool ok = w->overlay && mkdirat(at, ".try", 0700) == 0 &&
 		  mkdirat(at, ".try/l", 0700) == 0 && mkdirat(at, ".try/u", 0700) == 0 &&
 		  mkdirat(at, ".try/w", 0700) == 0 && mkdirat(at, ".try/m", 0700) == 0 &&
-		  overlay_mount(at, ".try/m", lower, 1, ".try/u", ".try/w", NULL) == 0;
+		  overlay_mount(at, ".try/m", lower, 1, &top, NULL) == 0;
 	if (ok && fchdir(at) == 0)
 		ok = umount2(".try/m", 0) == 0;
 	(void)!file_remove_tree(at, ".try", NULL);

@@ -326,6 +326,8 @@ static int level_check(const struct lodge_guest *g, struct lodge_err *e)
 	const struct level *l = level_of(g->inst, &why);
 	if (!l)
 		return err_set(e, why.code, "%s", why.msg);
+	if (!l->disk && l->unsaved)
+		return err_set(e, EOPNOTSUPP, "cannot back up %s: %s", g->inst->name, l->unsaved);
 	return l->disk ? 0 : err_set(e, EOPNOTSUPP, "the level %s has no backups", l->name);
 }
 

@@ -10,6 +10,7 @@
 enum { CHANNEL = 1, OUT_CAP = 1 << 17, STDIN_CHUNK = 16 << 10, ACK_EVERY = 32 << 10 };
 
 struct lodge_exec {
+	struct enter *enter; /* owned; NULL: the agent's. Then nothing below is used */
 	int sock; /* owned; non-blocking */
 	struct agent_in *in;
 	struct agent_frame data; /* what is being handed out; len 0: nothing */
@@ -58,6 +59,8 @@ static int exec_frame(struct lodge_exec *x, enum agent_type type, const void *pa
 
 long lodge_exec_write(struct lodge_exec *x, const void *buf, size_t len)
 {
+	if (x->enter)
+		return enter_write(x->enter, buf, len);
 	int r = exec_flush(x);
 	if (r < 0)
 		return r;
@@ -80,6 +83,8 @@ long lodge_exec_write(struct lodge_exec *x, const void *buf, size_t len)
 int lodge_exec_signal(struct lodge_exec *x, int number)
 {
 	uint8_t p[4];
+	if (x->enter)
+		return enter_signal(x->enter, number);
 	if (x->coming)
 		return -ENOTCONN;
 	agent_put32(p, (uint32_t)number);
@@ -89,6 +94,8 @@ int lodge_exec_signal(struct lodge_exec *x, int number)
 int lodge_exec_resize(struct lodge_exec *x, unsigned rows, unsigned columns)
 {
 	uint8_t p[4];
+	if (x->enter)
+		return enter_resize(x->enter, rows, columns);
 	agent_put16(p, (uint16_t)rows);
 	agent_put16(p + 2, (uint16_t)columns);
 	return exec_frame(x, AGENT_RESIZE, p, sizeof p);
@@ -196,6 +203,8 @@ long lodge_exec_read(struct lodge_exec *x, void *buf, size_t cap, int *ret_strea
 		     struct lodge_err *e)
 {
 	uint8_t ack[4];
+	if (x->enter)
+		return enter_read(x->enter, buf, cap, ret_stream, e);
 	int r = x->coming ? exec_arrive(x, e) : 0;
 	if (r < 0)
 		return r;
@@ -274,6 +283,15 @@ int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
 	int r = exec_new(&x, &c, given, e);
 	if (r < 0)
 		return r;
+	const struct level *l = level_of(g->inst, NULL);
+	if (l && l->exec) {
+		r = enter_begin(&x->enter, g, l, &c, e);
+		if (r < 0)
+			lodge_exec_close(x);
+		else
+			*ret = x;
+		return r;
+	}
 	/* It may fall asleep just now. */
 	for (int w = 1; r >= 0 && w > 0;) {
 		w = guest_wake(g, e);
@@ -350,13 +368,21 @@ int lodge_exec_first_end(struct lodge_exec *x, int *ret_exit_code, struct lodge_
 	return guest_exit(g, wait, ret_exit_code, e);
 }
 
-int lodge_exec_fd(const struct lodge_exec *x) { return x->sock; }
-int lodge_exec_exit(const struct lodge_exec *x) { return x->code; }
+int lodge_exec_fd(const struct lodge_exec *x)
+{
+	return x->enter ? enter_fd(x->enter) : x->sock;
+}
+
+int lodge_exec_exit(const struct lodge_exec *x)
+{
+	return x->enter ? enter_exit(x->enter) : x->code;
+}
 
 void lodge_exec_close(struct lodge_exec *x)
 {
 	if (!x)
 		return;
+	enter_end(x->enter);
 	if (x->sock >= 0) {
 		if (!x->ended && exec_frame(x, AGENT_CLOSE, NULL, 0) < 0)
 			x->ended = true;

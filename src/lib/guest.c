@@ -52,8 +52,21 @@ static void name_make(const struct lodge_config *c, char *buf, size_t cap)
 	snprintf(buf + n, cap - n, "%s%04x", n ? "-" : "guest-", r);
 }
 
-static int create_once(struct instance **ret, const struct lodge_config *c, const char *name,
-		       struct lodge_err *e)
+static int level_prepare(struct instance *i, const struct level *l, const struct lodge_config *c,
+			 struct lodge_err *e)
+{
+	int r = l && l->prepare ? l->prepare(i->name, i->dir, c, e) : 0;
+	if (r == 0)
+		return 0;
+	if (instance_remove(i, NULL) < 0)
+		return r; /* half of it is there, and rm removes it */
+	if (l->removed)
+		l->removed(i->name);
+	return r;
+}
+
+static int create_once(struct instance **ret, const struct level *l, const struct lodge_config *c,
+		       const char *name, struct lodge_err *e)
 {
 	struct life_record rec = {.state = LIFE_CREATED, .created_ns = host_realtime_ns()};
 	struct json_object *doc = NULL;
@@ -64,6 +77,8 @@ static int create_once(struct instance **ret, const struct lodge_config *c, cons
 	if (r == 0)
 		r = instance_publish(i, doc, &rec, e);
 	json_object_put(doc);
+	if (r == 0)
+		r = level_prepare(i, l, c, e);
 	if (r < 0) {
 		instance_free(i);
 		return r;
@@ -128,7 +143,8 @@ static int first_check(const struct lodge_config *c, struct lodge_err *e)
 {
 	struct stat st;
 	if (!lodge_has_first(c)) {
-		if (c->user || c->flags & LODGE_READONLY)
+		const struct level *l = level_choose(c, NULL);
+		if ((c->user || c->flags & LODGE_READONLY) && !(l && l->whole))
 			return err_set(e, EINVAL,
 				       "%s is for a program in a machine of its own: "
 				       "--level machine --root DIR",
@@ -163,8 +179,10 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	if (!image) {
 		struct lodge_err why = {.code = ENOEXEC};
 		l = level_choose(&c, &why);
-		if (l && l->become && !c.cwd && !c.root)
+		if (l && l->become && !l->whole && !c.cwd && !c.root)
 			c.cwd = cwd = getcwd(NULL, 0);
+		if (l && l->prepare) /* whatever becomes of its files and its image's name */
+			c.level = l->name;
 		if (l && l->become && (r = program_check(l, &c, e)) < 0)
 			return r;
 		if (c.argc && !(l && (l->become || (l->rooted && c.root))))
@@ -182,13 +200,15 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 			       c.guest, l->name,
 			       l->whole ? "-d, --name, --timeout and --restart"
 			                : "-d, --name, --timeout, --restart and limits", c.guest);
+	if (!(l && l->whole) && (r = life_volumes_folders(&c, e)) < 0)
+		return r;
 	if (c.flags & LODGE_ISOLATE)
 		return err_set(e, EOPNOTSUPP, "--isolate is for programs in the foreground: "
 		               "lodge run --isolate PROGRAM");
 	for (int tries = 0; tries < 8; tries++) {
 		char name[LIFE_NAME_MAX + 1];
 		name_make(&c, name, sizeof name);
-		r = create_once(&i, &c, c.name ? c.name : name, e);
+		r = create_once(&i, l, &c, c.name ? c.name : name, e);
 		if (r == 0)
 			return guest_new(ret, i, e);
 		if (r != -EEXIST || c.name)
@@ -203,6 +223,9 @@ int lodge_becomes(const struct lodge_config *given)
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
 	const struct level *l = level_choose(&c, NULL);
+	bool kept = c.name || c.timeout_ns || c.restart || c.idle_timeout_ns;
+	if (l && l->whole && l->create && kept)
+		return 0;
 	if (!l || l->whole)
 		return l && l->become;
 	if (c.user || c.flags & LODGE_READONLY) /* lodge_create says why not */
@@ -478,6 +501,18 @@ int lodge_kill(struct lodge_guest *g, struct lodge_err *e)
 	return r < 0 ? r : lodge_wait(g, &code, e);
 }
 
+int lodge_signal(struct lodge_guest *g, const char *signal, struct lodge_err *e)
+{
+	int number = host_signal_find(signal);
+	if (number < 1)
+		return err_set(e, EINVAL, "there is no signal '%s'", signal);
+	struct json_object *args = json_object_new_object();
+	json_object_object_add(args, "signal", json_object_new_int(number));
+	int r = control_call(g->inst, "POST", "/v1/signal", args, NULL, e);
+	json_object_put(args);
+	return r;
+}
+
 int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e)
 {
 	int code;
@@ -537,10 +572,14 @@ int lodge_remove(const char *name, int force, struct lodge_err *e)
 			    lodge_state(g));
 	}
 	/* A guest of --rm removes itself when it is killed. */
-	if (r == -ENOENT && force)
+	if (r == -ENOENT && force) {
 		r = 0;
-	else if (r == 0)
+	} else if (r == 0) {
+		const struct level *l = level_of(g->inst, NULL);
 		r = instance_remove(g->inst, e);
+		if (r == 0 && l && l->removed)
+			l->removed(name);
+	}
 	lodge_close(g);
 	return r;
 }

@@ -29,6 +29,18 @@ void guest_warn(struct lodge_guest *g, struct json_object *answer);
 /* A handle on @i, owned from now on, also on failure. */
 int guest_new(struct lodge_guest **ret, struct instance *i, struct lodge_err *e) MUST;
 
+/* enter.c: a program in a guest whose level needs no agent for it; as lodge_exec_... */
+struct enter;
+int enter_begin(struct enter **ret, struct lodge_guest *g, const struct level *l,
+                const struct lodge_exec_config *c, struct lodge_err *e) MUST;
+long enter_read(struct enter *x, void *buf, size_t cap, int *ret_stream, struct lodge_err *e);
+long enter_write(struct enter *x, const void *buf, size_t len);
+int enter_signal(struct enter *x, int number);
+int enter_resize(struct enter *x, unsigned rows, unsigned columns);
+int enter_fd(const struct enter *x);
+int enter_exit(const struct enter *x);
+void enter_end(struct enter *x); /* NULL is fine */
+
 /* snapshot.c. The configuration that a snapshot was made with. -ENOENT: there is none. */
 struct json_object;
 int shot_config(const struct instance *i, const char *name, struct json_object **ret,

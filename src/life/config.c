@@ -285,9 +285,23 @@ static int volume_check(const char *s, struct lodge_err *e)
 	int r = life_volume_parse(&v, s, e);
 	if (r == 0 && stat(v.source, &st) < 0)
 		r = err_sys(e, "--volume %s", v.source);
-	else if (r == 0 && !S_ISDIR(st.st_mode))
-		r = err_set(e, ENOTDIR, "--volume %s: not a folder", v.source);
+	else if (r == 0 && !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+		r = err_set(e, ENOTDIR, "--volume %s: neither a folder nor a file", v.source);
 	life_volume_fini(&v);
+	return r;
+}
+
+int life_volumes_folders(const struct lodge_config *c, struct lodge_err *e)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < c->nvolumes; i++) {
+		struct life_volume v = {0};
+		struct stat st;
+		r = life_volume_parse(&v, c->volumes[i], e);
+		if (r == 0 && stat(v.source, &st) == 0 && !S_ISDIR(st.st_mode))
+			r = err_set(e, ENOTDIR, "--volume %s: not a folder", v.source);
+		life_volume_fini(&v);
+	}
 	return r;
 }
 
@@ -349,10 +363,10 @@ static int lists_check(const struct lodge_config *c, struct lodge_err *e)
 
 static int net_check(const char *net, struct lodge_err *e)
 {
-	if (!net || !strcmp(net, "user") || !strcmp(net, "none") ||
+	if (!net || !strcmp(net, "user") || !strcmp(net, "none") || !strcmp(net, "host") ||
 	    (!strncmp(net, "tap:", 4) && net[4] && strlen(net + 4) < 16))
 		return 0;
-	return err_set(e, EINVAL, "--net %s: user, none or tap:NAME", net);
+	return err_set(e, EINVAL, "--net %s: user, none, tap:NAME or, containers, host", net);
 }
 
 int life_config_check(const struct lodge_config *c, struct lodge_err *e)

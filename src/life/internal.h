@@ -308,6 +308,8 @@ void keeper_ended(void *user, int exit_code, const char *why); /* level_env.ende
 /* One row of verbs.def: what a verb does to a running keeper. */
 int keeper_verb(struct keeper *k, const char *name, struct json_object *args,
                 struct lodge_err *e) MUST;
+/* EOPNOTSUPP: its state cannot be saved, so that one cannot "suspend" it. */
+int keeper_unsaved(const struct keeper *k, const char *what, struct lodge_err *e) MUST;
 /* Note it for all, and tell those who listen here; @more as life_event. */
 void keeper_event(struct keeper *k, const char *event, struct json_object *more);
 void keeper_died(struct keeper *k, int exit_code, const char *why); /* say so */

@@ -129,12 +129,20 @@ static void sockets_hold(struct keeper *k)
 	}
 }
 
+int keeper_unsaved(const struct keeper *k, const char *what, struct lodge_err *e)
+{
+	if (k->level->unsaved)
+		return err_set(e, EOPNOTSUPP, "cannot %s %s: %s", what, k->inst->name,
+			       k->level->unsaved);
+	return err_set(e, EOPNOTSUPP, "the level %s cannot %s", k->level->name, what);
+}
+
 static int keeper_suspend(struct keeper *k, struct json_object *args, struct lodge_err *e)
 {
 	bool was_running = k->record.state == LIFE_RUNNING;
 	(void)args;
 	if (!k->level->save || !k->level->pause)
-		return err_set(e, EOPNOTSUPP, "the level %s cannot suspend", k->level->name);
+		return keeper_unsaved(k, "suspend", e);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "a snapshot of %s is being written", k->inst->name);
 	if (k->migration.on)
@@ -185,6 +193,17 @@ static int keeper_stop(struct keeper *k, struct json_object *args, struct lodge_
 		log_at(&k->log, LOG_INFO, "stop: the level has no polite way");
 	k->record.state = LIFE_RUNNING;
 	return 0;
+}
+
+static int keeper_tell(struct keeper *k, struct json_object *args, struct lodge_err *e)
+{
+	int64_t sig = 0;
+	if (!json_i64(args, "signal", &sig) || sig < 1 || sig > 64)
+		return err_set(e, EINVAL, "signal must be from 1 to 64");
+	if (!k->level->signal)
+		return err_set(e, EOPNOTSUPP, "the level %s has no signals; stop and kill work",
+			       k->level->name);
+	return k->level->signal(k->self, (int)sig, e);
 }
 
 static int keeper_kill(struct keeper *k, struct json_object *args, struct lodge_err *e)
@@ -372,8 +391,12 @@ static void keeper_finish(void *arg)
 	if (started && !k->suspended) {
 		keeper_died(k, k->record.exit_code, k->record.why);
 	}
-	if ((k->config->c.flags & LODGE_RM) && !k->suspended && instance_remove(k->inst, &e) < 0)
-		log_at(&k->log, LOG_ERROR, "%s", e.msg);
+	if ((k->config->c.flags & LODGE_RM) && !k->suspended) {
+		if (instance_remove(k->inst, &e) < 0)
+			log_at(&k->log, LOG_ERROR, "%s", e.msg);
+		else if (k->level->removed)
+			k->level->removed(k->inst->name);
+	}
 	k->linger_until_ns = host_monotonic_ns() + LINGER_MS * 1000000ull;
 	loop_timer_set(k->timer, k->linger_until_ns);
 	console_end(k->console);

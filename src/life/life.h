@@ -73,6 +73,21 @@ struct level {
 	int (*explain)(const struct lodge_config *c, char **ret, struct lodge_err *e);
 	bool whole;             /* become checks all of @c, and refuses what it cannot do */
 	bool confines;          /* become does so by itself, with or without LODGE_ISOLATE */
+	/* limit sees to CPU time and CPUs, too; they and memory may grow while it lives */
+	bool governs;
+	const char *unsaved;    /* NULL, or: why its state is not saved, and what to do instead */
+	/* NULL, or: make ready in the folder @instance_dir, just published, what all starts of the
+	 * guest @name have in common. Any process. */
+	int (*prepare)(const char *name, const char *instance_dir, const struct lodge_config *c,
+	               struct lodge_err *e);
+	/* NULL, or: its folder is gone, what is elsewhere goes now. Any process. */
+	void (*removed)(const char *name);
+	/* NULL: the agent does it. Else, in a process forked for it, with its streams as 0 to 2 (a
+	 * terminal is its controlling one, too): become one more program of the guest, which is as
+	 * inspect has said. @log: a file of the caller's, for exec_code. Returns on failure. */
+	int (*exec)(struct json_object *inspected, const struct lodge_exec_config *c, int log,
+	            struct lodge_err *e);
+	int (*exec_code)(int code, int log); /* the exit code, from that process's own */
 	/* Check @c and build the guest, not running. @c is valid until destroy, paths in it are
 	 * absolute, defaults are not filled in. On failure nothing is left behind. */
 	int (*create)(void **ret_self, const struct level_env *env, const struct lodge_config *c,
@@ -82,6 +97,7 @@ struct level {
 	int (*resume)(void *self, struct lodge_err *e);
 	int (*stop)(void *self, struct lodge_err *e);   /* ask politely; -EOPNOTSUPP: no way to */
 	int (*kill)(void *self, struct lodge_err *e);   /* at once; ended follows */
+	int (*signal)(void *self, int sig, struct lodge_err *e); /* to its first program; or NULL */
 	void (*destroy)(void *self);                    /* joins threads; half-built is fine */
 	struct chr *(*console)(void *self);             /* the host side is life's; may be NULL */
 	struct chr *(*agent)(void *self);               /* byte channel to the agent; may be NULL */
@@ -174,6 +190,8 @@ struct life_config {
 };
 /* Check all that can be checked without the level: names, sizes, ports, specs, existing files. */
 int life_config_check(const struct lodge_config *c, struct lodge_err *e) MUST;
+/* ENOTDIR: a volume is a file, which only containers can have. */
+int life_volumes_folders(const struct lodge_config *c, struct lodge_err *e) MUST;
 /* As JSON, paths made absolute against the current folder. */
 struct json_object *life_config_json(const struct lodge_config *c);
 /* Take @doc (owned from now on, also on failure) apart; checks types, not meanings. */
@@ -291,6 +309,25 @@ struct life_restart {
 	unsigned max;                      /* times in a row; 0: any */
 };
 int life_restart_parse(const char *text, struct life_restart *ret, struct lodge_err *e) MUST;
+
+/* ---- the standard streams of a guest that is processes of the host (streams.c) ---- */
+struct streams;
+/* @over is called when all is drained after streams_gone, perhaps more than once. Loop thread. */
+int streams_new(struct streams **ret, struct loop *l, void (*over)(void *user), void *user,
+                struct lodge_err *e) MUST;
+void streams_free(struct streams *s); /* NULL is fine */
+struct chr *streams_console(struct streams *s); /* borrowed; the host side is life's */
+/* Make what the guest gets: *ret are its input and its output, owned by the caller; both are the
+ * same descriptor of a terminal. @input: else it has none. */
+int streams_terminal(struct streams *s, int ret[2], struct lodge_err *e) MUST;
+int streams_pipes(struct streams *s, bool input, int ret[2], struct lodge_err *e) MUST;
+/* In the place of what was made: the master of a terminal that the guest has, owned from now on. */
+void streams_take(struct streams *s, int master);
+int streams_watch(struct streams *s, struct lodge_err *e) MUST; /* take what the guest writes */
+void streams_go(struct streams *s);    /* and give it what it is sent */
+void streams_gone(struct streams *s);  /* nobody of the guest is left: drain, then @over */
+void streams_drain(struct streams *s); /* the console gets what has been written so far */
+void streams_resize(struct streams *s, unsigned rows, unsigned columns); /* if a terminal */
 
 /* ---- the keeper ---- */
 /* A guest that comes in on a stream: its keeper takes memory, disks and state from there. */

@@ -366,7 +366,8 @@ static void limiter_weigh(struct keeper *k, struct life_warnings *w)
 		l->weight = weight;
 }
 
-void keeper_limit(struct keeper *k, struct life_warnings *w)
+/* CPU time and CPUs, where the level does not see to them. */
+static void limiter_own(struct keeper *k, struct life_warnings *w)
 {
 	struct limiter *l = &k->limiter;
 	const struct lodge_config *c = &k->config->c;
@@ -379,6 +380,14 @@ void keeper_limit(struct keeper *k, struct life_warnings *w)
 	if (c->cpu_milli && !l->by_group && !k->level->hold)
 		life_warn(w, "cpus is not enforced: no control group can be made here, and the "
 			     "level %s cannot be held", k->level->name);
+}
+
+void keeper_limit(struct keeper *k, struct life_warnings *w)
+{
+	struct limiter *l = &k->limiter;
+	const struct lodge_config *c = &k->config->c;
+	if (!k->level->governs)
+		limiter_own(k, w);
 	if (k->level->limit)
 		k->level->limit(k->self, c, w);
 	else if (c->memory_limit || c->disk_bps || c->disk_iops || c->net_bps)
@@ -399,11 +408,14 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 	struct json_object *set = NULL;
 	if (k->migration.on)
 		return err_set(e, EBUSY, "%s is being moved", k->inst->name);
-	int r = instance_config_change(k->inst, args, m ? mem_size(m) : 0, true, &next, e);
+	int r = instance_config_change(k->inst, args, m ? mem_size(m) : 0,
+				       !k->level->governs, &next, e);
 	if (r < 0)
 		return r;
 	/* The level has the address of our configuration: it changes where it is. */
 	struct lodge_config *c = &k->config->c;
+	c->cpus = next.cpus;
+	c->memory = next.memory;
 	c->cpu_milli = next.cpu_milli;
 	c->cpu_weight = next.cpu_weight;
 	c->memory_limit = next.memory_limit;

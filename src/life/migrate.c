@@ -362,7 +362,7 @@ int keeper_migrate(struct keeper *k, struct json_object *args, struct lodge_err 
 	const char *to = NULL, *label = NULL;
 	struct json_object *still = NULL;
 	if (!k->level->save || !k->level->disk || !k->level->pause || !k->level->memory)
-		return err_set(e, EOPNOTSUPP, "the level %s cannot migrate", k->level->name);
+		return keeper_unsaved(k, "migrate", e);
 	if (m->on)
 		return err_set(e, EBUSY, "%s is on its way to %s already", k->inst->name, m->label);
 	if (k->saver.pid)

@@ -255,7 +255,7 @@ int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err
 	struct lodge_err why;
 	bool was_running = k->record.state == LIFE_RUNNING;
 	if (!k->level->save || !k->level->freeze || !k->level->pause)
-		return err_set(e, EOPNOTSUPP, "the level %s has no snapshots", k->level->name);
+		return keeper_unsaved(k, "snapshot", e);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "the snapshot %s is being written", k->saver.name);
 	if (k->migration.on)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bundles, texts, signals, tables: what several commands read or print. */
+/* Bundles, texts, tables: what several commands read or print. */
 #include "runtime/internal.h"
 #include <ctype.h>
 #include <fcntl.h>
@@ -64,27 +64,6 @@ void bundle_fini(struct bundle *b)
 	free(b->text);
 	free(b->path);
 	*b = (struct bundle){0};
-}
-
-int signal_number(const char *text)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-	if (end != text && !*end)
-		return n >= 0 && n < NSIG ? (int)n : -1;
-	if (!strncasecmp(text, "SIG", 3))
-		text += 3;
-	for (int s = 1; s < NSIG; s++) {
-		const char *name = sigabbrev_np(s);
-		if (name && !strcasecmp(name, text))
-			return s;
-	}
-	bool max = !strncasecmp(text, "RTMAX", 5);
-	if (!max && strncasecmp(text, "RTMIN", 5) != 0)
-		return -1;
-	n = text[5] ? strtol(text + 5, &end, 10) : 0;
-	n += max ? SIGRTMAX : SIGRTMIN;
-	return (text[5] && *end) || n < SIGRTMIN || n > SIGRTMAX ? -1 : (int)n;
 }
 
 void columns_print(const char *const *cells, size_t columns, size_t rows)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "host/host.h"
 #include "runtime/internal.h"
 #include <signal.h>
 
@@ -12,7 +13,7 @@ static int kill_run(struct runtime_call *c)
 	struct container one;
 	struct lodge_err e;
 	const char *word = c->n > 1 ? c->operands[1] : call_text(c, "signal");
-	int sig = word ? signal_number(word) : SIGTERM;
+	int sig = word ? host_signal_find(word) : SIGTERM;
 	if (sig < 0)
 		return say_text("unknown signal \"%s\"", word);
 	int r = call_container(c, false, &one);

@@ -100,8 +100,6 @@ int machine_exec(const struct runtime_call *c, const struct container *one, stru
 void machine_forget(const struct container *one, const struct runtime_call *c);
 /* A table on standard output. */
 void columns_print(const char *const *cells, size_t columns, size_t rows);
-/* "KILL", "SIGKILL", "9", "RTMIN+1"; below 0: none */
-int signal_number(const char *text);
 /* The container of the first operand; says what is wrong. */
 int call_container(struct runtime_call *c, bool lock, struct container *ret);
 /* "UID[:GID]" in numbers; without GID *@ret_gid stays. */

@@ -103,5 +103,11 @@ struct json_object *container_stats(const struct container *c);
 
 /* The descriptor that has been sent to @socket; -1: none has. Owned by the caller. */
 int container_receive(int socket);
+
+/* CPU time of all that ran in its control group; false: it has none. */
+bool container_cpu_ns(const struct container *c, uint64_t *ret);
+/* What it uses, in the words of lodge stats: adds keys. */
+void container_uses(const struct container *c, struct json_object *out);
+
 /* The end of a child as an exit code: 128 + signal. */
 int container_wait(pid_t pid);

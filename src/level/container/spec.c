@@ -117,28 +117,40 @@ static bool line_find(const char *root, const char *path, const char *name, unsi
 	return found;
 }
 
-static int user_find(const struct spec_wants *w, struct json_object *process, struct lodge_err *e)
+int spec_user(const char *root, const char *text, bool mapped, unsigned *ret_uid, unsigned *ret_gid,
+	      struct lodge_err *e)
 {
-	const char *said = w->c->user;
-	if (!said)
-		said = w->image && w->image->user ? w->image->user : "0";
-	autofree char *user = strdup(said);
+	autofree char *user = strdup(text);
 	char *group = user ? strchr(user, ':') : NULL;
 	unsigned uid = 0, gid = 0;
 	if (!user)
 		return err_set(e, ENOMEM, "out of memory");
 	if (group)
 		*group++ = 0;
-	if (!line_find(w->root, "etc/passwd", user, &uid, &gid) && !number(user, &uid))
+	if (!line_find(root, "etc/passwd", user, &uid, &gid) && !number(user, &uid))
 		return err_set(e, ENOENT, "there is no user '%s' in the image's /etc/passwd", user);
-	if (group && !line_find(w->root, "etc/group", group, &gid, NULL) && !number(group, &gid))
+	if (group && !line_find(root, "etc/group", group, &gid, NULL) && !number(group, &gid))
 		return err_set(e, ENOENT, "there is no group '%s' in the image's /etc/group",
 			       group);
-	if (w->mapped && (uid || gid))
+	if (mapped && (uid || gid))
 		return err_set(e, EPERM,
 			       "it wants to run as user %u:%u, and without root there is "
 			       "only root in a container; take --user 0",
 			       uid, gid);
+	*ret_uid = uid;
+	*ret_gid = gid;
+	return 0;
+}
+
+static int user_find(const struct spec_wants *w, struct json_object *process, struct lodge_err *e)
+{
+	const char *said = w->c->user;
+	unsigned uid = 0, gid = 0;
+	if (!said)
+		said = w->image && w->image->user ? w->image->user : "0";
+	int r = spec_user(w->root, said, w->mapped, &uid, &gid, e);
+	if (r < 0)
+		return r;
 	struct json_object *o = json_object_new_object();
 	put(o, "uid", json_object_new_int64(uid));
 	put(o, "gid", json_object_new_int64(gid));
@@ -196,7 +208,7 @@ static void env_make(const struct spec_wants *w, struct json_object *process)
 	env_put(a, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	if (w->terminal)
 		env_put(a, "TERM=xterm");
-	snprintf(host, sizeof host, "HOSTNAME=%.200s", name ? name : w->id);
+	snprintf(host, sizeof host, "HOSTNAME=%.200s", name ? name : w->host);
 	env_put(a, host);
 	for (size_t i = 0; w->image && i < w->image->env.n; i++)
 		env_put(a, w->image->env.at[i]);
@@ -381,30 +393,37 @@ static void spaces_make(const struct spec_wants *w, struct json_object *lin)
 	put(lin, "namespaces", a);
 }
 
-static void resources_make(const struct spec_wants *w, struct json_object *lin)
+struct json_object *spec_resources(const struct lodge_config *c, bool all)
 {
-	const struct lodge_config *c = w->c;
 	struct json_object *r = json_object_new_object(), *cpu = json_object_new_object();
 	struct json_object *memory = json_object_new_object(), *pids = json_object_new_object();
 	uint64_t milli = c->cpu_milli ? c->cpu_milli : (uint64_t)c->cpus * 1000;
 	uint64_t bytes = c->memory_limit ? c->memory_limit : c->memory;
 	enum { PERIOD_US = 100000, PIDS = 2048 };
-	if (milli) {
+	int64_t quota = milli ? (int64_t)(milli * PERIOD_US / 1000) : -1;
+	if (milli)
 		put(cpu, "period", json_object_new_int64(PERIOD_US));
-		put(cpu, "quota", json_object_new_int64((int64_t)(milli * PERIOD_US / 1000)));
-	}
+	if (milli || all)
+		put(cpu, "quota", json_object_new_int64(quota));
 	if (c->cpuset)
 		put_text(cpu, "cpus", c->cpuset);
 	if (c->cpu_weight) /* 100 is 1024 shares */
 		put(cpu, "shares", json_object_new_int64((int64_t)c->cpu_weight * 1024 / 100));
-	if (bytes)
-		put(memory, "limit", json_object_new_int64((int64_t)bytes));
+	if (bytes || all)
+		put(memory, "limit", json_object_new_int64(bytes ? (int64_t)bytes : -1));
 	put(pids, "limit", json_object_new_int64(PIDS));
 	put(r, "cpu", cpu);
 	put(r, "memory", memory);
-	if (!w->mapped)
-		put(r, "pids", pids);
-	put(lin, "resources", r);
+	put(r, "pids", pids);
+	return r;
+}
+
+static struct json_object *resources_make(const struct spec_wants *w)
+{
+	struct json_object *r = spec_resources(w->c, false);
+	if (w->mapped)
+		json_object_object_del(r, "pids");
+	return r;
 }
 
 static void linux_make(const struct spec_wants *w, struct json_object *spec)
@@ -413,7 +432,7 @@ static void linux_make(const struct spec_wants *w, struct json_object *spec)
 	char path[200];
 	const char *filter = spec_option(w->c, "seccomp", 0);
 	spaces_make(w, lin);
-	resources_make(w, lin);
+	put(lin, "resources", resources_make(w));
 	snprintf(path, sizeof path, "/lodge/%.100s", w->id);
 	put_text(lin, "cgroupsPath", path);
 	if (!filter || strcmp(filter, "off"))
@@ -452,7 +471,7 @@ int spec_make(char **ret, const struct spec_wants *w, struct lodge_err *e)
 	put_text(root, "path", w->root);
 	put(root, "readonly", json_object_new_boolean(w->c->flags & LODGE_READONLY));
 	put(spec, "root", root);
-	put_text(spec, "hostname", hostname ? hostname : w->id);
+	put_text(spec, "hostname", hostname ? hostname : w->host);
 	put(spec, "mounts", mounts);
 	int r = process_make(w, spec, e);
 	if (r == 0)

@@ -6,7 +6,8 @@
 struct spec_wants {
 	const struct image_config *image; /* NULL: a root that says nothing */
 	const struct lodge_config *c;
-	const char *id;
+	const char *id;     /* of its control groups */
+	const char *host;   /* its name, unless an option says another */
 	const char *root;   /* the root's path, absolute */
 	const char *netns;  /* path of its network namespace; "": a new one; NULL: the host's */
 	const char *files;  /* folder with hosts, hostname and resolv.conf for it */
@@ -16,6 +17,12 @@ struct spec_wants {
 /* The text of config.json, malloc'ed. @w->root is mounted. EINVAL: an option is wrong; ENOENT:
  * there is no such user, or nothing to run. */
 int spec_make(char **ret, const struct spec_wants *w, struct lodge_err *e) MUST;
+/* Limits of @c as config.json has them under linux.resources; @all: also those that it has not,
+ * as -1. Owned by the caller. */
+struct json_object *spec_resources(const struct lodge_config *c, bool all);
+/* "USER[:GROUP]" by the passwd and group of @root; @mapped as above. ENOENT, EPERM. */
+int spec_user(const char *root, const char *text, bool mapped, unsigned *ret_uid, unsigned *ret_gid,
+              struct lodge_err *e) MUST;
 /* The value of "key=value" of the level's options; NULL: not given. @at: the i-th of several. */
 const char *spec_option(const struct lodge_config *c, const char *key, size_t at);
 /* Are all options known? */

@@ -14,29 +14,18 @@
 #include <sys/wait.h>
 #include <termios.h>
 
-enum {
-	RING = 256 << 10 /* more than a pipe holds */,
-	CHUNK = 4096,
-	ROUNDS = 32,
-	ANSWER_MS = 15000
-};
+enum { ANSWER_MS = 15000 };
 
 struct guest {
 	const struct level_env *env;
 	const struct lodge_config *c;
-	struct chr *console; /* owned */
+	struct streams *streams; /* owned */
 	struct kept *kept;   /* shared with the program */
 	int control, life;   /* owned: to init, to the process that speaks; -1 */
-	int in, out;         /* owned: to and from its streams; the same for a terminal */
-	struct loop_watch *control_watch, *out_watch, *in_watch;
+	struct loop_watch *control_watch;
 	pid_t pid;            /* of init's parent; 0: not started, or reaped */
 	bool gone, over;      /* all have ended; and ended has been called */
 	int status;           /* how the program ended, as of wait(2); -1: unknown */
-	bool pumping;         /* atomic: console_pump is posted */
-	uint8_t input[CHUNK]; /* for the program, not taken yet */
-	size_t ninput, atinput;
-	uint8_t output[CHUNK]; /* of the program, not taken yet */
-	size_t noutput, atoutput;
 	/* ---- what it goes on from, or is saved ---- */
 	struct mem *mem;         /* owned: pages of the program, while it stands still */
 	struct save_in in_state; /* owned: until it is started */
@@ -47,8 +36,9 @@ struct guest {
 
 /* ---- the end ---- */
 
-static void guest_over(struct guest *g)
+static void guest_over(void *self)
 {
+	struct guest *g = self;
 	char why[64] = "exited";
 	int code = LODGE_EXIT_SIGNAL + 9, status;
 	if (g->over)
@@ -67,97 +57,6 @@ static void guest_over(struct guest *g)
 	g->env->ended(g->env->user, code, why);
 }
 
-/* ---- console ---- */
-
-static void out_end(struct guest *g)
-{
-	if (g->out_watch)
-		loop_watch_free(take(g->out_watch));
-	if (g->in == g->out)
-		g->in = -1;
-	auto_close(&g->out);
-	g->out = -1;
-}
-
-/* As much as the console takes now; the rest stays in the pipe, which holds up the program. When
- * all of the program are gone, what is there is all that comes. */
-static void out_give(struct guest *g)
-{
-	for (int i = 0; i < ROUNDS && g->out >= 0; i++) {
-		if (g->atoutput == g->noutput) {
-			ssize_t n = read(g->out, g->output, sizeof g->output);
-			bool later = n < 0 && (errno == EAGAIN || errno == EINTR);
-			g->atoutput = 0;
-			g->noutput = n > 0 ? (size_t)n : 0;
-			if (n <= 0 && (!later || g->gone)) /* a terminal's end is EIO */
-				out_end(g);
-			if (n <= 0)
-				break;
-		}
-		size_t n = chr_write(g->console, g->output + g->atoutput, g->noutput - g->atoutput);
-		g->atoutput += n;
-		if (g->atoutput < g->noutput)
-			break;
-	}
-	if (g->out_watch)
-		(void)!loop_watch_change(g->out_watch,
-					 g->atoutput < g->noutput ? 0 : (uint32_t)EPOLLIN);
-	if (g->gone && g->out < 0)
-		guest_over(g);
-}
-
-static void out_event(void *arg, uint32_t events)
-{
-	(void)events;
-	out_give(arg);
-}
-
-static void in_give(struct guest *g)
-{
-	while (g->in >= 0) {
-		if (g->atinput == g->ninput) {
-			g->atinput = 0;
-			g->ninput = chr_read(g->console, g->input, sizeof g->input);
-		}
-		if (!g->ninput)
-			break;
-		ssize_t n = write(g->in, g->input + g->atinput, g->ninput - g->atinput);
-		if (n < 0 && errno != EAGAIN && errno != EINTR) {
-			g->ninput = g->atinput = 0; /* it has closed its input */
-			break;
-		}
-		if (n < 0)
-			break;
-		g->atinput += (size_t)n;
-	}
-	if (g->in_watch)
-		(void)!loop_watch_change(g->in_watch,
-					 g->atinput < g->ninput ? (uint32_t)EPOLLOUT : 0);
-}
-
-static void in_event(void *arg, uint32_t events)
-{
-	(void)events;
-	in_give(arg);
-}
-
-static void console_pump(void *arg)
-{
-	struct guest *g = arg;
-	__atomic_store_n(&g->pumping, false, __ATOMIC_RELEASE);
-	in_give(g);
-	out_give(g);
-}
-
-/* Any thread: something for the program has come, or there is room again. */
-static void console_wake(void *arg)
-{
-	struct guest *g = arg;
-	if (!__atomic_exchange_n(&g->pumping, true, __ATOMIC_ACQ_REL) &&
-	    loop_post(g->env->loop, NULL, console_pump, g) < 0)
-		__atomic_store_n(&g->pumping, false, __ATOMIC_RELEASE);
-}
-
 /* ---- init ---- */
 
 static void control_event(void *arg, uint32_t events)
@@ -173,7 +72,7 @@ static void control_event(void *arg, uint32_t events)
 	/* all of them are gone, and so is what they wrote */
 	loop_watch_free(take(g->control_watch));
 	g->gone = true;
-	out_give(g);
+	streams_gone(g->streams);
 }
 
 static int control_ask(struct guest *g, enum control what, int value, struct lodge_err *e)
@@ -247,24 +146,14 @@ static int sections_take(struct save_out *o, int fd, struct lodge_err *e)
 	return r;
 }
 
-/* What it has printed is no part of its state: the console has to have it. */
-static void out_drain(struct guest *g)
-{
-	struct pollfd f = {.fd = g->out, .events = POLLIN};
-	while (f.fd >= 0 && g->out >= 0 && poll(&f, 1, 0) == 1) {
-		out_give(g);
-		if (g->atoutput < g->noutput)
-			break; /* it takes no more: its disk is full */
-	}
-}
-
 static int guest_save(void *self, struct save_out *o, struct lodge_err *e)
 {
 	struct guest *g = self;
 	struct life_message m = {.what = LIFE_STATE};
 	int fd, none;
 	mem_free(take(g->mem));
-	out_drain(g);
+	/* what it has printed is no part of its state: the console has to have it */
+	streams_drain(g->streams);
 	int r = life_ask(g, &m, -1, &fd, e);
 	if (r == 0)
 		r = sections_take(o, fd, e);
@@ -308,54 +197,11 @@ static int guest_freeze(void *self, const char *const *overlays, size_t n, struc
 
 /* ---- starting ---- */
 
-static int terminal_make(struct guest *g, int ret[2], struct lodge_err *e)
-{
-	char name[64];
-	autoclose int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-	if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
-	    ptsname_r(master, name, sizeof name) != 0)
-		return err_sys(e, "a terminal for the program");
-	autoclose int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (slave < 0)
-		return err_sys(e, "a terminal for the program");
-	g->in = g->out = take_fd(&master);
-	ret[0] = ret[1] = take_fd(&slave);
-	return 0;
-}
-
-static int pipes_make(struct guest *g, int ret[2], struct lodge_err *e)
-{
-	int in[2] = {-1, -1}, out[2];
-	bool asked = g->c->flags & LODGE_INTERACTIVE;
-	if (asked && pipe2(in, O_CLOEXEC) < 0)
-		return err_sys(e, "a pipe for the program");
-	if (!asked && (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
-		return err_sys(e, "/dev/null");
-	if (pipe2(out, O_CLOEXEC) < 0) {
-		auto_close(&in[0]);
-		auto_close(&in[1]);
-		return err_sys(e, "a pipe for the program");
-	}
-	g->in = in[1];
-	g->out = out[0];
-	(void)!fcntl(g->out, F_SETFL, O_NONBLOCK);
-	if (asked)
-		(void)!fcntl(g->in, F_SETFL, O_NONBLOCK);
-	ret[0] = in[0];
-	ret[1] = out[1];
-	return 0;
-}
-
 static int watches_make(struct guest *g, struct lodge_err *e)
 {
-	struct loop *l = g->env->loop;
-	int r =
-	    loop_watch_new(&g->control_watch, l, g->control, EPOLLIN, NULL, control_event, g, e);
-	if (r == 0)
-		r = loop_watch_new(&g->out_watch, l, g->out, EPOLLIN, NULL, out_event, g, e);
-	if (r == 0 && g->in >= 0 && g->in != g->out)
-		r = loop_watch_new(&g->in_watch, l, g->in, 0, NULL, in_event, g, e);
-	return r;
+	int r = loop_watch_new(&g->control_watch, g->env->loop, g->control, EPOLLIN, NULL,
+			       control_event, g, e);
+	return r < 0 ? r : streams_watch(g->streams, e);
 }
 
 /* Wait for the program's word that it is about to run. */
@@ -418,7 +264,9 @@ static int guest_fork(struct guest *g, const int ends[2], int *ready, struct lod
 static int guest_launch(struct guest *g, struct lodge_err *e)
 {
 	int ends[2] = {-1, -1};
-	int r = g->c->flags & LODGE_TTY ? terminal_make(g, ends, e) : pipes_make(g, ends, e);
+	int r = g->c->flags & LODGE_TTY
+		    ? streams_terminal(g->streams, ends, e)
+		    : streams_pipes(g->streams, g->c->flags & LODGE_INTERACTIVE, ends, e);
 	if (r < 0)
 		return r;
 	if (g->restoring) /* its threads are made standing still */
@@ -451,7 +299,7 @@ static int guest_start(void *self, struct lodge_err *e)
 	struct guest *g = self;
 	int r = g->restoring ? control_ask(g, CONTROL_GO, 0, e) : guest_launch(g, e);
 	if (r == 0)
-		chr_on_device(g->console, console_wake, g);
+		streams_go(g->streams);
 	return r;
 }
 
@@ -493,6 +341,11 @@ static int guest_stop(void *self, struct lodge_err *e)
 	return control_ask(self, CONTROL_SIGNAL, SIGTERM, e);
 }
 
+static int guest_signal(void *self, int sig, struct lodge_err *e)
+{
+	return control_ask(self, CONTROL_SIGNAL, sig, e);
+}
+
 static int guest_kill(void *self, struct lodge_err *e)
 {
 	struct guest *g = self;
@@ -504,14 +357,13 @@ static int guest_kill(void *self, struct lodge_err *e)
 
 static void guest_resize(void *self, unsigned rows, unsigned columns)
 {
-	struct guest *g = self;
-	const struct winsize w = {.ws_row = (unsigned short)rows,
-				  .ws_col = (unsigned short)columns};
-	if (g->c->flags & LODGE_TTY && g->out >= 0)
-		(void)!ioctl(g->out, TIOCSWINSZ, &w);
+	streams_resize(((struct guest *)self)->streams, rows, columns);
 }
 
-static struct chr *guest_console(void *self) { return ((struct guest *)self)->console; }
+static struct chr *guest_console(void *self)
+{
+	return streams_console(((struct guest *)self)->streams);
+}
 
 static void guest_inspect(void *self, struct json_object *out)
 {
@@ -536,14 +388,14 @@ static int guest_create(void **ret, const struct level_env *env, const struct lo
 		return err_set(e, ENOMEM, "out of memory");
 	g->env = env;
 	g->c = c;
-	g->control = g->life = g->in = g->out = g->status = -1;
+	g->control = g->life = g->status = -1;
 	g->kept =
 	    mmap(NULL, sizeof *g->kept, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int r = chr_new(&g->console, RING, e);
+	int r = streams_new(&g->streams, env->loop, guest_over, g, e);
 	if (r == 0 && g->kept == MAP_FAILED)
 		r = err_set(e, ENOMEM, "out of memory");
 	if (r < 0) {
-		chr_free(g->console);
+		streams_free(g->streams);
 		free(g);
 		return r;
 	}
@@ -554,26 +406,19 @@ static int guest_create(void **ret, const struct level_env *env, const struct lo
 static void guest_destroy(void *self)
 {
 	struct guest *g = self;
-	chr_on_device(g->console, NULL, NULL);
-	loop_cancel(g->env->loop, g);
 	if (g->pid) {
 		kill(g->pid, SIGKILL);
 		g->over = true;
 		while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
 			continue;
 	}
-	struct loop_watch *w[] = {g->control_watch, g->out_watch, g->in_watch};
-	for (size_t i = 0; i < countof(w); i++)
-		if (w[i])
-			loop_watch_free(w[i]);
-	if (g->in != g->out)
-		auto_close(&g->in);
-	auto_close(&g->out);
+	if (g->control_watch)
+		loop_watch_free(g->control_watch);
 	auto_close(&g->control);
 	auto_close(&g->life);
 	state_forget(g);
 	munmap(g->kept, sizeof *g->kept);
-	chr_free(g->console);
+	streams_free(g->streams);
 	free(g);
 }
 
@@ -589,6 +434,7 @@ const struct level level_process = {
     .resume = guest_resume,
     .stop = guest_stop,
     .kill = guest_kill,
+    .signal = guest_signal,
     .destroy = guest_destroy,
     .console = guest_console,
     .resize = guest_resize,
