@@ -109,6 +109,10 @@ void boot_tick(struct agent *a);               /* power off when it is time */
 bool boot_ends(const struct boot *b);          /* soon: boot_tick wants to be called */
 int boot_console(const struct boot *b);        /* borrowed; -1: none */
 
+/* card.c: the network card with the address @was gets @now. 0 (also when one has it already) or an
+ * errno; ENODEV: there is none. */
+int card_rename(const uint8_t was[6], const uint8_t now[6]);
+
 /* user.c: /etc/passwd and /etc/group. */
 enum { USER_GROUPS = 64 };
 struct user {

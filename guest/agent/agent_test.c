@@ -187,6 +187,15 @@ static void test_programs(void)
 	check(r.kind == 0 && !strcmp(r.out, "started\n"), "children are not waited for");
 }
 
+static void test_address(void)
+{
+	static const uint8_t nobody[AGENT_ADDRESS_LEN] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+	put(AGENT_ADDRESS, 5, nobody, sizeof(nobody) - 1);
+	check(next(20000) == AGENT_ERROR && agent_get32(in) == EINVAL, "half an address");
+	put(AGENT_ADDRESS, 5, nobody, sizeof(nobody));
+	check(next(20000) == AGENT_ERROR && agent_get32(in) == ENODEV, "no such card");
+}
+
 static void test_users(void)
 {
 	EXEC(4, AGENT_EXEC_FIRST, 1, 0, "\0\0id");
@@ -391,6 +400,7 @@ int main(int argc, char **argv)
 	hello();
 	check(next(5000) == AGENT_HELLO, "nothing before HELLO");
 	test_programs();
+	test_address();
 	test_users();
 	test_input();
 	test_many();

@@ -193,6 +193,8 @@ static void request(struct agent *a, struct session *s, enum agent_type type, ui
 		answer(s, type, channel, ask_init(a, type == AGENT_REBOOT));
 	else if (type == AGENT_TIME)
 		answer(s, type, channel, set_clock(p, len));
+	else if (type == AGENT_ADDRESS)
+		answer(s, type, channel, len == AGENT_ADDRESS_LEN ? card_rename(p, p + 6) : EINVAL);
 	else if (t)
 		task_frame(t, type, p, len);
 }

@@ -64,11 +64,17 @@ const struct command command_clone = {
     .operands = "NAME NEW",
     .summary = "make a running copy of a guest",
     .text = "Of a running, paused or suspended guest, or of a snapshot. The copy shares memory\n"
-	    "and disk with it until either writes, and stays when it is removed. It gets a vsock\n"
-	    "address of its own, new random numbers (VM generation ID) and the right time. Its\n"
-	    "network is its own too, so equal addresses in it do no harm; ports of the host that\n"
-	    "the guest publishes are not published by the copy. Connections are treated as lodge\n"
-	    "suspend says.\n",
+	    "and disk with it until either writes, and stays when it is removed. It gets a MAC\n"
+	    "and a vsock address of its own, new random numbers (VM generation ID) and the right\n"
+	    "time. Its network is its own too, so equal IP addresses in it do no harm; ports of\n"
+	    "the host that the guest publishes are not published by the copy.\n"
+	    "Connections are treated as lodge suspend says.\n"
+	    "\n"
+	    "The MAC is set by the agent in the guest, while the network is in use; until then,\n"
+	    "or for 5 s, the copy sends nothing. A guest without the agent is told by its network\n"
+	    "card (an interrupt), and goes on with the MAC it has until it reads the new one;\n"
+	    "inspect then shows both. The agent in an image of an earlier Lodge cannot do it\n"
+	    "either; lodge rmi and lodge pull make that anew.\n",
     .options = options,
     .noptions = countof(options),
     .min = 2,

@@ -68,12 +68,10 @@ static int specs_share(const struct instance *of, const struct instance *to,
 	return r;
 }
 
-/* Put the option that only this guest has in the place of the parent's. */
-static void own_option_put(struct json_object *doc, const struct level *l)
+/* Put the option @own, which only this guest has, in the place of the parent's. */
+static void own_option_put(struct json_object *doc, const char *own)
 {
 	struct json_object *old = NULL, *list = json_object_new_array();
-	char own[64];
-	l->own_option(own, sizeof own);
 	size_t key = strcspn(own, "=") + 1;
 	json_object_object_get_ex(doc, "options", &old);
 	for (size_t i = 0; old && i < json_object_array_length(old); i++) {
@@ -117,8 +115,9 @@ static int identity_change(struct json_object *doc, const struct level *l, const
 	static const char *const own[] = { "publish", "snapshot", "snapshot_ns" };
 	for (size_t i = 0; i < countof(own); i++)
 		json_object_object_del(doc, own[i]);
-	if (l && l->own_option)
-		own_option_put(doc, l);
+	char option[64];
+	for (unsigned i = 0; l && l->own_option && l->own_option(i, option, sizeof option); i++)
+		own_option_put(doc, option);
 	if (json_object_object_get_ex(doc, "flags", &flags)) {
 		int64_t f = json_object_get_int64(flags) & ~(int64_t)LODGE_RM;
 		json_object_object_add(doc, "flags", json_object_new_int64(f));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The host's side of the agent's protocol: frames, and the way to the agent.
- * Spec: guest/agent/PROTOCOL.md, version 1 */
+ * Spec: guest/agent/PROTOCOL.md, version 2 */
 #include "life/internal.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -174,12 +174,15 @@ static int agent_greet(int fd, struct agent_in *in, uint64_t until_ns)
 	for (int tries = 0; tries < 2; tries++) {
 		int r = agent_hello(fd);
 		uint64_t patience = min_u64(until_ns, host_monotonic_ns() + GREETING_NS);
-		while (r == 0 && (r = agent_read(fd, in, &f, patience)) == 0)
-			if (f.type == AGENT_HELLO)
-				return f.len >= AGENT_HELLO_LEN &&
-					       !memcmp(f.payload, AGENT_MAGIC, AGENT_MAGIC_LEN)
-					   ? 0
-					   : -EPROTO;
+		while (r == 0 && (r = agent_read(fd, in, &f, patience)) == 0) {
+			if (f.type != AGENT_HELLO)
+				continue;
+			if (f.len < AGENT_HELLO_LEN ||
+			    memcmp(f.payload, AGENT_MAGIC, AGENT_MAGIC_LEN) != 0)
+				return -EPROTO;
+			in->version = agent_get32(f.payload + AGENT_MAGIC_LEN);
+			return 0;
+		}
 		if (r != -ETIMEDOUT || host_monotonic_ns() >= until_ns)
 			return r;
 	}
@@ -251,7 +254,19 @@ int agent_ask(const struct instance *i, unsigned type, uint64_t wait_ns, struct 
 	return fd < 0 ? take_fd(&fd) : agent_call(fd, in, type, NULL, 0, until, e);
 }
 
-int agent_set_clock(const struct instance *i, struct lodge_err *e)
+static int agent_rename(int fd, struct agent_in *in, const struct agent_news *n,
+			struct lodge_err *e)
+{
+	uint8_t p[AGENT_ADDRESS_LEN];
+	if (in->version < AGENT_ADDRESS_VERSION)
+		return err_set(e, EOPNOTSUPP, "the agent in the guest is of an earlier Lodge: it "
+			       "cannot change the address of a network card");
+	memcpy(p, n->was, 6);
+	memcpy(p + 6, n->now, 6);
+	return agent_call(fd, in, AGENT_ADDRESS, p, sizeof p, host_monotonic_ns() + GREETING_NS, e);
+}
+
+int agent_inform(const struct instance *i, const struct agent_news *n, struct lodge_err *e)
 {
 	uint8_t when[12];
 	autofree struct agent_in *in = calloc(1, sizeof *in);
@@ -260,9 +275,12 @@ int agent_set_clock(const struct instance *i, struct lodge_err *e)
 	autoclose int fd = agent_connect(i, 0, in, e);
 	if (fd < 0)
 		return take_fd(&fd);
+	int named = n->renamed ? agent_rename(fd, in, n, e) : 0;
 	uint64_t now = host_realtime_ns(); /* as late as possible */
 	le64_put(when, now / 1000000000u);
 	le32_put(when + 8, (uint32_t)(now % 1000000000u));
-	return agent_call(fd, in, AGENT_TIME, when, sizeof when, host_monotonic_ns() + GREETING_NS,
-			  e);
+	struct lodge_err *why = named < 0 ? NULL : e;
+	int r = agent_call(fd, in, AGENT_TIME, when, sizeof when, host_monotonic_ns() + GREETING_NS,
+			   why);
+	return named < 0 ? named : r;
 }

@@ -4,7 +4,7 @@
 #pragma once
 #include <stdint.h>
 
-#define AGENT_VERSION    1u
+#define AGENT_VERSION    2u
 #define AGENT_VSOCK_PORT 1024u
 /* Where the host listens for a guest that is made for one program; PROTOCOL.md, "Of its own". */
 #define AGENT_FIRST_PORT 1025u
@@ -37,10 +37,14 @@ enum agent_type {
 	AGENT_OK = 16,       /* to host: u16 type of the request */
 	AGENT_WINDOW = 17,   /* both: u32 more data bytes that the receiver of this may send */
 	AGENT_CLOSE = 18,    /* to guest: the host gives the channel up */
-	AGENT_TYPE_COUNT = 19,
+	AGENT_ADDRESS = 19,  /* to guest: 6 bytes old, 6 new; answered by OK or ERROR; version 2 */
+	AGENT_TYPE_COUNT = 20,
 };
 
 enum agent_exit { AGENT_EXITED = 0, AGENT_SIGNALED = 1 };
+
+#define AGENT_ADDRESS_LEN     12u
+#define AGENT_ADDRESS_VERSION 2u /* from which on an agent knows it */
 
 /* HELLO begins with these eight bytes; a receiver that lost its place looks for them. */
 #define AGENT_MAGIC     "LODGEagt"

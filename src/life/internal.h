@@ -104,7 +104,7 @@ int keeper_load(struct keeper *k, struct lodge_err *e) MUST;
 /* The same of a state whose memory is there already. */
 int keeper_load_state(struct keeper *k, const struct save_in *in, struct lodge_err *e) MUST;
 /* Let the guest's agent set its clock, in the background: it may have no agent. */
-void keeper_clock(const struct keeper *k);
+void keeper_inform(const struct keeper *k);
 
 /* ---- snapshot.c ---- */
 /* A snapshot being written by a child, which has the guest's memory as it was at its birth. */

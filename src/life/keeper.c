@@ -85,7 +85,7 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	if (k->config->c.timeout_ns)
 		loop_timer_set(k->timer, host_monotonic_ns() + k->config->c.timeout_ns);
 	if (k->restoring)
-		keeper_clock(k);
+		keeper_inform(k);
 	keeper_settle(k);
 	keeper_idle(k);
 	return 0;
@@ -107,7 +107,7 @@ static int keeper_resume(struct keeper *k, struct json_object *args, struct lodg
 	if (r == 0)
 		r = k->level->resume(k->self, e);
 	if (r == 0) {
-		keeper_clock(k);
+		keeper_inform(k);
 		keeper_idle(k);
 	}
 	return r;

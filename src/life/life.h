@@ -121,8 +121,12 @@ struct level {
 	int (*fit)(void *self, const struct save_in *in, struct lodge_err *e);
 	struct mem *(*memory)(void *self);              /* of the guest, borrowed; after save */
 	int (*flush)(void *self, struct lodge_err *e);  /* all disks; any state */
-	/* NULL, or: an option "key=value" that no two guests may have alike, made for a copy. */
-	void (*own_option)(char *buf, size_t cap);
+	/* NULL, or: the @i-th option "key=value" that no two guests may have alike, made for a
+	 * copy; false past the end. */
+	bool (*own_option)(unsigned i, char *buf, size_t cap);
+	/* NULL, or: does the guest still go by an address @ret_was that is another guest's, though
+	 * its network card has @ret_now? */
+	bool (*renamed)(void *self, uint8_t ret_was[6], uint8_t ret_now[6]);
 	/* Leave disk i of the configuration's @n as it is and go on in the overlay @overlays[i];
 	 * NULL: not this one. After a failure some may be frozen: their overlays are there. */
 	int (*freeze)(void *self, const char *const *overlays, size_t n, struct lodge_err *e);
@@ -380,6 +384,7 @@ enum { AGENT_IN_CAP = 8 + 65536 };
 /* Bytes from the agent, taken apart into frames. */
 struct agent_in {
 	size_t len, used; /* bytes in buf; of them already handed out */
+	uint32_t version; /* that the agent speaks; agent_connect */
 	uint8_t buf[AGENT_IN_CAP];
 };
 struct agent_frame {
@@ -403,7 +408,13 @@ int agent_exec_make(const struct lodge_exec_config *c, unsigned flags, uint8_t *
                     size_t *ret_len, struct lodge_err *e) MUST;
 /* The agent for guests, embedded at build time (agent.mk): a static program of riscv64. */
 const uint8_t *agent_program(size_t *ret_len);
-/* Let the agent set the guest's wall clock to the host's. */
-int agent_set_clock(const struct instance *i, struct lodge_err *e) MUST;
+/* What a guest that goes on from a state has to be told, beside the time. */
+struct agent_news {
+	bool renamed; /* its network card has the address @now, no longer @was */
+	uint8_t was[6], now[6];
+};
+/* Let the agent take over @n and set the guest's wall clock to the host's. EOPNOTSUPP: it is of an
+ * earlier version, which cannot change addresses; the clock was set. */
+int agent_inform(const struct instance *i, const struct agent_news *n, struct lodge_err *e) MUST;
 /* Greet, ask one thing (AGENT_SHUTDOWN, ...) and wait for the answer. */
 int agent_ask(const struct instance *i, unsigned type, uint64_t wait_ns, struct lodge_err *e) MUST;

@@ -236,32 +236,47 @@ int life_state_keep(struct instance *i, const uint8_t *state, size_t len, struct
 	return r == 0 && fsync(dir) < 0 ? err_sys(e, "writing the folder of the state") : r;
 }
 
-/* ---- the guest's clock stood still ---- */
+/* ---- the guest's clock stood still, and it may be another guest now ---- */
 
-enum { CLOCK_TRIES = 8, CLOCK_PAUSE_US = 100000 };
+enum { INFORM_TRIES = 8, INFORM_PAUSE_US = 100000 };
 
-static void *clock_main(void *arg)
+struct informer {
+	struct instance *inst; /* owned */
+	struct agent_news news;
+};
+
+static void *inform_main(void *arg)
 {
-	struct instance *i = arg;
+	struct informer *f = arg;
 	struct lodge_err e;
+	int r = -1;
 	/* The guest's kernel may reset the first connection: it has just been told that all are
 	 * gone. No agent: nothing else can step the clock, but the guest itself by the network. */
-	for (int n = 0; n < CLOCK_TRIES && agent_set_clock(i, &e) < 0; n++)
-		usleep(CLOCK_PAUSE_US);
-	instance_free(i);
+	for (int n = 0; n < INFORM_TRIES && r < 0 && r != -EOPNOTSUPP; n++) {
+		if (n)
+			usleep(INFORM_PAUSE_US);
+		r = agent_inform(f->inst, &f->news, &e);
+	}
+	instance_free(f->inst);
+	free(f);
 	return NULL;
 }
 
-void keeper_clock(const struct keeper *k)
+void keeper_inform(const struct keeper *k)
 {
-	struct instance *i = NULL;
+	struct informer *f = k->bridge ? calloc(1, sizeof *f) : NULL;
 	pthread_t t;
 	pthread_attr_t detached;
-	if (!k->bridge || instance_open(&i, k->inst->name, NULL) < 0)
+	if (!f || instance_open(&f->inst, k->inst->name, NULL) < 0) {
+		free(f);
 		return;
+	}
+	f->news.renamed = k->level->renamed && k->level->renamed(k->self, f->news.was, f->news.now);
 	pthread_attr_init(&detached);
 	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&t, &detached, clock_main, i) != 0)
-		instance_free(i);
+	if (pthread_create(&t, &detached, inform_main, f) != 0) {
+		instance_free(f->inst);
+		free(f);
+	}
 	pthread_attr_destroy(&detached);
 }

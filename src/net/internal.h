@@ -40,6 +40,7 @@ struct net {
 	net_receive_fn *receive;
 	void *arg;
 	uint8_t mac[6];
+	bool mac_given;
 	struct net_frame *head, **tail; /* owned */
 	unsigned nqueued;
 	size_t queued_bytes;

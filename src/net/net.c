@@ -55,6 +55,7 @@ int net_open(struct net **ret, const struct net_options *o, struct loop *l, stru
 	n->log = log;
 	n->tail = &n->head;
 	n->mtu = c->mtu;
+	n->mac_given = o->mac;
 	int r = net_mac_parse(n->mac, o->mac, e);
 	if (!r && !(n->tx = malloc(NET_FRAME_MAX)))
 		r = err_set(e, ENOMEM, "no memory for a frame");
@@ -179,6 +180,8 @@ bool net_checksum(const struct net_meta *meta, uint8_t *frame, size_t len)
 }
 
 void net_mac(const struct net *n, uint8_t ret_mac[6]) { memcpy(ret_mac, n->mac, 6); }
+bool net_mac_given(const struct net *n) { return n->mac_given; }
+void net_mac_set(struct net *n, const uint8_t mac[6]) { memcpy(n->mac, mac, 6); }
 unsigned net_mtu(const struct net *n) { return n->mtu; }
 bool net_link(const struct net *n) { return n->class->link; }
 unsigned net_offloads(const struct net *n) { return n->class->offloads; }

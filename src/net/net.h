@@ -87,6 +87,8 @@ void net_receive(struct net *n);
 void net_discard(struct net *n);  /* drop what waits: it is older than the receiver */
 
 void net_mac(const struct net *n, uint8_t ret_mac[6]); /* the guest's address */
+bool net_mac_given(const struct net *n);     /* was it asked for, or is it a random one? */
+void net_mac_set(struct net *n, const uint8_t mac[6]); /* another one instead */
 unsigned net_mtu(const struct net *n);       /* largest IP packet that the outside carries */
 bool net_link(const struct net *n);          /* is there an outside? */
 unsigned net_offloads(const struct net *n);  /* NET_CAN_* accepted by net_send */

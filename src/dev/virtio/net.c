@@ -38,6 +38,13 @@ enum {
 /* Receive filter switches, in the order of their commands. VIRTIO 1.2 §5.1.6.5.1 */
 enum { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST, RX_MODES };
 
+/* A guest that goes on from the state of another one has an address of its own; its driver, which
+ * has read the other's, learns of it from outside (lodge-agent). Until it has, or QUIET_NS are
+ * over, nothing is sent; once it has, nothing more is sent from the old one, as frames in the rings
+ * are. */
+enum { RENAMED_NOT, RENAMED_UNHEARD, RENAMED_HEARD };
+static const uint64_t QUIET_NS = 5000000000u;
+
 struct card {
 	struct virtio v;
 	struct net *net;      /* borrowed; NULL: no cable */
@@ -47,6 +54,11 @@ struct card {
 	struct gate tx, rx;   /* each of one queue */
 	struct virtio_traffic traffic;
 	uint8_t mac[6];
+	uint8_t given[6];     /* what it had when the driver came up; zero: no driver yet */
+	uint8_t was[6];       /* renamed: what the driver took it for */
+	uint8_t renamed;
+	bool tell;            /* the driver is to read the configuration again */
+	uint64_t quiet_until_ns;
 	uint8_t mode[RX_MODES];
 	uint8_t table[TABLE][6];
 	uint32_t ntable;
@@ -57,14 +69,46 @@ static const struct state_field card_state[] = {
 	STATE(struct card, mac, 1),     STATE(struct card, mode, 1),
 	STATE(struct card, table, 1),   STATE(struct card, ntable, 1),
 	STATE(struct card, all_uni, 1), STATE(struct card, all_multi, 1),
-	STATE_END,
+	STATE(struct card, given, 2),   STATE(struct card, was, 2),
+	STATE(struct card, renamed, 2), STATE_END,
 };
 
 extern const struct virtio_class virtio_net;
 static struct card *card_of(struct virtio *v) { return container_of(v, struct card, v); }
 
-/* A saved stream may hold any number. */
-static bool card_loaded(struct virtio *v) { return card_of(v)->ntable <= TABLE; }
+/* Whose state was loaded: this guest's, or that of one with another address? */
+static void card_recognise(struct card *d)
+{
+	static const uint8_t none[6];
+	uint8_t own[6];
+	if (!memcmp(d->given, none, 6))
+		memcpy(d->given, d->mac, 6);
+	net_mac(d->net, own);
+	if (!net_mac_given(d->net)) {
+		net_mac_set(d->net, d->given);
+	} else if (memcmp(own, d->given, 6)) {
+		if (d->renamed != RENAMED_UNHEARD)
+			memcpy(d->was, d->mac, 6);
+		memcpy(d->mac, own, 6);
+		memcpy(d->given, own, 6);
+		d->renamed = RENAMED_UNHEARD;
+		d->tell = true;
+		d->quiet_until_ns = host_monotonic_ns() + QUIET_NS;
+	}
+}
+
+/* A saved stream may hold anything. */
+static bool card_loaded(struct virtio *v)
+{
+	struct card *d = card_of(v);
+	if (d->ntable > TABLE || d->renamed > RENAMED_HEARD || (d->mac[0] | d->given[0]) & 1)
+		return false;
+	if (d->net)
+		card_recognise(d);
+	if (!virtio_up(v))
+		d->renamed = RENAMED_NOT;
+	return true;
+}
 
 /* ---- guest to outside ---- */
 
@@ -98,6 +142,14 @@ static bool card_meta(const struct card *d, const uint8_t h[HEADER], uint64_t le
 	return true;
 }
 
+/* Is the frame that @c is at from the address @mac? It may be in pieces of any length. */
+static bool card_from(const struct chain *c, const uint8_t mac[6])
+{
+	struct chain look = *c; /* its spans are those of @c, its cursor is not */
+	uint8_t head[12];
+	return chain_read(&look, head, 12) == 12 && !memcmp(head + 6, mac, 6);
+}
+
 static void card_send(struct card *d, struct chain *c)
 {
 	struct iovec iov[VIRTIO_CHAIN_MAX];
@@ -107,16 +159,25 @@ static void card_send(struct card *d, struct chain *c)
 	if (!d->net || c->out_len > HEADER + NET_FRAME_MAX || chain_read(c, h, HEADER) < HEADER ||
 	    !card_meta(d, h, c->out_len - HEADER, &m))
 		return;
+	if (d->renamed == RENAMED_HEARD && card_from(c, d->was))
+		return;
 	for (struct span s; chain_next_out(c, &s);)
 		iov[n++] = (struct iovec){ s.p, s.len };
 	net_send(d->net, &m, iov, n);
+}
+
+/* When the next frame may leave; 0: now. */
+static uint64_t card_due(struct card *d)
+{
+	uint64_t quiet = d->renamed == RENAMED_UNHEARD && d->tx.timer ? d->quiet_until_ns : 0;
+	return quiet > host_monotonic_ns() ? quiet : gate_rate_due(&d->tx, &d->sent);
 }
 
 static void card_serve_tx(struct card *d)
 {
 	struct chain c;
 	uint64_t due;
-	while (!(due = gate_rate_due(&d->tx, &d->sent)) && virtq_pop(&d->v, QUEUE_TX, &c)) {
+	while (!(due = card_due(d)) && virtq_pop(&d->v, QUEUE_TX, &c)) {
 		gate_rate_take(&d->tx, &d->sent, c.out_len - min_u64(c.out_len, HEADER));
 		d->traffic.out++;
 		d->traffic.out_bytes += c.out_len - min_u64(c.out_len, HEADER);
@@ -142,7 +203,8 @@ static bool card_wants(const struct card *d, const uint8_t to[6])
 		return false;
 	if (d->mode[multi ? RX_ALLMULTI : RX_ALLUNI] || (multi ? d->all_multi : d->all_uni))
 		return true;
-	if (!multi && !memcmp(to, d->mac, 6))
+	if (!multi && (!memcmp(to, d->mac, 6) ||
+	               (d->renamed == RENAMED_UNHEARD && !memcmp(to, d->was, 6))))
 		return true;
 	for (uint32_t i = 0; i < d->ntable; i++)
 		if (!memcmp(to, d->table[i], 6))
@@ -286,6 +348,10 @@ static bool card_set_mac(struct card *d, struct chain *c)
 	if (!virtio_has(&d->v, F_CTRL_MAC_ADDR) || chain_read(c, mac, 6) < 6 || mac[0] & 1)
 		return false;
 	memcpy(d->mac, mac, 6);
+	if (d->renamed != RENAMED_NOT) {
+		d->renamed = memcmp(mac, d->was, 6) ? RENAMED_HEARD : RENAMED_NOT;
+		virtio_kick(&d->v, QUEUE_TX);
+	}
 	return true;
 }
 
@@ -330,6 +396,9 @@ static void card_serve(struct virtio *v, unsigned queue)
 		net_set_offloads(d->net, card_accepted(v));
 	}
 	d->fresh = false;
+	if (d->tell)
+		virtio_config_changed(v);
+	d->tell = false;
 	if (queue == QUEUE_TX)
 		card_serve_tx(d);
 	else if (queue == QUEUE_CTRL)
@@ -338,7 +407,12 @@ static void card_serve(struct virtio *v, unsigned queue)
 		net_receive(d->net);
 }
 
-static void card_ready(struct virtio *v) { card_of(v)->fresh = true; }
+static void card_ready(struct virtio *v)
+{
+	struct card *d = card_of(v);
+	d->fresh = true;
+	memcpy(d->given, d->mac, 6);
+}
 
 static void card_reset(struct virtio *v)
 {
@@ -346,7 +420,9 @@ static void card_reset(struct virtio *v)
 	memset(d->mode, 0, sizeof d->mode);
 	d->ntable = 0;
 	d->all_uni = d->all_multi = 0;
-	d->fresh = false;
+	d->fresh = d->tell = false;
+	memset(d->given, 0, 6);
+	d->renamed = RENAMED_NOT;
 	gate_reset(&d->tx);
 	gate_reset(&d->rx);
 	if (d->net)
@@ -380,6 +456,18 @@ void virtio_net_traffic(struct virtio *v, struct virtio_traffic *ret)
 	pthread_mutex_lock(v->lock);
 	*ret = card_of(v)->traffic;
 	pthread_mutex_unlock(v->lock);
+}
+
+bool virtio_net_address(struct virtio *v, uint8_t ret_was[6], uint8_t ret_now[6])
+{
+	struct card *d = card_of(v);
+	assert(v->class == &virtio_net);
+	pthread_mutex_lock(v->lock);
+	bool unheard = d->renamed == RENAMED_UNHEARD;
+	memcpy(ret_was, unheard ? d->was : d->mac, 6);
+	memcpy(ret_now, d->mac, 6);
+	pthread_mutex_unlock(v->lock);
+	return unheard;
 }
 
 static int card_init(struct virtio *v, struct lodge_err *e)

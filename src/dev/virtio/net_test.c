@@ -299,3 +299,65 @@ TEST(net_card_limit_holds_frames_back_both_ways)
 	CHECK(host_monotonic_ns() - begun > 150000000); /* of 400 ms, 200 of them saved up */
 	card_down(&d);
 }
+
+/* The state of a guest with the address ...:09 goes on in one with ...:07. */
+static void card_copy(struct vdriver *d, bool given)
+{
+	static uint8_t state[8192];
+	card_up(d, MRG | CTRL_VQ | CTRL_RX | CTRL_MAC, true);
+	echo.n.mac_given = given;
+	size_t n = dev_save(d->dev, state, sizeof state);
+	net_mac_set(&echo.n, (const uint8_t[]){ 2, 0, 0, 0, 0, 7 });
+	CHECK(n && n <= sizeof state && dev_load(d->dev, state, n));
+}
+
+/* Send a frame from the address ...:@from; how many have gone out by then. */
+static unsigned card_tx_from(struct vdriver *d, uint8_t from)
+{
+	uint64_t at = vd_alloc(d, 12 + 60);
+	uint8_t *p = vd_ptr(d, at, 12 + 60);
+	memset(p, 0, 12 + 60);
+	p[12 + 6] = 2;
+	p[12 + 11] = from;
+	struct vd_seg s[] = { { at, 19, false }, { at + 19, 12 + 60 - 19, false } };
+	vd_add(d, TX, s, 2, 0);
+	vd_kick(d, TX);
+	vd_pump(d);
+	return echo.sent;
+}
+
+TEST(net_card_of_a_copy_has_its_own_address_and_is_quiet_until_that_is_known)
+{
+	struct vdriver d;
+	static uint8_t f[4096];
+	uint8_t was[6], now[6];
+	static const uint8_t mac[] = { 1, 1, 2, 0, 0, 0, 0, 7 }, old[] = { 1, 1, 2, 0, 0, 0, 0, 9 };
+	card_copy(&d, false);
+	CHECK(d.read(&d, 0x105, 1) == 9); /* a network without a wish: the address stays */
+	CHECK(!virtio_net_address(virtio_of(d.dev), was, now) && echo.n.mac[5] == 9);
+	card_down(&d);
+
+	card_copy(&d, true);
+	CHECK(d.read(&d, 0x105, 1) == 7);
+	CHECK(virtio_net_address(virtio_of(d.dev), was, now) && was[5] == 9 && now[5] == 7);
+	uint32_t generation = (uint32_t)d.read(&d, 0xfc, 4);
+	uint64_t buf = vd_alloc(&d, 512);
+	for (uint32_t i = 0; i < 2; i++)
+		vd_add(&d, RX, &(struct vd_seg){ buf + i * 256, 256, true }, 1, 0);
+	vd_kick(&d, RX);
+	vd_pump(&d);
+	CHECK(d.read(&d, 0xfc, 4) == generation + 1 && d.read(&d, 0x60, 4) & 2);
+	frame_in(60, 9); /* until it knows, it has both */
+	frame_in(61, 7);
+	vd_pump(&d);
+	CHECK(card_rx(&d, buf, 256, f) == 60 && card_rx(&d, buf, 256, f) == 61);
+	CHECK(card_tx_from(&d, 9) == 0);
+	CHECK(card_ctrl(&d, mac, sizeof mac) == 0);
+	vd_pump(&d);
+	CHECK(echo.sent == 0); /* what waited was from the other's address */
+	CHECK(!virtio_net_address(virtio_of(d.dev), was, now) && now[5] == 7);
+	CHECK(card_tx_from(&d, 7) == 1 && card_tx_from(&d, 9) == 1);
+	CHECK(card_ctrl(&d, old, sizeof old) == 0 && card_tx_from(&d, 9) == 2);
+	CHECK(!vd_broken(&d));
+	card_down(&d);
+}

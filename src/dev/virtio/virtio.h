@@ -183,6 +183,9 @@ struct virtio_traffic {
 };
 void virtio_blk_traffic(struct virtio *v, struct virtio_traffic *ret);
 void virtio_net_traffic(struct virtio *v, struct virtio_traffic *ret);
+/* The address of a network card. True: its driver still goes by @ret_was, the address of the guest
+ * whose state this one goes on from (else both are the same). VIRTIO 1.2 §5.1.4 */
+bool virtio_net_address(struct virtio *v, uint8_t ret_was[6], uint8_t ret_now[6]);
 unsigned virtio_vsock_connections(struct virtio *v); /* open, or about to be */
 
 /* Ask the guest to live with @target_bytes of its RAM. */

@@ -108,7 +108,8 @@ int fdt_make(const struct machine *m, void *buf, size_t cap, struct lodge_err *e
 enum { FDT_ISA_MAX = 512 };
 void fdt_isa(const struct machine *m, char buf[FDT_ISA_MAX]);
 /* saved.c */
-void machine_own_option(char *buf, size_t cap);
+bool machine_own_option(unsigned i, char *buf, size_t cap);
+bool machine_renamed(void *self, uint8_t ret_was[6], uint8_t ret_now[6]);
 int machine_save(void *self, struct save_out *o, struct lodge_err *e) MUST;
 int machine_load(void *self, const struct save_in *in, struct lodge_err *e) MUST;
 int machine_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e) MUST;

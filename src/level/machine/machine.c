@@ -363,6 +363,14 @@ static void put_accesses(struct json_object *o, const struct engine_stats *s)
 	put_u64(o, "mirror_faults", s->mirror_faults);
 }
 
+static void put_address(struct json_object *o, const char *key, const uint8_t a[6])
+{
+	char text[18];
+	snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3], a[4],
+		 a[5]);
+	json_object_object_add(o, key, json_object_new_string(text));
+}
+
 static void machine_inspect(void *self, struct json_object *out)
 {
 	struct machine *m = self;
@@ -388,6 +396,13 @@ static void machine_inspect(void *self, struct json_object *out)
 		json_object_array_add(ports, json_object_new_string(text));
 	}
 	json_object_object_add(out, "ports", ports);
+	uint8_t was[6], now[6];
+	if (!m->net_dev)
+		return;
+	bool unheard = virtio_net_address(m->net_dev, was, now);
+	put_address(out, "mac", now);
+	if (unheard)
+		put_address(out, "mac_of_driver", was);
 }
 
 static void put_traffic(struct json_object *o, const struct machine *m)
@@ -503,7 +518,8 @@ const struct level level_machine = {
 	.destroy = machine_destroy, .console = machine_console, .agent = machine_agent,
 	.resize = machine_resize, .inspect = machine_inspect, .stats = machine_stats,
 	.save = machine_save, .load = machine_load, .memory = machine_memory,
-	.own_option = machine_own_option, .freeze = machine_freeze, .flush = machine_flush,
+	.own_option = machine_own_option, .renamed = machine_renamed,
+	 .freeze = machine_freeze, .flush = machine_flush,
 	.limit = machine_limit, .hold = machine_hold, .disk = machine_disk,
 	.disk_track = machine_disk_track, .disk_next = machine_disk_next,
 	.disk_left = machine_disk_left, .disk_read = machine_disk_read,

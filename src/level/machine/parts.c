@@ -239,7 +239,7 @@ static int part_net(struct machine *m, struct lodge_err *e)
 	const struct lodge_config *c = m->config;
 	struct net_options o = { .kind = c->net, .publish = c->publish,
 		.npublish = (unsigned)c->npublish, .hostname = m->env->name, .held = held,
-		.nheld = ports_held(m, held) };
+		.mac = life_option(c, "mac"), .nheld = ports_held(m, held) };
 	if (c->net && !strcmp(c->net, "none")) {
 		if (c->npublish)
 			return err_set(e, EINVAL, "ports cannot be published without a network");

@@ -77,11 +77,24 @@ int machine_flush(void *self, struct lodge_err *e)
 }
 
 /* Addresses of vsock: those from 3 to 15 are for people. */
-void machine_own_option(char *buf, size_t cap)
+bool machine_own_option(unsigned i, char *buf, size_t cap)
 {
 	uint32_t cid;
-	host_random(&cid, sizeof cid);
-	snprintf(buf, cap, "cid=%u", 16 + cid % (UINT32_MAX / 2));
+	uint8_t m[5];
+	if (i == 0) {
+		host_random(&cid, sizeof cid);
+		snprintf(buf, cap, "cid=%u", 16 + cid % (UINT32_MAX / 2));
+	} else if (i == 1) { /* locally administered */
+		host_random(m, sizeof m);
+		snprintf(buf, cap, "mac=02:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4]);
+	}
+	return i < 2;
+}
+
+bool machine_renamed(void *self, uint8_t ret_was[6], uint8_t ret_now[6])
+{
+	struct machine *m = self;
+	return m->net_dev && virtio_net_address(m->net_dev, ret_was, ret_now);
 }
 
 static void part_save(struct machine *m, struct save_out *o, unsigned i)
