@@ -64,7 +64,8 @@ static struct section *section_new(int fd, uint32_t prot)
 
 /* ---- those with names ---- */
 
-/* Windows' names have backslashes, and a Local\ or Global\ before them that changes nothing here. */
+/* Windows' names have backslashes, and a Local\ or Global\ before them that changes nothing
+ * here. */
 static char *named_path(const char *name)
 {
 	char *path = NULL;

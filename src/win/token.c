@@ -51,11 +51,12 @@ API(uint32_t, adv_GetTokenInformation, handle h, uint32_t class, uint8_t *out, u
     uint32_t *ret_n)
 {
 	struct object *o = object_get(h, KIND_TOKEN);
-	uint32_t n = class == TOKEN_USER                                   ? 16 + sizeof user_sid
-		     : class == TOKEN_GROUPS                               ? 24 + sizeof everyone_sid
-		     : class == TOKEN_INTEGRITY                            ? 16 + sizeof medium_sid
-		     : class == TOKEN_ELEVATION || class == TOKEN_ELEVATION_TYPE ? 4
-										 : 0;
+	bool number = class == TOKEN_ELEVATION || class == TOKEN_ELEVATION_TYPE;
+	uint32_t n = class == TOKEN_USER        ? 16 + sizeof user_sid
+		     : class == TOKEN_GROUPS    ? 24 + sizeof everyone_sid
+		     : class == TOKEN_INTEGRITY ? 16 + sizeof medium_sid
+		     : number                   ? 4
+						: 0;
 	if (!o)
 		return 0;
 	object_unref(o);
