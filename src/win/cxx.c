@@ -99,7 +99,8 @@ static int32_t state_of_pc(const struct function_info *fi, const struct dispatch
 }
 
 /* The frame that the function's objects are in: a catch's funclet has its own below it. */
-static uint64_t frame_of(const struct function_info *fi, const struct dispatch *d, bool *ret_funclet)
+static uint64_t frame_of(const struct function_info *fi, const struct dispatch *d,
+			 bool *ret_funclet)
 {
 	const struct try *t = at_rva(d->base, fi->tries_rva);
 	int32_t state = state_of_pc(fi, d);
