@@ -23,6 +23,7 @@ struct lodge_err {
 
 /* Exit codes of a run that the guest did not choose itself. */
 enum {
+	LODGE_EXIT_MISSING = 122,   /* a Windows program called a function that is not provided */
 	LODGE_EXIT_PANIC = 123,     /* the guest's kernel crashed */
 	LODGE_EXIT_TIMEOUT = 124,   /* config.timeout_ns passed */
 	LODGE_EXIT_LODGE = 125,     /* Lodge itself failed */

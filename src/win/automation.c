@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What console programs call of ole32, oleaut32, shell32, user32 and userenv. */
 #include "win/internal.h"
+#include <stdio.h>
 
 /* BSTR: its bytes' number is before it. */
 API(wide *, ole_SysAllocStringByteLen, const char *s, uint32_t n)
@@ -152,4 +153,79 @@ API(wide **, ole_CommandLineToArgvW, const wide *line, int32_t *ret_n)
 	}
 	*ret_n = n;
 	return all;
+}
+
+/* ---- the usual folders, which the environment names ---- */
+
+static const struct {
+	uint8_t id[16]; /* a GUID, as it lies in memory */
+	const char *variable, *below;
+} known_folders[] = {
+    {{0x8f, 0x85, 0x6c, 0x5e, 0x22, 0x0e, 0x60, 0x47, 0x9a, 0xfe, 0xea, 0x33, 0x17, 0xb6, 0x71,
+      0x73},
+     "USERPROFILE", ""}, /* Profile */
+    {{0xdb, 0x85, 0xb6, 0x3e, 0xf9, 0x65, 0xf6, 0x4c, 0xa0, 0x3a, 0xe3, 0xef, 0x65, 0x72, 0x9f,
+      0x3d},
+     "APPDATA", ""}, /* RoamingAppData */
+    {{0x85, 0x27, 0xb3, 0xf1, 0xba, 0x6f, 0xcf, 0x4f, 0x9d, 0x55, 0x7b, 0x8e, 0x7f, 0x15, 0x70,
+      0x91},
+     "LOCALAPPDATA", ""}, /* LocalAppData */
+    {{0x82, 0x5d, 0xab, 0x62, 0xc1, 0xfd, 0xc3, 0x4d, 0xa9, 0xdd, 0x07, 0x0d, 0x1d, 0x49, 0x5d,
+      0x97},
+     "ProgramData", ""}, /* ProgramData */
+    {{0xb6, 0x63, 0x5e, 0x90, 0xbf, 0xc1, 0x4e, 0x49, 0xb2, 0x9c, 0x65, 0xb7, 0x32, 0xd3, 0xd2,
+      0x1a},
+     "ProgramFiles", ""}, /* ProgramFiles */
+    {{0xd0, 0x9a, 0xd3, 0xfd, 0x8f, 0x23, 0xaf, 0x46, 0xad, 0xb4, 0x6c, 0x85, 0x48, 0x03, 0x69,
+      0xc7},
+     "USERPROFILE", "\\Documents"}, /* Documents */
+    {{0x04, 0xf4, 0x8b, 0xf3, 0x43, 0x1d, 0xf2, 0x42, 0x93, 0x05, 0x67, 0xde, 0x0b, 0x28, 0xfc,
+      0x23},
+     "windir", ""}, /* Windows */
+    {{0x77, 0x4e, 0xc1, 0x1a, 0xe7, 0x02, 0x5d, 0x4e, 0xb7, 0x44, 0x2e, 0xb1, 0xae, 0x51, 0x98,
+      0xb7},
+     "windir", "\\System32"}, /* System */
+};
+enum { HRESULT_NOT_FOUND = (int32_t)0x80070002, HRESULT_NO_MEMORY = (int32_t)0x8007000e };
+
+API(int32_t, ole_SHGetKnownFolderPath, const uint8_t *id, uint32_t flags, handle token, wide **ret)
+{
+	(void)flags;
+	(void)token;
+	*ret = NULL;
+	for (size_t i = 0; i < countof(known_folders); i++) {
+		if (memcmp(known_folders[i].id, id, 16) != 0)
+			continue;
+		autofree char *v = environment_get(known_folders[i].variable), *path = NULL;
+		if (!v)
+			return HRESULT_NOT_FOUND;
+		if (asprintf(&path, "%s%s", v, known_folders[i].below) < 0)
+			return HRESULT_NO_MEMORY;
+		size_t n = utf16_put(path, strlen(path), NULL, 0, NULL);
+		if (!(*ret = heap_alloc(2 * (n + 1), true)))
+			return HRESULT_NO_MEMORY;
+		utf16_put(path, strlen(path), *ret, n, NULL);
+		return 0;
+	}
+	return HRESULT_NOT_FOUND;
+}
+
+API(uint32_t, ole_GetUserProfileDirectoryW, handle token, wide *buf, uint32_t *n)
+{
+	(void)token;
+	autofree char *v = environment_get("USERPROFILE");
+	uint32_t cap = *n, len = v ? wide_give(v, buf, cap) : 0;
+	*n = len < cap ? len + 1 : len;
+	return len && len < cap ? 1 : fail(ERROR_INSUFFICIENT_BUFFER);
+}
+
+API(char *, ole_CharPrevExA, uint16_t page, const char *start, const char *at, uint32_t flags)
+{
+	(void)page;
+	(void)flags;
+	if (at > start)
+		at--;
+	while (at > start && (*at & 0xc0) == 0x80) /* inside of a letter of UTF-8 */
+		at--;
+	return (char *)(uintptr_t)at;
 }

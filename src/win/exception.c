@@ -100,6 +100,16 @@ __asm__(".text\n.hidden nt_RtlUnwindEx\n.globl nt_RtlUnwindEx\nnt_RtlUnwindEx:\n
 	"	mov %r9, %r8\n"
 	"	call unwind_from\n");
 
+/* _CxxThrowException(rcx object, rdx its ThrowInfo) */
+__asm__(".text\n.hidden crt__CxxThrowException\n.globl crt__CxxThrowException\n"
+	"crt__CxxThrowException:\n"
+	"	mov %rsp, %r10\n"
+	"	sub $0x600, %rsp\n"
+	"	and $-64, %rsp\n"
+	"	lea 64(%rsp), %r11\n" CONTEXT_SAVE "	mov %r11, %rdi\n"
+	"	mov %rcx, %rsi\n"
+	"	call cxx_throw\n");
+
 void exception_from(struct win_context *c, uint32_t code, uint32_t flags, uint32_t n,
 		    const uint64_t *args);
 void exception_again(struct win_exception *x, struct win_context *c);

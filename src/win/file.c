@@ -276,6 +276,15 @@ int64_t io_write(struct file *f, const void *buf, size_t len, int64_t at)
 	return (int64_t)done;
 }
 
+/* Move a file's pointer; nothing where there is none. */
+void io_seek(struct file *f, int64_t at)
+{
+	if (!f->pipe && !f->console && !f->overlapped)
+		lseek(f->fd, at, SEEK_SET);
+}
+
+int64_t io_end(struct file *f) { return f->pipe || f->console ? -1 : lseek(f->fd, 0, SEEK_END); }
+
 struct overlapped {
 	uint64_t status, n; /* Internal, InternalHigh */
 	uint32_t at_low, at_high;
@@ -325,8 +334,8 @@ API(uint32_t, k32_ReadFile, handle h, void *buf, uint32_t n, uint32_t *ret_n, st
 	if (!f)
 		return 0;
 	int64_t r = f->folder ? -EINVAL : io_read(f, buf, n, overlapped_at(o));
-	if (o && r > 0 && !f->pipe && !f->console && !f->overlapped)
-		lseek(f->fd, overlapped_at(o) + r, SEEK_SET);
+	if (o && r > 0)
+		io_seek(f, overlapped_at(o) + r);
 	uint32_t end = n == 0             ? 0
 		       : f->pipe          ? ERROR_BROKEN_PIPE
 		       : o && !f->console ? ERROR_HANDLE_EOF
@@ -345,8 +354,8 @@ API(uint32_t, k32_WriteFile, handle h, const void *buf, uint32_t n, uint32_t *re
 	if (!f)
 		return 0;
 	int64_t r = io_write(f, buf, n, overlapped_at(o));
-	if (o && r > 0 && !f->pipe && !f->console && !f->overlapped)
-		lseek(f->fd, overlapped_at(o) + r, SEEK_SET);
+	if (o && r > 0)
+		io_seek(f, overlapped_at(o) + r);
 	uint32_t ok = transfer_end(f, o, r, ret_n, 0);
 	object_unref(&f->o);
 	return ok;

@@ -89,7 +89,7 @@ int space_protect(uint64_t at, uint64_t len, uint32_t prot, uint32_t *ret_old) M
 int space_release(uint64_t base) MUST;
 /* What @at is in; false: nothing, and *ret is the hole around it. */
 bool space_at(uint64_t at, struct region *ret);
-/* Map @fd there; the pages become those of the file. */
+/* Map @fd there; the pages become those of the file, or with PAGE_(EXECUTE_)WRITECOPY copies. */
 int space_map_file(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off,
 		   uint32_t prot) MUST;
 /* Reserved and committed, for what the guest reads and writes; ends the guest without memory. */
@@ -166,6 +166,7 @@ struct thread {
 	_Atomic(uint32_t) stopped;
 	void *context;     /* of a stopped one: ucontext_t */
 	void *dispatching; /* exception.c: what is being dispatched, on its stack */
+	void *catching;    /* cxx.c: the exceptions whose catches run, on its stack */
 	void *timer;       /* suspend.c */
 	bool timer_made;
 	void *alt_stack;
@@ -284,6 +285,8 @@ handle file_handle(int fd, uint32_t access, const char *path, bool inherit);
 handle std_handle(int fd);
 int64_t io_read(struct file *f, void *buf, size_t len, int64_t at); /* at -1: where it is */
 int64_t io_write(struct file *f, const void *buf, size_t len, int64_t at);
+void io_seek(struct file *f, int64_t at);
+int64_t io_end(struct file *f); /* where it ends, and its pointer then is; -1: nowhere */
 handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,
 	       bool inherit); /* as CreateFile */
 void file_port_set(struct file *f, struct object *port, uint64_t key);

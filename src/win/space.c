@@ -130,12 +130,19 @@ static void prot_set(uint64_t lo, uint64_t hi, uint32_t prot)
 
 /* ---- placing ---- */
 
-static int map_at(uint64_t at, uint64_t len, int fd, uint64_t off, int prot)
+/* Where pages come from: fd -1: they are new ones. */
+struct source {
+	int fd;
+	bool copy; /* what is written stays here */
+	uint64_t off;
+};
+
+static int map_at(uint64_t at, uint64_t len, const struct source *from, int prot)
 {
-	int flags = MAP_FIXED_NOREPLACE | MAP_NORESERVE |
-		    (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+	int flags = MAP_FIXED_NOREPLACE | MAP_NORESERVE | (from->copy ? MAP_PRIVATE : MAP_SHARED) |
+		    (from->fd < 0 ? MAP_ANONYMOUS : 0);
 	void *want = (void *)(uintptr_t)at;
-	void *p = mmap(want, len, prot, flags, fd, (off_t)off);
+	void *p = mmap(want, len, prot, flags, from->fd, (off_t)from->off);
 	if (p == MAP_FAILED)
 		return -errno;
 	if (p != want) { /* a kernel that does not know the flag */
@@ -157,7 +164,7 @@ static uint64_t hole_find(uint64_t at, uint64_t len)
 	return at < TOP && TOP - at >= len ? at : 0;
 }
 
-static int place(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off, int prot)
+static int place(uint64_t *ret, uint64_t at, uint64_t len, const struct source *src, int prot)
 {
 	if (!len || len > TOP)
 		return -ENOMEM;
@@ -165,13 +172,13 @@ static int place(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off,
 		if (at < LOWEST || at > TOP - len || !hole(at, at + len))
 			return -EEXIST;
 		*ret = at;
-		return map_at(at, len, fd, off, prot);
+		return map_at(at, len, src, prot);
 	}
 	for (uint64_t from = space.next, tries = 0; tries < 1000; tries++) {
 		uint64_t to = hole_find(from, len);
 		if (!to && !(to = hole_find(LOWEST, len)))
 			return -ENOMEM;
-		int r = map_at(to, len, fd, off, prot);
+		int r = map_at(to, len, src, prot);
 		if (r == 0) {
 			*ret = to;
 			space.next = to + align_up(len, GRANULE);
@@ -184,15 +191,15 @@ static int place(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off,
 	return -ENOMEM;
 }
 
-static int add(uint64_t *ret, uint64_t at, uint64_t len, const struct region *as, int fd,
-	       uint64_t off)
+static int add(uint64_t *ret, uint64_t at, uint64_t len, const struct region *as,
+	       const struct source *from)
 {
 	uint64_t to = at;
 	len = align_up(len, PAGE);
 	pthread_mutex_lock(&space.lock);
 	int r = room(3);
 	if (r == 0)
-		r = place(&to, at, len, fd, off, as->prot ? prot_host(as->prot) : PROT_NONE);
+		r = place(&to, at, len, from, as->prot ? prot_host(as->prot) : PROT_NONE);
 	if (r == 0) {
 		struct region one = *as;
 		one.lo = one.base = to;
@@ -207,13 +214,14 @@ static int add(uint64_t *ret, uint64_t at, uint64_t len, const struct region *as
 int space_reserve(uint64_t *ret, uint64_t at, uint64_t len, uint32_t prot, enum region_kind kind)
 {
 	struct region r = {.first_prot = prot, .kind = kind};
-	return add(ret, at, len, &r, -1, 0);
+	return add(ret, at, len, &r, &(struct source){.fd = -1, .copy = true});
 }
 
 int space_map_file(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off, uint32_t prot)
 {
 	struct region r = {.prot = prot, .first_prot = prot, .kind = REGION_MAPPED};
-	return add(ret, at, len, &r, fd, off);
+	bool copy = (prot & 0xff) == PAGE_WRITECOPY || (prot & 0xff) == PAGE_EXECUTE_WRITECOPY;
+	return add(ret, at, len, &r, &(struct source){fd, copy, off});
 }
 
 /* ---- changing ---- */

@@ -154,12 +154,12 @@ __attribute__((used)) _Noreturn void stub_called(uint32_t i, uint64_t from)
 {
 	struct module *m = module_at(from);
 	if (m)
-		process_die(WIN_EXIT_MISSING,
+		process_die(LODGE_EXIT_MISSING,
 			    "the function %s is not provided (called by %s, at "
 			    "%#llx of it)",
 			    stubs.all[i].name, m->name,
 			    (unsigned long long)(from - (uint64_t)(uintptr_t)m->im.at));
-	process_die(WIN_EXIT_MISSING, "the function %s is not provided (called from %#llx)",
+	process_die(LODGE_EXIT_MISSING, "the function %s is not provided (called from %#llx)",
 		    stubs.all[i].name, (unsigned long long)from);
 }
 

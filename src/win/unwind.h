@@ -50,3 +50,5 @@ WINAPI const struct pe_function *nt_RtlLookupFunctionEntry(uint64_t pc, uint64_t
 /* Between a CONTEXT and what the host's signals have. */
 void context_from(struct win_context *c, const ucontext_t *uc);
 void context_to(const struct win_context *c, ucontext_t *uc);
+/* cxx.c: throw @object, which @info (0: what is being caught, again) tells about, at @c. */
+void cxx_throw(struct win_context *c, uint64_t object, uint64_t info);

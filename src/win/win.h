@@ -40,4 +40,3 @@ bool win_has_library(const char *dll);
  * there, and a call of it ends the guest. */
 void *win_find(const char *dll, const char *name, unsigned ordinal);
 
-enum { WIN_EXIT_MISSING = 122 }; /* the guest called a function that is not there */

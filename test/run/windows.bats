@@ -34,6 +34,14 @@ api() { # NAME
 @test "functions of memory, exceptions, modules, environment, text" { api memory; }
 @test "functions of the C runtime" { api crt; }
 
+@test "functions of file mappings" {
+	$MINGW-gcc -O1 -w "$SOURCES/mapping.c" -o mapping.exe
+	run -0 timeout 100 "$LODGE" run mapping.exe
+	echo "$output"
+	[[ "${lines[-1]}" =~ ^([0-9]+)\ assertions,\ 0\ failed ]]
+	[ "${BASH_REMATCH[1]}" -gt 40 ]
+}
+
 @test "a program without a C runtime" {
 	run -7 "$LODGE" run nocrt.exe
 	[ "$output" = bare ]
@@ -150,6 +158,13 @@ api() { # NAME
 	$MINGW-g++ -O1 -static "$SOURCES/probe/throw.cc" -o throw.exe
 	run -5 timeout 60 "$LODGE" run throw.exe
 	[ "$output" = $'caught bottom after 6\r\nint 42\r\nagain\r\nthreads 22000\r' ]
+}
+
+@test "real programs beside their Linux twins" {
+	run "$SOURCES/real" ripgrep sevenzip21 lightningcss
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ "$output" != *"skip "* ]] || skip "${output##*skip }"
 }
 
 @test "a library beside the program" {

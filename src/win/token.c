@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Access tokens: the guest is one user, who has no privileges and administers nothing; security
+ * descriptors, which files here do not have. */
+#include "win/internal.h"
+
+enum { TOKEN_USER = 1, TOKEN_GROUPS = 2, TOKEN_ELEVATION_TYPE = 18, TOKEN_ELEVATION = 20 };
+enum { TOKEN_INTEGRITY = 25, ERROR_NOT_ALL_ASSIGNED = 1300, ERROR_NO_SUCH_PRIVILEGE = 1313 };
+enum { SID_HEAD = 8, SID_PARTS_MAX = 15, GROUP_MANDATORY = 7 };
+
+/* S-1-5-21-1-2-3-1001 */
+static const uint8_t user_sid[] = {1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0,
+				   0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0xe9, 3, 0, 0};
+static const uint8_t everyone_sid[] = {1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
+static const uint8_t medium_sid[] = {1, 1, 0, 0, 0, 0, 0, 16, 0, 0x20, 0, 0};
+
+API(uint32_t, adv_OpenProcessToken, handle process_handle, uint32_t access, handle *ret)
+{
+	struct object *p = object_get(process_handle, KIND_PROCESS);
+	(void)access;
+	if (!p)
+		return 0;
+	object_unref(p);
+	struct object *o = object_new(KIND_TOKEN, sizeof *o);
+	return o && (*ret = object_handle(o, false)) ? 1 : fail(ERROR_NOT_ENOUGH_MEMORY);
+}
+
+API(uint32_t, adv_OpenThreadToken, handle thread, uint32_t access, uint32_t self, handle *ret)
+{
+	(void)thread;
+	(void)access;
+	(void)self;
+	(void)ret;
+	return fail(1008); /* ERROR_NO_TOKEN: it impersonates nobody */
+}
+
+/* SID_AND_ATTRIBUTES, with the SID behind it; a count before them for groups. */
+static uint32_t sid_put(uint8_t *out, const uint8_t *sid, uint32_t len, uint32_t attributes,
+			bool counted)
+{
+	uint8_t *entry = out + (counted ? 8 : 0), *at = entry + 16;
+	if (counted)
+		le64_put(out, 1);
+	le64_put(entry, (uint64_t)(uintptr_t)at);
+	le64_put(entry + 8, attributes);
+	memcpy(at, sid, len);
+	return (uint32_t)(at + len - out);
+}
+
+
+API(uint32_t, adv_GetTokenInformation, handle h, uint32_t class, uint8_t *out, uint32_t cap,
+    uint32_t *ret_n)
+{
+	struct object *o = object_get(h, KIND_TOKEN);
+	bool number = class == TOKEN_ELEVATION || class == TOKEN_ELEVATION_TYPE;
+	uint32_t n = class == TOKEN_USER        ? 16 + sizeof user_sid
+		     : class == TOKEN_GROUPS    ? 24 + sizeof everyone_sid
+		     : class == TOKEN_INTEGRITY ? 16 + sizeof medium_sid
+		     : number                   ? 4
+						: 0;
+	if (!o)
+		return 0;
+	object_unref(o);
+	*ret_n = n;
+	if (!n)
+		return fail(ERROR_NOT_SUPPORTED);
+	if (cap < n || !out)
+		return fail(ERROR_INSUFFICIENT_BUFFER);
+	switch (class) {
+	case TOKEN_USER: sid_put(out, user_sid, sizeof user_sid, 0, false); break;
+	case TOKEN_GROUPS:
+		sid_put(out, everyone_sid, sizeof everyone_sid, GROUP_MANDATORY, true);
+		break;
+	case TOKEN_INTEGRITY: sid_put(out, medium_sid, sizeof medium_sid, 0x60, false); break;
+	default: le32_put(out, class == TOKEN_ELEVATION_TYPE ? 1 : 0); /* the default; not */
+	}
+	return 1;
+}
+
+/* Succeeds, as it does on Windows; that none was given is the last error. */
+API(uint32_t, adv_AdjustTokenPrivileges, handle h, uint32_t none, const uint32_t *privileges,
+    uint32_t n, void *before, uint32_t *ret_n)
+{
+	struct object *o = object_get(h, KIND_TOKEN);
+	(void)n;
+	(void)before;
+	if (!o)
+		return 0;
+	object_unref(o);
+	if (ret_n)
+		*ret_n = 4;
+	last_error_set(none || !privileges || !privileges[0] ? ERROR_SUCCESS
+							     : ERROR_NOT_ALL_ASSIGNED);
+	return 1;
+}
+
+API(uint32_t, adv_LookupPrivilegeValueA, const char *system, const char *name, uint32_t *ret)
+{
+	static const char *const names[] = {"SeCreateTokenPrivilege",
+					    "SeAssignPrimaryTokenPrivilege",
+					    "SeLockMemoryPrivilege",
+					    "SeIncreaseQuotaPrivilege",
+					    "SeMachineAccountPrivilege",
+					    "SeTcbPrivilege",
+					    "SeSecurityPrivilege",
+					    "SeTakeOwnershipPrivilege",
+					    "SeLoadDriverPrivilege",
+					    "SeSystemProfilePrivilege",
+					    "SeSystemtimePrivilege",
+					    "SeProfileSingleProcessPrivilege",
+					    "SeIncreaseBasePriorityPrivilege",
+					    "SeCreatePagefilePrivilege",
+					    "SeCreatePermanentPrivilege",
+					    "SeBackupPrivilege",
+					    "SeRestorePrivilege",
+					    "SeShutdownPrivilege",
+					    "SeDebugPrivilege",
+					    "SeAuditPrivilege",
+					    "SeSystemEnvironmentPrivilege",
+					    "SeChangeNotifyPrivilege",
+					    "SeRemoteShutdownPrivilege",
+					    "SeUndockPrivilege",
+					    "SeSyncAgentPrivilege",
+					    "SeEnableDelegationPrivilege",
+					    "SeManageVolumePrivilege",
+					    "SeImpersonatePrivilege",
+					    "SeCreateGlobalPrivilege",
+					    "SeTrustedCredManAccessPrivilege",
+					    "SeRelabelPrivilege",
+					    "SeIncreaseWorkingSetPrivilege",
+					    "SeTimeZonePrivilege",
+					    "SeCreateSymbolicLinkPrivilege"};
+	(void)system;
+	for (uint32_t i = 0; i < countof(names); i++)
+		if (!strcasecmp(names[i], name)) {
+			ret[0] = i + 2;
+			ret[1] = 0;
+			return 1;
+		}
+	return fail(ERROR_NO_SUCH_PRIVILEGE);
+}
+
+API(uint32_t, adv_LookupPrivilegeValueW, const wide *system, const wide *name, uint32_t *ret)
+{
+	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
+	(void)system;
+	return adv_LookupPrivilegeValueA(NULL, n ? n : "", ret);
+}
+
+/* ---- SIDs ---- */
+
+API(uint32_t, adv_IsValidSid, const uint8_t *sid)
+{
+	return sid && sid[0] == 1 && sid[1] <= SID_PARTS_MAX;
+}
+
+API(uint32_t, adv_GetLengthSid, const uint8_t *sid) { return SID_HEAD + 4u * sid[1]; }
+
+API(uint32_t, adv_CopySid, uint32_t cap, uint8_t *to, const uint8_t *sid)
+{
+	uint32_t n = adv_GetLengthSid(sid);
+	if (cap < n)
+		return fail(ERROR_INSUFFICIENT_BUFFER);
+	memcpy(to, sid, n);
+	return 1;
+}
+
+API(uint32_t, adv_EqualSid, const uint8_t *a, const uint8_t *b)
+{
+	return a[1] == b[1] && !memcmp(a, b, adv_GetLengthSid(a));
+}
+
+/* ---- descriptors ---- */
+
+API(uint32_t, adv_GetFileSecurityW, const wide *path, uint32_t what, void *out, uint32_t cap,
+    uint32_t *ret_n)
+{
+	(void)path;
+	(void)what;
+	(void)out;
+	(void)cap;
+	*ret_n = 0;
+	return fail(ERROR_NOT_SUPPORTED);
+}
+
+API(uint32_t, adv_SetFileSecurityW, const wide *path, uint32_t what, const void *descriptor)
+{
+	(void)path;
+	(void)what;
+	(void)descriptor;
+	return fail(ERROR_NOT_SUPPORTED);
+}
