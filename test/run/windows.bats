@@ -38,6 +38,8 @@ api() { # NAME LEAST: so many assertions at least
 @test "code pages, comparisons" { api codepage 400; }
 @test "functions of the C runtime" { api crt 110; }
 @test "printf of msvcrt" { api format 500; }
+@test "numbers, mathematics, characters of msvcrt" { api number 450; }
+@test "time" { api calendar 415; }
 
 @test "a program without a C runtime" {
 	run -7 "$LODGE" run nocrt.exe
