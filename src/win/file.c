@@ -179,7 +179,7 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 		return bad(ERROR_NOT_ENOUGH_MEMORY);
 	}
 	bool cut = was && (how == CREATE_ALWAYS || how == TRUNCATE_EXISTING);
-	error = !share_enter(f, share_needed(access, flags), share) ? ERROR_SHARING_VIOLATION
+	error = !share_enter(f, share_needed(access, flags), share)    ? ERROR_SHARING_VIOLATION
 		: cut && ftruncate(fd, 0) < 0 && truncate(host, 0) < 0 ? error_of(errno)
 								       : 0;
 	if (error) {
@@ -449,8 +449,9 @@ API(uint32_t, k32_SetEndOfFile, handle h)
 	if (!f)
 		return 0;
 	off_t at = lseek(f->fd, 0, SEEK_CUR);
-	uint32_t ok = !wants_write(f->access) ? fail(ERROR_ACCESS_DENIED)
-		      : at < 0 || ftruncate(f->fd, at) < 0 ? fail_errno() : 1;
+	uint32_t ok = !wants_write(f->access)              ? fail(ERROR_ACCESS_DENIED)
+		      : at < 0 || ftruncate(f->fd, at) < 0 ? fail_errno()
+							   : 1;
 	object_unref(&f->o);
 	return ok;
 }

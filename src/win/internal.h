@@ -277,6 +277,7 @@ struct file {
 	struct object o;
 	int fd;
 	bool folder, console, pipe, append, overlapped, socket, inherited, delete_on_close;
+	bool shut; /* a socket that sends no more */
 	char *path; /* host side; owned; NULL: none */
 	uint32_t access, share, need; /* need: what others have to share, once it is in share.c's list */
 	uint64_t device, inode;

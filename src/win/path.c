@@ -325,7 +325,8 @@ static char *full_far(const char *path)
 	if (device)
 		root = is_letter(path[4]) && path[5] == ':' ? 6 : 4;
 	for (int i = 2; !device && i > 0; i--) /* server and share */
-		for (root += i == 2 ? 2 : is_slash(path[root]); path[root] && !is_slash(path[root]);)
+		for (root += i == 2 ? 2 : is_slash(path[root]);
+		     path[root] && !is_slash(path[root]);)
 			root++;
 	memcpy(out, path, root);
 	for (size_t i = 0; i < root; i++)

@@ -40,6 +40,8 @@ api() { # NAME LEAST: so many assertions at least
 @test "printf of msvcrt" { api format 500; }
 @test "numbers, mathematics, characters of msvcrt" { api number 450; }
 @test "time" { api calendar 415; }
+@test "streams and descriptors of msvcrt" { api stream 360; }
+@test "sockets on the loopback" { api socket 180; }
 
 @test "a program without a C runtime" {
 	run -7 "$LODGE" run nocrt.exe

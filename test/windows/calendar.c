@@ -25,7 +25,8 @@ static void system_times(void)
 		char name[40];
 		sprintf(name, "%d-%d-%d", rows[i].st.wYear, rows[i].st.wMonth, rows[i].st.wDay);
 		IS(name, SystemTimeToFileTime(&rows[i].st, &ft), TRUE);
-		IS(name, (unsigned long long)ft.dwHighDateTime << 32 | ft.dwLowDateTime, rows[i].want);
+		IS(name, (unsigned long long)ft.dwHighDateTime << 32 | ft.dwLowDateTime,
+		   rows[i].want);
 		IS(name, FileTimeToSystemTime(&ft, &back), TRUE);
 		IS(name, back.wYear, rows[i].st.wYear);
 		IS(name, back.wMonth, rows[i].st.wMonth);
@@ -36,15 +37,18 @@ static void system_times(void)
 		IS(name, back.wMilliseconds, rows[i].st.wMilliseconds);
 		IS(name, back.wDayOfWeek, (rows[i].want / 864000000000ULL + 1) % 7);
 	}
-	static const SYSTEMTIME bad[] = {{1600, 1, 0, 1}, {2020, 0, 0, 1}, {2020, 13, 0, 1},
-					 {2020, 1, 0, 0}, {2020, 1, 0, 32}, {2019, 2, 0, 29},
-					 {2020, 1, 0, 1, 24}, {2020, 1, 0, 1, 0, 60}, {2020, 1, 0, 1, 0, 0, 60},
-					 {2020, 1, 0, 1, 0, 0, 0, 1000}, {1900, 2, 0, 29}};
+	static const SYSTEMTIME bad[] = {{1600, 1, 0, 1},           {2020, 0, 0, 1},
+					 {2020, 13, 0, 1},          {2020, 1, 0, 0},
+					 {2020, 1, 0, 32},          {2019, 2, 0, 29},
+					 {2020, 1, 0, 1, 24},       {2020, 1, 0, 1, 0, 60},
+					 {2020, 1, 0, 1, 0, 0, 60}, {2020, 1, 0, 1, 0, 0, 0, 1000},
+					 {1900, 2, 0, 29}};
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		FILETIME ft;
 		char name[60];
-		sprintf(name, "not a time: %d-%d-%d %d:%d:%d.%d", bad[i].wYear, bad[i].wMonth, bad[i].wDay,
-			bad[i].wHour, bad[i].wMinute, bad[i].wSecond, bad[i].wMilliseconds);
+		sprintf(name, "not a time: %d-%d-%d %d:%d:%d.%d", bad[i].wYear, bad[i].wMonth,
+			bad[i].wDay, bad[i].wHour, bad[i].wMinute, bad[i].wSecond,
+			bad[i].wMilliseconds);
 		SetLastError(0);
 		IS(name, SystemTimeToFileTime(&bad[i], &ft), FALSE);
 		IS(name, GetLastError(), ERROR_INVALID_PARAMETER);
@@ -62,9 +66,10 @@ static void dos_times(void)
 	static const struct {
 		WORD date, time;
 		int y, m, d, h, min, s;
-	} rows[] = {{(0 << 9) | (1 << 5) | 1, 0, 1980, 1, 1, 0, 0, 0},
-		    {(40 << 9) | (2 << 5) | 29, (12 << 11) | (34 << 5) | 28, 2020, 2, 29, 12, 34, 56},
-		    {(127 << 9) | (12 << 5) | 31, (23 << 11) | (59 << 5) | 29, 2107, 12, 31, 23, 59, 58}};
+	} rows[] = {
+	    {(0 << 9) | (1 << 5) | 1, 0, 1980, 1, 1, 0, 0, 0},
+	    {(40 << 9) | (2 << 5) | 29, (12 << 11) | (34 << 5) | 28, 2020, 2, 29, 12, 34, 56},
+	    {(127 << 9) | (12 << 5) | 31, (23 << 11) | (59 << 5) | 29, 2107, 12, 31, 23, 59, 58}};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		FILETIME ft;
 		SYSTEMTIME st;
@@ -123,7 +128,8 @@ static void seconds(void)
 	}
 	long long before = -1;
 	CHECK(!_gmtime64(&before));
-	struct tm over = {.tm_year = 120, .tm_mon = 12, .tm_mday = 32, .tm_hour = 25, .tm_min = 61, .tm_sec = 61};
+	struct tm over = {
+	    .tm_year = 120, .tm_mon = 12, .tm_mday = 32, .tm_hour = 25, .tm_min = 61, .tm_sec = 61};
 	SAME(_mkgmtime64(&over), 1612231321);
 	SAME(over.tm_year, 121);
 	SAME(over.tm_mon, 1);
@@ -140,19 +146,30 @@ static void formats(void)
 {
 	static const struct {
 		const char *format, *want;
-	} rows[] = {{"%Y", "2020"}, {"%y", "20"},   {"%m", "02"},	{"%d", "29"},	  {"%H", "15"},
-		    {"%I", "03"},   {"%M", "04"},   {"%S", "06"},	{"%p", "PM"},	  {"%a", "Sat"},
-		    {"%A", "Saturday"}, {"%b", "Feb"}, {"%B", "February"}, {"%j", "060"}, {"%w", "6"},
-		    {"%U", "08"},   {"%W", "08"},   {"%%", "%"},	{"%x", "02/29/20"}, {"%X", "15:04:06"},
-		    {"%c", "02/29/20 15:04:06"},    {"", ""},		{"plain", "plain"},
-		    {"%H:%M", "15:04"}, {"%#d", "29"}, {"%#m", "2"},	{"%#H", "15"},	  {"%#I", "3"},
-		    {"%#S", "6"},   {"%#M", "4"},   {"%#j", "60"}};
-	struct tm tm = {.tm_year = 120, .tm_mon = 1, .tm_mday = 29, .tm_hour = 15, .tm_min = 4, .tm_sec = 6,
-			.tm_wday = 6, .tm_yday = 59};
+	} rows[] = {{"%Y", "2020"},     {"%y", "20"},       {"%m", "02"},
+		    {"%d", "29"},       {"%H", "15"},       {"%I", "03"},
+		    {"%M", "04"},       {"%S", "06"},       {"%p", "PM"},
+		    {"%a", "Sat"},      {"%A", "Saturday"}, {"%b", "Feb"},
+		    {"%B", "February"}, {"%j", "060"},      {"%w", "6"},
+		    {"%U", "08"},       {"%W", "08"},       {"%%", "%"},
+		    {"%x", "02/29/20"}, {"%X", "15:04:06"}, {"%c", "02/29/20 15:04:06"},
+		    {"", ""},           {"plain", "plain"}, {"%H:%M", "15:04"},
+		    {"%#d", "29"},      {"%#m", "2"},       {"%#H", "15"},
+		    {"%#I", "3"},       {"%#S", "6"},       {"%#M", "4"},
+		    {"%#j", "60"}};
+	struct tm tm = {.tm_year = 120,
+			.tm_mon = 1,
+			.tm_mday = 29,
+			.tm_hour = 15,
+			.tm_min = 4,
+			.tm_sec = 6,
+			.tm_wday = 6,
+			.tm_yday = 59};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char buf[100] = "#";
 		wchar_t form[40], w[100];
-		IS(rows[i].format, strftime(buf, sizeof buf, rows[i].format, &tm), strlen(rows[i].want));
+		IS(rows[i].format, strftime(buf, sizeof buf, rows[i].format, &tm),
+		   strlen(rows[i].want));
 		TEXT(rows[i].format, buf, rows[i].want);
 		MultiByteToWideChar(CP_UTF8, 0, rows[i].format, -1, form, 40);
 		IS(rows[i].format, wcsftime(w, 100, form, &tm), strlen(rows[i].want));
@@ -181,7 +198,9 @@ static void clocks(void)
 	SAME(st.wYear >= 2024, TRUE);
 	CHECK(st.wMonth >= 1 && st.wMonth <= 12);
 	time_t t = time(NULL);
-	long long unix_ = (((long long)now.dwHighDateTime << 32 | now.dwLowDateTime) - 116444736000000000LL) / 10000000;
+	long long unix_ =
+	    (((long long)now.dwHighDateTime << 32 | now.dwLowDateTime) - 116444736000000000LL) /
+	    10000000;
 	CHECK(t - unix_ <= 2 && unix_ - t <= 2);
 	TIME_ZONE_INFORMATION zone;
 	CHECK(GetTimeZoneInformation(&zone) <= 2);
@@ -203,7 +222,8 @@ static void files(void)
 	static const unsigned long long times[] = {132274532960000000ULL, 132274532961234567ULL,
 						   116444736000000000ULL, 116444735990000000ULL};
 	SetCurrentDirectoryA("C:\\Temp");
-	HANDLE h = CreateFileA("time.dat", GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
+	HANDLE h =
+	    CreateFileA("time.dat", GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
 	for (size_t i = 0; i < COUNT(times); i++) {
 		FILETIME set = {(DWORD)times[i], (DWORD)(times[i] >> 32)}, read, written;
 		char name[40];

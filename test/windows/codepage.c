@@ -38,20 +38,27 @@ static void to_wide(void)
 	    {"beyond Unicode", CP_UTF8, 0, "\xf4\x90\x80\x80", 4, FFFD FFFD FFFD, 3, 0},
 	    {"overlong of three", CP_UTF8, 0, "\xe0\x80\x80", 3, FFFD FFFD, 2, 0},
 	    {"f5", CP_UTF8, 0, "\xf5z", 2, FFFD L"z", 2, 0},
-	    {"strict ff", CP_UTF8, MB_ERR_INVALID_CHARS, "\xff", 1, NULL, 0, ERROR_NO_UNICODE_TRANSLATION},
-	    {"strict cut", CP_UTF8, MB_ERR_INVALID_CHARS, "\xe2\x82", 2, NULL, 0, ERROR_NO_UNICODE_TRANSLATION},
+	    {"strict ff", CP_UTF8, MB_ERR_INVALID_CHARS, "\xff", 1, NULL, 0,
+	     ERROR_NO_UNICODE_TRANSLATION},
+	    {"strict cut", CP_UTF8, MB_ERR_INVALID_CHARS, "\xe2\x82", 2, NULL, 0,
+	     ERROR_NO_UNICODE_TRANSLATION},
 	    {"strict overlong", CP_UTF8, MB_ERR_INVALID_CHARS, "\xc0\xaf", 2, NULL, 0,
 	     ERROR_NO_UNICODE_TRANSLATION},
 	    {"strict half", CP_UTF8, MB_ERR_INVALID_CHARS, "\xed\xa0\x80", 3, NULL, 0,
 	     ERROR_NO_UNICODE_TRANSLATION},
 	    {"flags of UTF-8", CP_UTF8, MB_PRECOMPOSED, "a", 1, NULL, 0, ERROR_INVALID_FLAGS},
-	    {"flags of UTF-8 again", CP_UTF8, MB_USEGLYPHCHARS, "a", 1, NULL, 0, ERROR_INVALID_FLAGS},
+	    {"flags of UTF-8 again", CP_UTF8, MB_USEGLYPHCHARS, "a", 1, NULL, 0,
+	     ERROR_INVALID_FLAGS},
 	    {"no bytes", CP_UTF8, 0, "a", 0, NULL, 0, ERROR_INVALID_PARAMETER},
 	    {"no such page", 12345, 0, "a", 1, NULL, 0, ERROR_INVALID_PARAMETER},
 	    {"1252", 1252, 0, "\xe9\x80\x9f", 3, L"\u00e9\u20ac\u0178", 3, 0},
 	    {"1252 with a flag", 1252, MB_PRECOMPOSED, "\xe9", 1, L"\u00e9", 1, 0},
-	    {"1252, quotes", 1252, 0, "\x91\x92\x93\x94\x85", 5, L"\u2018\u2019\u201c\u201d\u2026", 5, 0},
-	    {"latin 1", 28591, 0, "\xe9\x80\xff", 3, L"\u00e9\x80" L"\u00ff", 3, 0},
+	    {"1252, quotes", 1252, 0, "\x91\x92\x93\x94\x85", 5, L"\u2018\u2019\u201c\u201d\u2026",
+	     5, 0},
+	    {"latin 1", 28591, 0, "\xe9\x80\xff", 3,
+	     L"\u00e9\x80"
+	     L"\u00ff",
+	     3, 0},
 	    {"ascii only", 20127, 0, "az", 2, L"az", 2, 0},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -99,11 +106,14 @@ static void to_narrow(void)
 	    {"four bytes", CP_UTF8, 0, L"\xd83d\xde00", 2, "\xf0\x9f\x98\x80", 4, -1, 0},
 	    {"a first half", CP_UTF8, 0, L"\xd83d", 1, "\xef\xbf\xbd", 3, -1, 0},
 	    {"a second half", CP_UTF8, 0, L"\xde00z", 2, "\xef\xbf\xbdz", 4, -1, 0},
-	    {"two first halves", CP_UTF8, 0, L"\xd83d\xd83d", 2, "\xef\xbf\xbd\xef\xbf\xbd", 6, -1, 0},
+	    {"two first halves", CP_UTF8, 0, L"\xd83d\xd83d", 2, "\xef\xbf\xbd\xef\xbf\xbd", 6, -1,
+	     0},
 	    {"strict half", CP_UTF8, WC_ERR_INVALID_CHARS, L"\xd83d", 1, NULL, 0, -1,
 	     ERROR_NO_UNICODE_TRANSLATION},
-	    {"strict and good", CP_UTF8, WC_ERR_INVALID_CHARS, L"\u20ac", 1, "\xe2\x82\xac", 3, -1, 0},
-	    {"flags of UTF-8", CP_UTF8, WC_COMPOSITECHECK, L"a", 1, NULL, 0, -1, ERROR_INVALID_FLAGS},
+	    {"strict and good", CP_UTF8, WC_ERR_INVALID_CHARS, L"\u20ac", 1, "\xe2\x82\xac", 3, -1,
+	     0},
+	    {"flags of UTF-8", CP_UTF8, WC_COMPOSITECHECK, L"a", 1, NULL, 0, -1,
+	     ERROR_INVALID_FLAGS},
 	    {"no such page", 12345, 0, L"a", 1, NULL, 0, -1, ERROR_INVALID_PARAMETER},
 	    {"no units", CP_UTF8, 0, L"a", 0, NULL, 0, -1, ERROR_INVALID_PARAMETER},
 	    {"1252", 1252, 0, L"\u00e9\u20ac\u2026", 3, "\xe9\x80\x85", 3, 0, 0},
@@ -120,8 +130,8 @@ static void to_narrow(void)
 		memset(buf, 0x55, sizeof buf);
 		SetLastError(0);
 		IS(rows[i].name,
-		   WideCharToMultiByte(rows[i].page, rows[i].flags, rows[i].in, rows[i].n, buf, 16, NULL,
-				       ask),
+		   WideCharToMultiByte(rows[i].page, rows[i].flags, rows[i].in, rows[i].n, buf, 16,
+				       NULL, ask),
 		   rows[i].bytes);
 		IS(rows[i].name, GetLastError(), rows[i].error);
 		if (!rows[i].want)
@@ -131,8 +141,8 @@ static void to_narrow(void)
 		if (ask)
 			IS(rows[i].name, used, rows[i].used);
 		IS(rows[i].name,
-		   WideCharToMultiByte(rows[i].page, rows[i].flags, rows[i].in, rows[i].n, NULL, 0, NULL,
-				       NULL),
+		   WideCharToMultiByte(rows[i].page, rows[i].flags, rows[i].in, rows[i].n, NULL, 0,
+				       NULL, NULL),
 		   rows[i].bytes);
 		if (rows[i].bytes < 2)
 			continue;
@@ -149,7 +159,8 @@ static void to_narrow(void)
 	SAME(c, '!');
 	SAME(used, TRUE);
 	FAILS(WideCharToMultiByte(CP_UTF8, 0, L"a", 1, &c, 1, "!", NULL), ERROR_INVALID_PARAMETER);
-	FAILS(WideCharToMultiByte(CP_UTF8, 0, L"a", 1, &c, 1, NULL, &used), ERROR_INVALID_PARAMETER);
+	FAILS(WideCharToMultiByte(CP_UTF8, 0, L"a", 1, &c, 1, NULL, &used),
+	      ERROR_INVALID_PARAMETER);
 }
 
 static void pages(void)
@@ -180,15 +191,26 @@ static void comparisons(void)
 		const wchar_t *a, *b;
 		BOOL fold;
 		int want;
-	} rows[] = {{L"", L"", 0, 2},	   {L"a", L"", 0, 3},	 {L"", L"a", 0, 1},
-		    {L"a", L"b", 0, 1},	   {L"a", L"A", 0, 3},	 {L"a", L"A", 1, 2},
-		    {L"Z", L"a", 0, 1},	   {L"Z", L"a", 1, 3},	 {L"abc", L"abcd", 1, 1},
-		    {L"\u00e9", L"\u00c9", 1, 2}, {L"\u00e9", L"e", 1, 3}, {L"_", L"a", 1, 3},
-		    {L"\u0430", L"\u0410", 1, 2}, {L"-", L"\u2010", 0, 1}};
+	} rows[] = {{L"", L"", 0, 2},
+		    {L"a", L"", 0, 3},
+		    {L"", L"a", 0, 1},
+		    {L"a", L"b", 0, 1},
+		    {L"a", L"A", 0, 3},
+		    {L"a", L"A", 1, 2},
+		    {L"Z", L"a", 0, 1},
+		    {L"Z", L"a", 1, 3},
+		    {L"abc", L"abcd", 1, 1},
+		    {L"\u00e9", L"\u00c9", 1, 2},
+		    {L"\u00e9", L"e", 1, 3},
+		    {L"_", L"a", 1, 3},
+		    {L"\u0430", L"\u0410", 1, 2},
+		    {L"-", L"\u2010", 0, 1}};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char name[60];
-		sprintf(name, "%s against %s, %d", narrow(rows[i].a), narrow(rows[i].b), rows[i].fold);
-		IS(name, CompareStringOrdinal(rows[i].a, -1, rows[i].b, -1, rows[i].fold), rows[i].want);
+		sprintf(name, "%s against %s, %d", narrow(rows[i].a), narrow(rows[i].b),
+			rows[i].fold);
+		IS(name, CompareStringOrdinal(rows[i].a, -1, rows[i].b, -1, rows[i].fold),
+		   rows[i].want);
 		IS(name, CompareStringOrdinal(rows[i].b, -1, rows[i].a, -1, rows[i].fold),
 		   4 - rows[i].want);
 	}
@@ -211,26 +233,35 @@ static void mapping(void)
 	static const struct {
 		DWORD flags;
 		const wchar_t *in, *want;
-	} rows[] = {{LCMAP_UPPERCASE, L"abc1", L"ABC1"},	{LCMAP_LOWERCASE, L"ABC1", L"abc1"},
+	} rows[] = {{LCMAP_UPPERCASE, L"abc1", L"ABC1"},
+		    {LCMAP_LOWERCASE, L"ABC1", L"abc1"},
 		    {LCMAP_UPPERCASE, L"\u00e9\u0430", L"\u00c9\u0410"},
 		    {LCMAP_LOWERCASE, L"\u00c9\u0410", L"\u00e9\u0430"},
-		    {LCMAP_UPPERCASE, L"\u00df", L"\u00df"},	{LCMAP_UPPERCASE, L"", L""}};
+		    {LCMAP_UPPERCASE, L"\u00df", L"\u00df"},
+		    {LCMAP_UPPERCASE, L"", L""}};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		wchar_t buf[16] = L"";
 		char name[40];
 		sprintf(name, "map %lx %s", rows[i].flags, narrow(rows[i].in));
-		IS(name, LCMapStringEx(LOCALE_NAME_INVARIANT, rows[i].flags, rows[i].in, -1, NULL, 0, 0, 0, 0),
+		IS(name,
+		   LCMapStringEx(LOCALE_NAME_INVARIANT, rows[i].flags, rows[i].in, -1, NULL, 0, 0,
+				 0, 0),
 		   wcslen(rows[i].want) + 1);
-		LCMapStringEx(LOCALE_NAME_INVARIANT, rows[i].flags, rows[i].in, -1, buf, 16, 0, 0, 0);
+		LCMapStringEx(LOCALE_NAME_INVARIANT, rows[i].flags, rows[i].in, -1, buf, 16, 0, 0,
+			      0);
 		TEXT(name, narrow(buf), narrow(rows[i].want));
 	}
 	static const struct {
 		wchar_t c;
 		WORD want;
-	} kinds[] = {{'a', C1_LOWER | C1_ALPHA | C1_XDIGIT}, {'Z', C1_UPPER | C1_ALPHA},
-		     {'7', C1_DIGIT | C1_XDIGIT},	   {' ', C1_SPACE | C1_BLANK},
-		     {'\t', C1_SPACE | C1_BLANK | C1_CNTRL}, {'\n', C1_SPACE | C1_CNTRL},
-		     {'!', C1_PUNCT},			   {0x1, C1_CNTRL}};
+	} kinds[] = {{'a', C1_LOWER | C1_ALPHA | C1_XDIGIT},
+		     {'Z', C1_UPPER | C1_ALPHA},
+		     {'7', C1_DIGIT | C1_XDIGIT},
+		     {' ', C1_SPACE | C1_BLANK},
+		     {'\t', C1_SPACE | C1_BLANK | C1_CNTRL},
+		     {'\n', C1_SPACE | C1_CNTRL},
+		     {'!', C1_PUNCT},
+		     {0x1, C1_CNTRL}};
 	for (size_t i = 0; i < COUNT(kinds); i++) {
 		WORD kind = 0;
 		char name[20];

@@ -169,9 +169,11 @@ static void letters(void)
 	F("", "");
 }
 
-#define N(want, format, ...) (sprintf(out, format, ##__VA_ARGS__), TEXT("sprintf " format, out, want))
+#define N(want, format, ...)                                                                       \
+	(sprintf(out, format, ##__VA_ARGS__), TEXT("sprintf " format, out, want))
 #define W(want, format, ...)                                                                       \
-	(_snwprintf(wide, COUNT(wide), format, ##__VA_ARGS__), TEXT("swprintf " #format, narrow(wide), want))
+	(_snwprintf(wide, COUNT(wide), format, ##__VA_ARGS__),                                     \
+	 TEXT("swprintf " #format, narrow(wide), want))
 
 /* s and c are of the function's own width, S and C of the other. */
 static void widths(void)
@@ -215,9 +217,9 @@ static void rooms(void)
 		size_t room;
 		int want;
 		char last; /* of the buffer's room, which was full of '#' */
-	} rows[] = {{"abc", 10, 3, '#'}, {"abc", 4, 3, 0},  {"abc", 3, 3, 'c'}, {"abc", 2, -1, 'b'},
-		    {"abc", 1, -1, 'a'}, {"", 1, 0, 0},     {"", 5, 0, '#'},	{"abcdef", 6, 6, 'f'},
-		    {"abcdef", 5, -1, 'e'}};
+	} rows[] = {{"abc", 10, 3, '#'}, {"abc", 4, 3, 0},      {"abc", 3, 3, 'c'},
+		    {"abc", 2, -1, 'b'}, {"abc", 1, -1, 'a'},   {"", 1, 0, 0},
+		    {"", 5, 0, '#'},     {"abcdef", 6, 6, 'f'}, {"abcdef", 5, -1, 'e'}};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char name[40], buf[16];
 		sprintf(name, "\"%s\" in %d", rows[i].text, (int)rows[i].room);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers in the C runtime: read from text, written as text, mathematics at its edges, characters. */
+/* Numbers in the C runtime: read from text, written as text, mathematics at its edges, characters.
+ */
 #define __USE_MINGW_ANSI_STDIO 0
 #include "test.h"
 #include <ctype.h>
@@ -18,17 +19,34 @@ static void fractions(void)
 		const char *in;
 		double want;
 		int used; /* characters */
-	} rows[] = {{"0", 0, 1},	 {"1.5", 1.5, 3},	 {"-1.5", -1.5, 4},
-		    {"+1.5", 1.5, 4},	 {"  1.5", 1.5, 5},	 {"\t\n1", 1, 3},
-		    {".5", .5, 2},	 {"5.", 5, 2},		 {"1e3", 1000, 3},
-		    {"1E3", 1000, 3},	 {"1e+3", 1000, 4},	 {"1e-3", .001, 4},
-		    {"1e", 1, 1},	 {"1e+", 1, 1},		 {"1x", 1, 1},
-		    {"1.5.5", 1.5, 3},	 {"", 0, 0},		 {"x", 0, 0},
-		    {"-", 0, 0},	 {".", 0, 0},		 {"e5", 0, 0},
-		    {"1,5", 1, 1},	 {"0.1", .1, 3},	 {"123456789012345678", 123456789012345678., 18},
+	} rows[] = {{"0", 0, 1},
+		    {"1.5", 1.5, 3},
+		    {"-1.5", -1.5, 4},
+		    {"+1.5", 1.5, 4},
+		    {"  1.5", 1.5, 5},
+		    {"\t\n1", 1, 3},
+		    {".5", .5, 2},
+		    {"5.", 5, 2},
+		    {"1e3", 1000, 3},
+		    {"1E3", 1000, 3},
+		    {"1e+3", 1000, 4},
+		    {"1e-3", .001, 4},
+		    {"1e", 1, 1},
+		    {"1e+", 1, 1},
+		    {"1x", 1, 1},
+		    {"1.5.5", 1.5, 3},
+		    {"", 0, 0},
+		    {"x", 0, 0},
+		    {"-", 0, 0},
+		    {".", 0, 0},
+		    {"e5", 0, 0},
+		    {"1,5", 1, 1},
+		    {"0.1", .1, 3},
+		    {"123456789012345678", 123456789012345678., 18},
 		    {"1 000", 1, 1},
 		    {"4.9406564584124654e-324", 4.9406564584124654e-324, 23},
-		    {"1.7976931348623157e308", DBL_MAX, 22}, {"2.2250738585072014e-308", DBL_MIN, 23}};
+		    {"1.7976931348623157e308", DBL_MAX, 22},
+		    {"2.2250738585072014e-308", DBL_MIN, 23}};
 	double (*msvcrt_strtod)(const char *, char **) = runtime("strtod");
 	double (*msvcrt_wcstod)(const wchar_t *, wchar_t **) = runtime("wcstod");
 	double (*msvcrt_atof)(const char *) = runtime("atof");
@@ -91,7 +109,8 @@ static void integers(void)
 		IS(rows[i].in, msvcrt_strtol(rows[i].in, &end, rows[i].base), rows[i].want);
 		IS(rows[i].in, end - rows[i].in, rows[i].used);
 		IS(rows[i].in, errno, rows[i].error);
-		IS(rows[i].in, msvcrt_strtoul(rows[i].in, &end, rows[i].base), rows[i].unsigned_want);
+		IS(rows[i].in, msvcrt_strtoul(rows[i].in, &end, rows[i].base),
+		   rows[i].unsigned_want);
 		MultiByteToWideChar(CP_UTF8, 0, rows[i].in, -1, w, 50);
 		IS(rows[i].in, msvcrt_wcstol(w, NULL, rows[i].base), rows[i].want);
 	}
@@ -113,9 +132,17 @@ static void texts(void)
 	static const struct {
 		int value, base;
 		const char *want;
-	} rows[] = {{0, 10, "0"},	    {-1, 10, "-1"},	  {255, 16, "ff"},   {-1, 16, "ffffffff"},
-		    {255, 2, "11111111"},   {35, 36, "z"},	  {8, 8, "10"},	     {INT_MIN, 10, "-2147483648"},
-		    {INT_MAX, 10, "2147483647"}, {INT_MIN, 16, "80000000"}, {-5, 8, "37777777773"}};
+	} rows[] = {{0, 10, "0"},
+		    {-1, 10, "-1"},
+		    {255, 16, "ff"},
+		    {-1, 16, "ffffffff"},
+		    {255, 2, "11111111"},
+		    {35, 36, "z"},
+		    {8, 8, "10"},
+		    {INT_MIN, 10, "-2147483648"},
+		    {INT_MAX, 10, "2147483647"},
+		    {INT_MIN, 16, "80000000"},
+		    {-5, 8, "37777777773"}};
 	char buf[80];
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char name[40];
@@ -138,22 +165,30 @@ static void mathematics(void)
 	static const struct {
 		const char *name;
 		double in, want; /* a NaN: any */
-	} rows[] = {{"sqrt", 4, 2},   {"sqrt", 0, 0},	 {"sqrt", -1, NAN},   {"sqrt", INFINITY, INFINITY},
-		    {"exp", 0, 1},    {"exp", 1000, INFINITY}, {"exp", -INFINITY, 0}, {"log", 1, 0},
-		    {"log", 0, -INFINITY}, {"log", -1, NAN}, {"log10", 1000, 3}, {"sin", 0, 0},
-		    {"cos", 0, 1},    {"tan", 0, 0},	 {"sin", INFINITY, NAN}, {"asin", 2, NAN},
-		    {"acos", 1, 0},   {"atan", 0, 0},	 {"floor", -1.5, -2},  {"floor", 1.5, 1},
-		    {"ceil", -1.5, -1}, {"ceil", 1.5, 2}, {"fabs", -2, 2},     {"fabs", -INFINITY, INFINITY},
-		    {"sinh", 0, 0},   {"cosh", 0, 1},	 {"tanh", INFINITY, 1}, {"floor", INFINITY, INFINITY},
-		    {"sqrt", NAN, NAN}, {"ceil", NAN, NAN}};
+	} rows[] = {{"sqrt", 4, 2},         {"sqrt", 0, 0},
+		    {"sqrt", -1, NAN},      {"sqrt", INFINITY, INFINITY},
+		    {"exp", 0, 1},          {"exp", 1000, INFINITY},
+		    {"exp", -INFINITY, 0},  {"log", 1, 0},
+		    {"log", 0, -INFINITY},  {"log", -1, NAN},
+		    {"log10", 1000, 3},     {"sin", 0, 0},
+		    {"cos", 0, 1},          {"tan", 0, 0},
+		    {"sin", INFINITY, NAN}, {"asin", 2, NAN},
+		    {"acos", 1, 0},         {"atan", 0, 0},
+		    {"floor", -1.5, -2},    {"floor", 1.5, 1},
+		    {"ceil", -1.5, -1},     {"ceil", 1.5, 2},
+		    {"fabs", -2, 2},        {"fabs", -INFINITY, INFINITY},
+		    {"sinh", 0, 0},         {"cosh", 0, 1},
+		    {"tanh", INFINITY, 1},  {"floor", INFINITY, INFINITY},
+		    {"sqrt", NAN, NAN},     {"ceil", NAN, NAN}};
 	static const struct {
 		const char *name;
 		double a, b, want;
-	} pairs[] = {{"pow", 2, 10, 1024}, {"pow", 0, 0, 1},	   {"pow", 2, -1, .5},
-		     {"pow", -8, 1. / 3, NAN}, {"pow", INFINITY, 0, 1}, {"pow", 0, -1, INFINITY},
-		     {"fmod", 7, 4, 3},	   {"fmod", -7, 4, -3},	   {"fmod", 1, 0, NAN},
-		     {"atan2", 0, 1, 0},   {"atan2", 0, 0, 0},	   {"fmod", 5.5, INFINITY, 5.5},
-		     {"_copysign", 2, -1, -2}, {"_hypot", 3, 4, 5}, {"pow", 1e200, 2, INFINITY}};
+	} pairs[] = {
+	    {"pow", 2, 10, 1024},     {"pow", 0, 0, 1},        {"pow", 2, -1, .5},
+	    {"pow", -8, 1. / 3, NAN}, {"pow", INFINITY, 0, 1}, {"pow", 0, -1, INFINITY},
+	    {"fmod", 7, 4, 3},        {"fmod", -7, 4, -3},     {"fmod", 1, 0, NAN},
+	    {"atan2", 0, 1, 0},       {"atan2", 0, 0, 0},      {"fmod", 5.5, INFINITY, 5.5},
+	    {"_copysign", 2, -1, -2}, {"_hypot", 3, 4, 5},     {"pow", 1e200, 2, INFINITY}};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		double (*f)(double) = runtime(rows[i].name);
 		char name[40];
@@ -207,8 +242,8 @@ static void characters(void)
 	} rows[] = {{"isalpha", "iswalpha", 52, 52}, {"isdigit", "iswdigit", 10, 10},
 		    {"isalnum", "iswalnum", 62, 62}, {"isspace", "iswspace", 6, 6},
 		    {"isupper", "iswupper", 26, 26}, {"islower", "iswlower", 26, 26},
-		    {"isxdigit", NULL, 22, 22},	     {"ispunct", NULL, 32, 32},
-		    {"iscntrl", NULL, 33, 33},	     {"isprint", NULL, 95, 95},
+		    {"isxdigit", NULL, 22, 22},      {"ispunct", NULL, 32, 32},
+		    {"iscntrl", NULL, 33, 33},       {"isprint", NULL, 95, 95},
 		    {"isgraph", NULL, 94, 94}};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int (*f)(int) = runtime(rows[i].name);

@@ -8,41 +8,63 @@ static void full(void)
 	static const struct {
 		const char *in, *want, *part; /* part: NULL, or where the last name is */
 	} rows[] = {
-	    {"C:\\a\\..\\b", "C:\\b", "b"},	     {"C:\\a\\.\\b\\", "C:\\a\\b\\", NULL},
-	    {"C:/x/y", "C:\\x\\y", "y"},	     {"C:\\..\\..\\a", "C:\\a", "a"},
-	    {"C:\\a\\\\b", "C:\\a\\b", "b"},	     {"C:\\a\\\\\\b", "C:\\a\\b", "b"},
-	    {"C:\\", "C:\\", NULL},		     {"C:\\.", "C:\\", NULL},
-	    {"C:\\..", "C:\\", NULL},		     {"C:\\a\\..", "C:\\", NULL},
-	    {"C:\\a\\b\\..\\..\\c", "C:\\c", "c"},   {"C:\\a.", "C:\\a", "a"},
-	    {"C:\\a. .", "C:\\a", "a"},		     {"C:\\a ", "C:\\a", "a"},
-	    {"C:\\a.\\b", "C:\\a\\b", "b"},	     {"C:\\a \\b", "C:\\a \\b", "b"},
+	    {"C:\\a\\..\\b", "C:\\b", "b"},
+	    {"C:\\a\\.\\b\\", "C:\\a\\b\\", NULL},
+	    {"C:/x/y", "C:\\x\\y", "y"},
+	    {"C:\\..\\..\\a", "C:\\a", "a"},
+	    {"C:\\a\\\\b", "C:\\a\\b", "b"},
+	    {"C:\\a\\\\\\b", "C:\\a\\b", "b"},
+	    {"C:\\", "C:\\", NULL},
+	    {"C:\\.", "C:\\", NULL},
+	    {"C:\\..", "C:\\", NULL},
+	    {"C:\\a\\..", "C:\\", NULL},
+	    {"C:\\a\\b\\..\\..\\c", "C:\\c", "c"},
+	    {"C:\\a.", "C:\\a", "a"},
+	    {"C:\\a. .", "C:\\a", "a"},
+	    {"C:\\a ", "C:\\a", "a"},
+	    {"C:\\a.\\b", "C:\\a\\b", "b"},
+	    {"C:\\a \\b", "C:\\a \\b", "b"},
 	    {"C:\\...", "C:\\", NULL},
-	    {"C:\\a...b", "C:\\a...b", "a...b"},     {"C:\\.hidden", "C:\\.hidden", ".hidden"},
-	    {"x", "C:\\Temp\\x", "x"},		     {"x\\y", "C:\\Temp\\x\\y", "y"},
-	    {".", "C:\\Temp", "Temp"},		     {"..", "C:\\", NULL},
-	    {"..\\x", "C:\\x", "x"},		     {"..\\..\\..\\x", "C:\\x", "x"},
-	    {".\\x", "C:\\Temp\\x", "x"},	     {"\\x", "C:\\x", "x"},
-	    {"/x", "C:\\x", "x"},		     {"C:x", "C:\\Temp\\x", "x"},
-	    {"C:", "C:\\Temp", "Temp"},		     {"C:..\\x", "C:\\x", "x"},
-	    {"x\\", "C:\\Temp\\x\\", NULL},	     {"nul", "\\\\.\\nul", NULL},
-	    {"NUL", "\\\\.\\NUL", NULL},	     {"con", "\\\\.\\con", NULL},
-	    {"nul:", "\\\\.\\nul", NULL},	     {"com1", "\\\\.\\com1", NULL},
-	    {"com10", "C:\\Temp\\com10", "com10"},   {"nulx", "C:\\Temp\\nulx", "nulx"},
+	    {"C:\\a...b", "C:\\a...b", "a...b"},
+	    {"C:\\.hidden", "C:\\.hidden", ".hidden"},
+	    {"x", "C:\\Temp\\x", "x"},
+	    {"x\\y", "C:\\Temp\\x\\y", "y"},
+	    {".", "C:\\Temp", "Temp"},
+	    {"..", "C:\\", NULL},
+	    {"..\\x", "C:\\x", "x"},
+	    {"..\\..\\..\\x", "C:\\x", "x"},
+	    {".\\x", "C:\\Temp\\x", "x"},
+	    {"\\x", "C:\\x", "x"},
+	    {"/x", "C:\\x", "x"},
+	    {"C:x", "C:\\Temp\\x", "x"},
+	    {"C:", "C:\\Temp", "Temp"},
+	    {"C:..\\x", "C:\\x", "x"},
+	    {"x\\", "C:\\Temp\\x\\", NULL},
+	    {"nul", "\\\\.\\nul", NULL},
+	    {"NUL", "\\\\.\\NUL", NULL},
+	    {"con", "\\\\.\\con", NULL},
+	    {"nul:", "\\\\.\\nul", NULL},
+	    {"com1", "\\\\.\\com1", NULL},
+	    {"com10", "C:\\Temp\\com10", "com10"},
+	    {"nulx", "C:\\Temp\\nulx", "nulx"},
 	    {"\\\\server\\share\\x", "\\\\server\\share\\x", "x"},
 	    {"\\\\server\\share\\..\\x", "\\\\server\\share\\x", "x"},
-	    {"\\\\.\\pipe\\x", "\\\\.\\pipe\\x", "x"}, {"\\\\?\\C:\\a", "\\\\?\\C:\\a", "a"},
+	    {"\\\\.\\pipe\\x", "\\\\.\\pipe\\x", "x"},
+	    {"\\\\?\\C:\\a", "\\\\?\\C:\\a", "a"},
 	    {"\\\\?\\C:\\a\\..\\b", "\\\\?\\C:\\b", "b"},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char buf[300] = "", *part = "unset";
 		wchar_t in[100], w[300], *wpart;
-		IS(rows[i].in, GetFullPathNameA(rows[i].in, sizeof buf, buf, &part), strlen(rows[i].want));
+		IS(rows[i].in, GetFullPathNameA(rows[i].in, sizeof buf, buf, &part),
+		   strlen(rows[i].want));
 		TEXT(rows[i].in, buf, rows[i].want);
 		if (rows[i].part)
 			TEXT(rows[i].in, part, rows[i].part);
 		else if (rows[i].want[0] != '\\')
 			IS(rows[i].in, part == NULL, TRUE);
-		IS(rows[i].in, GetFullPathNameA(rows[i].in, 2, buf, NULL), strlen(rows[i].want) + 1);
+		IS(rows[i].in, GetFullPathNameA(rows[i].in, 2, buf, NULL),
+		   strlen(rows[i].want) + 1);
 		MultiByteToWideChar(CP_UTF8, 0, rows[i].in, -1, in, 100);
 		GetFullPathNameW(in, 300, w, &wpart);
 		TEXT(rows[i].in, narrow(w), rows[i].want);
@@ -59,24 +81,35 @@ static int order(const void *a, const void *b) { return strcmp(*(char **)a, *(ch
 
 static void patterns(void)
 {
-	static const char *const names[] = {"a", "ab.c", "abc.txt", "b.tar.gz", "long name.text", "UPPER.TXT",
-					    "x.txtx"};
+	static const char *const names[] = {
+	    "a", "ab.c", "abc.txt", "b.tar.gz", "long name.text", "UPPER.TXT", "x.txtx"};
 	static const struct {
 		const char *pattern, *want; /* sorted, with blanks between */
-	} rows[] = {
-	    {"*.txt", "UPPER.TXT abc.txt"},	{"*.TXT", "UPPER.TXT abc.txt"},
-	    {"a*", "a ab.c abc.txt"},		{"A*", "a ab.c abc.txt"},
-	    {"a?", "a"},			{"a", "a"},
-	    {"A", "a"},				{"abc.txt", "abc.txt"},
-	    {"ABC.TXT", "abc.txt"},		{"*.gz", "b.tar.gz"},
-	    {"b.*", "b.tar.gz"},		{"b.*.gz", "b.tar.gz"},
-	    {"*name*", "long name.text"},	{"?pper.txt", "UPPER.TXT"},
-	    {"*.t?xt", "long name.text"},	{"*.c", "ab.c"},
-	    {"??.c", "ab.c"},			{"*.txtx", "x.txtx"},
-	    {"*.x*x", ""},			{"none", ""},
-	    {"*.none", ""},			{"z*", ""},
-	    {"*e*x*", "UPPER.TXT long name.text"}, {"x.*", "x.txtx"},
-	    {"*b*", "ab.c abc.txt b.tar.gz"}};
+	} rows[] = {{"*.txt", "UPPER.TXT abc.txt"},
+		    {"*.TXT", "UPPER.TXT abc.txt"},
+		    {"a*", "a ab.c abc.txt"},
+		    {"A*", "a ab.c abc.txt"},
+		    {"a?", "a"},
+		    {"a", "a"},
+		    {"A", "a"},
+		    {"abc.txt", "abc.txt"},
+		    {"ABC.TXT", "abc.txt"},
+		    {"*.gz", "b.tar.gz"},
+		    {"b.*", "b.tar.gz"},
+		    {"b.*.gz", "b.tar.gz"},
+		    {"*name*", "long name.text"},
+		    {"?pper.txt", "UPPER.TXT"},
+		    {"*.t?xt", "long name.text"},
+		    {"*.c", "ab.c"},
+		    {"??.c", "ab.c"},
+		    {"*.txtx", "x.txtx"},
+		    {"*.x*x", ""},
+		    {"none", ""},
+		    {"*.none", ""},
+		    {"z*", ""},
+		    {"*e*x*", "UPPER.TXT long name.text"},
+		    {"x.*", "x.txtx"},
+		    {"*b*", "ab.c abc.txt b.tar.gz"}};
 	CreateDirectoryA("C:\\Temp\\find", NULL);
 	SetCurrentDirectoryA("C:\\Temp\\find");
 	for (size_t i = 0; i < COUNT(names); i++)
@@ -166,10 +199,17 @@ static void environment(void)
 {
 	static const struct {
 		const char *in, *want;
-	} rows[] = {{"%LT_A%", "one"},	   {"x%LT_A%y", "xoney"}, {"%lt_a%", "one"},
-		    {"%LT_NONE%", "%LT_NONE%"}, {"%", "%"},	  {"%%", "%%"},
-		    {"%LT_A", "%LT_A"},	   {"%LT_A%LT_A%", "oneLT_A%"}, {"", ""},
-		    {"%LT_A%%LT_B%", "onetwo"}, {"%LT_NONE%%LT_B%", "%LT_NONE%two"}};
+	} rows[] = {{"%LT_A%", "one"},
+		    {"x%LT_A%y", "xoney"},
+		    {"%lt_a%", "one"},
+		    {"%LT_NONE%", "%LT_NONE%"},
+		    {"%", "%"},
+		    {"%%", "%%"},
+		    {"%LT_A", "%LT_A"},
+		    {"%LT_A%LT_A%", "oneLT_A%"},
+		    {"", ""},
+		    {"%LT_A%%LT_B%", "onetwo"},
+		    {"%LT_NONE%%LT_B%", "%LT_NONE%two"}};
 	char buf[100];
 	CHECK(SetEnvironmentVariableA("LT_A", "one"));
 	CHECK(SetEnvironmentVariableA("LT_B", "two"));

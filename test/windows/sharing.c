@@ -11,21 +11,23 @@ static HANDLE file(DWORD access, DWORD share, DWORD how, DWORD flags)
 /* What @access needs others to share. */
 static DWORD needed(DWORD access)
 {
-	return (access & GENERIC_READ ? FILE_SHARE_READ : 0) | (access & GENERIC_WRITE ? FILE_SHARE_WRITE : 0) |
+	return (access & GENERIC_READ ? FILE_SHARE_READ : 0) |
+	       (access & GENERIC_WRITE ? FILE_SHARE_WRITE : 0) |
 	       (access & DELETE ? FILE_SHARE_DELETE : 0);
 }
 
 /* Two that open a file: the second may if each allows what the other does. */
 static void pairs(void)
 {
-	static const DWORD access[] = {0, GENERIC_READ, GENERIC_WRITE, GENERIC_READ | GENERIC_WRITE, DELETE};
+	static const DWORD access[] = {0, GENERIC_READ, GENERIC_WRITE, GENERIC_READ | GENERIC_WRITE,
+				       DELETE};
 	static const DWORD share[] = {0, 1, 2, 3, 7};
 	CloseHandle(file(GENERIC_WRITE, 0, CREATE_ALWAYS, 0));
 	for (int i = 0; i < 125; i++) {
 		/* of the first all combinations, of the second those that are not the same again */
-		DWORD a = access[i % 5], b = access[i / 5 % 5], s = share[i / 25], t = share[(i + i / 5) % 5];
-		int may = (!needed(a) || !needed(b)) ||
-			  (!(needed(a) & ~t) && !(needed(b) & ~s));
+		DWORD a = access[i % 5], b = access[i / 5 % 5], s = share[i / 25],
+		      t = share[(i + i / 5) % 5];
+		int may = (!needed(a) || !needed(b)) || (!(needed(a) & ~t) && !(needed(b) & ~s));
 		char name[80];
 		sprintf(name, "%lx sharing %lu, then %lx sharing %lu", a, s, b, t);
 		HANDLE one = file(a, s, OPEN_EXISTING, 0), two;
@@ -48,19 +50,22 @@ static void dispositions(void)
 		int there; /* before */
 		DWORD access, error;
 		int opened, size;
-	} rows[] = {{"new, not there", CREATE_NEW, 0, GENERIC_WRITE, 0, 1, 0},
-		    {"new, there", CREATE_NEW, 1, GENERIC_WRITE, ERROR_FILE_EXISTS, 0, 3},
-		    {"always new, not there", CREATE_ALWAYS, 0, GENERIC_WRITE, 0, 1, 0},
-		    {"always new, there", CREATE_ALWAYS, 1, GENERIC_WRITE, ERROR_ALREADY_EXISTS, 1, 0},
-		    {"existing, not there", OPEN_EXISTING, 0, GENERIC_READ, ERROR_FILE_NOT_FOUND, 0, -1},
-		    {"existing, there", OPEN_EXISTING, 1, GENERIC_READ, 0, 1, 3},
-		    {"always open, not there", OPEN_ALWAYS, 0, GENERIC_WRITE, 0, 1, 0},
-		    {"always open, there", OPEN_ALWAYS, 1, GENERIC_READ, ERROR_ALREADY_EXISTS, 1, 3},
-		    {"truncate, not there", TRUNCATE_EXISTING, 0, GENERIC_WRITE, ERROR_FILE_NOT_FOUND, 0, -1},
-		    {"truncate, there", TRUNCATE_EXISTING, 1, GENERIC_WRITE, 0, 1, 0},
-		    {"truncate, to read", TRUNCATE_EXISTING, 1, GENERIC_READ, ERROR_INVALID_PARAMETER, 0, 3},
-		    {"none of them", 0, 1, GENERIC_READ, ERROR_INVALID_PARAMETER, 0, 3},
-		    {"beyond them", 6, 1, GENERIC_READ, ERROR_INVALID_PARAMETER, 0, 3}};
+	} rows[] = {
+	    {"new, not there", CREATE_NEW, 0, GENERIC_WRITE, 0, 1, 0},
+	    {"new, there", CREATE_NEW, 1, GENERIC_WRITE, ERROR_FILE_EXISTS, 0, 3},
+	    {"always new, not there", CREATE_ALWAYS, 0, GENERIC_WRITE, 0, 1, 0},
+	    {"always new, there", CREATE_ALWAYS, 1, GENERIC_WRITE, ERROR_ALREADY_EXISTS, 1, 0},
+	    {"existing, not there", OPEN_EXISTING, 0, GENERIC_READ, ERROR_FILE_NOT_FOUND, 0, -1},
+	    {"existing, there", OPEN_EXISTING, 1, GENERIC_READ, 0, 1, 3},
+	    {"always open, not there", OPEN_ALWAYS, 0, GENERIC_WRITE, 0, 1, 0},
+	    {"always open, there", OPEN_ALWAYS, 1, GENERIC_READ, ERROR_ALREADY_EXISTS, 1, 3},
+	    {"truncate, not there", TRUNCATE_EXISTING, 0, GENERIC_WRITE, ERROR_FILE_NOT_FOUND, 0,
+	     -1},
+	    {"truncate, there", TRUNCATE_EXISTING, 1, GENERIC_WRITE, 0, 1, 0},
+	    {"truncate, to read", TRUNCATE_EXISTING, 1, GENERIC_READ, ERROR_INVALID_PARAMETER, 0,
+	     3},
+	    {"none of them", 0, 1, GENERIC_READ, ERROR_INVALID_PARAMETER, 0, 3},
+	    {"beyond them", 6, 1, GENERIC_READ, ERROR_INVALID_PARAMETER, 0, 3}};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		DWORD n;
 		WIN32_FILE_ATTRIBUTE_DATA d;
@@ -74,7 +79,8 @@ static void dispositions(void)
 		IS(rows[i].name, GetLastError(), rows[i].error);
 		IS(rows[i].name, h != INVALID_HANDLE_VALUE, rows[i].opened);
 		CloseHandle(h);
-		IS(rows[i].name, GetFileAttributesExA("s.dat", GetFileExInfoStandard, &d), rows[i].size >= 0);
+		IS(rows[i].name, GetFileAttributesExA("s.dat", GetFileExInfoStandard, &d),
+		   rows[i].size >= 0);
 		if (rows[i].size >= 0)
 			IS(rows[i].name, d.nFileSizeLow, rows[i].size);
 	}

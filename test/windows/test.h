@@ -12,7 +12,7 @@ static int checked, failed;
 #define SAME(got, want)    IS(#got, got, want)
 #define TEXT_IS(got, want) TEXT(#got, got, want)
 /* Of tables, where @name says which row it is. */
-#define IS(name, got, want) same((long long)(got), (long long)(want), name, __func__, __LINE__)
+#define IS(name, got, want)   same((long long)(got), (long long)(want), name, __func__, __LINE__)
 #define TEXT(name, got, want) text_is(got, want, name, __func__, __LINE__)
 /* @x fails with the error @e. */
 #define FAILS(x, e) (SetLastError(0xbad), CHECK(!(x)), IS("error of " #x, GetLastError(), e))
