@@ -22,7 +22,7 @@ setup_file() {
 setup() { cd "$T/in" || return 1; }
 
 api() { # NAME LEAST: so many assertions at least
-	$MINGW-gcc -O1 -w "$SOURCES/$1.c" -o "$1.exe" -lws2_32 -lshell32 -lbcrypt
+	$MINGW-gcc -O1 -w "$SOURCES/$1.c" -o "$1.exe" -lws2_32 -lshell32 -lsynchronization
 	run -0 timeout 100 "$LODGE" run "$1.exe"
 	echo "$output"
 	[[ "${lines[-1]}" =~ ^([0-9]+)\ assertions,\ 0\ failed ]]
@@ -38,10 +38,12 @@ api() { # NAME LEAST: so many assertions at least
 @test "code pages, comparisons" { api codepage 400; }
 @test "functions of the C runtime" { api crt 110; }
 @test "printf of msvcrt" { api format 500; }
+@test "scanf of msvcrt" { api scan 270; }
 @test "numbers, mathematics, characters of msvcrt" { api number 450; }
 @test "time" { api calendar 415; }
 @test "streams and descriptors of msvcrt" { api stream 360; }
 @test "sockets on the loopback" { api socket 180; }
+@test "memory, heaps, handles, threads, ntdll" { api thread 490; }
 
 @test "a program without a C runtime" {
 	run -7 "$LODGE" run nocrt.exe

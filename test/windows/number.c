@@ -264,12 +264,13 @@ static void characters(void)
 	}
 	SAME(changed, 26);
 	SAME(wrong, 0);
-	SAME(isspace('\v'), 8);
-	SAME(isdigit('5'), 4);
-	SAME(isupper('A'), 1);
-	SAME(islower('a'), 2);
-	SAME(ispunct('!'), 16);
-	SAME(iscntrl(0), 32);
+	static const struct {
+		const char *name;
+		int c, bit;
+	} bits[] = {{"isspace", '\v', 8}, {"isdigit", '5', 4},  {"isupper", 'A', 1},
+		    {"islower", 'a', 2},  {"ispunct", '!', 16}, {"iscntrl", 0, 32}};
+	for (size_t i = 0; i < COUNT(bits); i++)
+		IS(bits[i].name, ((int (*)(int))runtime(bits[i].name))(bits[i].c), bits[i].bit);
 }
 
 int main(void)
