@@ -15,6 +15,7 @@ struct scan {
 	bool wide; /* the format, and what get gives */
 	const void *format;
 	int taken, stored;
+	bool any;   /* a conversion was made, though perhaps not stored */
 	bool ended; /* the input, before a conversion was whole */
 	__builtin_ms_va_list ap;
 };
@@ -262,7 +263,7 @@ static bool text_scan(struct scan *s, const struct wanted *w)
 		else if (to)
 			to[n] = (uint8_t)c;
 	}
-	if (!n || (single && n < most))
+	if (!n)
 		return false;
 	if (to && !single)
 		memset(to + (wide_to ? 2 * n : n), 0, wide_to ? 2 : 1);
@@ -317,7 +318,7 @@ static bool one_scan(struct scan *s)
 	}
 }
 
-/* How many were stored; -1: the input ended before anything was. */
+/* How many were stored; -1: the input ended before there was a conversion. */
 static int scan_run(struct scan *s)
 {
 	bool ok = true;
@@ -328,6 +329,7 @@ static int scan_run(struct scan *s)
 			spaces_skip(s);
 		} else if (f == '%') {
 			ok = one_scan(s);
+			s->any |= ok;
 		} else {
 			int c = scan_take(s);
 			ok = c == (int)f;
@@ -336,7 +338,7 @@ static int scan_run(struct scan *s)
 				scan_back(s, c);
 		}
 	}
-	return !ok && s->ended && !s->stored ? -1 : s->stored;
+	return !ok && s->ended && !s->any ? -1 : s->stored;
 }
 
 /* ---- where from ---- */
@@ -377,14 +379,16 @@ static void file_back(struct scan *s, int c)
 static int text_run(const void *text, size_t left, bool is_wide, const void *format,
 		    __builtin_ms_va_list ap)
 {
-	struct scan s = {text_get, text_back, text, left, NULL, is_wide, format, 0, 0, false, NULL};
+	struct scan s = {text_get, text_back, text, left,  NULL,  is_wide,
+			 format,   0,         0,    false, false, NULL};
 	__builtin_ms_va_copy(s.ap, ap);
 	return scan_run(&s);
 }
 
 static int file_run(void *file, bool is_wide, const void *format, __builtin_ms_va_list ap)
 {
-	struct scan s = {file_get, file_back, NULL, 0, file, is_wide, format, 0, 0, false, NULL};
+	struct scan s = {file_get, file_back, NULL, 0,     file,  is_wide,
+			 format,   0,         0,    false, false, NULL};
 	__builtin_ms_va_copy(s.ap, ap);
 	return scan_run(&s);
 }

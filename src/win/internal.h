@@ -277,9 +277,10 @@ struct file {
 	struct object o;
 	int fd;
 	bool folder, console, pipe, append, overlapped, socket, inherited, delete_on_close;
-	bool shut; /* a socket that sends no more */
+	bool shut;  /* a socket that sends no more */
 	char *path; /* host side; owned; NULL: none */
-	uint32_t access, share, need; /* need: what others have to share, once it is in share.c's list */
+	uint32_t access, share;
+	uint32_t need; /* what others have to share, once it is in the list of share.c */
 	uint64_t device, inode;
 	struct file *share_next;
 	struct part *locked; /* owned list: of LockFile */
