@@ -51,9 +51,10 @@ API(int32_t, k32_MultiByteToWideChar, uint32_t page, uint32_t flags, const char 
 {
 	bool bad = false;
 	size_t len = n < 0 ? strlen(s) + 1 : (size_t)n, got;
+	bool named = page == CP_UTF8; /* of CP_ACP, flags of other pages are taken */
 	if (!n || cap < 0 || !page_known(&page))
 		return (int32_t)fail(ERROR_INVALID_PARAMETER);
-	if (page == CP_UTF8 && flags & ~(uint32_t)MB_ERROR)
+	if (named && flags & ~(uint32_t)MB_ERROR)
 		return (int32_t)fail(ERROR_INVALID_FLAGS);
 	if (page == CP_UTF8) {
 		got = utf16_put_strict(s, len, cap ? out : NULL, (size_t)cap, &bad);
@@ -74,10 +75,10 @@ API(int32_t, k32_WideCharToMultiByte, uint32_t page, uint32_t flags, const wide 
 {
 	bool bad = false;
 	size_t len = n < 0 ? wide_len(s) + 1 : (size_t)n, got = 0;
-	bool other_given = page == CP_UTF8 && (other || ret_other); /* of CP_ACP it is ignored */
-	if (!n || cap < 0 || other_given || !page_known(&page))
+	bool named = page == CP_UTF8; /* of CP_ACP, flags and defaults of other pages are taken */
+	if (!n || cap < 0 || (named && (other || ret_other)) || !page_known(&page))
 		return (int32_t)fail(ERROR_INVALID_PARAMETER);
-	if (page == CP_UTF8 && flags & ~(uint32_t)WC_ERROR)
+	if (named && flags & ~(uint32_t)WC_ERROR)
 		return (int32_t)fail(ERROR_INVALID_FLAGS);
 	if (page == CP_UTF8) {
 		for (size_t i = 0; i < len;) { /* a lone surrogate is shown as U+FFFD */
@@ -103,8 +104,8 @@ API(int32_t, k32_WideCharToMultiByte, uint32_t page, uint32_t flags, const wide 
 				out[got] = (char)(b < 0 ? other ? *other : '?' : b);
 		}
 	}
-	if (ret_other && page != CP_UTF8)
-		*ret_other = bad;
+	if (ret_other)
+		*ret_other = page != CP_UTF8 && bad;
 	if (bad && flags & WC_ERROR)
 		return (int32_t)fail(ERROR_NO_UNICODE_TRANSLATION);
 	if (cap && got > (size_t)cap)
