@@ -106,14 +106,30 @@ API(int32_t, ole_MessageBoxA, uint64_t window, const char *text, const char *tit
 /* ---- arguments: 2n backslashes and a quote are n and the quote's end, 2n+1 are n and a quote ----
  */
 
-static size_t argument_take(const wide **line, wide *out, bool first)
+/* The program's name: to the next quote if it begins with one, or to a blank. */
+static size_t name_take(const wide **line, wide *out)
+{
+	const wide *s = *line;
+	size_t n = 0;
+	bool quoted = *s == '"';
+	for (s += quoted; *s && (quoted ? *s != '"' : *s != ' ' && *s != '\t'); s++)
+		out[n++] = *s;
+	s += quoted && *s;
+	out[n++] = 0;
+	while (*s == ' ' || *s == '\t')
+		s++;
+	*line = s;
+	return n;
+}
+
+static size_t argument_take(const wide **line, wide *out)
 {
 	const wide *s = *line;
 	size_t n = 0;
 	bool quoted = false;
 	for (; *s && (quoted || (*s != ' ' && *s != '\t')); s++) {
 		size_t slashes = 0;
-		while (!first && s[slashes] == '\\')
+		while (s[slashes] == '\\')
 			slashes++;
 		bool quote = s[slashes] == '"';
 		for (size_t i = 0; i < (quote ? slashes / 2 : slashes); i++)
@@ -122,7 +138,7 @@ static size_t argument_take(const wide **line, wide *out, bool first)
 		if (quote && slashes % 2) {
 			out[n++] = '"';
 		} else if (quote) {
-			if (quoted && s[1] == '"' && !first)
+			if (quoted && s[1] == '"')
 				out[n++] = *++s;
 			else
 				quoted = !quoted;
@@ -149,7 +165,7 @@ API(wide **, ole_CommandLineToArgvW, const wide *line, int32_t *ret_n)
 		return NULL;
 	for (bool first = true; *line || first; first = false) {
 		all[n++] = text;
-		text += argument_take(&line, text, first);
+		text += first ? name_take(&line, text) : argument_take(&line, text);
 	}
 	*ret_n = n;
 	return all;

@@ -160,7 +160,9 @@ static bool filetime_from(const struct system_time *st, uint64_t *ret)
 	if (st->month < 1 || st->month > 12 || st->day < 1 || st->day > 31 || st->hour > 23 ||
 	    st->minute > 59 || st->second > 59 || st->ms > 999 || st->year < 1601)
 		return false;
-	time_t s = timegm(&tm);
+	time_t s = timegm(&tm); /* which makes the first of March of the 30th of February */
+	if (tm.tm_mday != st->day)
+		return false;
 	*ret = filetime_of(s, st->ms * 1000000);
 	return true;
 }

@@ -50,4 +50,8 @@ handle fd_handle(int fd); /* HANDLE_BAD: it is not open */
 int fd_of_handle(handle h, int flags);
 extern uint32_t crt_fmode;
 extern uint8_t iob[CRT_FDS][48];     /* stdin, stdout, stderr, ... */
+WINAPI int crt_fgetc(void *file);
+WINAPI int crt_getwc(void *file);
+WINAPI int crt_ungetc(int c, void *file);
+WINAPI int crt_ungetwc(int c, void *file);
 const char *crt_error_text(int err); /* of the guest's errno */

@@ -146,6 +146,10 @@ static int remove_file(const char *host)
 		errno = EACCES;
 		return -1;
 	}
+	if (lstat(host, &st) == 0 && !share_allows(&st, SHARE_DELETE)) {
+		errno = EACCES;
+		return -1;
+	}
 	return unlink(host);
 }
 static int check_there(const char *host) { return access(host, F_OK); }
@@ -179,6 +183,9 @@ API(int, crt_rename, const char *from, const char *to)
 		return crt_fail(ENOENT);
 	if (access(a, F_OK) == 0 && access(b, F_OK) == 0 && strcasecmp(a, b))
 		return crt_fail(EEXIST);
+	struct stat st;
+	if (lstat(a, &st) == 0 && !share_allows(&st, SHARE_DELETE))
+		return crt_fail(EACCES);
 	return rename(a, b) < 0 ? crt_fail(errno) : 0;
 }
 API(int, crt__chmod, const char *path, int mode)

@@ -145,6 +145,8 @@ static void msvcrt_mend(char *t, size_t cap, double v, const struct spec *f)
 		while ((int)strlen(t) < 2 + n && strlen(t) + 1 < cap &&
 		       ((f->letter | 32) == 'e' || (f->letter | 32) == 'f'))
 			strcat(t, "0");
+		if ((f->letter | 32) == 'e' && strlen(t) + 6 < cap)
+			strcat(t, f->letter == 'e' ? "e+000" : "E+000");
 	} else if (e && strlen(e) == 4 && (f->letter | 32) != 'a' && strlen(t) + 2 < cap) {
 		memmove(e + 3, e + 2, strlen(e + 2) + 1);
 		e[2] = '0';
@@ -407,8 +409,12 @@ int64_t format_wide(wide *buf, size_t cap, unsigned flags, const wide *format,
 
 /* ---- sprintf and its kind ---- */
 
-/* msvcrt's: what does not fit is -1, and then there may be no 0 at the end. */
-static int limited(int64_t n, size_t cap) { return n < 0 || (uint64_t)n > cap ? -1 : (int)n; }
+/* msvcrt's: what does not fit is -1, and then there may be no 0 at the end; without a buffer, the
+ * length. */
+static int limited(const void *buf, int64_t n, size_t cap)
+{
+	return n < 0 || ((buf || cap) && (uint64_t)n > cap) ? -1 : (int)n;
+}
 
 API(int, crt_vsprintf, char *buf, const char *format, __builtin_ms_va_list ap)
 {
@@ -424,13 +430,13 @@ API(int, crt_sprintf, char *buf, const char *format, ...)
 }
 API(int, crt__vsnprintf, char *buf, size_t cap, const char *format, __builtin_ms_va_list ap)
 {
-	return limited(format_text(buf, cap, FORMAT_MSVCRT, format, ap), cap);
+	return limited(buf, format_text(buf, cap, FORMAT_MSVCRT, format, ap), cap);
 }
 API(int, crt__snprintf, char *buf, size_t cap, const char *format, ...)
 {
 	__builtin_ms_va_list ap;
 	__builtin_ms_va_start(ap, format);
-	int64_t n = limited(format_text(buf, cap, FORMAT_MSVCRT, format, ap), cap);
+	int64_t n = limited(buf, format_text(buf, cap, FORMAT_MSVCRT, format, ap), cap);
 	__builtin_ms_va_end(ap);
 	return (int)n;
 }
@@ -448,13 +454,13 @@ API(int, crt__scprintf, const char *format, ...)
 }
 API(int, crt__vsnwprintf, wide *buf, size_t cap, const wide *format, __builtin_ms_va_list ap)
 {
-	return limited(format_wide(buf, cap, FORMAT_MSVCRT, format, ap), cap);
+	return limited(buf, format_wide(buf, cap, FORMAT_MSVCRT, format, ap), cap);
 }
 API(int, crt__snwprintf, wide *buf, size_t cap, const wide *format, ...)
 {
 	__builtin_ms_va_list ap;
 	__builtin_ms_va_start(ap, format);
-	int64_t n = limited(format_wide(buf, cap, FORMAT_MSVCRT, format, ap), cap);
+	int64_t n = limited(buf, format_wide(buf, cap, FORMAT_MSVCRT, format, ap), cap);
 	__builtin_ms_va_end(ap);
 	return (int)n;
 }
@@ -478,13 +484,13 @@ API(int, crt__swprintf, wide *buf, const wide *format, ...)
 /* ucrt: options bit 0: as old _vsnprintf (no 0 at the end when full); bit 1: as C99. */
 enum { OPTION_LEGACY = 1, OPTION_STANDARD = 2 };
 
-static int ucrt_result(int64_t n, size_t cap, uint64_t options, bool has_buf)
+static int ucrt_result(int64_t n, size_t cap, uint64_t options, const void *buf)
 {
 	if (n < 0)
 		return -1;
-	if (options & OPTION_STANDARD || !has_buf)
+	if (options & OPTION_STANDARD || !buf)
 		return (int)n;
-	return options & OPTION_LEGACY ? limited(n, cap) : (uint64_t)n >= cap ? -1 : (int)n;
+	return options & OPTION_LEGACY ? limited(buf, n, cap) : (uint64_t)n >= cap ? -1 : (int)n;
 }
 
 API(int, crt___stdio_common_vsprintf, uint64_t options, char *buf, size_t cap, const char *format,
@@ -494,7 +500,7 @@ API(int, crt___stdio_common_vsprintf, uint64_t options, char *buf, size_t cap, c
 	int64_t n = format_text(buf, buf ? cap : 0, FORMAT_UCRT, format, ap);
 	if (buf && cap && n >= 0 && (uint64_t)n >= cap && !(options & OPTION_LEGACY))
 		buf[cap - 1] = 0;
-	return ucrt_result(n, cap, options, buf != NULL);
+	return ucrt_result(n, cap, options, buf);
 }
 API(int, crt___stdio_common_vsprintf_s, uint64_t options, char *buf, size_t cap, const char *format,
     void *locale, __builtin_ms_va_list ap)
@@ -526,5 +532,5 @@ API(int, crt___stdio_common_vswprintf, uint64_t options, wide *buf, size_t cap, 
 	int64_t n = format_wide(buf, buf ? cap : 0, FORMAT_UCRT, format, ap);
 	if (buf && cap && n >= 0 && (uint64_t)n >= cap && !(options & OPTION_LEGACY))
 		buf[cap - 1] = 0;
-	return ucrt_result(n, cap, options, buf != NULL);
+	return ucrt_result(n, cap, options, buf);
 }

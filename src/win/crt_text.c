@@ -321,7 +321,10 @@ API(const char *, crt__mbschr, const char *s, unsigned c) { return strchr(s, (in
 
 /* ---- kinds of characters ---- */
 
-static int is_type(int c, unsigned mask) { return c >= 0 && c < 0x80 && char_type((wide)c) & mask; }
+static int is_type(int c, unsigned mask)
+{
+	return c >= 0 && c < 0x80 ? char_type((wide)c) & (int)mask : 0;
+}
 API(int, crt_isalpha, int c) { return is_type(c, 0x100); }
 API(int, crt_isupper, int c) { return is_type(c, 1); }
 API(int, crt_islower, int c) { return is_type(c, 2); }
@@ -354,8 +357,15 @@ API(int, crt_atoi, const char *s) { return (int)strtol(s, NULL, 10); }
 API(int, crt_atol, const char *s) { return (int)strtol(s, NULL, 10); }
 API(int64_t, crt_atoll, const char *s) { return strtoll(s, NULL, 10); }
 API(int64_t, crt__atoi64, const char *s) { return strtoll(s, NULL, 10); }
-API(double, crt_atof, const char *s) { return strtod(s, NULL); }
-API(double, crt_strtod, const char *s, char **end) { return strtod(s, end); }
+API(double, crt_strtod, const char *s, char **end)
+{
+	errno = 0;
+	double v = strtod(s, end);
+	if (errno == ERANGE)
+		crt_fail(ERANGE);
+	return v;
+}
+API(double, crt_atof, const char *s) { return crt_strtod(s, NULL); }
 API(float, crt_strtof, const char *s, char **end) { return strtof(s, end); }
 static int64_t ranged(int64_t v, int64_t lo, int64_t hi)
 {
@@ -424,7 +434,7 @@ API(double, crt_wcstod, const wide *s, wide **end)
 {
 	char t[512], *e;
 	number_narrow(s, t, sizeof t);
-	double v = strtod(t, &e);
+	double v = crt_strtod(t, &e);
 	if (end)
 		*end = (wide *)(uintptr_t)(s + (e - t));
 	return v;

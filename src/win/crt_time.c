@@ -95,21 +95,56 @@ API(int64_t, crt__mkgmtime64, struct tm_win *w)
 	tm_to(w, &tm);
 	return t;
 }
+/* The format as the host's function has it: dates of the locale C, and # for "without zeros" or
+ * "long". False: too long. */
+static bool strftime_format(char *to, size_t room, const char *from)
+{
+	static const struct {
+		char letter;
+		const char *plain, *marked;
+	} forms[] = {{'c', "%m/%d/%y %H:%M:%S", "%A, %B %d, %Y %H:%M:%S"},
+		     {'x', "%m/%d/%y", "%A, %B %d, %Y"}};
+	size_t n = 0;
+	while (*from) {
+		char one[4] = {*from++};
+		const char *put = one;
+		bool marked = one[0] == '%' && *from == '#';
+		from += marked;
+		if (one[0] == '%' && *from) {
+			snprintf(one, sizeof one, "%%%s%c",
+				 marked && strchr("dHIjmMSUwWyY", *from) ? "-" : "", *from);
+			for (size_t i = 0; i < countof(forms); i++)
+				if (forms[i].letter == *from)
+					put = marked ? forms[i].marked : forms[i].plain;
+			from++;
+		}
+		if (n + strlen(put) >= room)
+			return false;
+		memcpy(to + n, put, strlen(put));
+		n += strlen(put);
+	}
+	to[n] = 0;
+	return true;
+}
+
 API(size_t, crt_strftime, char *buf, size_t n, const char *format, const struct tm_win *w)
 {
 	struct tm tm;
+	char form[1024];
 	tm_from(&tm, w);
+	if (!strftime_format(form, sizeof form, format))
+		return 0;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	return strftime(buf, n, format, &tm);
+	return strftime(buf, n, form, &tm);
 #pragma GCC diagnostic pop
 }
 API(size_t, crt_wcsftime, wide *buf, size_t n, const wide *format, const struct tm_win *w)
 {
-	char out[1024];
+	char out[1024] = "";
 	autofree char *f = text_from(format, SIZE_MAX);
 	size_t len = f ? crt_strftime(out, sizeof out, f, w) : 0;
-	return len && len < n ? wide_give(out, buf, (uint32_t)n) : 0;
+	return len < n ? wide_give(out, buf, (uint32_t)n) : 0;
 }
 API(char *, crt_asctime, const struct tm_win *w)
 {

@@ -8,15 +8,19 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+static void parts_free(struct part *p);
+
 static void file_fini(struct object *o)
 {
 	struct file *f = (struct file *)(void *)o;
+	share_leave(f);
 	if (f->fd > 2)
 		close(f->fd);
 	if (f->delete_on_close && f->path)
 		(void)!(f->folder ? rmdir(f->path) : unlink(f->path));
 	object_unref(f->port);
 	folder_list_free(f->list);
+	parts_free(f->locked);
 	free(f->path);
 }
 
@@ -36,6 +40,8 @@ static struct file *file_new(int fd, uint32_t access, const char *path)
 		f->folder = S_ISDIR(st.st_mode);
 		f->pipe = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
 		f->console = S_ISCHR(st.st_mode) && isatty(fd);
+		f->device = st.st_dev;
+		f->inode = st.st_ino;
 	}
 	return f;
 }
@@ -100,6 +106,14 @@ static bool wants_write(uint32_t a)
 	return a & (GENERIC_WRITE | GENERIC_ALL) || a & (FILE_WRITE_DATA | FILE_APPEND_DATA);
 }
 
+/* What others have to share with who has the access @a. */
+static uint32_t share_needed(uint32_t a, uint32_t flags)
+{
+	bool removes = a & (FILE_ACCESS_DELETE | GENERIC_ALL) || flags & FILE_FLAG_DELETE_ON_CLOSE;
+	return (wants_read(a) ? SHARE_READ : 0) | (wants_write(a) ? SHARE_WRITE : 0) |
+	       (removes ? SHARE_DELETE : 0);
+}
+
 static int open_mode(uint32_t a)
 {
 	return wants_write(a) ? wants_read(a) ? O_RDWR : O_WRONLY : O_RDONLY;
@@ -118,27 +132,12 @@ static uint32_t file_make(const char *host, int mode, uint32_t how, int *ret_fd,
 		if (fd < 0 && errno == ENOENT)
 			return ERROR_PATH_NOT_FOUND;
 	}
-	if (fd < 0) {
-		bool cut = how == CREATE_ALWAYS || how == TRUNCATE_EXISTING;
-		fd = open(host, mode | (cut ? O_TRUNC : 0) | O_CLOEXEC | O_NONBLOCK);
-	}
+	if (fd < 0)
+		fd = open(host, mode | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return error_of(errno);
 	*ret_fd = fd;
 	return 0;
-}
-
-/* What is not there is another error when its folder is not there either. */
-static uint32_t missing_error(const char *host)
-{
-	autofree char *dir = strdup(host);
-	char *slash = dir ? strrchr(dir, '/') : NULL;
-	struct stat st;
-	if (!slash || slash == dir)
-		return ERROR_FILE_NOT_FOUND;
-	*slash = 0;
-	return stat(dir, &st) < 0 || !S_ISDIR(st.st_mode) ? ERROR_PATH_NOT_FOUND
-							  : ERROR_FILE_NOT_FOUND;
 }
 
 static handle device_open(enum device d, uint32_t access, bool inherit)
@@ -158,6 +157,8 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 	enum device d = path_device(path);
 	if (d)
 		return device_open(d, access, inherit);
+	if (!path_valid(path))
+		return bad(ERROR_INVALID_NAME);
 	autofree char *host = path_linux(path);
 	if (!host)
 		return HANDLE_BAD;
@@ -171,13 +172,20 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 	}
 	uint32_t error = file_make(host, mode, how, &fd, &was);
 	if (error)
-		return bad(error == ERROR_FILE_NOT_FOUND ? missing_error(host) : error);
+		return bad(error == ERROR_FILE_NOT_FOUND ? path_missing(host) : error);
 	struct file *f = file_new(fd, access, host);
 	if (!f) {
 		close(fd);
 		return bad(ERROR_NOT_ENOUGH_MEMORY);
 	}
-	f->share = share;
+	bool cut = was && (how == CREATE_ALWAYS || how == TRUNCATE_EXISTING);
+	error = !share_enter(f, share_needed(access, flags), share)    ? ERROR_SHARING_VIOLATION
+		: cut && ftruncate(fd, 0) < 0 && truncate(host, 0) < 0 ? error_of(errno)
+								       : 0;
+	if (error) {
+		object_unref(&f->o);
+		return bad(error);
+	}
 	f->overlapped = flags & FILE_FLAG_OVERLAPPED;
 	f->append = access & FILE_APPEND_DATA && !(access & (FILE_WRITE_DATA | GENERIC_WRITE));
 	f->delete_on_close = flags & FILE_FLAG_DELETE_ON_CLOSE;
@@ -197,7 +205,7 @@ API(handle, k32_CreateFileA, const char *path, uint32_t access, uint32_t share,
     const struct security *sec, uint32_t how, uint32_t flags, handle like)
 {
 	(void)like;
-	if (!how || how > TRUNCATE_EXISTING)
+	if (!how || how > TRUNCATE_EXISTING || (how == TRUNCATE_EXISTING && !wants_write(access)))
 		return bad(ERROR_INVALID_PARAMETER);
 	return io_open(path, access, share, how, flags, sec && sec->inherit);
 }
@@ -313,7 +321,10 @@ static int64_t overlapped_at(const struct overlapped *o)
 static uint32_t transfer_end(struct file *f, struct overlapped *o, int64_t r, uint32_t *ret_n,
 			     uint32_t end_error)
 {
-	uint32_t error = r < 0 ? error_of((int)-r) : r == 0 ? end_error : 0;
+	uint32_t error = r == -EBADF ? ERROR_ACCESS_DENIED /* the handle is good */
+			 : r < 0     ? error_of((int)-r)
+			 : r == 0    ? end_error
+				     : 0;
 	if (ret_n)
 		*ret_n = r > 0 ? (uint32_t)r : 0;
 	if (o)
@@ -447,7 +458,9 @@ API(uint32_t, k32_SetEndOfFile, handle h)
 	if (!f)
 		return 0;
 	off_t at = lseek(f->fd, 0, SEEK_CUR);
-	uint32_t ok = at < 0 || ftruncate(f->fd, at) < 0 ? fail_errno() : 1;
+	uint32_t ok = !wants_write(f->access)              ? fail(ERROR_ACCESS_DENIED)
+		      : at < 0 || ftruncate(f->fd, at) < 0 ? fail_errno()
+							   : 1;
 	object_unref(&f->o);
 	return ok;
 }
@@ -495,22 +508,65 @@ API(uint32_t, k32_GetFileType, handle h)
 	return type;
 }
 
-/* ---- locks of parts ---- */
+/* ---- locks of parts: each is given back as it was taken ---- */
+
+struct part {
+	struct part *next;
+	int64_t at, len;
+};
+
+static pthread_mutex_t locking = PTHREAD_MUTEX_INITIALIZER; /* of all lists */
+
+static void parts_free(struct part *p)
+{
+	while (p) {
+		struct part *next = p->next;
+		free(p);
+		p = next;
+	}
+}
+
+/* The part that was locked so is taken from the list; false: none was. */
+static bool part_drop(struct file *f, int64_t at, int64_t len)
+{
+	struct part *gone = NULL;
+	pthread_mutex_lock(&locking);
+	for (struct part **p = &f->locked; *p && !gone; p = *p ? &(*p)->next : p)
+		if ((*p)->at == at && (*p)->len == len) {
+			gone = *p;
+			*p = gone->next;
+		}
+	pthread_mutex_unlock(&locking);
+	bool found = gone != NULL;
+	free(gone);
+	return found;
+}
 
 static uint32_t file_lock(handle h, int64_t at, int64_t len, short type, bool wait)
 {
 	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = len};
+	struct part *part = type == F_UNLCK ? NULL : malloc(sizeof *part);
 	struct file *f = object_get(h, KIND_FILE);
-	if (!f)
-		return 0;
+	if (!f || (type != F_UNLCK && !part)) {
+		object_unref(f ? &f->o : NULL);
+		free(part);
+		return f ? fail(ERROR_NOT_ENOUGH_MEMORY) : 0;
+	}
 	if (at < 0 || len < 0)
 		l.l_start = l.l_len = 0; /* all of it */
-	int r = fcntl(f->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l);
-	uint32_t ok =
-	    r < 0 ? errno == EAGAIN || errno == EACCES ? fail(ERROR_LOCK_VIOLATION) : fail_errno()
-		  : 1;
+	uint32_t error = type == F_UNLCK && !part_drop(f, at, len) ? ERROR_NOT_LOCKED : 0;
+	if (!error && fcntl(f->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l) < 0)
+		error = errno == EAGAIN || errno == EACCES ? ERROR_LOCK_VIOLATION : error_of(errno);
+	if (part && !error) {
+		pthread_mutex_lock(&locking);
+		*part = (struct part){f->locked, at, len};
+		f->locked = part;
+		pthread_mutex_unlock(&locking);
+	} else {
+		free(part);
+	}
 	object_unref(&f->o);
-	return ok;
+	return error ? fail(error) : 1;
 }
 
 API(uint32_t, k32_LockFileEx, handle h, uint32_t flags, uint32_t reserved, uint32_t low,

@@ -560,7 +560,9 @@ static struct find *find_open(const char *path)
 
 static handle find_first(const char *path, struct find_data_w *ret)
 {
-	struct find *f = find_open(path);
+	struct find *f = *path ? find_open(path) : NULL;
+	if (!*path)
+		last_error_set(ERROR_PATH_NOT_FOUND);
 	if (!f)
 		return HANDLE_BAD;
 	bool any = strpbrk(f->pattern, "*?<>\"") != NULL;
@@ -643,9 +645,11 @@ static uint32_t done(int r) { return r < 0 ? fail_errno() : 1; }
 API(uint32_t, k32_CreateDirectoryW, const wide *path, void *sec)
 {
 	(void)sec;
-	autofree char *host = path_linux_w(path);
+	autofree char *name = text_from(path, SIZE_MAX), *host = name ? path_linux(name) : NULL;
 	if (!host)
 		return 0;
+	if (!path_valid(name))
+		return fail(ERROR_INVALID_NAME);
 	if (mkdir(host, 0777) == 0)
 		return 1;
 	return fail(errno == ENOENT ? ERROR_PATH_NOT_FOUND : error_of(errno));
@@ -663,7 +667,9 @@ API(uint32_t, k32_RemoveDirectoryW, const wide *path)
 	if (!host)
 		return 0;
 	int r = rmdir(host);
-	return r < 0 && errno == ENOTDIR ? fail(ERROR_DIRECTORY) : done(r);
+	if (r < 0)
+		return errno == ENOTDIR ? fail(ERROR_DIRECTORY) : fail_path(host);
+	return 1;
 }
 
 API(uint32_t, k32_RemoveDirectoryA, const char *path)
@@ -678,8 +684,14 @@ API(uint32_t, k32_DeleteFileW, const wide *path)
 	autofree char *host = path_linux_w(path);
 	if (!host)
 		return 0;
-	if (lstat(host, &st) == 0 && !S_ISLNK(st.st_mode) && !(st.st_mode & 0222))
+	if (lstat(host, &st) < 0)
+		return fail_path(host);
+	if (!S_ISLNK(st.st_mode) && !(st.st_mode & 0222))
 		return fail(ERROR_ACCESS_DENIED);
+	if (S_ISDIR(st.st_mode))
+		return fail(ERROR_ACCESS_DENIED);
+	if (!share_allows(&st, SHARE_DELETE))
+		return fail(ERROR_SHARING_VIOLATION);
 	return done(unlink(host));
 }
 
@@ -746,11 +758,13 @@ static uint32_t file_move(const char *from, const char *to, uint32_t flags)
 {
 	struct stat a, b;
 	if (lstat(from, &a) < 0)
-		return fail_errno();
+		return fail_path(from);
+	if (!share_allows(&a, SHARE_DELETE))
+		return fail(ERROR_SHARING_VIOLATION);
 	if (lstat(to, &b) == 0 && !(a.st_dev == b.st_dev && a.st_ino == b.st_ino)) {
 		if (!(flags & MOVE_REPLACE))
 			return fail(ERROR_ALREADY_EXISTS);
-		if (S_ISDIR(b.st_mode))
+		if (S_ISDIR(b.st_mode) || !share_allows(&b, SHARE_DELETE))
 			return fail(ERROR_ACCESS_DENIED);
 	}
 	if (rename(from, to) == 0)
@@ -760,19 +774,33 @@ static uint32_t file_move(const char *from, const char *to, uint32_t flags)
 	return file_copy(from, to, false) && done(unlink(from));
 }
 
+/* @b, which was found without regard to case; as @to has it if it is the same file as @a. */
+static void renamed(const char *a, char *b, const char *to)
+{
+	const char *name = to + strlen(to);
+	while (name > to && name[-1] != '\\' && name[-1] != '/' && name[-1] != ':')
+		name--;
+	char *last = strrchr(b, '/');
+	if (!strcmp(a, b) && last && !strcasecmp(last + 1, name))
+		memcpy(last + 1, name, strlen(name));
+}
+
+API(uint32_t, k32_MoveFileExA, const char *from, const char *to, uint32_t flags)
+{
+	autofree char *a = path_linux(from), *b = a && to ? path_linux(to) : NULL;
+	if (!b)
+		return 0;
+	renamed(a, b, to);
+	return file_move(a, b, flags);
+}
 API(uint32_t, k32_MoveFileExW, const wide *from, const wide *to, uint32_t flags)
 {
-	autofree char *a = path_linux_w(from), *b = a && to ? path_linux_w(to) : NULL;
-	return b ? file_move(a, b, flags) : 0;
+	autofree char *a = text_from(from, SIZE_MAX), *b = to ? text_from(to, SIZE_MAX) : NULL;
+	return a ? k32_MoveFileExA(a, b, flags) : 0;
 }
 API(uint32_t, k32_MoveFileW, const wide *from, const wide *to)
 {
 	return k32_MoveFileExW(from, to, MOVE_COPY);
-}
-API(uint32_t, k32_MoveFileExA, const char *from, const char *to, uint32_t flags)
-{
-	autofree char *a = path_linux(from), *b = a ? path_linux(to) : NULL;
-	return b ? file_move(a, b, flags) : 0;
 }
 API(uint32_t, k32_MoveFileA, const char *from, const char *to)
 {

@@ -51,6 +51,8 @@ wide *text_wide(const char *s, size_t n);
 /* Into @out, at most @cap units; returns how many the whole has. No 0 is added. NULL: only count.
  * *ret_bad (may be NULL): was something no valid text? */
 size_t utf16_put(const char *s, size_t n, wide *out, size_t cap, bool *ret_bad);
+/* The same; a surrogate in @s is bad. */
+size_t utf16_put_strict(const char *s, size_t n, wide *out, size_t cap, bool *ret_bad);
 size_t utf8_put(const wide *s, size_t n, char *out, size_t cap, bool *ret_bad);
 /* Copy @s with its 0 to the guest's buffer. Returns what the functions of Windows do: units without
  * the 0, or with it when there is too little room. */
@@ -261,6 +263,10 @@ char *path_linux(const char *path);
 char *path_linux_w(const wide *path);
 /* Made whole: D:\a\b, without . and ..; malloc'ed. */
 char *path_full(const char *path);
+/* The error for what is not there: another one when its folder is not there either. */
+uint32_t path_missing(const char *host);
+uint32_t fail_path(const char *host); /* as fail_errno, of what was done with @host */
+bool path_valid(const char *path);    /* without characters that no name may have */
 /* The other way: malloc'ed; NULL: it is on no drive. */
 char *path_guest(const char *host);
 const char *path_cwd(void); /* guest's; valid until it is changed */
@@ -272,8 +278,13 @@ struct file {
 	struct object o;
 	int fd;
 	bool folder, console, pipe, append, overlapped, socket, inherited, delete_on_close;
+	bool shut;  /* a socket that sends no more */
 	char *path; /* host side; owned; NULL: none */
 	uint32_t access, share;
+	uint32_t need; /* what others have to share, once it is in the list of share.c */
+	uint64_t device, inode;
+	struct file *share_next;
+	struct part *locked; /* owned list: of LockFile */
 	struct object *port; /* completion port, owned reference */
 	uint64_t port_key;
 	uint32_t modes;
@@ -289,6 +300,13 @@ void io_seek(struct file *f, int64_t at);
 int64_t io_end(struct file *f); /* where it ends, and its pointer then is; -1: nowhere */
 handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,
 	       bool inherit); /* as CreateFile */
+/* Open modes (share.c): SHARE_ of what @f does, and of what others may do meanwhile. False: another
+ * handle forbids it. */
+enum { SHARE_READ = 1, SHARE_WRITE = 2, SHARE_DELETE = 4, SHARE_ALL = 7 };
+struct stat;
+bool share_enter(struct file *f, uint32_t need, uint32_t share) MUST;
+void share_leave(struct file *f);
+bool share_allows(const struct stat *st, uint32_t need); /* of who shares all, and holds nothing */
 void file_port_set(struct file *f, struct object *port, uint64_t key);
 void folder_list_free(struct folder_list *l); /* NULL is fine */
 uint64_t filetime_of(int64_t s, int64_t ns);

@@ -51,10 +51,13 @@ API(int32_t, k32_MultiByteToWideChar, uint32_t page, uint32_t flags, const char 
 {
 	bool bad = false;
 	size_t len = n < 0 ? strlen(s) + 1 : (size_t)n, got;
+	bool named = page == CP_UTF8; /* of CP_ACP, flags of other pages are taken */
 	if (!n || cap < 0 || !page_known(&page))
 		return (int32_t)fail(ERROR_INVALID_PARAMETER);
+	if (named && flags & ~(uint32_t)MB_ERROR)
+		return (int32_t)fail(ERROR_INVALID_FLAGS);
 	if (page == CP_UTF8) {
-		got = utf16_put(s, len, cap ? out : NULL, (size_t)cap, &bad);
+		got = utf16_put_strict(s, len, cap ? out : NULL, (size_t)cap, &bad);
 	} else {
 		got = len;
 		for (size_t i = 0; cap && i < len && i < (size_t)cap; i++)
@@ -72,8 +75,11 @@ API(int32_t, k32_WideCharToMultiByte, uint32_t page, uint32_t flags, const wide 
 {
 	bool bad = false;
 	size_t len = n < 0 ? wide_len(s) + 1 : (size_t)n, got = 0;
-	if (!n || cap < 0 || !page_known(&page))
+	bool named = page == CP_UTF8; /* of CP_ACP, flags and defaults of other pages are taken */
+	if (!n || cap < 0 || (named && (other || ret_other)) || !page_known(&page))
 		return (int32_t)fail(ERROR_INVALID_PARAMETER);
+	if (named && flags & ~(uint32_t)WC_ERROR)
+		return (int32_t)fail(ERROR_INVALID_FLAGS);
 	if (page == CP_UTF8) {
 		for (size_t i = 0; i < len;) { /* a lone surrogate is shown as U+FFFD */
 			size_t one = i + 1 < len && (s[i] & 0xfc00) == 0xd800 ? 2 : 1;
@@ -98,8 +104,8 @@ API(int32_t, k32_WideCharToMultiByte, uint32_t page, uint32_t flags, const wide 
 				out[got] = (char)(b < 0 ? other ? *other : '?' : b);
 		}
 	}
-	if (ret_other && page != CP_UTF8)
-		*ret_other = bad;
+	if (ret_other)
+		*ret_other = page != CP_UTF8 && bad;
 	if (bad && flags & WC_ERROR)
 		return (int32_t)fail(ERROR_NO_UNICODE_TRANSLATION);
 	if (cap && got > (size_t)cap)
@@ -228,6 +234,8 @@ static int32_t order(const wide *a, size_t n, const wide *b, size_t m, bool igno
 API(int32_t, k32_CompareStringOrdinal, const wide *a, int32_t n, const wide *b, int32_t m,
     uint32_t ignore_case)
 {
+	if (!a || !b)
+		return (int32_t)fail(ERROR_INVALID_PARAMETER);
 	return order(a, n < 0 ? wide_len(a) : (size_t)n, b, m < 0 ? wide_len(b) : (size_t)m,
 		     ignore_case != 0);
 }

@@ -58,6 +58,8 @@ API(uint64_t, k32_VirtualAlloc2, handle h, uint64_t at, uint64_t size, uint32_t 
 static int virtual_free(uint64_t at, uint64_t size, uint32_t type)
 {
 	struct region r;
+	if (type == MEM_RELEASE && !size && !space_at(at, &r))
+		return -EFAULT;
 	if (type == MEM_RELEASE)
 		return size ? -EINVAL : space_release(at);
 	if (type != MEM_DECOMMIT)

@@ -68,8 +68,20 @@ static size_t path_root(const char *path, const char **rest, char out[8], bool *
 	return 3;
 }
 
-/* Put the parts of @p behind @out, which has @n bytes; back to the root at most. */
-static size_t parts_add(char *out, size_t n, size_t cap, const char *p, bool exact)
+/* The length of a part without what Windows takes off its end: of the last one all dots and blanks,
+ * of others one dot. */
+static size_t part_trim(const char *part, size_t len, bool last)
+{
+	if (last)
+		while (len > 0 && (part[len - 1] == '.' || part[len - 1] == ' '))
+			len--;
+	else if (len == 1 || (len > 1 && part[len - 1] == '.' && part[len - 2] != '.'))
+		len -= part[len - 1] == '.';
+	return len;
+}
+
+/* Put the parts of @p behind @out, which has @n bytes; back to its first @root bytes at most. */
+static size_t parts_add(char *out, size_t n, size_t root, size_t cap, const char *p, bool exact)
 {
 	while (*p) {
 		p += is_slash(*p);
@@ -79,14 +91,13 @@ static size_t parts_add(char *out, size_t n, size_t cap, const char *p, bool exa
 		const char *part = p;
 		p += len;
 		if (len == 2 && !strncmp(part, "..", 2)) {
-			while (n > 3 && out[n - 1] != '\\')
+			while (n > root && out[n - 1] != '\\')
 				n--;
-			n -= n > 3;
+			n -= n > root;
 			continue;
 		}
 		if (!exact)
-			while (len > 0 && (part[len - 1] == '.' || part[len - 1] == ' '))
-				len--;
+			len = part_trim(part, len, !*p);
 		if (!len)
 			continue;
 		if (n + len + 2 > cap)
@@ -114,10 +125,10 @@ char *path_full(const char *path)
 	size_t n = path_root(path, &rest, out, &exact);
 	if (n && !is_slash(*rest) && out[0] == here.cwd[0]) {
 		pthread_mutex_lock(&here.lock);
-		n = parts_add(out, n, cap, here.cwd + 3, true);
+		n = parts_add(out, n, n, cap, here.cwd + 3, true);
 		pthread_mutex_unlock(&here.lock);
 	}
-	n = n ? parts_add(out, n, cap, rest, exact) : 0;
+	n = n ? parts_add(out, n, 3, cap, rest, exact) : 0;
 	if (!n) {
 		free(out);
 		last_error_set(ERROR_PATH_NOT_FOUND);
@@ -223,6 +234,30 @@ char *path_guest(const char *host)
 	return out;
 }
 
+uint32_t path_missing(const char *host)
+{
+	autofree char *dir = strdup(host);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	struct stat st;
+	if (!slash || slash == dir)
+		return ERROR_FILE_NOT_FOUND;
+	*slash = 0;
+	return stat(dir, &st) < 0 || !S_ISDIR(st.st_mode) ? ERROR_PATH_NOT_FOUND
+							  : ERROR_FILE_NOT_FOUND;
+}
+
+uint32_t fail_path(const char *host)
+{
+	return errno == ENOENT ? fail(path_missing(host)) : fail_errno();
+}
+
+bool path_valid(const char *path)
+{
+	if (!strncmp(path, "\\\\?\\", 4))
+		path += 4;
+	return *path && !path[strcspn(path, "<>\"|?*")];
+}
+
 uint32_t path_cwd_set(const char *path)
 {
 	struct stat st;
@@ -230,7 +265,7 @@ uint32_t path_cwd_set(const char *path)
 		memcpy(here.cwd, "C:\\", 4);
 	autofree char *full = path_full(path), *host = full ? path_linux(full) : NULL;
 	if (!host || stat(host, &st) < 0)
-		return ERROR_FILE_NOT_FOUND;
+		return host ? path_missing(host) : ERROR_FILE_NOT_FOUND;
 	if (!S_ISDIR(st.st_mode))
 		return ERROR_DIRECTORY;
 	if (strlen(full) >= sizeof here.cwd)
@@ -265,14 +300,60 @@ API(uint32_t, k32_SetCurrentDirectoryW, const wide *path)
 	return k32_SetCurrentDirectoryA(p ? p : "");
 }
 
+/* The length of the name of a device that every folder has; 0: @path is none. */
+static size_t device_name(const char *path)
+{
+	static const char *const names[] = {"NUL", "CON", "AUX", "PRN", "CONIN$", "CONOUT$"};
+	size_t n = strlen(path);
+	n -= n > 1 && path[n - 1] == ':';
+	if (n == 4 && (!strncasecmp(path, "COM", 3) || !strncasecmp(path, "LPT", 3)))
+		return path[3] >= '1' && path[3] <= '9' ? n : 0;
+	for (size_t i = 0; i < countof(names); i++)
+		if (strlen(names[i]) == n && !strncasecmp(path, names[i], n))
+			return n;
+	return 0;
+}
+
+/* Names that begin with two slashes: of a device (\\.\, \\?\), or of another computer's folder. */
+static char *full_far(const char *path)
+{
+	size_t cap = strlen(path) + 8, root = 0;
+	char *out = malloc(cap);
+	if (!out)
+		return NULL;
+	bool device = (path[2] == '.' || path[2] == '?') && is_slash(path[3]);
+	if (device)
+		root = is_letter(path[4]) && path[5] == ':' ? 6 : 4;
+	for (int i = 2; !device && i > 0; i--) /* server and share */
+		for (root += i == 2 ? 2 : is_slash(path[root]);
+		     path[root] && !is_slash(path[root]);)
+			root++;
+	memcpy(out, path, root);
+	for (size_t i = 0; i < root; i++)
+		if (out[i] == '/')
+			out[i] = '\\';
+	const char *rest = path + root;
+	if (root == 6 && device && is_slash(*rest))
+		out[root++] = '\\';
+	if (parts_add(out, root, root, cap, rest, device && path[2] == '?'))
+		return out;
+	free(out);
+	return NULL;
+}
+
 /* A slash at the end stays; a device has a name of its own. */
 static char *full_name(const char *path)
 {
-	static const char *const devices[] = {"", "\\\\.\\NUL", "\\\\.\\CONIN$", "\\\\.\\CONOUT$",
-					      "\\\\.\\CON"};
-	enum device d = path_device(path);
-	if (d)
-		return strdup(devices[d]);
+	size_t device = device_name(path);
+	char *name = NULL;
+	if (!*path)
+		last_error_set(ERROR_INVALID_NAME);
+	if (device && asprintf(&name, "\\\\.\\%.*s", (int)device, path) < 0)
+		name = NULL;
+	if (device || !*path)
+		return name;
+	if (is_slash(path[0]) && is_slash(path[1]))
+		return full_far(path);
 	char *full = path_full(path), *with = NULL;
 	size_t n = strlen(path);
 	if (full && n && is_slash(path[n - 1]) && full[strlen(full) - 1] != '\\') {

@@ -21,7 +21,8 @@ static const struct {
     {ESOCKTNOSUPPORT, 10044}, {EOPNOTSUPP, 10045}, {EAFNOSUPPORT, 10047}, {EADDRINUSE, 10048},
     {EADDRNOTAVAIL, 10049},   {ENETDOWN, 10050},   {ENETUNREACH, 10051},  {ECONNABORTED, 10053},
     {ECONNRESET, 10054},      {ENOBUFS, 10055},    {EISCONN, 10056},      {ENOTCONN, 10057},
-    {EPIPE, 10054},           {ETIMEDOUT, 10060},  {ECONNREFUSED, 10061}, {EHOSTUNREACH, 10065}};
+    {EPIPE, 10054},           {ESHUTDOWN, 10058},  {ETIMEDOUT, 10060},    {ECONNREFUSED, 10061},
+    {EHOSTUNREACH, 10065}};
 
 int32_t socket_error(int err)
 {
@@ -145,11 +146,22 @@ API(int32_t, ws_bind, uint64_t h, const void *name, int32_t len)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = address_in(&a, name, len)
+	int32_t r = len >= (int32_t)sizeof(struct sockaddr_in) && address_in(&a, name, len)
 			? result(bind(f->fd, (struct sockaddr *)&a, (socklen_t)len))
 			: socket_fail(EFAULT);
 	socket_put(f);
 	return r;
+}
+
+/* Linux takes any port when it is needed; on Windows a socket has none before bind and connect. */
+static bool bound(int fd)
+{
+	struct sockaddr_storage a = {0};
+	socklen_t n = sizeof a;
+	if (getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+		return false;
+	return (a.ss_family != AF_INET && a.ss_family != AF_INET6) ||
+	       ((struct sockaddr_in *)(void *)&a)->sin_port; /* at the same place in both */
 }
 
 API(int32_t, ws_listen, uint64_t h, int32_t n)
@@ -157,7 +169,7 @@ API(int32_t, ws_listen, uint64_t h, int32_t n)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = result(listen(f->fd, n));
+	int32_t r = bound(f->fd) ? result(listen(f->fd, n)) : socket_fail(EINVAL);
 	socket_put(f);
 	return r;
 }
@@ -184,7 +196,10 @@ API(uint64_t, ws_accept, uint64_t h, void *name, int32_t *len)
 	struct file *f = socket_get(h);
 	if (!f)
 		return UINT64_MAX;
-	if (blocking(f->fd))
+	int listens = 0;
+	socklen_t size = sizeof listens;
+	getsockopt(f->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+	if (listens && blocking(f->fd))
 		while (!ready(f->fd, POLLIN, -1) && errno == EINTR)
 			continue;
 	int fd = accept4(f->fd, (struct sockaddr *)&a, &n, SOCK_CLOEXEC);
@@ -215,6 +230,8 @@ API(int32_t, ws_shutdown, uint64_t h, int32_t how)
 	if (!f)
 		return -1;
 	int32_t r = result(shutdown(f->fd, how));
+	if (r == 0 && how != SHUT_RD)
+		f->shut = true;
 	socket_put(f);
 	return r;
 }
@@ -224,23 +241,13 @@ API(int32_t, ws_send, uint64_t h, const void *p, int32_t n, int32_t flags)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = result(
-	    (int)send(f->fd, p, (size_t)(uint32_t)n, MSG_NOSIGNAL | (flags & 1 ? MSG_OOB : 0)));
-	socket_put(f);
-	return r;
-}
-
-API(int32_t, ws_recv, uint64_t h, void *p, int32_t n, int32_t flags)
-{
-	struct file *f = socket_get(h);
-	if (!f)
-		return -1;
-	if (blocking(f->fd))
-		while (!ready(f->fd, POLLIN, -1) && errno == EINTR)
-			continue;
-	int how =
-	    (flags & 1 ? MSG_OOB : 0) | (flags & 2 ? MSG_PEEK : 0) | (flags & 8 ? MSG_WAITALL : 0);
-	int32_t r = result((int)recv(f->fd, p, (size_t)(uint32_t)n, how));
+	int32_t r =
+	    (int32_t)send(f->fd, p, (size_t)(uint32_t)n, MSG_NOSIGNAL | (flags & 1 ? MSG_OOB : 0));
+	if (r < 0)
+		r = socket_fail(errno != EPIPE  ? errno
+				: f->shut       ? ESHUTDOWN
+				: !bound(f->fd) ? ENOTCONN
+						: ECONNRESET);
 	socket_put(f);
 	return r;
 }
@@ -261,19 +268,32 @@ API(int32_t, ws_sendto, uint64_t h, const void *p, int32_t n, int32_t flags, con
 	return r;
 }
 
+/* What did not fit of a datagram is gone, and that is an error; the rest is there. */
 API(int32_t, ws_recvfrom, uint64_t h, void *p, int32_t n, int32_t flags, void *name, int32_t *len)
 {
 	struct sockaddr_storage a;
-	socklen_t alen = sizeof a;
+	struct iovec v = {p, (size_t)(uint32_t)n};
+	struct msghdr m = {.msg_name = &a, .msg_namelen = sizeof a, .msg_iov = &v, .msg_iovlen = 1};
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = result((int)recvfrom(f->fd, p, (size_t)(uint32_t)n, flags & 2 ? MSG_PEEK : 0,
-					 (struct sockaddr *)&a, &alen));
-	if (r >= 0)
-		address_out(name, len, &a, alen);
+	if (blocking(f->fd))
+		while (!ready(f->fd, POLLIN, -1) && errno == EINTR)
+			continue;
+	int how =
+	    (flags & 1 ? MSG_OOB : 0) | (flags & 2 ? MSG_PEEK : 0) | (flags & 8 ? MSG_WAITALL : 0);
+	int32_t r = result((int)recvmsg(f->fd, &m, how));
+	if (r >= 0 && m.msg_namelen)
+		address_out(name, len, &a, m.msg_namelen);
+	if (r >= 0 && m.msg_flags & MSG_TRUNC)
+		r = socket_fail(EMSGSIZE);
 	socket_put(f);
 	return r;
+}
+
+API(int32_t, ws_recv, uint64_t h, void *p, int32_t n, int32_t flags)
+{
+	return ws_recvfrom(h, p, n, flags, NULL, NULL);
 }
 
 static int32_t name_of(uint64_t h, void *name, int32_t *len,
@@ -292,6 +312,10 @@ static int32_t name_of(uint64_t h, void *name, int32_t *len,
 }
 static int own_name(int fd, struct sockaddr *restrict a, socklen_t *restrict n)
 {
+	if (!bound(fd)) {
+		errno = EINVAL;
+		return -1;
+	}
 	return getsockname(fd, a, n);
 }
 static int peer_name(int fd, struct sockaddr *restrict a, socklen_t *restrict n)
@@ -334,7 +358,7 @@ enum {
 static bool option_nothing(int32_t level, int32_t name)
 {
 	return (level == 0xffff && (name == UPDATE_ACCEPT || name == UPDATE_CONNECT ||
-				    name == EXCLUSIVE || name == LINGER || name == DONT_LINGER)) ||
+				    name == EXCLUSIVE || name == DONT_LINGER)) ||
 	       level == 0;
 }
 
@@ -343,6 +367,31 @@ static int32_t timeout_set(int fd, int32_t name, uint32_t ms)
 	const struct timeval t = {ms / 1000, ms % 1000 * 1000};
 	return result(
 	    setsockopt(fd, SOL_SOCKET, name == RCVTIMEO ? SO_RCVTIMEO : SO_SNDTIMEO, &t, sizeof t));
+}
+
+static int32_t timeout_get(int fd, int32_t name, int *ret_ms)
+{
+	struct timeval t = {0};
+	socklen_t len = sizeof t;
+	int r = getsockopt(fd, SOL_SOCKET, name == RCVTIMEO ? SO_RCVTIMEO : SO_SNDTIMEO, &t, &len);
+	*ret_ms = (int)(t.tv_sec * 1000 + t.tv_usec / 1000);
+	return result(r);
+}
+
+/* There it is two numbers of 16 bits. */
+static int32_t linger_set(int fd, uint32_t v)
+{
+	const struct linger l = {v & 0xffff, (int)(v >> 16)};
+	return result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l));
+}
+
+static int32_t linger_get(int fd, int *ret)
+{
+	struct linger l = {0};
+	socklen_t len = sizeof l;
+	int r = getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len);
+	*ret = (l.l_onoff != 0) | l.l_linger << 16;
+	return result(r);
 }
 
 API(int32_t, ws_setsockopt, uint64_t h, int32_t level, int32_t name, const void *v, int32_t n)
@@ -358,6 +407,8 @@ API(int32_t, ws_setsockopt, uint64_t h, int32_t level, int32_t name, const void 
 		r = 0;
 	else if (level == 0xffff && (name == RCVTIMEO || name == SNDTIMEO))
 		r = timeout_set(f->fd, name, (uint32_t)value);
+	else if (level == 0xffff && name == LINGER)
+		r = linger_set(f->fd, (uint32_t)value);
 	for (size_t i = 0; r < 0 && i < countof(options); i++)
 		if (options[i].level == level && options[i].name == name)
 			r = result(setsockopt(f->fd, options[i].host_level, options[i].host, &value,
@@ -374,6 +425,10 @@ API(int32_t, ws_getsockopt, uint64_t h, int32_t level, int32_t name, void *v, in
 	int value = 0;
 	socklen_t len = sizeof value;
 	int32_t r = option_nothing(level, name) ? 0 : socket_fail(ENOPROTOOPT);
+	if (level == 0xffff && (name == RCVTIMEO || name == SNDTIMEO))
+		r = timeout_get(f->fd, name, &value);
+	else if (level == 0xffff && name == LINGER)
+		r = linger_get(f->fd, &value);
 	for (size_t i = 0; r < 0 && i < countof(options); i++)
 		if (options[i].level == level && options[i].name == name) {
 			r = result(getsockopt(f->fd, options[i].host_level, options[i].host, &value,
@@ -473,6 +528,8 @@ API(int32_t, ws_select, int32_t nfds, struct fd_set_win *r, struct fd_set_win *w
 	set_fill(p, &n, r, POLLIN);
 	set_fill(p, &n, w, POLLOUT);
 	set_fill(p, &n, x, POLLPRI);
+	if (!n)
+		return socket_fail(EINVAL);
 	struct thread *me = thread_self();
 	atomic_store(&me->blocked, 1);
 	int got = poll(p, n, t ? t->s * 1000 + (t->us + 999) / 1000 : -1);

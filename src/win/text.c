@@ -12,8 +12,9 @@ size_t wide_len(const wide *s)
 	return n;
 }
 
-/* One character of @s, which has @n bytes; *@ret_used of them. Bad ones are U+FFFD. */
-static uint32_t utf8_next(const uint8_t *s, size_t n, size_t *ret_used, bool *bad)
+/* One character of @s, which has @n bytes; *@ret_used of them. Bad ones are U+FFFD, one for as many
+ * bytes as could begin a character. @halves: a surrogate is a character. */
+static uint32_t utf8_next(const uint8_t *s, size_t n, size_t *ret_used, bool halves, bool *bad)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	unsigned len = s[0] < 0x80   ? 1
@@ -24,30 +25,31 @@ static uint32_t utf8_next(const uint8_t *s, size_t n, size_t *ret_used, bool *ba
 				     : 0;
 	uint32_t c = len < 2 ? s[0] : s[0] & (0x7fu >> len);
 	*ret_used = 1;
-	if (len > n)
-		len = 0;
 	for (unsigned i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80) {
+		if (i >= n || (s[i] & 0xc0) != 0x80) {
 			len = 0;
 			break;
 		}
 		c = c << 6 | (s[i] & 0x3f);
+		*ret_used = i + 1;
+		uint32_t low = c << 6 * (len - 1 - i);
+		bool half = low >= 0xd800 && low < 0xe000 && !halves;
+		if (low > 0x10ffff || half || low + (1u << 6 * (len - 1 - i)) <= least[len]) {
+			len = 0;
+			break;
+		}
 	}
-	if (!len || c > 0x10ffff || (len > 1 && c < least[len])) {
-		*bad = true;
-		return 0xfffd;
-	}
-	*ret_used = len;
-	return c;
+	*bad |= !len;
+	return len ? c : 0xfffd;
 }
 
-size_t utf16_put(const char *s, size_t n, wide *out, size_t cap, bool *ret_bad)
+static size_t utf16_make(const char *s, size_t n, wide *out, size_t cap, bool halves, bool *ret_bad)
 {
 	const uint8_t *p = (const uint8_t *)s;
 	size_t got = 0, used;
 	bool bad = false;
 	for (size_t i = 0; i < n; i += used) {
-		uint32_t c = utf8_next(p + i, n - i, &used, &bad);
+		uint32_t c = utf8_next(p + i, n - i, &used, halves, &bad);
 		unsigned units = c >= 0x10000 ? 2 : 1;
 		if (out && got + units <= cap) {
 			out[got] = (wide)(units == 1 ? c : 0xd7c0 + (c >> 10));
@@ -59,6 +61,16 @@ size_t utf16_put(const char *s, size_t n, wide *out, size_t cap, bool *ret_bad)
 	if (ret_bad)
 		*ret_bad = bad;
 	return got;
+}
+
+size_t utf16_put(const char *s, size_t n, wide *out, size_t cap, bool *ret_bad)
+{
+	return utf16_make(s, n, out, cap, true, ret_bad);
+}
+
+size_t utf16_put_strict(const char *s, size_t n, wide *out, size_t cap, bool *ret_bad)
+{
+	return utf16_make(s, n, out, cap, false, ret_bad);
 }
 
 static unsigned utf8_encode(uint32_t c, char *o)

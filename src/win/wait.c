@@ -256,7 +256,13 @@ API(uint32_t, k32_WaitForMultipleObjectsEx, uint32_t n, const handle *h, uint32_
 	}
 	while (got < n && (o[got] = object_get(h[got], KIND_ANY)))
 		got++;
-	if (got == n)
+	bool twice = false;
+	for (uint32_t i = 0; all && got == n && i < n; i++)
+		for (uint32_t k = 0; k < i; k++)
+			twice |= o[i] == o[k];
+	if (twice)
+		last_error_set(ERROR_INVALID_PARAMETER);
+	else if (got == n)
 		r = wait_for(o, n, all != 0, ms ? deadline_of_ms(ms) : 0, alertable != 0);
 	while (got)
 		object_unref(o[--got]);

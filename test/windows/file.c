@@ -9,7 +9,7 @@ static void paths(void)
 	} rows[] = {
 	    {"C:\\a\\..\\b", "C:\\b"},  {"C:\\a\\.\\b\\", "C:\\a\\b\\"}, {"C:/x/y", "C:\\x\\y"},
 	    {"C:\\..\\..\\a", "C:\\a"}, {"C:\\a.\\b. ", "C:\\a\\b"},     {"\\\\?\\C:\\a", "C:\\a"},
-	    {"C:\\a\\\\b", "C:\\a\\b"}, {"nul", "\\\\.\\NUL"},           {"NUL", "\\\\.\\NUL"}};
+	    {"C:\\a\\\\b", "C:\\a\\b"}, {"nul", "\\\\.\\nul"},           {"NUL", "\\\\.\\NUL"}};
 	char buf[300], small[4];
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (rows[i].in[0] == '\\')
