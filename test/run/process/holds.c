@@ -155,7 +155,8 @@ static void cannot(const char *what, int port)
 	if (!strcmp(what, "connection")) {
 		struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 		a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		MUST(connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&a, sizeof a) == 0);
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+		MUST(connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
 	}
 }
 
@@ -189,8 +190,10 @@ int main(int argc, char **argv)
 	struct flock posix = {.l_type = F_WRLCK, .l_start = 10, .l_len = 5},
 		     ofd = {.l_type = F_RDLCK, .l_start = 100};
 	MUST(fcntl(file, F_SETLK, &posix) == 0 && fcntl(file, F_OFD_SETLK, &ofd) == 0);
-	int memory = memfd_create("held", 0), tmp = open("holds.gone", O_RDWR | O_CREAT | O_TRUNC, 0600);
-	MUST(unlink("holds.gone") == 0 && write(tmp, &nonce, 8) == 8 && write(memory, &nonce, 8) == 8);
+	int memory = memfd_create("held", 0);
+	int tmp = open("holds.gone", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	MUST(unlink("holds.gone") == 0 && write(tmp, &nonce, 8) == 8);
+	MUST(write(memory, &nonce, 8) == 8);
 	if (argc > 2)
 		cannot(argv[2], port);
 	for (int round = 1;; round++) {
@@ -210,7 +213,8 @@ int main(int argc, char **argv)
 		MUST(fcntl(other, F_OFD_GETLK, &look) == 0 && look.l_type == F_RDLCK &&
 		     look.l_start == 100 && look.l_len == 0);
 		MUST(lseek(tmp, 0, SEEK_CUR) == 8 && pread(tmp, &got, 8, 0) == 8 && got == nonce);
-		MUST(lseek(memory, 0, SEEK_CUR) == 8 && pread(memory, &got, 8, 0) == 8 && got == nonce);
+		MUST(lseek(memory, 0, SEEK_CUR) == 8 && pread(memory, &got, 8, 0) == 8);
+		MUST(got == nonce);
 		if (argc <= 2)
 			serve(tcp);
 		serve(local);
