@@ -114,14 +114,15 @@ static int nameless_open(const struct files *f, const uint8_t *w, struct lodge_e
 		return err_set(e, EINVAL, "the state says not where a deleted file was");
 	autoclose int fd = dir[0] ? open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)
 				  : memfd_create("lodge", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int r = fd < 0 ? err_sys(e, "descriptor %d, a deleted file of %s", (int)word(w, FILE_FD), dir)
+	int number = (int)word(w, FILE_FD);
+	int r = fd < 0 ? err_sys(e, "descriptor %d, a deleted file of %s", number, dir)
 		       : nameless_fill(f, w, fd, e);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	autoclose int again = open(path, ((int)word(w, FILE_FLAGS) & ~never) | O_CLOEXEC);
 	if (again < 0 || lseek(again, (off_t)word(w, FILE_POS), SEEK_SET) < 0)
-		return err_sys(e, "descriptor %d, a deleted file of %s", (int)word(w, FILE_FD), dir);
+		return err_sys(e, "descriptor %d, a deleted file of %s", number, dir);
 	if (!dir[0])
 		(void)!fcntl(fd, F_ADD_SEALS, (int)word(w, FILE_D));
 	return take_fd(&again);

@@ -131,8 +131,8 @@ static int path_free(const struct parts *p, int type, struct lodge_err *e)
 		return 0;
 	autoclose int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(e, EADDRINUSE, "its socket was bound to %s, which is another file now",
-			       path);
+		return err_set(e, EADDRINUSE, "its socket was bound to %s, which is another file "
+			       "now", path);
 	if (connect(fd, (const struct sockaddr *)a, (socklen_t)p->name_len) == 0 ||
 	    errno != ECONNREFUSED)
 		return err_set(e, EADDRINUSE, "its socket was bound to %s, which somebody else has "

@@ -74,8 +74,8 @@ enum {
 	KIND_TIMERFD,  /* A: clock, B: expires in ns, C: interval in ns */
 	KIND_SIGNALFD, /* A: mask */
 	KIND_EPOLL,
-	KIND_LOCK, /* of descriptor FD. A: flock(2) operation; B, C: start and length, 0: to the end;
-		    * D: enum lock_kind */
+	KIND_LOCK, /* of descriptor FD. A: flock(2) operation; D: enum lock_kind; B, C: start and
+		    * length, 0: to the end */
 	KIND_SOCKET,   /* A: of the list of sockets */
 	KIND_NAMELESS, /* a file without a path, at POS, with what section process/file/A has of its
 			* C bytes; TEXT: the folder where it was, or "" of memfd; B: mode */
