@@ -4,13 +4,15 @@
 #
 #   debian.sh kernel [options]   kernel, small initramfs and kernel modules
 #   debian.sh image  [options]   a root file system with systemd in a raw ext4 disk (makes kernel too)
+#   debian.sh root   [options]   packages and what they depend on, unpacked in a folder, not configured
 #   debian.sh host-packages      the host packages that the two need, one a line
 #
 # Options:  --cache DIR   where results are kept (default ${XDG_CACHE_HOME:-~/.cache}/lodge)
 #           --agent FILE  lodge-agent for riscv64, put into initramfs and image
 #           --out FILE    image: where the disk goes (default CACHE/debian-13-riscv64/disk.raw)
+#                         root: the folder, which must be new, or made so before
 #           --size SIZE   image: its size (default 4G; sparse)
-#           --add WORDS   image: packages beyond those of lodge's image
+#           --add WORDS   image: packages beyond those of lodge's image; root: the packages
 #           --refresh     fetch again even if the cache has it
 # Environment: LODGE_CACHE, LODGE_AGENT, LODGE_DISK_SIZE: defaults of the options;
 #           LODGE_DEBIAN_MIRROR, LODGE_DEBIAN_SECURITY: mirrors (default: those of the host's apt);
@@ -60,7 +62,7 @@ die() {
 	exit 1
 }
 usage() {
-	say "usage: debian.sh kernel|image|host-packages [--cache DIR] [--agent FILE] [--out FILE]" \
+	say "usage: debian.sh kernel|image|root|host-packages [--cache DIR] [--agent FILE] [--out FILE]" \
 		"[--size SIZE] [--add PACKAGES] [--refresh]"
 	exit 2
 }
@@ -1020,6 +1022,46 @@ make_image() {
 	say "the disk is ready: $DISK (packages left to the first boot: $left)"
 }
 
+# ---- a folder ------------------------------------------------------------------------------------
+
+# For programs that need no more than the files of their packages. Scripts of packages do not run.
+make_root() {
+	stamp="$FORMAT $ADD"
+	if [ "$REFRESH" = 0 ] && [ "$(cat "$DISK.stamp" 2>/dev/null)" = "$stamp" ] && [ -d "$DISK" ]; then
+		step 1 "the folder is in the cache"
+		return
+	fi
+	[ -n "$ADD" ] || usage
+	[ ! -e "$DISK" ] || [ -e "$DISK.stamp" ] || die "$DISK is there already" \
+		"remove it, or name another folder with --out"
+	step 1 "package lists of Debian 13 ($ARCH)"
+	apt_setup
+	apt_update
+	# shellcheck disable=SC2086 # the list is words
+	apt-get -c "$APT/apt.conf" -q -y --print-uris install base-files $ADD >"$WORK/uris" 2>"$WORK/log" ||
+		explain "cannot choose Debian's packages" "$WORK/log"
+	total=$(awk "/^'/ { n += \$3 } END { printf \"%.0f\", n }" "$WORK/uris")
+	step 2 "download $(grep -c "^'" "$WORK/uris") packages, $((total / 1000000)) MB"
+	# shellcheck disable=SC2086 # the list is words
+	apt_download "$total" -y --download-only install base-files $ADD
+	step 3 "unpack them"
+	mkdir "$WORK/root"
+	# the links of the root folder first: others have files behind them
+	{
+		grep '/base-files_' "$WORK/uris"
+		grep -v '/base-files_' "$WORK/uris"
+	} | sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" >"$WORK/debs"
+	while read -r file; do
+		dpkg-deb -x "$APT/archives/$file" "$WORK/root" 2>"$WORK/log" ||
+			explain "cannot unpack $file" "$WORK/log"
+		rm "$APT/archives/$file"
+	done <"$WORK/debs"
+	rm -rf "$DISK.stamp" "$DISK"
+	mkdir -p "${DISK%/*}"
+	mv "$WORK/root" "$DISK"
+	echo "$stamp" >"$DISK.stamp"
+}
+
 # ---- start ---------------------------------------------------------------------------------------
 
 cleanup() {
@@ -1068,6 +1110,7 @@ main() {
 	host-packages) host_packages; exit 0 ;;
 	kernel) STEPS=4 ;;
 	image) STEPS=10 ;;
+	root) STEPS=3 ;;
 	*) usage ;;
 	esac
 	if [ -n "$AGENT" ] && [ ! -r "$AGENT" ]; then die "the agent $AGENT cannot be read"; fi
@@ -1076,6 +1119,7 @@ main() {
 	*) CACHE=$PWD/$CACHE ;;
 	esac
 	OUT=$CACHE/$RELEASE
+	[ "$verb" != root ] || : "${DISK:=$OUT/root}"
 	: "${DISK:=$OUT/disk.raw}"
 	case $DISK in
 	/*) ;;
@@ -1099,8 +1143,12 @@ main() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	mkdir "$WORK"
-	make_kernel
-	if [ "$verb" = image ]; then make_image; fi
+	if [ "$verb" = root ]; then
+		make_root
+	else
+		make_kernel
+		[ "$verb" = kernel ] || make_image
+	fi
 }
 
 main "$@"

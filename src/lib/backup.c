@@ -319,8 +319,9 @@ static int backup_of_still(struct backup *b, struct lodge_guest *g, bool suspend
 	return r;
 }
 
-/* A level whose guests are more than what their folders and configurations say has no backups. */
-static int level_check(const struct lodge_guest *g, struct lodge_err *e)
+/* A level that has a state has backups. Where a guest is nothing but that, its memory has another
+ * size each time, and nothing can be said over an earlier one. */
+static int level_check(const struct lodge_guest *g, bool over, struct lodge_err *e)
 {
 	struct lodge_err why = { .code = 0 };
 	const struct level *l = level_of(g->inst, &why);
@@ -328,7 +329,12 @@ static int level_check(const struct lodge_guest *g, struct lodge_err *e)
 		return err_set(e, why.code, "%s", why.msg);
 	if (!l->disk && l->unsaved)
 		return err_set(e, EOPNOTSUPP, "cannot back up %s: %s", g->inst->name, l->unsaved);
-	return l->disk ? 0 : err_set(e, EOPNOTSUPP, "the level %s has no backups", l->name);
+	if (!l->save || !l->memory)
+		return err_set(e, EOPNOTSUPP, "the level %s has no backups", l->name);
+	return !l->disk && over
+	           ? err_set(e, EOPNOTSUPP, "the level %s has full backups only: leave "
+	                     "--incremental out", l->name)
+	           : 0;
 }
 
 int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progress_fn *fn, void *user,
@@ -341,7 +347,7 @@ int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progress_fn *fn
 		return err_set(e, ENOMEM, "out of memory");
 	b->fn = fn;
 	b->user = user;
-	int r = level_check(g, e);
+	int r = level_check(g, base >= 0, e);
 	if (r == 0 && base >= 0)
 		r = base_read(b, base, e);
 	if (r == 0)

@@ -47,8 +47,21 @@ static int hello_receive(struct arriving *a, struct lodge_err *e)
 
 /* ---- what a stranger's guest may not have ---- */
 
+/* A guest without disks of its own lives in files of its host, with the rights of who starts it. */
+static int level_check(const struct arriving *a, const struct level *l, struct lodge_err *e)
+{
+	return a->trust || !l || l->disk
+	           ? 0
+	           : err_set(e, EPERM, "the guest is of the level %s: it runs with your rights, on "
+	                     "files of this host; --trust lets it", l->name);
+}
+
 static int trust_check(const struct arriving *a, struct lodge_err *e)
 {
+	struct json_object *level = member(a->hello, "level", json_type_string);
+	int r = level ? level_check(a, level_named(json_object_get_string(level)), e) : 0;
+	if (r < 0)
+		return r;
 	struct json_object *net = member(a->config, "net", json_type_string);
 	struct json_object *options = member(a->config, "options", json_type_array);
 	bool tap = net && !strncmp(json_object_get_string(net), "tap:", 4);
@@ -282,6 +295,19 @@ static int backup_one(struct arriving *a, char id[40], struct mem **m, const cha
 	return r;
 }
 
+/* Whatever level it was announced to be of: that one counts which would run it. */
+static int backup_publish(struct arriving *a, enum life state, struct lodge_err *e)
+{
+	struct lodge_err why = {.code = 0};
+	int r = folder_publish(a, state, e);
+	if (r < 0)
+		return r;
+	r = level_check(a, level_of(a->inst, &why), e);
+	if (r < 0 && instance_remove(a->inst, &why) < 0)
+		r = err_set(e, EPERM, "%s is here, and not trusted: lodge rm it", a->inst->name);
+	return r;
+}
+
 int lodge_backup_restore(struct lodge_guest **ret, const int *in, size_t n, const char *name,
 			 int trust, struct lodge_err *e)
 {
@@ -295,7 +321,7 @@ int lodge_backup_restore(struct lodge_guest **ret, const int *in, size_t n, cons
 		if (r == 0)
 			r = backup_one(&a, id, &m, name, i + 1 == n, e);
 		if (r == 0 && i + 1 == n)
-			r = folder_publish(&a, m ? LIFE_SUSPENDED : LIFE_STOPPED, e);
+			r = backup_publish(&a, m ? LIFE_SUSPENDED : LIFE_STOPPED, e);
 		wire_fini(&a.w);
 		json_object_put(take(a.hello));
 		if (r < 0 && n > 1)

@@ -14,7 +14,9 @@ enum { RAM_PAGES = 8 };
 static const char *const names[] = {
     "process/maps",  "process/pages",  "process/files", "process/watches",
     "process/texts", "process/pipe/0", "process",       "process/thread/0",
+    "process/sockets", "process/socket/0", "process/timers", "process/signals", "process/file/0",
 };
+enum { TIMERS = 10 };
 
 /* Fields of @t with @len bytes of @p over them: what only the right process can have is set. */
 static void fields_put(struct save_out *o, bool thread, unsigned vlen, const uint8_t *p, size_t len)
@@ -35,18 +37,28 @@ static void fields_put(struct save_out *o, bool thread, unsigned vlen, const uin
 	}
 }
 
+/* A timer may end the process, as the program wants it: here by a signal that is ignored. */
+static void timers_tame(uint8_t *p, size_t len)
+{
+	for (; len >= 8 * TIMER_WORDS; p += 8 * TIMER_WORDS, len -= 8 * TIMER_WORDS)
+		if (le64_at(p + 8 * TIMER_SIGNAL) - 1 < 63)
+			le64_put(p + 8 * TIMER_SIGNAL, SIGURG);
+}
+
 static void sections_put(struct save_out *o, unsigned vlen, const uint8_t *p, size_t len)
 {
 	unsigned seen = 0;
 	while (len >= 3) {
 		unsigned which = p[0] % countof(names);
 		size_t n = min_u64(le16_at(p + 1), len - 3);
-		if (!(seen & 1u << which) && which >= 6)
+		if (!(seen & 1u << which) && (which == 6 || which == 7))
 			fields_put(o, which == 7, vlen, p + 3, n);
 		else if (!(seen & 1u << which)) {
 			uint8_t *to = save_out_section(o, names[which], n);
 			if (to)
 				memcpy(to, p + 3, n);
+			if (to && which == TIMERS)
+				timers_tame(to, n);
 		}
 		seen |= 1u << which;
 		p += 3 + n;

@@ -12,6 +12,7 @@ setup_file() {
 	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/kept" test/run/process/kept.c
 	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/program" test/run/process/program.c
 	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/vlen" test/run/process/vlen.c
+	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/holds" test/run/process/holds.c
 	mkdir "$T/in"
 }
 
@@ -145,16 +146,39 @@ whole() {
 	done
 }
 
-@test "what cannot be saved is named, and the guest goes on" {
-	printf '#include <sys/socket.h>\n#include <stdio.h>\n#include <unistd.h>\nint main(void) { int s[2]; socketpair(1, 1, 0, s); for (int i = 0;; i++) { printf("%%d\\n", i); fflush(stdout); usleep(20000); } }\n' >"$T/socket.c"
-	riscv64-linux-gnu-gcc -static -o "$T/socket" "$T/socket.c"
-	"$LODGE" run -d --name one "$T/socket"
+@test "timers, signals that wait, sockets, locks and files without a name are saved, too" {
+	port=$((20000 + RANDOM % 10000))
+	"$LODGE" run -d --name one "$T/holds" $port
 	rounds one 3
-	run "$LODGE" suspend one
+	for _ in 1 2 3; do
+		"$LODGE" suspend one
+		"$LODGE" resume one
+		rounds one 3
+	done
+	whole one
+	exec 3<>/dev/tcp/127.0.0.1/$port # it listens as before
+	read -r -t 20 said <&3
+	exec 3>&-
+	[ "$("$LODGE" logs one | tail -n 1 | cut -d' ' -f2)" = "$said" ]
+	run "$LODGE" clone one two # both cannot have the address
 	[ "$status" -eq 125 ]
-	[[ "$output" == *"descriptor 3 is a socket"* ]]
+	[[ "$output" == *"127.0.0.1:$port"* ]]
 	rounds one 3
-	"$LODGE" ls | grep running
+	whole one
+}
+
+@test "what cannot be saved is named, and the guest goes on" {
+	port=$((20000 + RANDOM % 10000))
+	for what in "inotify inotify" "connection connections that are not accepted"; do
+		"$LODGE" run -d --name one "$T/holds" $port "${what%% *}"
+		rounds one 3
+		run "$LODGE" suspend one
+		[ "$status" -eq 125 ]
+		[[ "$output" == *descriptor*"${what#* }"* ]]
+		rounds one 3
+		"$LODGE" ls | grep running
+		"$LODGE" rm -f one
+	done
 }
 
 @test "a state that does not fit any more is refused with the reason, and kept" {

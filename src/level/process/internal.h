@@ -133,6 +133,7 @@ struct task {
 	bool has_saved;         /* saved_mask is the mask again after the next delivery */
 	struct alt alt;
 	volatile int kept;      /* a signal that waits for delivery; 0: none */
+	struct pending *_Atomic looks; /* say there, when kicked, which signals wait: pending.c */
 	siginfo_t info;         /* of it */
 	uint64_t until_pc;      /* sys.until_ns is of the call there */
 	bool restart;           /* the call that is being made was interrupted */
@@ -321,6 +322,11 @@ struct restore;
 /* @from: what it goes on from; NULL: from its beginning. */
 int process_kept(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
                  struct lodge_err *e) MUST;
+
+/* ---- pending.c ---- */
+/* This thread's signals that wait, which stay; says so in p->done. Async-signal-safe. */
+struct pending;
+void pending_look(struct pending *p);
 
 /* ---- halt.c ---- */
 /* Is somebody to halt? Then halt_look. */

@@ -44,7 +44,7 @@ int saved_load(const struct save_in *in, struct saved_process *ret, struct lodge
 
 /* ---- the process ---- */
 
-static void timers_restore(const struct saved_process *s)
+static void itimers_restore(const struct saved_process *s)
 {
 	for (int i = 0; i < 3; i++) {
 		struct itimerval v;
@@ -133,6 +133,7 @@ void thread_restored(struct task *t, const struct saved_thread *s, const char *c
 	memcpy(&t->info, s->info, sizeof t->info);
 	t->kept = (int)s->kept;
 	signals_task_restored(t);
+	pending_thread_put(t, s);
 }
 
 static int threads_restore(struct restore *r, struct task *first, struct lodge_err *e)
@@ -178,6 +179,10 @@ int restore_run(struct restore *r, struct task *first, struct lodge_err *e)
 	if (err == 0)
 		err = threads_restore(r, first, e);
 	if (err == 0)
-		timers_restore(&r->p);
+		err = pending_restore(r, first, e);
+	if (err == 0)
+		err = timers_restore(r, e);
+	if (err == 0)
+		itimers_restore(&r->p);
 	return err;
 }

@@ -16,6 +16,7 @@ enum { PIPES_MAX = 1024, FD_LIMIT = 1 << 20 };
 struct files {
 	struct restore *r;
 	int above;              /* all descriptors of the program are below */
+	struct sockets sockets;
 	int console[2];         /* this one and those of pipes are not */
 	int pipe[PIPES_MAX][2]; /* -1: not made yet */
 };
@@ -89,6 +90,44 @@ static int pipe_open(struct files *f, const uint8_t *w, struct lodge_err *e)
 	return fd < 0 ? err_sys(e, "a pipe") : fd;
 }
 
+/* A file that has no path, with what was in it. */
+static int nameless_fill(const struct files *f, const uint8_t *w, int fd, struct lodge_err *e)
+{
+	char name[SAVE_NAME_MAX + 1];
+	size_t len = 0;
+	snprintf(name, sizeof name, "process/file/%u", (unsigned)word(w, FILE_A));
+	const uint8_t *p = save_in_find(f->r->in, name, &len);
+	if (len != word(w, FILE_C) || (len && !p))
+		return err_set(e, EINVAL, "the state does not have all of a deleted file");
+	if (len && !host_pwrite(fd, p, len, 0))
+		return err_sys(e, "a deleted file");
+	(void)!fchmod(fd, (mode_t)word(w, FILE_B) & 07777);
+	return 0;
+}
+
+static int nameless_open(const struct files *f, const uint8_t *w, struct lodge_err *e)
+{
+	const int never = O_CREAT | O_EXCL | O_TRUNC | O_TMPFILE | O_NOFOLLOW;
+	const char *dir = text_find(f->r, word(w, FILE_TEXT));
+	char path[64];
+	if (!dir)
+		return err_set(e, EINVAL, "the state says not where a deleted file was");
+	autoclose int fd = dir[0] ? open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)
+				  : memfd_create("lodge", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int number = (int)word(w, FILE_FD);
+	int r = fd < 0 ? err_sys(e, "descriptor %d, a deleted file of %s", number, dir)
+		       : nameless_fill(f, w, fd, e);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	autoclose int again = open(path, ((int)word(w, FILE_FLAGS) & ~never) | O_CLOEXEC);
+	if (again < 0 || lseek(again, (off_t)word(w, FILE_POS), SEEK_SET) < 0)
+		return err_sys(e, "descriptor %d, a deleted file of %s", number, dir);
+	if (!dir[0])
+		(void)!fcntl(fd, F_ADD_SEALS, (int)word(w, FILE_D));
+	return take_fd(&again);
+}
+
 static int timer_open(const uint8_t *w, struct lodge_err *e)
 {
 	struct itimerspec t = {time_of(word(w, FILE_C)), time_of(word(w, FILE_B))};
@@ -121,10 +160,28 @@ static int file_open(struct files *f, const uint8_t *w, struct lodge_err *e)
 	case KIND_SIGNALFD:
 		fd = (int)syscall(SYS_signalfd4, -1, &mask, sizeof mask, SFD_CLOEXEC);
 		break;
+	case KIND_SOCKET: return sockets_open(&f->sockets, word(w, FILE_A), e);
+	case KIND_NAMELESS: return nameless_open(f, w, e);
 	case KIND_EPOLL: fd = epoll_create1(EPOLL_CLOEXEC); break;
 	default: return err_set(e, EINVAL, "the state has a descriptor of no known kind");
 	}
 	return fd < 0 ? err_sys(e, "descriptor %d", (int)word(w, FILE_FD)) : fd;
+}
+
+static int lock_take(const uint8_t *w, struct lodge_err *e)
+{
+	int fd = (int)word(w, FILE_FD), how = (int)word(w, FILE_A) & (LOCK_EX | LOCK_SH), r;
+	struct flock l = {.l_type = how == LOCK_EX ? F_WRLCK : F_RDLCK,
+			  .l_whence = SEEK_SET,
+			  .l_start = (off_t)word(w, FILE_B),
+			  .l_len = (off_t)word(w, FILE_C)};
+	switch (word(w, FILE_D)) {
+	case LOCK_FLOCK: r = flock(fd, how | LOCK_NB); break;
+	case LOCK_POSIX: r = fcntl(fd, F_SETLK, &l); break;
+	case LOCK_OFD: r = fcntl(fd, F_OFD_SETLK, &l); break;
+	default: return err_set(e, EINVAL, "the state has a lock that cannot be");
+	}
+	return r < 0 ? err_sys(e, "the lock of descriptor %d", fd) : 0;
 }
 
 static int one_file(struct files *f, const uint8_t *w, struct lodge_err *e)
@@ -133,11 +190,8 @@ static int one_file(struct files *f, const uint8_t *w, struct lodge_err *e)
 	const int settable = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
 	if (word(w, FILE_FD) >= FD_LIMIT || linux_fd_is_own(&f->r->proc->sys, fd))
 		return err_set(e, EINVAL, "the state has a descriptor of the number %d", fd);
-	if (word(w, FILE_KIND) == KIND_LOCK) {
-		if (flock(fd, ((int)word(w, FILE_A) & (LOCK_EX | LOCK_SH)) | LOCK_NB) < 0)
-			return err_sys(e, "the lock of descriptor %d", fd);
-		return 0;
-	}
+	if (word(w, FILE_KIND) == KIND_LOCK)
+		return lock_take(w, e);
 	int got = file_open(f, w, e);
 	if (got < 0)
 		return got;
@@ -197,11 +251,14 @@ int files_restore(struct restore *r, struct lodge_err *e)
 			f->above = (int)fd + 1;
 	}
 	if (err == 0)
+		err = sockets_begin(&f->sockets, r, f->above, e);
+	if (err == 0)
 		err = consoles_move(f, e);
 	for (size_t i = 0; err == 0 && i < n; i++, w += 8 * FILE_WORDS)
 		err = one_file(f, w, e);
 	if (err == 0)
 		err = watches_restore(r, e);
+	sockets_end(&f->sockets);
 	for (int i = 0; i < 2; i++)
 		auto_close(&f->console[i]);
 	for (size_t i = 0; i < PIPES_MAX; i++)

@@ -21,18 +21,21 @@ const struct state_field saved_process_fields[] = {
     STATE(struct saved_process, vlen, 2), STATE_END,
 };
 #define T(field) STATE(struct saved_thread, field, 1)
+#define T2(field) STATE(struct saved_thread, field, 2)
 const struct state_field saved_thread_fields[] = {
     T(tid),    T(mask),       T(clear_tid), T(alt_sp), T(alt_size), T(alt_flags),
     T(robust), T(robust_len), T(left_ns),   T(kept),   T(info),     T(comm),
     T(x),      T(f),          T(pc),        T(fcsr),   T(vl),       T(vtype),
     T(vstart), T(vcsr),       T(vs),        T(v),
-    STATE(struct saved_thread, v_more, 2),  STATE_END,
+    T2(v_more),   T2(npending), T2(pending),  STATE_END,
 };
 
 void words_add(struct words *w, const uint64_t *v, size_t n)
 {
+	if (!n)
+		return;
 	if (w->n + n > w->cap) {
-		size_t cap = w->cap ? 2 * w->cap : 64 * n;
+		size_t cap = 2 * (w->n + n) + 64;
 		uint64_t *more = realloc(w->v, cap * sizeof *more);
 		if (!more) {
 			w->failed = true;
@@ -69,7 +72,7 @@ static void words_put(struct gather *g, const char *name, struct words *w)
 	for (size_t i = 0; p && i < w->n; i++)
 		le64_put(p + 8 * i, w->v[i]);
 	g->failed = g->failed || w->failed;
-	free(w->v);
+	free(take(w->v));
 }
 
 /* ---- what cannot be saved ---- */
@@ -91,13 +94,6 @@ static bool has_children(void)
 	return found;
 }
 
-static bool has_posix_timers(void)
-{
-	char c;
-	autoclose int fd = open("/proc/self/timers", O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && read(fd, &c, 1) == 1;
-}
-
 static int program_check(const struct task *t, struct lodge_err *e)
 {
 	const struct proc *p = t->p;
@@ -106,9 +102,6 @@ static int program_check(const struct task *t, struct lodge_err *e)
 			       "it waits for a program that it has started by vfork");
 	if (has_children())
 		return err_set(e, EOPNOTSUPP, "it has child processes, which cannot be saved yet");
-	if (has_posix_timers())
-		return err_set(e, EOPNOTSUPP,
-			       "it has timers of timer_create, which cannot be saved");
 	if (p->sys.root != p->root)
 		return err_set(e, EOPNOTSUPP, "it has called chroot");
 	for (const struct task *o = p->tasks; o; o = o->next)
@@ -131,6 +124,16 @@ static uint64_t comm_add(struct gather *g, int tid)
 	name[n < 0 ? 0 : n] = 0;
 	name[strcspn(name, "\n")] = 0;
 	return text_add(g, name);
+}
+
+/* Its signals that wait, of those that were gathered. */
+static void waiting_put(const struct gather *g, struct saved_thread *s)
+{
+	const size_t size = sizeof(siginfo_t);
+	for (size_t i = 0; i < g->waiting.n; i += WAITING_WORDS)
+		if (g->waiting.v[i + WAITING_TID] == s->tid && s->npending < PENDING_MAX)
+			memcpy(&s->pending[s->npending++ * size], &g->waiting.v[i + WAITING_INFO],
+			       size);
 }
 
 static void thread_gather(struct gather *g, const struct task *t, unsigned i)
@@ -158,6 +161,8 @@ static void thread_gather(struct gather *g, const struct task *t, unsigned i)
 	if (t->sys.until_ns)
 		s.left_ns = t->sys.until_ns > now ? t->sys.until_ns - now : 0;
 	syscall(SYS_get_robust_list, t->tid, &s.robust, &s.robust_len);
+	_Static_assert(sizeof s.pending == PENDING_MAX * sizeof(siginfo_t), "signals that wait");
+	waiting_put(g, &s);
 	memcpy(s.info, &t->info, sizeof s.info);
 	memcpy(s.x, h->x, sizeof s.x);
 	memcpy(s.f, h->f, sizeof s.f);
@@ -243,13 +248,21 @@ static int all_gather(struct gather *g, uint64_t *ret_pages, struct lodge_err *e
 		r = maps_gather(g, e);
 	if (r == 0)
 		r = files_gather(g, e);
+	if (r == 0)
+		r = timers_gather(g, e);
+	if (r == 0)
+		r = pending_gather(g, e);
 	if (r < 0)
 		return r;
+	words_add(&g->files, g->locks.v, g->locks.n);
 	*ret_pages = pages_count(g);
 	process_gather(g, *ret_pages);
 	words_put(g, "process/maps", &g->maps);
 	words_put(g, "process/files", &g->files);
 	words_put(g, "process/watches", &g->watches);
+	words_put(g, "process/sockets", &g->sockets);
+	words_put(g, "process/timers", &g->timers);
+	words_put(g, "process/signals", &g->waiting);
 	struct words copy = g->pages; /* the memory is asked for later */
 	copy.v = malloc(copy.n * 8 + 8);
 	if (copy.v)
@@ -293,6 +306,10 @@ static int state_answer(struct task *t, struct life_message *m)
 		r = fd = state_file(g.o, &m->err);
 	save_out_free(g.o);
 	free(g.texts);
+	struct words *left[] = {&g.maps, &g.files, &g.watches, &g.sockets,
+				&g.timers, &g.waiting, &g.locks};
+	for (size_t i = 0; i < countof(left); i++)
+		free(left[i]->v);
 	free(t->p->pages.v);
 	t->p->pages.v = take(g.pages.v);
 	t->p->pages.n = g.pages.n;

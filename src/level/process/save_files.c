@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The descriptors of a program that stands still. Files are kept by path and position; pipes,
- * eventfd, timerfd, signalfd and epoll whole. What cannot be kept is named. proc_pid_fdinfo(5) */
+/* The descriptors of a program that stands still. Files are kept by path and position, small ones
+ * without a path whole; pipes, eventfd, timerfd, signalfd and epoll whole, too. What cannot be kept
+ * is named. proc_pid_fdinfo(5) */
 #include "level/process/saved.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -11,7 +12,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { TYPE_FILE = 0, PIPE_MAX = 1 << 20 }; /* kcmp(2) */
+enum { TYPE_FILE = 0 }; /* kcmp(2) */
+enum { PIPE_MAX = 1 << 20, NAMELESS_MAX = 4 << 20, NAMELESS_FILES = 16 };
 
 struct info {
 	int fd;
@@ -186,10 +188,53 @@ static int anon_gather(struct gather *g, const struct info *f, uint64_t w[FILE_W
 
 /* ---- files ---- */
 
+/* All of what is in it goes into the state: it is nowhere else. */
+static int content_gather(struct gather *g, const struct info *f, struct lodge_err *e)
+{
+	char path[64], name[SAVE_NAME_MAX + 1];
+	size_t len = (size_t)f->st.st_size;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", f->fd);
+	snprintf(name, sizeof name, "process/file/%u", g->nnameless);
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint8_t *p = save_out_section(g->o, name, len);
+	if (fd < 0 || (p && !host_pread(fd, p, len, 0)))
+		return refuse(f, "a deleted file that cannot be read", e);
+	return 0;
+}
+
+static int nameless_gather(struct gather *g, const struct info *f, uint64_t w[FILE_WORDS],
+			   struct lodge_err *e)
+{
+	bool memory = !strncmp(f->link, "/memfd:", 7);
+	struct stat st;
+	char dir[PATH_MAX];
+	for (size_t i = 0; i < g->files.n; i += FILE_WORDS)
+		if (g->files.v[i + FILE_KIND] == KIND_NAMELESS &&
+		    fstat((int)g->files.v[i + FILE_FD], &st) == 0 && is_same_file(&st, &f->st))
+			return refuse(f, "a deleted file that is open more than once", e);
+	if (f->st.st_size > NAMELESS_MAX || g->nnameless == NAMELESS_FILES)
+		return refuse(f, "a deleted file of more than 4 MiB, or one of more than 16", e);
+	snprintf(dir, sizeof dir, "%s", f->link);
+	*(strrchr(dir, '/') + (strrchr(dir, '/') == dir)) = 0;
+	w[FILE_KIND] = KIND_NAMELESS;
+	w[FILE_TEXT] = text_add(g, memory ? "" : dir);
+	w[FILE_POS] = info_number(f, "pos:", 10);
+	w[FILE_A] = g->nnameless;
+	w[FILE_B] = f->st.st_mode & 07777;
+	w[FILE_C] = (uint64_t)f->st.st_size;
+	w[FILE_D] = memory ? (uint64_t)fcntl(f->fd, F_GET_SEALS) : 0;
+	int r = content_gather(g, f, e);
+	g->nnameless++;
+	return r;
+}
+
 static int path_gather(struct gather *g, const struct info *f, uint64_t w[FILE_WORDS],
 		       struct lodge_err *e)
 {
 	struct stat st;
+	if (f->link[0] == '/' && S_ISREG(f->st.st_mode) && !f->st.st_nlink &&
+	    !(w[FILE_FLAGS] & O_PATH))
+		return nameless_gather(g, f, w, e);
 	if (f->link[0] != '/' || stat(f->link, &st) < 0 || !is_same_file(&st, &f->st))
 		return refuse(f, "a file that was deleted or moved away", e);
 	w[FILE_KIND] = KIND_PATH;
@@ -200,18 +245,36 @@ static int path_gather(struct gather *g, const struct info *f, uint64_t w[FILE_W
 	return 0;
 }
 
-/* Locks of flock(2) belong to the open file, and are taken again with it. */
+/* One like "lock: 1: POSIX ADVISORY WRITE 35 08:01:123 0 EOF". Those of flock and of OFD belong to
+ * the open file; POSIX's to the process, and show at each descriptor of the file: that one can have
+ * taken it whose mode fits. */
+static int lock_gather(struct gather *g, const struct info *f, const char *at, struct lodge_err *e)
+{
+	uint64_t w[FILE_WORDS] = {(uint64_t)f->fd, KIND_LOCK}, start;
+	char kind[16], how[16], end[24];
+	if (sscanf(at, "lock: %*d: %15s %*s %15s %*s %*s %" SCNu64 " %23s", kind, how, &start,
+		   end) != 4)
+		return refuse(f, "locked in an unknown way", e);
+	bool writes = !strcmp(how, "WRITE"), posix = !strcmp(kind, "POSIX");
+	uint64_t mode = info_number(f, "flags:", 8) & O_ACCMODE;
+	if (posix && (writes ? mode == O_RDONLY : mode == O_WRONLY))
+		return 0;
+	if (!posix && strcmp(kind, "FLOCK") != 0 && strcmp(kind, "OFDLCK") != 0)
+		return refuse(f, "with a lease", e);
+	w[FILE_A] = writes ? LOCK_EX : LOCK_SH;
+	w[FILE_B] = start;
+	w[FILE_C] = strcmp(end, "EOF") != 0 ? strtoull(end, NULL, 10) - start + 1 : 0;
+	w[FILE_D] = posix ? LOCK_POSIX : kind[0] == 'F' ? LOCK_FLOCK : LOCK_OFD;
+	words_add(&g->locks, w, FILE_WORDS);
+	return 0;
+}
+
 static int locks_gather(struct gather *g, const struct info *f, struct lodge_err *e)
 {
-	const char *at = strstr(f->text, "lock:");
-	if (!at)
-		return 0;
-	if (!strstr(at, "FLOCK"))
-		return refuse(f, "locked by fcntl", e);
-	uint64_t w[FILE_WORDS] = {(uint64_t)f->fd, KIND_LOCK};
-	w[FILE_A] = strstr(at, "WRITE") ? LOCK_EX : LOCK_SH;
-	words_add(&g->files, w, FILE_WORDS);
-	return 0;
+	int r = 0;
+	for (const char *at = f->text; r == 0 && (at = strstr(at, "lock:")); at++)
+		r = lock_gather(g, f, at, e);
+	return r;
 }
 
 static int one_gather(struct gather *g, const struct info *f, struct lodge_err *e)
@@ -231,7 +294,8 @@ static int one_gather(struct gather *g, const struct info *f, struct lodge_err *
 	} else if (S_ISFIFO(f->st.st_mode)) {
 		r = pipe_gather(g, f, w, e);
 	} else if (S_ISSOCK(f->st.st_mode)) {
-		r = refuse(f, "a socket", e);
+		w[FILE_KIND] = KIND_SOCKET;
+		r = socket_gather(g, f->fd, &w[FILE_A], e);
 	} else if (!strncmp(f->link, "anon_inode:", 11)) {
 		r = anon_gather(g, f, w, e);
 	} else {
@@ -241,12 +305,22 @@ static int one_gather(struct gather *g, const struct info *f, struct lodge_err *
 	return r == 0 && same < 0 ? locks_gather(g, f, e) : r;
 }
 
+static void fds_count(struct gather *g, DIR *d)
+{
+	for (struct dirent *de; (de = readdir(d));)
+		if (atoi(de->d_name) >= g->nfds)
+			g->nfds = atoi(de->d_name) + 1;
+	rewinddir(d);
+}
+
 int files_gather(struct gather *g, struct lodge_err *e)
 {
 	struct info *f = malloc(sizeof *f);
 	DIR *d = f ? opendir("/proc/self/fd") : NULL;
 	int r = d ? 0 : err_sys(e, "/proc/self/fd");
 	const struct linux_proc *s = &g->t->p->sys;
+	if (d)
+		fds_count(g, d);
 	for (struct dirent *de; r == 0 && (de = readdir(d));) {
 		int fd = atoi(de->d_name);
 		bool own = linux_fd_is_own(s, fd);

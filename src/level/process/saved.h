@@ -5,6 +5,7 @@
 #pragma once
 #include "level/process/internal.h"
 #include "save/save.h"
+#include <sys/socket.h>
 
 struct saved_process {
 	uint64_t vdso, trampoline, stack_lo, stack_hi, brk_start, brk, top;
@@ -26,6 +27,8 @@ struct saved_thread {
 	uint64_t kept;     /* a signal that waits for delivery; 0: none */
 	uint8_t info[128]; /* of it */
 	uint64_t comm;     /* text */
+	uint64_t npending; /* signals of its own that wait: since format 2 */
+	uint8_t pending[8 * 128];
 	/* registers */
 	uint64_t x[32], f[32], pc, fcsr, vl, vtype, vstart, vcsr, vs;
 	/* rv_hart.v: what VLEN 128 has of it, and the rest */
@@ -73,10 +76,51 @@ enum {
 	KIND_TIMERFD,  /* A: clock, B: expires in ns, C: interval in ns */
 	KIND_SIGNALFD, /* A: mask */
 	KIND_EPOLL,
-	KIND_LOCK, /* of descriptor FD. A: flock(2) operation */
+	KIND_LOCK, /* of descriptor FD. A: flock(2) operation; D: enum lock_kind; B, C: start and
+		    * length, 0: to the end */
+	KIND_SOCKET,   /* A: of the list of sockets */
+	KIND_NAMELESS, /* a file without a path, at POS, with what section process/file/A has of its
+			* C bytes; TEXT: the folder where it was, or "" of memfd; B: mode */
 };
+enum lock_kind { LOCK_FLOCK, LOCK_POSIX, LOCK_OFD };
 enum { WATCH_EPOLL, WATCH_FD, WATCH_EVENTS, WATCH_DATA, WATCH_WORDS }; /* "process/watches" */
 /* "process/pipe/N": what is in pipe N. */
+enum { /* "process/sockets", and "process/socket/N": its name, its peer's, bytes not received */
+       SOCKET_NUMBER,
+       SOCKET_KIND,
+       SOCKET_INODE,
+       SOCKET_DOMAIN,
+       SOCKET_TYPE,
+       SOCKET_PROTOCOL,
+       SOCKET_SWITCHES, /* bits of socket_switches */
+       SOCKET_BACKLOG,
+       SOCKET_PEER, /* of a pair: the inode of the other end, 0: it is gone */
+       SOCKET_SHUT, /* 1: reads no more, 2: writes no more */
+       SOCKET_RECEIVE_US,
+       SOCKET_SEND_US,
+       SOCKET_NAME_LEN,
+       SOCKET_PEER_LEN,
+       SOCKET_WORDS
+};
+enum { SOCKET_BOUND, SOCKET_LISTENS, SOCKET_PAIR };
+enum { SOCKETS_MAX = 4096, SOCKET_SWITCHES_N = 8 };
+struct socket_switch {
+	int level, name, domain; /* 0: of all */
+};
+extern const struct socket_switch socket_switches[SOCKET_SWITCHES_N];
+enum { /* "process/timers": those of timer_create */
+       TIMER_ID,
+       TIMER_CLOCK,
+       TIMER_SIGNAL,
+       TIMER_NOTIFY, /* as of struct sigevent; TIMER_TID is of SIGEV_THREAD_ID */
+       TIMER_TID,
+       TIMER_VALUE,
+       TIMER_LEFT, /* ns; 0: it is not armed */
+       TIMER_EVERY,
+       TIMER_WORDS
+};
+/* "process/signals": those that wait. WAITING_TID 0: for the process; else it is in saved_thread */
+enum { WAITING_TID, WAITING_INFO, WAITING_WORDS = 17 };
 
 /* ---- gathering ---- */
 struct words {
@@ -87,7 +131,10 @@ struct words {
 struct gather {
 	struct save_out *o;
 	struct task *t; /* who speaks */
-	struct words maps, pages, files, watches;
+	struct words maps, pages, files, watches, sockets, timers, waiting;
+	struct words locks; /* they come behind all files */
+	unsigned nnameless;
+	int nfds; /* all descriptors are below */
 	char *texts; /* owned */
 	size_t ntexts, captexts;
 	bool failed;
@@ -100,6 +147,20 @@ uint64_t text_add(struct gather *g, const char *text);
 int files_gather(struct gather *g, struct lodge_err *e) MUST;
 /* save_maps.c: what is mapped, and which pages are to be kept. */
 int maps_gather(struct gather *g, struct lodge_err *e) MUST;
+
+/* save_sockets.c: the socket at @fd. EOPNOTSUPP: it cannot be saved. */
+int socket_gather(struct gather *g, int fd, uint64_t *ret_number, struct lodge_err *e) MUST;
+/* Like "127.0.0.1:80", "/path", "@abstract". */
+void socket_name_print(char *to, size_t cap, const struct sockaddr_storage *a, size_t len);
+int timers_gather(struct gather *g, struct lodge_err *e) MUST;
+enum { PENDING_MAX = 8 };
+struct pending {
+	siginfo_t info[PENDING_MAX];
+	unsigned n;
+	bool more;          /* than that */
+	_Atomic bool done;
+};
+int pending_gather(struct gather *g, struct lodge_err *e) MUST;
 
 /* ---- going on ---- */
 /* Word @i of an entry of a list. */
@@ -129,3 +190,20 @@ int thread_go_on(struct proc *p, const struct saved_thread *s, const char *comm,
 		 struct lodge_err *e) MUST;
 int maps_restore(struct restore *r, struct lodge_err *e) MUST;
 int files_restore(struct restore *r, struct lodge_err *e) MUST;
+/* When all threads are there. */
+int timers_restore(const struct restore *r, struct lodge_err *e) MUST;
+int pending_restore(const struct restore *r, const struct task *first, struct lodge_err *e) MUST;
+/* Of this thread, which is @t. */
+void pending_thread_put(const struct task *t, const struct saved_thread *s);
+struct sockets {
+	const struct restore *r;
+	const uint8_t *w; /* the list */
+	size_t n;
+	int *made; /* owned: each of them, -1: not yet; above the program's */
+	int above;
+};
+/* After it, sockets_end, whatever it returns. */
+int sockets_begin(struct sockets *s, const struct restore *r, int above, struct lodge_err *e) MUST;
+/* A descriptor of socket @number. */
+int sockets_open(struct sockets *s, uint64_t number, struct lodge_err *e) MUST;
+void sockets_end(struct sockets *s);

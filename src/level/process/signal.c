@@ -93,6 +93,9 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	if (!t)
 		return;
 	if (sig == SIGNAL_KICK) {
+		struct pending *looks = atomic_exchange(&t->looks, NULL);
+		if (unlikely(looks))
+			pending_look(looks);
 		task_notice(t, LINUX_KICK);
 		linux_interrupted(uc);
 		return;
