@@ -130,11 +130,6 @@ uint32_t wasi_path_open(struct wasi *s, const union wasm_slot *a)
 		return W_NOTCAPABLE;
 	uint64_t f = open_flags(a[1].i32, oflags, rights, fdflags);
 	int fd = beneath_open(p.d->fd, p.text, f, oflags & O_WASI_CREAT ? 0666 : 0);
-	if (fd < 0 && errno == EISDIR && !(oflags & (O_WASI_CREAT | O_WASI_TRUNC))) {
-		/* who asks for every right gets a folder without that of writing */
-		f = (f & ~(uint64_t)O_ACCMODE) | O_RDONLY;
-		fd = beneath_open(p.d->fd, p.text, f, 0);
-	}
 	if (fd < 0)
 		return beneath_errno(errno);
 	r = opened_keep(s, fd, fdflags, rights, inherited, &got);

@@ -44,6 +44,7 @@ do_lazy: /* the first call */
 		goto trapped;
 	f = cur;
 	ip = f->code;
+	fuel++; /* it is one call */
 	goto frame_begin;
 do_host:
 	w->top = top;
