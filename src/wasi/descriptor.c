@@ -115,7 +115,7 @@ int wasi_new(struct wasi **ret, const struct wasi_config *c, struct lodge_err *e
 		wasi_free(s);
 		return err_set(e, r == W_NOMEM ? ENOMEM : EBADF,
 			       r == W_NOMEM ? "out of memory"
-					    : "descriptors 0, 1 and 2 and the folders must be open");
+					    : "descriptors 0 to 2 and the folders must be open");
 	}
 	*ret = s;
 	return 0;

@@ -129,7 +129,7 @@ uint32_t wasi_fd_datasync(struct wasi *s, const union wasm_slot *a)
 uint32_t wasi_fd_advise(struct wasi *s, const union wasm_slot *a)
 {
 	static const int advice[] = {POSIX_FADV_NORMAL,	  POSIX_FADV_SEQUENTIAL, POSIX_FADV_RANDOM,
-				     POSIX_FADV_WILLNEED, POSIX_FADV_DONTNEED,	 POSIX_FADV_NOREUSE};
+				     POSIX_FADV_WILLNEED, POSIX_FADV_DONTNEED, POSIX_FADV_NOREUSE};
 	struct descriptor *d;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_ADVISE, &d);
 	if (r)

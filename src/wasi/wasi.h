@@ -20,7 +20,7 @@ struct wasi_config {
 	size_t nfolders;
 };
 struct wasi;
-/* All of @c but the descriptors is borrowed until wasi_free. Descriptors 0 to 2 are the process's. */
+/* All of @c but the descriptors is borrowed until wasi_free. Descriptors 0 to 2 are as they are. */
 int wasi_new(struct wasi **ret, const struct wasi_config *c, struct lodge_err *e) MUST;
 void wasi_free(struct wasi *s); /* closes what the program has left open; NULL is fine */
 /* For wasm_new, with the struct wasi as its user. EINVAL: no such function, or not of this type. */

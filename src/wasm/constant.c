@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Constant expressions: initial values of globals, places and elements of segments. The same
- * function validates and, with an instance, computes. Spec: WASM-CORE 2.0 3.3.10; extended ones of
+ * function validates and, with an instance, computes. Spec: WASM-CORE 2.0 §3.3.10; extended ones of
  * 3.0: sums and products of integers. */
 #include "wasm/internal.h"
 

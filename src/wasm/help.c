@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What works on memories, tables and segments as a whole. Bounds are checked before anything is
- * written. Spec: WASM-CORE 2.0 4.4.6, 4.4.7 */
+ * written. Spec: WASM-CORE 2.0 §4.4.6, 4.4.7 */
 #include "wasm/internal.h"
 #include <sys/mman.h>
 

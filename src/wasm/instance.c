@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instances: memories, tables, globals, functions that become code when they are called.
- * Spec: WASM-CORE 2.0 4.5 */
+ * Spec: WASM-CORE 2.0 §4.5 */
 #include "wasm/internal.h"
 #include <sys/mman.h>
 
@@ -40,7 +40,7 @@ static int funcs_new(struct wasm *w, struct lodge_err *e,
 	uint32_t func = 0;
 	for (size_t i = 0; wasm_import_at(m, i, &im); i++) {
 		if (im.kind != WASM_FUNC)
-			return err_set(e, EINVAL, "import %.*s.%.*s: only functions can be imported",
+			return err_set(e, EINVAL, "import %.*s.%.*s: only functions can be one",
 				       (int)im.module_len, im.module, (int)im.name_len, im.name);
 		wasm_host_fn *fn = find(w->user, i, &im, e);
 		if (!fn)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One function from its bytes: locals, then instruction after instruction. Spec: WASM-CORE 2.0 3.3,
- * 5.4 */
+/* One function from its bytes: locals, then instruction after instruction.
+ * Spec: WASM-CORE 2.0 §3.3, §5.4 */
 #include "wasm/make.h"
 
 /* ---- locals ---- */
@@ -338,7 +338,7 @@ int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool
 	while (!g.r.bad && g.nctrls)
 		op_read(&g);
 	if (!g.r.bad && g.r.p != g.r.end)
-		reader_fail(&g.r, EBADMSG, "section size mismatch: code behind the end of function");
+		reader_fail(&g.r, EBADMSG, "section size mismatch: code behind the end");
 	free(g.locals);
 	free(g.slots);
 	free(g.vals);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* make: one function, validated while its code is made. The operand stack of the specification is
- * kept here with, for each value, where it is: in a slot of its own (its home), still in a local, or
- * a constant that nobody has put anywhere. Instructions read values where they are, so most of a
+ * kept here with, for each value, where it is: in a slot of its own (its home), still in a local,
+ * or a constant that nobody has put anywhere. Instructions read values where they are, so most of a
  * module's local.get and const are no instruction at all. */
 #pragma once
 #include "wasm/internal.h"

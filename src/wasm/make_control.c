@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blocks, branches and returns. Where a branch leads, values are at home, from the target's first
- * slot on; whoever branches moves them there, lowest first, which never overwrites one that is still
- * to be moved: they only go down. Spec: WASM-CORE 2.0 3.3.8 */
+ * slot on; whoever branches moves them there, lowest first, which never overwrites one that is
+ * still to be moved: they only go down. Spec: WASM-CORE 2.0 §3.3.8 */
 #include "wasm/make.h"
 
 static const uint8_t *one_type(uint8_t t)
@@ -300,7 +300,7 @@ static void results_check(struct make *g, struct ctrl *c)
 		(void)vals_settle(g, c->nout);
 	vals_pop(g, c->out, c->nout);
 	if (!g->r.bad && g->nvals != c->height)
-		reader_fail(&g->r, EINVAL, "type mismatch: %u values too many at the end of a block",
+		reader_fail(&g->r, EINVAL, "type mismatch: %u values too many at the end",
 			    g->nvals - c->height);
 }
 

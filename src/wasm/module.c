@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Modules: the binary format, section after section, and what can be validated without looking at
- * the bodies of functions. Spec: WASM-CORE 2.0 3.4, 5.5 */
+ * the bodies of functions. Spec: WASM-CORE 2.0 §3.4, 5.5 */
 #include "wasm/internal.h"
 #include <stdio.h>
 

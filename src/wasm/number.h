@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What numeric instructions do where C has no operator for it, bit for bit. Without the host's
- * mathematical library: programs of other levels do not load one. Spec: WASM-CORE 2.0 4.3 */
+ * mathematical library: programs of other levels do not load one. Spec: WASM-CORE 2.0 §4.3 */
 #pragma once
 #include "base/base.h"
 #include <emmintrin.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes of a module, read in order. Spec: WASM-CORE 2.0 5.2 */
+/* Bytes of a module, read in order. Spec: WASM-CORE 2.0 §5.2 */
 #include "wasm/internal.h"
 #include <stdio.h>
 

@@ -89,7 +89,7 @@ enum wasm_trap wasm_run(struct wasm *w, struct func *f, union wasm_slot *at,
 			const void *const **ret)
 {
 	static const void *const labels[CODE_COUNT] = {
-#include "wasm/labels.h"
+#include "wasm/labels.def"
 	};
 	if (!w) {
 		*ret = labels;
@@ -145,5 +145,5 @@ trapped:
 	w->fuel += w->fueled && fuel > 0 ? fuel : 0;
 	return trap;
 
-#include "wasm/bodies.h"
+#include "wasm/bodies.def"
 }

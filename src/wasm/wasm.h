@@ -53,7 +53,7 @@ struct wasm_import {
 	const char *module, *name;
 	uint32_t module_len, name_len;
 	enum wasm_kind kind;
-	char signature[64]; /* of a function: "iIfF:i", upper case is 64 bits; '?': something else */
+	char signature[64]; /* of a function: "iIfF:i", upper case is 64 bits; '?': other */
 };
 bool wasm_import_at(const struct wasm_module *m, size_t i, struct wasm_import *ret);
 

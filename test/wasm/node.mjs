@@ -8,4 +8,4 @@ const wasi = new WASI({
   version: 'preview1', args: [file, ...args], env: {}, preopens: folder ? { '/w': folder } : {}, returnOnExit: true,
 });
 const module = await WebAssembly.compile(await readFile(file));
-process.exitCode = wasi.start(await WebAssembly.instantiate(module, wasi.getImportObject()));
+process.exitCode = wasi.start(await WebAssembly.instantiate(module, { wasi_snapshot_preview1: wasi.wasiImport }));

@@ -28,7 +28,7 @@ static void folder_list(const char *path)
 		return;
 	}
 	for (struct dirent *e; n < 64 && (e = readdir(d));)
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) /* not every WASI lists them */
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) /* not all list them */
 			names[n++] = strdup(e->d_name);
 	closedir(d);
 	qsort(names, n, sizeof *names, name_order);
@@ -112,7 +112,8 @@ static int escapes(void)
 		printf("%s: %d %d %d %d %d\n", paths[i], r, s, w, u, d);
 		bad += !r + !s + !w + !u + !d;
 	}
-	bad += !__wasi_path_rename(3, "a", 3, "../b") + !__wasi_path_symlink("/etc/passwd", 3, "p") +
+	bad += !__wasi_path_rename(3, "a", 3, "../b") +
+	       !__wasi_path_symlink("/etc/passwd", 3, "p") +
 	       !__wasi_path_link(3, 0, "../secret", 3, "l");
 	printf("%d ways out\n", bad);
 	return bad != 0;

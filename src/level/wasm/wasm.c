@@ -124,8 +124,8 @@ static int module_load(struct plan *p, const struct lodge_config *c, struct lodg
 	int r = 0;
 	if (is_text(c->guest))
 		r = err_set(e, ENOEXEC,
-			    "%s: the text format is not read here; wat2wasm %s makes the binary one",
-			    c->guest, c->guest);
+			    "%s: the text format is not read here; wat2wasm makes a module",
+			    c->guest);
 	if (r == 0)
 		r = file_load(AT_FDCWD, c->guest, MODULE_MAX, &p->bytes, &p->len, e);
 	if (r == 0 && !wasm_claims((const uint8_t *)p->bytes, p->len))
