@@ -107,9 +107,8 @@ static void types_read(struct wasm_module *m, struct reader *r)
 	MORE(r, m->types, 0, n);
 	for (uint32_t i = 0; i < n && !r->bad; i++, m->ntypes++)
 		type_read(r, &m->types[i]);
-	if (m->types && r->bad)
-		m->ntypes += m->types[m->ntypes].values != NULL; /* half of one */
-	types_join(m, r);
+	if (!r->bad)
+		types_join(m, r);
 }
 
 /* ---- what imports and sections of their own describe alike ---- */
