@@ -29,7 +29,7 @@ teardown() {
 
 # vm OPTIONS... PROGRAM...: in a machine with that root
 vm() {
-	timeout 120 "$LODGE" run --rm --level machine --root "$ROOT" -m 128M "$@"
+	timeout -k 10 120 "$LODGE" run --rm --level machine --root "$ROOT" -m 128M "$@"
 }
 
 # begin NAME WORDS...: the same behind our back, until it has said "begun"; $pid, its output in $said
@@ -101,7 +101,8 @@ within() {
 
 @test "a terminal of the size of ours" {
 	command -v script >/dev/null || skip "no script(1)"
-	script -qec "stty rows 33 cols 99; timeout 120 '$LODGE' run --rm --level machine --root '$ROOT' -m 128M -it do size" /dev/null </dev/null >"$BATS_TEST_TMPDIR/out"
+	# exec: whoever is not in the terminal's foreground, as below timeout(1), is stopped
+	timeout -k 10 120 script -qec "stty rows 33 cols 99; exec '$LODGE' run --rm --level machine --root '$ROOT' -m 128M -it do size" /dev/null </dev/null >"$BATS_TEST_TMPDIR/out"
 	cat "$BATS_TEST_TMPDIR/out"
 	grep -q "tty=1 size=33x99" "$BATS_TEST_TMPDIR/out"
 }
