@@ -136,7 +136,7 @@ void wasi_free(struct wasi *s)
 
 uint32_t wasi_fd_close(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, RIGHTS, &d);
 	if (!r)
 		descriptor_drop(d);
@@ -145,7 +145,7 @@ uint32_t wasi_fd_close(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_fd_renumber(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *from, *to;
+	struct descriptor *from = NULL, *to = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, RIGHTS, &from);
 	if (!r)
 		r = descriptor_get(s, a[1].i32, RIGHTS, &to);
@@ -159,7 +159,7 @@ uint32_t wasi_fd_renumber(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_fd_fdstat_get(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint8_t *to = guest(s, a[1].i32, 24);
 	uint32_t r = to ? descriptor_get(s, a[0].i32, RIGHTS, &d) : W_FAULT;
 	if (r)
@@ -179,7 +179,7 @@ uint32_t wasi_fd_fdstat_get(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_fd_fdstat_set_flags(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_SET_FLAGS, &d), f = a[1].i32;
 	if (r)
 		return r;
@@ -193,7 +193,7 @@ uint32_t wasi_fd_fdstat_set_flags(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_fd_fdstat_set_rights(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, RIGHTS, &d);
 	if (r)
 		return r;
@@ -206,7 +206,7 @@ uint32_t wasi_fd_fdstat_set_rights(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_fd_prestat_get(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint8_t *to = guest(s, a[1].i32, 8);
 	uint32_t r = to ? descriptor_get(s, a[0].i32, RIGHTS, &d) : W_FAULT;
 	if (r || !d->name)
@@ -218,7 +218,7 @@ uint32_t wasi_fd_prestat_get(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_fd_prestat_dir_name(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint8_t *to = guest(s, a[1].i32, a[2].i32);
 	uint32_t r = to ? descriptor_get(s, a[0].i32, RIGHTS, &d) : W_FAULT;
 	if (r || !d->name)

@@ -37,7 +37,7 @@ uint32_t iovs_read(struct wasi *s, uint32_t at, uint32_t n, struct iovec *ret)
 static uint32_t transfer(struct wasi *s, const union wasm_slot *a, bool write, bool placed)
 {
 	struct iovec v[IOVS_MAX];
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, write ? MAY_WRITE : MAY_READ, &d);
 	if (!r && placed && !(d->rights >> MAY_SEEK & 1))
 		r = W_NOTCAPABLE;
@@ -76,7 +76,7 @@ uint32_t wasi_fd_pwrite(struct wasi *s, const union wasm_slot *a)
 
 static uint32_t seek(struct wasi *s, uint32_t fd, int64_t off, int whence, uint32_t at)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint8_t *to = guest(s, at, 8);
 	bool asks = whence == SEEK_CUR && off == 0;
 	uint32_t r = to ? descriptor_get(s, fd, asks ? MAY_TELL : MAY_SEEK, &d) : W_FAULT;
@@ -114,14 +114,14 @@ uint32_t wasi_fd_tell(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_fd_sync(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_SYNC, &d);
 	return r ? r : fsync(d->fd) < 0 ? errno_of(errno) : 0;
 }
 
 uint32_t wasi_fd_datasync(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_DATASYNC, &d);
 	return r ? r : fdatasync(d->fd) < 0 ? errno_of(errno) : 0;
 }
@@ -130,7 +130,7 @@ uint32_t wasi_fd_advise(struct wasi *s, const union wasm_slot *a)
 {
 	static const int advice[] = {POSIX_FADV_NORMAL,	  POSIX_FADV_SEQUENTIAL, POSIX_FADV_RANDOM,
 				     POSIX_FADV_WILLNEED, POSIX_FADV_DONTNEED, POSIX_FADV_NOREUSE};
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_ADVISE, &d);
 	if (r)
 		return r;
@@ -142,7 +142,7 @@ uint32_t wasi_fd_advise(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_fd_allocate(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_ALLOCATE, &d);
 	if (r)
 		return r;
@@ -176,7 +176,7 @@ void stat_put(uint8_t *to, const struct stat *st, bool old)
 
 static uint32_t filestat(struct wasi *s, const union wasm_slot *a, bool old)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	struct stat st;
 	uint8_t *to = guest(s, a[1].i32, old ? 56 : 64);
 	uint32_t r = to ? descriptor_get(s, a[0].i32, MAY_STAT, &d) : W_FAULT;
@@ -200,7 +200,7 @@ uint32_t wasi_old_fd_filestat_get(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_fd_filestat_set_size(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_SET_SIZE, &d);
 	return r ? r : ftruncate(d->fd, (off_t)a[1].i64) < 0 ? errno_of(errno) : 0;
 }
@@ -220,7 +220,7 @@ uint32_t times_of(struct timespec t[2], uint64_t atim, uint64_t mtim, uint32_t f
 
 uint32_t wasi_fd_filestat_set_times(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	struct timespec t[2];
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_SET_TIMES, &d);
 	if (!r)
@@ -268,7 +268,7 @@ static uint32_t entry_put(uint8_t *to, uint32_t left, const struct listed *l)
 
 uint32_t wasi_fd_readdir(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint8_t *to = guest(s, a[1].i32, a[2].i32);
 	uint32_t used = 0, r = to && guest(s, a[4].i32, 4)
 				   ? descriptor_get(s, a[0].i32, MAY_READDIR, &d)

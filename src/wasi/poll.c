@@ -46,7 +46,7 @@ static void clock_read(struct subscription *u, uint32_t id, uint64_t timeout, ui
 static void subscription_read(struct wasi *s, const uint8_t *p, bool old, struct subscription *u,
 			      struct pollfd *fds, unsigned *nfds)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	*u = (struct subscription){
 	    .userdata = le64_at(p), .type = p[8], .due_ns = UINT64_MAX, .poll = -1};
 	if (u->type > EVENT_WRITE) {
@@ -143,7 +143,7 @@ uint32_t wasi_old_poll_oneoff(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_sock_accept(struct wasi *s, const union wasm_slot *a)
 {
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t got;
 	uint8_t *to = guest(s, a[2].i32, 4);
 	uint32_t r = to ? descriptor_get(s, a[0].i32, MAY_ACCEPT, &d) : W_FAULT;
@@ -161,7 +161,7 @@ uint32_t wasi_sock_accept(struct wasi *s, const union wasm_slot *a)
 uint32_t wasi_sock_recv(struct wasi *s, const union wasm_slot *a)
 {
 	struct iovec v[IOVS_MAX];
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_READ, &d);
 	uint8_t *flags = guest(s, a[5].i32, 2);
 	if (!r && !(flags && guest(s, a[4].i32, 4)))
@@ -181,7 +181,7 @@ uint32_t wasi_sock_recv(struct wasi *s, const union wasm_slot *a)
 uint32_t wasi_sock_send(struct wasi *s, const union wasm_slot *a)
 {
 	struct iovec v[IOVS_MAX];
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_WRITE, &d);
 	if (!r && !guest(s, a[4].i32, 4))
 		r = W_FAULT;
@@ -196,7 +196,7 @@ uint32_t wasi_sock_send(struct wasi *s, const union wasm_slot *a)
 uint32_t wasi_sock_shutdown(struct wasi *s, const union wasm_slot *a)
 {
 	static const int how[] = {-1, SHUT_RD, SHUT_WR, SHUT_RDWR};
-	struct descriptor *d;
+	struct descriptor *d = NULL;
 	uint32_t r = descriptor_get(s, a[0].i32, MAY_SHUTDOWN, &d);
 	if (r || a[1].i32 < 1 || a[1].i32 > 3)
 		return r ? r : W_INVAL;
