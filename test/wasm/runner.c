@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 	const bool only = argc == 3 && !strcmp(argv[1], "-v");
 	const struct wasm_limits limits = {.fuel = 1ull << 32};
 	struct wasm_module *m;
-	struct wasm *w;
+	struct wasm *w = NULL;
 	struct lodge_err e = {0};
 	char *bytes;
 	size_t len;
