@@ -164,7 +164,8 @@ const struct command command_run = {
     .text =
 	"GUEST is demo (works offline), the name of an image (debian, debian-small, or that of a\n"
 	"container image), a folder that is a root or an OCI bundle, or the path of a program of\n"
-	"riscv64 Linux or 64-bit Windows, a kernel, an ELF file or a flat image. A program runs\n"
+	"riscv64 Linux, 64-bit Windows or WebAssembly (a module), a kernel, an ELF file or a flat\n"
+	"image. A program runs\n"
 	"in the place of lodge: terminal, files and exit code are its own; with -d, --name or\n"
 	"--timeout one of Linux is a guest like others. With --root, one without a / is looked\n"
 	"for in PATH. A container does the same: in the foreground all that it wrote to its root\n"

@@ -198,7 +198,7 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 			       "%s is of the level %s, whose guests run in the foreground so "
 			       "far, without %s: lodge run %s",
 			       c.guest, l->name,
-			       l->whole ? "-d, --name, --timeout and --restart"
+			       l->whole ? "-d, --name and --restart"
 			                : "-d, --name, --timeout, --restart and limits", c.guest);
 	if (!(l && l->whole) && (r = life_volumes_folders(&c, e)) < 0)
 		return r;
@@ -250,7 +250,7 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
 	r = program_check(l, &c, e);
-	if (r == 0 && c.flags & LODGE_ISOLATE && l->whole)
+	if (r == 0 && c.flags & LODGE_ISOLATE && l->whole && !l->confines)
 		r = err_set(e, EINVAL, "--isolate: a container is isolated as it is");
 	if (r == 0 && c.flags & LODGE_ISOLATE && !l->confines)
 		r = isolate_enter(&c, e);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the room share. Calls return an error number of preview 1, 0 for success. */
+#pragma once
+#include "host/host.h"
+#include "wasi/wasi.h"
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+enum { DESCRIPTORS_MAX = 4096, IOVS_MAX = 1024, PATH_LEN_MAX = 4096 };
+enum {
+	W_2BIG = 1, W_BADF = 8, W_FAULT = 21, W_ILSEQ = 25, W_INVAL = 28, W_IO = 29, W_ISDIR = 31,
+	W_MFILE = 33, W_NAMETOOLONG = 37, W_NOENT = 44, W_NOMEM = 48, W_NOSYS = 52, W_NOTDIR = 54,
+	W_NOTEMPTY = 55, W_NOTSUP = 58, W_PERM = 63, W_NOTCAPABLE = 76
+};
+/* Rights, as preview 1 numbers them. */
+enum right {
+	MAY_DATASYNC, MAY_READ, MAY_SEEK, MAY_SET_FLAGS, MAY_SYNC, MAY_TELL, MAY_WRITE, MAY_ADVISE,
+	MAY_ALLOCATE, MAY_CREATE_DIRECTORY, MAY_CREATE_FILE, MAY_LINK_SOURCE, MAY_LINK_TARGET,
+	MAY_OPEN, MAY_READDIR, MAY_READLINK, MAY_RENAME_SOURCE, MAY_RENAME_TARGET, MAY_PATH_STAT,
+	MAY_PATH_SET_SIZE, MAY_PATH_SET_TIMES, MAY_STAT, MAY_SET_SIZE, MAY_SET_TIMES, MAY_SYMLINK,
+	MAY_REMOVE_DIRECTORY, MAY_UNLINK, MAY_POLL, MAY_SHUTDOWN, MAY_ACCEPT, RIGHTS
+};
+#define RIGHTS_ALL ((1ull << RIGHTS) - 1)
+enum filetype {
+	TYPE_UNKNOWN, TYPE_BLOCK, TYPE_CHARACTER, TYPE_DIRECTORY, TYPE_REGULAR, TYPE_DGRAM,
+	TYPE_STREAM, TYPE_LINK
+};
+
+struct descriptor {
+	bool used;
+	int fd;            /* owned, unless it is one of the process's first three */
+	uint8_t type;
+	uint64_t rights, inherited;
+	const char *name;  /* of a folder that was there from the start; borrowed, else NULL */
+	int listing;       /* the folder once more, to be read; -1: not yet. Owned */
+};
+struct wasi {
+	const struct wasi_config *c; /* borrowed */
+	struct wasm *w;              /* that calls, for one call */
+	struct descriptor *at;       /* owned */
+	uint32_t n;
+	bool exits;
+	int exit_code;
+};
+
+uint32_t errno_of(int host);
+/* @len bytes of the program's memory, for this call; NULL: not there. */
+void *guest(struct wasi *s, uint32_t at, uint64_t len);
+/* The descriptor @i, if it may do @right. */
+uint32_t descriptor_get(struct wasi *s, uint32_t i, enum right right, struct descriptor **ret);
+/* A new one for @fd, which is taken over, also on failure. */
+uint32_t descriptor_add(struct wasi *s, int fd, uint64_t rights, uint64_t inherited,
+			uint32_t *ret);
+void descriptor_drop(struct descriptor *d);
+uint8_t filetype_of(const struct stat *st);
+uint8_t descriptor_type(int fd, const struct stat *st);
+void stat_put(uint8_t *to, const struct stat *st, bool old);
+uint32_t times_of(struct timespec t[2], uint64_t atim, uint64_t mtim, uint32_t flags);
+/* Buffers of the program: @ret has room for IOVS_MAX. */
+uint32_t iovs_read(struct wasi *s, uint32_t at, uint32_t n, struct iovec *ret);
+/* The result of a call of the host: @r itself goes to @at of the program, or its errno. */
+uint32_t size_put(struct wasi *s, uint32_t at, int64_t r);
+
+#define BOTH(name, signature)                                                                      \
+	uint32_t wasi_##name(struct wasi *s, const union wasm_slot *a);
+#include "wasi/calls.def"

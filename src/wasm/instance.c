@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Instances: memories, tables, globals, functions that become code when they are called.
+ * Spec: WASM-CORE 2.0 §4.5 */
+#include "wasm/internal.h"
+#include <sys/mman.h>
+
+enum { STACK_SLOTS = 1 << 20, FRAMES = 1 << 17 };
+
+const char *wasm_trap_text(enum wasm_trap t)
+{
+	static const char *const texts[] = {
+	    "",
+#define TRAP(name, text) text,
+#include "wasm/trap.def"
+	};
+	return t < countof(texts) ? texts[t] : "?";
+}
+
+/* ---- functions ---- */
+
+
+static int funcs_new(struct wasm *w, struct lodge_err *e,
+		     wasm_host_fn *(*find)(void *, size_t, const struct wasm_import *,
+					   struct lodge_err *))
+{
+	const struct wasm_module *m = w->m;
+	w->funcs = calloc(m->nfuncs + 1, sizeof *w->funcs);
+	if (!w->funcs)
+		return err_set(e, ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < m->nfuncs; i++) {
+		const struct wtype *t = &m->types[m->funcs[i].type];
+		w->funcs[i] = (struct func){.code = i < m->nimported ? &w->hosted : &w->lazy,
+					    .nslots = t->pslots > t->rslots ? t->pslots : t->rslots,
+					    .nparams = t->pslots,
+					    .nlocals = t->pslots,
+					    .nresults = t->rslots,
+					    .type = t->canon};
+	}
+	struct wasm_import im;
+	uint32_t func = 0;
+	for (size_t i = 0; wasm_import_at(m, i, &im); i++) {
+		if (im.kind != WASM_FUNC)
+			return err_set(e, EINVAL, "import %.*s.%.*s: only functions can be one",
+				       (int)im.module_len, im.module, (int)im.name_len, im.name);
+		wasm_host_fn *fn = find(w->user, i, &im, e);
+		if (!fn)
+			return -EINVAL;
+		w->funcs[func++].host = fn;
+	}
+	return 0;
+}
+
+enum wasm_trap func_ready(struct wasm *w, struct func *f)
+{
+	struct made made;
+	uint32_t i = (uint32_t)(f - w->funcs);
+	int r = func_make(w->m, i, &made, false, &w->err);
+	if (r < 0)
+		return r == -ENOMEM ? WASM_TRAP_NOMEM : WASM_TRAP_INVALID;
+	for (uint32_t k = 0; k < made.n; k++) {
+		uint64_t code = made.at[k].code;
+		made.at[k].go = w->labels[code];
+		k += code_is_double(code);
+	}
+	f->own = made.at;
+	f->ninsns = made.n;
+	f->nslots = made.nslots;
+	f->nlocals = made.nlocals;
+	f->code = f->own;
+	return WASM_OK;
+}
+
+/* ---- memories and tables ---- */
+
+static int memory_new(struct wasm *w, struct memory *ret, const struct wlimits *l, bool first,
+		      struct lodge_err *e)
+{
+	uint64_t pages = l->has_max ? l->max : l->is64 ? 1ull << 48 : PAGES32;
+	*ret = (struct memory){.max = pages * PAGE, .is64 = l->is64};
+	if (l->min > (1ull << 47) / PAGE)
+		return err_set(e, ENOMEM, "a memory of %llu pages", (unsigned long long)l->min);
+	if (first && !l->is64) {
+		ret->span = MEMORY_SPAN + PAGE;
+		ret->at = mmap(NULL, ret->span, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (ret->at == MAP_FAILED) {
+			ret->at = NULL;
+			return err_sys(e, "8 GiB of address space for the memory of the module "
+					  "(is it limited? ulimit -v)");
+		}
+	}
+	if (memory_grow(w, ret, l->min) == UINT64_MAX)
+		return err_set(e, ENOMEM, "the module wants %llu KiB of memory, which %s",
+			       (unsigned long long)(l->min * (PAGE / 1024)),
+			       w->memory_max ? "is more than it may have" : "there is not");
+	return 0;
+}
+
+static int memories_new(struct wasm *w, struct lodge_err *e)
+{
+	const struct wasm_module *m = w->m;
+	w->memories = calloc(m->nmemories + 1, sizeof *w->memories);
+	w->tables = calloc(m->ntables + 1, sizeof *w->tables);
+	if (!w->memories || !w->tables)
+		return err_set(e, ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < m->nmemories; i++) {
+		int r = memory_new(w, &w->memories[i], &m->memories[i], i == 0, e);
+		if (r < 0)
+			return r;
+	}
+	for (uint32_t i = 0; i < m->ntables; i++) {
+		const struct wlimits *l = &m->tables[i];
+		struct table *t = &w->tables[i];
+		t->max = l->has_max && l->max < TABLE_MAX ? l->max : TABLE_MAX;
+		t->n = l->min;
+		if (l->min > TABLE_MAX)
+			return err_set(e, ENOMEM, "a table of %llu elements: at most %u",
+				       (unsigned long long)l->min, TABLE_MAX);
+		if (!(t->at = calloc(l->min + 1, sizeof *t->at)))
+			return err_set(e, ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+static int globals_new(struct wasm *w, struct lodge_err *e)
+{
+	const struct wasm_module *m = w->m;
+	w->globals = calloc(m->nglobals + 1, sizeof *w->globals);
+	w->data_dropped = calloc(m->ndatas + 1, 1);
+	w->elem_dropped = calloc(m->nelems + 1, 1);
+	if (!w->globals || !w->data_dropped || !w->elem_dropped)
+		return err_set(e, ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < m->nglobals; i++)
+		w->globals[i] = constant_value(w, m->globals[i].init, m->globals[i].type);
+	return 0;
+}
+
+static int stack_new(struct wasm *w, uint32_t slots, struct lodge_err *e)
+{
+	uint32_t n = slots ? slots : STACK_SLOTS;
+	w->stack = host_pages_new(n * sizeof *w->stack);
+	w->frames = host_pages_new(FRAMES * sizeof *w->frames);
+	if (!w->stack || !w->frames)
+		return err_set(e, ENOMEM, "out of memory");
+	w->stack_end = w->stack + n;
+	w->frames_end = w->frames + FRAMES;
+	w->top = w->frames;
+	return 0;
+}
+
+int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_limits *l,
+	     wasm_host_fn *(*find)(void *user, size_t i, const struct wasm_import *im,
+				   struct lodge_err *e),
+	     void *user, struct lodge_err *e)
+{
+	struct wasm *w = calloc(1, sizeof *w);
+	if (!w)
+		return err_set(e, ENOMEM, "out of memory");
+	*w = (struct wasm){.m = m,
+			   .user = user,
+			   .memory_max = l->memory_max,
+			   .deadline_ns = l->deadline_ns,
+			   .fueled = l->fuel != 0,
+			   .fuel = l->fuel > INT64_MAX ? INT64_MAX : (int64_t)l->fuel};
+	(void)wasm_run(NULL, NULL, NULL, &w->labels);
+	w->lazy.go = w->labels[CODE_LAZY];
+	w->hosted.go = w->labels[CODE_HOST];
+	int r = host_fault_begin(e);
+	if (r == 0)
+		r = stack_new(w, l->stack_slots, e);
+	if (r == 0)
+		r = funcs_new(w, e, find);
+	if (r == 0)
+		r = memories_new(w, e);
+	if (r == 0)
+		r = globals_new(w, e);
+	if (r < 0) {
+		wasm_free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+void wasm_free(struct wasm *w)
+{
+	if (!w)
+		return;
+	for (uint32_t i = 0; w->funcs && i < w->m->nfuncs; i++)
+		free(w->funcs[i].own);
+	for (uint32_t i = 0; w->tables && i < w->m->ntables; i++)
+		free(w->tables[i].at);
+	for (uint32_t i = 0; w->memories && i < w->m->nmemories; i++)
+		if (w->memories[i].at)
+			munmap(w->memories[i].at, w->memories[i].span);
+	if (w->stack)
+		host_pages_free(w->stack, (size_t)(w->stack_end - w->stack) * sizeof *w->stack);
+	if (w->frames)
+		host_pages_free(w->frames, FRAMES * sizeof *w->frames);
+	free(w->funcs);
+	free(w->tables);
+	free(w->memories);
+	free(w->globals);
+	free(w->data_dropped);
+	free(w->elem_dropped);
+	free(w);
+}
+
+/* ---- running ---- */
+
+enum wasm_trap wasm_start(struct wasm *w)
+{
+	const struct wasm_module *m = w->m;
+	union wasm_slot none;
+	for (uint32_t i = 0; i < m->nelems; i++) {
+		const struct welem *s = &m->elems[i];
+		enum wasm_trap t = WASM_OK;
+		if (s->mode == SEGMENT_ACTIVE)
+			t = segment_copy(w, i, s->table,
+					 (uint32_t)constant_value(w, s->offset, WASM_I32).lo, 0,
+					 s->n);
+		if (s->mode != SEGMENT_PASSIVE)
+			w->elem_dropped[i] = true;
+		if (t)
+			return t;
+	}
+	for (uint32_t i = 0; i < m->ndatas; i++) {
+		const struct wdata *s = &m->datas[i];
+		if (s->mode != SEGMENT_ACTIVE)
+			continue;
+		struct memory *to = &w->memories[s->memory];
+		uint64_t at =
+		    constant_value(w, s->offset, to->is64 ? WASM_I64 : WASM_I32).lo;
+		if (at > to->len || s->bytes.len > to->len - at)
+			return WASM_TRAP_MEMORY;
+		if (s->bytes.len)
+			memcpy(to->at + at, s->bytes.at, s->bytes.len);
+		w->data_dropped[i] = true;
+	}
+	return m->start < 0 ? WASM_OK : wasm_call(w, (uint32_t)m->start, &none);
+}
+
+enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at)
+{
+	struct func *f = &w->funcs[func];
+	if (f->nslots > (uint64_t)(w->stack_end - w->stack))
+		return WASM_TRAP_STACK;
+	memcpy(w->stack, at, f->nparams * sizeof *at);
+	w->top = w->frames;
+	host_fault_taken_by(&wasm_faults);
+	enum wasm_trap t = wasm_run(w, f, w->stack, NULL);
+	host_fault_taken_by(NULL);
+	if (t == WASM_OK)
+		memcpy(at, w->stack, f->nresults * sizeof *at);
+	return t;
+}
+
+const char *wasm_error(const struct wasm *w) { return w->err.msg; }
+
+void *wasm_memory(struct wasm *w, uint64_t at, uint64_t len)
+{
+	static uint8_t nothing[1];
+	const struct memory *m = w->m->nmemories ? w->memories : NULL;
+	if (!m || at > m->len || len > m->len - at)
+		return NULL;
+	return m->at ? m->at + at : nothing;
+}
+
+uint64_t wasm_memory_size(const struct wasm *w) { return w->m->nmemories ? w->memories->len : 0; }

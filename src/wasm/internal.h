@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the room share: modules as they are decoded, code as it is run. */
+#pragma once
+#include "host/host.h"
+#include "wasm/wasm.h"
+
+enum {
+	PAGE = 65536,
+	LOCALS_MAX = 50000,    /* of a function, as the engines of browsers have it */
+	SLOTS_MAX = 65000,     /* of a frame: their numbers have 16 bits */
+	TABLE_MAX = 10000000,  /* elements */
+	COUNT_MAX = 1000000,   /* functions, types, ... of a module */
+	PAGES32 = 65536        /* of a memory with 32-bit addresses */
+};
+#define MEMORY_SPAN (8ull << 30) /* what a 32-bit address and a 32-bit offset reach, and a page */
+
+/* ---- reading (reader.c): the first error stays, and what is read then is 0 ---- */
+struct reader {
+	const uint8_t *base, *p, *end;
+	struct lodge_err *e;
+	int bad; /* 0, -EBADMSG, -EINVAL, -ENOTSUP */
+};
+/* Note the first error, with its offset. Returns r->bad. */
+int reader_fail(struct reader *r, int code, const char *fmt, ...) PRINTF(3, 4);
+uint8_t reader_byte(struct reader *r);
+uint32_t reader_u32(struct reader *r);
+uint64_t reader_u64(struct reader *r);
+int64_t reader_signed(struct reader *r, unsigned bits); /* 32, 33, 64 */
+const uint8_t *reader_bytes(struct reader *r, uint64_t n); /* NULL: not so many are left */
+const char *reader_name(struct reader *r, uint32_t *ret_len); /* UTF-8 */
+/* How many entries of at least @least bytes follow; more than fit is an error. */
+uint32_t reader_count(struct reader *r, const char *what, uint32_t least);
+uint8_t reader_type(struct reader *r);
+uint8_t reader_reference(struct reader *r);
+bool type_is_reference(uint8_t t);
+const char *type_name(uint8_t t);
+
+/* ---- modules ---- */
+struct wtype { /* of functions */
+	uint8_t *values;  /* parameters, then results; owned */
+	uint32_t np, nr;
+	uint32_t canon;   /* the first type that is the same */
+	uint16_t pslots, rslots;
+};
+struct span {
+	const uint8_t *at;
+	uint32_t len;
+};
+struct wimport {
+	struct span module, name;
+	uint8_t kind;
+	uint32_t index; /* in its own space */
+};
+struct wfunc {
+	uint32_t type;
+	struct span body; /* of those that are not imported */
+	bool declared;    /* ref.func may name it */
+};
+struct wlimits {
+	uint64_t min, max;
+	bool has_max, is64;
+	uint8_t type; /* of a table */
+};
+struct wglobal {
+	uint8_t type;
+	bool mutable, imported;
+	struct span init;
+};
+struct wexport {
+	struct span name;
+	uint8_t kind;
+	uint32_t index;
+};
+enum segment_mode { SEGMENT_ACTIVE, SEGMENT_PASSIVE, SEGMENT_DECLARED };
+struct welem {
+	uint8_t mode, type;
+	bool expressions;
+	uint32_t table, n;
+	struct span offset, items;
+};
+struct wdata {
+	uint8_t mode;
+	uint32_t memory;
+	struct span offset, bytes;
+};
+struct wasm_module {
+	const uint8_t *bytes;
+	size_t len;
+	bool lazy, has_data_count;
+	int64_t start; /* -1: none */
+	uint32_t data_count;
+	uint32_t nimported; /* functions among funcs, first */
+	struct wtype *types;
+	struct wimport *imports;
+	struct wfunc *funcs;
+	struct wlimits *tables, *memories;
+	struct wglobal *globals;
+	struct wexport *exports;
+	struct welem *elems;
+	struct wdata *datas;
+	uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, nexports, nelems, ndatas;
+	struct span names; /* the section "name" */
+};
+/* A value of a constant expression. */
+struct wvalue {
+	uint64_t lo, hi;
+};
+/* Read one, of type @want; with an instance its value, too. */
+struct wasm;
+int constant_read(const struct wasm_module *m, struct reader *r, uint8_t want, struct wasm *w,
+		  struct wvalue *ret);
+/* The value of one that has been read before. */
+struct wvalue constant_value(struct wasm *w, struct span s, uint8_t type);
+
+/* ---- code ---- */
+/* What an instruction of a frame does. The bodies are in run.c, where codes become addresses. */
+enum code {
+	CODE_LAZY, CODE_HOST, CODE_UNREACHABLE,
+	CODE_COPY, CODE_COPY2, CODE_CONST, CODE_CONST64,
+	CODE_BR, CODE_BR_IF, CODE_BR_UNLESS, CODE_BR_TABLE,
+	CODE_RETURN0, CODE_RETURN1, CODE_RETURN,
+	CODE_CALL, CODE_CALL_INDIRECT, CODE_TAIL, CODE_TAIL_INDIRECT,
+	CODE_SELECT, CODE_SELECT2,
+	CODE_GLOBAL_GET, CODE_GLOBAL_SET, CODE_GLOBAL_GET2, CODE_GLOBAL_SET2,
+	CODE_REF_FUNC, CODE_TABLE_GET, CODE_TABLE_SET,
+	CODE_HELP,          /* a C function over slots that lie together: enum help */
+	CODE_ADDRESS,       /* of ours, of an access to a memory that has to be checked */
+	CODE_SHLADD32, CODE_SHLADD64,
+#define INT(code, name, t, value) CODE_##name, CODE_##name##_k,
+#define CMP(code, name, t, value)                                                                  \
+	CODE_##name, CODE_##name##_k, CODE_##name##_if, CODE_##name##_if_k, CODE_##name##_unless,  \
+	    CODE_##name##_unless_k,
+#define FLT(code, name, t, value) CODE_##name,
+#define FCMP(code, name, t, value) CODE_##name, CODE_##name##_if, CODE_##name##_unless,
+#define UNARY(code, name, from, to, value) CODE_##name,
+#define DIVIDE(code, name, t, trap, value) CODE_##name,
+#define CHECKED(code, name, from, to, trap, value) CODE_##name,
+#include "wasm/num.def"
+/* at an address of memory 0; at one that CODE_ADDRESS has made */
+#define LOAD(code, name, t, bytes, from) CODE_##name, CODE_##name##_at,
+#define STORE(code, name, t, bytes, to) CODE_##name, CODE_##name##_at,
+#include "wasm/mem.def"
+	CODE_COUNT
+};
+enum help {
+	HELP_MEMORY_SIZE, HELP_MEMORY_GROW, HELP_MEMORY_COPY, HELP_MEMORY_FILL, HELP_MEMORY_INIT,
+	HELP_DATA_DROP, HELP_TABLE_SIZE, HELP_TABLE_GROW, HELP_TABLE_FILL, HELP_TABLE_COPY,
+	HELP_TABLE_INIT, HELP_ELEM_DROP
+};
+/* Operands are numbers of slots. Branches go @rel instructions on from their own. */
+struct insn {
+	union {
+		uint64_t code;     /* while it is made */
+		const void *go;    /* when it is run */
+	};
+	uint16_t d, a;
+	union {
+		struct {
+			uint16_t b, c;
+		};
+		uint32_t k;
+		int32_t rel;
+	};
+};
+
+/* ---- instances ---- */
+struct func {
+	const struct insn *code; /* CODE_LAZY until it is first called */
+	uint32_t nslots;         /* of its frame */
+	uint16_t nparams, nlocals, nresults; /* slots; locals with parameters */
+	uint32_t type;           /* canonical */
+	wasm_host_fn *host;      /* NULL: a function of the module */
+	struct insn *own;        /* owned */
+	uint32_t ninsns;
+};
+struct table {
+	uint64_t *at; /* references; owned */
+	uint64_t n, max;
+	bool is64;
+};
+struct memory {
+	uint8_t *at;
+	uint64_t len, max; /* bytes */
+	uint64_t span;     /* reserved bytes from @at on */
+	bool is64;
+};
+struct frame {
+	const struct insn *ip; /* of the call; NULL: the host's */
+	union wasm_slot *fp;
+	struct func *f;
+};
+struct wasm {
+	const struct wasm_module *m;
+	struct func *funcs;
+	struct table *tables;
+	struct memory *memories;
+	struct wvalue *globals;
+	bool *data_dropped, *elem_dropped;
+	union wasm_slot *stack, *stack_end;
+	struct frame *frames, *frames_end; /* of calls that wait */
+	struct frame *top;                 /* the next one to be used */
+	void *user;
+	uint64_t memory_max, deadline_ns;
+	bool fueled;
+	int64_t fuel;                 /* left when the run began, then at its end */
+	const void *const *labels;    /* of codes */
+	struct insn lazy, hosted; /* the code of functions that have none yet, or never */
+	struct lodge_err err;
+	/* where the last trap was */
+	const struct insn *trap_ip;
+	struct func *trap_func;
+	struct frame *trap_top;
+	struct host_fault_taker taker;
+};
+
+/* What is made of one function. With @out NULL it is validated only. */
+struct made {
+	struct insn *at; /* owned */
+	uint32_t n, nslots;
+	uint16_t nlocals;
+	uint32_t *offsets; /* with @want_offsets: of each instruction in the module; owned */
+};
+bool code_is_double(uint64_t code); /* the next one belongs to it */
+int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool want_offsets,
+	      struct lodge_err *e) MUST;
+/* Make the code of @f, whatever is needed to run it. */
+enum wasm_trap func_ready(struct wasm *w, struct func *f);
+
+/* Run @f with its arguments at @at; with @w NULL it returns the labels in *@ret. */
+enum wasm_trap wasm_run(struct wasm *w, struct func *f, union wasm_slot *at,
+			const void *const **ret);
+extern const struct host_fault_taker wasm_faults;
+/* help.c */
+enum wasm_trap wasm_help(struct wasm *w, enum help h, union wasm_slot *at, uint32_t i, uint32_t j);
+uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages); /* UINT64_MAX: no */
+enum wasm_trap segment_copy(struct wasm *w, uint32_t elem, uint32_t table, uint64_t to,
+			    uint64_t from, uint64_t n);

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One function from its bytes: locals, then instruction after instruction.
+ * Spec: WASM-CORE 2.0 §3.3, §5.4 */
+#include "wasm/make.h"
+
+/* ---- locals ---- */
+
+static void locals_add(struct make *g, uint32_t n, uint8_t type)
+{
+	if (g->r.bad || n > LOCALS_MAX - g->nlocals) {
+		reader_fail(&g->r, ENOTSUP, "too many locals: at most %u", LOCALS_MAX);
+		return;
+	}
+	uint8_t *t = realloc(g->locals, g->nlocals + n + 1);
+	g->locals = t ? t : g->locals;
+	uint16_t *s = t ? realloc(g->slots, (g->nlocals + n + 1) * sizeof *s) : NULL;
+	g->slots = s ? s : g->slots;
+	if (!s) {
+		g->r.bad = err_set(g->r.e, ENOMEM, "out of memory");
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		g->locals[g->nlocals] = type;
+		g->slots[g->nlocals++] = (uint16_t)g->top;
+		g->top += val_slots(type);
+		if (g->top > SLOTS_MAX) {
+			reader_fail(&g->r, ENOTSUP, "too many locals");
+			return;
+		}
+	}
+}
+
+static void locals_read(struct make *g)
+{
+	uint64_t all = g->type->np;
+	for (uint32_t i = 0; i < g->type->np; i++)
+		locals_add(g, 1, g->type->values[i]);
+	for (uint32_t n = reader_count(&g->r, "locals", 2); n && !g->r.bad; n--) {
+		uint32_t k = reader_u32(&g->r);
+		uint8_t type = reader_type(&g->r);
+		all += k;
+		if (all > UINT32_MAX)
+			reader_fail(&g->r, EBADMSG, "too many locals");
+		locals_add(g, k, type);
+	}
+}
+
+static void local_op(struct make *g, unsigned op)
+{
+	uint32_t i = reader_u32(&g->r);
+	if (g->r.bad || i >= g->nlocals) {
+		reader_fail(&g->r, EINVAL, "unknown local %u", i);
+		return;
+	}
+	uint8_t type = g->locals[i];
+	uint16_t slot = g->slots[i];
+	if (op == 0x20) {
+		val_push_as(g, (struct val){.where = IN_LOCAL, .slot = slot}, type);
+		return;
+	}
+	struct val v = val_pop(g, type);
+	if (g->r.bad || g->dead) {
+		if (op == 0x22)
+			val_push(g, type);
+		return;
+	}
+	bool fresh = g->emits && g->fresh == g->n && v.where == AT_HOME &&
+		     g->code[g->n - 1].d == v.home;
+	local_leave(g, slot); /* what it writes makes the last instruction another one */
+	if (fresh && g->fresh == g->n) {
+		g->code[g->n - 1].d = slot;
+		g->fresh = UINT32_MAX;
+		v.where = IN_LOCAL;
+		v.slot = slot;
+	} else if (v.where != IN_LOCAL || v.slot != slot) {
+		val_move(g, &v, slot);
+	}
+	if (op == 0x22)
+		val_push_as(g, v, type);
+}
+
+static void global_op(struct make *g, unsigned op)
+{
+	uint32_t i = reader_u32(&g->r);
+	if (g->r.bad || i >= g->m->nglobals) {
+		reader_fail(&g->r, EINVAL, "unknown global %u", i);
+		return;
+	}
+	const struct wglobal *v = &g->m->globals[i];
+	bool wide = v->type == WASM_V128;
+	if (op == 0x23) {
+		emit_value(g, wide ? CODE_GLOBAL_GET2 : CODE_GLOBAL_GET, v->type, 0)->k = i;
+		return;
+	}
+	if (!v->mutable)
+		reader_fail(&g->r, EINVAL, "global is immutable");
+	struct val x = val_pop(g, v->type);
+	uint16_t a = val_use(g, &x);
+	emit(g, wide ? CODE_GLOBAL_SET2 : CODE_GLOBAL_SET, 0, a)->k = i;
+}
+
+/* ---- constants, references, and what takes any type ---- */
+
+static void constant_op(struct make *g, unsigned op)
+{
+	struct val v = {.where = CONSTANT};
+	const uint8_t *p;
+	switch (op) {
+	case 0x41:
+		v.k = (uint64_t)reader_signed(&g->r, 32);
+		val_push_as(g, v, WASM_I32);
+		break;
+	case 0x42:
+		v.k = (uint64_t)reader_signed(&g->r, 64);
+		val_push_as(g, v, WASM_I64);
+		break;
+	case 0x43:
+		p = reader_bytes(&g->r, 4);
+		v.k = p ? (uint64_t)(int64_t)(int32_t)le32_at(p) : 0;
+		val_push_as(g, v, WASM_F32);
+		break;
+	default:
+		p = reader_bytes(&g->r, 8);
+		v.k = p ? le64_at(p) : 0;
+		val_push_as(g, v, WASM_F64);
+	}
+}
+
+static void reference_op(struct make *g, unsigned op)
+{
+	struct val v;
+	uint32_t i;
+	switch (op) {
+	case 0xd0:
+		v = (struct val){.where = CONSTANT};
+		val_push_as(g, v, reader_reference(&g->r));
+		break;
+	case 0xd1:
+		v = val_pop(g, WASM_NONE);
+		if (v.type && !type_is_reference(v.type))
+			reader_fail(&g->r, EINVAL, "type mismatch: %s is no reference",
+				    type_name(v.type));
+		(void)emit_value(g, CODE_i64_eq_k, WASM_I32, val_use(g, &v));
+		break;
+	default:
+		i = reader_u32(&g->r);
+		if (!g->r.bad && i >= g->m->nfuncs)
+			reader_fail(&g->r, EINVAL, "unknown function %u", i);
+		else if (!g->r.bad && !g->m->funcs[i].declared)
+			reader_fail(&g->r, EINVAL, "undeclared function reference %u", i);
+		emit_value(g, CODE_REF_FUNC, WASM_FUNCREF, 0)->k = i;
+	}
+}
+
+static void table_op(struct make *g, unsigned op)
+{
+	uint32_t i = reader_u32(&g->r);
+	if (g->r.bad || i >= g->m->ntables) {
+		reader_fail(&g->r, EINVAL, "unknown table %u", i);
+		return;
+	}
+	struct val v = {0};
+	if (op == 0x26)
+		v = val_pop(g, g->m->tables[i].type);
+	struct val at = val_pop(g, WASM_I32);
+	uint16_t a = val_use(g, &at);
+	if (op == 0x25)
+		emit_value(g, CODE_TABLE_GET, g->m->tables[i].type, a)->k = i;
+	else
+		emit(g, CODE_TABLE_SET, a, val_use(g, &v))->k = i;
+}
+
+static void select_op(struct make *g, unsigned op)
+{
+	uint8_t type = WASM_NONE;
+	if (op == 0x1c) {
+		uint32_t n = reader_u32(&g->r);
+		if (n != 1)
+			reader_fail(&g->r, EINVAL, "invalid result arity");
+		type = reader_type(&g->r);
+	}
+	struct val c = val_pop(g, WASM_I32), y = val_pop(g, type), x = val_pop(g, type);
+	if (op == 0x1b && (type_is_reference(x.type) || type_is_reference(y.type)))
+		reader_fail(&g->r, EINVAL, "type mismatch: select of references without a type");
+	if (op == 0x1b && x.type && y.type && x.type != y.type)
+		reader_fail(&g->r, EINVAL, "type mismatch: select of %s and %s",
+			    type_name(x.type), type_name(y.type));
+	type = type ? type : x.type ? x.type : y.type;
+	uint16_t a = val_use(g, &x), b = val_use(g, &y), k = val_use(g, &c);
+	struct insn *i = emit_value(g, type == WASM_V128 ? CODE_SELECT2 : CODE_SELECT, type, a);
+	i->b = b;
+	i->c = k;
+}
+
+/* ---- calls ---- */
+
+void op_call(struct make *g, unsigned op)
+{
+	const struct wtype *t;
+	bool tail = op >= 0x12, indirect = op & 1;
+	uint32_t i = reader_u32(&g->r), table = indirect ? reader_u32(&g->r) : 0;
+	struct val callee = {0};
+	if (g->r.bad || i >= (indirect ? g->m->ntypes : g->m->nfuncs)) {
+		reader_fail(&g->r, EINVAL, "unknown %s %u", indirect ? "type" : "function", i);
+		return;
+	}
+	t = &g->m->types[indirect ? i : g->m->funcs[i].type];
+	if (indirect && table >= g->m->ntables) {
+		reader_fail(&g->r, EINVAL, "unknown table %u", table);
+		return;
+	}
+	if (indirect && g->m->tables[table].type != WASM_FUNCREF)
+		reader_fail(&g->r, EINVAL, "type mismatch: a call through a table of externref");
+	if (indirect)
+		callee = val_pop(g, WASM_I32);
+	uint16_t a = indirect ? val_use(g, &callee) : 0;
+	uint16_t at = g->r.bad || g->dead || g->nvals < t->np ? 0 : vals_settle(g, t->np);
+	vals_pop(g, t->values, t->np);
+	if (tail && !g->r.bad &&
+	    (t->nr != g->type->nr ||
+	     (t->nr && memcmp(t->values + t->np, g->type->values + g->type->np, t->nr))))
+		reader_fail(&g->r, EINVAL, "type mismatch: a tail call with other results");
+	if (g->r.bad)
+		return;
+	static const enum code codes[] = {CODE_CALL, CODE_CALL_INDIRECT, CODE_TAIL,
+					  CODE_TAIL_INDIRECT};
+	emit(g, codes[op - 0x10], at, a)->k = indirect ? t->canon : i;
+	if (indirect)
+		emit_second(g)->k = table;
+	if (tail) {
+		struct ctrl *c = &g->ctrls[g->nctrls - 1];
+		g->nvals = c->height;
+		g->top = c->home;
+		c->unreachable = g->dead = true;
+	} else {
+		vals_push(g, t->values + t->np, t->nr);
+	}
+}
+
+/* ---- all of it ---- */
+
+static void prefixed(struct make *g, unsigned prefix)
+{
+	uint32_t op = reader_u32(&g->r);
+	if (prefix == 0xfd)
+		reader_fail(&g->r, ENOTSUP, "fixed-width SIMD (instruction 0xfd %u)", op);
+	else if (prefix == 0xfe)
+		reader_fail(&g->r, ENOTSUP, "threads and atomics (instruction 0xfe %u)", op);
+	else if (prefix == 0xfb)
+		reader_fail(&g->r, ENOTSUP, "garbage collection (instruction 0xfb %u)", op);
+	else if (op < 8)
+		emit_numeric(g, 0x100 + op);
+	else if (op < 18)
+		op_bulk(g, op);
+	else
+		reader_fail(&g->r, EBADMSG, "illegal opcode 0xfc %u", op);
+}
+
+static void unknown(struct make *g, unsigned op)
+{
+	if ((op >= 0x06 && op <= 0x0a) || op == 0x18 || op == 0x19 || op == 0x1f)
+		reader_fail(&g->r, ENOTSUP, "exception handling (instruction 0x%02x)", op);
+	else if (op == 0x14 || op == 0x15 || (op >= 0xd3 && op <= 0xd6))
+		reader_fail(&g->r, ENOTSUP, "typed references (instruction 0x%02x)", op);
+	else
+		reader_fail(&g->r, EBADMSG, "illegal opcode 0x%02x", op);
+}
+
+static void op_read(struct make *g)
+{
+	g->op_at = g->r.p;
+	unsigned op = reader_byte(&g->r);
+	if (g->r.bad)
+		return;
+	if (op >= 0x45 && op <= 0xc4)
+		emit_numeric(g, op);
+	else if (op >= 0x20 && op <= 0x22)
+		local_op(g, op);
+	else if (op >= 0x28 && op <= 0x40)
+		op_memory(g, op);
+	else if (op >= 0x41 && op <= 0x44)
+		constant_op(g, op);
+	else if (op == 0x23 || op == 0x24)
+		global_op(g, op);
+	else if (op == 0x25 || op == 0x26)
+		table_op(g, op);
+	else if (op >= 0x10 && op <= 0x13)
+		op_call(g, op);
+	else if (op == 0x1a)
+		(void)val_pop(g, WASM_NONE);
+	else if (op == 0x1b || op == 0x1c)
+		select_op(g, op);
+	else if (op >= 0xd0 && op <= 0xd2)
+		reference_op(g, op);
+	else if (op >= 0xfb && op <= 0xfe)
+		prefixed(g, op);
+	else if (op <= 0x05 || (op >= 0x0b && op <= 0x0f))
+		op_control(g, op);
+	else
+		unknown(g, op);
+}
+
+/* The block that is the whole function. */
+static void body_begin(struct make *g)
+{
+	const struct wtype *t = g->type;
+	g->ctrls = calloc(16, sizeof *g->ctrls);
+	g->cap_ctrls = g->ctrls ? 16 : 0;
+	if (!g->ctrls) {
+		g->r.bad = err_set(g->r.e, ENOMEM, "out of memory");
+		return;
+	}
+	g->nctrls = 1;
+	g->max = g->top;
+	g->ctrls[0] = (struct ctrl){.kind = BODY,
+				    .out = t->values ? t->values + t->np : NULL,
+				    .nout = t->nr,
+				    .home = (uint16_t)g->top,
+				    .patches = NO_PATCH,
+				    .otherwise = NO_PATCH};
+}
+
+int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool want_offsets,
+	      struct lodge_err *e)
+{
+	const struct wfunc *f = &m->funcs[func];
+	struct make g = {.m = m, .type = &m->types[f->type], .fresh = UINT32_MAX};
+	g.r = (struct reader){
+	    .base = m->bytes, .p = f->body.at, .end = f->body.at + f->body.len, .e = e};
+	g.emits = out;
+	g.op_at = f->body.at;
+	if (want_offsets && !(g.offsets = malloc(64 * sizeof *g.offsets)))
+		return err_set(e, ENOMEM, "out of memory");
+	locals_read(&g);
+	uint16_t locals = (uint16_t)g.top;
+	if (!g.r.bad)
+		body_begin(&g);
+	while (!g.r.bad && g.nctrls)
+		op_read(&g);
+	if (!g.r.bad && g.r.p != g.r.end)
+		reader_fail(&g.r, EBADMSG, "section size mismatch: code behind the end");
+	free(g.locals);
+	free(g.slots);
+	free(g.vals);
+	free(g.ctrls);
+	if (g.r.bad || !out) {
+		free(g.code);
+		free(g.offsets);
+		return g.r.bad ? err_in(e, g.r.bad, "function %u", func) : 0;
+	}
+	uint32_t results = g.type->rslots;
+	*out = (struct made){g.code, g.n, g.max > results ? g.max : results, locals, g.offsets};
+	return 0;
+}

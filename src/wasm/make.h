@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* make: one function, validated while its code is made. The operand stack of the specification is
+ * kept here with, for each value, where it is: in a slot of its own (its home), still in a local,
+ * or a constant that nobody has put anywhere. Instructions read values where they are, so most of a
+ * module's local.get and const are no instruction at all. */
+#pragma once
+#include "wasm/internal.h"
+
+enum where { AT_HOME, IN_LOCAL, CONSTANT };
+struct val {
+	uint8_t type, where;
+	uint16_t slot; /* of the local */
+	uint16_t home;
+	uint64_t k;
+};
+enum block { BLOCK, LOOP, IF, ELSE, BODY };
+struct ctrl {
+	uint8_t kind;
+	bool unreachable; /* the rest of the block is */
+	bool dead;        /* all of it was, when it began */
+	const uint8_t *in, *out;
+	uint32_t nin, nout;
+	uint32_t height;  /* values below it */
+	uint16_t home;    /* of its first value */
+	uint32_t start;   /* where a loop begins */
+	int32_t patches;  /* branches to its end, a list by their rel; -1 ends it */
+	int32_t otherwise; /* the branch around the first part of an if */
+};
+enum { NO_PATCH = -1 };
+
+struct make {
+	struct reader r;
+	const struct wasm_module *m;
+	const struct wtype *type;
+	const uint8_t *op_at; /* the instruction that is read */
+	uint8_t *locals;      /* types; owned */
+	uint16_t *slots;      /* of locals; owned */
+	uint32_t nlocals;
+	struct val *vals;     /* owned */
+	uint32_t nvals, cap_vals;
+	struct ctrl *ctrls;   /* owned */
+	uint32_t nctrls, cap_ctrls;
+	bool emits;           /* code is wanted at all */
+	bool dead;            /* and none here: this is never reached */
+	struct insn *code;    /* owned */
+	uint32_t *offsets;    /* owned; NULL: not wanted */
+	uint32_t n, cap;
+	uint32_t fresh;       /* == n: the last instruction made the value that is its d, and no
+	                         branch leads behind it */
+	uint32_t top, max;    /* slots: used, and at most */
+	struct insn scratch[2];
+};
+
+/* ---- values (make_value.c) ---- */
+void val_push(struct make *g, uint8_t type);                 /* at home */
+void val_push_as(struct make *g, struct val v, uint8_t type); /* where it is */
+struct val val_pop(struct make *g, uint8_t type);            /* WASM_NONE: any */
+void vals_pop(struct make *g, const uint8_t *types, uint32_t n);
+void vals_push(struct make *g, const uint8_t *types, uint32_t n);
+uint16_t val_slots(uint8_t type);
+/* The slot to read it from. */
+uint16_t val_use(struct make *g, const struct val *v);
+void val_move(struct make *g, const struct val *v, uint16_t to);
+/* Put the upper @n values into their homes; returns the home of the first of them. */
+uint16_t vals_settle(struct make *g, uint32_t n);
+/* Before the local in @slot changes. */
+void local_leave(struct make *g, uint16_t slot);
+
+/* ---- code ---- */
+/* One more instruction, to be filled in; valid until the next one. */
+struct insn *emit(struct make *g, enum code code, uint16_t d, uint16_t a);
+struct insn *emit_second(struct make *g); /* what did not fit into the last one */
+/* A value of @type is pushed, and made by the instruction that is returned. */
+struct insn *emit_value(struct make *g, enum code code, uint8_t type, uint16_t a);
+void emit_numeric(struct make *g, unsigned op);  /* make_number.c; pops and pushes */
+bool op_is_numeric(unsigned op);
+/* A condition, taken out of the code when it was the last instruction. */
+struct condition {
+	enum code yes, no; /* of the branch if it holds, if it does not */
+	uint16_t d, a;
+};
+struct condition condition_take(struct make *g, const struct val *v);
+struct insn *emit_condition(struct make *g, const struct condition *c, bool when);
+void op_control(struct make *g, unsigned op);  /* make_control.c */
+void op_memory(struct make *g, unsigned op);   /* make_memory.c: loads, stores, size, grow */
+void op_bulk(struct make *g, unsigned op);     /* codes of the prefix 0xfc from 8 on */
+void op_call(struct make *g, unsigned op);

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loads, stores, and what memories and tables do as a whole. Memory 0 with 32-bit addresses lies in
+ * a span that no such access can leave; others are checked access by access. */
+#include "wasm/make.h"
+
+struct access {
+	uint8_t type, bytes;
+	bool store;
+	uint16_t code;
+};
+static const struct access accesses[0x40] = {
+#define LOAD(op, name, t, bytes, from) [op] = {WASM_##t, bytes, false, CODE_##name},
+#define STORE(op, name, t, bytes, to) [op] = {WASM_##t, bytes, true, CODE_##name},
+#define WASM_i32 WASM_I32
+#define WASM_i64 WASM_I64
+#include "wasm/mem.def"
+};
+
+static uint8_t access_type(unsigned op)
+{
+	return op == 0x2a || op == 0x38	  ? WASM_F32
+	       : op == 0x2b || op == 0x39 ? WASM_F64
+					  : accesses[op].type;
+}
+
+static uint32_t memory_read_index(struct make *g)
+{
+	uint32_t i = reader_u32(&g->r);
+	if (!g->r.bad && i >= g->m->nmemories)
+		reader_fail(&g->r, EINVAL, "unknown memory %u", i);
+	return g->r.bad ? 0 : i;
+}
+
+static uint8_t memory_type(const struct make *g, uint32_t i)
+{
+	return i < g->m->nmemories && g->m->memories[i].is64 ? WASM_I64 : WASM_I32;
+}
+
+/* Alignment, memory and offset of an access of @bytes. */
+static uint32_t memarg_read(struct make *g, unsigned bytes, uint64_t *ret_offset)
+{
+	uint32_t align = reader_u32(&g->r), i = 0;
+	if (align & 64)
+		i = reader_u32(&g->r);
+	if (!g->r.bad && align >= 128)
+		reader_fail(&g->r, EBADMSG, "malformed memop flags");
+	if (!g->r.bad && i >= g->m->nmemories)
+		reader_fail(&g->r, EINVAL, "unknown memory %u", i);
+	align &= 63;
+	if (!g->r.bad && (align > 4 || 1u << align > bytes))
+		reader_fail(&g->r, EINVAL, "alignment must not be larger than natural");
+	*ret_offset = memory_type(g, i) == WASM_I64 ? reader_u64(&g->r) : reader_u32(&g->r);
+	return g->r.bad ? 0 : i;
+}
+
+/* The slot with the address of @v; *@ret_k is what the access adds; true: it was checked. */
+static bool address_use(struct make *g, const struct val *v, uint32_t memory, unsigned bytes,
+			uint64_t offset, uint16_t *ret)
+{
+	uint16_t a = val_use(g, v);
+	*ret = a;
+	if (memory == 0 && memory_type(g, 0) == WASM_I32)
+		return false;
+	struct insn *i = emit(g, CODE_ADDRESS, v->home, a);
+	i->b = (uint16_t)bytes;
+	i->c = 0;
+	i = emit_second(g);
+	i->code = offset;
+	i->k = memory;
+	*ret = v->home;
+	return true;
+}
+
+static void access_op(struct make *g, unsigned op)
+{
+	const struct access *s = &accesses[op];
+	uint64_t offset;
+	uint16_t at;
+	uint32_t memory = memarg_read(g, s->bytes, &offset);
+	struct val value = {0};
+	if (s->store)
+		value = val_pop(g, access_type(op));
+	struct val where = val_pop(g, memory_type(g, memory));
+	if (g->r.bad)
+		return;
+	bool checked = address_use(g, &where, memory, s->bytes, offset, &at);
+	enum code code = s->code + (checked ? 1u : 0u);
+	if (s->store) {
+		uint16_t a = val_use(g, &value);
+		emit(g, code, at, a)->k = (uint32_t)offset;
+	} else {
+		emit_value(g, code, access_type(op), at)->k = (uint32_t)offset;
+	}
+}
+
+/* A call of a C function; what it takes and leaves lies together. */
+static void help(struct make *g, enum help h, const char *in, uint8_t out, uint32_t i, uint32_t j)
+{
+	uint32_t n = (uint32_t)strlen(in);
+	uint8_t types[4] = {0};
+	for (uint32_t k = 0; k < n; k++)
+		types[k] = (uint8_t)in[k];
+	uint16_t at = g->dead || g->nvals < n ? 0 : vals_settle(g, n);
+	vals_pop(g, types, n);
+	struct insn *c = emit(g, CODE_HELP, at, (uint16_t)h);
+	c->k = i;
+	emit_second(g)->k = j;
+	if (out)
+		val_push(g, out);
+}
+
+/* Types of operands as a text: an index of memory @i, a reference. */
+#define TEXT(...) ((const char[]){__VA_ARGS__, 0})
+
+void op_memory(struct make *g, unsigned op)
+{
+	if (op < 0x3f) {
+		access_op(g, op);
+		return;
+	}
+	uint32_t i = memory_read_index(g);
+	uint8_t t = memory_type(g, i);
+	if (op == 0x3f)
+		help(g, HELP_MEMORY_SIZE, "", t, i, 0);
+	else
+		help(g, HELP_MEMORY_GROW, TEXT((char)t), t, i, 0);
+}
+
+static uint32_t index_read(struct make *g, const char *what, uint32_t n)
+{
+	uint32_t i = reader_u32(&g->r);
+	if (!g->r.bad && i >= n)
+		reader_fail(&g->r, EINVAL, "unknown %s %u", what, i);
+	return g->r.bad ? 0 : i;
+}
+
+static uint32_t data_read_index(struct make *g)
+{
+	if (!g->m->has_data_count)
+		reader_fail(&g->r, EBADMSG, "data count section required");
+	return index_read(g, "data segment", g->m->data_count);
+}
+
+static uint8_t table_type(const struct make *g, uint32_t i)
+{
+	return i < g->m->ntables ? g->m->tables[i].type : WASM_NONE;
+}
+
+static void bulk_memory(struct make *g, unsigned op)
+{
+	uint32_t i, j;
+	char t, u, n = (char)WASM_I32;
+	switch (op) {
+	case 8:
+		i = data_read_index(g);
+		j = memory_read_index(g);
+		help(g, HELP_MEMORY_INIT, TEXT((char)memory_type(g, j), n, n), 0, i, j);
+		break;
+	case 9: help(g, HELP_DATA_DROP, "", 0, data_read_index(g), 0); break;
+	case 10:
+		i = memory_read_index(g);
+		j = memory_read_index(g);
+		t = (char)memory_type(g, i);
+		u = (char)memory_type(g, j);
+		n = t == (char)WASM_I64 ? u : t;
+		help(g, HELP_MEMORY_COPY, TEXT(t, u, n), 0, i, j);
+		break;
+	default:
+		i = memory_read_index(g);
+		t = (char)memory_type(g, i);
+		help(g, HELP_MEMORY_FILL, TEXT(t, n, t), 0, i, 0);
+	}
+}
+
+static void bulk_table(struct make *g, unsigned op)
+{
+	const char n = (char)WASM_I32;
+	uint32_t i, j;
+	switch (op) {
+	case 12:
+		i = index_read(g, "element segment", g->m->nelems);
+		j = index_read(g, "table", g->m->ntables);
+		if (!g->r.bad && g->m->elems[i].type != table_type(g, j))
+			reader_fail(&g->r, EINVAL, "type mismatch: elements of another type");
+		help(g, HELP_TABLE_INIT, TEXT(n, n, n), 0, i, j);
+		break;
+	case 13:
+		i = index_read(g, "element segment", g->m->nelems);
+		help(g, HELP_ELEM_DROP, "", 0, i, 0);
+		break;
+	case 14:
+		i = index_read(g, "table", g->m->ntables);
+		j = index_read(g, "table", g->m->ntables);
+		if (!g->r.bad && table_type(g, i) != table_type(g, j))
+			reader_fail(&g->r, EINVAL, "type mismatch: tables of other types");
+		help(g, HELP_TABLE_COPY, TEXT(n, n, n), 0, i, j);
+		break;
+	case 15:
+		i = index_read(g, "table", g->m->ntables);
+		help(g, HELP_TABLE_GROW, TEXT((char)table_type(g, i), n), WASM_I32, i, 0);
+		break;
+	case 16:
+		i = index_read(g, "table", g->m->ntables);
+		help(g, HELP_TABLE_SIZE, "", WASM_I32, i, 0);
+		break;
+	default:
+		i = index_read(g, "table", g->m->ntables);
+		help(g, HELP_TABLE_FILL, TEXT(n, (char)table_type(g, i), n), 0, i, 0);
+	}
+}
+
+void op_bulk(struct make *g, unsigned op)
+{
+	if (op < 12)
+		bulk_memory(g, op);
+	else
+		bulk_table(g, op);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes of a module, read in order. Spec: WASM-CORE 2.0 §5.2 */
+#include "wasm/internal.h"
+#include <stdio.h>
+
+int reader_fail(struct reader *r, int code, const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+	if (r->bad)
+		return r->bad;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	r->bad = err_set(r->e, code, "%s at byte %zu: %s",
+			 code == EBADMSG  ? "malformed"
+			 : code == EINVAL ? "invalid"
+					  : "not supported",
+			 (size_t)(r->p - r->base), text);
+	return r->bad;
+}
+
+uint8_t reader_byte(struct reader *r)
+{
+	if (r->bad)
+		return 0;
+	if (r->p == r->end) {
+		reader_fail(r, EBADMSG, "unexpected end");
+		return 0;
+	}
+	return *r->p++;
+}
+
+/* LEB128 of at most @bits bits; what does not fit into them is malformed. */
+static uint64_t leb_read(struct reader *r, unsigned bits, bool sign)
+{
+	uint64_t v = 0;
+	for (unsigned at = 0;; at += 7) {
+		uint8_t b = reader_byte(r);
+		unsigned left = bits - at; /* of the value, in this byte */
+		if (r->bad)
+			return 0;
+		v |= (uint64_t)(b & 0x7f) << at;
+		if (left < 7) {
+			/* the other bits are copies of the sign, or zero */
+			uint8_t rest = (uint8_t)((b & 0x7f) >> (sign ? left - 1 : left));
+			uint8_t ones = (uint8_t)(0x7f >> (sign ? left - 1 : left));
+			if (b & 0x80)
+				reader_fail(r, EBADMSG, "integer representation too long");
+			else if (rest && !(sign && rest == ones))
+				reader_fail(r, EBADMSG, "integer too large");
+		}
+		if (!(b & 0x80) || r->bad) {
+			if (sign && at + 7 < 64 && b & 0x40)
+				v |= ~0ull << (at + 7);
+			return r->bad ? 0 : v;
+		}
+	}
+}
+
+uint32_t reader_u32(struct reader *r)
+{
+	if (r->p < r->end && !(*r->p & 0x80) && !r->bad)
+		return *r->p++;
+	return (uint32_t)leb_read(r, 32, false);
+}
+uint64_t reader_u64(struct reader *r) { return leb_read(r, 64, false); }
+int64_t reader_signed(struct reader *r, unsigned bits) { return (int64_t)leb_read(r, bits, true); }
+
+const uint8_t *reader_bytes(struct reader *r, uint64_t n)
+{
+	if (r->bad || (uint64_t)(r->end - r->p) < n) {
+		reader_fail(r, EBADMSG, "unexpected end");
+		return NULL;
+	}
+	const uint8_t *p = r->p;
+	r->p += n;
+	return p;
+}
+
+/* Bytes of the UTF-8 sequence at @p; 0: none. */
+static unsigned utf8_len(const uint8_t *p, size_t left)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	unsigned n = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
+	if (n < 2)
+		return n;
+	if (n > left)
+		return 0;
+	uint32_t v = *p & (0x7fu >> n);
+	for (unsigned i = 1; i < n; i++) {
+		if (p[i] >> 6 != 2)
+			return 0;
+		v = v << 6 | (p[i] & 63);
+	}
+	return v < least[n] || v > 0x10ffff || (v >= 0xd800 && v < 0xe000) ? 0 : n;
+}
+
+const char *reader_name(struct reader *r, uint32_t *ret_len)
+{
+	uint32_t n = reader_u32(r);
+	const uint8_t *p = reader_bytes(r, n);
+	*ret_len = p ? n : 0;
+	for (uint32_t i = 0, k; p && i < n; i += k)
+		if (!(k = utf8_len(p + i, n - i))) {
+			reader_fail(r, EBADMSG, "malformed UTF-8 encoding");
+			break;
+		}
+	return (const char *)p;
+}
+
+uint32_t reader_count(struct reader *r, const char *what, uint32_t least)
+{
+	uint32_t n = reader_u32(r);
+	if (n > COUNT_MAX || (uint64_t)n * least > (uint64_t)(r->end - r->p)) {
+		reader_fail(r, EBADMSG, "unexpected end: %u %s", n, what);
+		return 0;
+	}
+	return n;
+}
+
+bool type_is_reference(uint8_t t) { return t == WASM_FUNCREF || t == WASM_EXTERNREF; }
+
+const char *type_name(uint8_t t)
+{
+	switch (t) {
+	case WASM_I32: return "i32";
+	case WASM_I64: return "i64";
+	case WASM_F32: return "f32";
+	case WASM_F64: return "f64";
+	case WASM_V128: return "v128";
+	case WASM_FUNCREF: return "funcref";
+	case WASM_EXTERNREF: return "externref";
+	default: return "any";
+	}
+}
+
+uint8_t reader_type(struct reader *r)
+{
+	uint8_t t = reader_byte(r);
+	if (t == WASM_V128)
+		reader_fail(r, ENOTSUP, "fixed-width SIMD (type v128)");
+	else if (!((t >= WASM_F64 && t <= WASM_I32) || type_is_reference(t)))
+		reader_fail(r, EBADMSG, "malformed value type 0x%02x", t);
+	return t;
+}
+
+uint8_t reader_reference(struct reader *r)
+{
+	uint8_t t = reader_byte(r);
+	if (!type_is_reference(t))
+		reader_fail(r, EBADMSG, "malformed reference type 0x%02x", t);
+	return t;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The interpreter: threaded code. Each instruction has the address of its body, and each body ends
+ * with a jump to the next one's. Accesses to memory 0 are not compared with its size: one that
+ * leaves it faults, and the handler moves the thread to the end of the run (wasm_faults). */
+#include "wasm/internal.h"
+#include "wasm/number.h"
+
+enum { SLICE = 1 << 18 }; /* branches between two looks at the clock */
+
+/* Where instructions may fault, and where the thread goes on then; both relative to their own
+ * place. The linker knows the section's ends. */
+extern const int32_t __start_wasm_sites[], __stop_wasm_sites[];
+
+static bool fault_catch(void *user, const struct host_fault *f, uint64_t *pc)
+{
+	(void)user;
+	(void)f;
+	for (const int32_t *p = __start_wasm_sites; p < __stop_wasm_sites; p += 2) {
+		if ((uint64_t)(uintptr_t)p + (uint64_t)(int64_t)p[0] != *pc)
+			continue;
+		*pc = (uint64_t)(uintptr_t)(p + 1) + (uint64_t)(int64_t)p[1];
+		return true;
+	}
+	return false;
+}
+const struct host_fault_taker wasm_faults = {fault_catch, NULL};
+
+#define C_i32 uint32_t
+#define C_i64 uint64_t
+#define C_f32 float
+#define C_f64 double
+
+/* What is used up of the fuel, and the clock, looked at now and then. */
+static enum wasm_trap slice_next(struct wasm *w, int64_t *fuel)
+{
+	if (w->deadline_ns && host_monotonic_ns() >= w->deadline_ns)
+		return WASM_TRAP_DEADLINE;
+	*fuel = SLICE;
+	if (!w->fueled)
+		return WASM_OK;
+	*fuel = w->fuel < SLICE ? w->fuel : SLICE;
+	w->fuel -= *fuel;
+	return *fuel ? WASM_OK : WASM_TRAP_FUEL;
+}
+
+/* An address of ours for CODE_ADDRESS; 0: out of bounds. */
+static uint64_t address_check(const struct memory *m, union wasm_slot at, uint64_t offset,
+			      uint64_t bytes)
+{
+	uint64_t sum;
+	if (__builtin_add_overflow(m->is64 ? at.i64 : at.i32, offset, &sum) || sum > m->len ||
+	    bytes > m->len - sum)
+		return 0;
+	return (uint64_t)(uintptr_t)m->at + sum;
+}
+
+/* The function that the call @ip means by the element @i of its table. */
+static enum wasm_trap callee_find(const struct wasm *w, const struct insn *ip, uint32_t i,
+				  struct func **ret)
+{
+	const struct table *t = &w->tables[ip[1].k];
+	if (i >= t->n)
+		return WASM_TRAP_UNDEFINED;
+	struct func *f = (struct func *)(uintptr_t)t->at[i];
+	if (!f)
+		return WASM_TRAP_NULL;
+	if (f->type != ip->k)
+		return WASM_TRAP_SIGNATURE;
+	*ret = f;
+	return WASM_OK;
+}
+
+#define SLOT(n) fp[ip->n]
+#define NEXT()  goto *(++ip)->go
+#define TAKE()                                                                                     \
+	do {                                                                                       \
+		ip += ip->rel;                                                                     \
+		if (unlikely(--fuel < 0))                                                          \
+			goto poll;                                                                 \
+		goto *ip->go;                                                                      \
+	} while (0)
+#define TRAP(t)                                                                                    \
+	do {                                                                                       \
+		trap = (t);                                                                        \
+		goto trapped;                                                                      \
+	} while (0)
+
+/* clang's instrumentation of some 500 bodies that may each lead to each other takes it a quarter of
+ * an hour: under clang the sanitizers see all but this function, under gcc this one, too. */
+#ifdef __clang__
+__attribute__((no_sanitize("address", "undefined", "coverage")))
+#endif
+enum wasm_trap wasm_run(struct wasm *w, struct func *f, union wasm_slot *at,
+			const void *const **ret)
+{
+	static const void *const labels[CODE_COUNT] = {
+#include "wasm/labels.def"
+	};
+	if (!w) {
+		*ret = labels;
+		return WASM_OK;
+	}
+	uint8_t *const mem = w->m->nmemories ? w->memories[0].at : NULL;
+	struct frame *const base = w->top, *top = base;
+	const struct insn *ip = NULL, *resume = NULL;
+	union wasm_slot *fp = at;
+	struct func *cur = NULL;
+	enum wasm_trap trap;
+	int64_t fuel;
+	if ((trap = slice_next(w, &fuel)))
+		return trap;
+
+call: /* of @f, with arguments at @at, and on at @resume */
+	if (unlikely(top == w->frames_end))
+		TRAP(WASM_TRAP_STACK);
+	*top++ = (struct frame){resume, fp, cur};
+	fp = at;
+enter: /* @f, in the frame @fp, arguments in place */
+	cur = f;
+	ip = f->code;
+frame_begin:
+	if (unlikely((uint64_t)(w->stack_end - fp) < f->nslots))
+		TRAP(WASM_TRAP_STACK);
+	for (uint32_t i = f->nparams; i < f->nlocals; i++)
+		fp[i].i64 = 0;
+	if (unlikely(--fuel < 0))
+		goto poll;
+	goto *ip->go;
+leave:
+	--top;
+	fp = top->fp;
+	cur = top->f;
+	ip = top->ip;
+	if (unlikely(top == base)) {
+		w->fuel += w->fueled ? fuel : 0;
+		return WASM_OK;
+	}
+	goto *ip->go;
+poll:
+	if ((trap = slice_next(w, &fuel)))
+		goto trapped;
+	--fuel;
+	goto *ip->go;
+fault:
+	trap = WASM_TRAP_MEMORY;
+trapped:
+	w->trap_ip = ip;
+	w->trap_func = cur;
+	w->trap_top = top;
+	w->fuel += w->fueled && fuel > 0 ? fuel : 0;
+	return trap;
+
+#include "wasm/bodies.def"
+}

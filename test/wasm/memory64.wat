@@ -1,0 +1,21 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; A memory with 64-bit addresses: accesses that are checked one by one.
+(module
+  (memory i64 1 3)
+  (data (i64.const 8) "\01\02\03\04\05\06\07\88")
+  (func (export "load") (result i64) (i64.load (i64.const 8)))
+  (func (export "load_off") (result i32) (i32.load8_s offset=7 (i64.const 8)))
+  (func (export "load_end") (result i32) (i32.load (i64.const 65532)))
+  (func (export "load_out") (result i32) (i32.load (i64.const 65533)))
+  (func (export "load_far") (result i32) (i32.load (i64.const 0x100000000)))
+  (func (export "load_wrap") (result i32) (i32.load offset=8 (i64.const -4)))
+  (func (export "store") (result i64) (i64.store16 offset=3 (i64.const 7) (i64.const 0x1ffee)) (i64.load (i64.const 8)))
+  (func (export "store_out") (result i32) (i64.store (i64.const 65529) (i64.const 1)) (i32.const 1))
+  (func (export "fill") (result i64) (memory.fill (i64.const 8) (i32.const 9) (i64.const 2)) (i64.load (i64.const 8)))
+  (func (export "copy") (result i64) (memory.copy (i64.const 65530) (i64.const 8) (i64.const 6)) (i64.load (i64.const 65528)))
+  (func (export "copy_out") (result i64) (memory.copy (i64.const 65531) (i64.const 8) (i64.const 6)) (i64.load (i64.const 65528)))
+  (func (export "grow") (result i64) (memory.grow (i64.const 2)))
+  (func (export "grow_more") (result i64) (memory.grow (i64.const 1)))
+  (func (export "size") (result i64) (memory.size))
+  (func (export "load_grown") (result i64) (i64.load (i64.const 65528)))
+)

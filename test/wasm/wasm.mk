@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the tests of WebAssembly are made of.
+#   make wasm-conform                our interpreter beside wabt's: every instruction, line by line
+.PHONY: wasm-conform
+$O/wasm-runner: test/wasm/runner.c $O/parts.a
+	$Q$(CC) $(ALL) -o $@ $< $O/parts.a $(LIBS)
+wasm-conform: $O/wasm-runner
+	test/wasm/conform $(abspath $<)
