@@ -7,7 +7,7 @@
 #include "mem/mem.h"
 
 enum {
-	SAVE_VERSION = 1,         /* of both files; a reader takes this and older ones */
+	SAVE_VERSION = 2,         /* of both files; a reader takes this and older ones */
 	SAVE_NAME_MAX = 39,       /* bytes of a section's name */
 	SAVE_SECTIONS_MAX = 512,
 	SAVE_BYTES_MAX = 16 << 20, /* of a state file */
