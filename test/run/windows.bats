@@ -120,7 +120,8 @@ api() { # NAME LEAST: so many assertions at least
 @test "system calls of Linux from its own code end it" {
 	run -159 "$LODGE" run probe.exe syscall
 	[[ "$output" = *"makes system calls of Linux by itself (39"* ]]
-	run -159 "$LODGE" run probe.exe int80
+	run "$LODGE" run probe.exe int80
+	[ "$status" -eq 159 ] || [ "$status" -eq 139 ] # a host without calls of 32 bits: a fault
 	[[ "$output" != *"went through"* ]]
 }
 
