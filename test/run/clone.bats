@@ -31,6 +31,10 @@ setup_file() {
 	    c.close()
 	END
 	echo $! >"$BATS_FILE_TMPDIR/server"
+	for _ in $(seq 100); do
+		! (exec 5<>"/dev/tcp/127.0.0.1/$((PORT + 1))") 2>/dev/null || break
+		sleep 0.1
+	done
 }
 
 teardown_file() {
