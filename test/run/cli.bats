@@ -357,7 +357,12 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	[ "$output" = 426 ]
 	head -c 100000 /dev/zero | run curl -s -o /dev/null -w '%{http_code}' --unix-socket "$s" -X POST --data-binary @- http://lodge/v1/stop
 	[ "$(state h)" = running ]
-	head -c 4096 /dev/urandom | timeout 2 nc -U "$s" >/dev/null 2>&1 || true
+	timeout 20 python3 -c 'import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(os.urandom(4096))
+s.shutdown(socket.SHUT_WR)
+while s.recv(4096): pass' "$s" || true
 	curl -sf --unix-socket "$s" -X POST http://lodge/v1/kill | grep -q state
 }
 
