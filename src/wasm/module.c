@@ -67,7 +67,7 @@ static void type_read(struct reader *r, struct wtype *t)
 		*count = r->bad ? 0 : n;
 	}
 	t->pslots = (uint16_t)type_slots(t->values, t->np);
-	t->rslots = (uint16_t)type_slots(t->values + t->np, t->nr);
+	t->rslots = (uint16_t)type_slots(t->nr ? t->values + t->np : NULL, t->nr);
 }
 
 static bool type_same(const struct wtype *a, const struct wtype *b)
