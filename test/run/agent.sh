@@ -8,7 +8,8 @@ trap 'rm -rf "$dir"' EXIT
 flags="-std=gnu17 -O1 -g -Isrc -Wall -Wextra"
 # shellcheck disable=SC2086 # words
 ${CC:-cc} $flags -fsanitize=address,undefined -fno-sanitize-recover=undefined -o "$dir/lodge-agent" \
-	guest/agent/boot.c guest/agent/card.c guest/agent/main.c guest/agent/session.c guest/agent/task.c guest/agent/user.c
+	guest/agent/boot.c guest/agent/card.c guest/agent/main.c guest/agent/rights.c guest/agent/session.c \
+	guest/agent/task.c guest/agent/user.c
 # shellcheck disable=SC2086 # words
 ${CC:-cc} $flags -o "$dir/agent_test" guest/agent/agent_test.c
 timeout 120 "$dir/agent_test" "$dir/lodge-agent"
