@@ -9,7 +9,8 @@ enum { SLICE = 1 << 18 }; /* branches between two looks at the clock */
 
 /* Where instructions may fault, and where the thread goes on then; both relative to their own
  * place. The linker knows the section's ends. */
-extern const int32_t __start_wasm_sites[], __stop_wasm_sites[];
+extern const int32_t __start_wasm_sites[] __attribute__((visibility("hidden"))),
+    __stop_wasm_sites[] __attribute__((visibility("hidden"))); /* of the linker */
 
 static bool fault_catch(void *user, const struct host_fault *f, uint64_t *pc)
 {
