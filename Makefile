@@ -69,8 +69,8 @@ $O/liblodge.o: $(OBJ)
 	$Qobjcopy --wildcard --keep-global-symbol='lodge_*' $@.tmp $@ && rm -f $@.tmp
 $O/liblodge.a: $O/liblodge.o
 	$Qrm -f $@ && ar rcs $@ $<
-$O/liblodge.so: $O/liblodge.o
-	$Q$(CC) -shared -Wl,-soname,liblodge.so.0 $(SAN) -o $@ $< $(LIBS)
+$O/liblodge.so: $O/liblodge.o src/lib/exports.map
+	$Q$(CC) -shared -Wl,-soname,liblodge.so.0 -Wl,--version-script=src/lib/exports.map $(SAN) -o $@ $< $(LIBS)
 # Bound at the start: else each child of a fork would look the same names up again. Relocations that
 # only add where it lies are a bitmap: as a list they are 200 KiB that each start reads.
 LINK    := -Wl,-z,now -Wl,-z,pack-relative-relocs
