@@ -43,7 +43,7 @@ _Noreturn void family_first(pid_t program, int report)
 	signals_pass();
 	int status = wait_for(program);
 	(void)!write(report, &status, sizeof status);
-	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	_exit(host_exit_code(status));
 }
 
 /* As @sig would end it, without a core that is not the program's. */
@@ -70,5 +70,5 @@ _Noreturn void family_outside(pid_t first, int report)
 		status = end;
 	if (WIFSIGNALED(status))
 		die(WTERMSIG(status));
-	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	_exit(host_exit_code(status));
 }

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signals by name, as people write them. signal(7) */
+/* Signals by name, as people write them, and as the end of a process. signal(7), wait(2) */
 #include "host/host.h"
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+
+int host_exit_code(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : LODGE_EXIT_SIGNAL + WTERMSIG(status);
+}
 
 int host_signal_find(const char *text)
 {

@@ -154,7 +154,7 @@ static int pull_failed(const struct pull *p, int status, struct lodge_err *e)
 		return err_set(e, ECANCELED, "getting %s was stopped", p->image->name);
 	if (!*line)
 		snprintf(line, sizeof line, "the fetch script ended with status %d",
-			 WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			 host_exit_code(status));
 	return err_set(e, EIO, "getting %s: %s", p->image->name, line);
 }
 

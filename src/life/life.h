@@ -50,6 +50,9 @@ struct level_env {
 	void (*ended)(void *user, int exit_code, const char *why);
 	void *user;
 };
+/* ended, of a guest that is processes of the host: @status is its first one's, of wait(2); below 0:
+ * unknown, all were killed. */
+void life_env_ended(const struct level_env *env, int status);
 
 /* What could not be done as it was asked: one line each. */
 struct life_warnings {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The states of a guest's life and which may follow which. */
+/* The states of a guest's life and which may follow which; its end. */
 #include "life/life.h"
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
 
 static const char *const names[LIFE_COUNT] = {
     [LIFE_CREATED] = "created",     [LIFE_RUNNING] = "running", [LIFE_PAUSED] = "paused",
@@ -34,4 +37,15 @@ bool life_find(const char *name, enum life *ret)
 bool life_may(enum life from, enum life to)
 {
 	return (unsigned)from < LIFE_COUNT && (unsigned)to < LIFE_COUNT && may[from][to];
+}
+
+void life_env_ended(const struct level_env *env, int status)
+{
+	char why[64] = "exited";
+	if (status < 0)
+		snprintf(why, sizeof why, "killed");
+	else if (WIFSIGNALED(status))
+		snprintf(why, sizeof why, "signal %d", WTERMSIG(status));
+	env->ended(env->user,
+	           status < 0 ? LODGE_EXIT_SIGNAL + SIGKILL : host_exit_code(status), why);
 }

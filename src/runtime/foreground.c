@@ -76,8 +76,7 @@ static bool signals_take(const struct foreground *f, pid_t pid, int *ret_code)
 		while ((got = waitpid(-1, &status, WNOHANG)) > 0) {
 			if (got != pid)
 				continue;
-			*ret_code =
-			    WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			*ret_code = host_exit_code(status);
 			over = true;
 		}
 	}

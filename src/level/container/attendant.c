@@ -67,8 +67,8 @@ static int runtime_error(const struct stay *s, struct lodge_err *e)
 		char *rest = text;
 		for (char *line; (line = strsep(&rest, "\n"));) {
 			struct json_object *o = json_tokener_parse(line), *level, *msg;
-			if (json_object_object_get_ex(o, "level", &level) &&
-			    json_object_object_get_ex(o, "msg", &msg) &&
+			if (json_object_object_get_ex(o, "level", &level) && level &&
+			    json_object_object_get_ex(o, "msg", &msg) && msg &&
 			    !strcmp(json_object_get_string(level), "error"))
 				snprintf(said, sizeof said, "%s", json_object_get_string(msg));
 			json_object_put(o);

@@ -45,20 +45,11 @@ static void attendant_reap(struct guest *g)
 static void guest_over(void *self)
 {
 	struct guest *g = self;
-	char why[64] = "exited";
-	int code = LODGE_EXIT_SIGNAL + SIGKILL;
 	if (g->over)
 		return;
 	g->over = true;
 	attendant_reap(g);
-	if (g->status < 0)
-		snprintf(why, sizeof why, "killed");
-	else if (WIFSIGNALED(g->status))
-		snprintf(why, sizeof why, "signal %d", WTERMSIG(g->status));
-	if (g->status >= 0)
-		code = WIFEXITED(g->status) ? WEXITSTATUS(g->status)
-					    : LODGE_EXIT_SIGNAL + WTERMSIG(g->status);
-	g->env->ended(g->env->user, code, why);
+	life_env_ended(g->env, g->status);
 }
 
 static void attendant_event(void *arg, uint32_t events)

@@ -70,8 +70,7 @@ static int runtime_wait(pid_t child, const sigset_t *set)
 		if (sig > 0 && sig != SIGCHLD && i.si_code <= 0)
 			kill(child, sig);
 		if (sig == SIGCHLD && waitpid(child, &status, WNOHANG) == child)
-			return WIFEXITED(status) ? WEXITSTATUS(status)
-						 : LODGE_EXIT_SIGNAL + WTERMSIG(status);
+			return host_exit_code(status);
 	}
 }
 

@@ -39,22 +39,14 @@ struct guest {
 static void guest_over(void *self)
 {
 	struct guest *g = self;
-	char why[64] = "exited";
-	int code = LODGE_EXIT_SIGNAL + 9, status;
+	int status;
 	if (g->over)
 		return;
 	g->over = true;
 	while (g->pid && waitpid(g->pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	g->pid = 0;
-	if (g->status < 0)
-		snprintf(why, sizeof why, "killed");
-	else if (WIFSIGNALED(g->status))
-		snprintf(why, sizeof why, "signal %d", WTERMSIG(g->status));
-	if (g->status >= 0)
-		code = WIFEXITED(g->status) ? WEXITSTATUS(g->status)
-					    : LODGE_EXIT_SIGNAL + WTERMSIG(g->status);
-	g->env->ended(g->env->user, code, why);
+	life_env_ended(g->env, g->status);
 }
 
 /* ---- init ---- */
