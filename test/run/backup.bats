@@ -91,7 +91,8 @@ state() { "$LODGE" ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 	done
 	run "$LODGE" backup g -o "$WORK/d" --incremental "$WORK/bent"
 	[ "$status" -ne 0 ]
-	[ ! -e "$WORK/d" ] && [ ! -e "$WORK/d.partial" ]
+	[ ! -e "$WORK/d" ]
+	[ ! -e "$WORK/d.partial" ]
 	run "$LODGE" restore --from "$WORK/a" g
 	[ "$status" -ne 0 ]
 	echo "$output" | grep -q "exists already"

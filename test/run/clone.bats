@@ -82,7 +82,8 @@ outside() { in_guest "$1" "nc -w 10 10.0.2.2 $((PORT + 1)) </dev/null"; }
 	"$LODGE" rm -f c-2
 	"$LODGE" clone -s s c-1 c-2
 	heard c-2
-	[ "$(mac_of c-2)" != "$mac" ] && [ "$(mac_of c-2)" = "$(mac_of_card c-2)" ]
+	[ "$(mac_of c-2)" != "$mac" ]
+	[ "$(mac_of c-2)" = "$(mac_of_card c-2)" ]
 	[ "$(outside c-2)" = outside ]
 	"$LODGE" kill c-1
 	"$LODGE" start c-1

@@ -49,12 +49,14 @@ there" ]
 	try run_sh 'sh -c "kill -9 \$\$"; exit $?'
 	[ "$status" -eq 137 ]
 	try lodge run --net none shell
-	[ "$status" -eq 127 ] && [[ $output == */bin/sh* ]]
+	[ "$status" -eq 127 ]
+	[[ $output == */bin/sh* ]]
 	try lodge run --net none -v /usr:/usr:ro --entrypoint /etc/passwd shell
 	[ "$status" -eq 126 ]
 	[ "$(echo piped | run_sh 'cat')" = piped ]
 	run_sh 'echo out; echo err >&2' >"$DIR/out" 2>"$DIR/err"
-	[ "$(cat "$DIR/out")" = out ] && [ "$(cat "$DIR/err")" = err ]
+	[ "$(cat "$DIR/out")" = out ]
+	[ "$(cat "$DIR/err")" = err ]
 }
 
 @test "users, capabilities, system calls, a root that is only to be read" {
@@ -63,7 +65,8 @@ there" ]
 	[ "$(run_sh 'id -u; id -g' -u 7:staff)" = "7
 50" ]
 	try run_sh true -u nobody-here
-	[ "$status" -eq 127 ] && [[ $output == *"no user 'nobody-here'"* ]]
+	[ "$status" -eq 127 ]
+	[[ $output == *"no user 'nobody-here'"* ]]
 	[ "$(run_sh 'sed -n s/CapBnd:.//p /proc/self/status')" = 00000000800405fb ]
 	[ "$(run_sh 'sed -n s/CapEff:.//p /proc/self/status' --cap-drop all)" = 0000000000000000 ]
 	[ "$(run_sh 'sed -n s/CapEff:.//p /proc/self/status' --cap-drop all --cap-add net_raw)" = 0000000000002000 ]
@@ -73,7 +76,8 @@ there" ]
 	try run_sh 'unshare -m true'
 	[ "$status" -ne 0 ]
 	try run_sh 'touch /new' --read-only
-	[ "$status" -ne 0 ] && [[ $output == *"Read-only"* ]]
+	[ "$status" -ne 0 ]
+	[[ $output == *"Read-only"* ]]
 	try run_sh 'touch /usr/new'
 	[ "$status" -ne 0 ]
 	run_sh 'echo x >/new && [ "$(cat /new)" = x ] && [ -c /dev/null ] && [ ! -e /dev/sda ]'
@@ -133,9 +137,11 @@ there" ]
 	kill -TERM "$pid"
 	wait "$pid" || true
 	try lodge run -p "$port:80" -v /usr:/usr:ro shell # in use
-	[ "$status" -eq 125 ] && [[ $output == *"$port"* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *"$port"* ]]
 	try lodge run --net none -p 0:80 shell
-	[ "$status" -eq 125 ] && [[ $output == *"--net user"* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *"--net user"* ]]
 }
 
 @test "a user without rights runs images too" {
@@ -150,7 +156,8 @@ there" ]
 	[ "$status" -eq 6 ] && [[ $output == "0
 x" ]]
 	try as_nobody "$LODGE" run --net none -u ann -v /usr:/usr:ro shell
-	[ "$status" -ne 0 ] && [[ $output == *"--user 0"* ]]
+	[ "$status" -ne 0 ]
+	[[ $output == *"--user 0"* ]]
 	[ -z "$(ls -A "$DIR/nobody/data/lodge/containers")" ]
 }
 
@@ -170,9 +177,11 @@ x" ]]
 		json.dump(c, open(path, "w"))
 	PY
 	try lodge run "$DIR/bundle"
-	[ "$status" -eq 3 ] && [ "$output" = "from a bundle" ]
+	[ "$status" -eq 3 ]
+	[ "$output" = "from a bundle" ]
 	try lodge run "$DIR/bundle" with arguments
-	[ "$status" -eq 125 ] && [[ $output == *config.json* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *config.json* ]]
 }
 
 @test "an image of a registry is got by run; what is in use is not freed" {
@@ -220,7 +229,8 @@ allow_all() {
 	[ "$(run_sh 'unshare -U echo may' -o seccomp=off)" = may ] || skip "the kernel gives no user namespaces"
 	[ ! -e "$cache" ]
 	run_sh true
-	[ "$(stat -c %a "$cache")" = 700 ] && [ "$(ls "$cache" | wc -l)" = 1 ]
+	[ "$(stat -c %a "$cache")" = 700 ]
+	[ "$(ls "$cache" | wc -l)" = 1 ]
 	file=$cache/$(ls "$cache") inode=$(stat -c %i "$cache"/*) sum=$(sha256sum <"$cache/$(ls "$cache")")
 	run_sh true
 	[ "$(stat -c %i "$file")" = "$inode" ]
@@ -245,7 +255,8 @@ allow_all() {
 	if [ "$(id -u)" = 0 ]; then
 		allow_all "$file" uid=65534
 		try run_sh 'unshare -U echo may'
-		[ "$status" -ne 0 ] && [ "$(sha256sum <"$file")" = "$sum" ]
+		[ "$status" -ne 0 ]
+		[ "$(sha256sum <"$file")" = "$sum" ]
 		chown 65534 "$cache"
 		allow_all "$file"
 		try run_sh 'unshare -U echo may'

@@ -87,15 +87,24 @@ need_nobody() {
 
 plain_is_right() {
 	seen sh -euc '
-		[ "$(cat etc/name)" = upper ] && [ ! -e etc/gone ] && [ ! -e nothing ]
-		[ "$(ls -A old)" = new ] && [ ! -e old/deep ]
+		[ "$(cat etc/name)" = upper ]
+		[ ! -e etc/gone ]
+		[ ! -e nothing ]
+		[ "$(ls -A old)" = new ]
+		[ ! -e old/deep ]
 		[ "$(cat kept)" = "a file now" ]
-		[ "$(cat usr/lib/more)" = 2 ] && [ "$(cat usr/lib/so)" = 1 ] && [ -L lib ]
-		[ "$(stat -c %a su)" = 4755 ] && [ "$(stat -c %a closed)" = 555 ]
+		[ "$(cat usr/lib/more)" = 2 ]
+		[ "$(cat usr/lib/so)" = 1 ]
+		[ -L lib ]
+		[ "$(stat -c %a su)" = 4755 ]
+		[ "$(stat -c %a closed)" = 555 ]
 		[ "$(stat -c %a.%Y owned)" = 644.1234567890 ]
-		[ "$(cat third)" = twin ] && [ "$(stat -c %h third)" = 2 ]
-		[ "$(stat -c %a implied)" = 700 ] && [ "$(cat implied/in)" = in ]
-		[ "$(cat näme)" = utf8 ] && [ "$(cat d*/f*)" = long ]
+		[ "$(cat third)" = twin ]
+		[ "$(stat -c %h third)" = 2 ]
+		[ "$(stat -c %a implied)" = 700 ]
+		[ "$(cat implied/in)" = in ]
+		[ "$(cat näme)" = utf8 ]
+		[ "$(cat d*/f*)" = long ]
 		! ls -A | grep -q "^\.wh\."'
 }
 
@@ -117,7 +126,8 @@ print(one["digest"][7:19])')
 	[ -z "$(find "$STORE" -type f ! -name lock)" ]
 	[ -z "$(ls -A "$STORE/layers")" ]
 	try lodge rmi localhost/plain:v1
-	[ "$status" -eq 127 ] && [[ $output == *"there is no image"* ]]
+	[ "$status" -eq 127 ]
+	[[ $output == *"there is no image"* ]]
 }
 
 @test "every compression, both archives, and docker's own form give the same files" {
@@ -150,7 +160,8 @@ print(one["digest"][7:19])')
 	[ "$(seen cat arch)" = riscv64 ]
 	make_image plain "$DIR/one" arch=s390x
 	try lodge pull "$DIR/one" --platform riscv64
-	[ "$status" -eq 127 ] && [[ $output == *"for linux/s390x only"* ]]
+	[ "$status" -eq 127 ]
+	[[ $output == *"for linux/s390x only"* ]]
 }
 
 @test "a registry: by tag and digest, with parallel layers, once only" {
@@ -166,18 +177,21 @@ print(one["digest"][7:19])')
 	[ "$(seen ls | grep -c ^big)" = 5 ] # the other name has it still
 	for name in app:nothing nothing:v1; do
 		try lodge pull "localhost:$PORT/$name"
-		[ "$status" -eq 127 ] && [[ $output == *"$name is not there"* ]]
+		[ "$status" -eq 127 ]
+		[[ $output == *"$name is not there"* ]]
 	done
 	# a name without a host: of a registry by the setting, of what is here by its end
 	try lodge pull app:v1
-	[ "$status" -eq 127 ] && [[ $output == *"registry=HOST"* ]]
+	[ "$status" -eq 127 ]
+	[[ $output == *"registry=HOST"* ]]
 	[ "$(LODGE_REGISTRY=localhost:$PORT lodge pull -q app:v1)" = "localhost:$PORT/app:v1" ]
 	lodge rmi app:v1
 	try lodge rmi app:v1
 	[ "$status" -eq 127 ]
 	unserve
 	try lodge pull "localhost:$PORT/app:v1"
-	[ "$status" -eq 125 ] && [[ $output == *"localhost:$PORT"* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *"localhost:$PORT"* ]]
 }
 
 @test "a broken connection goes on from where it was, within one pull and the next" {
@@ -216,23 +230,27 @@ print(one["digest"][7:19])')
 	try lodge pull "localhost:$PORT/app"
 	[ "$status" -eq 125 ]
 	[[ $output == *"what came is not sha256:$blob"*"changed on the way"* ]]
-	[ ! -e "$STORE/partial/sha256-$blob" ] && [ ! -e "$STORE/blobs/sha256/$blob" ]
+	[ ! -e "$STORE/partial/sha256-$blob" ]
+	[ ! -e "$STORE/blobs/sha256/$blob" ]
 	[ -z "$(ls -A "$STORE/names")" ]
 	unserve
 	cp -r "$DIR/serve/app" "$DIR/longer"
 	chmod -R u+w "$DIR/longer"
 	echo x >>"$DIR/longer/blobs/sha256/$blob"
 	try lodge pull "$DIR/longer"
-	[ "$status" -eq 125 ] && [[ $output == *"$blob: more comes than the"* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *"$blob: more comes than the"* ]]
 	truncate -s 1000 "$DIR/longer/blobs/sha256/$blob"
 	rm -f "$STORE/partial"/*
 	try lodge pull "$DIR/longer"
-	[ "$status" -eq 125 ] && [[ $output == *"$blob: 1000 bytes came, not the"* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *"$blob: 1000 bytes came, not the"* ]]
 	for file in index.json oci-layout; do
 		cp -r "$DIR/serve/app" "$DIR/bad-$file"
 		echo '{"schemaVersion": "two"' >"$DIR/bad-$file/$file"
 		try lodge pull "$DIR/bad-$file"
-		[ "$status" -eq 125 ] && [[ $output == *"bad-$file/$file: damaged JSON"* ]]
+		[ "$status" -eq 125 ]
+		[[ $output == *"bad-$file/$file: damaged JSON"* ]]
 	done
 }
 
@@ -305,7 +323,8 @@ push() {
 	lodge pull -q "127.0.0.1:$PORT/lodge/app@$digest"
 	for name in lodge/app:nothing lodge/nothing:v1; do
 		try lodge pull "localhost:$PORT/$name"
-		[ "$status" -eq 127 ] && [[ $output == *"$name is not there"* ]]
+		[ "$status" -eq 127 ]
+		[[ $output == *"$name is not there"* ]]
 	done
 	lodge rmi "localhost:$PORT/lodge/app:v1" "127.0.0.1:$PORT/lodge/app@$digest"
 	[ -z "$(find "$STORE" -type f ! -name lock ! -name .lock)" ]
@@ -322,8 +341,10 @@ push() {
 	printf '\x55' | dd of="$DIR/registry/docker/registry/v2/blobs/sha256/${blob:0:2}/$blob/data" \
 		bs=1 seek=5000 conv=notrunc status=none
 	try lodge pull "localhost:$PORT/lodge/app:v1"
-	[ "$status" -eq 125 ] && [[ $output == *"what came is not sha256:$blob"* ]]
-	[ ! -e "$STORE/blobs/sha256/$blob" ] && [ -z "$(ls -A "$STORE/names")" ]
+	[ "$status" -eq 125 ]
+	[[ $output == *"what came is not sha256:$blob"* ]]
+	[ ! -e "$STORE/blobs/sha256/$blob" ]
+	[ -z "$(ls -A "$STORE/names")" ]
 }
 
 # The layers of case $1 are refused with $2, and outside is as it was.
@@ -336,7 +357,8 @@ refused() {
 	try lodge pull "$DIR/$1"
 	[ "$status" -eq 125 ] || { echo "$1: $status $output"; return 1; }
 	[[ $output == *"$2"* ]] || { echo "$1: $output"; return 1; }
-	[ "$(cat "$out/victim")" = untouched ] && [ "$(ls -A "$out")" = victim ]
+	[ "$(cat "$out/victim")" = untouched ]
+	[ "$(ls -A "$out")" = victim ]
 	[ "$(stat -c %a.%h "$out" "$out/victim" | tr '\n' ' ')" = "750.2 644.1 " ]
 	[ -z "$(find / -xdev -maxdepth 1 -name 'escaped')" ]
 	[ -z "$(ls -A "$STORE/names")" ]
@@ -353,7 +375,8 @@ refused() {
 	for two in link-out-lower white-out opaque-link; do # the first layer of these is innocent
 		make_image "$two" "$DIR/$two" to="$DIR/victim"
 		try lodge pull "$DIR/$two"
-		[ "$status" -eq 125 ] && [[ $output == *"layer 2 of 2"*"leaves the layer"* ]]
+		[ "$status" -eq 125 ]
+		[[ $output == *"layer 2 of 2"*"leaves the layer"* ]]
 		[ "$(cat "$DIR/victim/victim")" = untouched ]
 	done
 	rm -rf "$STORE/layers"
@@ -377,18 +400,21 @@ refused() {
 		esac
 		lodge rmi "$one"
 	done
-	[ "$(cat "$DIR/victim/victim")" = untouched ] && [ "$(stat -c %a "$DIR/victim")" != 777 ]
+	[ "$(cat "$DIR/victim/victim")" = untouched ]
+	[ "$(stat -c %a "$DIR/victim")" != 777 ]
 }
 
 @test "a layer that unpacks to far more than it is, is a bomb unless it is allowed" {
 	for how in gzip zstd; do
 		make_image bomb "$DIR/$how" compress=$how
 		try lodge pull "$DIR/$how"
-		[ "$status" -eq 125 ] && [[ $output == *"decompression bomb"*"--max-unpacked"* ]]
+		[ "$status" -eq 125 ]
+		[[ $output == *"decompression bomb"*"--max-unpacked"* ]]
 		[ "$(ls -A "$STORE/layers")" = .lock ]
 	done
 	try lodge pull --max-unpacked 100M "$DIR/gzip"
-	[ "$status" -eq 125 ] && [[ $output == *"more than the 100 MiB that are allowed"* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *"more than the 100 MiB that are allowed"* ]]
 	lodge pull -q --max-unpacked 200M "$DIR/gzip"
 	[ "$(seen stat -c %s zeros)" = 134217728 ]
 }
@@ -400,7 +426,8 @@ refused() {
 	[ "$(seen stat -c '%F %t:%T' dev/disk)" = "block special file 8:0" ]
 	need_nobody
 	try as_nobody "$LODGE" pull -q "$DIR/devices"
-	[ "$status" -eq 0 ] && [[ $output == *"2 device nodes were left out"* ]]
+	[ "$status" -eq 0 ]
+	[[ $output == *"2 device nodes were left out"* ]]
 	[ -z "$(find "$DIR/nobody/data" -type c -o -type b)" ]
 	[ -n "$(find "$DIR/nobody/data" -type p)" ]
 }
@@ -409,7 +436,8 @@ refused() {
 	need_nobody
 	make_image plain "$DIR/plain"
 	try as_nobody "$LODGE" pull -q "$DIR/plain"
-	[ "$status" -eq 0 ] && [[ $output == *"files of other owners belong to you"* ]]
+	[ "$status" -eq 0 ]
+	[[ $output == *"files of other owners belong to you"* ]]
 	STORE=$DIR/nobody/data/lodge/images
 	[ -z "$(find "$STORE" ! -user 65534 -print -quit)" ]
 	lower=$(python3 -c 'import glob, json, sys
@@ -417,8 +445,12 @@ print(":".join("%s/layers/%s/fs" % (sys.argv[1], l) for l in reversed(json.load(
 	mkdir "$DIR/nobody/m"
 	chown 65534:65534 "$DIR/nobody/m"
 	as_nobody unshare -Urm sh -euc 'mount -t overlay o -o ro,userxattr,lowerdir="$1" "$2"; cd "$2"
-		[ "$(cat etc/name)" = upper ] && [ ! -e etc/gone ] && [ "$(ls -A old)" = new ]
-		[ "$(cat usr/lib/more)" = 2 ] && [ "$(stat -c %a su)" = 4755 ] && [ "$(cat third)" = twin ]
+		[ "$(cat etc/name)" = upper ]
+		[ ! -e etc/gone ]
+		[ "$(ls -A old)" = new ]
+		[ "$(cat usr/lib/more)" = 2 ]
+		[ "$(stat -c %a su)" = 4755 ]
+		[ "$(cat third)" = twin ]
 		' sh "$lower" "$DIR/nobody/m"
 	as_nobody "$LODGE" rmi localhost/plain
 	[ -z "$(ls -A "$STORE/layers")" ]
@@ -485,9 +517,12 @@ print(":".join("%s/layers/%s/fs" % (sys.argv[1], l) for l in reversed(json.load(
 	[ "$status" -ne 0 ]
 	echo text >"$DIR/text"
 	try lodge pull "$DIR/text"
-	[ "$status" -eq 125 ] && [[ $output == *"$DIR/text"* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *"$DIR/text"* ]]
 	try lodge pull --platform a/b/c/d x
-	[ "$status" -eq 125 ] && [[ $output == *"is no platform"* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *"is no platform"* ]]
 	try lodge pull --tls-verify perhaps x
-	[ "$status" -eq 125 ] && [[ $output == *"--tls-verify is true or false"* ]]
+	[ "$status" -eq 125 ]
+	[[ $output == *"--tls-verify is true or false"* ]]
 }

@@ -89,10 +89,12 @@ small() {
 @test "memory of 128 MiB and of 8 GiB" {
 	small "grep MemTotal /proc/meminfo" -m 128M
 	[ "$status" -eq 0 ]
-	[[ "$output" =~ MemTotal:\ +([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -lt 131072 ]
+	[[ "$output" =~ MemTotal:\ +([0-9]+) ]]
+	[ "${BASH_REMATCH[1]}" -lt 131072 ]
 	small "grep MemTotal /proc/meminfo" -m 8G
 	[ "$status" -eq 0 ]
-	[[ "$output" =~ MemTotal:\ +([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -gt 7500000 ]
+	[[ "$output" =~ MemTotal:\ +([0-9]+) ]]
+	[ "${BASH_REMATCH[1]}" -gt 7500000 ]
 }
 
 @test "through OpenSBI (fw_jump and fw_dynamic)" {
@@ -158,7 +160,8 @@ root() {
 @test "damaged kernels and initrds: an error that says what, or a guest's own death" {
 	head -c 1000000 "$IMAGE/kernel" >"$BATS_TEST_TMPDIR/short"
 	run lodge run --rm --timeout 5 --kernel "$BATS_TEST_TMPDIR/short"
-	[ "$status" -ge 123 ] && [ "$status" -le 126 ]
+	[ "$status" -ge 123 ]
+	[ "$status" -le 126 ]
 	printf '\177ELF\2\1\1' >"$BATS_TEST_TMPDIR/elf"
 	run lodge run --rm --kernel "$BATS_TEST_TMPDIR/elf"
 	[ "$status" -eq 125 ] || [ "$status" -eq 126 ]

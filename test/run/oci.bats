@@ -93,7 +93,8 @@ args() { sed -i 's|"args": \[.*\]|"args": [ '"$1"' ]|' "$T/config.json"; }
 
 @test "streams that are closed are the null device to all that is opened after" {
 	run -0 sh -c '"$1" --root "$2/s" --log "$2/log" run --bundle "$2" "$3" <&- >&- 2>&-' sh "$B/lodge-oci" "$T" "c$$"
-	[ ! -s "$T/log" ] && [ -z "$(ls "$T/s")" ]
+	[ ! -s "$T/log" ]
+	[ -z "$(ls "$T/s")" ]
 	# what is said goes into the log, and into no file of the container's
 	run -1 sh -c '"$1" --root "$2/s" --log "$2/log" state none <&- >&- 2>&-' sh "$B/lodge-oci" "$T"
 	grep -q "container does not exist" "$T/log"
@@ -131,7 +132,8 @@ args() { sed -i 's|"args": \[.*\]|"args": [ '"$1"' ]|' "$T/config.json"; }
 	mkdir "$T/pids"
 	for i in $(seq $(($$ + 1)) $(($$ + 400))); do ln -s "$T/victim" "$T/pids/.pid.$i"; done
 	"$B/lodge-oci" --root "$T/s" create --bundle "$T" --pid-file "$T/pids/pid" "c$$" >"$T/out" 3>&-
-	[ "$(cat "$T/victim")" = kept ] && [ -d "/proc/$(cat "$T/pids/pid")" ]
+	[ "$(cat "$T/victim")" = kept ]
+	[ -d "/proc/$(cat "$T/pids/pid")" ]
 	"$B/lodge-oci" --root "$T/s" delete --force "c$$"
 }
 
@@ -213,5 +215,6 @@ assert f["intelRdt"]["enabled"] and f["mountExtensions"]["idmap"]["enabled"], f
 assert "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" in f["seccomp"]["supportedFlags"]
 assert len(f["capabilities"]) == 41 and len(f["namespaces"]) == 8'
 	create=$("$B/lodge-oci" create --help | sed 1,3d) run=$("$B/lodge-oci" run --help | sed 1,3d)
-	[[ "$run" == "$create"*--keep* ]] && [[ "$create" != *--keep* ]]
+	[[ "$run" == "$create"*--keep* ]]
+	[[ "$create" != *--keep* ]]
 }

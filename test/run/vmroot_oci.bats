@@ -74,7 +74,8 @@ within() {
 	oci start two
 	within 60 grep -q begun "$BATS_TEST_TMPDIR/out"
 	run oci exec two do out more exit 3 </dev/null
-	[ "$status" -eq 3 ] && [ "$output" = more ]
+	[ "$status" -eq 3 ]
+	[ "$output" = more ]
 	oci pause two
 	oci state two | grep -q '"paused"'
 	oci resume two
@@ -105,7 +106,9 @@ within() {
 	run oci run -b "$B" four </dev/null
 	echo "$output"
 	[ "$output" = $'of-the-volume\nof-the-volume' ]
-	[ -e "$B/rootfs/etc/x" ] && [ -e "$B/rootfs/etc/y" ] && [ ! -e /etc/x ]
+	[ -e "$B/rootfs/etc/x" ]
+	[ -e "$B/rootfs/etc/y" ]
+	[ ! -e /etc/x ]
 	[ "$(ls -la /etc | sha256sum)" = "$before" ]
 	bundle ',{"destination":"/data/../../x","type":"bind","source":"'"$B"'/vol/file","options":["bind"]}' do exit 0
 	run ! oci run -b "$B" five </dev/null
@@ -143,7 +146,8 @@ within() {
 	oci start seven
 	within 60 grep -q begun "$BATS_TEST_TMPDIR/out"
 	run oci exec seven do file /proc/self/status
-	[[ $output == *$'CapEff:\t0000000000000000'* ]] && [[ $output == *$'CapBnd:\t0000000000000000'* ]]
+	[[ $output == *$'CapEff:\t0000000000000000'* ]]
+	[[ $output == *$'CapBnd:\t0000000000000000'* ]]
 	cat >"$BATS_TEST_TMPDIR/p.json" <<-'END'
 	{"cwd":"/","user":{"uid":0,"gid":0},"env":["PATH=/bin"],"args":["do","file","/proc/self/status"],
 	 "capabilities":{"bounding":["CAP_CHOWN"],"effective":["CAP_CHOWN"],"permitted":["CAP_CHOWN"]}}
@@ -151,7 +155,8 @@ within() {
 	run oci exec --process "$BATS_TEST_TMPDIR/p.json" seven
 	[[ $output == *$'CapEff:\t0000000000000001'* ]]
 	run oci exec --user nobody seven do ids
-	[ "$status" -eq 255 ] && [[ $output == *"UID[:GID] in numbers"* ]]
+	[ "$status" -eq 255 ]
+	[[ $output == *"UID[:GID] in numbers"* ]]
 	[ "$(oci exec --user 5:6 seven do ids)" = ids=5:6 ]
 }
 
