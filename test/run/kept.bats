@@ -156,9 +156,9 @@ whole() {
 		rounds one 3
 	done
 	whole one
-	exec 3<>/dev/tcp/127.0.0.1/$port # it listens as before
-	read -r -t 20 said <&3
-	exec 3>&-
+	exec 9<>/dev/tcp/127.0.0.1/$port # it listens as before
+	read -r -t 20 said <&9
+	exec 9>&-
 	[ "$("$LODGE" logs one | tail -n 1 | cut -d' ' -f2)" = "$said" ]
 	run "$LODGE" clone one two # both cannot have the address
 	[ "$status" -eq 125 ]

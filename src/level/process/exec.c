@@ -23,6 +23,7 @@ struct exec {
 	struct start s;
 	struct list argv, env;
 	char *path;     /* owned: as the program sees its name */
+	char *exe;      /* owned: where that is; NULL: taken */
 	int fd;         /* of it; -1: taken */
 };
 
@@ -286,6 +287,7 @@ static int change(struct task *t, struct exec *x)
 	struct lodge_err e;
 	if (!tasks_end_others(t))
 		return -EINTR;
+	exe_set(p, x->path, take(x->exe));
 	s->path = x->path;
 	s->argv = (const char *const *)x->argv.text;
 	s->argc = x->argv.n;
@@ -366,7 +368,7 @@ static int64_t exec_run(struct task *t, struct exec *x)
 	r = program_open(t, &x->s, x->fd, x->path, NULL);
 	x->fd = -1;
 	if (r == 0)
-		r = exe_set(t, x->path, NULL);
+		r = exe_find(t, x->path, &x->exe, NULL);
 	if (r == 0)
 		r = change(t, x);
 	if (r < 0)
@@ -403,6 +405,7 @@ static int64_t exec_call(struct task *t, int dir, uint64_t path, const uint64_t 
 	auto_close(&x.fd);
 	list_fini(&x.argv);
 	list_fini(&x.env);
+	free(x.exe);
 	free(x.path);
 	return r;
 }

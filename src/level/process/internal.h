@@ -365,5 +365,8 @@ int64_t call_execve(struct task *t, const uint64_t a[6]);
 int64_t call_execveat(struct task *t, const uint64_t a[6]);
 /* If what @fd (of s->path) has is a script, its interpreter takes its place, in s->argv as well. */
 int script_start(struct task *t, struct start *s, int *fd, struct lodge_err *e) MUST;
-/* Name the program that runs: /proc/self/exe, comm. */
-int exe_set(struct task *t, const char *path, struct lodge_err *e) MUST;
+/* What /proc/self/exe will say of the program @path: *@ret, owned. */
+int exe_find(struct task *t, const char *path, char **ret, struct lodge_err *e) MUST;
+/* Name the program that runs: /proc/self/exe is @exe, which is taken, and comm is of @path. Other
+ * threads would read the old one meanwhile: there are none. */
+void exe_set(struct proc *p, const char *path, char *exe);

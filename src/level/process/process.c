@@ -141,18 +141,22 @@ static int dir_enter(struct task *t, const struct lodge_config *c, struct lodge_
 }
 
 /* /proc/self/exe of the guest. */
-int exe_set(struct task *t, const char *path, struct lodge_err *e)
+int exe_find(struct task *t, const char *path, char **ret, struct lodge_err *e)
 {
 	char exe[PATH_MAX];
 	int r = linux_path(&t->sys, exe, AT_FDCWD, path);
 	if (r < 0)
 		return err_set(e, -r, "%s: %s", path, strerror(-r));
-	free(t->p->exe);
-	t->p->exe = strdup(exe);
-	t->p->sys.exe = t->p->exe;
+	*ret = strdup(exe);
+	return *ret ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
+void exe_set(struct proc *p, const char *path, char *exe)
+{
 	const char *slash = strrchr(path, '/');
+	free(p->exe);
+	p->sys.exe = p->exe = exe;
 	(void)!prctl(PR_SET_NAME, slash ? slash + 1 : path);
-	return t->p->exe ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
 /* ---- what the program starts with ---- */
@@ -269,8 +273,11 @@ static int prepare(struct task **ret, struct start *s, const struct lodge_config
 		r = program_open(*ret, s, fd, s->path, e);
 	else
 		auto_close(&fd);
+	char *exe = NULL;
 	if (r == 0)
-		r = exe_set(*ret, s->path, e);
+		r = exe_find(*ret, s->path, &exe, e);
+	if (r == 0)
+		exe_set((*ret)->p, s->path, exe);
 	return r;
 }
 
