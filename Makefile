@@ -53,7 +53,11 @@ all: build
 build: $O/lodge $O/lodge-riscv64 $O/lodge-oci $O/liblodge.a $O/liblodge.so
 
 -include src/*/*.mk src/*/*/*.mk guest/*.mk test/*.mk test/*/*.mk
-OBJ     := $(SRC:%.c=$O/obj/%.o)
+# In this order in the program: what a keeper or a process of a guest needs lies together, since the
+# kernel maps pages around those that are touched.
+NEAR    := $(filter-out src/isa/riscv/vec%,$(foreach r,base host isa ir engine jit mem linux \
+             level/process lib box,$(filter src/$r/%,$(SRC))))
+OBJ     := $(patsubst %.c,$O/obj/%.o,$(NEAR) $(filter-out $(NEAR),$(SRC)))
 CLIOBJ  := $(CLI:%.c=$O/obj/%.o)
 USEROBJ := $(USER:%.c=$O/obj/%.o)
 ALONEOBJ := $(ALONE:%.c=$O/obj/%.o)

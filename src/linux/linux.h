@@ -112,16 +112,16 @@ enum linux_kind {
 	LINUX_VALUE, LINUX_FD, LINUX_DIR, LINUX_INT, LINUX_HEX, LINUX_OCT, LINUX_LEN, LINUX_OFF,
 	LINUX_PID, LINUX_SIG, LINUX_IN, LINUX_OUT, LINUX_IO, LINUX_STR, LINUX_PATH, LINUX_ADDR,
 };
+/* Names lie in the rows: a pointer would have to be moved with the program at each start. */
 struct linux_arg {
-	const char *name;
+	char name[12];
 	uint8_t kind;   /* enum linux_kind */
 	uint8_t count;  /* IN and OUT: 1 + the argument that says how many; 0: one */
 	uint16_t bytes; /* IN and OUT: of one; PATH: how it is followed */
 };
 enum { LINUX_ARGS = 6 };
 struct linux_row {
-	const char *name;
-	int64_t (*own)(struct linux_task *t, const uint64_t a[6]);
+	char name[24];  /* "": there is none */
 	struct linux_arg arg[LINUX_ARGS];
 	int16_t host;  /* number on this host; -1: none */
 	uint8_t how, n_args;

@@ -22,23 +22,35 @@
 #define OUT_N(n, bytes, i) { #n, LINUX_OUT, 1 + (i), bytes }
 
 #define N_ARGS(...) (sizeof((struct linux_arg[]){ __VA_ARGS__ }) / sizeof(struct linux_arg))
-#define ROW(nr, name_, host_, how_, own_, error_, ...)                                             \
-	[nr] = { .name = #name_, .host = host_, .how = how_, .own = own_, .error = error_,         \
+#define ROW(nr, name_, host_, how_, error_, ...)                                                   \
+	[nr] = { .name = #name_, .host = host_, .how = how_, .error = error_,                      \
 	         .n_args = N_ARGS(__VA_ARGS__), .arg = { __VA_ARGS__ } },
-#define PASS(nr, name, ...) ROW(nr, name, SYS_##name, HOW_PASS, NULL, 0, __VA_ARGS__)
-#define WAIT(nr, name, ...) ROW(nr, name, SYS_##name, HOW_WAIT, NULL, 0, __VA_ARGS__)
-#define SAME(nr, name, ...) ROW(nr, name, nr, HOW_PASS, NULL, 0, __VA_ARGS__)
-#define SAME_WAIT(nr, name, ...) ROW(nr, name, nr, HOW_WAIT, NULL, 0, __VA_ARGS__)
-#define OWN(nr, name, ...) ROW(nr, name, -1, HOW_OWN, call_##name, 0, __VA_ARGS__)
-#define LEVEL(nr, name, ...) ROW(nr, name, -1, HOW_LEVEL, NULL, ENOSYS, __VA_ARGS__)
-#define NONE(nr, name, error, ...) ROW(nr, name, -1, HOW_NONE, NULL, error, __VA_ARGS__)
+#define PASS(nr, name, ...) ROW(nr, name, SYS_##name, HOW_PASS, 0, __VA_ARGS__)
+#define WAIT(nr, name, ...) ROW(nr, name, SYS_##name, HOW_WAIT, 0, __VA_ARGS__)
+#define SAME(nr, name, ...) ROW(nr, name, nr, HOW_PASS, 0, __VA_ARGS__)
+#define SAME_WAIT(nr, name, ...) ROW(nr, name, nr, HOW_WAIT, 0, __VA_ARGS__)
+#define OWN(nr, name, ...) ROW(nr, name, -1, HOW_OWN, 0, __VA_ARGS__)
+#define LEVEL(nr, name, ...) ROW(nr, name, -1, HOW_LEVEL, ENOSYS, __VA_ARGS__)
+#define NONE(nr, name, error, ...) ROW(nr, name, -1, HOW_NONE, error, __VA_ARGS__)
 static const struct linux_row table[] = {
+#include "linux/calls.def"
+};
+
+/* What runs those of HOW_OWN. */
+#define PASS(nr, name, ...)
+#define WAIT(nr, name, ...)
+#define SAME(nr, name, ...)
+#define SAME_WAIT(nr, name, ...)
+#define OWN(nr, name, ...) [nr] = call_##name,
+#define LEVEL(nr, name, ...)
+#define NONE(nr, name, error, ...)
+static int64_t (*const owns[countof(table)])(struct linux_task *t, const uint64_t a[6]) = {
 #include "linux/calls.def"
 };
 
 const struct linux_row *linux_row(unsigned nr)
 {
-	return nr < countof(table) && table[nr].name ? &table[nr] : NULL;
+	return nr < countof(table) && table[nr].name[0] ? &table[nr] : NULL;
 }
 
 /* How many @arg has. Numbers are of 32 bits where the kernel takes an int, and those below zero are
@@ -89,7 +101,7 @@ int64_t linux_call(struct linux_task *t, unsigned nr, const uint64_t a[6])
 		paths |= r->arg[i].kind == LINUX_PATH;
 	}
 	if (r->how == HOW_OWN)
-		return r->own(t, b);
+		return owns[nr](t, b);
 	if (paths)
 		return path_call(t, r, b);
 	return r->how == HOW_WAIT ? linux_host_call(t, r->host, b) : linux_direct(r->host, b);

@@ -505,7 +505,12 @@ int64_t call_sigtimedwait(struct task *t, const uint64_t a[6])
 		return -EFAULT;
 	int64_t r = linux_host_call(&t->sys, SYS_rt_sigtimedwait,
 	                            (const uint64_t[6]){(uint64_t)(uintptr_t)&set, a[1], a[2], 8});
-	return r == LINUX_RESTART && t->kept ? -EINTR : r;
+	if (r != LINUX_RESTART || !t->kept)
+		return r;
+	/* another signal came first; one of the set that waits is taken none the less */
+	const struct timespec now = {0, 0};
+	int sig = (int)syscall(SYS_rt_sigtimedwait, &set, a[1], &now, sizeof set);
+	return sig > 0 ? sig : -EINTR;
 }
 
 int64_t call_sigaltstack(struct task *t, const uint64_t a[6])
