@@ -153,9 +153,11 @@ LODGE_API int lodge_snapshot_remove(struct lodge_guest *g, const char *name, str
 LODGE_API int lodge_restore(struct lodge_guest *g, const char *name, struct lodge_err *e);
 /* Make and start the guest @name, which goes on from the state of @g: of its snapshot @snapshot, or
  * (NULL) of what it is now, running, paused or suspended. It shares memory and disks with @g until
- * either writes. *@ret: a handle on it. -EEXIST: the name is in use. */
+ * either writes. It publishes @npublish ports of its own, as lodge_config.publish, and has its own
+ * addresses. *@ret: a handle on it. -EEXIST: the name is in use. */
 LODGE_API int lodge_clone(struct lodge_guest **ret, struct lodge_guest *g, const char *name,
-                          const char *snapshot, struct lodge_err *e);
+                          const char *snapshot, const char *const *publish, size_t npublish,
+                          struct lodge_err *e);
 /* Move a running or paused guest to the keeper that lodge_receive makes at the other end: @to is
  * "unix:PATH" or "tcp:HOST:PORT". It goes on here until all but the last few pages are there;
  * @still: it stands still meanwhile. @fn (may be NULL) hears how far it is; what it returns means

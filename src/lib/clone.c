@@ -107,8 +107,34 @@ static int files_share(const struct instance *of, const struct instance *to,
 	return r;
 }
 
+/* What is asked of the copy. All borrowed. */
+struct wish {
+	const char *name;
+	const char *const *publish; /* npublish */
+	size_t npublish;
+};
+
+/* Publish @w's ports, checked. */
+static int ports_put(struct json_object *doc, const struct wish *w, struct lodge_err *e)
+{
+	struct json_object *list = w->npublish ? json_object_new_array() : NULL;
+	struct life_config *c = NULL;
+	for (size_t i = 0; i < w->npublish; i++)
+		json_object_array_add(list, json_object_new_string(w->publish[i]));
+	if (!list)
+		return 0;
+	json_object_object_add(doc, "publish", list);
+	int r = life_config_load(&c, json_object_get(doc), e);
+	if (r == 0)
+		r = life_config_check(&c->c, e);
+	if (r == 0 && c->c.net && !strcmp(c->c.net, "none"))
+		r = err_set(e, EINVAL, "ports cannot be published without a network");
+	life_config_free(c);
+	return r;
+}
+
 /* What no two guests may have alike, and what is the parent's own business. */
-static int identity_change(struct json_object *doc, const struct level *l, const char *name,
+static int identity_change(struct json_object *doc, const struct level *l, const struct wish *w,
 			   const char *parent, struct lodge_err *e)
 {
 	struct json_object *old = NULL, *flags = NULL;
@@ -123,16 +149,17 @@ static int identity_change(struct json_object *doc, const struct level *l, const
 		json_object_object_add(doc, "flags", json_object_new_int64(f));
 	}
 	json_object_object_add(doc, "clone_of", json_object_new_string(parent));
-	json_object_object_add(doc, "name", json_object_new_string(name));
+	json_object_object_add(doc, "name", json_object_new_string(w->name));
 	const char *net = json_object_object_get_ex(doc, "net", &old) ?
 	                  json_object_get_string(old) : NULL;
 	return net && !strncmp(net, "tap:", 4)
-		   ? err_set(e, EBUSY, "a clone cannot use the network %s too", net) : 0;
+		   ? err_set(e, EBUSY, "a clone cannot use the network %s too", net)
+		   : ports_put(doc, w, e);
 }
 
-/* Make the guest @name from the state in folder @from of @of, whose configuration is @doc. */
+/* Make the guest of @w from the state in folder @from of @of, whose configuration is @doc. */
 static int clone_make(struct instance **ret, const struct instance *of, const char *from,
-		      struct json_object *doc, const char *name, struct lodge_err *e)
+		      struct json_object *doc, const struct wish *w, struct lodge_err *e)
 {
 	struct life_record rec;
 	struct instance *n = NULL;
@@ -141,7 +168,7 @@ static int clone_make(struct instance **ret, const struct instance *of, const ch
 	rec.exit_code = 0;
 	rec.why[0] = 0;
 	rec.created_ns = rec.started_ns = rec.ended_ns = host_realtime_ns();
-	int r = instance_new(&n, name, e);
+	int r = instance_new(&n, w->name, e);
 	if (r == 0)
 		r = specs_share(of, n, doc, "disks", e);
 	if (r == 0)
@@ -151,7 +178,7 @@ static int clone_make(struct instance **ret, const struct instance *of, const ch
 	if (r == 0)
 		r = disks_branch(n, doc, e);
 	if (r == 0)
-		r = identity_change(doc, level_named(rec.level), name, of->name, e);
+		r = identity_change(doc, level_named(rec.level), w, of->name, e);
 	if (r == 0)
 		r = life_suspended_from(n, of, from, doc, e);
 	if (r == 0)
@@ -163,7 +190,7 @@ static int clone_make(struct instance **ret, const struct instance *of, const ch
 	close(take_fd(&n->lock));
 	struct json_object *o = json_object_new_object();
 	json_object_object_add(o, "clone_of", json_object_new_string(of->name));
-	json_object_put(life_event(name, "cloned", o));
+	json_object_put(life_event(w->name, "cloned", o));
 	*ret = n;
 	return 0;
 }
@@ -191,7 +218,7 @@ static int suspended_part(struct lodge_guest *g, struct json_object **ret, struc
 	return r;
 }
 
-static int clone_of_suspended(struct instance **ret, struct lodge_guest *g, const char *name,
+static int clone_of_suspended(struct instance **ret, struct lodge_guest *g, const struct wish *w,
 			      struct lodge_err *e)
 {
 	struct json_object *doc = NULL;
@@ -200,13 +227,13 @@ static int clone_of_suspended(struct instance **ret, struct lodge_guest *g, cons
 		return r;
 	r = suspended_part(g, &doc, e);
 	if (r == 0)
-		r = clone_make(ret, g->inst, "suspended", doc, name, e);
+		r = clone_make(ret, g->inst, "suspended", doc, w, e);
 	json_object_put(doc);
 	close(take_fd(&g->inst->lock));
 	return r;
 }
 
-static int clone_of_snapshot(struct instance **ret, struct lodge_guest *g, const char *name,
+static int clone_of_snapshot(struct instance **ret, struct lodge_guest *g, const struct wish *w,
 			     const char *snapshot, struct lodge_err *e)
 {
 	struct json_object *doc = NULL;
@@ -216,13 +243,13 @@ static int clone_of_snapshot(struct instance **ret, struct lodge_guest *g, const
 		return r;
 	life_disk_files_note(doc, doc);
 	snprintf(from, sizeof from, "snapshots/%s", snapshot);
-	r = clone_make(ret, g->inst, from, doc, name, e);
+	r = clone_make(ret, g->inst, from, doc, w, e);
 	json_object_put(doc);
 	return r;
 }
 
 /* A snapshot for this purpose only. */
-static int clone_of_running(struct instance **ret, struct lodge_guest *g, const char *name,
+static int clone_of_running(struct instance **ret, struct lodge_guest *g, const struct wish *w,
 			    struct lodge_err *e)
 {
 	char snapshot[64], made[64];
@@ -233,23 +260,25 @@ static int clone_of_running(struct instance **ret, struct lodge_guest *g, const 
 	int r = lodge_snapshot(g, snapshot, made, e);
 	if (r < 0)
 		return r;
-	r = clone_of_snapshot(ret, g, name, snapshot, e);
+	r = clone_of_snapshot(ret, g, w, snapshot, e);
 	int gone = lodge_snapshot_remove(g, snapshot, &why);
 	return r == 0 && gone < 0 ? err_set(e, why.code, "%s", why.msg) : r;
 }
 
 int lodge_clone(struct lodge_guest **ret, struct lodge_guest *g, const char *name,
-		const char *snapshot, struct lodge_err *e)
+		const char *snapshot, const char *const *publish, size_t npublish,
+		struct lodge_err *e)
 {
+	const struct wish w = {name, publish, npublish};
 	struct instance *n = NULL;
 	const char *state = lodge_state(g);
 	int r;
 	if (snapshot)
-		r = clone_of_snapshot(&n, g, name, snapshot, e);
+		r = clone_of_snapshot(&n, g, &w, snapshot, e);
 	else if (!strcmp(state, "suspended"))
-		r = clone_of_suspended(&n, g, name, e);
+		r = clone_of_suspended(&n, g, &w, e);
 	else if (!strcmp(state, "running") || !strcmp(state, "paused"))
-		r = clone_of_running(&n, g, name, e);
+		r = clone_of_running(&n, g, &w, e);
 	else
 		r = err_set(e, EINVAL, "%s is %s: there is nothing that could go on", g->inst->name,
 			    state);

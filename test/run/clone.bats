@@ -112,3 +112,22 @@ outside() { in_guest "$1" "nc -w 10 10.0.2.2 $((PORT + 1)) </dev/null"; }
 	[ "$(mac_of_card c-2)" != 02:00:00:00:00:01 ]
 	"$LODGE" rm -f c-2 p
 }
+
+@test "a clone publishes ports of its own" {
+	run "$LODGE" clone -p nonsense c-1 web
+	[ "$status" -eq 125 ]
+	[[ "$output" == *"--publish nonsense"* ]]
+	run "$LODGE" clone -n 2 -p "$PORT:8080" c-3 web
+	[ "$status" -eq 125 ]
+	run -127 "$LODGE" inspect web
+	"$LODGE" clone -p "$PORT:8080" c-3 web
+	heard web
+	# the first one to connect gets what the service had read before it was cloned
+	mac=$(mac_of web)
+	for _ in $(seq 60); do
+		said=$(timeout 10 bash -c "cat </dev/tcp/127.0.0.1/$PORT" || true)
+		[ "$said" != "$mac" ] || break
+		sleep 0.5
+	done
+	[ "$said" = "$mac" ]
+}
