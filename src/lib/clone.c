@@ -167,6 +167,7 @@ static int clone_make(struct instance **ret, const struct instance *of, const ch
 	rec.state = LIFE_SUSPENDED;
 	rec.exit_code = 0;
 	rec.why[0] = 0;
+	rec.oom_killed = false;
 	rec.created_ns = rec.started_ns = rec.ended_ns = host_realtime_ns();
 	int r = instance_new(&n, w->name, e);
 	if (r == 0)

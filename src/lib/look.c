@@ -43,6 +43,7 @@ static struct json_object *folder_json(const struct instance *i, bool whole)
 	put_n(o, "pid", r.pid);
 	put_n(o, "exit_code", r.exit_code);
 	put(o, "why", r.why);
+	json_object_object_add(o, "oom_killed", json_object_new_boolean(r.oom_killed));
 	put_n(o, "created_ns", (int64_t)r.created_ns);
 	put_n(o, "started_ns", (int64_t)r.started_ns);
 	put_n(o, "ended_ns", (int64_t)r.ended_ns);

@@ -17,6 +17,7 @@ struct fake {
 	pthread_t burner;
 	bool burns, held; /* atomic */
 	unsigned limits; /* times that limit was called */
+	uint64_t kills; /* for want of memory */
 };
 
 static bool fake_is(const struct lodge_config *c, const char *key, const char *value)
@@ -159,6 +160,8 @@ static void fake_inspect(void *self, struct json_object *out)
 	json_object_object_add(out, "fake", json_object_new_boolean(1));
 }
 
+static uint64_t fake_oom_kills(void *self) { return ((struct fake *)self)->kills; }
+
 __attribute__((unused)) static const struct level fake_level = {
     .name = "fake",
     .summary = "for tests",
@@ -173,6 +176,7 @@ __attribute__((unused)) static const struct level fake_level = {
     .console = fake_console,
     .inspect = fake_inspect,
     .stats = fake_inspect,
+    .oom_kills = fake_oom_kills,
     .limit = fake_limit,
     .hold = fake_hold,
 };

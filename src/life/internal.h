@@ -207,6 +207,14 @@ struct limiter {
 	unsigned weight;            /* that was set without a group */
 	char warnings[1024];        /* what is not enforced */
 };
+/* A guest with a limit of memory is asked now and then what it had to kill (oom.c). */
+struct oom {
+	struct loop_timer *timer; /* owned; NULL: there was never a limit */
+	bool known;               /* seen is of the time since there is one */
+	uint64_t seen;
+};
+void keeper_oom(struct keeper *k); /* the guest runs (again), or its limits are others */
+void keeper_record(struct keeper *k); /* write state.json */
 /* All limits of the configuration, from now on. */
 void keeper_limit(struct keeper *k, struct life_warnings *w);
 void keeper_limit_tick(void *k); /* of the timer */
@@ -291,6 +299,7 @@ struct keeper {
 	struct arrival from;
 	struct limiter limiter;
 	struct restarter restarter;
+	struct oom oom;
 	struct idler idler;
 	struct held held;            /* before create, and after a suspend for being idle */
 	char woken[96];              /* who connected; "": nobody did */

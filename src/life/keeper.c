@@ -15,7 +15,7 @@ enum { STOP_PATIENCE_MS = 10000, LINGER_MS = 2000 };
 
 static void keeper_finish(void *arg);
 
-static void keeper_record(struct keeper *k)
+void keeper_record(struct keeper *k)
 {
 	struct lodge_err e;
 	if (instance_record_set(k->inst, &k->record, &e) < 0)
@@ -57,8 +57,10 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	struct life_record before = k->record;
 	(void)args;
 	k->record.state = LIFE_RUNNING;
-	if (!k->restoring)
+	if (!k->restoring) {
 		k->record.started_ns = host_realtime_ns();
+		k->record.oom_killed = false;
+	}
 	k->record.ended_ns = 0;
 	k->record.exit_code = 0;
 	k->record.pid = (int)getpid();
@@ -87,6 +89,7 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	if (k->restoring)
 		keeper_inform(k);
 	keeper_settle(k);
+	keeper_oom(k);
 	keeper_idle(k);
 	return 0;
 }
@@ -108,6 +111,7 @@ static int keeper_resume(struct keeper *k, struct json_object *args, struct lodg
 		r = k->level->resume(k->self, e);
 	if (r == 0) {
 		keeper_inform(k);
+		keeper_oom(k);
 		keeper_idle(k);
 	}
 	return r;
@@ -292,6 +296,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_put_i64(out, "pid", (int64_t)getpid());
 	json_put_i64(out, "exit_code", r->exit_code);
 	json_put_text(out, "why", r->why);
+	json_object_object_add(out, "oom_killed", json_object_new_boolean(r->oom_killed));
 	json_put_i64(out, "created_ns", (int64_t)r->created_ns);
 	json_put_i64(out, "started_ns", (int64_t)r->started_ns);
 	json_put_i64(out, "ended_ns", (int64_t)r->ended_ns);
@@ -559,6 +564,8 @@ void keeper_fini(struct keeper *k)
 		loop_timer_free(k->stopping);
 	if (k->timer)
 		loop_timer_free(k->timer);
+	if (k->oom.timer)
+		loop_timer_free(k->oom.timer);
 	if (k->idler.timer)
 		loop_timer_free(k->idler.timer);
 	loop_timer_free(k->limiter.timer);

@@ -110,6 +110,9 @@ struct level {
 	/* Take over the limits of disks, network and memory from @c; after create, any state. What
 	 * cannot be enforced is named in @w. */
 	void (*limit)(void *self, const struct lodge_config *c, struct life_warnings *w);
+	/* NULL, or: how many programs the guest's system has killed for want of memory, as it last
+	 * said; it is asked to say it anew. */
+	uint64_t (*oom_kills)(void *self);
 	/* Keep the vCPUs from running for a moment, or let them again; any state. */
 	void (*hold)(void *self, bool on);
 	/* CPU time of the guest beside the keeper's own; NULL: none. */
@@ -222,6 +225,7 @@ struct life_record {
 	int pid;               /* of the keeper, while it lives; for people, not for signals */
 	uint64_t created_ns, started_ns, ended_ns;
 	char why[128];         /* why it ended */
+	bool oom_killed;       /* since it was started, something in it, for want of memory */
 	bool idle;             /* suspended because nobody used it: whoever wants it wakes it up */
 	char level[32];
 };

@@ -429,6 +429,7 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 		c->restart = text_or_null(set);
 	texts_keep(k->config);
 	keeper_limit(k, &w);
+	keeper_oom(k);
 	keeper_idle(k);
 	struct json_object *o = json_object_new_object();
 	json_object_object_add(o, "changes", json_object_get(args));

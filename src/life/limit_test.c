@@ -189,3 +189,34 @@ TEST(limit_update_is_kept_and_says_what_it_cannot)
 	CHECK(((struct fake *)r.k.self)->limits == 5);
 	rig_fini(&r);
 }
+
+/* Kills that were there before it was looked at, and without a limit, are no news. */
+TEST(limit_memory_that_was_wanting_is_told_and_kept)
+{
+	struct rig r;
+	struct life_record rec;
+	rig_init(&r, "burn=no");
+	CHECK(rig_verb(&r, "start", "{}") == 0);
+	struct fake *f = r.k.self;
+	f->kills = 2;
+	(void)rig_run(&r, 100);
+	CHECK(!r.k.record.oom_killed && !r.k.oom.timer);
+	CHECK(rig_verb(&r, "update", "{\"memory\":33554432}") == 0);
+	(void)rig_run(&r, 1200);
+	CHECK(r.k.oom.timer && r.k.oom.seen == 2 && !r.k.record.oom_killed);
+	CHECK(rig_verb(&r, "update", "{\"memory\":0}") == 0);
+	f->kills = 5;
+	(void)rig_run(&r, 1200);
+	CHECK(rig_verb(&r, "update", "{\"memory\":33554432}") == 0);
+	(void)rig_run(&r, 500);
+	CHECK(r.k.oom.seen == 5 && !r.k.record.oom_killed);
+	f->kills = 6;
+	(void)rig_run(&r, 1200);
+	CHECK(r.k.oom.seen == 6 && r.k.record.oom_killed);
+	instance_record(r.inst, &rec);
+	CHECK(rec.oom_killed);
+	f->kills = 0; /* it has booted */
+	(void)rig_run(&r, 1200);
+	CHECK(r.k.oom.seen == 0 && r.k.record.oom_killed);
+	rig_fini(&r);
+}

@@ -15,7 +15,7 @@ int life_record_parse(struct life_record *ret, const char *text, size_t len, str
 	struct life_record r = {0};
 	struct json_object *o = NULL;
 	const char *state = NULL, *why = "", *level = "";
-	int64_t code = 0, pid = 0, idle = 0;
+	int64_t code = 0, pid = 0, idle = 0, oom = 0;
 	int x = json_parse(&o, text, len, e);
 	if (x < 0)
 		return err_in(e, x, "state.json");
@@ -27,10 +27,12 @@ int life_record_parse(struct life_record *ret, const char *text, size_t len, str
 	json_i64(o, "pid", &pid);
 	json_i64(o, "idle", &idle);
 	json_text(o, "why", &why);
+	json_i64(o, "oom_killed", &oom);
 	json_text(o, "level", &level);
 	r.exit_code = code >= 0 && code <= 255 ? (int)code : LODGE_EXIT_LODGE;
 	r.pid = pid > 0 && pid <= INT32_MAX ? (int)pid : 0;
 	r.idle = idle == 1;
+	r.oom_killed = oom == 1;
 	r.created_ns = record_time(o, "created_ns");
 	r.started_ns = record_time(o, "started_ns");
 	r.ended_ns = record_time(o, "ended_ns");
@@ -53,6 +55,7 @@ int instance_record_set(struct instance *i, const struct life_record *r, struct 
 	json_put_text(o, "why", r->why);
 	json_put_text(o, "level", r->level);
 	json_put_i64(o, "idle", r->idle);
+	json_put_i64(o, "oom_killed", r->oom_killed);
 	size_t len;
 	const char *text = json_object_to_json_string_length(o, JSON_C_TO_STRING_PRETTY, &len);
 	int x = file_replace(i->dirfd, "state.json", text, len, e);

@@ -18,6 +18,7 @@ enum {
 	PFN_SHIFT = 12,
 	PFNS_MAX = 16384, /* of one chain; drivers send 256 */
 	STATS_MAX = 64,   /* entries looked at */
+	STAT_OOM_KILL = 10, /* of Linux 6.12 and later, not in the specification */
 	STAT_LEN = 10,
 };
 
@@ -26,6 +27,7 @@ struct balloon {
 	uint32_t wanted, actual; /* frames in the balloon */
 	uint64_t reported;
 	uint64_t stats[8];       /* by tag */
+	uint64_t oom_kills;
 	uint64_t updates;
 	uint8_t ask;              /* give the statistics buffer back to have it filled anew */
 };
@@ -80,6 +82,8 @@ static void balloon_stats_read(struct balloon *b, struct chain *c)
 	for (unsigned i = 0; i < STATS_MAX && chain_read(c, s, sizeof s) == sizeof s; i++)
 		if (le16_at(s) < countof(b->stats))
 			b->stats[le16_at(s)] = le64_at(s + 2);
+		else if (le16_at(s) == STAT_OOM_KILL)
+			b->oom_kills = le64_at(s + 2);
 	b->updates++;
 }
 
@@ -139,6 +143,7 @@ void virtio_balloon_stats(struct virtio *v, struct virtio_balloon_stats *ret)
 		.reported = b->reported, .updates = b->updates,
 		.swap_in = s[0], .swap_out = s[1], .major_faults = s[2], .minor_faults = s[3],
 		.free = s[4], .total = s[5], .available = s[6], .caches = s[7],
+		.oom_kills = b->oom_kills,
 	};
 	if (virtio_has(v, F_STATS_VQ)) {
 		b->ask = true;
@@ -167,12 +172,14 @@ static void balloon_reset(struct virtio *v)
 	b->actual = 0;
 	b->ask = false;
 	memset(b->stats, 0, sizeof b->stats);
+	b->oom_kills = 0;
 }
 
 static const struct state_field balloon_state[] = {
 	STATE(struct balloon, wanted, 1), STATE(struct balloon, actual, 1),
 	STATE(struct balloon, reported, 1), STATE(struct balloon, stats, 1),
-	STATE(struct balloon, updates, 1), STATE(struct balloon, ask, 1), STATE_END
+	STATE(struct balloon, updates, 1), STATE(struct balloon, ask, 1),
+	STATE(struct balloon, oom_kills, 2), STATE_END
 };
 
 const struct virtio_class virtio_balloon = {

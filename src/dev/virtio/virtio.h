@@ -196,6 +196,7 @@ struct virtio_balloon_stats {
 	uint64_t reported;                  /* released by free-page reporting so far */
 	uint64_t free, total, available, caches, swap_in, swap_out;
 	uint64_t major_faults, minor_faults; /* counts */
+	uint64_t oom_kills;                  /* what it killed for want of memory since it booted */
 	uint64_t updates;                   /* times the guest spoke */
 };
 void virtio_balloon_stats(struct virtio *v, struct virtio_balloon_stats *ret);

@@ -436,7 +436,17 @@ static void put_memory(struct json_object *o, const struct machine *m)
 	put_u64(o, "memory_reported", b.reported);
 	if (b.updates)
 		put_u64(o, "memory_available", b.available);
+	put_u64(o, "oom_kills", b.oom_kills);
 	put_u64(o, "memory_resident", mem_resident(m->mem));
+}
+
+static uint64_t machine_oom_kills(void *self)
+{
+	const struct machine *m = self;
+	struct virtio_balloon_stats b = {0};
+	if (m->balloon)
+		virtio_balloon_stats(m->balloon, &b);
+	return b.oom_kills;
 }
 
 static void machine_stats(void *self, struct json_object *out)
@@ -517,6 +527,7 @@ const struct level level_machine = {
 	.pause = machine_pause, .resume = machine_resume, .kill = machine_kill,
 	.destroy = machine_destroy, .console = machine_console, .agent = machine_agent,
 	.resize = machine_resize, .inspect = machine_inspect, .stats = machine_stats,
+	.oom_kills = machine_oom_kills,
 	.save = machine_save, .load = machine_load, .memory = machine_memory,
 	.own_option = machine_own_option, .renamed = machine_renamed,
 	 .freeze = machine_freeze, .flush = machine_flush,
