@@ -109,7 +109,10 @@ quarter() {
 	head -c 4000000 /dev/urandom >"$BATS_FILE_TMPDIR/file"
 	python3 -m http.server --bind 127.0.0.1 --directory "$BATS_FILE_TMPDIR" "$port" >/dev/null 2>&1 3>&- &
 	server=$!
-	sleep 1
+	for _ in $(seq 200); do
+		! (exec 5<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+		sleep 0.1
+	done
 	from=$(date +%s.%N)
 	sum=$(guest "wget -q -O - http://10.0.2.2:$port/file | sha256sum")
 	took=$(awk "BEGIN { print $(date +%s.%N) - $from }")
@@ -196,6 +199,27 @@ quarter() {
 	[ ! -d "/proc/$pid" ] || sleep 2
 	[ ! -d "/proc/$pid" ]
 	"$LODGE" rm other
+}
+
+@test "what a guest kills for want of memory is an event, counted, and stays known" {
+	"$LODGE" run -d --name other -m 128M debian-small
+	"$LODGE" exec --wait 3m other true
+	"$LODGE" update other --memory 112M
+	! "$LODGE" events --no-stream other | grep ' oom '
+	"$LODGE" inspect other | grep -q '"oom_killed":false'
+	"$LODGE" exec --wait 60s other sh -c 'tail /dev/zero >/dev/null; [ $? -gt 128 ]'
+	for _ in $(seq 100); do
+		! "$LODGE" events --no-stream other | grep ' other oom kills=' || break
+		sleep 0.1
+	done
+	"$LODGE" events --no-stream --filter event=oom other | grep 'kills=[1-9]'
+	[ "$(stat_of other oom_kills)" -ge 1 ]
+	"$LODGE" inspect other | grep -q '"oom_killed":true'
+	"$LODGE" kill other
+	"$LODGE" inspect other | grep -q '"oom_killed":true'
+	"$LODGE" start other
+	"$LODGE" inspect other | grep -q '"oom_killed":false'
+	"$LODGE" rm -f other
 }
 
 @test "a stopped guest gets other CPUs and memory" {

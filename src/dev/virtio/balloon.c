@@ -87,18 +87,19 @@ static void balloon_stats_read(struct balloon *b, struct chain *c)
 	b->updates++;
 }
 
-/* The driver leaves one filled buffer with us; giving it back asks for fresh numbers. */
+/* The driver leaves one filled buffer with us; giving it back asks for fresh numbers. The ring is
+ * then looked at until it is empty: only so does the driver know that it is to notify. */
 static void balloon_stats_serve(struct balloon *b)
 {
 	struct chain c;
-	if (!virtq_pop(&b->v, STATS, &c))
-		return;
-	if (b->ask) {
+	while (virtq_pop(&b->v, STATS, &c)) {
+		if (!b->ask) {
+			balloon_stats_read(b, &c);
+			virtq_unpop(&b->v, STATS, &c);
+			return;
+		}
 		b->ask = false;
 		virtq_push(&b->v, STATS, &c, 0);
-	} else {
-		balloon_stats_read(b, &c);
-		virtq_unpop(&b->v, STATS, &c);
 	}
 }
 

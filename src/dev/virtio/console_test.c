@@ -173,31 +173,40 @@ TEST(virtio_balloon_gives_frames_back)
 	vd_fini(&d);
 }
 
+/* What the driver says goes through one buffer, each time that it is given back. */
+static void balloon_says(struct vdriver *d, uint8_t *p, uint64_t at, uint64_t free, uint64_t killed)
+{
+	le16_put(p, 4);
+	le64_put(p + 2, free);
+	le16_put(p + 10, 0xffff); /* a tag we do not know */
+	le16_put(p + 20, 10);
+	le64_put(p + 22, killed);
+	struct vd_seg s = { at, 30, false };
+	vd_add(d, 2, &s, 1, 0);
+	if (vd_should_kick(d, 2))
+		vd_kick(d, 2);
+}
+
 TEST(virtio_balloon_statistics_are_refreshed_on_demand)
 {
-	struct vdriver d;
-	uint16_t id;
-	uint32_t len;
-	vd_init(&d, virtio_class_find("balloon"), NULL, NULL, true);
-	vd_up(&d, 2, 3, 16);
-	uint64_t at = vd_alloc(&d, 64);
-	uint8_t *p = vd_ptr(&d, at, 64);
-	le16_put(p, 4);
-	le64_put(p + 2, 12345);
-	le16_put(p + 10, 0xffff); /* a tag we do not know */
-	struct vd_seg s = { at, 20, false };
-	vd_add(&d, 2, &s, 1, 0);
-	vd_kick(&d, 2);
-	CHECK(!vd_used(&d, 2, &id, &len));
-	struct virtio_balloon_stats st;
-	virtio_balloon_stats(virtio_of(d.dev), &st);
-	CHECK(st.free == 12345 && st.updates == 1);
-	vd_pump(&d);
-	CHECK(vd_used(&d, 2, &id, &len));
-	le64_put(p + 2, 777);
-	vd_add(&d, 2, &s, 1, 0);
-	vd_kick(&d, 2);
-	virtio_balloon_stats(virtio_of(d.dev), &st);
-	CHECK(st.free == 777 && st.updates == 2);
-	vd_fini(&d);
+	static const uint64_t kinds[] = { 0, VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED,
+		VIRTIO_F_RING_PACKED | VIRTIO_F_EVENT_IDX };
+	for (size_t k = 0; k < 2 * countof(kinds); k++) {
+		struct vdriver d;
+		struct virtio_balloon_stats st;
+		uint16_t id;
+		uint32_t len;
+		vd_init(&d, virtio_class_find("balloon"), NULL, "packed=on", k & 1);
+		vd_up(&d, 2 | kinds[k / 2], 3, 16);
+		uint64_t at = vd_alloc(&d, 64);
+		for (unsigned i = 0; i < 40; i++) {
+			balloon_says(&d, vd_ptr(&d, at, 64), at, 12345 + i, i / 2);
+			CHECK(!vd_used(&d, 2, &id, &len));
+			virtio_balloon_stats(virtio_of(d.dev), &st);
+			CHECK(st.free == 12345 + i && st.oom_kills == i / 2 && st.updates == i + 1);
+			vd_pump(&d);
+			CHECK(vd_used(&d, 2, &id, &len));
+		}
+		vd_fini(&d);
+	}
 }
