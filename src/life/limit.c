@@ -351,13 +351,14 @@ static bool limiter_group(struct keeper *k)
 	return false;
 }
 
+/* Without a group. Where nobody asks for a weight, the niceness that we were called with stays. */
 static void limiter_weigh(struct keeper *k, struct life_warnings *w)
 {
 	const struct lodge_config *c = &k->config->c;
 	struct limiter *l = &k->limiter;
 	struct lodge_err e;
 	unsigned weight = c->cpu_weight ? c->cpu_weight : WEIGHT_USUAL;
-	if (l->by_group || weight == l->weight)
+	if (l->by_group || weight == l->weight || (!c->cpu_weight && !l->weight))
 		return;
 	if (host_cpus_weigh(weight, &e) < 0)
 		life_warn(w, "cpu-weight is not enforced: no control group can be made here, and "

@@ -4,7 +4,9 @@
 #include "life/internal.h"
 #include "test/test.h"
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Change @c by one text; the error, or 0. */
 static int change(struct lodge_config *c, const char *text, uint64_t ram, bool lives)
@@ -218,5 +220,40 @@ TEST(limit_memory_that_was_wanting_is_told_and_kept)
 	f->kills = 0; /* it has booted */
 	(void)rig_run(&r, 1200);
 	CHECK(r.k.oom.seen == 0 && r.k.record.oom_killed);
+	rig_fini(&r);
+}
+
+/* A thread that is nicer than others, as all would be under nice(1). */
+struct polite {
+	pthread_t thread;
+	pthread_barrier_t turn;
+	int before, after;
+};
+
+static void *polite_run(void *arg)
+{
+	struct polite *p = arg;
+	(void)!nice(5);
+	p->before = getpriority(PRIO_PROCESS, 0);
+	pthread_barrier_wait(&p->turn);
+	pthread_barrier_wait(&p->turn);
+	p->after = getpriority(PRIO_PROCESS, 0);
+	return NULL;
+}
+
+TEST(limit_weight_that_nobody_asked_for_leaves_niceness_alone)
+{
+	struct rig r;
+	struct polite p = {.before = 0};
+	CHECK(pthread_barrier_init(&p.turn, NULL, 2) == 0);
+	CHECK(pthread_create(&p.thread, NULL, polite_run, &p) == 0);
+	pthread_barrier_wait(&p.turn);
+	rig_init(&r, "burn=no");
+	CHECK(rig_verb(&r, "start", "{}") == 0);
+	pthread_barrier_wait(&p.turn);
+	pthread_join(p.thread, NULL);
+	pthread_barrier_destroy(&p.turn);
+	CHECK(p.before > getpriority(PRIO_PROCESS, 0) || p.before == 19);
+	CHECK(p.after == p.before);
 	rig_fini(&r);
 }
