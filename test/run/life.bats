@@ -131,20 +131,44 @@ clock_right() {
 	clock_right
 }
 
+flip() { # FILE BIT
+	local b
+	b=$(od -An -tu1 -j $(($2 / 8)) -N 1 "$1")
+	printf "\\x$(printf %02x $((b ^ 1 << $2 % 8)))" | dd of="$1" bs=1 seek=$(($2 / 8)) conv=notrunc 2>/dev/null
+}
+
+# The unit tests try every bit and every length, of small files.
 @test "a damaged state is refused with the reason, and is still there" {
 	remember
 	"$LODGE" suspend deb
 	at=$XDG_DATA_HOME/lodge/instances/deb/suspended
+	bits=$(($(stat -c %s "$at/state") * 8))
+	all=$(($(stat -c %s "$at/ram") * 8))
+	tail=$(((8 << 10) * 8)) # of the RAM file: its checksums and its head
 	cp "$at/state" "$BATS_TEST_TMPDIR/state"
-	printf 'x' | dd of="$at/state" bs=1 seek=5000 conv=notrunc 2>/dev/null
-	run "$LODGE" resume deb
-	[ "$status" -ne 0 ]
-	echo "$output" | grep -q checksum
-	[ "$(state deb)" = suspended ]
-	cp "$BATS_TEST_TMPDIR/state" "$at/state"
+	for _ in $(seq 6); do
+		bit=$(((RANDOM << 15 | RANDOM) % bits))
+		flip "$at/state" $bit
+		run -125 "$LODGE" resume deb
+		echo "bit $bit of $bits: $output"
+		[[ $output =~ damaged|checksum|newer|"no sense"|"cut short"|"goes on"|"no state" ]]
+		[ "$(state deb)" = suspended ]
+		cp "$BATS_TEST_TMPDIR/state" "$at/state"
+		bit=$((all - 1 - (RANDOM << 15 | RANDOM) % tail))
+		flip "$at/ram" $bit
+		run -125 "$LODGE" resume deb
+		echo "bit $bit of RAM: $output"
+		[[ $output =~ damaged|checksum|newer|"another state"|"impossible" ]]
+		[ "$(state deb)" = suspended ]
+		flip "$at/ram" $bit
+		truncate -s $(((RANDOM << 15 | RANDOM) % (bits / 8))) "$at/state"
+		run -125 "$LODGE" resume deb
+		[ -n "$output" ]
+		[ "$(state deb)" = suspended ]
+		cp "$BATS_TEST_TMPDIR/state" "$at/state"
+	done
 	mv "$at/ram" "$BATS_TEST_TMPDIR/ram"
 	run -127 "$LODGE" start deb
-	[ "$status" -ne 0 ]
 	[ "$(state deb)" = suspended ]
 	mv "$BATS_TEST_TMPDIR/ram" "$at/ram"
 	run "$LODGE" rm deb
