@@ -26,6 +26,7 @@ teardown() {
 
 here() { XDG_DATA_HOME=$T/here XDG_RUNTIME_DIR=$T/run-here "$LODGE" "$@"; }
 there() { XDG_DATA_HOME=$T/there XDG_RUNTIME_DIR=$T/run-there "$LODGE" "$@"; }
+export -f here
 last() { "$1" logs "$2" | tail -n 1; }
 
 # debian NAME COMMAND...: a program of Debian runs, and has a nonce
@@ -139,7 +140,7 @@ random() {
 	verbs
 }
 
-@test "the same: rounds of random verbs" {
+@test "all that processes have in common: rounds of random verbs" {
 	here run -d --name one "$T/tree"
 	begun one
 	random "${LODGE_TREE_ROUNDS:-20}"
@@ -160,7 +161,7 @@ random() {
 	verbs
 }
 
-@test "the same: rounds of random verbs" {
+@test "the pipeline: rounds of random verbs" {
 	debian one sh pipe.sh
 	random "${LODGE_TREE_ROUNDS:-20}"
 }
@@ -182,6 +183,21 @@ random() {
 	[ "$status" -eq 125 ]
 	[[ "$output" == *"named pipe"* ]]
 	rounds here one 3
+}
+
+@test "a terminal: the job in the foreground stays there" {
+	[ ! -e "$T/no-debian" ] || skip "no packages: $(grep -m 1 -A 1 error "$T/fetch.log")"
+	here run -d -t --name one --root "$ROOT" sh -c 'set -m; cat; echo end'
+	for word in first second third; do
+		timeout 4 bash -c "(sleep 1; echo $word; sleep 1) | here attach one" >/dev/null || true # it stays
+		for _ in $(seq 100); do # as it was typed, and from cat
+			[ "$(here logs one | tr -d '\r' | grep -cx "$word")" -lt 2 ] || break
+			sleep 0.1
+		done
+		[ "$(here logs one | tr -d '\r' | grep -cx "$word")" -eq 2 ]
+		here suspend one
+		here resume one
+	done
 }
 
 # move ADDRESS: from here to there, and what is left is removed
