@@ -114,6 +114,10 @@ const struct command command_migrate = {
 	"over, it stays here, paused, for only a look at the destination can tell: lodge\n"
 	"resume, or lodge kill when it runs there.\n"
 	"\n"
+	"A program stands still while it moves. Its files are not sent: they have to be there, by\n"
+	"the same paths and unchanged, and addresses, locks and named pipes that it holds have to\n"
+	"be free; it runs with the rights of who receives it, who says --trust.\n"
+	"\n"
 	"Disks arrive as raw files. Connections are treated as lodge suspend says. On hosts\n"
 	"whose kernel cannot tell which pages are written (before Linux 6.7) the guest stands\n"
 	"still.\n",

@@ -344,6 +344,9 @@ static int keeper_begin(struct arriving *a, int *ret_leash, struct lodge_err *e)
 	const struct level *l = level_of(a->inst, &why);
 	if (!l)
 		return err_set(e, why.code, "%s", why.msg);
+	int r = level_check(a, l, e);
+	if (r < 0)
+		return r;
 	/* not 0, 1, 2: those are a keeper's own */
 	autoclose int in = fcntl(a->w.in, F_DUPFD_CLOEXEC, 3);
 	autoclose int out = fcntl(a->w.out, F_DUPFD_CLOEXEC, 3);

@@ -101,7 +101,9 @@ int saving_write(struct save_out *o, uint64_t id, struct mem *m, int dir,
 int keeper_save(struct keeper *k, struct lodge_err *e) MUST;
 /* Load it into the guest that create made. */
 int keeper_load(struct keeper *k, struct lodge_err *e) MUST;
-/* The same of a state whose memory is there already. */
+/* Memory for a state, where the level makes it by that. */
+int keeper_fit_state(struct keeper *k, const struct save_in *in, struct lodge_err *e) MUST;
+/* Load a state whose memory is there already. */
 int keeper_load_state(struct keeper *k, const struct save_in *in, struct lodge_err *e) MUST;
 /* Let the guest's agent set its clock, in the background: it may have no agent. */
 void keeper_inform(const struct keeper *k);

@@ -7,7 +7,7 @@
  *   files, disks, memory ---------------->   \ again and again what was written meanwhile,
  *   SYNC --------------------------------->   / while the guest runs on at the source
  *         <------------------------ SYNCED
- *   pauses; the rest, state, END --------->  loads it, all on disk
+ *   pauses; state, the rest, END --------->  loads it, all on disk
  *         <------------------------- READY
  *   notes that it is elsewhere
  *   COMMIT ------------------------------->  runs it
@@ -16,7 +16,9 @@
  *
  * Until COMMIT is on its way the source goes on when anything fails, and the destination runs
  * nothing before it has come: never both. When the stream breaks between COMMIT and STARTED the
- * source cannot know: the guest stays paused here, whole, for whoever can. */
+ * source cannot know: the guest stays paused here, whole, for whoever can.
+ *
+ * A level with fit (a program's) has memory to send when it stands still, and not before. */
 #include "life/internal.h"
 #include <json-c/json.h>
 #include <stdio.h>
@@ -34,6 +36,16 @@ enum {
 
 static struct mem *migrate_mem(struct keeper *k) { return k->level->memory(k->self); }
 
+static uint64_t disks_left(struct keeper *k)
+{
+	return k->level->disk ? k->level->disk_left(k->self) : 0;
+}
+
+static int disks_track(struct keeper *k, bool on, struct lodge_err *e)
+{
+	return k->level->disk ? k->level->disk_track(k->self, on, e) : 0;
+}
+
 /* ---- beside the guest ---- */
 
 /* Connect, say what comes, send files. */
@@ -50,11 +62,11 @@ static int greet(struct migration *m, struct lodge_err *e)
 		r = outgoing_init(&m->out, &m->wire, e);
 	if (r < 0)
 		return r;
-	m->out.mem = migrate_mem(k);
+	m->out.mem = k->level->fit ? NULL : migrate_mem(k);
 	m->out.read = k->level->disk_read;
 	m->out.next = k->level->disk_next;
 	m->out.user = k->self;
-	while (m->out.ndisks < STREAM_DISKS_MAX &&
+	while (k->level->disk && m->out.ndisks < STREAM_DISKS_MAX &&
 	       (m->out.size[m->out.ndisks] = k->level->disk(k->self, m->out.ndisks)))
 		m->out.ndisks++;
 	struct json_object *hello = NULL;
@@ -123,7 +135,7 @@ static int rounds(struct migration *m, struct lodge_err *e)
 		uint64_t ns = host_monotonic_ns() - begun + 1;
 		uint64_t rate = (m->wire.sent - sent) * 1000 / (ns / 1000000 + 1);
 		m->rate = m->rounds ? (m->rate + rate) / 2 : rate;
-		m->left = bits_bytes(m) + k->level->disk_left(k->self);
+		m->left = bits_bytes(m) + disks_left(k);
 		if (m->left <= rate_bytes(m, LAST_MS))
 			break;
 	}
@@ -146,8 +158,10 @@ static int tracking_begin(struct keeper *k, struct lodge_err *e)
 
 static void tracking_end(struct keeper *k)
 {
-	mem_track_end(migrate_mem(k));
-	if (k->level->disk_track(k->self, false, NULL) < 0)
+	struct mem *m = migrate_mem(k);
+	if (m)
+		mem_track_end(m);
+	if (disks_track(k, false, NULL) < 0)
 		log_at(&k->log, LOG_WARN, "disks are tracked for nothing");
 }
 
@@ -163,11 +177,12 @@ static int last_round(struct keeper *k, struct lodge_err *e)
 	if (r == 0 && m->tracked)
 		r = mem_track_take(m->out.mem, m->bits, e);
 	if (r == 0)
-		r = one_round(m, !m->tracked, e);
-	if (r == 0)
 		r = save_out_bytes(o, &state, &len, e);
 	if (r == 0)
 		r = outgoing_state(&m->out, state, len, e);
+	m->out.mem = migrate_mem(k);
+	if (r == 0)
+		r = one_round(m, !m->tracked, e);
 	struct wire_frame end = { .type = FRAME_END, .index = k->record.state == LIFE_PAUSED };
 	if (r == 0)
 		r = wire_send(&m->wire, &end, e);
@@ -243,7 +258,7 @@ static bool burst(struct keeper *k, struct lodge_err *e)
 	struct migration *m = &k->migration;
 	if (!m->tracked || m->bursts >= BURSTS || mem_track_take(m->out.mem, m->bits, NULL) < 0)
 		return false;
-	m->left = bits_bytes(m) + k->level->disk_left(k->self);
+	m->left = bits_bytes(m) + disks_left(k);
 	if (m->left <= rate_bytes(m, BURST_MS) || k->level->resume(k->self, e) < 0)
 		return false;
 	m->bursts++;
@@ -316,13 +331,13 @@ static void migration_track(void *arg)
 	thread_end(m);
 	int r = m->step;
 	if (r == 0)
-		r = k->level->disk_track(k->self, true, &e);
+		r = disks_track(k, true, &e);
 	if (r < 0) {
 		migration_failed(k, r, &e);
 		return;
 	}
-	if (running && (r = k->level->pause(k->self, &e)) == 0) {
-		r = m->live ? tracking_begin(k, &e) : 0;
+	if (running && m->live && (r = k->level->pause(k->self, &e)) == 0) {
+		r = tracking_begin(k, &e);
 		if (r == -EOPNOTSUPP)
 			log_at(&k->log, LOG_INFO, "it stands still while it moves: %s", e.msg);
 		if (k->level->resume(k->self, &e) < 0)
@@ -361,7 +376,7 @@ int keeper_migrate(struct keeper *k, struct json_object *args, struct lodge_err 
 	struct migration *m = &k->migration;
 	const char *to = NULL, *label = NULL;
 	struct json_object *still = NULL;
-	if (!k->level->save || !k->level->disk || !k->level->pause || !k->level->memory)
+	if (!k->level->save || !k->level->load || !k->level->pause || !k->level->memory)
 		return keeper_unsaved(k, "migrate", e);
 	if (m->on)
 		return err_set(e, EBUSY, "%s is on its way to %s already", k->inst->name, m->label);
@@ -374,6 +389,7 @@ int keeper_migrate(struct keeper *k, struct json_object *args, struct lodge_err 
 	*m = (struct migration){ .keeper = k, .on = true, .fd = -1, .state = MIGRATE_MOVING,
 		.live = !json_object_object_get_ex(args, "still", &still) ||
 			!json_object_get_boolean(still) };
+	m->live = m->live && !k->level->fit;
 	m->wire.leash = -1;
 	snprintf(m->to, sizeof m->to, "%s", to);
 	snprintf(m->label, sizeof m->label, "%s", label ? label : to);

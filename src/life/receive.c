@@ -11,7 +11,8 @@
 static int disks_open(struct keeper *k, struct incoming *in, struct lodge_err *e)
 {
 	uint64_t size;
-	while (in->ndisks < STREAM_DISKS_MAX && (size = k->level->disk(k->self, in->ndisks))) {
+	while (k->level->disk && in->ndisks < STREAM_DISKS_MAX &&
+	       (size = k->level->disk(k->self, in->ndisks))) {
 		char name[32];
 		struct incoming_disk *d = &in->disk[in->ndisks];
 		snprintf(name, sizeof name, "disk%zu.raw", in->ndisks);
@@ -22,6 +23,21 @@ static int disks_open(struct keeper *k, struct incoming *in, struct lodge_err *e
 		in->ndisks++;
 	}
 	return 0;
+}
+
+/* Memory of a guest that has it by what its state says. */
+static int memory_fit(void *user, struct incoming *in, struct lodge_err *e)
+{
+	struct keeper *k = user;
+	struct save_in state;
+	int r = save_in_parse(&state, in->state, in->state_len, e);
+	state.buf = in->state; /* borrowed */
+	state.len = in->state_len;
+	if (r == 0)
+		r = keeper_fit_state(k, &state, e);
+	if (r == 0)
+		in->mem = k->level->memory(k->self);
+	return r;
 }
 
 static int receive_all(struct keeper *k, struct incoming *in, struct lodge_err *e)
@@ -43,9 +59,14 @@ static int receive_all(struct keeper *k, struct incoming *in, struct lodge_err *
 int keeper_receive(struct keeper *k, struct lodge_err *e)
 {
 	struct incoming in = { .w = &k->from.wire };
-	if (!k->level->disk || !k->level->load || !k->level->memory)
+	if (!k->level->save || !k->level->load || !k->level->memory)
 		return err_set(e, EOPNOTSUPP, "the level %s cannot migrate", k->level->name);
-	in.mem = k->level->memory(k->self);
+	if (k->level->fit) {
+		in.fit = memory_fit;
+		in.user = k;
+	} else {
+		in.mem = k->level->memory(k->self);
+	}
 	int r = wire_init(&k->from.wire, k->from.in, k->from.out, e);
 	k->from.wire.leash = k->leash;
 	if (r == 0)

@@ -95,6 +95,12 @@ static int level_check(const struct keeper *k, const struct save_in *in, struct 
 		       k->level->name);
 }
 
+int keeper_fit_state(struct keeper *k, const struct save_in *in, struct lodge_err *e)
+{
+	int r = level_check(k, in, e);
+	return r < 0 || !k->level->fit ? r : k->level->fit(k->self, in, e);
+}
+
 int keeper_load_state(struct keeper *k, const struct save_in *in, struct lodge_err *e)
 {
 	int r = level_check(k, in, e);
@@ -114,11 +120,9 @@ int keeper_load(struct keeper *k, struct lodge_err *e)
 	int r = save_in_file(&in, dir, "state", e);
 	if (r < 0)
 		return err_in(e, r, "%s", k->inst->name);
-	r = level_check(k, &in, e);
+	r = save_in_fields(&in, "life", life_fields, &own, e);
 	if (r == 0)
-		r = save_in_fields(&in, "life", life_fields, &own, e);
-	if (r == 0 && k->level->fit)
-		r = k->level->fit(k->self, &in, e);
+		r = keeper_fit_state(k, &in, e);
 	if (r == 0)
 		r = load_ram(k->level->memory(k->self), dir, "ram", own.ram_id, e);
 	if (r == 0)

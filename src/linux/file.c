@@ -270,9 +270,14 @@ enum { DONT_FOLLOW_INOTIFY = 0x02000000, DONT_FOLLOW_FANOTIFY = 4 };
 int64_t call_inotify_add_watch(struct linux_task *t, const uint64_t a[6])
 {
 	const char *path;
-	int r = plain_find(t, 0, &path, a[1], a[2] & DONT_FOLLOW_INOTIFY ? LAST : FOLLOW);
-	return r ? call_refuse(t, SYS_inotify_add_watch, a, r)
-		 : HOST(SYS_inotify_add_watch, a[0], ptr(path), a[2]);
+	bool follow = !(a[2] & DONT_FOLLOW_INOTIFY);
+	int r = plain_find(t, 0, &path, a[1], follow ? FOLLOW : LAST);
+	if (r)
+		return call_refuse(t, SYS_inotify_add_watch, a, r);
+	int64_t watch = HOST(SYS_inotify_add_watch, a[0], ptr(path), a[2]);
+	if (watch >= 0 && t->proc->watched)
+		t->proc->watched(t->proc->user, path, follow);
+	return watch;
 }
 
 int64_t call_fanotify_mark(struct linux_task *t, const uint64_t a[6])

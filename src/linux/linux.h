@@ -68,6 +68,8 @@ struct linux_proc {
 	/* For /proc/self/maps: fills @ret for the guest mapping at @at; false: not the guest's up
 	 * to @ret->end. NULL: all below user_end is shown as the host has it. Any thread. */
 	bool (*area)(void *user, uint64_t at, struct linux_area *ret);
+	/* NULL, or: inotify watches the host's file @path. Any thread. */
+	void (*watched)(void *user, const char *path, bool follow);
 	void *user;
 	const char *isa; /* for /proc/cpuinfo, "rv64imafdc_..."; NULL: the host's file. Borrowed */
 	/* Limits that the guest sees, but that are not put on Lodge (see limit.c). */

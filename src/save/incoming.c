@@ -19,10 +19,19 @@ static bool frame_range(const struct wire_frame *f, bool zero, uint64_t size, ui
 	return len && f->at % unit == 0 && len % unit == 0 && f->at <= size && len <= size - f->at;
 }
 
+/* What comes next needs memory, or is the end. */
+static int incoming_fit(struct incoming *in, struct lodge_err *e)
+{
+	return in->mem || !in->fit ? 0 : in->fit(in->user, in, e);
+}
+
 static int incoming_ram(struct incoming *in, const struct wire_frame *f, struct lodge_err *e)
 {
 	bool zero = f->type == FRAME_RAM_ZERO;
 	uint64_t len;
+	int r = incoming_fit(in, e);
+	if (r < 0)
+		return r;
 	if (!in->mem || !frame_range(f, zero, mem_size(in->mem), MEM_FRAME, &len))
 		return out_of_place(f, "memory", e);
 	struct gpa at = gpa(mem_base(in->mem).a + f->at);
@@ -48,7 +57,8 @@ static int incoming_disk(struct incoming *in, const struct wire_frame *f, struct
 
 static int incoming_state(struct incoming *in, const struct wire_frame *f, struct lodge_err *e)
 {
-	if (f->at != in->state_len || !f->len || f->len > SAVE_BYTES_MAX - in->state_len)
+	bool late = in->fit && in->mem; /* memory was made by it */
+	if (late || f->at != in->state_len || !f->len || f->len > SAVE_BYTES_MAX - in->state_len)
 		return out_of_place(f, "state", e);
 	uint8_t *bigger = realloc(in->state, in->state_len + f->len);
 	if (!bigger)
@@ -89,7 +99,10 @@ int incoming_run(struct incoming *in, struct lodge_err *e)
 		case FRAME_STATE: r = incoming_state(in, &f, e); break;
 		case FRAME_INDEX: break; /* for the next backup */
 		case FRAME_SYNC: r = incoming_synced(in, e); break;
-		case FRAME_END: in->paused = f.index; return incoming_sync(in, e);
+		case FRAME_END:
+			in->paused = f.index;
+			r = incoming_fit(in, e);
+			return r < 0 ? r : incoming_sync(in, e);
 		default: r = err_set(e, EINVAL, "the stream has a piece of kind %u", f.type);
 		}
 		if (r < 0)

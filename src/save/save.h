@@ -109,7 +109,10 @@ void wire_fail(struct wire *w, const struct lodge_err *why);
 enum { STREAM_DISKS_MAX = 64 };
 struct incoming {
 	struct wire *w;              /* borrowed */
-	struct mem *mem;             /* borrowed; NULL: none is expected */
+	struct mem *mem;             /* borrowed; NULL: none is expected, or fit */
+	/* NULL, or: make mem, by the state, which is whole when memory or the end comes. */
+	int (*fit)(void *user, struct incoming *in, struct lodge_err *e);
+	void *user;
 	struct incoming_disk {
 		int fd;              /* owned */
 		uint64_t size;

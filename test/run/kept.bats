@@ -82,11 +82,6 @@ whole() {
 		"$LODGE" resume one
 		rounds one 5
 	done
-	run "$LODGE" suspend one
-	[ "$status" -eq 125 ]
-	echo "$output"
-	[[ "$output" == *"child processes"* ]]
-	rounds one 20
 }
 
 @test "suspend and resume: memory, threads, files, pipes, timers, signals" {
@@ -146,7 +141,7 @@ whole() {
 	done
 }
 
-@test "timers, signals that wait, sockets, locks and files without a name are saved, too" {
+@test "timers, signals that wait, sockets, watches, locks and files without a name are saved, too" {
 	port=$((20000 + RANDOM % 10000))
 	"$LODGE" run -d --name one "$T/holds" $port
 	rounds one 3
@@ -169,7 +164,7 @@ whole() {
 
 @test "what cannot be saved is named, and the guest goes on" {
 	port=$((20000 + RANDOM % 10000))
-	for what in "inotify inotify" "connection connections that are not accepted"; do
+	for what in "inotify events that are not read" "connection connections that are not accepted"; do
 		"$LODGE" run -d --name one "$T/holds" $port "${what%% *}"
 		rounds one 3
 		run "$LODGE" suspend one

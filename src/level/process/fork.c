@@ -3,6 +3,7 @@
  * what engines keep is theirs to divide. Linux 6.1 kernel/fork.c */
 #include "level/process/internal.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -41,11 +42,11 @@ static int64_t host_fork(const struct clone *c)
 
 /* A parent of vfork goes on when the child has another program or none: when nobody has the other
  * end of this any more. */
-static void vfork_wait(int fd)
+static void vfork_wait(struct task *t, int fd)
 {
-	char none;
-	while (read(fd, &none, 1) < 0 && errno == EINTR)
-		continue;
+	struct pollfd f = {.fd = fd, .events = POLLIN};
+	while (poll(&f, 1, -1) < 0 && errno == EINTR)
+		halt_away_kicked(t);
 	close(fd);
 }
 
@@ -61,9 +62,11 @@ int64_t fork_run(struct task *t, const struct clone *c)
 		ends[0] = ends[1] = -1; /* then it does not wait */
 	if (ends[0] >= 0 && c->flags & CLONE_VM)
 		report = report_new(t, c);
+	struct kept_slot *slot = halt_fork(p), *mine = p->slot;
 	pthread_rwlock_wrlock(&p->space.lock);
 	tasks_fork_begin(t);
 	int64_t pid = host_fork(c);
+	halt_forked(p, slot, pid);
 	if (pid) /* a lock for writing is its thread's, which the child is not */
 		pthread_rwlock_unlock(&p->space.lock);
 	else
@@ -78,10 +81,7 @@ int64_t fork_run(struct task *t, const struct clone *c)
 		report_drop(t->report);
 		t->report = report;
 		child_begin(t, c);
-		if (p->life_fd >= 0)
-			linux_fd_close(&p->sys, p->life_fd);
-		p->life_fd = -1;
-		halt_join(p);
+		p->lender = mine;
 		if (halt_wanted(p))
 			rv_hart_request(t->h, RV_REQ_LOOK);
 		return 0;
@@ -91,7 +91,7 @@ int64_t fork_run(struct task *t, const struct clone *c)
 		(void)!linux_write(&p->sys, c->parent_tid, &(uint32_t){(uint32_t)pid}, 4);
 	if (pid > 0 && ends[0] >= 0) {
 		halt_away(t, true);
-		vfork_wait(ends[0]);
+		vfork_wait(t, ends[0]);
 		halt_away(t, false);
 	} else {
 		auto_close(&ends[0]);

@@ -138,19 +138,22 @@ static bool lead_start(struct init *i)
 	close(p->in);
 	if (p->out != p->in)
 		close(p->out);
+	p->kept->lead = i->lead;
 	return i->lead > 0 && (!p->lead_pid || i->lead == p->lead_pid);
 }
 
 /* ---- halts ---- */
 
-/* Has @pid been stopped by a signal, or ended? */
-static bool stands_anyway(int pid)
+/* Has @pid, of @s, been stopped by a signal, or ended? */
+static bool stands_anyway(struct kept_slot *s, int pid)
 {
 	char path[64], text[512] = "";
 	snprintf(path, sizeof path, "/proc/%d/stat", pid);
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
 	const char *end = n > 0 ? strrchr(text, ')') : NULL;
+	if (end && end[1] && end[2] && strchr("ZX", end[2]))
+		atomic_compare_exchange_strong(&s->pid, &pid, 0);
 	return end && end[1] && end[2] && strchr("TtZX", end[2]);
 }
 
@@ -174,20 +177,25 @@ static bool slot_stands(const struct init *i, struct kept_slot *s, int pid)
 	uint32_t was = s->halted;
 	if (was != i->number)
 		syscall(SYS_futex, &s->halted, FUTEX_WAIT, was, &step, NULL, 0);
-	if (s->halted == i->number || stands_anyway(pid))
+	if (s->halted == i->number || stands_anyway(s, pid))
 		return true;
 	kill(pid, SIGNAL_KICK);
 	return false;
 }
 
-/* One look at all of them. Returns who does not stand still yet; 0: all do. */
-static int halt_round(const struct init *i)
+/* One look at all of them. Returns who does not stand still yet; 0: all do. *@ret_again: one came
+ * to a stop just now, and may have forked before. */
+static int halt_round(const struct init *i, bool *ret_again)
 {
 	int late = 0, pid;
+	*ret_again = false;
 	for (size_t k = 0; k < KEPT_PROCESSES; k++) {
 		struct kept_slot *s = &i->kept->slot[k];
-		if ((pid = slot_waits(i, s)) && !slot_stands(i, s, pid))
+		pid = slot_waits(i, s);
+		if (pid && !slot_stands(i, s, pid))
 			late = pid;
+		else if (pid && s->halted == i->number)
+			*ret_again = true;
 	}
 	return late;
 }
@@ -195,6 +203,7 @@ static int halt_round(const struct init *i)
 static int halt(struct init *i, struct lodge_err *e)
 {
 	uint64_t end = host_monotonic_ns() + HALT_PATIENCE_MS * UINT64_C(1000000);
+	bool again;
 	int pid;
 	i->number = (i->number + 1) | 1;
 	i->kept->want = i->number;
@@ -204,8 +213,8 @@ static int halt(struct init *i, struct lodge_err *e)
 	for (size_t k = 0; k < KEPT_PROCESSES; k++)
 		if ((pid = slot_waits(i, &i->kept->slot[k])))
 			kill(pid, SIGNAL_KICK);
-	while ((pid = halt_round(i)))
-		if (host_monotonic_ns() > end)
+	while ((pid = halt_round(i, &again)) || again)
+		if (pid && host_monotonic_ns() > end)
 			return err_set(e, ETIMEDOUT, "process %d of the program does not come to a "
 			               "stop", pid);
 	return 0;

@@ -90,14 +90,18 @@ struct proc {
 	int trace_fd;           /* calls are written there; -1: nowhere */
 	bool by_kernel;         /* execve of what gains rights is the kernel's: process.h */
 	int vfork_fd;           /* its end tells the parent to go on; -1: none waits */
+	struct kept_slot *lender; /* of that parent */
+	uint32_t lent_number;   /* a halt that this child of vfork has put off, since then */
+	uint64_t lent_since_ns;
 	/* ---- of a keeper's program; halt.c ---- */
 	struct kept *kept;      /* shared with the keeper; NULL: there is none */
 	struct kept_slot *slot; /* of this process; NULL: none was free */
 	struct task *speaker;   /* answers the keeper while all stand still */
 	uint32_t halt_number;   /* why: the number of the halt; 0: they run */
 	unsigned nhalted, naway; /* tasks that stand still, that wait for a child of vfork */
-	int life_fd;            /* the speaker's, of the program's first process; -1 */
+	int life_fd;            /* the speaker's, which all processes share; -1 */
 	struct { uint64_t *v; size_t n; } pages; /* those that the state names; owned */
+	struct { char **v; size_t n; } watched; /* paths, by inotify; owned, under the lock */
 	struct { uint64_t dev, ino; } console[2]; /* what stdin and stdout were at first */
 };
 /* Of a thread that a debugger watches: debug.c. */
@@ -318,9 +322,9 @@ int process_become(const struct lodge_config *c, struct lodge_err *e);
 /* The same in a child of the keeper's init: says at plan->ready when it is about to run. */
 /* A process of the program of @c with nothing in it yet. */
 int process_remake(struct task **ret, const struct lodge_config *c, struct lodge_err *e) MUST;
-struct restore;
+struct tree;
 /* @from: what it goes on from; NULL: from its beginning. */
-int process_kept(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
+int process_kept(const struct lodge_config *c, const struct init_plan *plan, struct tree *from,
                  struct lodge_err *e) MUST;
 
 /* ---- pending.c ---- */
@@ -328,15 +332,23 @@ int process_kept(const struct lodge_config *c, const struct init_plan *plan, str
 struct pending;
 void pending_look(struct pending *p);
 
+/* ---- watches.c: of struct linux_proc ---- */
+void watch_note(void *proc, const char *path, bool follow);
+
 /* ---- halt.c ---- */
 /* Is somebody to halt? Then halt_look. */
 bool halt_wanted(const struct proc *p);
 void halt_look(struct task *t);         /* returns when the program goes on */
 void speak(struct task *t);             /* save.c: answer the keeper, if it asks */
 void halt_join(struct proc *p);         /* this process is one of the program */
+/* Before fork, a slot for the child, which no halt overlooks then (NULL: none); and behind it, in
+ * both, with what fork returned. */
+struct kept_slot *halt_fork(struct proc *p);
+void halt_forked(struct proc *p, struct kept_slot *slot, int64_t pid);
 void halt_leave(struct proc *p);        /* it is not any more */
 void halt_ended(struct proc *p);        /* a task has; the lock is held */
 void halt_away(struct task *t, bool away); /* it waits for a child and runs nothing meanwhile */
+void halt_away_kicked(struct task *t);  /* perhaps that child stands still */
 /* init.c: the next thread or process has this number, if this process may say so. */
 bool init_next_pid(int pid);
 

@@ -29,7 +29,7 @@ struct guest {
 	/* ---- what it goes on from, or is saved ---- */
 	struct mem *mem;         /* owned: pages of the program, while it stands still */
 	struct save_in in_state; /* owned: until it is started */
-	struct saved_process saved;
+	struct tree *tree;       /* owned: what it says */
 	bool restoring;
 	bool paused, held; /* each for itself keeps it from running */
 };
@@ -91,16 +91,19 @@ static int control_ask(struct guest *g, enum control what, int value, struct lod
 static void state_forget(struct guest *g)
 {
 	mem_free(take(g->mem));
+	tree_free(take(g->tree));
 	save_in_fini(&g->in_state);
 }
 
-/* Ask the thread that speaks for the program, which stands still. */
+/* Ask the thread that speaks for process @m->pid of the program, which stands still. */
 static int life_ask(struct guest *g, struct life_message *m, int pass, int *ret_passed,
 		    struct lodge_err *e)
 {
 	struct pollfd f = {.fd = g->life, .events = POLLIN};
 	const enum life_ask what = m->what;
+	const int pid = m->pid;
 	*ret_passed = -1;
+	g->kept->asked = pid;
 	if (!kept_send(g->life, m, sizeof *m, pass))
 		return err_set(e, ESRCH, "the program has ended");
 	int r = control_ask(g, CONTROL_HALT, 0, e); /* look at what I have sent */
@@ -112,14 +115,15 @@ static int life_ask(struct guest *g, struct life_message *m, int pass, int *ret_
 		if (poll(&f, 1, ANSWER_MS) != 1 ||
 		    !kept_receive(g->life, m, sizeof *m, ret_passed))
 			return err_set(e, ETIMEDOUT, "the program does not say what it is");
-	} while (m->what != what);
+	} while (m->what != what || m->pid != pid);
 	m->err.msg[sizeof m->err.msg - 1] = 0;
 	return m->result < 0 ? err_set(e, -m->result, "%s", m->err.msg) : 0;
 }
 
-/* The sections of the file @fd, which came from the program. */
-static int sections_take(struct save_out *o, int fd, struct lodge_err *e)
+/* The sections of the file @fd, which came from the program, behind @prefix. */
+static int sections_take(struct save_out *o, int fd, const char *prefix, struct lodge_err *e)
 {
+	char name[2 * SAVE_NAME_MAX];
 	struct save_in in = {.nsections = 0};
 	struct stat st;
 	if (fstat(fd, &st) < 0 || st.st_size > SAVE_BYTES_MAX)
@@ -131,32 +135,105 @@ static int sections_take(struct save_out *o, int fd, struct lodge_err *e)
 		return err_sys(e, "the program's state");
 	int r = save_in_parse(&in, buf, (size_t)st.st_size, e);
 	for (unsigned i = 0; r == 0 && i < in.nsections; i++) {
-		uint8_t *p = save_out_section(o, in.section[i].name, in.section[i].len);
+		snprintf(name, sizeof name, "%s%s", prefix, in.section[i].name);
+		if (strlen(name) > SAVE_NAME_MAX)
+			return err_set(e, E2BIG, "the program's state is too large");
+		uint8_t *p = save_out_section(o, name, in.section[i].len);
 		if (p)
 			memcpy(p, in.section[i].p, in.section[i].len);
 	}
 	return r;
 }
 
+/* A process that is to be saved. */
+struct part {
+	int pid;
+	uint64_t at, bytes; /* of its memory, in that of all */
+};
+
+/* All that stand still, the first process first. How many, at most @max. */
+static int parts_find(const struct guest *g, struct part *ret, unsigned max, struct lodge_err *e)
+{
+	unsigned n = 1;
+	ret[0] = (struct part){.pid = g->kept->lead};
+	for (size_t i = 0; i < KEPT_PROCESSES; i++) {
+		const struct kept_slot *s = &g->kept->slot[i];
+		int pid = s->pid;
+		if (pid <= 1)
+			continue;
+		if (s->lends == g->kept->want)
+			return err_set(e, EOPNOTSUPP, "it waits for a program that it has started "
+				       "by vfork");
+		if (s->halted != g->kept->want)
+			return err_set(e, EOPNOTSUPP, "its process %d was stopped by a signal, and "
+				       "cannot be saved", pid);
+		if (n == max)
+			return err_set(e, E2BIG, "it has more than %u processes", max);
+		if (pid != ret[0].pid)
+			ret[n++] = (struct part){.pid = pid};
+	}
+	return (int)n;
+}
+
+static int part_save(struct guest *g, struct part *p, struct save_out *o, const char *prefix,
+		     struct lodge_err *e)
+{
+	struct life_message m = {.what = LIFE_STATE, .pid = p->pid};
+	int fd;
+	int r = life_ask(g, &m, -1, &fd, e);
+	if (r == 0)
+		r = sections_take(o, fd, prefix, e);
+	auto_close(&fd);
+	p->bytes = m.bytes;
+	return r;
+}
+
+/* What was gathered: can it be made again? */
+static int parts_check(struct save_out *o, struct lodge_err *e)
+{
+	struct save_in in;
+	struct tree *t = NULL;
+	const uint8_t *p;
+	size_t len;
+	int r = save_out_bytes(o, &p, &len, e);
+	if (r == 0)
+		r = save_in_parse(&in, p, len, e);
+	if (r == 0)
+		r = tree_new(&t, &in, e);
+	tree_free(t);
+	return r;
+}
+
 static int guest_save(void *self, struct save_out *o, struct lodge_err *e)
 {
 	struct guest *g = self;
-	struct life_message m = {.what = LIFE_STATE};
-	int fd, none;
+	struct part part[TREE_MAX];
+	char prefix[24] = "";
+	uint64_t bytes = 0;
 	mem_free(take(g->mem));
 	/* what it has printed is no part of its state: the console has to have it */
 	streams_drain(g->streams);
-	int r = life_ask(g, &m, -1, &fd, e);
+	int r = control_ask(g, CONTROL_HALT, 0, e); /* it has, but that is older than its parts */
+	int n = r < 0 ? r : parts_find(g, part, TREE_MAX, e);
+	if (n < 0)
+		return n;
+	for (int i = 0; r == 0 && i < n; i++) {
+		if (n > 1)
+			snprintf(prefix, sizeof prefix, TREE_PREFIX, (unsigned)i);
+		r = part_save(g, &part[i], o, prefix, e);
+		part[i].at = bytes;
+		bytes += part[i].bytes;
+	}
 	if (r == 0)
-		r = sections_take(o, fd, e);
-	auto_close(&fd);
+		r = parts_check(o, e);
 	if (r == 0)
-		r = mem_new(&g->mem, gpa(0), m.bytes ? m.bytes : PAGE, e);
-	if (r < 0)
-		return r;
-	m = (struct life_message){.what = LIFE_MEMORY};
-	r = life_ask(g, &m, mem_fd(g->mem), &none, e);
-	auto_close(&none);
+		r = mem_new(&g->mem, gpa(0), bytes ? bytes : PAGE, e);
+	for (int i = 0; r == 0 && i < n; i++) {
+		struct life_message m = {.what = LIFE_MEMORY, .pid = part[i].pid, .at = part[i].at};
+		int none;
+		r = life_ask(g, &m, mem_fd(g->mem), &none, e);
+		auto_close(&none);
+	}
 	return r;
 }
 
@@ -174,9 +251,9 @@ static int guest_fit(void *self, const struct save_in *in, struct lodge_err *e)
 	if (r < 0)
 		return r;
 	g->in_state.buf = take(buf);
-	r = saved_load(&g->in_state, &g->saved, e);
+	r = tree_new(&g->tree, &g->in_state, e);
 	if (r == 0)
-		r = mem_new(&g->mem, gpa(0), (g->saved.pages ? g->saved.pages : 1) * PAGE, e);
+		r = mem_new(&g->mem, gpa(0), (g->tree->pages ? g->tree->pages : 1) * PAGE, e);
 	return r;
 }
 
@@ -209,12 +286,13 @@ static int program_main(void *user, const struct init_plan *p, struct lodge_err 
 {
 	struct guest *g = user;
 	(void)!chdir(g->c->cwd && !g->c->root ? g->c->cwd : "/");
-	struct restore from = {.in = &g->in_state, .plan = p};
 	if (!g->restoring)
 		return process_kept(g->c, p, NULL, e);
-	from.ram = mem_host(g->mem);
-	from.ram_pages = mem_size(g->mem) / PAGE;
-	return process_kept(g->c, p, &from, e);
+	for (unsigned i = 0; i < g->tree->n; i++) {
+		g->tree->each[i].ram = mem_host(g->mem);
+		g->tree->each[i].ram_pages = mem_size(g->mem) / PAGE;
+	}
+	return process_kept(g->c, p, g->tree, e);
 }
 
 static int pair_make(int ret[2], struct lodge_err *e)
@@ -236,7 +314,7 @@ static int guest_fork(struct guest *g, const int ends[2], int *ready, struct lod
 	const struct init_plan plan = {.control = control[1], .life = life[1], .in = ends[0],
 		.out = ends[1], .tty = g->c->flags & LODGE_TTY, .umask = g->env->umask,
 		.ready = hello[1], .kept = g->kept, .run = program_main, .user = g,
-		.lead_pid = g->restoring ? (int)g->saved.pid : 0};
+		.lead_pid = g->restoring ? (int)g->tree->kin[0].pid : 0};
 	pid_t pid = r < 0 ? -1 : fork();
 	if (pid == 0)
 		init_main(&plan); /* it closes all but those of the plan */
@@ -362,7 +440,7 @@ static void guest_inspect(void *self, struct json_object *out)
 	const struct guest *g = self;
 	int64_t n = 0;
 	for (size_t i = 0; i < KEPT_PROCESSES; i++)
-		n += g->kept->slot[i].pid != 0;
+		n += g->kept->slot[i].pid > 0;
 	json_object_object_add(out, "processes", json_object_new_int64(n));
 	if (g->c->root)
 		json_object_object_add(out, "root", json_object_new_string(g->c->root));

@@ -18,9 +18,12 @@ struct kept {
 	 * halt has a number of its own. A number that is odd and greater asks whoever speaks for a
 	 * process to look at its socket. */
 	_Atomic uint32_t want;
+	_Atomic int lead;  /* the program's first process */
+	_Atomic int asked; /* the process that the next message of life is for */
 	struct kept_slot {
 		_Atomic int pid;         /* in its namespace; 0: nobody's */
 		_Atomic uint32_t halted; /* a futex: it stands still for this number of want */
+		_Atomic uint32_t lends;  /* so does its child of vfork, which it waits for */
 	} slot[KEPT_PROCESSES];
 };
 
@@ -39,8 +42,10 @@ enum life_ask {
 };
 struct life_message {
 	enum life_ask what;
+	int pid;        /* whom it is for, or from */
 	int result;     /* of answers: 0 or -errno */
 	uint64_t bytes; /* answer to STATE: of memory */
+	uint64_t at;    /* MEMORY: where in the file */
 	struct lodge_err err;
 };
 

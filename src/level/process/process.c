@@ -108,6 +108,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 			      UINT64_C(1) << (SIGBUS - 1) |
 			      UINT64_C(1) << (SIGNAL_KICK - 1);
 	p->sys.area = proc_area;
+	p->sys.watched = watch_note;
 	p->sys.user = p;
 	p->sys.isa = "rv64imafdcv_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
 		       "_zacas_zfa_zfhmin_zve64d_zvfhmin";
@@ -352,12 +353,26 @@ static void console_note(struct proc *p, int fd)
 	}
 }
 
-int process_kept(const struct lodge_config *c, const struct init_plan *plan, struct restore *from,
+/* One of the program's processes becomes what it was; each in its turn. */
+static int process_again(struct tree *from, struct task *t, struct lodge_err *e)
+{
+	int r = restore_run(&from->each[from->kin[from->self].process], t, e);
+	return r < 0 ? r : tree_next(from, e);
+}
+
+int process_kept(const struct lodge_config *c, const struct init_plan *plan, struct tree *from,
                  struct lodge_err *e)
 {
 	struct control_message hello = {.value = 0};
 	struct task *t = NULL;
-	int r = from ? process_remake(&t, c, e) : process_make(&t, c, NULL, e);
+	int r = from ? files_make(from, e) : process_make(&t, c, NULL, e);
+	if (r == 0 && from)
+		r = tree_fork(from, e);
+	bool first = !from || from->self == 0;
+	if (r == 0 && from)
+		r = process_remake(&t, c, e);
+	if (r < 0 && !first)
+		tree_fail(from, e);
 	if (r < 0)
 		return r;
 	struct proc *p = t->p;
@@ -368,11 +383,13 @@ int process_kept(const struct lodge_config *c, const struct init_plan *plan, str
 	console_note(p, 0);
 	console_note(p, 1);
 	if (from)
-		r = restore_run(from, t, e);
+		r = process_again(from, t, e);
+	if (r < 0 && !first)
+		tree_fail(from, e);
 	hello.value = r;
 	if (r < 0 && e)
 		hello.err = *e;
-	bool told = kept_send(ready, &hello, sizeof hello, -1);
+	bool told = !first || kept_send(ready, &hello, sizeof hello, -1);
 	linux_fd_close(&p->sys, ready);
 	if (r < 0 || !told)
 		_exit(LODGE_EXIT_LODGE);

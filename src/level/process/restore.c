@@ -157,6 +157,12 @@ static int threads_restore(struct restore *r, struct task *first, struct lodge_e
 	return err;
 }
 
+int restore_tid(const struct restore *r, unsigned i)
+{
+	static struct saved_thread s;
+	return thread_load(r, i, &s, NULL) < 0 ? 0 : (int)s.tid;
+}
+
 int restore_run(struct restore *r, struct task *first, struct lodge_err *e)
 {
 	r->proc = first->p;
@@ -167,7 +173,7 @@ int restore_run(struct restore *r, struct task *first, struct lodge_err *e)
 		err = err_set(e, EINVAL,
 		              "the program has vector registers of %llu bits (-o vlen), here they "
 		              "have %u", (unsigned long long)r->p.vlen, r->proc->env.vlen);
-	if (err == 0 && r->p.pages > r->ram_pages)
+	if (err == 0 && (r->ram_at > r->ram_pages || r->p.pages > r->ram_pages - r->ram_at))
 		err = err_set(e, EINVAL, "the state has less memory than it says");
 	if (err == 0)
 		err = maps_restore(r, e);
@@ -176,6 +182,8 @@ int restore_run(struct restore *r, struct task *first, struct lodge_err *e)
 		err = process_restore(r, e);
 	if (err == 0)
 		err = files_restore(r, e);
+	if (err == 0)
+		err = inotify_paths(r, e);
 	if (err == 0)
 		err = threads_restore(r, first, e);
 	if (err == 0)

@@ -4,37 +4,60 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { SHARED_MAX = 256, RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
+enum { RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
 
-/* Memory that several mappings show. */
-struct shared {
-	uint64_t number;
-	int fd;
-};
-struct maps {
-	struct restore *r;
-	struct shared shared[SHARED_MAX];
-	size_t nshared;
-};
+/* ---- memory that several mappings show, perhaps of several processes ---- */
 
-static int shared_open(struct maps *m, const uint8_t *w, struct lodge_err *e)
+static int shared_find(const struct bank *b, uint64_t number, struct lodge_err *e)
 {
-	for (size_t i = 0; i < m->nshared; i++)
-		if (m->shared[i].number == word(w, MAP_TEXT))
-			return m->shared[i].fd;
-	if (m->nshared == SHARED_MAX)
-		return err_set(e, E2BIG, "more than %d pieces of shared memory", SHARED_MAX);
-	int fd = memfd_create(SHARED_NAME, MFD_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "shared memory");
-	m->shared[m->nshared++] = (struct shared){word(w, MAP_TEXT), fd};
-	return fd;
+	for (size_t i = 0; i < b->nshared; i++)
+		if (b->shared[i].number == number)
+			return b->shared[i].fd;
+	return err_set(e, EINVAL, "the state has no shared memory of a number");
 }
 
-/* The file is still what it was. */
-static int file_open(const struct maps *m, const uint8_t *w, struct lodge_err *e)
+static int shared_one(struct bank *b, const uint8_t *w, struct lodge_err *e)
 {
-	const char *path = text_find(m->r, word(w, MAP_TEXT));
+	uint64_t len = word(w, MAP_HI) - word(w, MAP_LO), end = word(w, MAP_OFFSET) + len;
+	struct stat st;
+	if (end > USER_END || len > USER_END)
+		return err_set(e, EINVAL, "the state has shared memory that cannot be");
+	int fd = shared_find(b, word(w, MAP_TEXT), NULL);
+	if (fd < 0 && b->nshared == SHARED_MAX)
+		return err_set(e, E2BIG, "more than %d pieces of shared memory", SHARED_MAX);
+	if (fd < 0) {
+		autoclose int low = memfd_create(SHARED_NAME, MFD_CLOEXEC);
+		fd = low < 0 ? low : fcntl(low, F_DUPFD_CLOEXEC, b->above);
+		if (fd < 0)
+			return err_sys(e, "shared memory");
+		b->shared[b->nshared].number = word(w, MAP_TEXT);
+		b->shared[b->nshared++].fd = fd;
+	}
+	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size < end && ftruncate(fd, (off_t)end) < 0)
+		return err_sys(e, "shared memory");
+	return 0;
+}
+
+int shared_make(struct tree *t, struct lodge_err *e)
+{
+	int err = 0;
+	for (unsigned i = 0; err == 0 && i < t->n; i++) {
+		const uint8_t *w;
+		size_t n;
+		err = words_find(&t->each[i], "process/maps", MAP_WORDS, &w, &n, e);
+		for (; err == 0 && n; n--, w += 8 * MAP_WORDS)
+			if (word(w, MAP_KIND) == HELD_SHARED_ANON)
+				err = shared_one(&t->bank, w, e);
+	}
+	return err;
+}
+
+/* ---- the mappings of one ---- */
+
+/* The file is still what it was. */
+static int file_open(const struct restore *r, const uint8_t *w, struct lodge_err *e)
+{
+	const char *path = text_find(r, word(w, MAP_TEXT));
 	bool writes = word(w, MAP_KIND) == HELD_SHARED_FILE && word(w, MAP_PROT) & PROT_WRITE;
 	struct stat st;
 	if (!path)
@@ -52,10 +75,10 @@ static int file_open(const struct maps *m, const uint8_t *w, struct lodge_err *e
 	return take_fd(&fd);
 }
 
-static int one_map(struct maps *m, const uint8_t *w, struct lodge_err *e)
+static int one_map(const struct restore *r, const uint8_t *w, struct lodge_err *e)
 {
 	uint64_t lo = word(w, MAP_LO), hi = word(w, MAP_HI), kind = word(w, MAP_KIND);
-	struct space *s = &m->r->proc->space;
+	struct space *s = &r->proc->space;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, fd = -1;
 	autoclose int file = -1;
 	if (lo % PAGE || hi % PAGE || lo >= hi || hi > USER_END || !space_is_free(s, lo, hi) ||
@@ -63,20 +86,13 @@ static int one_map(struct maps *m, const uint8_t *w, struct lodge_err *e)
 		return err_set(e, EINVAL, "the state has a mapping that cannot be");
 	if (kind == HELD_SHARED_ANON) {
 		flags = MAP_SHARED;
-		fd = shared_open(m, w, e);
-		if (fd >= 0 && word(w, MAP_OFFSET) + (hi - lo) <= USER_END) {
-			struct stat st;
-			uint64_t end = word(w, MAP_OFFSET) + (hi - lo);
-			if (fstat(fd, &st) == 0 && (uint64_t)st.st_size < end &&
-			    ftruncate(fd, (off_t)end) < 0)
-				return err_sys(e, "shared memory");
-		}
+		fd = shared_find(&r->tree->bank, word(w, MAP_TEXT), e);
 	} else if (kind != HELD_ANON) {
 		flags = kind == HELD_FILE ? MAP_PRIVATE : MAP_SHARED;
-		fd = file = file_open(m, w, e);
+		fd = file = file_open(r, w, e);
 	}
 	if (kind == HELD_SHARED_ANON || kind == HELD_SHARED_FILE)
-		m->r->proc->shares = true;
+		r->proc->shares = true;
 	if (fd < 0 && kind != HELD_ANON)
 		return fd;
 	/* what it was allowed comes when its pages are there */
@@ -105,7 +121,7 @@ static int pages_fill(const struct restore *r, struct lodge_err *e)
 {
 	const uint8_t *w;
 	size_t n;
-	uint64_t at = 0;
+	uint64_t at = r->ram_at;
 	int err = words_find(r, "process/pages", PAGES_WORDS, &w, &n, e);
 	for (size_t i = 0; err == 0 && i < n; i++, w += 8 * PAGES_WORDS) {
 		uint64_t to = word(w, PAGES_AT), count = word(w, PAGES_COUNT);
@@ -124,13 +140,12 @@ static int pages_fill(const struct restore *r, struct lodge_err *e)
 
 int maps_restore(struct restore *r, struct lodge_err *e)
 {
-	struct maps m = {.r = r};
 	const uint8_t *first, *w;
 	size_t n;
 	int err = words_find(r, "process/maps", MAP_WORDS, &first, &n, e);
 	w = first;
 	for (size_t i = 0; err == 0 && i < n; i++, w += 8 * MAP_WORDS)
-		err = one_map(&m, w, e);
+		err = one_map(r, w, e);
 	if (err == 0)
 		err = pages_fill(r, e);
 	w = first;
@@ -138,7 +153,5 @@ int maps_restore(struct restore *r, struct lodge_err *e)
 		if (mprotect((void *)(uintptr_t)word(w, MAP_LO), word(w, MAP_HI) - word(w, MAP_LO),
 			     mem_host_prot(word(w, MAP_PROT))) < 0)
 			err = err_sys(e, "the program's memory");
-	for (size_t i = 0; i < m.nshared; i++)
-		close(m.shared[i].fd);
 	return err;
 }

@@ -56,11 +56,11 @@ static void switches_put(int fd, const uint8_t *w)
 
 /* ---- pairs ---- */
 
-static const uint8_t *inode_find(const struct sockets *s, uint64_t inode)
+static struct socket_made *inode_find(struct sockets *s, uint64_t inode)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (word(s->w + 8 * SOCKET_WORDS * i, SOCKET_INODE) == inode)
-			return s->w + 8 * SOCKET_WORDS * i;
+		if (word(s->made[i].w, SOCKET_INODE) == inode)
+			return &s->made[i];
 	return NULL;
 }
 
@@ -83,35 +83,36 @@ static void shut_put(int fd, uint64_t how)
 		(void)!shutdown(fd, (how & 3) == 3 ? SHUT_RDWR : how & 1 ? SHUT_RD : SHUT_WR);
 }
 
-/* Both ends: one is @w's, which is taken, the other one waits for its descriptor. */
-static int pair_make(struct sockets *s, const uint8_t *w, struct lodge_err *e)
+/* Both ends: one is @m's, which is taken, the other one waits for its descriptor. */
+static int pair_make(struct bank *b, struct socket_made *m, struct lodge_err *e)
 {
-	const uint8_t *other = word(w, SOCKET_PEER) ? inode_find(s, word(w, SOCKET_PEER)) : NULL;
+	const uint8_t *w = m->w;
+	struct socket_made *other =
+		word(w, SOCKET_PEER) ? inode_find(&b->sockets, word(w, SOCKET_PEER)) : NULL;
 	int type = (int)word(w, SOCKET_TYPE), ends[2];
-	if (other == w || (other && (word(other, SOCKET_KIND) != SOCKET_PAIR ||
-	                             s->made[word(other, SOCKET_NUMBER)] >= 0)))
+	if (other == m || (other && (word(other->w, SOCKET_KIND) != SOCKET_PAIR || other->fd >= 0)))
 		return err_set(e, EINVAL, "the state has a pair of sockets that cannot be");
 	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_sys(e, "a pair of sockets");
-	autoclose int mine = fcntl(ends[0], F_DUPFD_CLOEXEC, s->above);
-	autoclose int its = fcntl(ends[1], F_DUPFD_CLOEXEC, s->above);
+	autoclose int mine = fcntl(ends[0], F_DUPFD_CLOEXEC, b->above);
+	autoclose int its = fcntl(ends[1], F_DUPFD_CLOEXEC, b->above);
 	close(ends[0]);
 	close(ends[1]);
 	if (mine < 0 || its < 0)
 		return err_sys(e, "a pair of sockets");
-	int r = flight_put(s->r, w, its, e);
+	int r = flight_put(m->r, w, its, e);
 	if (r == 0 && other)
-		r = flight_put(s->r, other, mine, e);
+		r = flight_put(other->r, other->w, mine, e);
 	if (r < 0)
 		return r;
 	switches_put(mine, w);
 	if (other) {
-		switches_put(its, other);
-		shut_put(its, word(other, SOCKET_SHUT));
-		s->made[word(other, SOCKET_NUMBER)] = take_fd(&its);
+		switches_put(its, other->w);
+		shut_put(its, word(other->w, SOCKET_SHUT));
+		other->fd = take_fd(&its);
 	}
 	shut_put(mine, word(w, SOCKET_SHUT));
-	s->made[word(w, SOCKET_NUMBER)] = take_fd(&mine);
+	m->fd = take_fd(&mine);
 	return 0;
 }
 
@@ -148,12 +149,13 @@ static bool has_name(const struct parts *p)
 	return v4->sin_port != 0;
 }
 
-static int other_make(struct sockets *s, const uint8_t *w, struct lodge_err *e)
+static int other_make(const struct bank *b, struct socket_made *m, struct lodge_err *e)
 {
+	const uint8_t *w = m->w;
 	struct parts p;
 	char text[160];
 	int type = (int)word(w, SOCKET_TYPE);
-	int r = parts_find(s->r, w, &p, e);
+	int r = parts_find(m->r, w, &p, e);
 	if (r < 0)
 		return r;
 	autoclose int fd = socket((int)word(w, SOCKET_DOMAIN), type | SOCK_CLOEXEC,
@@ -174,7 +176,7 @@ static int other_make(struct sockets *s, const uint8_t *w, struct lodge_err *e)
 	    listen(fd, (int)min_u64(word(w, SOCKET_BACKLOG), BACKLOG_MAX)) < 0)
 		r = err_sys(e, "its socket listened at %s", text);
 	if (r == 0)
-		s->made[word(w, SOCKET_NUMBER)] = fcntl(fd, F_DUPFD_CLOEXEC, s->above);
+		m->fd = fcntl(fd, F_DUPFD_CLOEXEC, b->above);
 	return r;
 }
 
@@ -189,42 +191,59 @@ static bool is_sound(const uint8_t *w, size_t i)
 	return (d == AF_INET || d == AF_INET6) && known;
 }
 
-int sockets_begin(struct sockets *s, const struct restore *r, int above, struct lodge_err *e)
+/* Those of process @r. */
+static int sockets_add(struct sockets *s, const struct restore *r, struct lodge_err *e)
 {
-	*s = (struct sockets){.r = r, .above = above};
-	int err = words_find(r, "process/sockets", SOCKET_WORDS, &s->w, &s->n, e);
-	if (err == 0 && s->n > SOCKETS_MAX)
+	const uint8_t *w;
+	size_t n;
+	int err = words_find(r, "process/sockets", SOCKET_WORDS, &w, &n, e);
+	if (err == 0 && n > SOCKETS_MAX - s->n)
 		err = err_set(e, E2BIG, "the state has more than %d sockets", SOCKETS_MAX);
-	for (size_t i = 0; err == 0 && i < s->n; i++)
-		if (!is_sound(s->w + 8 * SOCKET_WORDS * i, i))
-			err = err_set(e, EINVAL, "the state has a socket that cannot be");
-	s->made = err < 0 ? NULL : malloc((s->n + 1) * sizeof *s->made);
-	if (err == 0 && !s->made)
-		err = err_set(e, ENOMEM, "out of memory");
-	s->n = err < 0 ? 0 : s->n;
-	for (size_t i = 0; i < s->n; i++)
-		s->made[i] = -1;
+	if (err < 0)
+		return err;
+	struct socket_made *more = realloc(s->made, (s->n + n + 1) * sizeof *more);
+	if (!more)
+		return err_set(e, ENOMEM, "out of memory");
+	s->made = more;
+	for (size_t i = 0; i < n; i++, w += 8 * SOCKET_WORDS) {
+		if (!is_sound(w, i))
+			return err_set(e, EINVAL, "the state has a socket that cannot be");
+		s->made[s->n++] = (struct socket_made){.w = w, .r = r, .fd = -1};
+	}
+	return 0;
+}
+
+int sockets_begin(struct tree *t, struct lodge_err *e)
+{
+	int err = 0;
+	for (unsigned i = 0; err == 0 && i < t->n; i++)
+		err = sockets_add(&t->bank.sockets, &t->each[i], e);
 	return err;
 }
 
-int sockets_open(struct sockets *s, uint64_t number, struct lodge_err *e)
+int sockets_open(struct tree *t, const struct restore *r, uint64_t number, struct lodge_err *e)
 {
-	if (number >= s->n)
+	struct sockets *s = &t->bank.sockets;
+	struct socket_made *m = s->made, *end = s->made + s->n;
+	while (m < end && (m->r != r || word(m->w, SOCKET_NUMBER) != number))
+		m++;
+	if (m == end)
 		return err_set(e, EINVAL, "the state has no socket of the number %llu",
 			       (unsigned long long)number);
-	const uint8_t *w = s->w + 8 * SOCKET_WORDS * number;
-	int r = 0;
-	if (s->made[number] < 0)
-		r = word(w, SOCKET_KIND) == SOCKET_PAIR ? pair_make(s, w, e) : other_make(s, w, e);
-	if (r < 0)
-		return r;
-	int fd = fcntl(s->made[number], F_DUPFD_CLOEXEC, 0);
+	int err = 0;
+	if (m->fd < 0)
+		err = word(m->w, SOCKET_KIND) == SOCKET_PAIR ? pair_make(&t->bank, m, e)
+							      : other_make(&t->bank, m, e);
+	if (err < 0)
+		return err;
+	int fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
 	return fd < 0 ? err_sys(e, "a socket") : fd;
 }
 
 void sockets_end(struct sockets *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		auto_close(&s->made[i]);
-	free(s->made);
+		auto_close(&s->made[i].fd);
+	free(take(s->made));
+	s->n = 0;
 }

@@ -2,7 +2,6 @@
 /* A program that stands still says what it is: the thread that speaks for it answers the keeper.
  * What cannot be saved is found, and named, before anything is written. */
 #include "level/process/saved.h"
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,7 +17,8 @@ const struct state_field saved_process_fields[] = {
     P(top),     P(arg_start),  P(arg_end),  P(env_start), P(env_end),   P(actions),
     P(auxv),    P(auxv_len),   P(limits),   P(timers),    P(pid),       P(umask),
     P(threads), P(pages),      P(exe),      P(cwd),       P(comm),
-    STATE(struct saved_process, vlen, 2), STATE_END,
+    STATE(struct saved_process, vlen, 2), STATE(struct saved_process, foreground, 2),
+    STATE_END,
 };
 #define T(field) STATE(struct saved_thread, field, 1)
 #define T2(field) STATE(struct saved_thread, field, 2)
@@ -68,7 +68,7 @@ uint64_t text_add(struct gather *g, const char *text)
 
 static void words_put(struct gather *g, const char *name, struct words *w)
 {
-	uint8_t *p = save_out_section(g->o, name, w->n * 8);
+	uint8_t *p = w->n ? save_out_section(g->o, name, w->n * 8) : NULL;
 	for (size_t i = 0; p && i < w->n; i++)
 		le64_put(p + 8 * i, w->v[i]);
 	g->failed = g->failed || w->failed;
@@ -77,31 +77,12 @@ static void words_put(struct gather *g, const char *name, struct words *w)
 
 /* ---- what cannot be saved ---- */
 
-static bool has_children(void)
-{
-	char path[64], c;
-	DIR *d = opendir("/proc/self/task");
-	bool found = false;
-	for (struct dirent *de; d && (de = readdir(d));) {
-		if (de->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof path, "/proc/self/task/%.16s/children", de->d_name);
-		autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-		found = found || (fd >= 0 && read(fd, &c, 1) == 1);
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
 static int program_check(const struct task *t, struct lodge_err *e)
 {
 	const struct proc *p = t->p;
-	if (p->vfork_fd >= 0 || p->naway || getppid() != 1)
+	if (p->vfork_fd >= 0 || p->naway)
 		return err_set(e, EOPNOTSUPP,
 			       "it waits for a program that it has started by vfork");
-	if (has_children())
-		return err_set(e, EOPNOTSUPP, "it has child processes, which cannot be saved yet");
 	if (p->sys.root != p->root)
 		return err_set(e, EOPNOTSUPP, "it has called chroot");
 	for (const struct task *o = p->tasks; o; o = o->next)
@@ -194,6 +175,16 @@ static uint64_t link_add(struct gather *g, const char *path)
 	return text_add(g, to);
 }
 
+/* The group in the foreground of the terminal that it leads the session of; 0: there is none. */
+static uint64_t foreground_look(void)
+{
+	autoclose int fd = getsid(0) == getpid()
+				   ? open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC)
+				   : -1;
+	pid_t group = fd < 0 ? -1 : tcgetpgrp(fd);
+	return group > 0 ? (uint64_t)group : 0;
+}
+
 static void process_gather(struct gather *g, uint64_t pages)
 {
 	struct proc *p = g->t->p;
@@ -218,6 +209,7 @@ static void process_gather(struct gather *g, uint64_t pages)
 				  .exe = text_add(g, p->exe),
 				  .cwd = link_add(g, "/proc/self/cwd"),
 				  .vlen = p->env.vlen,
+				  .foreground = foreground_look(),
 				  .threads = threads_gather(g)};
 	_Static_assert(sizeof s.actions == sizeof p->actions, "struct action");
 	_Static_assert(sizeof s.limits == sizeof l->limit, "struct rlimit");
@@ -245,6 +237,10 @@ static int all_gather(struct gather *g, uint64_t *ret_pages, struct lodge_err *e
 {
 	int r = program_check(g->t, e);
 	if (r == 0)
+		r = kin_gather(g, e);
+	if (r == 0)
+		r = others_gather(g, e);
+	if (r == 0)
 		r = maps_gather(g, e);
 	if (r == 0)
 		r = files_gather(g, e);
@@ -257,10 +253,12 @@ static int all_gather(struct gather *g, uint64_t *ret_pages, struct lodge_err *e
 	words_add(&g->files, g->locks.v, g->locks.n);
 	*ret_pages = pages_count(g);
 	process_gather(g, *ret_pages);
+	words_put(g, "process/kin", &g->kin);
 	words_put(g, "process/maps", &g->maps);
 	words_put(g, "process/files", &g->files);
 	words_put(g, "process/watches", &g->watches);
 	words_put(g, "process/sockets", &g->sockets);
+	words_put(g, "process/inotify", &g->inotify);
 	words_put(g, "process/timers", &g->timers);
 	words_put(g, "process/signals", &g->waiting);
 	struct words copy = g->pages; /* the memory is asked for later */
@@ -306,8 +304,8 @@ static int state_answer(struct task *t, struct life_message *m)
 		r = fd = state_file(g.o, &m->err);
 	save_out_free(g.o);
 	free(g.texts);
-	struct words *left[] = {&g.maps, &g.files, &g.watches, &g.sockets,
-				&g.timers, &g.waiting, &g.locks};
+	struct words *left[] = {&g.maps, &g.files, &g.watches, &g.sockets, &g.timers,
+				&g.waiting, &g.locks, &g.kin, &g.others, &g.inotify};
 	for (size_t i = 0; i < countof(left); i++)
 		free(left[i]->v);
 	free(t->p->pages.v);
@@ -318,10 +316,9 @@ static int state_answer(struct task *t, struct life_message *m)
 	return fd;
 }
 
-/* Copy the pages that the last answer counted into the file @fd. */
-static int memory_answer(const struct proc *p, int fd, struct lodge_err *e)
+/* Copy the pages that the last answer counted into the file @fd, from @at on. */
+static int memory_answer(const struct proc *p, int fd, uint64_t at, struct lodge_err *e)
 {
-	uint64_t at = 0;
 	for (size_t i = 0; i < p->pages.n; i += PAGES_WORDS) {
 		const uint8_t *from = (const uint8_t *)(uintptr_t)p->pages.v[i + PAGES_AT];
 		uint64_t len = p->pages.v[i + PAGES_COUNT] * PAGE;
@@ -346,14 +343,15 @@ void speak(struct task *t)
 	struct pollfd f = {.fd = t->p->life_fd, .events = POLLIN};
 	struct life_message m;
 	int fd = -1;
-	if (f.fd < 0 || poll(&f, 1, 0) != 1 || !kept_receive(f.fd, &m, sizeof m, &fd))
+	if (f.fd < 0 || t->p->kept->asked != getpid() || poll(&f, 1, 0) != 1 ||
+	    !kept_receive(f.fd, &m, sizeof m, &fd))
 		return;
 	memset(&m.err, 0, sizeof m.err);
 	int answer = -1;
 	if (m.what == LIFE_STATE)
 		answer = state_answer(t, &m);
 	else
-		m.result = memory_answer(t->p, fd, &m.err);
+		m.result = memory_answer(t->p, fd, m.at, &m.err);
 	(void)!kept_send(t->p->life_fd, &m, sizeof m, answer);
 	auto_close(&answer);
 	auto_close(&fd);

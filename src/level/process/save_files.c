@@ -86,20 +86,23 @@ static int same_find(const struct gather *g, const struct info *f)
 
 /* ---- pipes ---- */
 
-/* The pipe of @f if an end of it is known already, else a new number. */
-static uint64_t pipe_number(struct gather *g, const struct info *f, bool *ret_new)
+/* The pipe of @f if an end of it is known already, else a new number. *@ret_read: what is in it is
+ * known, too. */
+static uint64_t pipe_number(struct gather *g, const struct info *f, bool *ret_read)
 {
 	struct stat st;
-	*ret_new = false;
+	uint64_t number = UINT64_MAX;
+	*ret_read = false;
 	for (size_t i = 0; i < g->files.n; i += FILE_WORDS) {
 		uint64_t *w = &g->files.v[i];
-		if (w[FILE_KIND] == KIND_PIPE && fstat((int)w[FILE_FD], &st) == 0 &&
+		bool pipe = w[FILE_KIND] == KIND_PIPE || w[FILE_KIND] == KIND_FIFO;
+		if (pipe && fstat((int)w[FILE_FD], &st) == 0 &&
 		    is_same_file(&st, &f->st)) {
-			return w[FILE_B];
+			*ret_read = *ret_read || !w[FILE_A];
+			number = w[FILE_B];
 		}
 	}
-	*ret_new = true;
-	return g->npipes++;
+	return number == UINT64_MAX ? g->npipes++ : number;
 }
 
 /* Keep what is in the pipe whose end to read is @fd, without taking it out. */
@@ -133,14 +136,17 @@ static int pipe_content(struct gather *g, int fd, uint64_t number, struct lodge_
 static int pipe_gather(struct gather *g, const struct info *f, uint64_t w[FILE_WORDS],
 		       struct lodge_err *e)
 {
-	bool is_new;
-	if (f->link[0] == '/')
-		return refuse(f, "a named pipe", e);
-	w[FILE_KIND] = KIND_PIPE;
-	w[FILE_A] = (w[FILE_FLAGS] & O_ACCMODE) != O_RDONLY;
-	w[FILE_B] = pipe_number(g, f, &is_new);
+	bool is_read, named = f->link[0] == '/';
+	struct stat st;
+	if (named && (stat(f->link, &st) < 0 || !is_same_file(&st, &f->st)))
+		return refuse(f, "a named pipe that was deleted or moved away", e);
+	w[FILE_KIND] = named ? KIND_FIFO : KIND_PIPE;
+	w[FILE_TEXT] = named ? text_add(g, f->link) : 0;
+	w[FILE_A] = (w[FILE_FLAGS] & O_ACCMODE) == O_WRONLY;
+	w[FILE_B] = pipe_number(g, f, &is_read);
 	w[FILE_C] = (uint64_t)fcntl(f->fd, F_GETPIPE_SZ);
-	return w[FILE_A] ? 0 : pipe_content(g, f->fd, w[FILE_B], e);
+	w[FILE_D] = file_number(named ? f->st.st_dev : 0, f->st.st_ino);
+	return w[FILE_A] || is_read ? 0 : pipe_content(g, f->fd, w[FILE_B], e);
 }
 
 /* ---- files that have no path ---- */
@@ -180,6 +186,11 @@ static int anon_gather(struct gather *g, const struct info *f, uint64_t w[FILE_W
 	} else if (!strcmp(what, "[eventpoll]")) {
 		w[FILE_KIND] = KIND_EPOLL;
 		return epoll_gather(g, f);
+	} else if (!strcmp(what, "inotify")) {
+		w[FILE_KIND] = KIND_INOTIFY;
+		if (strlen(f->text) == sizeof f->text - 1)
+			return refuse(f, "an inotify with very many watches", e);
+		return inotify_gather(g, f->fd, f->text, e);
 	} else {
 		return refuse(f, "a file of the kernel's", e);
 	}
@@ -212,6 +223,10 @@ static int nameless_gather(struct gather *g, const struct info *f, uint64_t w[FI
 		if (g->files.v[i + FILE_KIND] == KIND_NAMELESS &&
 		    fstat((int)g->files.v[i + FILE_FD], &st) == 0 && is_same_file(&st, &f->st))
 			return refuse(f, "a deleted file that is open more than once", e);
+	if (other_apart(g, f->fd, &f->st))
+		return refuse(f, "a deleted file that is open more than once", e);
+	if (maps_have(g, &f->st))
+		return refuse(f, "a deleted file that is mapped, too", e);
 	if (f->st.st_size > NAMELESS_MAX || g->nnameless == NAMELESS_FILES)
 		return refuse(f, "a deleted file of more than 4 MiB, or one of more than 16", e);
 	snprintf(dir, sizeof dir, "%s", f->link);
@@ -269,18 +284,34 @@ static int lock_gather(struct gather *g, const struct info *f, const char *at, s
 	return 0;
 }
 
-static int locks_gather(struct gather *g, const struct info *f, struct lodge_err *e)
+/* @others: of an open file that another process speaks for. */
+static int locks_gather(struct gather *g, const struct info *f, bool others, struct lodge_err *e)
 {
 	int r = 0;
-	for (const char *at = f->text; r == 0 && (at = strstr(at, "lock:")); at++)
-		r = lock_gather(g, f, at, e);
+	for (const char *at = f->text; r == 0 && (at = strstr(at, "lock:")); at++) {
+		const char *posix = strstr(at, "POSIX"), *end = strchr(at, '\n');
+		if (!others || (posix && (!end || posix < end)))
+			r = lock_gather(g, f, at, e);
+	}
 	return r;
+}
+
+static bool is_others(const struct gather *g, const struct info *f, uint64_t w[FILE_WORDS])
+{
+	uint64_t pid, fd;
+	if (!other_find(g, f->fd, &f->st, &pid, &fd))
+		return false;
+	w[FILE_KIND] = KIND_OTHER;
+	w[FILE_A] = fd;
+	w[FILE_B] = pid;
+	return true;
 }
 
 static int one_gather(struct gather *g, const struct info *f, struct lodge_err *e)
 {
 	const struct proc *p = g->t->p;
 	uint64_t w[FILE_WORDS] = {(uint64_t)f->fd};
+	bool other = false;
 	w[FILE_FLAGS] = info_number(f, "flags:", 8);
 	int r = 0, same = same_find(g, f);
 	if (same >= 0) {
@@ -291,6 +322,8 @@ static int one_gather(struct gather *g, const struct info *f, struct lodge_err *
 		w[FILE_A] = 1;
 	} else if (f->st.st_dev == p->console[0].dev && f->st.st_ino == p->console[0].ino) {
 		w[FILE_KIND] = KIND_CONSOLE;
+	} else if ((other = is_others(g, f, w))) {
+		r = 0;
 	} else if (S_ISFIFO(f->st.st_mode)) {
 		r = pipe_gather(g, f, w, e);
 	} else if (S_ISSOCK(f->st.st_mode)) {
@@ -302,7 +335,7 @@ static int one_gather(struct gather *g, const struct info *f, struct lodge_err *
 		r = path_gather(g, f, w, e);
 	}
 	words_add(&g->files, w, FILE_WORDS);
-	return r == 0 && same < 0 ? locks_gather(g, f, e) : r;
+	return r == 0 && same < 0 ? locks_gather(g, f, other, e) : r;
 }
 
 static void fds_count(struct gather *g, DIR *d)

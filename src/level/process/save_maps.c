@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63 | UINT64_C(1) << 62) /* or swapped */
 #define PAGEMAP_FILE    (UINT64_C(1) << 61)                     /* or shared */
@@ -75,19 +76,60 @@ static int map_file(struct gather *g, const struct host_map *m, uint64_t w[MAP_W
 	return 0;
 }
 
+/* Is the file system "MAJOR:MINOR" (hexadecimal) in memory, so that all of a deleted file of it is
+ * there? proc_pid_mountinfo(5) */
+static bool is_in_memory(const char *dev)
+{
+	char *line = NULL;
+	size_t cap = 0;
+	unsigned major, minor, a, b;
+	bool found = false;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	if (f && sscanf(dev, "%x:%x", &major, &minor) == 2)
+		while (!found && getline(&line, &cap, f) > 0)
+			found = sscanf(line, "%*d %*d %u:%u ", &a, &b) == 2 && a == major &&
+				b == minor && strstr(line, " - tmpfs ");
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+bool maps_have(const struct gather *g, const struct stat *st)
+{
+	for (size_t i = 0; i < g->maps.n; i += MAP_WORDS)
+		if (g->maps.v[i + MAP_KIND] == HELD_SHARED_ANON &&
+		    g->maps.v[i + MAP_TEXT] == file_number(st->st_dev, st->st_ino))
+			return true;
+	return false;
+}
+
+/* Shared memory without a name: anonymous, of memfd, or of a file in memory that is deleted, as
+ * semaphores of sem_open often are. */
+static bool map_is_shared(const struct host_map *m, uint64_t w[MAP_WORDS])
+{
+	const char *gone = strstr(m->name, " (deleted)");
+	unsigned major, minor;
+	if (m->perms[3] != 's' || !gone || strcmp(gone, " (deleted)") != 0 ||
+	    !strncmp(m->name, "/SYSV", 5) || sscanf(m->dev, "%x:%x", &major, &minor) != 2)
+		return false;
+	if (strncmp(m->name, "/memfd:", 7) != 0 && strcmp(m->name, "/dev/zero (deleted)") != 0 &&
+	    !is_in_memory(m->dev))
+		return false;
+	w[MAP_KIND] = HELD_SHARED_ANON;
+	w[MAP_TEXT] = file_number(makedev(major, minor), m->ino);
+	w[MAP_SIZE] = m->off + (m->hi - m->lo);
+	return true;
+}
+
 /* What kind of mapping is it, beside its addresses? */
 static int map_kind(struct gather *g, const struct host_map *m, uint64_t w[MAP_WORDS],
 		    struct lodge_err *e)
 {
 	bool shared = m->perms[3] == 's';
 	w[MAP_OFFSET] = m->off;
-	if (shared && (!strcmp(m->name, "/dev/zero (deleted)") || /* anonymous */
-		       !strcmp(m->name, "/memfd:" SHARED_NAME " (deleted)"))) {
-		w[MAP_KIND] = HELD_SHARED_ANON;
-		w[MAP_TEXT] = m->ino;
-		w[MAP_SIZE] = m->off + (m->hi - m->lo);
+	if (map_is_shared(m, w))
 		return 0;
-	}
 	if (!m->ino && !shared) {
 		w[MAP_KIND] = HELD_ANON;
 		w[MAP_OFFSET] = 0;

@@ -144,15 +144,20 @@ static bool unix_look(struct unix_state *s, ino_t ino)
 	return true;
 }
 
-/* The descriptor of the program that has inode @ino; -1: none. */
-static int descriptor_of(const struct gather *g, uint32_t ino)
+/* Has a process of the program the socket with inode @ino, of the kind of descriptor @of? */
+static bool has_socket(const struct gather *g, int of, uint32_t ino)
 {
 	struct stat st;
+	if (fstat(of, &st) == 0) {
+		st.st_ino = ino;
+		if (other_has(g, &st))
+			return true;
+	}
 	for (int fd = 0; fd < g->nfds; fd++)
 		if (!linux_fd_is_own(&g->t->p->sys, fd) && fd != g->own_fd && fstat(fd, &st) == 0 &&
 		    S_ISSOCK(st.st_mode) && (uint32_t)st.st_ino == ino)
-			return fd;
-	return -1;
+			return true;
+	return false;
 }
 
 /* ---- sections ---- */
@@ -207,8 +212,7 @@ static int flight_gather(struct gather *g, const struct look *l, uint64_t w[SOCK
 static int pair_gather(struct gather *g, const struct look *l, const struct unix_state *s,
 		       uint64_t w[SOCKET_WORDS], struct lodge_err *e)
 {
-	int other = s->peer ? descriptor_of(g, s->peer) : -1;
-	if (s->peer && other < 0)
+	if (s->peer && !has_socket(g, l->fd, s->peer))
 		return refuse(l, "a unix socket whose other end is not the program's", e);
 	if (l->name_len > PATH_AT || l->peer_len > PATH_AT)
 		return refuse(l, "a connection of unix sockets with a name", e);

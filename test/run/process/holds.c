@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* holds PORT [WHAT]: a program that holds things of the kernel's which a saved state must have:
  * timers of timer_create, signals that wait, a pair of sockets with bytes on their way, sockets
- * that listen, locks of fcntl, files without a name. Each round looks at all of them and prints
- * `ROUND NONCE`; what is wrong is printed, and ends it. WHAT: something that cannot be saved. */
+ * that listen, locks of fcntl, files without a name, watches of inotify. Each round looks at all of
+ * them and prints `ROUND NONCE`; what is wrong is printed, and ends it. WHAT: something that cannot
+ * be saved. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -148,10 +150,39 @@ static void serve(int fd)
 	close(c);
 }
 
+/* Watches 2 and 3: the number before is given back. */
+static int watch_begin(void)
+{
+	struct inotify_event none;
+	int fd = inotify_init1(IN_NONBLOCK);
+	MUST(inotify_add_watch(fd, "/", IN_DELETE_SELF) == 1 && inotify_rm_watch(fd, 1) == 0);
+	MUST(read(fd, &none, sizeof none) == sizeof none && none.mask == IN_IGNORED);
+	MUST(inotify_add_watch(fd, "holds.watched", IN_CREATE | IN_DELETE) == 2);
+	MUST(inotify_add_watch(fd, "/etc", IN_DELETE_SELF) == 3);
+	return fd;
+}
+
+static void watch_look(int fd)
+{
+	char text[256];
+	struct inotify_event *e = (struct inotify_event *)text;
+	const size_t one = sizeof *e + 16; /* the name is filled up */
+	close(creat("holds.watched/file", 0600));
+	MUST(unlink("holds.watched/file") == 0);
+	MUST(read(fd, text, sizeof text) == (ssize_t)(2 * one));
+	MUST(e->wd == 2 && e->mask == IN_CREATE && !strcmp(e->name, "file"));
+	e = (struct inotify_event *)(text + one);
+	MUST(e->wd == 2 && e->mask == IN_DELETE && !strcmp(e->name, "file"));
+}
+
 static void cannot(const char *what, int port)
 {
-	if (!strcmp(what, "inotify"))
-		MUST(inotify_init1(0) >= 0);
+	if (!strcmp(what, "inotify")) {
+		int fd = inotify_init1(0);
+		MUST(inotify_add_watch(fd, "holds.watched", IN_CREATE) == 1);
+		close(creat("holds.watched/event", 0600));
+		unlink("holds.watched/event");
+	}
 	if (!strcmp(what, "connection")) {
 		struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 		a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -194,13 +225,16 @@ int main(int argc, char **argv)
 	int tmp = open("holds.gone", O_RDWR | O_CREAT | O_TRUNC, 0600);
 	MUST(unlink("holds.gone") == 0 && write(tmp, &nonce, 8) == 8);
 	MUST(write(memory, &nonce, 8) == 8);
+	mkdir("holds.watched", 0700);
 	if (argc > 2)
 		cannot(argv[2], port);
+	int watch = watch_begin();
 	for (int round = 1;; round++) {
 		usleep(30000);
 		timers_look(timer);
 		signals_take();
 		signals_put();
+		watch_look(watch);
 		uint64_t got = 0;
 		MUST(read(pair[1], &got, 8) == 8 && got == nonce && write(pair[0], &nonce, 8) == 8);
 		MUST(read(pair[0], &got, 4) == 4 && write(pair[1], &nonce, 4) == 4);
