@@ -365,6 +365,29 @@ LODGE_API int lodge_image_pull(const char *name, struct lodge_pull *p, struct lo
  * of container images, digest, platform}. */
 LODGE_API int lodge_image_list(char **ret_json, struct lodge_err *e);
 /* 1: in the cache; 0: known, not in the cache; -ENOENT: no image has this name. */
+/* ---- files ---- */
+
+enum {
+	LODGE_COPY_OUT = 1 << 0,    /* from the guest; else into it */
+	LODGE_COPY_ARCHIVE = 1 << 1, /* with the owners as they are */
+	LODGE_COPY_FOLLOW = 1 << 2, /* what a link leads to, where the source is one */
+};
+struct lodge_copy {
+	size_t size;
+	const char *guest_path; /* from the guest's root on */
+	const char *host_path;  /* NULL: @fd */
+	int fd;                 /* gives or takes a tar */
+	unsigned flags;
+	/* out: */
+	char warning[256];      /* what was left out; "": nothing */
+};
+/* Copy files between a guest and the host, by the rules of docker cp: files, folders with all that
+ * is in them, links as links, modes and times. Into a guest they are root's, out of it the
+ * caller's, without LODGE_COPY_ARCHIVE; set-id bits and devices do not come out. Works on
+ * containers, running or not, and on guests that have a root folder; whatever the guest does
+ * meanwhile, no link of its leads out of it. -EOPNOTSUPP: its files are out of reach. */
+LODGE_API int lodge_copy(struct lodge_guest *g, struct lodge_copy *c, struct lodge_err *e);
+
 LODGE_API int lodge_image_state(const char *name);
 /* What may be the name of an image that @c needs: lodge_image_state tells. Static, or config.guest;
  * NULL: none. */

@@ -91,6 +91,11 @@ struct level {
 	int (*exec)(struct json_object *inspected, const struct lodge_exec_config *c, int log,
 	            struct lodge_err *e);
 	int (*exec_code)(int code, int log); /* the exit code, from that process's own */
+	/* NULL: its files are config.root's, or out of reach. Else, in a process forked for it: a
+	 * descriptor of the folder that is / to the guest, which may take namespaces that this
+	 * process is in from then on. @inspected NULL: it does not run, and is locked. */
+	int (*root)(const char *instance_dir, const struct lodge_config *c,
+	            struct json_object *inspected, struct lodge_err *e);
 	/* Check @c and build the guest, not running. @c is valid until destroy, paths in it are
 	 * absolute, defaults are not filled in. On failure nothing is left behind. */
 	int (*create)(void **ret_self, const struct level_env *env, const struct lodge_config *c,
