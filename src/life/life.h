@@ -297,6 +297,14 @@ int life_file_read(int dirfd, const char *name, char **ret, size_t *ret_len,
                    struct lodge_err *e) MUST;
 int life_runtime_check(struct lodge_err *e) MUST; /* can sockets be kept safely? */
 
+/* ---- times of console.log (stamps.c) ---- */
+/* Those of the open file @log, console.log or console.log.1 of the instance's folder @dirfd;
+ * *@ret_position: bytes that were written before the file began. -1: it has none. */
+int life_stamps_find(int dirfd, int log, uint64_t *ret_position);
+/* The @i-th: what is at @ret_off, up to the next one, was written at @ret_ns. False past the end.
+ */
+bool life_stamp_at(int fd, size_t i, uint64_t *ret_off, uint64_t *ret_ns);
+
 /* ---- events (event.c) ---- */
 /* Note that @event ("started", ...) happened to the guest @name; @more: members to add, owned from
  * now on, NULL: none. Returns the event, owned by the caller. Never fails: a note that cannot be
