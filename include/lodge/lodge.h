@@ -89,6 +89,13 @@ struct lodge_config {
 	uint64_t idle_timeout_ns;
 	/* a program in a machine of its own: "NAME|UID[:GROUP|GID][,GID]..."; NULL: root */
 	const char *user;
+	/* bytes on the disk of what the console has shown, with its times; more takes the place of
+	 * the oldest half. 0: 16 MiB */
+	uint64_t log_max;
+	/* ---- containers, limits as above ---- */
+	uint64_t pids_limit;    /* of processes and threads; 0: 2048 */
+	uint64_t memory_reservation; /* memory to be left to it when it is scarce */
+	uint64_t memory_swap;   /* memory and swap together */
 };
 
 /* Called now and then during a long work. @total 0: unknown. Non-zero ends the work. */
@@ -190,11 +197,11 @@ LODGE_API int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progr
 LODGE_API int lodge_backup_restore(struct lodge_guest **ret, const int *in, size_t n,
                                    const char *name, int trust, struct lodge_err *e);
 /* Change limits of a guest in any state, for good. @changes: "KEY=VALUE" with the keys cpus (0.5:
- * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset, cpu-weight, restart and
- * idle-timeout; "none" ends a limit. While the guest lives it keeps its number of CPUs and its
- * memory: both can be
- * limited to less. All are checked before any is changed. What could not be enforced:
- * lodge_warning. */
+ * half a host CPU), memory, disk-iops, disk-bps, net-bps, cpuset, cpu-weight, restart,
+ * idle-timeout, log-max and, of containers, pids-limit, memory-reservation and memory-swap; "none"
+ * ends a limit, of the last two from the next start on. While the guest lives it keeps its number
+ * of CPUs and its memory: both can be limited to less. All are checked before any is changed. What
+ * could not be enforced: lodge_warning. */
 LODGE_API int lodge_update(struct lodge_guest *g, const char *const *changes, size_t n,
                            struct lodge_err *e);
 /* What the last lodge_start, lodge_resume or lodge_update on the handle did, but not as it was
@@ -276,6 +283,23 @@ LODGE_API int lodge_metrics(const char *const *names, size_t n, char **ret_text,
 LODGE_API int lodge_events(const char *name, uint64_t since_ns, int follow,
                            int (*fn)(void *user, const char *json), void *user,
                            struct lodge_err *e);
+/* What of the log lodge_logs_find shall hand out. Zeroed is all but for size and tail. */
+struct lodge_logs_query {
+	size_t size;
+	long tail;          /* the last lines, at most so many; -1: all */
+	int follow;         /* go on until the guest stops */
+	int times;          /* each line begins with its time: 2026-01-02T03:04:05.678901234Z */
+	/* Lines that began to be shown then or later, and no later than then; since 1970, 0: any.
+	 * Lines of unknown time, of logs that older versions wrote, are older than any. */
+	uint64_t since_ns, until_ns;
+	/* out: */
+	uint64_t dropped;   /* bytes of the oldest output that are not there any more (log_max) */
+};
+/* Hand lines of what the console has shown to @fn. @fn returns 0 to go on; its other values end the
+ * call and are returned. */
+LODGE_API int lodge_logs_find(struct lodge_guest *g, struct lodge_logs_query *q,
+                              int (*fn)(void *user, const void *data, size_t len), void *user,
+                              struct lodge_err *e);
 /* Hand what the console has shown to @fn, from the last @tail lines on (-1: all); with @follow,
  * until the guest stops. @fn returns 0 to go on; its other values end the call and are returned. */
 LODGE_API int lodge_logs(struct lodge_guest *g, long tail, int follow,
@@ -342,6 +366,29 @@ LODGE_API int lodge_exec_resize(struct lodge_exec *x, unsigned rows, unsigned co
 /* After lodge_exec_read returned 0. */
 LODGE_API int lodge_exec_exit(const struct lodge_exec *x);
 LODGE_API void lodge_exec_close(struct lodge_exec *x); /* NULL is fine; ends the program */
+
+/* ---- files ---- */
+
+enum {
+	LODGE_COPY_OUT = 1 << 0,    /* from the guest; else into it */
+	LODGE_COPY_ARCHIVE = 1 << 1, /* with the owners as they are */
+	LODGE_COPY_FOLLOW = 1 << 2, /* what a link leads to, where the source is one */
+};
+struct lodge_copy {
+	size_t size;
+	const char *guest_path; /* from the guest's root on */
+	const char *host_path;  /* NULL: @fd */
+	int fd;                 /* gives or takes a tar */
+	unsigned flags;
+	/* out: */
+	char warning[256];      /* what was left out; "": nothing */
+};
+/* Copy files between a guest and the host, by the rules of docker cp: files, folders with all that
+ * is in them, links as links, modes and times. Into a guest they are root's, out of it the
+ * caller's, without LODGE_COPY_ARCHIVE; set-id bits and devices do not come out. Works on
+ * containers, running or not, and on guests that have a root folder; whatever the guest does
+ * meanwhile, no link of its leads out of it. -EOPNOTSUPP: its files are out of reach. */
+LODGE_API int lodge_copy(struct lodge_guest *g, struct lodge_copy *c, struct lodge_err *e);
 
 /* ---- images ---- */
 

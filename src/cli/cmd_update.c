@@ -13,6 +13,11 @@ static const struct option_row options[] = {
     {"idle-timeout", 0, OPT_TEXT, "TIME", NULL,
      "suspend it when it was idle for TIME; it goes on when somebody connects", false},
     {"cpu-weight", 0, OPT_TEXT, "N", NULL, "weight beside others, 1 to 10000 (usual: 100)", false},
+    {"log-max", 0, OPT_TEXT, "SIZE", NULL, "how much of its output is kept on the disk", false},
+    {"pids-limit", 0, OPT_TEXT, "N", NULL, "containers: processes and threads at once", false},
+    {"memory-reservation", 0, OPT_TEXT, "SIZE", NULL,
+     "containers: memory to be left to it when it is scarce", false},
+    {"memory-swap", 0, OPT_TEXT, "SIZE", NULL, "containers: memory and swap together", false},
 };
 
 static int update_one(struct args *a, struct lodge_guest *g, struct lodge_err *e)

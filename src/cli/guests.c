@@ -56,6 +56,10 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->disk_bps = arg_number(a, "disk-bps");
 	c->restart = arg_text(a, "restart");
 	c->net_bps = arg_number(a, "net-bps");
+	c->log_max = arg_number(a, "log-max");
+	c->pids_limit = arg_number(a, "pids-limit");
+	c->memory_reservation = arg_number(a, "memory-reservation");
+	c->memory_swap = arg_number(a, "memory-swap");
 	c->accel = arg_text(a, "accel");
 	c->kernel = arg_text(a, "kernel");
 	c->initrd = arg_text(a, "initrd");

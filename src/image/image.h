@@ -130,6 +130,33 @@ struct image_pull {
 int image_pull(struct image_store *s, const char *where, const struct image_pull *how,
                char ret_name[REF_TEXT], char warning[256], struct lodge_err *e) MUST;
 
+/* ---- pack.c, files.c: files as a tar, out of one folder and into another. Both may be somebody's
+ * who changes them meanwhile. A folder is the / of its files, which no link leaves; or AT_FDCWD,
+ * and they are the caller's own. To be called by a process of their own, without SIGPIPE; its
+ * working directory changes. ---- */
+struct files_pack {
+	int root;         /* borrowed */
+	const char *path; /* "X/.": what is in X */
+	bool follow;      /* if it is a link: what it leads to */
+	bool all;         /* attributes that give rights, too */
+	int to;           /* borrowed: takes the tar */
+};
+/* Sockets are left out. EPIPE: nobody reads it. */
+int files_pack(const struct files_pack *p, struct lodge_err *e) MUST;
+enum files_owner { FILES_STORED, FILES_ROOT, FILES_OURS };
+struct files_unpack {
+	int root;         /* borrowed */
+	const char *path; /* where the first entry goes, as docker cp has it */
+	bool folder;      /* that has to be a folder, and takes all as it is called */
+	bool privileged;  /* devices, and all attributes */
+	enum files_owner owner; /* as in the tar, of root, of who asks */
+	unsigned modes;   /* bits of modes that are given */
+	int from;         /* borrowed: gives the tar, which may be compressed */
+	/* out: */
+	uint64_t bytes, devices, owners; /* of files; left out for want of privilege */
+};
+int files_unpack(struct files_unpack *u, struct lodge_err *e) MUST;
+
 /* ---- list.c: what is in the store ---- */
 struct json_object;
 /* An array of {name, alias, digest, config, platform, size, created_ns}, by name; owned by the

@@ -7,14 +7,18 @@
 /* ---- tar.c: a tar, perhaps compressed, read entry by entry ---- */
 struct tar;
 struct archive_entry;
-enum { TAR_ANY = 1 << 0 }; /* bzip2 and xz too: what people archive images with */
+enum {
+	TAR_ANY = 1 << 0,    /* bzip2 and xz too: what people archive images with */
+	TAR_STREAM = 1 << 1, /* it cannot be read twice */
+};
 /* More data than that is refused: a small file that is made to fill the disk. */
 struct tar_limits {
 	uint64_t bytes;   /* of the tar, and of what its files claim to be; 0: the default */
 	uint64_t ratio;   /* times what is read of it, beyond the first 64 MiB; 0: the default */
 	uint64_t entries; /* 0: the default */
 };
-/* @fd is borrowed and read from its beginning. @sum (NULL: none) is made of the bare tar. */
+/* @fd is borrowed and read from its beginning, a stream from where it is. @sum (NULL: none) is made
+ * of the bare tar. */
 int tar_open(struct tar **ret, int fd, unsigned flags, const struct tar_limits *l,
              struct digest_sum *sum, struct lodge_err *e) MUST;
 void tar_close(struct tar *t);
@@ -29,10 +33,28 @@ uint64_t tar_done(const struct tar *t); /* bytes of @fd that were read */
 /* "./a//b/" as "a/b", "/" as "". Refused: "..", too long, too deep, a zero byte. */
 enum { PLACE_PATH = 4096, PLACE_DEPTH = 200 };
 int place_path(const char *path, char ret[PLACE_PATH], struct lodge_err *e) MUST;
-/* The folder @path below @root, by links that stay below it only. @make: it and its parents. */
-int place_folder(int root, const char *path, bool make, struct lodge_err *e) MUST;
+/* The folder @path below @root, by links that stay below it only. */
+enum {
+	PLACE_MAKE = 1 << 0,   /* it and its parents */
+	PLACE_MOUNTS = 1 << 1, /* other file systems may be mounted below @root */
+};
+int place_folder(int root, const char *path, unsigned flags, struct lodge_err *e) MUST;
+/* As open, of what @path is to somebody whose / is the folder @root, whoever changes it meanwhile:
+ * no link and no ".." leads out of it. AT_FDCWD: to us. A descriptor, or -errno. */
+int place_open(int root, const char *path, int flags) MUST;
 
 /* ---- layer.c ---- */
+/* A tar of files, which comes to a folder that others may change meanwhile: names that would take
+ * something away from lower layers are names like others, and all is done by descriptors. */
+struct layer_files {
+	/* At the first entry: where do all go? *@ret_top: what their first name becomes, at most
+	 * NAME_MAX bytes, "": it stays. Of entries below ".": what comes before their names. The
+	 * descriptor of the folder, owned by the caller. */
+	int (*place)(void *arg, bool folder, char ret_top[256], struct lodge_err *e);
+	void *arg;
+	enum files_owner owner;
+	mode_t modes; /* bits that are given */
+};
 struct layer_job {
 	int blob;                  /* borrowed */
 	const struct digest *diff; /* what the bare tar must be; NULL: whatever it is */
@@ -40,6 +62,7 @@ struct layer_job {
 	bool first;                /* nothing is below */
 	bool privileged;           /* owners and devices as stored */
 	struct tar_limits limits;
+	const struct layer_files *files; /* NULL; else it is no layer, but files */
 	/* non-zero ends the work; @done of the blob's bytes */
 	int (*progress)(void *arg, uint64_t done);
 	void *arg;

@@ -53,6 +53,59 @@ TEST(folders_of_entries_are_found_below_the_root_only)
 	CHECK(file_remove_tree(AT_FDCWD, home, NULL) == 0);
 }
 
+/* A tar of @path below @from, then all of it to @to below @root. */
+static int carried(int from, const char *path, int root, const char *to, struct lodge_err *e)
+{
+	char name[] = "/tmp/lodge-test-XXXXXX";
+	int tar = mkstemp(name);
+	const struct files_pack p = {.root = from, .path = path, .to = tar};
+	struct files_unpack u = {.root = root, .path = to, .owner = FILES_OURS, .modes = 01777,
+				 .from = tar};
+	int r = files_pack(&p, e);
+	if (r == 0 && lseek(tar, 0, SEEK_SET) == 0)
+		r = files_unpack(&u, e);
+	close(tar);
+	unlink(name);
+	return r;
+}
+
+TEST(files_go_where_docker_puts_them_and_no_link_leads_out)
+{
+	char home[] = "/tmp/lodge-test-XXXXXX";
+	struct lodge_err e = {0};
+	struct stat st;
+	CHECK(mkdtemp(home) != NULL);
+	int at = open(home, O_RDONLY | O_DIRECTORY);
+	CHECK(mkdirat(at, "root", 0755) == 0 && mkdirat(at, "src", 0755) == 0);
+	CHECK(mkdirat(at, "out", 0755) == 0 && mkdirat(at, "src/sub", 0700) == 0);
+	int root = openat(at, "root", O_RDONLY | O_DIRECTORY);
+	int src = openat(at, "src", O_RDONLY | O_DIRECTORY);
+	CHECK(file_replace(src, "f", "data", 4, &e) == 0);
+	CHECK(fchmodat(src, "f", 06640, 0) == 0 && symlinkat("../f", src, "sub/l") == 0);
+	CHECK(symlinkat(home, root, "abs") == 0 && symlinkat("../..", root, "up") == 0);
+	/* a new name, a folder, what is in a folder, through a link that seems to leave */
+	CHECK(carried(at, "src", root, "/copy", &e) == 0);
+	CHECK(fstatat(root, "copy/f", &st, 0) == 0 && st.st_mode == (S_IFREG | 0640));
+	CHECK(fstatat(root, "copy/sub/l", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode));
+	CHECK(carried(at, "src", root, "copy", &e) == 0);
+	CHECK(faccessat(root, "copy/src/f", F_OK, 0) == 0);
+	CHECK(carried(at, "src/.", root, "/", &e) == 0);
+	CHECK(faccessat(root, "f", F_OK, 0) == 0 && faccessat(root, "sub", F_OK, 0) == 0);
+	CHECK(carried(at, "src/f", root, "up/up/g", &e) == 0);
+	CHECK(faccessat(root, "g", F_OK, 0) == 0 && faccessat(at, "g", F_OK, 0) < 0);
+	/* what is refused */
+	CHECK(carried(at, "src/f", root, "abs/out/f", &e) == -ENOENT);
+	CHECK(carried(at, "src/f", root, "none/", &e) == -ENOENT);
+	CHECK(carried(at, "src/f", root, "f/", &e) == -ENOTDIR);
+	CHECK(carried(at, "src", root, "f", &e) == -ENOTDIR);
+	CHECK(carried(root, "abs/src/f", at, "x", &e) == -ENOENT);
+	CHECK(faccessat(at, "out/f", F_OK, 0) < 0 && faccessat(at, "x", F_OK, 0) < 0);
+	close(src);
+	close(root);
+	close(at);
+	CHECK(file_remove_tree(AT_FDCWD, home, NULL) == 0);
+}
+
 TEST(headers_of_registries_are_taken_apart)
 {
 	char v[32];

@@ -83,7 +83,8 @@ static int tar_start(struct tar *t, int fd, unsigned flags, struct lodge_err *e)
 	ok |= archive_read_support_format_tar(t->bare);
 	if (ok != ARCHIVE_OK)
 		return err_set(e, ENOTSUP, "this libarchive reads no gzip or zstd by itself");
-	if (lseek(fd, 0, SEEK_SET) < 0 || archive_read_open_fd(t->packed, fd, CHUNK) != ARCHIVE_OK)
+	if ((!(flags & TAR_STREAM) && lseek(fd, 0, SEEK_SET) < 0) ||
+	    archive_read_open_fd(t->packed, fd, CHUNK) != ARCHIVE_OK)
 		return err_set(e, EIO, "%s", archive_error_string(t->packed));
 	int r = archive_read_next_header(t->packed, &one);
 	if (r != ARCHIVE_OK && r != ARCHIVE_EOF)

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking at guests: list, inspect, stats, logs. */
+/* Looking at guests: list, inspect, stats. */
 #include "lib/lib.h"
-#include <fcntl.h>
 #include <json-c/json.h>
-#include <poll.h>
 #include <stdio.h>
-#include <sys/inotify.h>
-#include <sys/stat.h>
 
 static void put(struct json_object *o, const char *key, const char *v)
 {
@@ -134,111 +130,4 @@ int lodge_events(const char *name, uint64_t since_ns, int follow,
 	return life_events(&(struct life_event_query){.name = name, .since_ns = since_ns,
 						      .follow = follow, .fn = fn, .user = user},
 			   e);
-}
-
-/* ---- logs: console.log.1, then console.log, which grows and may become console.log.1 ---- */
-
-struct logs {
-	int fd;
-	off_t at;
-	int (*fn)(void *user, const void *data, size_t len);
-	void *user;
-};
-
-static int logs_copy(struct logs *l, struct lodge_err *e)
-{
-	char buf[8192];
-	for (;;) {
-		ssize_t n = pread(l->fd, buf, sizeof buf, l->at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, "console.log");
-		if (n == 0)
-			return 0;
-		l->at += n;
-		int r = l->fn(l->user, buf, (size_t)n);
-		if (r)
-			return r;
-	}
-}
-
-/* Where the last @tail lines of @fd begin; *ret_missing: lines that an earlier file has to give. */
-static off_t tail_find(int fd, long tail, long *ret_missing)
-{
-	char buf[4096];
-	struct stat st;
-	off_t end = fstat(fd, &st) == 0 ? st.st_size : 0;
-	*ret_missing = 0;
-	for (off_t at = end; at > 0;) {
-		off_t from = at > (off_t)sizeof buf ? at - (off_t)sizeof buf : 0;
-		ssize_t n = pread(fd, buf, (size_t)(at - from), from);
-		for (ssize_t i = n; i-- > 0;)
-			if (buf[i] == '\n' && from + i + 1 < end && tail-- == 1)
-				return from + i + 1;
-		at = from;
-	}
-	*ret_missing = tail;
-	return 0;
-}
-
-/* Wait until the log may have grown. False: the guest has ended, and all was read. */
-static bool logs_wait(const struct lodge_guest *g, int watch, struct logs *l)
-{
-	char events[512];
-	struct stat st, now;
-	struct pollfd p = {.fd = watch, .events = POLLIN};
-	bool alive = instance_locked(g->inst);
-	if (fstat(l->fd, &st) == 0 && st.st_size > l->at)
-		return true;
-	if (fstatat(g->inst->dirfd, "console.log", &now, 0) == 0 && now.st_ino != st.st_ino) {
-		int fd = openat(g->inst->dirfd, "console.log", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd >= 0) {
-			close(l->fd);
-			l->fd = fd;
-			l->at = 0;
-			return true;
-		}
-	}
-	if (!alive)
-		return false;
-	/* A second is for the guest that ends without a word. */
-	if (poll(&p, 1, 1000) > 0 && read(watch, events, sizeof events) < 0)
-		return true;
-	return true;
-}
-
-int lodge_logs(struct lodge_guest *g, long tail, int follow,
-	       int (*fn)(void *user, const void *data, size_t len), void *user, struct lodge_err *e)
-{
-	struct logs l = {.fn = fn, .user = user};
-	long missing = tail;
-	int r = 0;
-	autoclose int old =
-	    openat(g->inst->dirfd, "console.log.1", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	autoclose int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	l.fd = openat(g->inst->dirfd, "console.log", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (l.fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "%s: console.log", g->inst->name);
-	off_t at = 0;
-	struct stat st;
-	if (tail == 0)
-		at = fstat(l.fd, &st) == 0 ? st.st_size : 0;
-	else if (tail > 0)
-		at = tail_find(l.fd, tail, &missing);
-	if (old >= 0 && missing) {
-		struct logs o = {.fd = old, .fn = fn, .user = user};
-		o.at = missing > 0 ? tail_find(old, missing, &missing) : 0;
-		r = logs_copy(&o, e);
-	}
-	l.at = at;
-	if (r == 0)
-		r = logs_copy(&l, e);
-	if (follow && r == 0) {
-		inotify_add_watch(watch, g->inst->dir, IN_MODIFY | IN_MOVED_FROM | IN_CREATE);
-		while (r == 0 && logs_wait(g, watch, &l))
-			r = logs_copy(&l, e);
-	}
-	close(l.fd);
-	return r;
 }

@@ -45,6 +45,10 @@ static const struct field fields[] = {
     {"restart", F_TEXT, AT(restart), 0},
     {"idle_timeout_ns", F_U64, AT(idle_timeout_ns), 0},
     {"user", F_TEXT, AT(user), 0},
+    {"log_max", F_U64, AT(log_max), 0},
+    {"pids_limit", F_U64, AT(pids_limit), 0},
+    {"memory_reservation", F_U64, AT(memory_reservation), 0},
+    {"memory_swap", F_U64, AT(memory_swap), 0},
 };
 
 /* @path against the current folder; malloc'ed. Symbolic links are kept: they may be moved later. */

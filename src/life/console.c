@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The guest's console: everything it prints goes to console.log, and every client reads that file
  * at its own pace from its own position. So a slow client loses nothing, holds up nobody and
- * costs no memory. Positions count bytes since the first run; at LOG_MAX the file becomes
- * console.log.1 and who is still further behind misses bytes. Only when the log cannot be written
+ * costs no memory. Positions count bytes since the first run; when the file, with its times
+ * (stamps.c), takes half of what both may, it becomes console.log.1, the one before is dropped, and
+ * who is still further behind misses bytes. Only when the log cannot be written
  * (full disk) do clients get bytes directly. All on the loop thread but for console_wake. */
 #include "life/internal.h"
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { LOG_MAX = 8 << 20, CHUNK = 4096, ROUNDS = 64, CLIENTS_MAX = 16, INPUT = 1024 };
+enum { LOG_MAX = 16 << 20, CHUNK = 4096, ROUNDS = 64, CLIENTS_MAX = 16, INPUT = 1024 };
 
 struct client {
 	struct client *next;
@@ -29,6 +30,8 @@ struct console {
 	int dirfd;       /* borrowed */
 	int now, before; /* console.log, console.log.1 or -1; owned */
 	uint64_t base, before_base, end;
+	struct stamps stamps;
+	uint64_t max; /* bytes of both files and their times */
 	uint64_t typed; /* bytes that clients sent */
 	struct loop *loop;
 	struct log *log;
@@ -52,6 +55,8 @@ int console_new(struct console **ret, int dirfd, struct loop *l, struct log *log
 	if (!c)
 		return err_set(e, ENOMEM, "out of memory");
 	c->dirfd = dirfd;
+	c->max = LOG_MAX;
+	c->stamps.fd = -1;
 	c->loop = l;
 	c->log = log;
 	c->now = openat(dirfd, "console.log", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
@@ -63,6 +68,8 @@ int console_new(struct console **ret, int dirfd, struct loop *l, struct log *log
 		return r;
 	}
 	c->base = fd_size(c->before);
+	stamps_open(&c->stamps, dirfd, c->now, &c->base);
+	c->before_base = c->base - min_u64(c->base, fd_size(c->before));
 	c->end = c->base + fd_size(c->now);
 	*ret = c;
 	return 0;
@@ -205,6 +212,8 @@ int console_join(struct console *c, int sock, uint64_t replay, const void *early
 
 static void log_rotate(struct console *c)
 {
+	/* first: who finds a new log finds no times of the old one in their place */
+	stamps_rotate(&c->stamps, c->dirfd);
 	if (renameat(c->dirfd, "console.log", c->dirfd, "console.log.1") < 0)
 		return;
 	int fd = openat(c->dirfd, "console.log",
@@ -217,6 +226,8 @@ static void log_rotate(struct console *c)
 	c->before_base = c->base;
 	c->base = c->end;
 	c->now = fd;
+	stamps_close(&c->stamps);
+	stamps_open(&c->stamps, c->dirfd, fd, &c->base);
 }
 
 static void console_direct(struct console *c, const uint8_t *p, size_t n)
@@ -229,8 +240,9 @@ static void console_direct(struct console *c, const uint8_t *p, size_t n)
 
 static void console_append(struct console *c, const uint8_t *p, size_t n)
 {
-	if (c->end - c->base >= LOG_MAX)
+	if (c->end - c->base + c->stamps.size >= c->max / 2)
 		log_rotate(c);
+	stamps_add(&c->stamps, c->end - c->base, host_realtime_ns());
 	while (n) {
 		ssize_t w = write(c->now, p, n);
 		if (w < 0 && errno == EINTR)
@@ -272,6 +284,9 @@ static void console_pump(void *arg)
 	console_serve_all(c);
 }
 
+void console_limit(struct console *c, uint64_t bytes) { c->max = bytes ? bytes : LOG_MAX; }
+uint64_t console_dropped(const struct console *c) { return c->before_base; }
+
 void console_connect(struct console *c, struct chr *chr)
 {
 	uint8_t buf[CHUNK];
@@ -306,6 +321,7 @@ void console_free(struct console *c)
 	while (c->clients)
 		client_drop(c->clients);
 	loop_cancel(c->loop, c);
+	stamps_close(&c->stamps);
 	if (c->now >= 0)
 		close(c->now);
 	if (c->before >= 0)

@@ -22,11 +22,28 @@ void json_put_i64(struct json_object *o, const char *key, int64_t v);
 /* An error as the body of an HTTP answer or of --format json. */
 struct json_object *json_error(int code, const char *msg);
 
+/* ---- stamps.c: the times of what is in console.log ---- */
+struct stamps {
+	int fd;             /* owned; -1: none, and nothing is noted */
+	uint64_t size;      /* bytes of the file */
+	uint64_t last_ns;
+};
+/* For the open file @log, before which there were *@position bytes; if it is known better, that is
+ * what *@position becomes. */
+void stamps_open(struct stamps *s, int dirfd, int log, uint64_t *position);
+void stamps_close(struct stamps *s);
+/* What is written at @off of the file is of now. */
+void stamps_add(struct stamps *s, uint64_t off, uint64_t now_ns);
+void stamps_rotate(struct stamps *s, int dirfd); /* the log becomes the one before */
+
 /* ---- console.c: the guest's console, its log, its watchers ---- */
 struct console;
 int console_new(struct console **ret, int dirfd, struct loop *l, struct log *log,
                 struct lodge_err *e) MUST;
 void console_free(struct console *c);
+/* Bytes that the log may take on the disk, with its times; 0: the default. */
+void console_limit(struct console *c, uint64_t bytes);
+uint64_t console_dropped(const struct console *c); /* bytes that are in no log any more */
 void console_connect(struct console *c, struct chr *chr); /* chr NULL: take what is left, let go */
 /* A client socket (owned from now on, non-blocking). @closed runs when it is done with. */
 int console_join(struct console *c, int sock, uint64_t replay, const void *early, size_t early_len,

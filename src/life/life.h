@@ -91,6 +91,11 @@ struct level {
 	int (*exec)(struct json_object *inspected, const struct lodge_exec_config *c, int log,
 	            struct lodge_err *e);
 	int (*exec_code)(int code, int log); /* the exit code, from that process's own */
+	/* NULL: its files are config.root's, or out of reach. Else, in a process forked for it: a
+	 * descriptor of the folder that is / to the guest, which may take namespaces that this
+	 * process is in from then on. @inspected NULL: it does not run, and is locked. */
+	int (*root)(const char *instance_dir, const struct lodge_config *c,
+	            struct json_object *inspected, struct lodge_err *e);
 	/* Check @c and build the guest, not running. @c is valid until destroy, paths in it are
 	 * absolute, defaults are not filled in. On failure nothing is left behind. */
 	int (*create)(void **ret_self, const struct level_env *env, const struct lodge_config *c,
@@ -295,6 +300,14 @@ int life_remove_tree(const char *path, struct lodge_err *e) MUST;
 int life_file_read(int dirfd, const char *name, char **ret, size_t *ret_len,
                    struct lodge_err *e) MUST;
 int life_runtime_check(struct lodge_err *e) MUST; /* can sockets be kept safely? */
+
+/* ---- times of console.log (stamps.c) ---- */
+/* Those of the open file @log, console.log or console.log.1 of the instance's folder @dirfd;
+ * *@ret_position: bytes that were written before the file began. -1: it has none. */
+int life_stamps_find(int dirfd, int log, uint64_t *ret_position);
+/* The @i-th: what is at @ret_off, up to the next one, was written at @ret_ns. False past the end.
+ */
+bool life_stamp_at(int fd, size_t i, uint64_t *ret_off, uint64_t *ret_ns);
 
 /* ---- events (event.c) ---- */
 /* Note that @event ("started", ...) happened to the guest @name; @more: members to add, owned from

@@ -328,6 +328,15 @@ TEST(life_console_for_many)
 	CHECK(life_file_read(i->dirfd, "console.log", &log, &len, NULL) == 0);
 	CHECK(!strcmp(log, "hello\nping\nquit 5\n"));
 	free(log);
+	/* each has its time */
+	uint64_t position = 1, off, ns, before = rec.started_ns - 1000000000;
+	int fd = openat(i->dirfd, "console.log", O_RDONLY);
+	int times = life_stamps_find(i->dirfd, fd, &position);
+	CHECK(times >= 0 && position == 0);
+	CHECK(life_stamp_at(times, 0, &off, &ns) && off == 0 && ns > before);
+	CHECK(!life_stamp_at(times, 100, &off, &ns));
+	close(times);
+	close(fd);
 	instance_free(i);
 	home_end(home);
 }

@@ -7,7 +7,7 @@
 
 /* CPU time: what may be saved up; how often the keeper looks, which is how long it may use more. */
 enum { BURST_NS = 500000000, LOOK_MIN_NS = 4000000, LOOK_MAX_NS = 20000000 };
-enum { IDLE_LEAST_NS = 1000000000 };
+enum { IDLE_LEAST_NS = 1000000000, LOG_LEAST = 64 << 10 };
 enum { MILLI_MAX = 1024000, WEIGHT_MAX = 10000, WEIGHT_USUAL = 100, MEMORY_LEAST = 16 << 20 };
 
 void life_warn(struct life_warnings *w, const char *fmt, ...)
@@ -42,6 +42,10 @@ static const struct limit {
     {"cpu-weight", "cpu_weight", L_NUMBER, WEIGHT_MAX, AT(cpu_weight)},
     {"restart", "restart", L_TEXT, 0, AT(restart)},
     {"idle-timeout", "idle_timeout_ns", L_TIME, INT64_MAX, AT(idle_timeout_ns)},
+    {"log-max", "log_max", L_SIZE, INT64_MAX, AT(log_max)},
+    {"pids-limit", "pids_limit", L_NUMBER, INT64_MAX, AT(pids_limit)},
+    {"memory-reservation", "memory_reservation", L_SIZE, INT64_MAX, AT(memory_reservation)},
+    {"memory-swap", "memory_swap", L_SIZE, INT64_MAX, AT(memory_swap)},
 };
 
 int life_parse_cpus(const char *text, uint32_t *ret_milli, struct lodge_err *e)
@@ -125,6 +129,11 @@ int life_limits_check(const struct lodge_config *c, struct lodge_err *e)
 			       MEMORY_LEAST >> 20);
 	if (c->idle_timeout_ns && c->idle_timeout_ns < IDLE_LEAST_NS)
 		return err_set(e, EINVAL, "--idle-timeout must be at least 1s");
+	if (c->log_max && c->log_max < LOG_LEAST)
+		return err_set(e, EINVAL, "--log-max must be at least %d KiB", LOG_LEAST >> 10);
+	if (c->memory_swap && c->memory_swap < (c->memory_limit ? c->memory_limit : c->memory))
+		return err_set(e, EINVAL, "--memory-swap is memory and swap together, and so at "
+			       "least --memory");
 	struct life_restart policy;
 	int r = c->cpuset ? host_cpus_check(c->cpuset, e) : 0;
 	if (r < 0)
@@ -228,6 +237,10 @@ void life_limits_json(const struct lodge_config *c, struct json_object *o)
 	json_put_i64(o, "disk_bps", (int64_t)c->disk_bps);
 	json_put_i64(o, "net_bps", (int64_t)c->net_bps);
 	json_put_i64(o, "idle_timeout_ns", (int64_t)c->idle_timeout_ns);
+	json_put_i64(o, "log_max", (int64_t)c->log_max);
+	json_put_i64(o, "pids_limit", (int64_t)c->pids_limit);
+	json_put_i64(o, "memory_reservation", (int64_t)c->memory_reservation);
+	json_put_i64(o, "memory_swap", (int64_t)c->memory_swap);
 	json_object_object_del(o, "cpuset");
 	json_put_text(o, "cpuset", c->cpuset);
 	json_object_object_del(o, "restart");
@@ -387,8 +400,12 @@ void keeper_limit(struct keeper *k, struct life_warnings *w)
 {
 	struct limiter *l = &k->limiter;
 	const struct lodge_config *c = &k->config->c;
+	console_limit(k->console, c->log_max);
 	if (!k->level->governs)
 		limiter_own(k, w);
+	if (!k->level->governs && (c->pids_limit || c->memory_swap || c->memory_reservation))
+		life_warn(w, "the level %s has no limits of processes, and of memory but one",
+			  k->level->name);
 	if (k->level->limit)
 		k->level->limit(k->self, c, w);
 	else if (c->memory_limit || c->disk_bps || c->disk_iops || c->net_bps)
@@ -424,6 +441,10 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 	c->disk_bps = next.disk_bps;
 	c->net_bps = next.net_bps;
 	c->idle_timeout_ns = next.idle_timeout_ns;
+	c->log_max = next.log_max;
+	c->pids_limit = next.pids_limit;
+	c->memory_reservation = next.memory_reservation;
+	c->memory_swap = next.memory_swap;
 	if (json_object_object_get_ex(args, "cpuset", &set))
 		c->cpuset = text_or_null(set);
 	if (json_object_object_get_ex(args, "restart", &set))

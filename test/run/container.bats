@@ -237,6 +237,86 @@ yb" ]
 	[ "$status" -ne 0 ]
 }
 
+@test "processes, swap and reservation: at run, and changed while it runs" {
+	start_sh l 'exec sleep 100' -m 64M --pids-limit 77 --memory-reservation 32M
+	pids='cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max'
+	low='cat /sys/fs/cgroup/memory/memory.soft_limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.low'
+	[ "$(lodge exec l sh -c "$pids")" = 77 ]
+	[ "$(lodge exec l sh -c "$low")" = 33554432 ]
+	lodge update l --pids-limit 55 --memory-reservation 16M
+	[ "$(lodge exec l sh -c "$pids")" = 55 ]
+	[ "$(lodge exec l sh -c "$low")" = 16777216 ]
+	lodge kill l
+	lodge start l 3>&-
+	[ "$(lodge exec l sh -c "$pids")" = 55 ]
+	lodge update l --pids-limit none
+	[ "$(lodge exec l sh -c "$pids")" = 2048 ]
+	try lodge update l --memory-swap 1M
+	[ "$status" -eq 125 ]
+	[[ $output == *"at least --memory"* ]]
+	try lodge update l --log-max 1K
+	[ "$status" -eq 125 ]
+	[[ $output == *"64 KiB"* ]]
+}
+
+@test "logs: times, since, until, a number of lines, all together and followed" {
+	start_sh l 'echo a; sleep 0.5; echo b; sleep 0.5; echo c; sleep 0.5; printf d; sleep 0.5; echo e; exec sleep 1000'
+	logged l de
+	[ "$(lodge logs l)" = "a
+b
+c
+de" ]
+	lodge logs -t l >"$DIR/times"
+	[ "$(grep -cE '^20[0-9-]+T[0-9:]+[.][0-9]{9}Z ([abc]|de)$' "$DIR/times")" = 4 ]
+	sort -c "$DIR/times"
+	b=$(awk '$2 == "b" { print $1 }' "$DIR/times")
+	c=$(awk '$2 == "c" { print $1 }' "$DIR/times")
+	[ "$(lodge logs --since "$b" l)" = "b
+c
+de" ]
+	[ "$(lodge logs --until "$c" l)" = "a
+b
+c" ]
+	[ "$(lodge logs --since "$b" --until "$b" l)" = b ]
+	[ "$(lodge logs --until "$c" -n 1 l)" = c ]
+	[ "$(lodge logs --since "$b" -n 2 l)" = "c
+de" ]
+	[ "$(lodge logs --since 1h l | wc -l)" = 4 ]
+	[ -z "$(lodge logs --until 1h l)" ]
+	[ -z "$(lodge logs --since 2100-01-01 l)" ]
+	[ "$(lodge logs --since "$(date +%s -d '1 hour ago')" -n 1 l)" = de ]
+	try lodge logs --since yesterday l
+	[ "$status" -eq 125 ]
+	# followed until a time that comes
+	until=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ -d '+1 second')
+	[ "$(lodge logs -f -t -n 1 --until "$until" l | cut -d' ' -f2)" = de ]
+	# a log of a version that kept no times
+	lodge kill l
+	rm "$XDG_DATA_HOME/lodge/instances/l/console.times"
+	[ "$(lodge logs -t -n 1 l)" = "- de" ]
+	[ -z "$(lodge logs --since 1h l)" ]
+	lodge start l 3>&-
+	for _ in $(seq 100); do [ -z "$(lodge logs --since 1h l)" ] || break; sleep 0.1; done
+	[ "$(lodge logs --since 1h l | head -n 1)" = a ]
+}
+
+@test "a log takes no more of the disk than it may; what is dropped is told" {
+	start_sh l 'i=0; while [ $i -lt 40000 ]; do echo "line $i"; i=$((i + 1)); done; echo end; exec sleep 1000' --log-max 128K
+	logged l '^end$'
+	d=$XDG_DATA_HOME/lodge/instances/l
+	[ "$(cat "$d"/console.* | wc -c)" -le $((128 * 1024 + 10000)) ]
+	lodge logs l >"$DIR/out" 2>"$DIR/err"
+	[ "$(tail -n 1 "$DIR/out")" = end ]
+	dropped=$(sed -n 's/^lodge: \([0-9]*\) bytes of older output were dropped.*/\1/p' "$DIR/err")
+	all=$(seq 0 39999 | sed 's/^/line /' | cat - <(echo end) | wc -c)
+	[ $((dropped + $(wc -c <"$DIR/out"))) = "$all" ]
+	# what is there is whole, and has times
+	[ "$(tail -n +2 "$DIR/out" | head -n -1 | awk 'NR > 1 && $2 != n + 1 { print "gap" } { n = $2 }')" = "" ]
+	[ "$(lodge logs -t -n 3000 l 2>/dev/null | grep -c '^20')" = 3000 ]
+	lodge update l --log-max 1M
+	lodge inspect l | grep -q '"log_max": *1048576'
+}
+
 @test "restart policies: on-failure counts, always until it is stopped; it begins with its own root" {
 	start_sh f 'n=$(cat /n 2>/dev/null); echo $((n+1)) >/n; echo run $((n+1)); exit 7' --restart on-failure:2
 	logged f 'run 3'

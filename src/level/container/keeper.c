@@ -348,6 +348,7 @@ const struct level level_container = {
     .stats = guest_stats,
     .limit = guest_limit,
     .cpu_ns = guest_cpu_ns,
+    .root = container_root,
     .exec = container_enter,
     .exec_code = container_entered,
 };

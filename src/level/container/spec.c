@@ -411,7 +411,11 @@ struct json_object *spec_resources(const struct lodge_config *c, bool all)
 		put(cpu, "shares", json_object_new_int64((int64_t)c->cpu_weight * 1024 / 100));
 	if (bytes || all)
 		put(memory, "limit", json_object_new_int64(bytes ? (int64_t)bytes : -1));
-	put(pids, "limit", json_object_new_int64(PIDS));
+	if (bytes && c->memory_swap)
+		put(memory, "swap", json_object_new_int64((int64_t)c->memory_swap));
+	if (c->memory_reservation)
+		put(memory, "reservation", json_object_new_int64((int64_t)c->memory_reservation));
+	put(pids, "limit", json_object_new_int64(c->pids_limit ? (int64_t)c->pids_limit : PIDS));
 	put(r, "cpu", cpu);
 	put(r, "memory", memory);
 	put(r, "pids", pids);
@@ -421,7 +425,7 @@ struct json_object *spec_resources(const struct lodge_config *c, bool all)
 static struct json_object *resources_make(const struct spec_wants *w)
 {
 	struct json_object *r = spec_resources(w->c, false);
-	if (w->mapped)
+	if (w->mapped && !w->c->pids_limit)
 		json_object_object_del(r, "pids");
 	return r;
 }

@@ -307,6 +307,25 @@ int stay_prepare(const char *name, const char *home, const struct lodge_config *
 	return r;
 }
 
+int stay_open(const char *home, struct lodge_err *e)
+{
+	struct lodge_config none = {.guest = home};
+	char guest[PATH_MAX];
+	snprintf(guest, sizeof guest, "%.4000s/root", home);
+	struct stay s = {STAY_NONE, .c = &none, .home = home, .guest = guest,
+			 .of_image = path_has(home, "image")};
+	int r = images_get(&s.store, e), fd = -1;
+	if (r == 0)
+		r = stay_spaces(&s, e);
+	if (r == 0)
+		r = stay_root(&s, e);
+	if (r == 0 && (fd = open(s.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		r = err_sys(e, "%s", s.root);
+	image_store_close(s.store);
+	free(s.root);
+	return r < 0 ? r : fd;
+}
+
 void stay_forget(const char *name)
 {
 	struct image_store *s = NULL;

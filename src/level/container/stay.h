@@ -41,6 +41,9 @@ void stay_end(struct stay *s);
 /* Make ready, once, the folder @home of the guest @name whose root is c->guest; see stay.home. */
 int stay_prepare(const char *name, const char *home, const struct lodge_config *c,
                  struct lodge_err *e) MUST;
+/* Its root, as it lies in @home while it does not run, mounted in namespaces that this process,
+ * which has one thread, is in from then on. A descriptor. */
+int stay_open(const char *home, struct lodge_err *e) MUST;
 /* What of it is outside of its folder goes. */
 void stay_forget(const char *name);
 /* How a prepared guest's image wants to be run. ENOENT: it is of no image. */
@@ -59,6 +62,11 @@ int runtime_errno(const char *said);
 int container_enter(struct json_object *inspected, const struct lodge_exec_config *c, int log,
                     struct lodge_err *e) MUST;
 int container_entered(int code, int log);
+
+/* ---- files.c ---- */
+/* As level.root. */
+int container_root(const char *instance_dir, const struct lodge_config *c,
+                   struct json_object *inspected, struct lodge_err *e) MUST;
 
 /* ---- level.c: in the foreground; see struct level ---- */
 int container_claims(const struct lodge_config *c);
