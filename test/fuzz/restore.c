@@ -49,6 +49,7 @@ static void fields_put(struct save_out *o, unsigned tree, bool thread, unsigned 
 		s.threads = 1;
 		s.vlen = vlen;
 		memset(s.limits, 0xff, sizeof s.limits); /* one of CPU time would end us */
+		memset(s.timers, 0, sizeof s.timers);    /* so would their signals */
 		save_out_fields(o, name_put(name, tree, 6), saved_process_fields, &s);
 	}
 }
