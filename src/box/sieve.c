@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -68,15 +69,14 @@ static void arguments_add(struct sieve *s)
 	by_value(s, SYS_socket, 0, families, countof(families), SECCOMP_RET_ALLOW, DENIED);
 	by_value(s, SYS_ioctl, 1, ioctls, countof(ioctls), DENIED, SECCOMP_RET_ALLOW);
 	by_value(s, SYS_fcntl, 1, fcntls, countof(fcntls), DENIED, SECCOMP_RET_ALLOW);
-	/* threads: the flags of pthread_create, no others */
-	when_equal(s, SYS_clone, 4);
-	load(s, argument(0));
-	when_equal(s,
-		   CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-		       CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
-		   1);
-	answer(s, SECCOMP_RET_ALLOW);
-	answer(s, DENIED);
+	/* threads and processes: the flags of pthread_create and fork, no others */
+	static const unsigned clones[] = {CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+					      CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+					      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+					  CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD};
+	static const unsigned prctls[] = {PR_SET_PDEATHSIG}; /* it ends with its parent */
+	by_value(s, SYS_clone, 0, clones, countof(clones), SECCOMP_RET_ALLOW, DENIED);
+	by_value(s, SYS_prctl, 0, prctls, countof(prctls), SECCOMP_RET_ALLOW, DENIED);
 	when_equal(s, SYS_clone3, 1); /* its flags lie in memory: clone is used instead */
 	answer(s, ABSENT);
 }

@@ -58,7 +58,7 @@ handle file_handle(int fd, uint32_t access, const char *path, bool inherit)
 
 /* ---- the three that there are from the start ---- */
 
-static handle standard[3];
+static WIN_STATE handle standard[3];
 
 handle std_handle(int fd)
 {
@@ -515,7 +515,7 @@ struct part {
 	int64_t at, len;
 };
 
-static pthread_mutex_t locking = PTHREAD_MUTEX_INITIALIZER; /* of all lists */
+static WIN_STATE pthread_mutex_t locking = PTHREAD_MUTEX_INITIALIZER; /* of all lists */
 
 static void parts_free(struct part *p)
 {
