@@ -197,6 +197,7 @@ void object_inherit(struct object *o)
 		f->need = 0; /* sharing and locks are of who has opened it */
 		f->share_next = NULL;
 		f->locked = NULL;
+		f->watch = NULL;
 	}
 }
 

@@ -61,7 +61,7 @@ struct object *thread_foreign(struct object *process);
 void thread_foreign_tid(struct object *thread, uint32_t tid);
 struct object *thread_process(struct object *thread); /* NULL: a thread of this one; borrowed */
 void thread_foreign_end(struct object *thread, uint32_t code); /* wait_locked */
-uint32_t child_resume(struct object *process);         /* as ResumeThread */
+uint32_t child_resume(struct object *process);                 /* as ResumeThread */
 void process_tell(uint32_t code); /* what its parent will see, whatever the host does */
 struct process *process(void);
 /* Ends all of it, as ExitProcess: libraries hear of it. */
@@ -236,6 +236,7 @@ enum kind {
 	KIND_PORT,
 	KIND_JOB,
 	KIND_TOKEN,
+	KIND_NOTIFICATION,
 	KIND_KEY
 };
 struct object {
@@ -270,7 +271,7 @@ void object_put(const struct inherited *i);
 int *object_descriptor(struct object *o); /* of a file or a section; NULL: it has none */
 /* As CommandLineToArgvW, of which this is the work; owned by the guest's heap. */
 wide **arguments_split(const wide *line, int32_t *ret_n) MUST;
-void object_inherit(struct object *o);    /* in a child: forget what only the parent has */
+void object_inherit(struct object *o); /* in a child: forget what only the parent has */
 void section_inherit(struct object *o);
 int *section_descriptor(struct object *o);
 bool object_inherits(handle h, bool set, bool on);
@@ -329,6 +330,7 @@ struct file {
 	uint32_t modes;
 	bool cancelled;
 	struct folder_list *list; /* of NtQueryDirectoryFile and its like, owned */
+	struct watch *watch;      /* notify.c; owned */
 };
 /* Takes over @fd; 0: no memory. */
 handle file_handle(int fd, uint32_t access, const char *path, bool inherit);
@@ -348,6 +350,7 @@ void share_leave(struct file *f);
 bool share_allows(const struct stat *st, uint32_t need); /* of who shares all, and holds nothing */
 void file_port_set(struct file *f, struct object *port, uint64_t key);
 void folder_list_free(struct folder_list *l); /* NULL is fine */
+void watch_free(struct watch *w);             /* the same; who waits is told */
 uint64_t filetime_of(int64_t s, int64_t ns);
 uint64_t filetime_now(void);
 void filetime_to(uint64_t t, int64_t *s, int64_t *ns);
@@ -359,6 +362,19 @@ struct find_data_w {
 	uint32_t size_high, size_low, tag, reserved;
 	wide name[260], short_name[14];
 };
+/* OVERLAPPED (overlapped.c) */
+struct overlapped {
+	uint64_t status, n; /* Internal, InternalHigh */
+	uint32_t at_low, at_high;
+	handle event;
+};
+void overlapped_begin(struct overlapped *o); /* it will take a while */
+/* Its end: who waits is told, and @f's port; @at_once: by the call that asked for it. */
+void overlapped_end(struct file *f, struct overlapped *o, uint32_t status, uint64_t n,
+		    bool at_once);
+/* Call off changes of @f that are waited for: those of @o (NULL: all), and of @thread (NULL: all).
+ * False: there were none. */
+bool watch_cancel(struct file *f, const struct overlapped *o, const struct object *thread);
 /* port.c */
 void port_post(struct object *port, uint64_t n, uint64_t key, uint64_t overlapped, uint32_t status);
 

@@ -77,6 +77,8 @@ api() { # NAME LEAST: so many assertions at least
 	[ "${BASH_REMATCH[1]}" -gt 60 ]
 }
 
+@test "changes of folders" { api watch 190; }
+
 @test "all that changes in the room win is cleared for a child" {
 	cd "$SOURCES/../.." || return 1
 	left=$(for o in build/obj/src/win/*.o; do nm -f sysv "$o"; done |
