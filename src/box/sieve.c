@@ -74,9 +74,11 @@ static void arguments_add(struct sieve *s, bool forks)
 					      CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
 					      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
 					  CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD};
+	static const unsigned itself[] = {0};
 	static const unsigned prctls[] = {PR_SET_PDEATHSIG}; /* it ends with its parent */
 	by_value(s, SYS_clone, 0, clones, forks ? 2 : 1, SECCOMP_RET_ALLOW, DENIED);
 	by_value(s, SYS_prctl, 0, prctls, countof(prctls), SECCOMP_RET_ALLOW, DENIED);
+	by_value(s, SYS_prlimit64, 0, itself, countof(itself), SECCOMP_RET_ALLOW, DENIED);
 	when_equal(s, SYS_clone3, 1); /* its flags lie in memory: clone is used instead */
 	answer(s, ABSENT);
 }

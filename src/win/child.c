@@ -4,6 +4,7 @@
  * waits for it, and when that thread ends, so does the child: that is how it is terminated, without
  * a call that signals, and no child outlives its parent. */
 #include "win/child.h"
+#include "win/job.h"
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -24,12 +26,18 @@ struct process_object {
 	struct family *family;      /* owned mapping; NULL: this process */
 	struct object *main_thread; /* a reference, until it has ended */
 	pthread_t keeper;
-	int stop;                /* eventfd: the keeper shall end; owned */
+	int stop; /* eventfd: the keeper shall end; owned */
 	_Atomic(uint32_t) killed;
 	uint64_t created;
+	struct process_object *next; /* of the children that have not ended */
 };
 
 static WIN_STATE struct process_object me;
+static WIN_STATE _Atomic(uint32_t) own_job; /* of a process that has no parent here */
+static WIN_STATE struct {
+	pthread_mutex_t lock;
+	struct process_object *all;
+} children = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct object *process_object(void)
 {
@@ -120,13 +128,58 @@ static uint32_t code_of(const struct process_object *p, int status)
 				 : (uint32_t)(ENDED_BY_SIGNAL + WTERMSIG(status));
 }
 
+static uint64_t in_100ns(const struct timeval *t)
+{
+	return (uint64_t)t->tv_sec * 10000000 + (uint64_t)t->tv_usec * 10;
+}
+
+/* The host counts what its own children used as the process's; their jobs have that already. */
+static void usage_tell(struct process_object *p, const struct rusage *u, bool crashed)
+{
+	const struct win_child *c = process()->start->child;
+	uint64_t user = in_100ns(&u->ru_utime), kernel = in_100ns(&u->ru_stime);
+	if (c) {
+		atomic_fetch_add(&c->family->user, user);
+		atomic_fetch_add(&c->family->kernel, kernel);
+	}
+	struct usage own = {user - (p->family->user < user ? p->family->user : user),
+			    kernel - (p->family->kernel < kernel ? p->family->kernel : kernel),
+			    (uint32_t)(u->ru_minflt + u->ru_majflt)};
+	job_ended(p->pid, &own, crashed);
+}
+
+/* By its keeper, which others may want to end from here on. */
+static void child_remember(struct process_object *p)
+{
+	p->keeper = pthread_self();
+	pthread_mutex_lock(&children.lock);
+	p->next = children.all;
+	children.all = p;
+	pthread_mutex_unlock(&children.lock);
+}
+
+static void child_forget(const struct process_object *p)
+{
+	pthread_mutex_lock(&children.lock);
+	for (struct process_object **at = &children.all; *at; at = &(*at)->next)
+		if (*at == p) {
+			*at = p->next;
+			break;
+		}
+	pthread_mutex_unlock(&children.lock);
+}
+
 static void process_ended(struct process_object *p)
 {
 	int status = 0;
-	while (waitpid((pid_t)p->pid, &status, 0) < 0 && errno == EINTR)
+	struct rusage u = {0};
+	while (wait4((pid_t)p->pid, &status, 0, &u) < 0 && errno == EINTR)
 		continue;
+	child_forget(p);
+	uint32_t code = code_of(p, status);
+	usage_tell(p, &u, code >> 30 == 3); /* STATUS_... of an exception */
 	wait_locked();
-	p->exit_code = code_of(p, status);
+	p->exit_code = code;
 	p->o.count = 1;
 	wait_wake(&p->o);
 	thread_foreign_end(p->main_thread, p->exit_code);
@@ -151,6 +204,10 @@ static void *keeper_main(void *arg)
 		child_main(l->c, mine);
 	p->pid = (uint32_t)pid;
 	thread_foreign_tid(p->main_thread, p->pid);
+	if (pid > 0) {
+		child_remember(p);
+		job_began(p->family->job, p->pid);
+	}
 	int fd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
 	atomic_store(&l->begun, pid < 0 ? 2 : 1); /* l is gone from here on */
 	futex_wake(&l->begun, 1);
@@ -165,6 +222,8 @@ static void *keeper_main(void *arg)
 	close(fd);
 	if (wait[1].revents) /* this thread's end is the child's */
 		return NULL;
+	if (!atomic_exchange(&p->killed, 1)) /* nobody joins it */
+		pthread_detach(pthread_self());
 	process_ended(p);
 	return NULL;
 }
@@ -186,7 +245,7 @@ static int keeper_start(struct launch *l)
 	return -EAGAIN;
 }
 
-int child_new(struct child_start *c, bool suspended, struct object **ret,
+int child_new(struct child_start *c, bool suspended, uint32_t job, struct object **ret,
 	      struct object **ret_thread)
 {
 	struct process_object *p = object_new(KIND_PROCESS, sizeof *p);
@@ -207,6 +266,7 @@ int child_new(struct child_start *c, bool suspended, struct object **ret,
 	p->exit_code = STILL_ACTIVE;
 	p->created = filetime_now();
 	p->family->may_run = !suspended;
+	p->family->job = job;
 	c->child.family = p->family;
 	c->start.child = &c->child;
 	struct launch l = {.c = c, .p = p};
@@ -246,6 +306,35 @@ void child_kill(struct object *o, uint32_t code)
 	pthread_join(p->keeper, NULL);
 	if (!p->o.count)
 		process_ended(p);
+}
+
+void children_kill(bool (*in)(uint32_t job, uint32_t of), uint32_t job, uint32_t code)
+{
+	for (;;) {
+		struct process_object *p;
+		pthread_mutex_lock(&children.lock);
+		for (p = children.all; p && (p->killed || !in(p->family->job, job)); p = p->next)
+			continue;
+		if (p)
+			object_ref(&p->o);
+		pthread_mutex_unlock(&children.lock);
+		if (!p)
+			return;
+		child_kill(&p->o, code);
+		object_unref(&p->o);
+	}
+}
+
+_Atomic(uint32_t) *job_of_process(struct object *o)
+{
+	struct process_object *p = (struct process_object *)(void *)o;
+	const struct win_child *c = p == &me ? process()->start->child : NULL;
+	return p != &me ? &p->family->job : c ? &c->family->job : &own_job;
+}
+
+uint32_t process_pid(const struct object *o)
+{
+	return ((const struct process_object *)(const void *)o)->pid;
 }
 
 /* ---- functions ---- */

@@ -42,6 +42,8 @@ struct process {
 struct family {
 	_Atomic(uint32_t) told, exit_code; /* all 32 bits of it, once told */
 	_Atomic(uint32_t) ready, may_run;  /* futexes: it would be killed; it may begin */
+	_Atomic(uint32_t) job;             /* job.c; 0: in none */
+	_Atomic(uint64_t) user, kernel;    /* what its own children used that have ended, 100 ns */
 };
 struct inherited {
 	handle h;
@@ -55,6 +57,7 @@ struct win_child {
 	uint8_t *reserved2; /* of STARTUPINFO: what C runtimes hand on */
 	uint16_t reserved2_len;
 	uint32_t flags, show;
+	struct jobs *jobs; /* what all share of jobs */
 };
 /* A thread of another process: what handles of CreateProcess's second kind stand for. */
 struct object *thread_foreign(struct object *process);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process: PEB, parameters, the page that all processes share, its beginning and end. */
-#include "win/internal.h"
+#include "win/job.h"
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -176,6 +176,7 @@ int win_run(const struct win_start *s, struct lodge_err *e)
 	peb_fill(the.peb);
 	crt_begin();
 	clock_page_begin();
+	job_limits_apply();
 	r = module_main(&the.main, e);
 	if (r < 0 && r != -ENOENT && e)
 		e->code = ENOEXEC;

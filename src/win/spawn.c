@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CreateProcess: which program the command line means, what it is given, and its start. */
 #include "win/child.h"
+#include "win/job.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -244,8 +245,13 @@ static uint32_t spawn(struct request *r, const struct security *ps, const struct
 {
 	struct child_start c = {.std = {-1, -1, -1}};
 	struct object *p = NULL, *t = NULL;
-	uint32_t bad = start_make(&c, r);
-	int e = bad ? 0 : child_new(&c, r->flags & CREATE_SUSPENDED, &p, &t);
+	uint32_t job = 0, bad = start_make(&c, r);
+	if (!bad)
+		bad = jobs_begin() ? job_enter(r->flags, &job) : ERROR_NOT_ENOUGH_MEMORY;
+	c.child.jobs = jobs_shared();
+	int e = bad ? 0 : child_new(&c, r->flags & CREATE_SUSPENDED, job, &p, &t);
+	if (e < 0)
+		job_leave(job);
 	start_drop(&c, r);
 	if (bad || e < 0)
 		return fail(bad ? bad : ERROR_NO_SYSTEM_RESOURCES);

@@ -78,6 +78,7 @@ api() { # NAME LEAST: so many assertions at least
 }
 
 @test "changes of folders" { api watch 190; }
+@test "jobs" { api job 210; }
 
 @test "all that changes in the room win is cleared for a child" {
 	cd "$SOURCES/../.." || return 1
