@@ -57,5 +57,5 @@ int box_enter_alone(const struct box_alone *b, struct lodge_err *e)
 		r = descriptors_close(b->keep, e);
 	if (r == 0)
 		r = rights_drop(e);
-	return r == 0 ? sieve_load(b->code_from, e) : r;
+	return r == 0 ? sieve_load(b->code_from, b->forks, e) : r;
 }

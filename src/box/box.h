@@ -20,13 +20,14 @@ struct box {
 	size_t n_binds;
 };
 
-/* For a guest that is one process and makes none, whose code shares Lodge's address space. */
+/* For a guest that is a process here, whose code shares Lodge's address space. */
 struct box_alone {
 	const struct box_bind *binds;
 	size_t n_binds;
 	const char *folders;    /* of the new root, which is empty: "/a/b\0/c\0" */
 	uint64_t code_from;     /* system calls come from there on; others are SIGSYS */
 	int keep;               /* a descriptor that stays, as 3; -1: none */
+	bool forks;             /* it may make processes, which are as confined */
 };
 /* The same without any other process: namespaces (but for pids, which it cannot signal), a root
  * that may be written and is gone with it, a short list of system calls. Descriptors 0 to 2 and the

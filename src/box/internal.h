@@ -26,7 +26,7 @@ int loopback_up(struct lodge_err *e) MUST;
 int rights_drop(struct lodge_err *e) MUST;
 
 /* sieve.c. System calls of alone.def, from code at @code_from and above. */
-int sieve_load(uint64_t code_from, struct lodge_err *e) MUST;
+int sieve_load(uint64_t code_from, bool forks, struct lodge_err *e) MUST;
 
 /* seccomp.c */
 extern const struct host_library box_seccomp;

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -60,7 +61,7 @@ static void by_value(struct sieve *s, unsigned nr, unsigned i, const unsigned *v
 	answer(s, common);
 }
 
-static void arguments_add(struct sieve *s)
+static void arguments_add(struct sieve *s, bool forks)
 {
 	static const unsigned families[] = {AF_INET, AF_INET6};
 	static const unsigned ioctls[] = {TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP};
@@ -68,15 +69,16 @@ static void arguments_add(struct sieve *s)
 	by_value(s, SYS_socket, 0, families, countof(families), SECCOMP_RET_ALLOW, DENIED);
 	by_value(s, SYS_ioctl, 1, ioctls, countof(ioctls), DENIED, SECCOMP_RET_ALLOW);
 	by_value(s, SYS_fcntl, 1, fcntls, countof(fcntls), DENIED, SECCOMP_RET_ALLOW);
-	/* threads: the flags of pthread_create, no others */
-	when_equal(s, SYS_clone, 4);
-	load(s, argument(0));
-	when_equal(s,
-		   CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-		       CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
-		   1);
-	answer(s, SECCOMP_RET_ALLOW);
-	answer(s, DENIED);
+	/* threads, and processes if it may: the flags of pthread_create and fork, no others */
+	static const unsigned clones[] = {CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+					      CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+					      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+					  CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD};
+	static const unsigned itself[] = {0};
+	static const unsigned prctls[] = {PR_SET_PDEATHSIG}; /* it ends with its parent */
+	by_value(s, SYS_clone, 0, clones, forks ? 2 : 1, SECCOMP_RET_ALLOW, DENIED);
+	by_value(s, SYS_prctl, 0, prctls, countof(prctls), SECCOMP_RET_ALLOW, DENIED);
+	by_value(s, SYS_prlimit64, 0, itself, countof(itself), SECCOMP_RET_ALLOW, DENIED);
 	when_equal(s, SYS_clone3, 1); /* its flags lie in memory: clone is used instead */
 	answer(s, ABSENT);
 }
@@ -122,7 +124,7 @@ static void tree_add(struct sieve *s, unsigned lo, unsigned hi)
 	tree_add(s, mid, hi);
 }
 
-int sieve_load(uint64_t code_from, struct lodge_err *e)
+int sieve_load(uint64_t code_from, bool forks, struct lodge_err *e)
 {
 	struct sieve s = {.n = 0};
 	load(&s, offsetof(struct seccomp_data, arch));
@@ -132,7 +134,7 @@ int sieve_load(uint64_t code_from, struct lodge_err *e)
 	add(&s, BPF_JMP | BPF_JGE | BPF_K, (unsigned)(code_from >> 32), 1, 0);
 	answer(&s, SIGNAL_OF_GUEST);
 	load(&s, offsetof(struct seccomp_data, nr));
-	arguments_add(&s);
+	arguments_add(&s, forks);
 	ranges_find(&s);
 	tree_add(&s, 0, s.nranges);
 	const struct sock_fprog p = {.len = (uint16_t)s.n, .filter = s.at};

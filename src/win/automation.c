@@ -155,7 +155,7 @@ static size_t argument_take(const wide **line, wide *out)
 	return n;
 }
 
-API(wide **, ole_CommandLineToArgvW, const wide *line, int32_t *ret_n)
+wide **arguments_split(const wide *line, int32_t *ret_n)
 {
 	size_t len = wide_len(line), most = len / 2 + 2;
 	wide **all = heap_alloc(most * sizeof(wide *) + 2 * (2 * len + most + 2), true);
@@ -169,6 +169,11 @@ API(wide **, ole_CommandLineToArgvW, const wide *line, int32_t *ret_n)
 	}
 	*ret_n = n;
 	return all;
+}
+
+API(wide **, ole_CommandLineToArgvW, const wide *line, int32_t *ret_n)
+{
+	return arguments_split(line, ret_n);
 }
 
 /* ---- the usual folders, which the environment names ---- */

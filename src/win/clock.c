@@ -28,7 +28,7 @@ uint64_t filetime_now(void)
 
 /* ---- the page ---- */
 
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	uint8_t *page, *writable; /* the same memory twice */
 	bool ticking;

@@ -15,7 +15,7 @@ enum {
 	OUTPUT_VT = 4,
 	CODE_PAGE_UTF8 = 65001
 };
-static struct {
+static WIN_STATE struct {
 	_Atomic(uint32_t) output_mode, code_page, output_code_page;
 	_Atomic(uint64_t) handlers[16]; /* of Ctrl-C; functions of the guest */
 	_Atomic(bool) ignored;
@@ -23,10 +23,14 @@ static struct {
 	wide rest[8]; /* read from the terminal, and not asked for yet */
 	unsigned nrest;
 	_Atomic(uint16_t) attributes;
-} console = {.output_mode = OUTPUT_PROCESSED | OUTPUT_WRAP | OUTPUT_VT,
-	     .code_page = CODE_PAGE_UTF8,
-	     .output_code_page = CODE_PAGE_UTF8,
-	     .attributes = 7};
+} console;
+
+void console_begin(void)
+{
+	console.output_mode = OUTPUT_PROCESSED | OUTPUT_WRAP | OUTPUT_VT;
+	console.code_page = console.output_code_page = CODE_PAGE_UTF8;
+	console.attributes = 7;
+}
 
 static struct file *console_get(handle h)
 {
@@ -317,10 +321,10 @@ static void *control_thread(void *arg)
 	return NULL;
 }
 
-static pthread_once_t control_once = PTHREAD_ONCE_INIT;
+static WIN_STATE pthread_once_t control_once = PTHREAD_ONCE_INIT;
 static void control_begin(void)
 {
-	static sigset_t set;
+	static WIN_STATE sigset_t set;
 	pthread_t t;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);

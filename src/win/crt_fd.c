@@ -22,12 +22,12 @@ struct crt_fd {
 	bool text, append, eof;
 	int pushed; /* a byte that was read too many, + 1 */
 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct crt_fd all[CRT_FDS];
 	bool begun;
 } fds = {.lock = PTHREAD_MUTEX_INITIALIZER};
-uint32_t crt_fmode;
+WIN_STATE uint32_t crt_fmode;
 
 static void begin(void)
 {

@@ -5,17 +5,18 @@
 #include <stdio.h>
 
 /* What msvcrt exports as variables. */
-int crt___argc;
-char **crt___argv, **crt__environ, **crt___initenv;
-wide **crt___wargv, **crt__wenviron, **crt___winitenv;
-char *crt__acmdln;
-wide *crt__wcmdln;
-int crt__commode, crt___mb_cur_max = 4;
+WIN_STATE int crt___argc;
+WIN_STATE char **crt___argv, **crt__environ, **crt___initenv;
+WIN_STATE wide **crt___wargv, **crt__wenviron, **crt___winitenv;
+WIN_STATE char *crt__acmdln;
+WIN_STATE wide *crt__wcmdln;
+WIN_STATE int crt__commode;
+int crt___mb_cur_max = 4;
 uint32_t crt__osver = VERSION_BUILD, crt__winmajor = VERSION_MAJOR, crt__winminor = VERSION_MINOR;
-char *crt__pgmptr;
+WIN_STATE char *crt__pgmptr;
 
 enum { ONEXIT_MAX = 4096, EXIT_ABORT = 3 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	uint64_t fns[ONEXIT_MAX];
 	size_t n;
@@ -170,13 +171,16 @@ void crt_begin(void)
 	const struct win_start *s = process()->start;
 	crt__acmdln = process()->command_line8;
 	crt__wcmdln = process()->command_line;
-	crt___argc = (int)s->argc + 1;
-	crt___argv = must(heap_alloc((s->argc + 2) * sizeof(char *), true));
-	crt___wargv = must(heap_alloc((s->argc + 2) * sizeof(wide *), true));
-	for (size_t i = 0; i <= s->argc; i++) {
-		const char *a = i ? s->argv[i - 1] : s->program;
-		crt___argv[i] = must(strdup(a));
-		crt___wargv[i] = must(text_wide(a, SIZE_MAX));
+	int32_t n = 0;
+	wide **split = s->child ? must(arguments_split(crt__wcmdln, &n)) : NULL;
+	size_t argc = split ? (size_t)n : s->argc + 1;
+	crt___argc = (int)argc;
+	crt___argv = must(heap_alloc((argc + 1) * sizeof(char *), true));
+	crt___wargv = must(heap_alloc((argc + 1) * sizeof(wide *), true));
+	for (size_t i = 0; i < argc; i++) {
+		const char *a = split ? NULL : i ? s->argv[i - 1] : s->program;
+		crt___argv[i] = must(split ? text_from(split[i], SIZE_MAX) : strdup(a));
+		crt___wargv[i] = split ? split[i] : must(text_wide(a, SIZE_MAX));
 	}
 	crt__pgmptr = crt___argv[0];
 	environment_make();
@@ -355,7 +359,7 @@ API(void, crt__wassert, const wide *what, const wide *file, unsigned line)
 /* ---- signals: those that a program sends itself, and Ctrl-C ---- */
 
 enum { SIGNALS = 23, SIG_ABORT = 22, SIG_DEFAULT = 0, SIG_IGNORE = 1 };
-static _Atomic(uint64_t) signal_handlers[SIGNALS + 1];
+static WIN_STATE _Atomic(uint64_t) signal_handlers[SIGNALS + 1];
 
 API(uint64_t, crt_signal, int sig, uint64_t fn)
 {
@@ -440,8 +444,8 @@ API(void, crt__endthreadex, unsigned code) { thread_exit(code); }
 API(void, crt__endthread, void) { thread_exit(0); }
 
 /* The runtime's numbered locks. */
-static pthread_mutex_t numbered[64];
-static pthread_once_t numbered_once = PTHREAD_ONCE_INIT;
+static WIN_STATE pthread_mutex_t numbered[64];
+static WIN_STATE pthread_once_t numbered_once = PTHREAD_ONCE_INIT;
 static void numbered_begin(void)
 {
 	pthread_mutexattr_t a;

@@ -18,7 +18,7 @@ struct stream {
 	char *temporary; /* host path, removed at the end; owned */
 };
 uint8_t iob[CRT_FDS][FILE_SIZE]; /* msvcrt exports it */
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct stream *all[CRT_FDS];
 } streams = {.lock = PTHREAD_MUTEX_INITIALIZER};

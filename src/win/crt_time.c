@@ -25,9 +25,9 @@ static void tm_from(struct tm *t, const struct tm_win *w)
 			 .tm_isdst = w->isdst};
 }
 
-int crt__daylight;
-int crt__timezone;
-char *crt__tzname[2];
+WIN_STATE int crt__daylight;
+WIN_STATE int crt__timezone;
+WIN_STATE char *crt__tzname[2];
 
 API(int64_t, crt__time64, int64_t *ret)
 {

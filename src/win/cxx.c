@@ -98,20 +98,21 @@ static int32_t state_of_pc(const struct function_info *fi, const struct dispatch
 	return state;
 }
 
-/* The frame that the function's objects are in: a catch's funclet has its own below it. */
+/* The frame that the function's objects are in: a catch's funclet has its own below it. *ret_catch:
+ * the try that it is a catch of; NULL: it is none. */
 static uint64_t frame_of(const struct function_info *fi, const struct dispatch *d,
-			 bool *ret_funclet)
+			 const struct try **ret_catch)
 {
 	const struct try *t = at_rva(d->base, fi->tries_rva);
 	int32_t state = state_of_pc(fi, d);
-	*ret_funclet = false;
+	*ret_catch = NULL;
 	for (uint32_t i = 0; i < fi->ntries; i++) {
 		const struct catch *c = at_rva(d->base, t[i].catches_rva);
 		if (state <= t[i].high || state > t[i].catch_high)
 			continue;
 		for (uint32_t k = 0; k < t[i].ncatches; k++)
 			if (c[k].fn == d->function->begin) {
-				*ret_funclet = true;
+				*ret_catch = &t[i];
 				return *(const uint64_t *)(uintptr_t)(d->frame +
 								      (uint64_t)c[k].frame_at);
 			}
@@ -244,8 +245,8 @@ _Noreturn static void catch_run(const struct function_info *fi, const struct win
 static void search(const struct function_info *fi, const struct win_exception *x,
 		   const struct dispatch *d)
 {
-	bool funclet;
-	uint64_t frame = frame_of(fi, d, &funclet);
+	const struct try *in;
+	uint64_t frame = frame_of(fi, d, &in);
 	int32_t state = state_of_pc(fi, d);
 	/* a function whose catch runs, beyond that: it is where the try ended */
 	for (const struct catching *c = innermost_catching(); c; c = c->before)
@@ -256,6 +257,8 @@ static void search(const struct function_info *fi, const struct win_exception *x
 		const struct catch *c = at_rva(d->base, t->catches_rva);
 		if (state < t->low || state > t->high)
 			continue;
+		if (in && (t->low <= in->high || t->high > in->catch_high))
+			continue; /* around the catch: the function's, further on */
 		for (uint32_t k = 0; k < t->ncatches; k++, c++) {
 			const struct catchable *as = NULL;
 			if (takes_all(c, d->base) || (as = catchable_find(x, c, d->base)))
@@ -270,14 +273,16 @@ static void search(const struct function_info *fi, const struct win_exception *x
 static void leave(const struct function_info *fi, const struct win_exception *x,
 		  const struct dispatch *d)
 {
-	bool funclet;
-	uint64_t frame = frame_of(fi, d, &funclet);
-	int32_t until = -1;
-	if (is_cxx(x) && x->nparameters == 15 && x->parameters[TO_FRAME] == frame)
-		until = ((const struct try *)(uintptr_t)x->parameters[TO_TRY])->low;
+	const struct try *in;
+	uint64_t frame = frame_of(fi, d, &in);
+	int32_t until = in ? in->high : -1; /* what is around a catch goes after what it caught */
+	if (is_cxx(x) && x->nparameters == 15 && x->parameters[TO_FRAME] == frame) {
+		int32_t low = ((const struct try *)(uintptr_t)x->parameters[TO_TRY])->low;
+		until = low > until ? low : until;
+	}
 	if (fi->states)
 		undo_to(fi, d, frame, until);
-	struct catching *c = funclet ? innermost_catching() : NULL;
+	struct catching *c = in ? innermost_catching() : NULL;
 	if (!c)
 		return;
 	thread_self()->catching = c->before;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 enum { VARIABLES_MAX = 65536 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	char **all; /* owned, NAME=VALUE */
 	size_t n;
@@ -94,10 +94,12 @@ void environment_begin(void)
 					       {"USERPROFILE", "C:\\Users\\lodge"},
 					       {"windir", "C:\\Windows"}};
 	char cpus[16];
-	for (size_t i = 0; i < countof(usual); i++)
+	bool first = !process()->start->child; /* others have what they are given */
+	for (size_t i = 0; first && i < countof(usual); i++)
 		environment_set(usual[i][0], usual[i][1]);
 	snprintf(cpus, sizeof cpus, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
-	environment_set("NUMBER_OF_PROCESSORS", cpus);
+	if (first)
+		environment_set("NUMBER_OF_PROCESSORS", cpus);
 	for (size_t i = 0; i < process()->start->nenv; i++) {
 		const char *pair = process()->start->env[i];
 		autofree char *name = strndup(pair, name_len(pair));
@@ -232,5 +234,12 @@ API(void, k32_GetStartupInfoW, uint8_t *out)
 		le64_put(out + 8 * i, (uint64_t)(uintptr_t)empty);
 	for (int fd = 0; fd < 3; fd++)
 		le64_put(out + 80 + 8 * fd, std_handle(fd));
+	const struct win_child *c = process()->start->child;
+	if (!c)
+		return;
+	le32_put(out + 60, c->flags);
+	le16_put(out + 64, (uint16_t)c->show);
+	le16_put(out + 66, c->reserved2_len);
+	le64_put(out + 72, (uint64_t)(uintptr_t)c->reserved2);
 }
 API(void, k32_GetStartupInfoA, uint8_t *out) { k32_GetStartupInfoW(out); }

@@ -18,7 +18,7 @@ struct pointers {
 	struct win_exception *x;
 	struct win_context *c;
 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct {
 		uint64_t fn, id;
@@ -271,6 +271,7 @@ _Noreturn static void unhandled(const struct win_exception *x)
 	struct module *m = module_at(x->address);
 	uint64_t off = m ? x->address - (uint64_t)(uintptr_t)m->im.at : x->address;
 	const char *in = m ? m->name : "";
+	process_tell(x->code);
 	for (size_t i = 0; i < countof(kinds); i++)
 		if (kinds[i].code == x->code)
 			process_die(LODGE_EXIT_SIGNAL + kinds[i].sig, "%s at %#llx%s%s",

@@ -13,6 +13,7 @@ static void parts_free(struct part *p);
 static void file_fini(struct object *o)
 {
 	struct file *f = (struct file *)(void *)o;
+	watch_free(f->watch);
 	share_leave(f);
 	if (f->fd > 2)
 		close(f->fd);
@@ -58,7 +59,7 @@ handle file_handle(int fd, uint32_t access, const char *path, bool inherit)
 
 /* ---- the three that there are from the start ---- */
 
-static handle standard[3];
+static WIN_STATE handle standard[3];
 
 handle std_handle(int fd)
 {
@@ -293,26 +294,6 @@ void io_seek(struct file *f, int64_t at)
 
 int64_t io_end(struct file *f) { return f->pipe || f->console ? -1 : lseek(f->fd, 0, SEEK_END); }
 
-struct overlapped {
-	uint64_t status, n; /* Internal, InternalHigh */
-	uint32_t at_low, at_high;
-	handle event;
-};
-
-/* What was asked for with an OVERLAPPED is done at once, and is told of as if it had come later. */
-static void overlapped_done(struct file *f, struct overlapped *o, uint32_t status, uint64_t n)
-{
-	o->n = n;
-	o->status = status;
-	struct object *event =
-	    o->event & ~UINT64_C(1) ? object_get(o->event & ~UINT64_C(1), KIND_EVENT) : NULL;
-	if (event)
-		wait_signal(event, 1);
-	object_unref(event);
-	if (f->port && !(o->event & 1) && !(f->modes & 1 && !status))
-		port_post(f->port, n, f->port_key, (uint64_t)(uintptr_t)o, status);
-}
-
 static int64_t overlapped_at(const struct overlapped *o)
 {
 	return o ? (int64_t)((uint64_t)o->at_high << 32 | o->at_low) : -1;
@@ -328,12 +309,12 @@ static uint32_t transfer_end(struct file *f, struct overlapped *o, int64_t r, ui
 	if (ret_n)
 		*ret_n = r > 0 ? (uint32_t)r : 0;
 	if (o)
-		overlapped_done(f, o,
-				error == ERROR_HANDLE_EOF ? STATUS_END_OF_FILE
-				: r < 0                   ? status_of((int)-r)
-				: error                   ? STATUS_PIPE_BROKEN
-							  : STATUS_SUCCESS,
-				r > 0 ? (uint64_t)r : 0);
+		overlapped_end(f, o,
+			       error == ERROR_HANDLE_EOF ? STATUS_END_OF_FILE
+			       : r < 0                   ? status_of((int)-r)
+			       : error                   ? STATUS_PIPE_BROKEN
+							 : STATUS_SUCCESS,
+			       r > 0 ? (uint64_t)r : 0, true);
 	return error ? fail(error) : 1;
 }
 
@@ -370,37 +351,6 @@ API(uint32_t, k32_WriteFile, handle h, const void *buf, uint32_t n, uint32_t *re
 	uint32_t ok = transfer_end(f, o, r, ret_n, 0);
 	object_unref(&f->o);
 	return ok;
-}
-
-API(uint32_t, k32_GetOverlappedResult, handle h, const struct overlapped *o, uint32_t *ret_n,
-    uint32_t wait)
-{
-	(void)h;
-	(void)wait;
-	*ret_n = (uint32_t)o->n;
-	if (o->status == STATUS_PENDING)
-		return fail(ERROR_IO_INCOMPLETE);
-	return o->status ? fail(error_of_status((uint32_t)o->status)) : 1;
-}
-
-API(uint32_t, k32_GetOverlappedResultEx, handle h, const struct overlapped *o, uint32_t *ret_n,
-    uint32_t ms, uint32_t alertable)
-{
-	(void)alertable;
-	return k32_GetOverlappedResult(h, o, ret_n, ms);
-}
-
-API(uint32_t, k32_CancelIoEx, handle h, struct overlapped *o)
-{
-	(void)h;
-	(void)o;
-	return fail(ERROR_NOT_FOUND); /* nothing is ever under way */
-}
-
-API(uint32_t, k32_CancelIo, handle h)
-{
-	(void)h;
-	return 1;
 }
 
 API(uint32_t, k32_FlushFileBuffers, handle h)
@@ -515,7 +465,7 @@ struct part {
 	int64_t at, len;
 };
 
-static pthread_mutex_t locking = PTHREAD_MUTEX_INITIALIZER; /* of all lists */
+static WIN_STATE pthread_mutex_t locking = PTHREAD_MUTEX_INITIALIZER; /* of all lists */
 
 static void parts_free(struct part *p)
 {

@@ -8,7 +8,7 @@ struct entry {
 	struct object *o; /* owned reference; NULL: free */
 	bool inherit, protect;
 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct entry *all; /* owned */
 	size_t n, next;
@@ -141,6 +141,66 @@ bool object_inherits(handle h, bool set, bool on)
 	return is;
 }
 
+struct inherited *objects_inherited(size_t *ret_n)
+{
+	size_t n = 0;
+	pthread_mutex_lock(&table.lock);
+	struct inherited *all = calloc(table.n + 1, sizeof *all);
+	for (size_t i = 0; all && i < table.n; i++) {
+		struct object *o = table.all[i].o;
+		if (!o || !table.all[i].inherit ||
+		    (o->kind != KIND_FILE && o->kind != KIND_SECTION))
+			continue;
+		object_ref(o);
+		all[n++] = (struct inherited){(i + 1) * 4, o};
+	}
+	pthread_mutex_unlock(&table.lock);
+	*ret_n = n;
+	return all;
+}
+
+void object_put(const struct inherited *in)
+{
+	size_t i = in->h / 4 - 1;
+	pthread_mutex_lock(&table.lock);
+	if (i >= table.n) {
+		size_t n = i + 64;
+		struct entry *all = realloc(table.all, n * sizeof *all);
+		if (all) {
+			memset(all + table.n, 0, (n - table.n) * sizeof *all);
+			table.all = all;
+			table.n = n;
+		}
+	}
+	if (i < table.n)
+		table.all[i] = (struct entry){.o = in->o, .inherit = true};
+	pthread_mutex_unlock(&table.lock);
+}
+
+int *object_descriptor(struct object *o)
+{
+	return o->kind == KIND_FILE      ? &((struct file *)(void *)o)->fd
+	       : o->kind == KIND_SECTION ? section_descriptor(o)
+					 : NULL;
+}
+
+void object_inherit(struct object *o)
+{
+	o->refs = 1;
+	o->waiters = NULL;
+	if (o->kind == KIND_SECTION) {
+		section_inherit(o);
+	} else {
+		struct file *f = (struct file *)(void *)o;
+		f->port = NULL;
+		f->delete_on_close = false;
+		f->need = 0; /* sharing and locks are of who has opened it */
+		f->share_next = NULL;
+		f->locked = NULL;
+		f->watch = NULL;
+	}
+}
+
 void handles_each(enum kind k, void (*fn)(struct object *o, void *arg), void *arg)
 {
 	pthread_mutex_lock(&table.lock);
@@ -204,9 +264,14 @@ enum { DUPLICATE_CLOSE_SOURCE = 1, HANDLE_FLAG_INHERIT = 1, HANDLE_FLAG_PROTECT 
 API(uint32_t, k32_DuplicateHandle, handle from, handle h, handle to, handle *ret, uint32_t access,
     uint32_t inherit, uint32_t options)
 {
-	(void)from;
-	(void)to;
 	(void)access;
+	struct object *of = object_get(from, KIND_PROCESS), *into = object_get(to, KIND_PROCESS);
+	bool mine = of == process_object() && into == of;
+	bool both = of && into;
+	object_unref(of);
+	object_unref(into);
+	if (!mine) /* handles are in the memory of each */
+		return both ? fail(ERROR_NOT_SUPPORTED) : 0;
 	struct object *o = object_get(h, KIND_ANY);
 	if (!o)
 		return 0;

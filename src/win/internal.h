@@ -14,6 +14,10 @@
 	WINAPI ret name(__VA_ARGS__);                                                              \
 	WINAPI ret name(__VA_ARGS__)
 
+/* What changes in the room, all of it zero at first: a process of the guest's that is forked begins
+ * with it as if nothing had been. */
+#define WIN_STATE __attribute__((section("win_state")))
+
 enum { PAGE = 4096, GRANULE = 65536 };
 typedef uint16_t wide; /* a unit of UTF-16 */
 typedef uint64_t handle;
@@ -34,6 +38,34 @@ struct process {
 	char *command_line8;
 	_Atomic(uint32_t) error_mode;
 };
+/* What a parent and its child share, in memory of both (child.c). */
+struct family {
+	_Atomic(uint32_t) told, exit_code; /* all 32 bits of it, once told */
+	_Atomic(uint32_t) ready, may_run;  /* futexes: it would be killed; it may begin */
+	_Atomic(uint32_t) job;             /* job.c; 0: in none */
+	_Atomic(uint64_t) user, kernel;    /* what its own children used that have ended, 100 ns */
+};
+struct inherited {
+	handle h;
+	struct object *o; /* a file or a section, the child's */
+};
+struct win_child {
+	struct family *family;
+	const char *command_line;
+	struct inherited *handles;
+	size_t nhandles;
+	uint8_t *reserved2; /* of STARTUPINFO: what C runtimes hand on */
+	uint16_t reserved2_len;
+	uint32_t flags, show;
+	struct jobs *jobs; /* what all share of jobs */
+};
+/* A thread of another process: what handles of CreateProcess's second kind stand for. */
+struct object *thread_foreign(struct object *process);
+void thread_foreign_tid(struct object *thread, uint32_t tid);
+struct object *thread_process(struct object *thread); /* NULL: a thread of this one; borrowed */
+void thread_foreign_end(struct object *thread, uint32_t code); /* wait_locked */
+uint32_t child_resume(struct object *process);                 /* as ResumeThread */
+void process_tell(uint32_t code); /* what its parent will see, whatever the host does */
 struct process *process(void);
 /* Ends all of it, as ExitProcess: libraries hear of it. */
 _Noreturn void process_exit(uint32_t code);
@@ -207,6 +239,7 @@ enum kind {
 	KIND_PORT,
 	KIND_JOB,
 	KIND_TOKEN,
+	KIND_NOTIFICATION,
 	KIND_KEY
 };
 struct object {
@@ -234,6 +267,16 @@ handle object_handle(struct object *o, bool inherit);
 void *object_get(handle h, enum kind k) MUST;
 struct object *process_object(void); /* of this process; borrowed */
 bool object_close(handle h);
+/* Those that a child gets, with a reference each: malloc'ed. The child puts them where they were.
+ */
+struct inherited *objects_inherited(size_t *ret_n);
+void object_put(const struct inherited *i);
+int *object_descriptor(struct object *o); /* of a file or a section; NULL: it has none */
+/* As CommandLineToArgvW, of which this is the work; owned by the guest's heap. */
+wide **arguments_split(const wide *line, int32_t *ret_n) MUST;
+void object_inherit(struct object *o); /* in a child: forget what only the parent has */
+void section_inherit(struct object *o);
+int *section_descriptor(struct object *o);
 bool object_inherits(handle h, bool set, bool on);
 /* Name @o (object.name may be NULL); another of that name comes back instead, *ret_old true. */
 struct object *object_name(struct object *o, const char *name, bool *ret_old);
@@ -290,6 +333,7 @@ struct file {
 	uint32_t modes;
 	bool cancelled;
 	struct folder_list *list; /* of NtQueryDirectoryFile and its like, owned */
+	struct watch *watch;      /* notify.c; owned */
 };
 /* Takes over @fd; 0: no memory. */
 handle file_handle(int fd, uint32_t access, const char *path, bool inherit);
@@ -309,6 +353,7 @@ void share_leave(struct file *f);
 bool share_allows(const struct stat *st, uint32_t need); /* of who shares all, and holds nothing */
 void file_port_set(struct file *f, struct object *port, uint64_t key);
 void folder_list_free(struct folder_list *l); /* NULL is fine */
+void watch_free(struct watch *w);             /* the same; who waits is told */
 uint64_t filetime_of(int64_t s, int64_t ns);
 uint64_t filetime_now(void);
 void filetime_to(uint64_t t, int64_t *s, int64_t *ns);
@@ -320,6 +365,19 @@ struct find_data_w {
 	uint32_t size_high, size_low, tag, reserved;
 	wide name[260], short_name[14];
 };
+/* OVERLAPPED (overlapped.c) */
+struct overlapped {
+	uint64_t status, n; /* Internal, InternalHigh */
+	uint32_t at_low, at_high;
+	handle event;
+};
+void overlapped_begin(struct overlapped *o); /* it will take a while */
+/* Its end: who waits is told, and @f's port; @at_once: by the call that asked for it. */
+void overlapped_end(struct file *f, struct overlapped *o, uint32_t status, uint64_t n,
+		    bool at_once);
+/* Call off changes of @f that are waited for: those of @o (NULL: all), and of @thread (NULL: all).
+ * False: there were none. */
+bool watch_cancel(struct file *f, const struct overlapped *o, const struct object *thread);
 /* port.c */
 void port_post(struct object *port, uint64_t n, uint64_t key, uint64_t overlapped, uint32_t status);
 
@@ -341,6 +399,7 @@ void environment_begin(void);
 char *environment_get(const char *name);                   /* malloc'ed; NULL: none */
 bool environment_set(const char *name, const char *value); /* NULL: take away */
 char **environment_copy(void);                             /* malloc'ed array of malloc'ed */
+void console_begin(void);
 void clock_page_begin(void);
 bool clock_page_fault(uint64_t at);
 void crt_begin(void);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 enum { MODULES_MAX = 1024, FORWARDS_MAX = 8, TLS_MODULES = 256 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock; /* the loader lock; recursive */
 	pthread_once_t once;
 	struct module *first, **end;

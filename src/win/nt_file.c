@@ -72,12 +72,6 @@ API(uint32_t, nt_NtWriteFile, handle h, handle event, uint64_t fn, uint64_t arg,
 
 /* ---- with a call at the end, which comes when the thread waits and lets itself be called ---- */
 
-struct overlapped {
-	uint64_t status, n;
-	uint32_t at_low, at_high;
-	handle event;
-};
-
 static uint32_t call_later(struct file *f, struct overlapped *o, uint64_t fn, int64_t r,
 			   uint32_t status)
 {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	char cwd[4096]; /* D:\a, without a backslash at the end but for the root */
 } here = {.lock = PTHREAD_MUTEX_INITIALIZER};

@@ -128,5 +128,5 @@ API(uint32_t, k32_GetQueuedCompletionStatus, handle port, uint32_t *ret_n, uint6
 	*ret_n = e.n;
 	*ret_key = e.key;
 	*ret_overlapped = e.overlapped;
-	return e.internal ? fail(error_of_status((uint32_t)e.internal)) : 1;
+	return (int32_t)e.internal < 0 ? fail(error_of_status((uint32_t)e.internal)) : 1;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process: PEB, parameters, the page that all processes share, its beginning and end. */
-#include "win/internal.h"
+#include "win/job.h"
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
-static struct process the;
+static WIN_STATE struct process the;
 struct process *process(void) { return &the; }
 
 /* ---- ends ---- */
@@ -14,7 +14,16 @@ struct process *process(void) { return &the; }
 /* A shell sees 8 bits: what is not 0 must not become 0. */
 _Noreturn void process_end(uint32_t code)
 {
+	process_tell(code);
 	_exit(code && !(code & 0xff) ? 255 : (int)(code & 0xff));
+}
+
+void process_tell(uint32_t code)
+{
+	struct family *f = the.start && the.start->child ? the.start->child->family : NULL;
+	if (!f || atomic_exchange(&f->told, 1))
+		return;
+	atomic_store(&f->exit_code, code);
 }
 
 _Noreturn void process_exit(uint32_t code)
@@ -41,6 +50,7 @@ _Noreturn void process_die(int exit_code, const char *fmt, ...)
 	if (the.exiting == 0)
 		crt_flush();
 	(void)!write(2, buf, (size_t)n);
+	process_tell((uint32_t)exit_code);
 	_exit(exit_code);
 }
 
@@ -69,6 +79,10 @@ static void argument_add(FILE *f, const char *a)
 static int command_line_make(struct lodge_err *e)
 {
 	size_t len;
+	const struct win_child *child = the.start->child;
+	if (child && (the.command_line = text_wide(child->command_line, SIZE_MAX)) &&
+	    (the.command_line8 = strdup(child->command_line)))
+		return 0;
 	FILE *f = open_memstream(&the.command_line8, &len);
 	if (!f)
 		return err_sys(e, "the command line");
@@ -152,6 +166,9 @@ int win_run(const struct win_start *s, struct lodge_err *e)
 		r = command_line_make(e);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; s->child && i < s->child->nhandles; i++)
+		object_put(&s->child->handles[i]);
+	console_begin();
 	environment_begin();
 	uint32_t bad = path_cwd_set(s->cwd);
 	if (bad)
@@ -159,6 +176,7 @@ int win_run(const struct win_start *s, struct lodge_err *e)
 	peb_fill(the.peb);
 	crt_begin();
 	clock_page_begin();
+	job_limits_apply();
 	r = module_main(&the.main, e);
 	if (r < 0 && r != -ENOENT && e)
 		e->code = ENOEXEC;

@@ -31,7 +31,7 @@ struct view {
 	struct section *s; /* a reference */
 	struct view *next;
 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct view *all; /* owned */
 } views = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -45,6 +45,10 @@ static void section_fini(struct object *o)
 		close(s->fd);
 	free(s->path);
 }
+
+/* Its name is the parent's to take away. */
+void section_inherit(struct object *o) { ((struct section *)(void *)o)->path = NULL; }
+int *section_descriptor(struct object *o) { return &((struct section *)(void *)o)->fd; }
 
 static struct section *section_new(int fd, uint32_t prot)
 {

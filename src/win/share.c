@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 enum { BUCKETS = 64 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct file *all[BUCKETS]; /* by inode; linked by share_next */
 } opened = {.lock = PTHREAD_MUTEX_INITIALIZER};

@@ -4,7 +4,7 @@
 #include "win/internal.h"
 
 enum { TEB_SLOTS = 64 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	bool tls[TLS_SLOTS], fls[FLS_SLOTS];
 	uint64_t fls_end[FLS_SLOTS]; /* functions of the guest */

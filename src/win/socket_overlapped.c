@@ -10,11 +10,6 @@ struct wsabuf {
 	uint32_t len, pad;
 	void *at;
 };
-struct overlapped {
-	uint64_t status, n;
-	uint32_t at_low, at_high;
-	handle event;
-};
 struct work {
 	struct file *f;       /* a reference */
 	struct overlapped *o; /* the guest's */
@@ -31,23 +26,13 @@ static int64_t work_try(const struct work *w, int flags)
 	return r < 0 ? -errno : r;
 }
 
-/* Tell of the end of an operation, as files do. */
-static void work_end(const struct work *w, int64_t r)
+static void work_end(const struct work *w, int64_t r, bool at_once)
 {
-	struct overlapped *o = w->o;
-	uint32_t status =
-	    r < 0 ? w->f->cancelled ? STATUS_CANCELLED : status_of((int)-r) : STATUS_SUCCESS;
-	handle h = o->event & ~UINT64_C(1);
-	bool quiet = o->event & 1;
-	o->n = r < 0 ? 0 : (uint64_t)r;
-	atomic_store((_Atomic(uint64_t) *)(void *)&o->status, status);
-	struct object *event = h ? object_get(h, KIND_EVENT) : NULL;
-	if (event)
-		wait_signal(event, 1);
-	object_unref(event);
-	if (w->f->port && !quiet)
-		port_post(w->f->port, r < 0 ? 0 : (uint64_t)r, w->f->port_key,
-			  (uint64_t)(uintptr_t)o, status);
+	overlapped_end(w->f, w->o,
+		       r >= 0            ? STATUS_SUCCESS
+		       : w->f->cancelled ? STATUS_CANCELLED
+					 : status_of((int)-r),
+		       r < 0 ? 0 : (uint64_t)r, at_once);
 }
 
 static void *work_thread(void *arg)
@@ -59,7 +44,7 @@ static void *work_thread(void *arg)
 		poll(&p, 1, -1);
 		r = w->f->cancelled ? -ECANCELED : work_try(w, MSG_DONTWAIT);
 	}
-	work_end(w, r);
+	work_end(w, r, false);
 	socket_put(w->f);
 	free(w);
 	return NULL;
@@ -74,7 +59,7 @@ static int32_t work_start(const struct work *given)
 		return socket_fail(ENOBUFS);
 	*w = *given;
 	object_ref(&w->f->o);
-	w->o->status = STATUS_PENDING;
+	overlapped_begin(w->o);
 	pthread_attr_init(&a);
 	pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&a, 64 << 10);
@@ -106,10 +91,8 @@ static int32_t transfer(uint64_t h, const struct wsabuf *b, uint32_t n, uint32_t
 	} else {
 		if (ret_n)
 			*ret_n = (uint32_t)r;
-		if (o && !(w.f->modes & 1))
-			work_end(&w, r);
-		else if (o)
-			o->n = (uint64_t)r, o->status = 0;
+		if (o)
+			work_end(&w, r, true);
 	}
 	socket_put(w.f);
 	return answer;
@@ -128,16 +111,4 @@ API(int32_t, ws_WSARecv, uint64_t h, const struct wsabuf *b, uint32_t n, uint32_
 	if (flags)
 		*flags = 0;
 	return fn ? socket_fail(EOPNOTSUPP) : transfer(h, b, n, ret_n, false, o);
-}
-
-API(uint32_t, ws_WSAGetOverlappedResult, uint64_t h, const struct overlapped *o, uint32_t *ret_n,
-    uint32_t wait, uint32_t *flags)
-{
-	(void)h;
-	(void)wait;
-	*flags = 0;
-	*ret_n = (uint32_t)o->n;
-	if (o->status == STATUS_PENDING)
-		return fail(ERROR_IO_INCOMPLETE);
-	return o->status ? fail(error_of_status((uint32_t)o->status)) : 1;
 }

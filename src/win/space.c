@@ -5,13 +5,13 @@
 #include <sys/mman.h>
 
 enum { REGIONS_MAX = 1 << 20 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct region *all; /* owned */
 	size_t n, cap;
-	uint64_t next; /* where to look first */
-} space = {.lock = PTHREAD_MUTEX_INITIALIZER, .next = 0x10000000};
-static const uint64_t LOWEST = GRANULE, TOP = UINT64_C(0x4f0000000000);
+	uint64_t next; /* where to look first; 0: nowhere yet */
+} space = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static const uint64_t LOWEST = GRANULE, USUAL = 0x10000000, TOP = UINT64_C(0x4f0000000000);
 
 int prot_host(uint32_t prot)
 {
@@ -174,7 +174,7 @@ static int place(uint64_t *ret, uint64_t at, uint64_t len, const struct source *
 		*ret = at;
 		return map_at(at, len, src, prot);
 	}
-	for (uint64_t from = space.next, tries = 0; tries < 1000; tries++) {
+	for (uint64_t from = space.next ? space.next : USUAL, tries = 0; tries < 1000; tries++) {
 		uint64_t to = hole_find(from, len);
 		if (!to && !(to = hole_find(LOWEST, len)))
 			return -ENOMEM;

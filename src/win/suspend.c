@@ -114,6 +114,11 @@ API(uint32_t, k32_ResumeThread, handle h)
 	uint32_t before = 0;
 	if (!o)
 		return UINT32_MAX;
+	if (thread_process(o)) {
+		before = child_resume(thread_process(o));
+		object_unref(o);
+		return before;
+	}
 	threads_lock();
 	struct thread *t = thread_of_object(o);
 	if (t && (before = atomic_load(&t->suspends)) > 0) {

@@ -263,10 +263,10 @@ struct address_wait {
 	word woken;
 	struct address_wait *next;
 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct address_wait *first;
-} buckets[BUCKETS] = {[0 ... BUCKETS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+} buckets[BUCKETS];
 
 static unsigned bucket(uint64_t at) { return (unsigned)(at >> 3 ^ at >> 12) % BUCKETS; }
 

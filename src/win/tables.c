@@ -6,52 +6,36 @@
 #define F(name, symbol)     extern const char symbol[];
 #define NAMED(name, symbol) extern const char symbol[];
 #include "win/advapi32.def"
-#define F(name, symbol)     extern const char symbol[];
-#define NAMED(name, symbol) extern const char symbol[];
 #include "win/crt.def"
-#define F(name, symbol)     extern const char symbol[];
-#define NAMED(name, symbol) extern const char symbol[];
 #include "win/kernel32.def"
-#define F(name, symbol)     extern const char symbol[];
-#define NAMED(name, symbol) extern const char symbol[];
 #include "win/ntdll.def"
-#define F(name, symbol)     extern const char symbol[];
-#define NAMED(name, symbol) extern const char symbol[];
 #include "win/ole32.def"
-#define F(name, symbol)     extern const char symbol[];
-#define NAMED(name, symbol) extern const char symbol[];
 #include "win/ws2_32.def"
+#undef F
+#undef NAMED
 
-static const struct api table_advapi32[] = {
 #define F(name, symbol)     {#name, symbol},
 #define NAMED(name, symbol) {name, symbol},
+static const struct api table_advapi32[] = {
 #include "win/advapi32.def"
 };
 static const struct api table_crt[] = {
-#define F(name, symbol)     {#name, symbol},
-#define NAMED(name, symbol) {name, symbol},
 #include "win/crt.def"
 };
 static const struct api table_kernel32[] = {
-#define F(name, symbol)     {#name, symbol},
-#define NAMED(name, symbol) {name, symbol},
 #include "win/kernel32.def"
 };
 static const struct api table_ntdll[] = {
-#define F(name, symbol)     {#name, symbol},
-#define NAMED(name, symbol) {name, symbol},
 #include "win/ntdll.def"
 };
 static const struct api table_ole32[] = {
-#define F(name, symbol)     {#name, symbol},
-#define NAMED(name, symbol) {name, symbol},
 #include "win/ole32.def"
 };
 static const struct api table_ws2_32[] = {
-#define F(name, symbol)     {#name, symbol},
-#define NAMED(name, symbol) {name, symbol},
 #include "win/ws2_32.def"
 };
+#undef F
+#undef NAMED
 
 static const struct library libraries[] = {
 #define LIBRARY(name, table) {name, table_##table, countof(table_##table)},
@@ -133,7 +117,7 @@ enum { STUB = 32, STUBS_PER_PAGE = PAGE / STUB };
 struct stub {
 	char *name; /* owned */
 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct stub *all;
 	uint8_t **pages;

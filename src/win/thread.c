@@ -15,7 +15,7 @@ enum { CREATE_SUSPENDED = 4, STACK_SIZE_IS_RESERVATION = 0x10000 };
 static _Thread_local struct thread *self;
 struct thread *thread_self(void) { return self; }
 
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct thread *all;   /* that run */
 	struct thread *ended; /* whose stacks wait until they have left them */
@@ -31,6 +31,7 @@ struct thread_object {
 	uint32_t tid, exit_code, access_denied;
 	int priority;
 	uint64_t created, ended;
+	struct object *process; /* another; owned reference */
 };
 
 uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
@@ -303,6 +304,40 @@ API(uint32_t, k32_GetCurrentThreadId, void) { return self->tid; }
 API(handle, k32_GetCurrentThread, void) { return UINT64_MAX - 1; }
 
 struct thread *thread_of_object(struct object *o) { return ((struct thread_object *)(void *)o)->t; }
+
+static void foreign_fini(struct object *o)
+{
+	object_unref(((struct thread_object *)(void *)o)->process);
+}
+
+struct object *thread_foreign(struct object *of)
+{
+	struct thread_object *o = object_new(KIND_THREAD, sizeof *o);
+	if (!o)
+		return NULL;
+	object_ref(of);
+	o->o.fini = foreign_fini;
+	o->o.manual = true;
+	o->process = of;
+	o->exit_code = STILL_ACTIVE;
+	return &o->o;
+}
+
+void thread_foreign_tid(struct object *thread, uint32_t tid)
+{
+	((struct thread_object *)(void *)thread)->tid = tid;
+}
+
+void thread_foreign_end(struct object *thread, uint32_t code)
+{
+	((struct thread_object *)(void *)thread)->exit_code = code;
+	thread->count = 1;
+}
+
+struct object *thread_process(struct object *thread)
+{
+	return ((struct thread_object *)(void *)thread)->process;
+}
 
 API(uint32_t, k32_GetThreadId, handle h)
 {

@@ -35,39 +35,46 @@ static bool pop(struct win_context *c, uint64_t *ret)
 
 /* ---- tables that the guest adds for code that it makes ---- */
 
-enum { DYNAMIC_MAX = 256 };
+enum { DYNAMIC_MAX = 1 << 20 }; /* one for each function that a compiler in it makes */
 struct dynamic {
 	const struct pe_function *all; /* the guest's */
 	uint32_t n;
 	uint64_t base, lo, hi;
 	uint64_t fn, arg; /* instead of a table: a function of the guest */
 };
-static struct {
+static WIN_STATE struct {
 	pthread_mutex_t lock;
-	struct dynamic all[DYNAMIC_MAX];
+	struct dynamic *all; /* owned */
+	size_t n, cap;
 } dynamic = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static uint32_t dynamic_add(const struct dynamic *d)
 {
+	bool ok = true;
 	pthread_mutex_lock(&dynamic.lock);
-	size_t i = 0;
-	while (i < DYNAMIC_MAX && (dynamic.all[i].all || dynamic.all[i].fn))
-		i++;
-	if (i < DYNAMIC_MAX)
-		dynamic.all[i] = *d;
+	if (dynamic.n == dynamic.cap) {
+		size_t cap = dynamic.cap ? 2 * dynamic.cap : 16;
+		struct dynamic *all =
+		    cap <= DYNAMIC_MAX ? realloc(dynamic.all, cap * sizeof *all) : NULL;
+		ok = all != NULL;
+		dynamic.all = ok ? all : dynamic.all;
+		dynamic.cap = ok ? cap : dynamic.cap;
+	}
+	if (ok)
+		dynamic.all[dynamic.n++] = *d;
 	pthread_mutex_unlock(&dynamic.lock);
-	return i < DYNAMIC_MAX;
+	return ok;
 }
 
 static bool dynamic_remove(uint64_t key)
 {
 	bool found = false;
 	pthread_mutex_lock(&dynamic.lock);
-	for (size_t i = 0; i < DYNAMIC_MAX; i++) {
-		struct dynamic *d = &dynamic.all[i];
+	for (size_t i = 0; i < dynamic.n; i++) {
+		const struct dynamic *d = &dynamic.all[i];
 		if ((d->all && (uint64_t)(uintptr_t)d->all == key) ||
 		    (d->fn && (d->lo | 3) == (key | 3))) {
-			*d = (struct dynamic){.n = 0};
+			dynamic.all[i--] = dynamic.all[--dynamic.n];
 			found = true;
 		}
 	}
@@ -80,7 +87,7 @@ static const struct pe_function *dynamic_find(uint64_t pc, uint64_t *ret_base)
 	const struct pe_function *found = NULL;
 	uint64_t fn = 0, arg = 0;
 	pthread_mutex_lock(&dynamic.lock);
-	for (size_t i = 0; i < DYNAMIC_MAX && !found && !fn; i++) {
+	for (size_t i = 0; i < dynamic.n && !found && !fn; i++) {
 		const struct dynamic *d = &dynamic.all[i];
 		if (pc < d->lo || pc >= d->hi)
 			continue;
@@ -134,7 +141,7 @@ API(void, nt_RtlDeleteGrowableFunctionTable, uint64_t key) { dynamic_remove(key)
 API(void, nt_RtlGrowFunctionTable, uint64_t key, uint32_t n)
 {
 	pthread_mutex_lock(&dynamic.lock);
-	for (size_t i = 0; i < DYNAMIC_MAX; i++)
+	for (size_t i = 0; i < dynamic.n; i++)
 		if ((uint64_t)(uintptr_t)dynamic.all[i].all == key)
 			dynamic.all[i].n = n;
 	pthread_mutex_unlock(&dynamic.lock);

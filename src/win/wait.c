@@ -11,7 +11,7 @@ struct wait_node {
 	struct thread *t;
 	struct wait_node *next;
 };
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static WIN_STATE pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 void wait_locked(void) { pthread_mutex_lock(&lock); }
 void wait_unlocked(void) { pthread_mutex_unlock(&lock); }
 

@@ -24,6 +24,7 @@ struct win_start {
 	const uint8_t *file; /* the program's, mapped for good */
 	uint64_t file_len;
 	int null_fd; /* /dev/null; -1: none */
+	const struct win_child *child; /* one that a guest has started; NULL: the first */
 };
 
 /* Load the program and run it in this process, which ends with it. Returns on failure only, with

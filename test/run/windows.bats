@@ -45,12 +45,46 @@ api() { # NAME LEAST: so many assertions at least
 @test "sockets on the loopback" { api socket 180; }
 @test "memory, heaps, handles, threads, ntdll" { api thread 490; }
 
-@test "functions of file mappings" {
-	$MINGW-gcc -O1 -w "$SOURCES/mapping.c" -o mapping.exe
-	run -0 timeout 100 "$LODGE" run mapping.exe
+@test "processes and file mappings" {
+	$MINGW-gcc -O1 -w "$SOURCES/child.c" -o child.exe
+	run -0 timeout 100 "$LODGE" run child.exe
 	echo "$output"
 	[[ "${lines[-1]}" =~ ^([0-9]+)\ assertions,\ 0\ failed ]]
-	[ "${BASH_REMATCH[1]}" -gt 40 ]
+	[ "${BASH_REMATCH[1]}" -gt 90 ]
+}
+
+@test "a child ends with its parent, however that ends" {
+	"$LODGE" run child.exe parent 3>&- &
+	pid=$!
+	for _ in $(seq 50); do
+		child=$(pgrep -P $pid) && break
+		sleep 0.1
+	done
+	[ -n "$child" ]
+	kill -KILL $pid
+	for _ in $(seq 50); do
+		kill -0 "$child" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	false
+}
+
+@test "the registry" {
+	$MINGW-gcc -O1 -w "$SOURCES/registry.c" -ladvapi32 -o registry.exe
+	run -0 timeout 100 "$LODGE" run registry.exe
+	echo "$output"
+	[[ "${lines[-1]}" =~ ^([0-9]+)\ assertions,\ 0\ failed ]]
+	[ "${BASH_REMATCH[1]}" -gt 60 ]
+}
+
+@test "changes of folders" { api watch 190; }
+@test "jobs" { api job 210; }
+
+@test "all that changes in the room win is cleared for a child" {
+	cd "$SOURCES/../.." || return 1
+	left=$(for o in build/obj/src/win/*.o; do nm -f sysv "$o"; done |
+		awk -F'|' '$4 ~ /OBJECT/ && $NF ~ /^\.(bss|data)$/ { print $1 }' | sort | tr -d ' \n')
+	[ "$left" = crt___mb_cur_maxcrt__osvercrt__winmajorcrt__winminoriob ]
 }
 
 @test "a program without a C runtime" {
@@ -172,8 +206,21 @@ api() { # NAME LEAST: so many assertions at least
 	[ "$output" = $'caught bottom after 6\r\nint 42\r\nagain\r\nthreads 22000\r' ]
 }
 
+@test "C++ of Microsoft's compilers: the same order of destructors" {
+	command -v clang++ >/dev/null || skip "needs clang"
+	printf 'LIBRARY msvcrt.dll\nEXPORTS\nprintf\nputs\n_CxxThrowException\n__CxxFrameHandler3\n' >vc.def
+	$MINGW-dlltool -d vc.def -l libvc.a
+	clang++ --target=x86_64-pc-windows-msvc -O1 -fcxx-exceptions -fexceptions -c "$SOURCES/probe/catch.cc" -o catch.obj
+	$MINGW-ld catch.obj libvc.a -e main -o catch.exe
+	clang++ -O1 -w "$SOURCES/probe/catch.cc" -o catch
+	run -3 ./catch
+	want=$output
+	run -3 timeout 60 "$LODGE" run catch.exe
+	diff <(echo "$want") <(echo "$output" | tr -d '\r')
+}
+
 @test "real programs beside their Linux twins" {
-	run "$SOURCES/real" ripgrep sevenzip21 lightningcss
+	LODGE=$LODGE run "$SOURCES/real" ripgrep sevenzip21 lightningcss
 	echo "$output"
 	[ "$status" = 0 ]
 	[[ "$output" != *"skip "* ]] || skip "${output##*skip }"

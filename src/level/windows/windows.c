@@ -204,7 +204,8 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	    .n_binds = p.nbinds,
 	    .folders = "/c/Temp\0/c/Windows/System32"
 		       "\0/c/Users/lodge/AppData/Local\0/c/Users/lodge/AppData/Roaming\0",
-	    .code_from = WIN_GUEST_END};
+	    .code_from = WIN_GUEST_END,
+	    .forks = true};
 	/* what is looked up on the host, where it still can be */
 	tzset();
 	(void)!setlocale(LC_CTYPE, "C.UTF-8");

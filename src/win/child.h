@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between spawn.c, which finds out what to start, and child.c, which starts it. */
+#pragma once
+#include "win/internal.h"
+
+/* All of it is the child's, too, which is a fork: it lives as long as that does. */
+struct child_start {
+	struct win_start start;
+	struct win_child child;
+	int std[3]; /* descriptors of the parent that become 0 to 2; -1: /dev/null */
+};
+/* Start it: references to its process and its first thread. 0 or a negative errno. */
+/* @job: job_enter's; its count goes when nothing has been started. */
+int child_new(struct child_start *c, bool suspended, uint32_t job, struct object **ret,
+	      struct object **ret_thread) MUST;
+/* End the process @o, which has @code then; returns when it has ended. */
+void child_kill(struct object *o, uint32_t code);
+uint32_t process_pid(const struct object *o);

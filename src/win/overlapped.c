@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is asked for with an OVERLAPPED: how its end is told, waited for, and called off. */
+#include "win/internal.h"
+#include <limits.h>
+
+static _Atomic(uint32_t) *state_of(const struct overlapped *o)
+{
+	return (_Atomic(uint32_t) *)(uintptr_t)&o->status;
+}
+
+static void event_set(const struct overlapped *o, int64_t count)
+{
+	handle h = o->event & ~UINT64_C(1);
+	struct object *event = h ? object_get(h, KIND_EVENT) : NULL;
+	if (event)
+		wait_signal(event, count);
+	object_unref(event);
+}
+
+void overlapped_begin(struct overlapped *o)
+{
+	o->n = 0;
+	atomic_store(state_of(o), STATUS_PENDING);
+	event_set(o, 0);
+}
+
+void overlapped_end(struct file *f, struct overlapped *o, uint32_t status, uint64_t n, bool at_once)
+{
+	bool quiet = o->event & 1 || (at_once && f->modes & 1 && !status);
+	const struct overlapped was = *o; /* the guest may reuse it once it has a status */
+	o->n = n;
+	atomic_store((_Atomic(uint64_t) *)(void *)&o->status, status);
+	futex_wake(state_of(o), INT_MAX);
+	event_set(&was, 1);
+	if (f->port && !quiet)
+		port_post(f->port, n, f->port_key, (uint64_t)(uintptr_t)o, status);
+}
+
+/* ---- functions ---- */
+
+static uint32_t result(const struct overlapped *o, uint32_t *ret_n, uint64_t deadline)
+{
+	int r = 0;
+	while (r != -ETIMEDOUT && deadline && atomic_load(state_of(o)) == STATUS_PENDING)
+		r = futex_wait(state_of(o), STATUS_PENDING, deadline);
+	uint32_t status = atomic_load(state_of(o));
+	*ret_n = (uint32_t)o->n;
+	if (status == STATUS_PENDING)
+		return fail(deadline ? WAIT_TIMEOUT : ERROR_IO_INCOMPLETE);
+	return (int32_t)status < 0 ? fail(error_of_status(status)) : 1;
+}
+
+API(uint32_t, k32_GetOverlappedResult, handle h, const struct overlapped *o, uint32_t *ret_n,
+    uint32_t wait)
+{
+	(void)h;
+	return result(o, ret_n, wait ? NEVER : 0);
+}
+
+API(uint32_t, k32_GetOverlappedResultEx, handle h, const struct overlapped *o, uint32_t *ret_n,
+    uint32_t ms, uint32_t alertable)
+{
+	(void)h;
+	(void)alertable;
+	return result(o, ret_n, ms ? deadline_of_ms(ms) : 0);
+}
+
+API(uint32_t, ws_WSAGetOverlappedResult, uint64_t h, const struct overlapped *o, uint32_t *ret_n,
+    uint32_t wait, uint32_t *flags)
+{
+	(void)h;
+	*flags = 0;
+	return result(o, ret_n, wait ? NEVER : 0);
+}
+
+/* Of files, what takes a while is to wait for changes of a folder. */
+API(uint32_t, k32_CancelIoEx, handle h, struct overlapped *o)
+{
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	bool any = watch_cancel(f, o, NULL);
+	object_unref(&f->o);
+	return any ? 1 : fail(ERROR_NOT_FOUND);
+}
+
+API(uint32_t, k32_CancelIo, handle h)
+{
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	watch_cancel(f, NULL, thread_self()->object);
+	object_unref(&f->o);
+	return 1;
+}
