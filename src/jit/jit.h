@@ -65,6 +65,7 @@ struct jit_guest {
 	bool returns_look;
 	/* address, value and size (byte) of the load reservation, which is as mem_lr leaves it */
 	uint32_t res_va, res_val, res_size;
+	bool narrow;                        /* as on a host without AVX-512, for tests */
 	bool smp;                           /* others may touch memory at the same time */
 	/* guest addresses are the host's: all units are mirrored, of a window at address 0, and
 	 * physical addresses are the virtual ones */

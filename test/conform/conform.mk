@@ -34,7 +34,8 @@ CONFORM_RUN = oracle=$$(test/conform/fetch-oracle || command -v qemu-riscv64-sta
 conform: $(CF)/rvdiff $(CF)/blob.bin $(CF)/runner
 	@for e in interpret translate; do $(CONFORM_RUN) -e $$e -n 2000000 $$oracle \
 		$(CF)/runner $(CF)/blob.bin || exit 1; done
-	@for v in '128 -e interpret' '128 -e translate -t 1' '256 -e translate' '512 -e translate'; do \
+	@for v in '128 -e interpret' '128 -e translate -t 1' '256 -e translate' '512 -e translate' \
+		'512 -e translate -t 1'; do \
 		$(CONFORM_RUN) -n 500000 -v $$v $$oracle $(CF)/runner $(CF)/blob.bin || exit 1; done
 conform-smoke: $(CF)/rvdiff $(CF)/blob.bin $(CF)/runner
 	@for e in interpret translate 'translate -t 1'; do $(CONFORM_RUN) -e $$e -n 200000 $$oracle \

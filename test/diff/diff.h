@@ -80,9 +80,12 @@ void program_make(struct program *p, uint64_t seed, uint64_t fuel, const char *o
 
 /* ---- rig.c ---- */
 struct rig;
-/* @mirror: user memory is mirrored where the engine can (rv_env.mirror). @opt_at and @vlen are
- * rv_env's. */
-int rig_new(struct rig **ret, const struct engine *e, bool mirror, unsigned opt_at, unsigned vlen,
+struct rig_how {           /* as in rv_env */
+	unsigned opt_at, vlen;
+	bool mirror;       /* user memory is mirrored where the engine can */
+	bool narrow;
+};
+int rig_new(struct rig **ret, const struct engine *e, const struct rig_how *how,
 	    struct lodge_err *err) MUST;
 void rig_free(struct rig *r);
 /* Run @p from its start. False: it did not end in time. @plant: NULL, or "mul=mulh": words of the
@@ -103,8 +106,7 @@ void rigs_show(const struct program *p, const struct rig *a, const struct rig *b
 struct pair {
 	const struct engine *e[2];
 	const char *plant; /* of the second */
-	unsigned opt_at, vlen;
-	bool mirror;       /* rig_new */
+	struct rig_how how;
 };
 /* Do fresh rigs of both engines differ after @p? 1 yes, 0 no, -1 no run. */
 int pair_differs(const struct pair *q, const struct program *p, bool show);

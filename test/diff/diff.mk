@@ -29,10 +29,14 @@ lockstep: $(LS)/lockstep
 	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 4000 $(LOCKSTEP_ARGS)
 	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 2000 -t 1 $(LOCKSTEP_ARGS)
 	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 2000 -t 3 $(LOCKSTEP_ARGS)
+	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 1000 -t 1 -l 256 $(LOCKSTEP_ARGS)
+	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 1000 -t 1 -l 512 $(LOCKSTEP_ARGS)
+	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 1000 -t 1 -l 512 -w $(LOCKSTEP_ARGS)
 lockstep-smoke: $(LS)/lockstep
 	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 200 $(LOCKSTEP_ARGS)
 	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 200 -t 1 $(LOCKSTEP_ARGS)
 	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 300 -t 3 $(LOCKSTEP_ARGS)
+	$(LS)/lockstep -s $(LOCKSTEP_SEED) -n 100 -t 1 -l 512 $(LOCKSTEP_ARGS)
 lockstep-boot: $O/lodge
 	test/diff/boot $O/lodge
 -include $(LS_OBJ:.o=.d)

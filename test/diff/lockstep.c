@@ -2,7 +2,7 @@
 /* lockstep: the same random programs on two engines; everything that they leave is compared.
  *
  *   lockstep [-a ENGINE] [-b ENGINE] [-s SEED] [-n PROGRAMS] [-f FUEL] [-o INSTRUCTION]
- *            [-r RUNS] [-l BITS] [-t SAMPLES] [-p SEED] [-x GOOD=BAD] [-m on|off] [-q] [-v]
+ *            [-r RUNS] [-l BITS] [-t SAMPLES] [-p SEED] [-x GOOD=BAD] [-m on|off] [-w] [-q] [-v]
  *
  *   -a -b   the engines: the first of engines.def against each other one (against itself where
  *           there is no other)
@@ -15,6 +15,7 @@
  *   -p      one program, by the number that a report gives; -v shows it
  *   -x      the second engine is told BAD where programs have GOOD: does the tester find that?
  *   -m      mirrored user memory (both, one after the other)
+ *   -w      generated code does without the longest vectors of the host (rv_env.narrow)
  *   -q      differences are only counted, not made small
  *
  * Exit: 0 equal, 1 different, 2 could not run. */
@@ -28,7 +29,8 @@ enum { SHOWN = 3, PER_SEED = 1000000 };
 struct options {
 	const char *engine[2], *only, *plant, *mirror;
 	uint64_t seed, fuel, one;
-	unsigned n, per_rig, opt_at, vlen;
+	unsigned n, per_rig;
+	struct rig_how how;
 	bool quiet, verbose, has_one;
 };
 
@@ -95,9 +97,9 @@ static int pair_run(const struct options *o, const struct pair *q, struct counts
 	int r = p ? 0 : err_set(e, ENOMEM, "no memory");
 	for (unsigned i = 0; !r && i < o->n; i++) {
 		if (!rig[0]) {
-			r = rig_new(&rig[0], q->e[0], q->mirror, q->opt_at, q->vlen, e);
+			r = rig_new(&rig[0], q->e[0], &q->how, e);
 			if (!r)
-				r = rig_new(&rig[1], q->e[1], q->mirror, q->opt_at, q->vlen, e);
+				r = rig_new(&rig[1], q->e[1], &q->how, e);
 		}
 		if (r)
 			break;
@@ -149,7 +151,7 @@ static int pair_both(const struct options *o, struct pair *q, struct counts *sum
 {
 	int r = 0;
 	for (unsigned on = 0; on < 2 && !r; on++) {
-		q->mirror = on;
+		q->how.mirror = on;
 		if (!o->mirror || !strcmp(o->mirror, on ? "on" : "off"))
 			r = pair_report(o, q, sum, e);
 	}
@@ -158,8 +160,8 @@ static int pair_both(const struct options *o, struct pair *q, struct counts *sum
 
 static bool options_read(struct options *o, int argc, char **argv)
 {
-	*o = (struct options){.seed = 1, .n = 200, .per_rig = 64, .vlen = 128};
-	for (int c; (c = getopt(argc, argv, "a:b:s:n:f:o:r:l:t:p:x:m:qv")) != -1;)
+	*o = (struct options){.seed = 1, .n = 200, .per_rig = 64, .how.vlen = 128};
+	for (int c; (c = getopt(argc, argv, "a:b:s:n:f:o:r:l:t:p:x:m:wqv")) != -1;)
 		switch (c) {
 		case 'a': o->engine[0] = optarg; break;
 		case 'b': o->engine[1] = optarg; break;
@@ -168,8 +170,8 @@ static bool options_read(struct options *o, int argc, char **argv)
 		case 'f': o->fuel = strtoull(optarg, NULL, 10); break;
 		case 'o': o->only = optarg; break;
 		case 'r': o->per_rig = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'l': o->vlen = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 't': o->opt_at = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 'l': o->how.vlen = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 't': o->how.opt_at = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'p':
 			o->one = strtoull(optarg, NULL, 10);
 			o->has_one = true;
@@ -177,6 +179,7 @@ static bool options_read(struct options *o, int argc, char **argv)
 			break;
 		case 'x': o->plant = optarg; break;
 		case 'm': o->mirror = optarg; break;
+		case 'w': o->how.narrow = true; break;
 		case 'q': o->quiet = true; break;
 		case 'v': o->verbose = true; break;
 		default: return false;
@@ -192,10 +195,10 @@ int main(int argc, char **argv)
 	if (!options_read(&o, argc, argv)) {
 		fprintf(stderr, "usage: lockstep [-a ENGINE] [-b ENGINE] [-s SEED] [-n PROGRAMS]"
 				" [-f FUEL] [-o INSTRUCTION] [-r RUNS] [-l BITS] [-p PROGRAM]"
-				" [-x GOOD=BAD] [-m on|off] [-q] [-v]\n");
+				" [-x GOOD=BAD] [-m on|off] [-w] [-q] [-v]\n");
 		return 2;
 	}
-	struct pair q = {.plant = o.plant, .opt_at = o.opt_at, .vlen = o.vlen};
+	struct pair q = {.plant = o.plant, .how = o.how};
 	q.e[0] = o.engine[0] ? engine_find(o.engine[0]) : engine_at(0);
 	const struct engine *only = o.engine[1] ? engine_find(o.engine[1]) : NULL;
 	if (!q.e[0] || (o.engine[1] && !only)) {

@@ -106,7 +106,7 @@ static void watch_set(struct rig *r, bool running)
 	pthread_mutex_unlock(&r->lock);
 }
 
-int rig_new(struct rig **ret, const struct engine *e, bool mirror, unsigned opt_at, unsigned vlen,
+int rig_new(struct rig **ret, const struct engine *e, const struct rig_how *how,
 	    struct lodge_err *err)
 {
 	static const struct bus_ops stop = {stop_read, stop_write, 1, 8};
@@ -121,10 +121,11 @@ int rig_new(struct rig **ret, const struct engine *e, bool mirror, unsigned opt_
 				 .hot = 1,
 				 .mmu_max = 57,
 				 .pmp_entries = 16,
-				 .vlen = vlen,
-				 .mirror = mirror,
-				 .opt_at = opt_at,
-				 .opt_sync = opt_at != 0};
+				 .vlen = how->vlen,
+				 .mirror = how->mirror,
+				 .narrow = how->narrow,
+				 .opt_at = how->opt_at,
+				 .opt_sync = how->opt_at != 0};
 	int bad = mem_new(&r->env.mem, gpa(RAM_AT), RAM_SIZE, err);
 	if (!bad)
 		bad = bus_new(&r->env.bus, err);

@@ -15,7 +15,7 @@ int pair_differs(const struct pair *q, const struct program *p, bool show)
 	bool ended[2] = {false, false};
 	int ret = 0;
 	for (unsigned i = 0; i < 2; i++) {
-		if (rig_new(&rig[i], q->e[i], q->mirror, q->opt_at, q->vlen, NULL) < 0) {
+		if (rig_new(&rig[i], q->e[i], &q->how, NULL) < 0) {
 			ret = -1;
 			break;
 		}

@@ -108,7 +108,7 @@ static bool run_make(struct run *r, const struct engine *e, uint8_t how, uint8_t
 	r->env = (struct rv_env){.clock = &r->clock, .nharts = 1, .hot = 1 + (how >> 7),
 				 .code_bytes = 64 << 10, .mmu_max = 57, .pmp_entries = 16,
 				 .opt_at = more & 1, .opt_sync = true, .mirror = more >> 1 & 1,
-				 .vlen = vlen[more >> 2 & 3]};
+				 .vlen = vlen[more >> 2 & 3], .narrow = more >> 4 & 1};
 	if (mem_new(&r->env.mem, gpa(RAM), RAM_BYTES, NULL) < 0 || bus_new(&r->env.bus, NULL) < 0 ||
 	    bus_map(r->env.bus, gpa(STOP), 0x1000, &ops, r, NULL, NULL) < 0 ||
 	    rv_hart_new(&r->h, &r->env, 0, NULL) < 0)

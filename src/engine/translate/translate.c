@@ -335,6 +335,7 @@ static int cache_make(struct rv_hart *h, struct translate *t, struct lodge_err *
 	t->alone = g.flat && is_alone(h);
 	g.smp = g.flat ? !t->alone : h->env->nharts > 1;
 	g.vector_bytes = h->vlenb;
+	g.narrow = h->env->narrow;
 	t->counted = vclock_is_counted(h->env->clock);
 	g.returns_look = t->counted;
 	if (t->counted)

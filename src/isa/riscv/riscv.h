@@ -109,6 +109,7 @@ struct rv_env {
 	uint32_t opt_at;            /* samples of a unit before it is optimized; 1: all, at once,
 	                             * even where it is of no use, for tests */
 	bool opt_sync;              /* optimize on the hart's own thread */
+	bool narrow;                /* leave the host's longest vectors alone; for tests */
 	struct code_share *share;   /* of processes and their engine (engine.h); NULL: none */
 	uint64_t trace_pc;          /* log the translation of code at this virtual address; 0: none,
 	                             * UINT64_MAX: all */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jit/x64, private: the assembler. One function per encoding form; operands are register numbers.
- * Spec: SDM2 083 §2.1, §2.3 */
+ * Spec: SDM2 083 §2.1, §2.3, §2.7 */
 #pragma once
 #include "base/base.h"
 
@@ -94,17 +94,23 @@ static inline void asm_rr8(struct jit_asm *a, bool w, unsigned op, unsigned reg,
 	a8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
 
-/* ModRM and SIB of [base + disp] */
-static inline void asm_mem(struct jit_asm *a, unsigned reg, unsigned base, int32_t disp)
+/* ModRM and SIB of [base + disp]; a distance of one byte counts by @unit. */
+static inline void asm_mem_by(struct jit_asm *a, unsigned reg, unsigned base, int32_t disp,
+                              int32_t unit)
 {
-	unsigned mod = disp == 0 && (base & 7) != RBP ? 0 : fits8(disp) ? 1 : 2;
+	bool is_short = disp % unit == 0 && fits8(disp / unit);
+	unsigned mod = disp == 0 && (base & 7) != RBP ? 0 : is_short ? 1 : 2;
 	a8(a, mod << 6 | (reg & 7) << 3 | (base & 7));
 	if ((base & 7) == RSP)
 		a8(a, 0x24);
 	if (mod == 1)
-		a8(a, (uint8_t)disp);
+		a8(a, (uint8_t)(disp / unit));
 	else if (mod == 2)
 		a32(a, (uint32_t)disp);
+}
+static inline void asm_mem(struct jit_asm *a, unsigned reg, unsigned base, int32_t disp)
+{
+	asm_mem_by(a, reg, base, disp, 1);
 }
 /* [base + index << scale + disp]; index is not RSP */
 static inline void asm_sib(struct jit_asm *a, unsigned reg, unsigned base, unsigned index,
@@ -169,6 +175,33 @@ static inline void asm_vrm(struct jit_asm *a, unsigned map, unsigned pp, bool w,
 	asm_vex(a, map, pp, w, reg, vvvv, base);
 	a8(a, op);
 	asm_mem(a, reg, base, disp);
+}
+
+/* EVEX, which reaches 32 registers, and 64 bytes: @pp 8 beside the prefix; 4: 32. Bit @w says how
+ * wide elements are, also where VEX ignores it. */
+static inline void asm_evex(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned reg,
+                            unsigned vvvv, unsigned rm)
+{
+	a8(a, 0x62);
+	a8(a, (~reg >> 3 & 1) << 7 | (~rm >> 4 & 1) << 6 | (~rm >> 3 & 1) << 5 |
+	      (~reg >> 4 & 1) << 4 | map);
+	a8(a, (unsigned)w << 7 | (~vvvv & 15) << 3 | 4 | (pp & 3));
+	a8(a, pp >> 2 << 5 | (~vvvv >> 4 & 1) << 3);
+}
+static inline void asm_err(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned op,
+                           unsigned reg, unsigned vvvv, unsigned rm)
+{
+	asm_evex(a, map, pp, w, reg, vvvv, rm);
+	a8(a, op);
+	a8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+/* Of whole registers in memory. */
+static inline void asm_erm(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned op,
+                           unsigned reg, unsigned vvvv, unsigned base, int32_t disp)
+{
+	asm_evex(a, map, pp, w, reg, vvvv, base);
+	a8(a, op);
+	asm_mem_by(a, reg, base, disp, 16 << (pp >> 2));
 }
 
 /* ---- instructions ---- */

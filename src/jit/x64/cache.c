@@ -55,6 +55,8 @@ int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t by
 		return err_set(e, ENOMEM, "no memory for a code cache");
 	c->g = *g;
 	c->avx2 = __builtin_cpu_supports("avx2");
+	c->avx512 = !g->narrow && c->avx2 && __builtin_cpu_supports("avx512f") &&
+	            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
 	c->bytes = align_up(bytes < BYTES_MIN ? BYTES_MIN : bytes, 4096);
 	memset(c->home, -1, sizeof c->home);
 	for (unsigned n = 0; n < countof(homes); n++)

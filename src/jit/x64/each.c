@@ -31,10 +31,28 @@ unsigned each_home(const struct each *x, unsigned reg, unsigned off)
 	return x->apart ? NOREG : vmap_home(x->g, reg * x->g->c->g.vector_bytes + off);
 }
 
+void each_rr(struct each *x, unsigned map, unsigned pp, bool w, unsigned op, unsigned reg,
+             unsigned vvvv, unsigned rm)
+{
+	if (x->step < 64 && (reg | vvvv | rm) < 16)
+		asm_vrr(x->a, map, pp | x->wide, w, op, reg, vvvv, rm);
+	else
+		asm_err(x->a, map, pp | x->wide, pp && x->elem == 3, op, reg, vvvv, rm);
+}
+
+void each_rm(struct each *x, unsigned map, unsigned pp, bool w, unsigned op, unsigned reg,
+             unsigned vvvv, unsigned base, int32_t disp)
+{
+	if (x->step < 64 && (reg | vvvv) < 16)
+		asm_vrm(x->a, map, pp | x->wide, w, op, reg, vvvv, base, disp);
+	else
+		asm_erm(x->a, map, pp | x->wide, pp && x->elem == 3, op, reg, vvvv, base, disp);
+}
+
 static void v_move(struct each *x, unsigned to, unsigned from)
 {
 	if (to != from)
-		asm_vrr(x->a, 1, x->wide, false, 0x28, to, 0, from); /* vmovaps */
+		each_rr(x, 1, 0, false, 0x28, to, 0, from); /* vmovaps */
 }
 
 void each_load(struct each *x, unsigned to, unsigned reg, unsigned off)
@@ -43,7 +61,7 @@ void each_load(struct each *x, unsigned to, unsigned reg, unsigned off)
 	if (h != NOREG)
 		v_move(x, to, h);
 	else
-		asm_vrm(x->a, 1, x->wide, false, 0x10, to, 0, STATE_REG, each_at(x, reg, off));
+		each_rm(x, 1, 0, false, 0x10, to, 0, STATE_REG, each_at(x, reg, off));
 }
 
 void each_store(struct each *x, unsigned from, unsigned reg, unsigned off)
@@ -52,7 +70,7 @@ void each_store(struct each *x, unsigned from, unsigned reg, unsigned off)
 	if (h != NOREG)
 		v_move(x, h, from);
 	else
-		asm_vrm(x->a, 1, x->wide, false, 0x11, from, 0, STATE_REG, each_at(x, reg, off));
+		each_rm(x, 1, 0, false, 0x11, from, 0, STATE_REG, each_at(x, reg, off));
 }
 
 unsigned each_get(struct each *x, unsigned reg, unsigned off, unsigned spare)
@@ -69,7 +87,7 @@ void each_broadcast(struct each *x)
 {
 	static const uint8_t op[4] = { 0x78, 0x79, 0x58, 0x59 };
 	asm_vrr(x->a, 1, 1, x->elem == 3, 0x6e, V_SCALAR, 0, RDX); /* vmovd, vmovq */
-	asm_vrr(x->a, 2, 1 | x->wide, false, op[x->elem], V_SCALAR, 0, V_SCALAR);
+	each_rr(x, 2, 1, false, op[x->elem], V_SCALAR, 0, V_SCALAR);
 }
 
 void each_with_y(struct each *x, unsigned map, unsigned pp, bool w, unsigned op, unsigned to,
@@ -77,10 +95,9 @@ void each_with_y(struct each *x, unsigned map, unsigned pp, bool w, unsigned op,
 {
 	unsigned y = x->e.scalar ? V_SCALAR : each_home(x, x->e.b, off);
 	if (y != NOREG)
-		asm_vrr(x->a, map, pp | x->wide, w, op, to, from, y);
+		each_rr(x, map, pp, w, op, to, from, y);
 	else
-		asm_vrm(x->a, map, pp | x->wide, w, op, to, from, STATE_REG,
-		        each_at(x, x->e.b, off));
+		each_rm(x, map, pp, w, op, to, from, STATE_REG, each_at(x, x->e.b, off));
 }
 
 static void multiply(struct each *x, unsigned to, unsigned from, unsigned off)
@@ -94,10 +111,9 @@ static void add_old(struct each *x, unsigned to, unsigned op, unsigned off)
 {
 	unsigned h = each_home(x, x->e.d, off);
 	if (h != NOREG)
-		asm_vrr(x->a, 1, 1 | x->wide, false, op, to, V_A, h);
+		each_rr(x, 1, 1, false, op, to, V_A, h);
 	else
-		asm_vrm(x->a, 1, 1 | x->wide, false, op, to, V_A, STATE_REG,
-		        each_at(x, x->e.d, off));
+		each_rm(x, 1, 1, false, op, to, V_A, STATE_REG, each_at(x, x->e.d, off));
 }
 
 static void integers(struct each *x)
@@ -143,7 +159,12 @@ static void sum(struct each *x)
 	each_load(x, V_A, x->e.a, 0);
 	for (unsigned off = x->step; off < x->bytes; off += x->step) {
 		unsigned y = each_get(x, x->e.a, off, V_B);
-		asm_vrr(x->a, 1, 1 | x->wide, false, add, V_A, V_A, y);
+		each_rr(x, 1, 1, false, add, V_A, V_A, y);
+	}
+	if (x->step == 64) {
+		asm_err(x->a, 3, 1 | L_64, true, 0x3b, V_A, 0, V_B); /* vextracti64x4 */
+		a8(x->a, 1);
+		asm_vrr(x->a, 1, 1 | L_32, false, add, V_A, V_A, V_B);
 	}
 	if (x->wide)
 		fold(x, 0x39, true, 1, add);
@@ -163,6 +184,17 @@ static void move(struct each *x)
 		each_store(x, x->e.scalar ? V_SCALAR : each_get(x, x->e.b, off, V_A), x->e.d, off);
 }
 
+/* K_MASK := which bytes are alike */
+static void alike_evex(struct each *x, unsigned from, unsigned off)
+{
+	unsigned y = x->e.scalar ? V_SCALAR : each_home(x, x->e.b, off);
+	if (y != NOREG)
+		asm_err(x->a, 1, 1 | x->wide, false, 0x74, K_MASK, from, y); /* vpcmpeqb */
+	else
+		asm_erm(x->a, 1, 1 | x->wide, false, 0x74, K_MASK, from, STATE_REG,
+		        each_at(x, x->e.b, off));
+}
+
 /* Bytes that are alike or not, as bits. */
 static void compare(struct each *x)
 {
@@ -170,11 +202,17 @@ static void compare(struct each *x)
 		each_broadcast(x);
 	for (unsigned off = 0; off < x->bytes; off += x->step) {
 		unsigned from = each_get(x, x->e.a, off, V_A);
-		each_with_y(x, 1, 1, false, 0x74, V_A, from, off);       /* vpcmpeqb */
-		asm_vrr(x->a, 1, 1 | x->wide, false, 0xd7, RCX, 0, V_A); /* vpmovmskb */
+		bool all = x->step == 64;
+		if (x->evex) {
+			alike_evex(x, from, off);
+			asm_vrr(x->a, 1, 3, all, 0x93, RCX, 0, K_MASK); /* kmov */
+		} else {
+			each_with_y(x, 1, 1, false, 0x74, V_A, from, off); /* vpcmpeqb */
+			asm_vrr(x->a, 1, 1 | x->wide, false, 0xd7, RCX, 0, V_A); /* vpmovmskb */
+		}
 		if (x->e.op == IR_EACH_ne)
-			asm_rr(x->a, false, 0xf7, 2, RCX);
-		asm_prm(x->a, x->wide ? 0 : 0x66, false, 0x89, RCX, STATE_REG,
+			asm_rr(x->a, all, 0xf7, 2, RCX);
+		asm_prm(x->a, x->wide ? 0 : 0x66, all, 0x89, RCX, STATE_REG,
 		        each_at(x, x->e.d, off / 8));
 	}
 }
@@ -355,6 +393,10 @@ void gen_each(struct jit_gen *g, uint32_t n)
 		key_look(&x, relies);
 	}
 	x.apart = g->vmap.n && !vmap_conforms(&x);
+	if (x.apart || !g->vmap.n)
+		each_narrow(&x);
+	else
+		x.evex = g->vmap.evex || x.step == 64;
 	if (x.apart)
 		vmap_store(g);
 	body(&x);

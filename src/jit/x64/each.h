@@ -6,6 +6,8 @@
 enum { FIRST_MOST = 256 }; /* bits that are looked at; the jumps there are short */
 enum { SUM_MOST = 128 };   /* floats that are added one by one; each is an instruction */
 enum { V_A, V_B, V_MASK, V_SCALAR }; /* xmm0 to xmm3, as they are mostly used */
+enum { K_MASK = 1, K_MORE };         /* k1, k2 */
+enum { L_32 = 4, L_64 = 8 };         /* the length beside pp */
 
 struct each {
 	struct jit_gen *g;
@@ -16,7 +18,8 @@ struct each {
 	unsigned type;          /* of the key */
 	unsigned elem;          /* log2 of bytes */
 	unsigned bytes, step;   /* of a group, or of the part of a register; of a host register */
-	unsigned wide;          /* 4, the length bit beside pp: 32 bytes */
+	unsigned wide;          /* the length beside pp: L_32, L_64, or 0 */
+	bool evex;              /* operands may lie where only that reaches */
 	bool apart;             /* no operand is in host registers: the state is up to date */
 	struct place place;     /* of memory */
 	bool faults;            /* accesses there may */
@@ -43,11 +46,19 @@ static inline bool each_is_float(uint8_t op)
 static inline uint32_t each_key(const struct each *x) { return x->type | IR_KEY; }
 /* Elements of the longest vector of @type. */
 unsigned each_most(const struct jit_gen *g, unsigned type);
+/* No more than 32 bytes at once. */
+void each_narrow(struct each *x);
 /* Host register with the bytes at @off of the group at @reg; NOREG: they are in the state. */
 unsigned each_home(const struct each *x, unsigned reg, unsigned off);
 int32_t each_at(const struct each *x, unsigned reg, unsigned off);
 /* The helper does it if @cc. */
 void each_unless(struct each *x, unsigned cc);
+/* asm_vrr and asm_vrm of x->step bytes, or EVEX where that reaches. There, W goes by the width of
+ * elements, except without a prefix. */
+void each_rr(struct each *x, unsigned map, unsigned pp, bool w, unsigned op, unsigned reg,
+             unsigned vvvv, unsigned rm);
+void each_rm(struct each *x, unsigned map, unsigned pp, bool w, unsigned op, unsigned reg,
+             unsigned vvvv, unsigned base, int32_t disp);
 /* vmovups */
 void each_load(struct each *x, unsigned to, unsigned reg, unsigned off);
 void each_store(struct each *x, unsigned from, unsigned reg, unsigned off);

@@ -60,9 +60,17 @@ static unsigned result(struct each *x, unsigned off)
 	return to;
 }
 
-/* V_MASK gathers which elements are NaNs; two registers are one comparison. */
+/* V_MASK, or K_MASK, gathers which elements are NaNs; two registers are one comparison. */
 static void gather(struct each *x, bool first, unsigned a, unsigned b)
 {
+	if (x->evex) {
+		asm_err(x->a, 1, prefix(x) | x->wide, prefix(x), OP_CMP,
+		        first ? K_MASK : K_MORE, a, b);
+		a8(x->a, CMP_UNORDERED);
+		if (!first) /* korw */
+			asm_vrr(x->a, 1, L_32, false, 0x45, K_MASK, K_MASK, K_MORE);
+		return;
+	}
 	unordered(x, first ? V_MASK : V_A, a, b);
 	if (!first)
 		asm_vrr(x->a, 1, x->wide, false, 0x56, V_MASK, V_MASK, V_A); /* vorps */
@@ -86,8 +94,12 @@ void each_floats(struct each *x)
 		waits = NOREG;
 		first = false;
 	}
-	asm_vrr(x->a, 1, prefix(x) | x->wide, false, 0x50, RCX, 0, V_MASK); /* vmovmsk */
-	x_test(x->a, false, RCX, RCX);
+	if (x->evex) {
+		asm_vrr(x->a, 1, 0, false, 0x98, K_MASK, 0, K_MASK); /* kortestw */
+	} else {
+		asm_vrr(x->a, 1, prefix(x) | x->wide, false, 0x50, RCX, 0, V_MASK); /* vmovmsk */
+		x_test(x->a, false, RCX, RCX);
+	}
 	struct slow *s = gen_slow(x->g, SLOW_NANS, x_jcc32(x->a, CC_NE));
 	s->imm = ir_each_pack(x->e);
 	s->key = each_key(x);
@@ -149,7 +161,11 @@ void slow_nans(struct jit_gen *g, const struct slow *s)
 	struct each x;
 	int32_t spare = at(g->c->g.run + offsetof(struct jit_run, spare));
 	each_shape(&x, g, (uint32_t)s->imm, s->key & 255);
-	x.apart = s->reg;
+	bool away = !s->reg && g->vmap.n && (g->vmap.evex || x.step == 64);
+	if (away)
+		vmap_store(g);
+	x.apart = s->reg || away;
+	each_narrow(&x);
 	if (x.e.op == IR_EACH_fmacc) {
 		asm_rm(x.a, false, 0x0fae, 3, STATE_REG, spare); /* stmxcsr */
 		for (unsigned off = 0; off < x.bytes; off += x.step)
@@ -165,5 +181,7 @@ void slow_nans(struct jit_gen *g, const struct slow *s)
 		if (r == V_B)
 			each_store(&x, V_B, x.e.d, off);
 	}
+	if (away)
+		vmap_load(g);
 	x_jmp_to(x.a, s->back);
 }

@@ -63,8 +63,7 @@ static void v_memory(struct each *x, unsigned op, unsigned reg, unsigned off)
 	may_fault(x);
 	if (x->place.mirror && !x->g->c->g.flat)
 		a8(x->a, SEG_GS);
-	asm_vrm(x->a, 1, x->wide, false, op, reg, 0, x->place.base,
-	        x->place.disp + (int32_t)off);
+	each_rm(x, 1, 0, false, op, reg, 0, x->place.base, x->place.disp + (int32_t)off);
 }
 
 /* mov between rdx and memory, of 1 to 8 bytes */

@@ -2,6 +2,10 @@
 /* What an IR_each works on, and whether it is made inline. */
 #include "jit/x64/each.h"
 
+/* Bytes of groups that are worked on by 64 where the host can: of these, three do not fit into
+ * registers of 32 bytes. */
+enum { WIDE_FROM = 512 };
+
 unsigned each_most(const struct jit_gen *g, unsigned type)
 {
 	unsigned one = g->c->g.vector_bytes >> (type >> 3 & 7), lmul = type & 7;
@@ -29,8 +33,16 @@ void each_shape(struct each *x, struct jit_gen *g, uint32_t packed, unsigned typ
 	*x = (struct each){ .g = g, .a = &g->a, .e = ir_each_of(packed), .type = type,
 		.elem = type >> 3 & 7 };
 	x->bytes = each_most(g, type) << x->elem;
-	x->step = x->bytes % 32 ? 16 : 32;
-	x->wide = x->step == 32 ? 4 : 0;
+	x->step = x->bytes % 32 ? 16 : g->c->avx512 && x->bytes >= WIDE_FROM ? 64 : 32;
+	x->wide = x->step == 64 ? L_64 : x->step == 32 ? L_32 : 0;
+}
+
+void each_narrow(struct each *x)
+{
+	if (x->step != 64)
+		return;
+	x->step = 32;
+	x->wide = L_32;
 }
 
 bool each_init(struct each *x, struct jit_gen *g, const struct ir_block *b,

@@ -48,7 +48,7 @@ struct jit_cache {
 	struct veneer *veneers; /* owned; see far.c */
 	uint32_t nveneers, veneers_cap;
 	struct thunks t;
-	bool avx2;
+	bool avx2, avx512;      /* avx512: F, VL and BW */
 };
 
 /* Out-of-line code to be written behind the unit. */
@@ -108,11 +108,12 @@ enum { NOTES_BYTES = RECORDS * (2 * 5 + 10 + 3 * 5 + 2 * 2 * 5) + EACH_AT_MAX * 
 _Static_assert(NOTES_BYTES <= UINT16_MAX, "offsets in the notes");
 
 /* Vector registers in host registers: vmap.c */
-enum { VMAP_MAX = 12 };
+enum { YMM_FAR = 16, VMAP_MAX = 28 }; /* only EVEX reaches registers from YMM_FAR on */
 struct vmap {
 	/* bytes from offset off of the register file on; dirty: written somewhere in the unit */
 	struct { uint16_t off; uint8_t reg, bytes; bool dirty; } h[VMAP_MAX];
 	unsigned n;
+	bool evex;              /* some are such */
 };
 
 /* x registers that hold constants: known.c */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vector registers that live in ymm and xmm registers, as a part of a unit's own map: pieces of the
- * register file, of 32 bytes or 16, that loops use most. What does not see the file in the same
+/* Vector registers that live in host registers, as a part of a unit's own map: pieces of the
+ * register file, of 64, 32 or 16 bytes, that loops use most. What does not see the file in the same
  * pieces has the state brought up to date first (each.apart), and so have helpers (own.c).
- * Outside of such units the upper halves of ymm registers are clear.
- * Spec: SDM2 083 §2.3, §5 (VZEROUPPER) */
+ * Outside of such units the upper parts of the first 16 registers are clear.
+ * Spec: SDM2 083 §2.3, §2.7, §5 (VZEROUPPER) */
 #include "jit/x64/each.h"
 
 enum { PIECES = 128 };
@@ -91,8 +91,9 @@ static const struct piece *best(const struct pieces *q, const struct vmap *m, ui
 	return r;
 }
 
-/* Host registers that nothing lives in. xmm15 is ones where there is floating point. */
-static unsigned registers_free(const struct plan *p, uint8_t *ret)
+/* Host registers that nothing lives in. xmm15 is ones where there is floating point. @far: those
+ * from YMM_FAR on as well, last. */
+static unsigned registers_free(const struct plan *p, bool far, uint8_t *ret)
 {
 	unsigned n = 0;
 	bool scalar = false;
@@ -103,6 +104,8 @@ static unsigned registers_free(const struct plan *p, uint8_t *ret)
 			ret[n++] = (uint8_t)x;
 	if (!scalar && n == XMM_ONES - XMM_FIRST)
 		ret[n++] = XMM_ONES;
+	for (unsigned x = YMM_FAR; x < 32 && far; x++)
+		ret[n++] = (uint8_t)x;
 	return n;
 }
 
@@ -122,15 +125,17 @@ bool vmap_choose(struct jit_gen *g, const uint32_t *weight, uint32_t least)
 	const struct piece *piece;
 	uint64_t gain = 0, loss = 0;
 	m->n = 0;
+	m->evex = false;
 	for (unsigned n = 0; n < p->n; n++)
 		if (p->insn[n].each)
 			insn_note(g, &q, &p->insn[n], weight[n]);
-	unsigned nfree = registers_free(p, r);
+	unsigned nfree = registers_free(p, g->c->avx512, r);
 	while (m->n < nfree && (piece = best(&q, m, least))) {
 		m->h[m->n].off = piece->off;
 		m->h[m->n].bytes = piece->bytes;
 		m->h[m->n].dirty = piece->dirty;
 		m->h[m->n].reg = r[m->n];
+		m->evex |= r[m->n] >= YMM_FAR;
 		m->n++;
 		gain += piece->weight;
 	}
@@ -147,8 +152,12 @@ bool vmap_choose(struct jit_gen *g, const uint32_t *weight, uint32_t least)
 static void move(struct jit_gen *g, unsigned n, unsigned op)
 {
 	const struct vmap *m = &g->vmap;
-	asm_vrm(&g->a, 1, m->h[n].bytes == 32 ? 4 : 0, false, op, m->h[n].reg, 0, STATE_REG,
-	        at(g->c->g.vector + m->h[n].off));
+	unsigned wide = m->h[n].bytes == 64 ? L_64 : m->h[n].bytes == 32 ? L_32 : 0;
+	int32_t where = at(g->c->g.vector + m->h[n].off);
+	if (wide == L_64 || m->h[n].reg >= YMM_FAR)
+		asm_erm(&g->a, 1, wide, false, op, m->h[n].reg, 0, STATE_REG, where);
+	else
+		asm_vrm(&g->a, 1, wide, false, op, m->h[n].reg, 0, STATE_REG, where);
 }
 
 void vmap_load(struct jit_gen *g)
