@@ -9,6 +9,7 @@ struct tar;
 struct archive_entry;
 enum { TAR_ANY = 1 << 0 }; /* bzip2 and xz too: what people archive images with */
 /* More data than that is refused: a small file that is made to fill the disk. */
+enum { TAR_GIB = 64 }; /* of data, by default */
 struct tar_limits {
 	uint64_t bytes;   /* of the tar, and of what its files claim to be; 0: the default */
 	uint64_t ratio;   /* times what is read of it, beyond the first 64 MiB; 0: the default */
