@@ -64,7 +64,8 @@ struct lodge_config {
 	size_t npublish;
 	const char *const *env; /* "KEY=VALUE", for the guest's first program */
 	size_t nenv;
-	const char *net;        /* "user" (NULL), "none", "tap:NAME" */
+	const char *net;        /* "user" (NULL), "none", "tap:NAME"; of containers also "host"
+	                         * and the names of networks */
 	const char *bus;        /* default bus of virtio devices: "mmio" (NULL), "pci" */
 	const char *mmu;        /* widest page tables: "sv39", "sv48", "sv57" (NULL) */
 	uint64_t timeout_ns;    /* kill after this long, exit code 124; 0: never */
@@ -421,6 +422,17 @@ LODGE_API const char *lodge_image_needed(const struct lodge_config *c);
 /* 1: what config.argv names is not the image's to run but lodge_exec's, once it is up. */
 LODGE_API int lodge_image_execs(const char *name);
 LODGE_API int lodge_image_remove(const char *name, struct lodge_err *e);
+
+/* ---- networks of containers: a bridge of the host; "bridge" is there by itself ---- */
+
+/* @subnet "10.1.2.0/24"; NULL: one that is free is chosen. -EEXIST: the name is in use. */
+LODGE_API int lodge_network_create(const char *name, const char *subnet, struct lodge_err *e);
+/* A JSON array of {name, subnet, gateway, interface, members}; lodge_free. */
+LODGE_API int lodge_network_list(char **ret_json, struct lodge_err *e);
+/* One of them; members: [{address, id, hostname, guest}]. -ENOENT: there is none. */
+LODGE_API int lodge_network_inspect(const char *name, char **ret_json, struct lodge_err *e);
+/* -EBUSY: containers are in it. */
+LODGE_API int lodge_network_remove(const char *name, struct lodge_err *e);
 
 /* ---- the host ---- */
 

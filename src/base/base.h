@@ -157,7 +157,7 @@ int file_replace(int dirfd, const char *name, const void *data, size_t len,
 int file_make_folders(const char *path, unsigned mode, unsigned mode_above,
 		      struct lodge_err *e) MUST;
 /* Delete @name below @dirfd and all below it, never through a symbolic link. 0 also when there is
- * none. Each folder on the way down costs two descriptors. */
+ * none. However deep it is; on overlayfs, each folder of a lower layer costs two descriptors. */
 int file_remove_tree(int dirfd, const char *name, struct lodge_err *e) MUST;
 
 /* ---- sha256.c ---- */

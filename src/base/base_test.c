@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/base.h"
 #include "test/test.h"
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 struct sample {
 	uint32_t a;
@@ -37,4 +40,31 @@ TEST(errors_gather_their_context_on_the_way_up)
 	struct lodge_err e;
 	CHECK(err_in(&e, err_set(&e, EINVAL, "ram of %d bytes", 7), "machine") == -EINVAL);
 	CHECK(e.code == EINVAL && !strcmp(e.msg, "machine: ram of 7 bytes"));
+}
+
+/* What somebody else put there may be deeper than there are descriptors. */
+TEST(a_folder_goes_however_deep_it_is)
+{
+	enum { DEEP = 1200, FILES = 200 };
+	char home[] = "/tmp/lodge-test-XXXXXX";
+	struct rlimit before, few;
+	CHECK(mkdtemp(home) != NULL);
+	int fd = open(home, O_RDONLY | O_DIRECTORY);
+	for (unsigned i = 0; i < DEEP; i++) {
+		CHECK(mkdirat(fd, "d", i % 7 ? 0755 : 0700) == 0);
+		CHECK(i % 3 || mkdirat(fd, "beside", 0555) == 0);
+		int next = openat(fd, "d", O_RDONLY | O_DIRECTORY);
+		CHECK(next >= 0);
+		close(fd);
+		fd = next;
+	}
+	close(fd);
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	few = before;
+	few.rlim_cur = FILES;
+	CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	struct lodge_err e = {.msg = ""};
+	int r = file_remove_tree(AT_FDCWD, home, &e);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK(r == 0 && access(home, F_OK) < 0);
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 int file_load(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len,
@@ -88,7 +89,18 @@ int file_make_folders(const char *path, unsigned mode, unsigned mode_above, stru
 	return 0;
 }
 
-static int file_remove_inside(int fd, struct lodge_err *e)
+/* A removal of a folder: however deep it is, so many descriptors and frames of the stack are
+ * enough, for what is deeper is moved up to the top, and its turn comes there. */
+enum { REMOVE_DEPTH = 64 };
+struct removal {
+	int top;        /* the folder itself; -1: not known yet */
+	unsigned depth;
+	bool moved;     /* something has come to the top */
+};
+
+static int node_remove(struct removal *m, int dirfd, const char *name, struct lodge_err *e);
+
+static int inside_remove(struct removal *m, int fd, struct lodge_err *e)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
@@ -99,9 +111,10 @@ static int file_remove_inside(int fd, struct lodge_err *e)
 		return r;
 	}
 	int r = 0;
+	rewinddir(d); /* the place is the descriptor's, and it may have been read before */
 	for (struct dirent *de; r == 0 && (de = readdir(d));)
 		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
-			r = file_remove_tree(fd, de->d_name, e);
+			r = node_remove(m, fd, de->d_name, e);
 	closedir(d);
 	return r;
 }
@@ -119,8 +132,38 @@ static int folder_open(int dirfd, const char *name)
 	return at < 0 || chmod(path, 0700) < 0 ? -1 : openat(dirfd, name, O_RDONLY | FLAGS);
 }
 
-/* Depth is that of a folder which Lodge itself made; what a user puts there is his own doing. */
-int file_remove_tree(int dirfd, const char *name, struct lodge_err *e)
+static bool move_up(struct removal *m, int dirfd, const char *name)
+{
+	uint64_t n = 0;
+	char to[32];
+	if (getrandom(&n, sizeof n, 0) != sizeof n)
+		return false;
+	snprintf(to, sizeof to, ".deep-%016llx", (unsigned long long)n);
+	/* overlayfs does not move what is of a lower layer */
+	if (renameat2(dirfd, name, m->top, to, RENAME_NOREPLACE) < 0)
+		return false;
+	m->moved = true;
+	return true;
+}
+
+static int folder_empty(struct removal *m, int fd, struct lodge_err *e)
+{
+	int r;
+	if (m->top < 0) {
+		m->top = fd;
+		do {
+			m->moved = false;
+			r = inside_remove(m, fd, e);
+		} while (r == 0 && m->moved);
+		return r;
+	}
+	m->depth++;
+	r = inside_remove(m, fd, e);
+	m->depth--;
+	return r;
+}
+
+static int node_remove(struct removal *m, int dirfd, const char *name, struct lodge_err *e)
 {
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
@@ -131,10 +174,18 @@ int file_remove_tree(int dirfd, const char *name, struct lodge_err *e)
 		return err_sys(e, "removing %s", name);
 	if (fchmod(fd, 0700) < 0 && errno != EPERM)
 		return err_sys(e, "removing %s", name);
-	int r = file_remove_inside(fd, e);
+	if (m->depth >= REMOVE_DEPTH && move_up(m, dirfd, name))
+		return 0;
+	int r = folder_empty(m, fd, e);
 	if (r < 0)
 		return err_in(e, r, "%s", name);
 	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(e, "removing %s", name);
 	return 0;
+}
+
+int file_remove_tree(int dirfd, const char *name, struct lodge_err *e)
+{
+	struct removal m = {.top = -1};
+	return node_remove(&m, dirfd, name, e);
 }

@@ -12,8 +12,8 @@ const size_t nguest_options = countof(guest_options);
 /* What levels have of their own goes to them as "key=value"; it lives as long as the program. */
 static const char *const *options_join(const struct args *a, size_t *ret_n)
 {
-	static const char *const texts[] = {"entrypoint", "hostname"};
-	static const char *const lists[] = {"cap-add", "cap-drop"};
+	static const char *const texts[] = {"entrypoint", "hostname", "userns"};
+	static const char *const lists[] = {"cap-add", "cap-drop", "uidmap", "gidmap"};
 	size_t n = 0, k, all = countof(texts);
 	const char *const *given = arg_list(a, "option", &n);
 	size_t counts[countof(lists)];
@@ -68,7 +68,7 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 	c->root = arg_text(a, "root");
 	c->cwd = arg_text(a, "workdir");
 	c->user = arg_text(a, "user");
-	c->net = arg_text(a, "net");
+	c->net = arg_text(a, "network") ? arg_text(a, "network") : arg_text(a, "net");
 	c->bus = arg_text(a, "bus");
 	c->mmu = arg_text(a, "mmu");
 	c->timeout_ns = arg_number(a, "timeout");

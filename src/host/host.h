@@ -104,13 +104,32 @@ void loop_timer_set(struct loop_timer *t, uint64_t deadline_ns);
 void loop_timer_free(struct loop_timer *t);  /* same rule as loop_watch_free */
 
 /* ---- namespaces (ns.c) ---- */
-/* Who is who in a new user namespace: each itself, if the caller is root and @all is set; else
- * there is the caller alone, as @uid and @gid. */
+/* @count ids from @outside on are those from @inside on. */
+struct host_ids_range {
+	uint32_t inside, outside, count;
+};
+enum { HOST_MAPS = 8 };
+/* Who is who in a new user namespace: each itself, if the caller is root and @all is set; what
+ * @uids and @gids say, if there are any; else there is the caller alone, as @uid and @gid. */
 struct host_ids {
 	bool all;
 	uid_t uid;
 	gid_t gid;
+	struct host_ids_range uids[HOST_MAPS], gids[HOST_MAPS];
+	size_t nuids, ngids;
 };
+/* This user is root, and those that /etc/subuid and /etc/subgid give it are the others, as
+ * newuidmap(1) maps them. False: it has none (or there is no newuidmap), and *@ret is the caller
+ * alone, as root. */
+bool host_ids_given(struct host_ids *ret);
+/* How many there are from 0 on. */
+uint32_t host_ids_count(const struct host_ids *ids);
+/* The ranges that the lines of @name, or of the number @id, of @file (as of subuid(5)) have; at
+ * most @cap. Their outside is set, and count. */
+size_t host_subids(const char *file, const char *name, uid_t id, struct host_ids_range *ret,
+                   size_t cap);
+/* file_remove_tree of what may belong to ids that this user was given: in a namespace of them. */
+int host_remove_tree(int dirfd, const char *name, struct lodge_err *e) MUST;
 /* This process, which has one thread, enters a user namespace and those that @also (CLONE_NEWNS,
  * ...) names, mounts private. There is no way back, also on failure. */
 int host_userns_enter(unsigned also, const struct host_ids *ids, struct lodge_err *e) MUST;

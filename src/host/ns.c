@@ -3,6 +3,7 @@
 #include "host/host.h"
 #include <fcntl.h>
 #include <sched.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@ enum { MAP_BYTES = 4096 };
 struct maps {
 	char uids[MAP_BYTES], gids[MAP_BYTES];
 	bool all;
+	const struct host_ids *given; /* NULL: what is above is written */
 };
 
 static int text_write(pid_t of, const char *name, const char *text, struct lodge_err *e)
@@ -33,6 +35,35 @@ static void map_same(const char *path, char buf[MAP_BYTES])
 		fclose(f);
 }
 
+/* The setuid program that knows what this user was given. */
+static int helper_run(const char *program, pid_t of, const struct host_ids_range *at, size_t n)
+{
+	enum { NUMBER = 12 };
+	char numbers[3 * HOST_MAPS + 1][NUMBER], name[32];
+	char *argv[3 * HOST_MAPS + 3] = {name, numbers[0]}, *const env[] = {NULL};
+	int status = 0;
+	pid_t pid;
+	snprintf(name, sizeof name, "%s", program);
+	snprintf(numbers[0], NUMBER, "%d", (int)of);
+	for (size_t i = 0; i < n; i++) {
+		const uint32_t v[3] = {at[i].inside, at[i].outside, at[i].count};
+		for (size_t k = 0; k < 3; k++) {
+			snprintf(numbers[3 * i + k + 1], NUMBER, "%u", v[k]);
+			argv[3 * i + k + 2] = numbers[3 * i + k + 1];
+		}
+	}
+	int r = posix_spawn(&pid, program, NULL, NULL, argv, env);
+	while (r == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return r ? -r : status ? -EPERM : 0;
+}
+
+static int maps_given(pid_t of, const struct host_ids *ids)
+{
+	int r = helper_run("/usr/bin/newuidmap", of, ids->uids, ids->nuids);
+	return r == 0 ? helper_run("/usr/bin/newgidmap", of, ids->gids, ids->ngids) : r;
+}
+
 static int maps_write(pid_t of, const struct maps *m, struct lodge_err *e)
 {
 	int r = m->all ? 0 : text_write(of, "setgroups", "deny", e);
@@ -52,13 +83,16 @@ static pid_t writer_start(const struct maps *m, int ends[2])
 	if (child == 0) {
 		char go;
 		close(ends[1]);
-		_exit(read(ends[0], &go, 1) == 1 && maps_write(of, m, NULL) == 0 ? 0 : errno);
+		int r = read(ends[0], &go, 1) == 1 ? 0 : -EPIPE;
+		if (r == 0)
+			r = m->given ? maps_given(of, m->given) : maps_write(of, m, NULL);
+		_exit(-r);
 	}
 	close(ends[0]);
 	return child;
 }
 
-static int writer_go(pid_t child, int end, struct lodge_err *e)
+static int writer_go(pid_t child, int end, bool given, struct lodge_err *e)
 {
 	int status;
 	ssize_t n = write(end, "", 1);
@@ -68,30 +102,32 @@ static int writer_go(pid_t child, int end, struct lodge_err *e)
 	if (n == 1 && status == 0)
 		return 0;
 	int why = WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EPERM;
-	return err_set(e, why, "ids of a user namespace: %s", strerror(why));
+	return err_set(e, why, "ids of a user namespace: %s%s", strerror(why),
+		       given ? " (newuidmap refuses what /etc/subuid and /etc/subgid give)"
+			     : "");
 }
 
 int host_userns_enter(unsigned also, const struct host_ids *ids, struct lodge_err *e)
 {
-	struct maps m = {.all = ids->all && geteuid() == 0};
+	struct maps m = {.all = ids->all && geteuid() == 0,
+			 .given = !ids->all && ids->nuids ? ids : NULL};
 	int ends[2] = {-1, -1};
 	pid_t writer = -1;
 	if (m.all) {
 		map_same("/proc/self/uid_map", m.uids);
 		map_same("/proc/self/gid_map", m.gids);
-		writer = writer_start(&m, ends);
-		if (writer < 0)
-			return err_sys(e, "a process for a user namespace");
-	} else {
+	} else if (!m.given) {
 		snprintf(m.uids, sizeof m.uids, "%u %u 1\n", ids->uid, geteuid());
 		snprintf(m.gids, sizeof m.gids, "%u %u 1\n", ids->gid, getegid());
 	}
+	if ((m.all || m.given) && (writer = writer_start(&m, ends)) < 0)
+		return err_sys(e, "a process for a user namespace");
 	int r = unshare((int)(CLONE_NEWUSER | also)) < 0 ? -errno : 0;
 	if (r < 0) {
 		auto_close(&ends[1]);
 		return err_set(e, -r, "a user namespace: %s (see lodge doctor)", strerror(-r));
 	}
-	r = m.all ? writer_go(writer, ends[1], e) : maps_write(getpid(), &m, e);
+	r = writer > 0 ? writer_go(writer, ends[1], m.given, e) : maps_write(getpid(), &m, e);
 	if (r == 0 && also & CLONE_NEWNS && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		r = err_sys(e, "making mounts private");
 	return r;

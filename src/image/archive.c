@@ -158,20 +158,20 @@ static int archive_stage(struct store_archive *a, struct lodge_err *e)
 	struct tar *t = NULL;
 	struct archive_entry *entry;
 	struct image_store *s = a->s.f->store;
+	uint64_t random;
 	autoclose int fd = open(a->path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "%s", a->path);
-	snprintf(a->folder, sizeof a->folder, "archive-%d", (int)getpid());
-	int r = file_remove_tree(s->partial, a->folder, e);
-	if (r < 0)
-		return r;
+	/* two of one process, and of two containers with one store, have each its own */
+	host_random(&random, sizeof random);
+	snprintf(a->folder, sizeof a->folder, "archive-%016llx", (unsigned long long)random);
 	if (mkdirat(s->partial, a->folder, 0700) < 0)
 		return err_sys(e, "making a folder in %s/partial", s->path);
 	a->dir = openat(s->partial, a->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (a->dir < 0)
 		return err_sys(e, "making a folder in %s/partial", s->path);
 	struct tar_limits limits = {.bytes = a->s.f->how->max_unpacked};
-	r = tar_open(&t, fd, TAR_ANY, &limits, NULL, e);
+	int r = tar_open(&t, fd, TAR_ANY, &limits, NULL, e);
 	while (r == 0 && (r = tar_next(t, &entry, e)) > 0)
 		r = item_add(a, t, entry, e);
 	tar_close(t);

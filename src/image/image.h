@@ -180,7 +180,8 @@ int image_root_config(struct image_store *s, const char *folder, struct image_co
                       struct lodge_err *e) MUST;
 /* Mount it on FOLDER/rootfs, in this process's mount namespace, which should be its own: overlayfs,
  * or, where the layers were unpacked without it, a copy. @durable: it is to be mounted again later,
- * with what was written; else that need not reach the disk. */
-int image_root_mount(struct image_store *s, const char *folder, bool durable,
+ * with what was written; else that need not reach the disk. @layers: where the store's folder of
+ * layers is mounted with other owners; NULL: it is as it is. */
+int image_root_mount(struct image_store *s, const char *folder, const char *layers, bool durable,
                      struct lodge_err *e) MUST;
 void image_root_forget(struct image_store *s, const char *id);

@@ -12,6 +12,7 @@ enum {
 	TAR_STREAM = 1 << 1, /* it cannot be read twice */
 };
 /* More data than that is refused: a small file that is made to fill the disk. */
+enum { TAR_GIB = 64 }; /* of data, by default */
 struct tar_limits {
 	uint64_t bytes;   /* of the tar, and of what its files claim to be; 0: the default */
 	uint64_t ratio;   /* times what is read of it, beyond the first 64 MiB; 0: the default */

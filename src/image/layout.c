@@ -186,6 +186,10 @@ int layout_choose(struct source *s, const char *path, const char *tag, const cha
 			  s->name);
 	if (r == 0 && one) {
 		r = s->class->document(s, one, ret, ret_len, e);
+		if (r == 0)
+			r = err_in(e, document_check(one, *ret, *ret_len, e), "%s", s->what);
+		if (r < 0)
+			free(take(*ret));
 	} else if (r == 0) {
 		*ret = strndup(text, len);
 		*ret_len = len;

@@ -38,7 +38,7 @@ static int blob_put(struct pull *p, const struct image_desc *d, const char *text
 	return r;
 }
 
-static int text_check(const struct image_desc *d, const char *text, size_t len, struct lodge_err *e)
+int document_check(const struct image_desc *d, const char *text, size_t len, struct lodge_err *e)
 {
 	struct digest is;
 	struct digest_sum sum;
@@ -80,7 +80,7 @@ static int pull_manifest(struct pull *p, struct lodge_err *e)
 			r = p->source->class->document(p->source, &one, &text, &len, e);
 		}
 		if (r == 0)
-			r = err_in(e, text_check(&one, text, len, e), "%s", p->what);
+			r = err_in(e, document_check(&one, text, len, e), "%s", p->what);
 		image_index_fini(&x);
 	}
 	if (r == 0)
@@ -129,6 +129,20 @@ static int pull_config(struct pull *p, struct lodge_err *e)
 	platform_print(&p->f.platform, want);
 	if (p->f.how->platform && !platform_match(&p->f.platform, &p->config.platform))
 		return err_set(e, ENOENT, "%s is for %s only, not for %s", p->what, has, want);
+	return 0;
+}
+
+/* What is larger than all that it may unpack to need not come first. */
+static int layers_check(const struct pull *p, struct lodge_err *e)
+{
+	uint64_t most = p->f.how->max_unpacked;
+	if (!most)
+		most = (uint64_t)TAR_GIB << 30;
+	for (size_t i = 0; i < p->manifest.nlayers; i++)
+		if (p->manifest.layers[i].size > most)
+			return err_set(e, EFBIG, "layer %zu of %s has %llu bytes, more than it may "
+				       "unpack to (--max-unpacked)", i + 1, p->what,
+				       (unsigned long long)p->manifest.layers[i].size);
 	return 0;
 }
 
@@ -254,6 +268,8 @@ static int pull_all(struct pull *p, const char *where, char ret_name[REF_TEXT], 
 	r = pull_manifest(p, e);
 	if (r == 0)
 		r = pull_config(p, e);
+	if (r == 0)
+		r = layers_check(p, e);
 	if (r == 0)
 		r = err_in(e, pull_layers(p, e), "%s", p->what);
 	struct unpack u = {.store = p->store,

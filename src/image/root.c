@@ -125,12 +125,14 @@ static int root_overlay(int at, const struct image_record *r, size_t first, cons
 	return overlay_mount(at, target, lower, n, &(struct overlay_top){upper, work, durable}, e);
 }
 
-int image_root_mount(struct image_store *s, const char *folder, bool durable, struct lodge_err *e)
+int image_root_mount(struct image_store *s, const char *folder, const char *layers, bool durable,
+		     struct lodge_err *e)
 {
 	struct image_record r;
 	char path[PLACE_PATH];
 	autoclose int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	snprintf(path, sizeof path, "%.4000s/layers", s->path);
+	snprintf(path, sizeof path, "%.4000s%s", layers ? layers : s->path,
+		 layers ? "" : "/layers");
 	/* of this mount namespace, as overlayfs wants it */
 	autoclose int at = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || at < 0)
@@ -146,7 +148,7 @@ int image_root_mount(struct image_store *s, const char *folder, bool durable, st
 		bad = 0; /* an image of nothing: the folder rootfs is that */
 	} else {
 		bad = root_overlay(at, &r, first, folder, durable, e);
-		if (bad < 0 && layer_flat(s, r.chains.at[r.chains.n - 1]))
+		if (bad < 0 && !layers && layer_flat(s, r.chains.at[r.chains.n - 1]))
 			bad = root_copy(s, &r, dir, e);
 	}
 	record_fini(&r);

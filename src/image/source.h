@@ -38,6 +38,10 @@ struct source_class {
 int source_open(struct source **ret, struct fetch *f, const char *where, struct lodge_err *e) MUST;
 void source_close(struct source *s);
 
+/* pull.c: is the document what its descriptor says? EMSGSIZE, EBADMSG. */
+int document_check(const struct image_desc *d, const char *text, size_t len,
+                   struct lodge_err *e) MUST;
+
 /* ---- file.c: what lies in files of this host ---- */
 /* The rest of @b from @fd. */
 int file_feed(struct fetch *f, int fd, struct blob_in *b, struct lodge_err *e) MUST;

@@ -107,7 +107,7 @@ static int sweep_layers(struct marks *m, struct lodge_err *e)
 		else if (renameat(m->s->layers, de->d_name, m->s->layers, gone) < 0)
 			r = err_sys(e, "removing the layer %s", de->d_name);
 		if (r == 0)
-			r = file_remove_tree(m->s->layers, gone, e);
+			r = host_remove_tree(m->s->layers, gone, e);
 	}
 	if (d)
 		closedir(d);

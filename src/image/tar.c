@@ -8,7 +8,7 @@
 enum { CHUNK = 1 << 17 };
 #define MIB (UINT64_C(1) << 20)
 static const struct tar_limits defaults = {
-    .bytes = UINT64_C(64) << 30, .ratio = 200, .entries = 4 << 20};
+    .bytes = (uint64_t)TAR_GIB << 30, .ratio = 200, .entries = 4 << 20};
 
 struct tar {
 	struct archive *packed, *bare; /* owned */

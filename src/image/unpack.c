@@ -86,6 +86,12 @@ static int root_make(struct work *w, size_t i, struct lodge_err *e)
 	struct stat st;
 	if (from < 0 || to < 0 || fstat(from, &st) < 0)
 		return err_sys(e, "the layer below");
+	if (!w->overlay && i > 1 && !w->fresh[i - 1] &&
+	    !layer_flat(w->u->store, w->chain[i - 1]))
+		return err_set(e, EOPNOTSUPP,
+			       "the layers below were unpacked by overlayfs, which is "
+			       "not to be had now: delete the images that have them, or unpack it "
+			       "where they were");
 	if (!w->overlay) {
 		int r = tree_copy(from, to, w->privileged, e);
 		return r < 0 ? r : take_fd(&to);
@@ -235,13 +241,14 @@ static int layers_reopen(struct image_store *s, struct lodge_err *e)
 /* Namespaces, as far as they are to be had. */
 static int work_enter(struct work *w, struct lodge_err *e)
 {
-	struct host_ids ids = {0};
+	struct host_ids ids;
 	struct rlimit none = {0, 0};
 	int r = 0;
 	w->privileged = overlay_privileged();
-	if (!w->privileged && geteuid() != 0)
+	if (!w->privileged && geteuid() != 0) {
+		(void)host_ids_given(&ids);
 		r = host_userns_enter(CLONE_NEWNS, &ids, e);
-	else if (unshare(CLONE_NEWNS) == 0)
+	} else if (unshare(CLONE_NEWNS) == 0)
 		w->overlay = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 	if (!w->privileged && geteuid() == 0 && r == 0)
 		w->overlay = true;

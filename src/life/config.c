@@ -363,10 +363,15 @@ static int lists_check(const struct lodge_config *c, struct lodge_err *e)
 
 static int net_check(const char *net, struct lodge_err *e)
 {
-	if (!net || !strcmp(net, "user") || !strcmp(net, "none") || !strcmp(net, "host") ||
-	    (!strncmp(net, "tap:", 4) && net[4] && strlen(net + 4) < 16))
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789_.-";
+	bool tap = net && !strncmp(net, "tap:", 4);
+	if (!net || (tap && net[4] && strlen(net + 4) < 16) ||
+	    (!tap && *net && strspn(net, good) == strlen(net) && strlen(net) < 64))
 		return 0;
-	return err_set(e, EINVAL, "--net %s: user, none, tap:NAME or, containers, host", net);
+	return err_set(e, EINVAL,
+		       "--net %s: user, none, tap:NAME or, containers, host, bridge or the name of "
+		       "a network", net);
 }
 
 int life_config_check(const struct lodge_config *c, struct lodge_err *e)

@@ -65,7 +65,7 @@ void instance_free(struct instance *i)
 	if (i->temporary[0]) {
 		autoclose int all = instances_fd(false, NULL);
 		/* What cannot be removed now is removed by the next ls. */
-		if (all >= 0 && file_remove_tree(all, i->temporary, NULL) < 0)
+		if (all >= 0 && host_remove_tree(all, i->temporary, NULL) < 0)
 			errno = 0;
 	}
 	if (i->lock >= 0)
@@ -231,7 +231,7 @@ int instance_remove(struct instance *i, struct lodge_err *e)
 	json_object_put(life_event(i->name, "removed", NULL));
 	if (file_remove_tree(AT_FDCWD, i->runtime, NULL) < 0)
 		errno = 0; /* sockets of a dead keeper; the next one replaces them */
-	return file_remove_tree(all, gone, e);
+	return host_remove_tree(all, gone, e); /* a container's root may be of other ids */
 }
 
 /* ---- all of them ---- */
@@ -247,7 +247,7 @@ static void leftover_remove(int all, const char *name)
 	autoclose int lock = lock_open(dir, false);
 	if (lock < 0 ? time(NULL) - st.st_mtime < LEFTOVER_AGE_S : lock_take(lock) < 0)
 		return;
-	if (file_remove_tree(all, name, NULL) < 0)
+	if (host_remove_tree(all, name, NULL) < 0)
 		errno = 0; /* tried again next time */
 }
 

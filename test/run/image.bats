@@ -223,6 +223,14 @@ print(one["digest"][7:19])')
 	[ "$(seen sh -c 'cat big*' | wc -c)" = 1500000 ]
 }
 
+@test "a layer that is deeper than there are descriptors can be removed again" {
+	make_image deeper "$DIR/deeper"
+	lodge pull -q "$DIR/deeper" --as deeper
+	lodge rmi deeper
+	[ -z "$(ls "$STORE/layers")" ]
+	[ -z "$(ls "$STORE/names")" ]
+}
+
 @test "a wrong digest and a wrong size are refused, and nothing of them stays" {
 	make_image big "$DIR/serve/app" big=100000
 	blob=$(ls -S "$DIR/serve/app/blobs/sha256" | sed -n 2p)
@@ -245,6 +253,24 @@ print(one["digest"][7:19])')
 	try lodge pull "$DIR/longer"
 	[ "$status" -eq 125 ]
 	[[ $output == *"$blob: 1000 bytes came, not the"* ]]
+	# the document by which all else is found, too
+	manifest=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1] + "/index.json"))["manifests"][0]["digest"][7:])' "$DIR/serve/app")
+	cp -r "$DIR/serve/app" "$DIR/other"
+	chmod -R u+w "$DIR/other"
+	sed -i 's/"schemaVersion": 2/"schemaVersion":2 /' "$DIR/other/blobs/sha256/$manifest"
+	[ "$(stat -c %s "$DIR/other/blobs/sha256/$manifest")" = "$(stat -c %s "$DIR/serve/app/blobs/sha256/$manifest")" ]
+	try lodge pull "$DIR/other"
+	[ "$status" -eq 125 ]
+	[[ $output == *"what came is not sha256:$manifest"* ]]
+	tar -C "$DIR/other" -cf "$DIR/other.tar" .
+	try lodge pull "oci-archive:$DIR/other.tar"
+	[ "$status" -eq 125 ]
+	[[ $output == *"what came is not sha256:$manifest"* ]]
+	[ -z "$(ls -A "$STORE/names")" ]
+	try lodge pull --max-unpacked 50k "$DIR/serve/app"
+	[ "$status" -eq 125 ]
+	[[ $output == *"layer 2 of "*"more than it may unpack to"* ]]
+	[ ! -e "$STORE/blobs/sha256/$blob" ]
 	for file in index.json oci-layout; do
 		cp -r "$DIR/serve/app" "$DIR/bad-$file"
 		echo '{"schemaVersion": "two"' >"$DIR/bad-$file/$file"

@@ -16,6 +16,22 @@ static const char *text_of(struct json_object *o, const char *key)
 	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : NULL;
 }
 
+/* How many ids its user namespace has from 0 on. */
+static uint32_t ids_of(struct json_object *inspected)
+{
+	struct json_object *pid = NULL;
+	char path[64];
+	unsigned inside, count, n = 0;
+	json_object_object_get_ex(inspected, "pid", &pid);
+	snprintf(path, sizeof path, "/proc/%d/uid_map", json_object_get_int(pid));
+	FILE *f = fopen(path, "re");
+	while (f && fscanf(f, "%u %*u %u", &inside, &count) == 2 && inside == n)
+		n += count;
+	if (f)
+		fclose(f);
+	return n;
+}
+
 struct words {
 	const char **at;
 	size_t n;
@@ -59,7 +75,7 @@ int container_enter(struct json_object *inspected, const struct lodge_exec_confi
 		return err_set(e, EBUSY, "the container is paused; resume it first");
 	int r = runtime_find(program, e);
 	if (r == 0 && c->user)
-		r = spec_user(root, c->user, geteuid() != 0, &uid, &gid, e);
+		r = spec_user(root, c->user, ids_of(o), &uid, &gid, e);
 	if (r < 0)
 		return r;
 	struct words w = {calloc(FIXED + c->argc + 2 * c->nenv, sizeof *w.at), 0};

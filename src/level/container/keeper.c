@@ -254,6 +254,11 @@ static void guest_inspect(void *self, struct json_object *out)
 	json_object_object_add(out, "pid", json_object_new_int(g->hello.pid));
 	json_object_object_add(out, "status", json_object_new_string(
 		container_status_name(container_status(&one))));
+	snprintf(rootfs, sizeof rootfs, "%.*s", (int)(strlen(g->state) - strlen("/state")),
+		 g->state);
+	struct json_object *joined = network_joined(rootfs);
+	if (joined)
+		json_object_object_add(out, "network", joined);
 	snprintf(rootfs, sizeof rootfs, "/proc/%d/root", (int)g->hello.pid);
 	json_object_object_add(out, "root", json_object_new_string(rootfs));
 	json_object_object_add(out, "stop_signal", json_object_new_int(g->hello.stop_signal));

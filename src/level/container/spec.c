@@ -39,7 +39,8 @@ static struct json_object *words(const char *text)
 /* ---- options ---- */
 
 static const char *const known[] = {"entrypoint", "cap-add",          "cap-drop", "hostname",
-				    "seccomp",    "privileged-files", "cgroup"};
+				    "seccomp",    "privileged-files", "cgroup",   "userns",
+				    "uidmap",     "gidmap"};
 
 const char *spec_option(const struct lodge_config *c, const char *key, size_t at)
 {
@@ -117,8 +118,8 @@ static bool line_find(const char *root, const char *path, const char *name, unsi
 	return found;
 }
 
-int spec_user(const char *root, const char *text, bool mapped, unsigned *ret_uid, unsigned *ret_gid,
-	      struct lodge_err *e)
+int spec_user(const char *root, const char *text, uint32_t ids, unsigned *ret_uid,
+	      unsigned *ret_gid, struct lodge_err *e)
 {
 	autofree char *user = strdup(text);
 	char *group = user ? strchr(user, ':') : NULL;
@@ -132,11 +133,16 @@ int spec_user(const char *root, const char *text, bool mapped, unsigned *ret_uid
 	if (group && !line_find(root, "etc/group", group, &gid, NULL) && !number(group, &gid))
 		return err_set(e, ENOENT, "there is no group '%s' in the image's /etc/group",
 			       group);
-	if (mapped && (uid || gid))
+	if (ids <= 1 && (uid || gid))
 		return err_set(e, EPERM,
 			       "it wants to run as user %u:%u, and without root there is "
-			       "only root in a container; take --user 0",
+			       "only root in a container, as you have no range of ids in "
+			       "/etc/subuid and /etc/subgid; take --user 0",
 			       uid, gid);
+	if (ids != UINT32_MAX && (uid >= ids || gid >= ids))
+		return err_set(e, EPERM,
+			       "it wants to run as user %u:%u, and in the container there "
+			       "are %u ids: 0 to %u", uid, gid, ids, ids - 1);
 	*ret_uid = uid;
 	*ret_gid = gid;
 	return 0;
@@ -148,7 +154,7 @@ static int user_find(const struct spec_wants *w, struct json_object *process, st
 	unsigned uid = 0, gid = 0;
 	if (!said)
 		said = w->image && w->image->user ? w->image->user : "0";
-	int r = spec_user(w->root, said, w->mapped, &uid, &gid, e);
+	int r = spec_user(w->root, said, w->ids, &uid, &gid, e);
 	if (r < 0)
 		return r;
 	struct json_object *o = json_object_new_object();
@@ -338,15 +344,16 @@ static void mounts_usual(const struct spec_wants *w, struct json_object *a)
 	mount_add(a, "/proc", "proc", "proc", "nosuid noexec nodev");
 	mount_add(a, "/dev", "tmpfs", "tmpfs", "nosuid noexec strictatime mode=755 size=65536k");
 	mount_add(a, "/dev/pts", "devpts", "devpts",
-		  w->mapped ? "nosuid noexec newinstance ptmxmode=0666 mode=0620"
+		  w->ids <= 5 ? "nosuid noexec newinstance ptmxmode=0666 mode=0620"
 			    : "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5");
 	mount_add(a, "/dev/shm", "tmpfs", "shm", "nosuid noexec nodev mode=1777 size=65536k");
 	mount_add(a, "/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev");
+	/* of a network that is its own, or the host's root's */
 	if (w->netns || !w->mapped)
 		mount_add(a, "/sys", "sysfs", "sysfs", "nosuid noexec nodev ro");
 	else
 		mount_add(a, "/sys", "none", "/sys", "rbind nosuid noexec nodev ro");
-	if (!w->mapped)
+	if (!w->mapped || w->users >= 0)
 		mount_add(a, "/sys/fs/cgroup", "cgroup", "cgroup",
 			  "nosuid noexec nodev relatime ro");
 }
@@ -390,6 +397,14 @@ static void spaces_make(const struct spec_wants *w, struct json_object *lin)
 			put_text(o, "path", w->netns);
 		json_object_array_add(a, o);
 	}
+	if (w->users >= 0) {
+		struct json_object *o = json_object_new_object();
+		char path[64];
+		snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), w->users);
+		put_text(o, "type", "user");
+		put_text(o, "path", path);
+		json_object_array_add(a, o);
+	}
 	put(lin, "namespaces", a);
 }
 
@@ -425,7 +440,7 @@ struct json_object *spec_resources(const struct lodge_config *c, bool all)
 static struct json_object *resources_make(const struct spec_wants *w)
 {
 	struct json_object *r = spec_resources(w->c, false);
-	if (w->mapped && !w->c->pids_limit)
+	if (w->mapped && w->users < 0 && !w->c->pids_limit) /* an ordinary user's, who has no control groups */
 		json_object_object_del(r, "pids");
 	return r;
 }

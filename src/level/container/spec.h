@@ -11,7 +11,9 @@ struct spec_wants {
 	const char *root;   /* the root's path, absolute */
 	const char *netns;  /* path of its network namespace; "": a new one; NULL: the host's */
 	const char *files;  /* folder with hosts, hostname and resolv.conf for it */
-	bool mapped;        /* in a user namespace that has root alone */
+	bool mapped;        /* in a user namespace */
+	uint32_t ids;       /* of users and groups, from 0 on; UINT32_MAX: all */
+	int users;          /* of that namespace, if the runtime is to join it; -1 */
 	bool terminal;
 };
 /* The text of config.json, malloc'ed. @w->root is mounted. EINVAL: an option is wrong; ENOENT:
@@ -20,8 +22,9 @@ int spec_make(char **ret, const struct spec_wants *w, struct lodge_err *e) MUST;
 /* Limits of @c as config.json has them under linux.resources; @all: also those that it has not,
  * as -1. Owned by the caller. */
 struct json_object *spec_resources(const struct lodge_config *c, bool all);
-/* "USER[:GROUP]" by the passwd and group of @root; @mapped as above. ENOENT, EPERM. */
-int spec_user(const char *root, const char *text, bool mapped, unsigned *ret_uid, unsigned *ret_gid,
+/* "USER[:GROUP]" by the passwd and group of @root; @ids as above. ENOENT, EPERM. */
+int spec_user(const char *root, const char *text, uint32_t ids, unsigned *ret_uid,
+              unsigned *ret_gid,
               struct lodge_err *e) MUST;
 /* The value of "key=value" of the level's options; NULL: not given. @at: the i-th of several. */
 const char *spec_option(const struct lodge_config *c, const char *key, size_t at);

@@ -37,6 +37,14 @@ static int images_get(struct image_store **ret, struct lodge_err *e)
 
 /* ---- folders ---- */
 
+bool stay_lives(const char *all, const char *id)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%.3800s/%.63s/lock", all, id);
+	autoclose int fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
 /* Those whose owners were killed: nobody holds their locks. */
 static void stay_tidy(struct stay *s)
 {
@@ -109,25 +117,69 @@ static int stay_file(const struct stay *s, const char *name, const char *text, s
 /* Mounts and, for who is not root, users of our own. */
 static int stay_spaces(struct stay *s, struct lodge_err *e)
 {
-	struct host_ids ids = {0};
+	struct host_ids ids;
+	const struct users_ask q = {.all = s->all, .id = s->id, .home = s->home};
+	int r = users_make(&s->users, s->c, &q, e);
+	if (r < 0)
+		return r;
 	if (geteuid() != 0) {
+		(void)host_ids_given(&ids);
 		s->mapped = true;
+		s->ids = host_ids_count(&ids);
 		return host_userns_enter(CLONE_NEWNS, &ids, e);
 	}
+	s->mapped = s->users.space >= 0;
+	s->ids = s->users.ids;
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_sys(e, "a mount namespace");
 	return 0;
 }
 
+/* A folder of ours that shows @from with the owners that the container's users are. */
+static int stay_owners(struct stay *s, const char *from, const char *name, char path[PATH_MAX],
+		       struct lodge_err *e)
+{
+	snprintf(path, PATH_MAX, "%.4000s/%s", s->folder, name);
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "%s", path);
+	return users_mount(&s->users, from, path, e);
+}
+
+static int root_of_folder(struct stay *s, struct lodge_err *e)
+{
+	char path[PATH_MAX];
+	s->root = realpath(s->guest, NULL);
+	if (!s->root)
+		return err_sys(e, "%s", s->c->guest);
+	if (s->users.space < 0)
+		return 0;
+	int r = stay_owners(s, s->root, "rootfs", path, e);
+	free(s->root);
+	s->root = strdup(path);
+	return r == 0 && !s->root ? err_set(e, ENOMEM, "out of memory") : r;
+}
+
 static int stay_root(struct stay *s, struct lodge_err *e)
 {
-	if (!s->of_image) {
-		s->root = realpath(s->guest, NULL);
-		return s->root ? 0 : err_sys(e, "%s", s->c->guest);
-	}
-	if (asprintf(&s->root, "%s/rootfs", s->home ? s->home : s->folder) < 0)
+	const char *home = s->home ? s->home : s->folder;
+	char images[PATH_MAX], layers[PATH_MAX], path[PATH_MAX];
+	if (!s->of_image)
+		return root_of_folder(s, e);
+	if (asprintf(&s->root, "%s/rootfs", home) < 0)
 		return err_set(e, ENOMEM, "out of memory");
-	return image_root_mount(s->store, s->home ? s->home : s->folder, s->home != NULL, e);
+	if (s->users.space < 0)
+		return image_root_mount(s->store, home, NULL, s->home != NULL, e);
+	int r = images_path(images, e);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof path, "%.4000s/layers", images);
+	r = stay_owners(s, path, "layers", layers, e);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof path, "%.4000s/upper", home); /* whose it is, the root is */
+	if (chown(path, s->users.uid, s->users.gid) < 0)
+		return err_sys(e, "%s", path);
+	return image_root_mount(s->store, home, layers, s->home != NULL, e);
 }
 
 static const char *stay_host(const struct stay *s)
@@ -136,26 +188,39 @@ static const char *stay_host(const struct stay *s)
 	return own ? own : s->name ? s->name : s->id;
 }
 
+static int stay_join(struct stay *s, const char *network, struct lodge_err *e)
+{
+	const struct network_ask q = {.name = network, .space = s->uplink.space, .id = s->id,
+				      .host = stay_host(s), .guest = s->name, .folder = s->folder,
+				      .publish = s->c->publish, .npublish = s->c->npublish};
+	if (s->mapped && s->users.space < 0) /* root of a namespace of ours only */
+		return err_set(e, EPERM, "--net %s: networks with a bridge are root's; --net user "
+			       "needs no rights", network);
+	return network_join(&s->hold, &q, e);
+}
+
 static int stay_net(struct stay *s, const char **ret_space, char path[64], struct lodge_err *e)
 {
 	const char *kind = s->c->net ? s->c->net : "user";
 	char text[512];
 	int r = 0;
-	bool user = !strcmp(kind, "user");
-	if (s->c->npublish && !user)
-		return err_set(e, EINVAL, "ports are published by --net user alone");
-	if (!strcmp(kind, "host")) {
-		*ret_space = NULL;
-	} else if (user || !strcmp(kind, "none")) {
-		r = uplink_make(&s->uplink, user, s->c->publish, s->c->npublish, e);
-		snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), s->uplink.space);
-		*ret_space = path;
-	} else {
-		return err_set(e, EINVAL, "--net %s: a container has user, none or host", kind);
-	}
+	bool user = !strcmp(kind, "user"), host = !strcmp(kind, "host");
+	bool bridge = !user && !host && strcmp(kind, "none") != 0;
+	if (!strncmp(kind, "tap:", 4))
+		return err_set(e, EINVAL, "--net %s: a container has user, none, host, bridge or a "
+		               "network of lodge network create", kind);
+	if (s->c->npublish && !user && !bridge)
+		return err_set(e, EINVAL, "--net %s publishes no ports: --net user and networks do",
+			       kind);
+	*ret_space = host ? NULL : path;
+	if (!host)
+		r = uplink_make(&s->uplink, s->users.space, user, s->c->publish, s->c->npublish, e);
+	snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), s->uplink.space);
+	if (r == 0 && bridge)
+		r = stay_join(s, kind, e);
 	snprintf(text, sizeof text, "127.0.0.1\tlocalhost\n::1\tlocalhost\n%s\t%.200s\n",
 		 user ? "10.0.2.15" : "127.0.1.1", stay_host(s));
-	if (r == 0)
+	if (r == 0 && !bridge)
 		r = stay_file(s, "hosts", text, e);
 	snprintf(text, sizeof text, "%.200s\n", stay_host(s));
 	if (r == 0)
@@ -189,6 +254,8 @@ static int stay_bundle(struct stay *s, struct lodge_err *e)
 			       .netns = space,
 			       .files = s->folder,
 			       .mapped = s->mapped,
+			       .ids = s->ids,
+			       .users = s->users.space,
 			       .terminal = s->terminal};
 	if (r == 0)
 		r = spec_make(&text, &w, e);
@@ -226,14 +293,19 @@ int runtime_errno(const char *said)
 void stay_end(struct stay *s)
 {
 	char path[PATH_MAX];
+	network_let_go(&s->hold);
 	uplink_end(&s->uplink);
+	users_end(&s->users);
 	warden_end(&s->warden);
 	if (s->folder) {
+		network_leave(s->folder);
 		snprintf(path, sizeof path, "%s/rootfs", s->folder);
+		umount2(path, MNT_DETACH);
+		snprintf(path, sizeof path, "%s/layers", s->folder);
 		umount2(path, MNT_DETACH);
 		if (s->store)
 			image_root_forget(s->store, s->id);
-		(void)!file_remove_tree(AT_FDCWD, s->folder, NULL);
+		(void)!host_remove_tree(AT_FDCWD, s->folder, NULL);
 	}
 	image_config_fini(&s->image);
 	image_store_close(s->store);

@@ -2,7 +2,9 @@
 /* stay: all that a container of an image has around it while it runs. */
 #pragma once
 #include "image/image.h"
+#include "level/container/network.h"
 #include "level/container/uplink.h"
+#include "level/container/users.h"
 #include "level/container/warden.h"
 #include "life/life.h"
 #include <json-c/json_object.h>
@@ -24,12 +26,16 @@ struct stay {
 	char *all, *folder;  /* owned: where such folders are; ours */
 	char *bundle, *root; /* owned */
 	int lock;            /* of the folder */
-	bool mapped;
+	bool mapped;         /* in a user namespace: this process, or the container alone */
+	uint32_t ids;        /* in it, from 0 on */
+	struct users users;
 	struct uplink uplink;
+	struct network_hold hold;
 	struct warden warden;
 	char program[PATH_MAX]; /* the runtime's */
 };
-#define STAY_NONE .lock = -1, .uplink = UPLINK_NONE, .warden = {.end = -1}
+#define STAY_NONE .lock = -1, .ids = UINT32_MAX, .users = USERS_NONE, .uplink = UPLINK_NONE, \
+		  .hold = NETWORK_HOLD_NONE, .warden = {.end = -1}
 
 /* Everything up to the bundle; this process, which has one thread, is in namespaces of its own
  * then. stay_end follows, also on failure. */
@@ -51,6 +57,8 @@ int stay_image(const char *home, struct image_config *ret, struct lodge_err *e) 
 /* What was left by those that were killed, with all that guarded them. */
 void stay_sweep(void);
 
+/* Does somebody hold the lock of the folder @id of those below @all? */
+bool stay_lives(const char *all, const char *id);
 bool path_has(const char *folder, const char *name);
 /* The program lodge-oci beside this one. */
 int runtime_find(char path[PATH_MAX], struct lodge_err *e) MUST;

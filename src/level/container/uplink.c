@@ -71,12 +71,14 @@ static int tap_open(unsigned mtu)
 }
 
 /* In a child: the namespace is made, its interfaces too; the tap goes to the parent. */
-static void inside_child(int to, bool user)
+static void inside_child(int to, int users, bool user)
 {
 	enum { MTU = 1500 };
 	struct lodge_err e = {0};
 	int s = -1, tap = -1;
-	if (unshare(CLONE_NEWNET) < 0)
+	if (users >= 0 && setns(users, CLONE_NEWUSER) < 0)
+		(void)!err_sys(&e, "a user namespace");
+	else if (unshare(CLONE_NEWNET) < 0)
 		(void)!err_sys(&e, "a network namespace");
 	else if ((s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) < 0 || link_up(s, "lo") < 0)
 		(void)!err_sys(&e, "the loopback of a network namespace");
@@ -93,7 +95,7 @@ static void inside_child(int to, bool user)
 	_exit(0);
 }
 
-static int inside_make(struct uplink *w, bool user, int *ret_tap, struct lodge_err *e)
+static int inside_make(struct uplink *w, int users, bool user, int *ret_tap, struct lodge_err *e)
 {
 	int ends[2], r = 0;
 	char path[64];
@@ -103,7 +105,7 @@ static int inside_make(struct uplink *w, bool user, int *ret_tap, struct lodge_e
 	pid_t child = fork();
 	if (child == 0) {
 		close(ends[0]);
-		inside_child(ends[1], user);
+		inside_child(ends[1], users, user);
 	}
 	close(ends[1]);
 	*ret_tap = child < 0 ? -1 : pass_receive(ends[0]);
@@ -232,12 +234,12 @@ static int outside_make(struct uplink *w, int tap, const char *const *publish, s
 	return r;
 }
 
-int uplink_make(struct uplink *ret, bool user, const char *const *publish, size_t n,
+int uplink_make(struct uplink *ret, int users, bool user, const char *const *publish, size_t n,
 		struct lodge_err *e)
 {
 	int tap = -1;
 	*ret = UPLINK_NONE;
-	int r = inside_make(ret, user, &tap, e);
+	int r = inside_make(ret, users, user, &tap, e);
 	if (r == 0 && user)
 		r = outside_make(ret, tap, publish, n, e);
 	auto_close(&tap);

@@ -2,6 +2,7 @@
 /* It waits on a pipe that nobody writes to but for the last word: its end is the parent's. */
 #include "level/container/warden.h"
 #include "host/host.h"
+#include "level/container/network.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -25,9 +26,12 @@ void warden_clean(const char *program, const char *id, const char *folder)
 	}
 	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		continue;
+	network_leave(folder);
 	snprintf(path, sizeof path, "%s/rootfs", folder);
 	umount2(path, MNT_DETACH);
-	(void)!file_remove_tree(AT_FDCWD, folder, NULL);
+	snprintf(path, sizeof path, "%s/layers", folder); /* see stay_root */
+	umount2(path, MNT_DETACH);
+	(void)!host_remove_tree(AT_FDCWD, folder, NULL);
 }
 
 static void warden_child(int end, int keep, const char *program, const char *id, const char *folder)

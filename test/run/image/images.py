@@ -97,12 +97,21 @@ CASES = {
     "bomb": lambda o: [[entry("zeros", bytes(int(o.get("big", 128 << 20))))]],
     "root-file": lambda o: [[entry(".", b"x\n")]],
     "deep": lambda o: [[entry("/".join(["d"] * 300), b"x\n")]],
+    # no name is too long, and each leads on from the end of the one before by a link
+    "deeper": lambda o: [sum(([folder(("l%d/" % (i - 1) if i else "") + "/".join(["d"] * 190)),
+                               link("l%d" % i, ("l%d/" % (i - 1) if i else "") +
+                                    "/".join(["d"] * 190))] for i in range(5)), [])],
     "empty": lambda o: [],
     # programs come with -v /usr:/usr:ro
     "shell": lambda o: [[link(d, "usr/" + d) for d in ("bin", "sbin", "lib", "lib64")] +
                         [folder("usr/"), folder("etc/"), folder("kept/"), folder("tmp/", 0o1777),
                          entry("etc/passwd", b"root:x:0:0::/root:/bin/sh\nann:x:1000:1001::/a:\n"),
                          entry("etc/group", b"root:x:0:\nstaff:x:50:\n")], [entry("top", b"t\n")]],
+    # files of several users, in the lower layer and in the upper one
+    "people": lambda o: [CASES["shell"](o)[0] +
+                         [folder("home/"), folder("home/ann/", 0o700, uid=1000, gid=1001),
+                          entry("home/ann/own", b"own\n", uid=1000, gid=1001, mode=0o600)],
+                         [entry("web", b"w\n", uid=33, gid=33, mode=0o640)]],
     "truncated": lambda o: [[entry("f", noise(100000, 1))]],
 }
 
