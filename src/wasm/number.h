@@ -66,14 +66,14 @@ static inline double f64_of(uint64_t v)
 	}                                                                                          \
 	static inline type f##_min(type x, type y)                                                 \
 	{                                                                                          \
-		if (x != x || y != y)                                                              \
-			return x + y;                                                              \
+		if (x != x || y != y) /* the first NaN, made quiet */                              \
+			return x != x ? x + x : y + y;                                             \
 		return x == y ? f##_of(bits_##f(x) | bits_##f(y)) : x < y ? x : y;                 \
 	}                                                                                          \
 	static inline type f##_max(type x, type y)                                                 \
 	{                                                                                          \
-		if (x != x || y != y)                                                              \
-			return x + y;                                                              \
+		if (x != x || y != y) /* the first NaN, made quiet */                              \
+			return x != x ? x + x : y + y;                                             \
 		return x == y ? f##_of(bits_##f(x) & bits_##f(y)) : x > y ? x : y;                 \
 	}
 FLOATS(f32, float, 0x80000000u, 0x1p23f)
