@@ -106,7 +106,7 @@ struct lift {
 	uint32_t n;          /* the instruction */
 	const struct insn *i; /* the same */
 	struct ir_block b;
-	bool cannot;
+	bool cannot, helps;
 };
 
 static uint8_t ir_type_of_wasm(uint8_t t)
@@ -322,6 +322,7 @@ static void helper(struct lift *l, uint32_t at, unsigned nargs, uint32_t to, uns
 			      .nargs = (uint16_t)nargs,
 			      .nresults = (uint16_t)nresults,
 			      .to = (uint16_t)to};
+	l->helps = true;
 	invoke(l, v, number(l, IR_I32, 0).i, (uint64_t)(uintptr_t)l->i, IR_VOID);
 }
 
@@ -455,7 +456,8 @@ static void lift_plain(struct lift *l)
 	}
 }
 
-bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f)
+bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
+	       bool *ret_kept)
 {
 	struct lift l = {.w = w, .type = t, .made = made};
 	bool second = false;
@@ -470,5 +472,6 @@ bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, s
 		second = !second && code_is_double(l.i->code);
 		jit_fn_add(f, &l.b);
 	}
+	*ret_kept = l.helps;
 	return !l.cannot;
 }

@@ -12,13 +12,13 @@ enum {
 	CODE_BYTES = 128 << 20,
 	STACK_BYTES = 16 << 20,
 	STACK_SLACK = 512 << 10, /* for C */
-	FUEL = 1 << 16
+	FUEL = 1 << 8 /* between two looks at the clock */
 };
 
 struct unit { /* one compiled function */
 	struct func *f;
 	struct jit_fn_code code;
-	struct insn *kept; /* owned; see CODE_... that are called as helpers */
+	struct insn *kept; /* owned; what is called by tier_one; NULL: nothing is */
 };
 struct tier {
 	struct wasm *w;
@@ -214,17 +214,19 @@ static bool compile(struct tier *t, struct func *f)
 		return false;
 	jit_fn_begin(t->fn, f, made.nslots, f->nparams, made.nlocals, result_of(type),
 		     type->rslots > 1 ? type->rslots : 0);
-	u.kept = made.at;
-	int r = func_lift(w, type, &made, t->fn) ? 0 : -ENOTSUP;
+	bool kept;
+	int r = func_lift(w, type, &made, t->fn, &kept) ? 0 : -ENOTSUP;
 	if (r == 0)
 		r = jit_fn_end(t->fn, t->cache, t->gen, &u.code);
+	u.kept = kept ? made.at : NULL;
 	if (r == 0 && !unit_add(t, &u)) {
 		jit_fn_code_fini(&u.code);
 		r = -ENOMEM;
 	}
+	if (r < 0 || !kept)
+		free(made.at);
 	if (r < 0) {
 		t->failed |= r == -ENOSPC;
-		free(made.at);
 		return false;
 	}
 	f->compiled = jit_cache_code(t->cache, u.code.code);

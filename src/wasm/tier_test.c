@@ -461,8 +461,10 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 static bool module_try(struct bytes *b, struct maker *m, uint64_t seed)
 {
 	const struct wasm_limits plain = {.stack_slots = 1 << 16};
-	const struct wasm_limits compiled = {
-	    .stack_slots = 1 << 16, .compiles = true, .heat = seed & 1 ? 3 : 1};
+	const struct wasm_limits compiled = {.stack_slots = 1 << 16,
+					     .deadline_ns = seed & 2 ? UINT64_MAX : 0,
+					     .compiles = true,
+					     .heat = seed & 1 ? 3 : 1};
 	struct lodge_err e = {0};
 	struct wasm_module *mod;
 	struct wasm *x, *y;
