@@ -272,8 +272,8 @@ enum wasm_trap tier_run(struct wasm *w, struct func *f, union wasm_slot *at);
 bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm_slot *at,
 	       enum wasm_trap *ret);
 bool tier_fault_find(struct wasm *w, uint64_t *pc);
-/* lift.c: the IR of @made, a function of type @t, into @f. *@ret_kept: code of it will call tier_one
- * with instructions of @made. */
+/* lift.c: the IR of @made, a function of type @t, into @f. *@ret_kept: code of it will call
+ * tier_one with instructions of @made. */
 struct jit_fn;
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
 	       bool *ret_kept);
