@@ -10,7 +10,7 @@ enum lift_kind {
 	LIFT_TWO, LIFT_TWO_K,
 	LIFT_CMP, LIFT_CMP_K, LIFT_IF, LIFT_IF_K, LIFT_UNLESS, LIFT_UNLESS_K,
 	LIFT_DIVIDE, LIFT_FLOAT, LIFT_FCMP, LIFT_FIF, LIFT_FUNLESS,
-	LIFT_ONE, LIFT_FONE, LIFT_EXTEND, LIFT_NARROW, LIFT_BITS,
+	LIFT_ONE, LIFT_FONE, LIFT_EXTEND, LIFT_BITS,
 	LIFT_LOAD, LIFT_LOAD_AT, LIFT_STORE, LIFT_STORE_AT
 };
 struct row {
@@ -18,44 +18,46 @@ struct row {
 	bool swap, not, is_signed;
 	uint8_t bytes;
 };
-#define TWO(name, ir)                                                                              \
-	[CODE_i32_##name] = {LIFT_TWO, ir, IR_I32}, [CODE_i64_##name] = {LIFT_TWO, ir, IR_I64},    \
-	[CODE_i32_##name##_k] = {LIFT_TWO_K, ir, IR_I32},                                          \
-	[CODE_i64_##name##_k] = {LIFT_TWO_K, ir, IR_I64},
-#define CMP1(t, name, ir, s, n)                                                                    \
-	[CODE_##t##_##name] = {LIFT_CMP, ir, 0, 0, s, n},                                          \
-	[CODE_##t##_##name##_k] = {LIFT_CMP_K, ir, 0, 0, s, n},                                    \
-	[CODE_##t##_##name##_if] = {LIFT_IF, ir, 0, 0, s, n},                                      \
-	[CODE_##t##_##name##_if_k] = {LIFT_IF_K, ir, 0, 0, s, n},                                  \
-	[CODE_##t##_##name##_unless] = {LIFT_UNLESS, ir, 0, 0, s, n},                              \
-	[CODE_##t##_##name##_unless_k] = {LIFT_UNLESS_K, ir, 0, 0, s, n},
+#define TWO(name, ir)										   \
+	[CODE_i32_##name] = {.kind = LIFT_TWO, ir, IR_I32},					   \
+	[CODE_i64_##name] = {.kind = LIFT_TWO, ir, IR_I64},					   \
+	[CODE_i32_##name##_k] = {.kind = LIFT_TWO_K, ir, IR_I32},				   \
+	[CODE_i64_##name##_k] = {.kind = LIFT_TWO_K, ir, IR_I64},
+#define CMP1(t, name, ir, s, n)									   \
+	[CODE_##t##_##name] = {.kind = LIFT_CMP, ir, 0, 0, s, n},				   \
+	[CODE_##t##_##name##_k] = {.kind = LIFT_CMP_K, ir, 0, 0, s, n},				   \
+	[CODE_##t##_##name##_if] = {.kind = LIFT_IF, ir, 0, 0, s, n},				   \
+	[CODE_##t##_##name##_if_k] = {.kind = LIFT_IF_K, ir, 0, 0, s, n},			   \
+	[CODE_##t##_##name##_unless] = {.kind = LIFT_UNLESS, ir, 0, 0, s, n},			   \
+	[CODE_##t##_##name##_unless_k] = {.kind = LIFT_UNLESS_K, ir, 0, 0, s, n},
 #define COMPARE(name, ir, s, n) CMP1(i32, name, ir, s, n) CMP1(i64, name, ir, s, n)
-#define DIV(name, ir)                                                                              \
-	[CODE_i32_##name] = {LIFT_DIVIDE, ir, IR_I32},                                             \
-	[CODE_i64_##name] = {LIFT_DIVIDE, ir, IR_I64},
-#define FLOAT(name)                                                                                \
-	[CODE_f32_##name] = {LIFT_FLOAT, FOP_##name, IR_F32},                                      \
-	[CODE_f64_##name] = {LIFT_FLOAT, FOP_##name, IR_F64},
-#define FCOMPARE1(t, T, name)                                                                      \
-	[CODE_##t##_##name] = {LIFT_FCMP, FOP_##name, T},                                          \
-	[CODE_##t##_##name##_if] = {LIFT_FIF, FOP_##name, T},                                      \
-	[CODE_##t##_##name##_unless] = {LIFT_FUNLESS, FOP_##name, T},
+#define DIV(name, ir)										   \
+	[CODE_i32_##name] = {.kind = LIFT_DIVIDE, ir, IR_I32},					   \
+	[CODE_i64_##name] = {.kind = LIFT_DIVIDE, ir, IR_I64},
+#define FLOAT(name)										   \
+	[CODE_f32_##name] = {.kind = LIFT_FLOAT, FOP_##name, IR_F32},				   \
+	[CODE_f64_##name] = {.kind = LIFT_FLOAT, FOP_##name, IR_F64},
+#define FCOMPARE1(t, T, name)									   \
+	[CODE_##t##_##name] = {.kind = LIFT_FCMP, FOP_##name, T},				   \
+	[CODE_##t##_##name##_if] = {.kind = LIFT_FIF, FOP_##name, T},				   \
+	[CODE_##t##_##name##_unless] = {.kind = LIFT_FUNLESS, FOP_##name, T},
 #define FCOMPARE(name) FCOMPARE1(f32, IR_F32, name) FCOMPARE1(f64, IR_F64, name)
-#define ONE(name, ir)                                                                              \
-	[CODE_i32_##name] = {LIFT_ONE, ir, IR_I32}, [CODE_i64_##name] = {LIFT_ONE, ir, IR_I64},
-#define FONE(name)                                                                                 \
-	[CODE_f32_##name] = {LIFT_FONE, FOP_##name, IR_F32, IR_F32},                               \
-	[CODE_f64_##name] = {LIFT_FONE, FOP_##name, IR_F64, IR_F64},
-#define CONVERT(name, fop, to, from) [CODE_##name] = {LIFT_FONE, fop, to, from},
-#define EXTEND(name, bits, type, sign)                                                             \
-	[CODE_##name] = {LIFT_EXTEND, 0, type, .is_signed = sign, .bytes = bits},
-#define BITS(name, to, from) [CODE_##name] = {LIFT_BITS, 0, to, from},
-#define LOADS(name, t, n, sign)                                                                    \
-	[CODE_##name] = {LIFT_LOAD, 0, t, .is_signed = sign, .bytes = n},                          \
-	[CODE_##name##_at] = {LIFT_LOAD_AT, 0, t, .is_signed = sign, .bytes = n},
-#define STORES(name, t, n)                                                                         \
-	[CODE_##name] = {LIFT_STORE, 0, t, .bytes = n},                                            \
-	[CODE_##name##_at] = {LIFT_STORE_AT, 0, t, .bytes = n},
+#define ONE(name, ir)										   \
+	[CODE_i32_##name] = {.kind = LIFT_ONE, ir, IR_I32},					   \
+	[CODE_i64_##name] = {.kind = LIFT_ONE, ir, IR_I64},
+#define FONE(name)										   \
+	[CODE_f32_##name] = {.kind = LIFT_FONE, FOP_##name, IR_F32, IR_F32},			   \
+	[CODE_f64_##name] = {.kind = LIFT_FONE, FOP_##name, IR_F64, IR_F64},
+#define CONVERT(name, fop, to, from) [CODE_##name] = {.kind = LIFT_FONE, fop, to, from},
+#define EXTEND(name, bits, type, sign)								   \
+	[CODE_##name] = {.kind = LIFT_EXTEND, 0, type, .is_signed = sign, .bytes = bits},
+#define BITS(name, to, from) [CODE_##name] = {.kind = LIFT_BITS, 0, to, from},
+#define LOADS(name, t, n, sign)									   \
+	[CODE_##name] = {.kind = LIFT_LOAD, 0, t, .is_signed = sign, .bytes = n},		   \
+	[CODE_##name##_at] = {.kind = LIFT_LOAD_AT, 0, t, .is_signed = sign, .bytes = n},
+#define STORES(name, t, n)									   \
+	[CODE_##name] = {.kind = LIFT_STORE, 0, t, .bytes = n},					   \
+	[CODE_##name##_at] = {.kind = LIFT_STORE_AT, 0, t, .bytes = n},
 
 static const struct row rows[CODE_COUNT] = {
     TWO(add, IR_add) TWO(sub, IR_sub) TWO(mul, IR_mul) TWO(and, IR_and) TWO(or, IR_or)
