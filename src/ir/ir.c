@@ -215,7 +215,8 @@ const char *ir_check(const struct ir_block *b)
 		if (wrong)
 			return wrong;
 		bool last =
-		    i->op == IR_br || i->op == IR_jump || i->op == IR_jumpr || i->op == IR_end;
+		    i->op == IR_br || i->op == IR_jump || i->op == IR_jumpr || i->op == IR_end ||
+	    i->op == IR_table || i->op == IR_ret;
 		if (last && n + 1 != b->n)
 			return "control flow is not last";
 	}

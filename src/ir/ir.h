@@ -24,6 +24,28 @@ enum fp_op {
 #include "ir/fpops.def"
 	FP_COUNT
 };
+/* Operations of IR_fop. FOP_sint..FOP_resize convert: from integers with and without a sign,
+ * between f32 and f64. */
+enum ir_fop {
+	FOP_add, FOP_sub, FOP_mul, FOP_div, FOP_min, FOP_max, FOP_copysign,
+	FOP_eq, FOP_ne, FOP_lt, FOP_gt, FOP_le, FOP_ge,
+	FOP_abs, FOP_neg, FOP_ceil, FOP_floor, FOP_trunc, FOP_nearest, FOP_sqrt,
+	FOP_sint, FOP_uint, FOP_resize
+};
+/* What an IR_invoke calls. Arguments are in the frame, from slot @at on, which is the first of the
+ * callee's; results take their place, the first one of one alone is the value as well. */
+enum ir_invoke_kind {
+	IR_INVOKE_DIRECT,   /* imm: the callee, an address of the owner's */
+	IR_INVOKE_INDIRECT, /* a: which of the table imm; its type is to be @type */
+	IR_INVOKE_TAIL, IR_INVOKE_TAIL_INDIRECT,
+	IR_INVOKE_HELPER    /* a function of the owner's; imm: what it shall do */
+};
+struct ir_invoke {
+	uint8_t kind;
+	uint16_t at, nargs, nresults; /* slots */
+	uint16_t to;                  /* IR_INVOKE_HELPER: where results are */
+	uint32_t type;                /* indirect */
+};
 
 /* A value is the index of the instruction that made it. */
 struct ir_val { uint32_t i; };
@@ -81,6 +103,22 @@ static inline struct ir_each ir_each_of(uint32_t d)
 {
 	return (struct ir_each){ .op = d & 255, .d = d >> 8 & 31, .a = d >> 13 & 31,
 		.b = d >> 18 & 31, .scalar = d >> 23 & 1 };
+}
+
+/* Of functions: the fields of an IR_invoke. HELPERs have no type, and another place for results. */
+static inline void ir_invoke_put(struct ir_ins *i, struct ir_invoke v)
+{
+	i->d = v.kind | (uint32_t)v.at << 8;
+	i->b = v.nargs | (uint32_t)v.nresults << 16;
+	i->c = v.kind == IR_INVOKE_HELPER ? v.to : v.type;
+}
+static inline struct ir_invoke ir_invoke_of(const struct ir_ins *i)
+{
+	uint8_t kind = i->d & 255;
+	bool helper = kind == IR_INVOKE_HELPER;
+	return (struct ir_invoke){kind, (uint16_t)(i->d >> 8), (uint16_t)i->b,
+				  (uint16_t)(i->b >> 16), helper ? (uint16_t)i->c : 0,
+				  helper ? 0 : i->c};
 }
 
 /* Append one instruction. The building functions below choose its type. */

@@ -275,3 +275,82 @@ bool jit_mirror_probe(void);            /* can this host run mirrored units? */
 int jit_guard_set(struct jit_guard *w, struct lodge_err *e) MUST;
 /* w->window has changed. */
 void jit_guard_move(const struct jit_guard *w);
+
+/* ---- functions ----
+ * Of guests that come in functions: the IR of a whole one, in groups (one for each instruction of
+ * the guest), whose frame is an array of slots of 8 bytes. IR_get and IR_put of offset 8 * n are
+ * slot n. Nobody looks at slots while a function runs, so each value of one may be in a host
+ * register of its own, found from what is live where (func_live.c, func_map.c); integer values are
+ * made as those of units are. Addresses of IR_load and IR_store are beyond base; negative ones are
+ * the owner's, below the context. IR_br and IR_jump lead to group imm.
+ *
+ * Functions call each other on a stack of their own, with the frame's address in rbp: the callee's
+ * begins where its arguments are. A trap unwinds all that run since jit_fn_enter. */
+enum { JIT_FN_SPARE = 256 };
+struct jit_fn_context { /* lies right below base */
+	uint64_t abs64[2], sign64[2], abs32[2], sign32[2]; /* masks */
+	int64_t fuel;                        /* of jit_fn_owner.counts */
+	/* address behind the last slot, less JIT_FN_SPARE of them, which functions that call nobody
+	 * take unasked */
+	uint64_t slots_end;
+	uint64_t stack_low, stack_len, stack_limit; /* of functions; limit: as low as it may get */
+	uint64_t entry_sp;                   /* of generated code */
+	uint64_t fault_pc;                   /* set before jit_fn_fault */
+	uint64_t spare;
+};
+struct jit_fn_owner {
+	void *self;
+	/* The callee has no code: run it in the frame @at; 0, or a trap. Or make its code, and
+	 * return the address. */
+	uint64_t (*call)(void *self, void *callee, void *at);
+	uint64_t (*help)(void *self, uint64_t what, void *frame); /* 0 or a trap */
+	uint64_t (*poll)(void *self);                             /* fuel is below 0 */
+	/* A trap, in code at @pc (of group @group if that is not -1) with so much below its frame
+	 * on the stack. */
+	void (*trapped)(void *self, uint64_t trap, int64_t group, uint64_t pc, uint64_t sp);
+	/* byte offsets: in a callee's record, its code and its type (i32); in a table's, the
+	 * address of its records' addresses, and how many there are (i64) */
+	uint32_t callee_code, callee_type, table_at, table_n;
+	uint8_t trap_memory, trap_stack, trap_undefined, trap_null, trap_signature;
+	bool counts; /* branches back and calls are counted: --fuel */
+};
+enum jit_fn_result { JIT_FN_NONE, JIT_FN_INT, JIT_FN_FLOAT, JIT_FN_RESULTS };
+/* A cache for functions; jit_cache_free. The owner's fields are copied. */
+int jit_fn_cache_new(struct jit_cache **ret, const struct jit_fn_owner *o, uint64_t bytes,
+		     struct lodge_err *e) MUST;
+void jit_fn_context_init(struct jit_fn_context *x);
+/* What callees without code have in its place. */
+const uint8_t *jit_fn_stub(const struct jit_cache *c);
+/* Where a thread goes on that faulted in memory beyond base. */
+uint64_t jit_fn_fault(const struct jit_cache *c);
+/* Run @code with a frame at @at; its one result is put there. 0 or a trap. */
+uint64_t jit_fn_enter(struct jit_cache *c, uint64_t base, void *at, const uint8_t *code,
+		      enum jit_fn_result r);
+
+struct jit_fn_code {
+	uint32_t code, len;  /* offset in the cache */
+	uint32_t frame;      /* bytes on the stack, without the return address */
+	uint8_t *lines;      /* of each group, the bytes of its code; owned by whoever has this */
+	uint32_t nlines, first; /* bytes of it; of code before the first group */
+	/* groups where control may come in from outside, with all values in their slots: heads of
+	 * loops. Owned. */
+	struct jit_fn_door { uint32_t group, code; } *doors;
+	uint32_t ndoors;
+};
+void jit_fn_code_fini(struct jit_fn_code *k);
+/* The group that the byte at @off from the start was made for. */
+uint32_t jit_fn_group(const struct jit_fn_code *k, uint32_t off);
+/* Is @pc where jit_fn_enter gets its return? */
+bool jit_fn_is_entry(const struct jit_cache *c, uint64_t pc);
+
+struct jit_fn;
+struct jit_fn *jit_fn_new(void); /* NULL: no memory */
+void jit_fn_free(struct jit_fn *f);
+/* Begin with the function of the record @self, of so many slots; the first @nargs of them come from
+ * the caller, and up to @nlocals are zero. */
+void jit_fn_begin(struct jit_fn *f, const void *self, uint32_t nslots, uint32_t nargs,
+		  uint32_t nlocals, enum jit_fn_result result, uint32_t nresults);
+void jit_fn_add(struct jit_fn *f, const struct ir_block *b);
+/* Make code of it. -ENOSPC: the cache is full; -ENOTSUP: too large; -ENOMEM. */
+int jit_fn_end(struct jit_fn *f, struct jit_cache *c, struct jit_gen *g, struct jit_fn_code *ret)
+    MUST;

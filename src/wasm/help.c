@@ -31,12 +31,24 @@ uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages)
 		if (p == MAP_FAILED)
 			return UINT64_MAX;
 		m->at = p;
+		m->beyond = (uint64_t)((uintptr_t)p - (uintptr_t)w->base);
 		m->span = m->len + add;
 	} else if (mprotect(m->at + m->len, add, PROT_READ | PROT_WRITE) < 0) {
 		return UINT64_MAX;
 	}
 	m->len += add;
 	return had;
+}
+
+bool address_check(const struct memory *m, union wasm_slot at, uint64_t offset, uint64_t bytes,
+		   uint64_t *ret)
+{
+	uint64_t sum;
+	if (__builtin_add_overflow(m->is64 ? at.i64 : at.i32, offset, &sum) || sum > m->len ||
+	    bytes > m->len - sum)
+		return false;
+	*ret = m->beyond + sum;
+	return true;
 }
 
 static uint64_t memory_index(const struct memory *m, union wasm_slot v)

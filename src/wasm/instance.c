@@ -66,7 +66,7 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	f->ninsns = made.n;
 	f->nslots = made.nslots;
 	f->nlocals = made.nlocals;
-	f->code = f->own;
+	f->code = w->tier ? &w->warm : f->own;
 	return WASM_OK;
 }
 
@@ -81,18 +81,32 @@ static int memory_new(struct wasm *w, struct memory *ret, const struct wlimits *
 		return err_set(e, ENOMEM, "a memory of %llu pages", (unsigned long long)l->min);
 	if (first && !l->is64) {
 		ret->span = MEMORY_SPAN + PAGE;
-		ret->at = mmap(NULL, ret->span, PROT_NONE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (ret->at == MAP_FAILED) {
-			ret->at = NULL;
-			return err_sys(e, "8 GiB of address space for the memory of the module "
-					  "(is it limited? ulimit -v)");
-		}
+		ret->at = w->base;
 	}
 	if (memory_grow(w, ret, l->min) == UINT64_MAX)
 		return err_set(e, ENOMEM, "the module wants %llu KiB of memory, which %s",
 			       (unsigned long long)(l->min * (PAGE / 1024)),
 			       w->memory_max ? "is more than it may have" : "there is not");
+	return 0;
+}
+
+static uint64_t base_span(const struct wasm *w)
+{
+	const struct wasm_module *m = w->m;
+	return m->nmemories && !m->memories[0].is64 ? MEMORY_SPAN + PAGE : 0;
+}
+
+static int base_new(struct wasm *w, struct lodge_err *e)
+{
+	w->front = tier_front(w->m);
+	uint8_t *p = mmap(NULL, w->front + base_span(w), PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return err_sys(e, "8 GiB of address space for the memory of the module "
+				  "(is it limited? ulimit -v)");
+	w->base = p + w->front;
+	if (mprotect(p, w->front, PROT_READ | PROT_WRITE) < 0)
+		return err_sys(e, "memory for globals");
 	return 0;
 }
 
@@ -125,10 +139,10 @@ static int memories_new(struct wasm *w, struct lodge_err *e)
 static int globals_new(struct wasm *w, struct lodge_err *e)
 {
 	const struct wasm_module *m = w->m;
-	w->globals = calloc(m->nglobals + 1, sizeof *w->globals);
+	w->globals = tier_globals(w);
 	w->data_dropped = calloc(m->ndatas + 1, 1);
 	w->elem_dropped = calloc(m->nelems + 1, 1);
-	if (!w->globals || !w->data_dropped || !w->elem_dropped)
+	if (!w->data_dropped || !w->elem_dropped)
 		return err_set(e, ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < m->nglobals; i++)
 		w->globals[i] = constant_value(w, m->globals[i].init, m->globals[i].type);
@@ -148,6 +162,12 @@ static int stack_new(struct wasm *w, uint32_t slots, struct lodge_err *e)
 	return 0;
 }
 
+static bool fault_catch(void *user, const struct host_fault *f, uint64_t *pc)
+{
+	(void)f;
+	return wasm_fault_find(pc) || tier_fault_find(user, pc);
+}
+
 int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_limits *l,
 	     wasm_host_fn *(*find)(void *user, size_t i, const struct wasm_import *im,
 				   struct lodge_err *e),
@@ -165,15 +185,22 @@ int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_l
 	(void)wasm_run(NULL, NULL, NULL, &w->labels);
 	w->lazy.go = w->labels[CODE_LAZY];
 	w->hosted.go = w->labels[CODE_HOST];
+	w->warm.go = w->labels[CODE_WARM];
+	w->tiered.go = w->labels[CODE_TIER];
+	w->taker = (struct host_fault_taker){fault_catch, w};
 	int r = host_fault_begin(e);
 	if (r == 0)
 		r = stack_new(w, l->stack_slots, e);
 	if (r == 0)
 		r = funcs_new(w, e, find);
 	if (r == 0)
+		r = base_new(w, e);
+	if (r == 0)
 		r = memories_new(w, e);
 	if (r == 0)
 		r = globals_new(w, e);
+	if (r == 0 && l->compiles && !w->fueled)
+		tier_init(w, l->heat);
 	if (r < 0) {
 		wasm_free(w);
 		return r;
@@ -190,8 +217,9 @@ void wasm_free(struct wasm *w)
 		free(w->funcs[i].own);
 	for (uint32_t i = 0; w->tables && i < w->m->ntables; i++)
 		free(w->tables[i].at);
+	tier_free(w);
 	for (uint32_t i = 0; w->memories && i < w->m->nmemories; i++)
-		if (w->memories[i].at)
+		if (w->memories[i].at && w->memories[i].at != w->base)
 			munmap(w->memories[i].at, w->memories[i].span);
 	if (w->stack)
 		host_pages_free(w->stack, (size_t)(w->stack_end - w->stack) * sizeof *w->stack);
@@ -200,7 +228,8 @@ void wasm_free(struct wasm *w)
 	free(w->funcs);
 	free(w->tables);
 	free(w->memories);
-	free(w->globals);
+	if (w->base)
+		munmap(w->base - w->front, w->front + base_span(w));
 	free(w->data_dropped);
 	free(w->elem_dropped);
 	free(w);
@@ -247,7 +276,8 @@ enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at)
 		return WASM_TRAP_STACK;
 	memcpy(w->stack, at, f->nparams * sizeof *at);
 	w->top = w->frames;
-	host_fault_taken_by(&wasm_faults);
+	w->ntrace = 0;
+	host_fault_taken_by(&w->taker);
 	enum wasm_trap t = wasm_run(w, f, w->stack, NULL);
 	host_fault_taken_by(NULL);
 	if (t == WASM_OK)

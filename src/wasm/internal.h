@@ -10,7 +10,8 @@ enum {
 	SLOTS_MAX = 65000,     /* of a frame: their numbers have 16 bits */
 	TABLE_MAX = 10000000,  /* elements */
 	COUNT_MAX = 1000000,   /* functions, types, ... of a module */
-	PAGES32 = 65536        /* of a memory with 32-bit addresses */
+	PAGES32 = 65536,       /* of a memory with 32-bit addresses */
+	FRAMES_SHOWN = 32      /* of a trap */
 };
 #define MEMORY_SPAN (8ull << 30) /* what a 32-bit address and a 32-bit offset reach, and a page */
 
@@ -116,11 +117,13 @@ struct wvalue constant_value(struct wasm *w, struct span s, uint8_t type);
 /* What an instruction of a frame does. The bodies are in run.c, where codes become addresses. */
 enum code {
 	CODE_LAZY, CODE_HOST, CODE_UNREACHABLE,
-	CODE_COPY, CODE_COPY2, CODE_CONST, CODE_CONST64,
+	CODE_WARM,          /* of a function that may be compiled soon */
+	CODE_TIER,          /* and of one that is */
+	CODE_COPY, CODE_COPY2, CODE_CONST, CODE_CONST64, /* the type is k, k, a, a */
 	CODE_BR, CODE_BR_IF, CODE_BR_UNLESS, CODE_BR_TABLE,
 	CODE_RETURN0, CODE_RETURN1, CODE_RETURN,
 	CODE_CALL, CODE_CALL_INDIRECT, CODE_TAIL, CODE_TAIL_INDIRECT,
-	CODE_SELECT, CODE_SELECT2,
+	CODE_SELECT, CODE_SELECT_I32, CODE_SELECT_F32, CODE_SELECT_F64, CODE_SELECT2,
 	CODE_GLOBAL_GET, CODE_GLOBAL_SET, CODE_GLOBAL_GET2, CODE_GLOBAL_SET2,
 	CODE_REF_FUNC, CODE_TABLE_GET, CODE_TABLE_SET,
 	CODE_HELP,          /* a C function over slots that lie together: enum help */
@@ -172,6 +175,8 @@ struct func {
 	wasm_host_fn *host;      /* NULL: a function of the module */
 	struct insn *own;        /* owned */
 	uint32_t ninsns;
+	uint32_t heat;           /* calls so far, before it is compiled; or HEAT_NEVER */
+	const uint8_t *compiled; /* or what finds somebody to run it, for compiled code: tier.c */
 };
 struct table {
 	uint64_t *at; /* references; owned */
@@ -181,6 +186,7 @@ struct table {
 struct memory {
 	uint8_t *at;
 	uint64_t len, max; /* bytes */
+	uint64_t beyond;   /* @at less w->base */
 	uint64_t span;     /* reserved bytes from @at on */
 	bool is64;
 };
@@ -205,11 +211,19 @@ struct wasm {
 	int64_t fuel;                 /* left when the run began, then at its end */
 	const void *const *labels;    /* of codes */
 	struct insn lazy, hosted; /* the code of functions that have none yet, or never */
+	struct insn warm, tiered; /* or that have some elsewhere */
 	struct lodge_err err;
-	/* where the last trap was */
-	const struct insn *trap_ip;
-	struct func *trap_func;
-	struct frame *trap_top;
+	/* Compiled code has the address of what lies here in a register: globals, its context, and
+	 * memory 0, if that has 32-bit addresses. */
+	uint8_t *base;
+	size_t front; /* bytes before it */
+	struct tier *tier; /* owned; NULL: interpreted only */
+	/* the calls that the last trap interrupted, innermost first */
+	struct interrupted {
+		const struct func *f;
+		uint32_t insn;
+	} trace[FRAMES_SHOWN];
+	uint32_t ntrace; /* also those that have no room */
 	struct host_fault_taker taker;
 };
 
@@ -229,9 +243,40 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f);
 /* Run @f with its arguments at @at; with @w NULL it returns the labels in *@ret. */
 enum wasm_trap wasm_run(struct wasm *w, struct func *f, union wasm_slot *at,
 			const void *const **ret);
-extern const struct host_fault_taker wasm_faults;
+/* A fault in wasm_run at *@pc: false: it is none of its instructions. */
+bool wasm_fault_find(uint64_t *pc);
+/* One more call that a trap interrupts; calls of outer functions come later. */
+void trace_note(struct wasm *w, const struct func *f, uint32_t insn);
+/* An address beyond w->base of an access of @bytes to @m; false: out of bounds. */
+bool address_check(const struct memory *m, union wasm_slot at, uint64_t offset, uint64_t bytes,
+		   uint64_t *ret);
+enum wasm_trap slice_next(struct wasm *w, int64_t *fuel);
 /* help.c */
 enum wasm_trap wasm_help(struct wasm *w, enum help h, union wasm_slot *at, uint32_t i, uint32_t j);
 uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages); /* UINT64_MAX: no */
 enum wasm_trap segment_copy(struct wasm *w, uint32_t elem, uint32_t table, uint64_t to,
 			    uint64_t from, uint64_t n);
+
+/* ---- the compiled tier (tier.c) ---- */
+enum { HEAT_NEVER = UINT32_MAX };
+size_t tier_front(const struct wasm_module *m); /* bytes before w->base: context and globals */
+struct wvalue *tier_globals(struct wasm *w);
+void tier_init(struct wasm *w, uint32_t heat); /* w->base is there */
+void tier_free(struct wasm *w);
+/* @f was called once more: has it code now? */
+bool tier_warm(struct wasm *w, struct func *f);
+/* Run @f, which has code, in the frame @at: what is not WASM_OK has noted its calls. */
+enum wasm_trap tier_run(struct wasm *w, struct func *f, union wasm_slot *at);
+/* A loop of @f goes round for long: go on in compiled code, if there is a way in at @ip. False:
+ * there is not. */
+bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm_slot *at,
+	       enum wasm_trap *ret);
+bool tier_fault_find(struct wasm *w, uint64_t *pc);
+/* lift.c: the IR of @made, a function of type @t, into @f. *@ret_kept: code of it will call
+ * tier_one with instructions of @made. */
+struct jit_fn;
+bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
+	       bool *ret_kept);
+/* one.c: what instructions do that compiled code calls C for. */
+bool tier_one_knows(uint64_t code); /* one that reads slot a, and writes slot d */
+enum wasm_trap tier_one(struct wasm *w, const struct insn *i, union wasm_slot *frame);

@@ -187,7 +187,12 @@ static void select_op(struct make *g, unsigned op)
 			    type_name(x.type), type_name(y.type));
 	type = type ? type : x.type ? x.type : y.type;
 	uint16_t a = val_use(g, &x), b = val_use(g, &y), k = val_use(g, &c);
-	struct insn *i = emit_value(g, type == WASM_V128 ? CODE_SELECT2 : CODE_SELECT, type, a);
+	enum code code = type == WASM_V128  ? CODE_SELECT2
+			 : type == WASM_I32 ? CODE_SELECT_I32
+			 : type == WASM_F32 ? CODE_SELECT_F32
+			 : type == WASM_F64 ? CODE_SELECT_F64
+					    : CODE_SELECT;
+	struct insn *i = emit_value(g, code, type, a);
 	i->b = b;
 	i->c = k;
 }

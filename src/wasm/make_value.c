@@ -69,14 +69,15 @@ void val_move(struct make *g, const struct val *v, uint16_t to)
 	bool wide = v->type == WASM_V128;
 	if (v->where == CONSTANT) {
 		if ((uint64_t)(int64_t)(int32_t)v->k == v->k) {
-			emit(g, CODE_CONST, to, 0)->k = (uint32_t)v->k;
+			emit(g, CODE_CONST, to, v->type)->k = (uint32_t)v->k;
 		} else {
-			(void)emit(g, CODE_CONST64, to, 0);
+			(void)emit(g, CODE_CONST64, to, v->type);
 			emit_second(g)->code = v->k;
 		}
 	} else if (v->where == IN_LOCAL || v->home != to) {
-		(void)emit(g, wide ? CODE_COPY2 : CODE_COPY, to,
-			   v->where == IN_LOCAL ? v->slot : v->home);
+		emit(g, wide ? CODE_COPY2 : CODE_COPY, to,
+		     v->where == IN_LOCAL ? v->slot : v->home)
+		    ->k = v->type;
 	}
 }
 

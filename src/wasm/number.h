@@ -66,19 +66,32 @@ static inline double f64_of(uint64_t v)
 	}                                                                                          \
 	static inline type f##_min(type x, type y)                                                 \
 	{                                                                                          \
-		if (x != x || y != y)                                                              \
-			return x + y;                                                              \
+		if (x != x || y != y) /* the first NaN, made quiet */                              \
+			return x != x ? x + x : y + y;                                             \
 		return x == y ? f##_of(bits_##f(x) | bits_##f(y)) : x < y ? x : y;                 \
 	}                                                                                          \
 	static inline type f##_max(type x, type y)                                                 \
 	{                                                                                          \
-		if (x != x || y != y)                                                              \
-			return x + y;                                                              \
+		if (x != x || y != y) /* the first NaN, made quiet */                              \
+			return x != x ? x + x : y + y;                                             \
 		return x == y ? f##_of(bits_##f(x) & bits_##f(y)) : x > y ? x : y;                 \
 	}
 FLOATS(f32, float, 0x80000000u, 0x1p23f)
 FLOATS(f64, double, SIGN64, 0x1p52)
 #undef FLOATS
+
+/* Compilers exchange what they add and multiply, but of two NaNs the result is the first. */
+#define FIRST(name, type, mnemonic)                                                                \
+	static inline type name(type x, type y)                                                    \
+	{                                                                                          \
+		__asm__(mnemonic " %1, %0" : "+x"(x) : "xm"(y));                                   \
+		return x;                                                                          \
+	}
+FIRST(f32_add, float, "addss")
+FIRST(f64_add, double, "addsd")
+FIRST(f32_mul, float, "mulss")
+FIRST(f64_mul, double, "mulsd")
+#undef FIRST
 
 static inline float f32_sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 static inline double f64_sqrt(double x)

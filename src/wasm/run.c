@@ -5,17 +5,17 @@
 #include "wasm/internal.h"
 #include "wasm/number.h"
 
-enum { SLICE = 1 << 18 }; /* branches between two looks at the clock */
+/* Branches between two looks at the clock, and at whether a loop should be compiled: a
+ * prime, or loops would always be met at the same branch. */
+enum { SLICE = 1 << 18, SLICE_TIER = 1021 };
 
 /* Where instructions may fault, and where the thread goes on then; both relative to their own
  * place. The linker knows the section's ends. */
 extern const int32_t __start_wasm_sites[] __attribute__((visibility("hidden"))),
     __stop_wasm_sites[] __attribute__((visibility("hidden"))); /* of the linker */
 
-static bool fault_catch(void *user, const struct host_fault *f, uint64_t *pc)
+bool wasm_fault_find(uint64_t *pc)
 {
-	(void)user;
-	(void)f;
 	for (const int32_t *p = __start_wasm_sites; p < __stop_wasm_sites; p += 2) {
 		if ((uint64_t)(uintptr_t)p + (uint64_t)(int64_t)p[0] != *pc)
 			continue;
@@ -24,7 +24,6 @@ static bool fault_catch(void *user, const struct host_fault *f, uint64_t *pc)
 	}
 	return false;
 }
-const struct host_fault_taker wasm_faults = {fault_catch, NULL};
 
 #define C_i32 uint32_t
 #define C_i64 uint64_t
@@ -32,11 +31,11 @@ const struct host_fault_taker wasm_faults = {fault_catch, NULL};
 #define C_f64 double
 
 /* What is used up of the fuel, and the clock, looked at now and then. */
-static enum wasm_trap slice_next(struct wasm *w, int64_t *fuel)
+enum wasm_trap slice_next(struct wasm *w, int64_t *fuel)
 {
 	if (w->deadline_ns && host_monotonic_ns() >= w->deadline_ns)
 		return WASM_TRAP_DEADLINE;
-	*fuel = SLICE;
+	*fuel = w->tier ? SLICE_TIER : SLICE;
 	if (!w->fueled)
 		return WASM_OK;
 	*fuel = w->fuel < SLICE ? w->fuel : SLICE;
@@ -44,15 +43,11 @@ static enum wasm_trap slice_next(struct wasm *w, int64_t *fuel)
 	return *fuel ? WASM_OK : WASM_TRAP_FUEL;
 }
 
-/* An address of ours for CODE_ADDRESS; 0: out of bounds. */
-static uint64_t address_check(const struct memory *m, union wasm_slot at, uint64_t offset,
-			      uint64_t bytes)
+/* The calls that wait in [@base, @top), innermost first. */
+static void frames_note(struct wasm *w, const struct frame *base, const struct frame *top)
 {
-	uint64_t sum;
-	if (__builtin_add_overflow(m->is64 ? at.i64 : at.i32, offset, &sum) || sum > m->len ||
-	    bytes > m->len - sum)
-		return 0;
-	return (uint64_t)(uintptr_t)m->at + sum;
+	for (; top > base && top[-1].f; top--) /* the instruction before the one to go on with */
+		trace_note(w, top[-1].f, (uint32_t)(top[-1].ip - top[-1].f->own) - 1);
 }
 
 /* The function that the call @ip means by the element @i of its table. */
@@ -133,6 +128,7 @@ leave:
 	cur = top->f;
 	ip = top->ip;
 	if (unlikely(top == base)) {
+		w->top = base;
 		w->fuel += w->fueled ? fuel : 0;
 		return WASM_OK;
 	}
@@ -141,13 +137,20 @@ poll:
 	if ((trap = slice_next(w, &fuel)))
 		goto trapped;
 	--fuel;
+	w->top = top;
+	if (w->tier && tier_loop(w, cur, ip, fp, &trap)) {
+		if (trap)
+			goto trapped_below;
+		goto leave;
+	}
 	goto *ip->go;
 fault:
 	trap = WASM_TRAP_MEMORY;
 trapped:
-	w->trap_ip = ip;
-	w->trap_func = cur;
-	w->trap_top = top;
+	trace_note(w, cur, cur->own ? (uint32_t)(ip - cur->own) : 0);
+trapped_below: /* what @cur calls has noted its own, and @cur */
+	frames_note(w, base, top);
+	w->top = base;
 	w->fuel += w->fueled && fuel > 0 ? fuel : 0;
 	return trap;
 

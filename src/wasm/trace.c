@@ -3,7 +3,7 @@
  * Spec: WASM-CORE 2.0, appendix "custom sections" */
 #include "wasm/internal.h"
 
-enum { FRAMES_SHOWN = 32, SUBSECTION_FUNCTIONS = 1 };
+enum { SUBSECTION_FUNCTIONS = 1 };
 
 /* Of function @func; false: the section does not say. */
 static bool name_find(const struct wasm_module *m, uint32_t func, struct span *ret)
@@ -42,11 +42,11 @@ static bool export_name(const struct wasm_module *m, uint32_t func, struct span 
 	return false;
 }
 
-/* Where of the module the instruction @ip of @f was read. */
-static uint32_t place_of(const struct wasm *w, const struct func *f, const struct insn *ip)
+/* Where of the module instruction @i of @f was read. */
+static uint32_t place_of(const struct wasm *w, const struct func *f, uint32_t i)
 {
 	struct made made;
-	uint32_t i = (uint32_t)(ip - f->own), at = 0;
+	uint32_t at = 0;
 	if (!f->own || i >= f->ninsns ||
 	    func_make(w->m, (uint32_t)(f - w->funcs), &made, true, NULL) < 0)
 		return 0;
@@ -57,10 +57,9 @@ static uint32_t place_of(const struct wasm *w, const struct func *f, const struc
 	return at;
 }
 
-static void frame_write(const struct wasm *w, const struct func *f, const struct insn *ip,
-			FILE *out)
+static void frame_write(const struct wasm *w, const struct func *f, uint32_t insn, FILE *out)
 {
-	uint32_t i = (uint32_t)(f - w->funcs), at = f->host ? 0 : place_of(w, f, ip);
+	uint32_t i = (uint32_t)(f - w->funcs), at = f->host ? 0 : place_of(w, f, insn);
 	struct span name;
 	fprintf(out, "  function %u", i);
 	if (name_find(w->m, i, &name) || export_name(w->m, i, &name)) {
@@ -75,19 +74,17 @@ static void frame_write(const struct wasm *w, const struct func *f, const struct
 	fputc('\n', out);
 }
 
+void trace_note(struct wasm *w, const struct func *f, uint32_t insn)
+{
+	if (w->ntrace < FRAMES_SHOWN)
+		w->trace[w->ntrace] = (struct interrupted){f, insn};
+	w->ntrace++;
+}
+
 void wasm_trace(const struct wasm *w, FILE *out)
 {
-	const struct frame *t = w->trap_top;
-	const struct insn *ip = w->trap_ip;
-	const struct func *f = w->trap_func;
-	for (unsigned n = 0; f && t > w->frames; n++) {
-		if (n == FRAMES_SHOWN) {
-			fprintf(out, "  and %zu more\n", (size_t)(t - w->frames));
-			return;
-		}
-		frame_write(w, f, ip, out);
-		t--;
-		f = t->f;
-		ip = t->ip ? t->ip - 1 : NULL; /* of the call, or its second half */
-	}
+	for (uint32_t n = 0; n < w->ntrace && n < FRAMES_SHOWN; n++)
+		frame_write(w, w->trace[n].f, w->trace[n].insn, out);
+	if (w->ntrace > FRAMES_SHOWN)
+		fprintf(out, "  and %u more\n", w->ntrace - FRAMES_SHOWN);
 }

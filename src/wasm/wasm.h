@@ -67,6 +67,10 @@ struct wasm_limits {
 	uint64_t fuel;       /* branches taken and calls; 0: no limit */
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
 	uint32_t stack_slots; /* 0: the default, 1 Mi */
+	/* functions that are called often, and loops that go round often, are compiled. Not with
+	 * fuel, whose unit is the interpreter's; nor on hosts that lack what code needs */
+	bool compiles;
+	uint32_t heat; /* calls before a function is compiled; 0: the default */
 };
 /* Make an instance. @find gives the function for import @i (see wasm_import_at), which is one, or
  * NULL after it has set @e. Segments are copied; what the start function is, is run by wasm_start.

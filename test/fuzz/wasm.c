@@ -53,8 +53,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const char *const argv[] = {"fuzz", "two"};
 	static const struct wasi_config none = {.argv = argv, .argc = 2};
+	/* compiled code has no fuel, but looks at the clock */
+	const bool compiles = len % 4 == 3;
 	const struct wasm_limits limits = {
-	    .memory_max = 16 << 20, .fuel = 3000, .stack_slots = 1 << 14};
+	    .memory_max = 16 << 20,
+	    .fuel = compiles ? 0 : 3000,
+	    .stack_slots = 1 << 14,
+	    .deadline_ns = compiles ? host_monotonic_ns() + 20000000 : 0,
+	    .compiles = compiles,
+	    .heat = 1};
 	struct wasm_module *m;
 	struct wasi *s = NULL;
 	struct wasm *w;

@@ -33,7 +33,9 @@ static void export_run(struct wasm *w, const struct wasm_module *m, const struct
 int main(int argc, char **argv)
 {
 	const bool only = argc == 3 && !strcmp(argv[1], "-v");
-	const struct wasm_limits limits = {.fuel = 1ull << 32};
+	const bool compiles = argc == 3 && !strcmp(argv[1], "-c"); /* all, when they are called */
+	const struct wasm_limits limits = {
+	    .fuel = compiles ? 0 : 1ull << 32, .compiles = compiles, .heat = 1};
 	struct wasm_module *m;
 	struct wasm *w = NULL;
 	struct lodge_err e = {0};

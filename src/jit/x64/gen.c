@@ -29,7 +29,8 @@ void gen_take(struct jit_gen *g, unsigned r)
 
 unsigned gen_home(const struct jit_gen *g, uint64_t off)
 {
-	return off < 8 * SLOTS && g->home[off / 8] >= 0 ? (unsigned)g->home[off / 8] : NOREG;
+	uint64_t n = (off - g->homes) / 8;
+	return n < SLOTS && g->home[n] >= 0 ? (unsigned)g->home[n] : NOREG;
 }
 
 unsigned gen_fhome(const struct jit_gen *g, uint64_t off)
@@ -657,7 +658,7 @@ static bool put_changed(struct jit_gen *g, const struct ir_ins *i)
 	return true;
 }
 
-static void put(struct jit_gen *g, uint32_t n)
+void gen_put(struct jit_gen *g, uint32_t n)
 {
 	const struct ir_ins *i = ins(g, n);
 	uint64_t off = i->imm;
@@ -715,7 +716,7 @@ static void effect(struct jit_gen *g, uint32_t n)
 	const struct ir_ins *i = ins(g, n);
 	switch ((int)i->op) {
 	case IR_put:
-		put(g, n);
+		gen_put(g, n);
 		gen_near_put(g, n);
 		gen_flags_put(g, n);
 		break;
@@ -784,7 +785,7 @@ static void uses_count(struct jit_gen *g, const struct ir_block *b)
 	}
 }
 
-void gen_instruction(struct jit_gen *g, const struct ir_block *b)
+void gen_prepare(struct jit_gen *g, const struct ir_block *b)
 {
 	g->ir = b;
 	g->temps = TEMPS;
@@ -794,6 +795,11 @@ void gen_instruction(struct jit_gen *g, const struct ir_block *b)
 		g->cannot = true;
 	else
 		uses_count(g, b);
+}
+
+void gen_instruction(struct jit_gen *g, const struct ir_block *b)
+{
+	gen_prepare(g, b);
 	for (uint32_t n = 0; n < b->n && !g->cannot; n++)
 		effect(g, n);
 }

@@ -49,6 +49,10 @@ struct jit_cache {
 	uint32_t nveneers, veneers_cap;
 	struct thunks t;
 	bool avx2, avx512;      /* avx512: F, VL and BW */
+	struct jit_fn_owner fn; /* of functions, and their shared code */
+	struct {
+		uint32_t enter[JIT_FN_RESULTS], trap, fault, call, poll;
+	} ft;
 };
 
 /* Out-of-line code to be written behind the unit. */
@@ -155,6 +159,7 @@ struct plan {
 struct jit_gen {
 	struct jit_cache *c;
 	int8_t home[SLOTS];         /* host register of each x register; -1: in the state */
+	uint64_t homes;             /* state offset of the first of them */
 	int8_t fhome[32];           /* xmm register of each f register; -1: in the state */
 	struct vmap vmap;
 	uint32_t stub[LABELS];      /* where labels are entered, with a map of its own */
@@ -280,6 +285,9 @@ struct slow *gen_slow(struct jit_gen *g, enum slow_kind k, uint8_t *from);
 void gen_forget(struct jit_gen *g); /* facts */
 
 void gen_instruction(struct jit_gen *g, const struct ir_block *b);
+/* For who makes @b one effect after the other: begin, and a put of an integer. */
+void gen_prepare(struct jit_gen *g, const struct ir_block *b);
+void gen_put(struct jit_gen *g, uint32_t n);
 
 /* ---- div.c: multiplication to 128 bits, division, carry-less product and the like ---- */
 void gen_mulh(struct jit_gen *g, uint32_t v, unsigned to);

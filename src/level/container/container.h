@@ -109,7 +109,7 @@ bool container_cpu_ns(const struct container *c, uint64_t *ret);
 /* What it uses, in the words of lodge stats: adds keys. */
 void container_uses(const struct container *c, struct json_object *out);
 
-/* ---- networks of this user that containers join: docs/decisions/0031 ---- */
+/* ---- networks of this user that containers join: docs/decisions/0032 ---- */
 /* @subnet "10.1.2.0/24"; NULL: one that is free is chosen. EEXIST, EADDRINUSE, EINVAL. */
 int container_network_create(const char *name, const char *subnet, struct lodge_err *e) MUST;
 /* An array of what inspect says of each, by name; owned by the caller. */

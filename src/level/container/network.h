@@ -2,7 +2,7 @@
 /* network: networks of this user that containers join by a bridge: folders NAME with network.json
  * and a lease for each address that is taken, below one folder, whose lock whoever looks at any of
  * them holds. What is in the kernel (bridge, pairs, rules) is there while a container has joined:
- * docs/decisions/0031. */
+ * docs/decisions/0032. */
 #pragma once
 #include "link/link.h"
 

@@ -440,7 +440,8 @@ struct json_object *spec_resources(const struct lodge_config *c, bool all)
 static struct json_object *resources_make(const struct spec_wants *w)
 {
 	struct json_object *r = spec_resources(w->c, false);
-	if (w->mapped && w->users < 0 && !w->c->pids_limit) /* an ordinary user's, who has no control groups */
+	/* an ordinary user has no control groups */
+	if (w->mapped && w->users < 0 && !w->c->pids_limit)
 		json_object_object_del(r, "pids");
 	return r;
 }

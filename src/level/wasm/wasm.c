@@ -73,8 +73,9 @@ static int config_check(const struct lodge_config *c, struct lodge_err *e)
 	    {c->cpus > 1 || c->cpu_milli || c->cpu_weight || c->cpuset || c->memory_limit ||
 		 c->disk_iops || c->disk_bps || c->net_bps,
 	     "limits of CPUs, disks and the network", "there are -m, --timeout and -o fuel=N"},
-	    {c->accel && strcmp(c->accel, "auto") != 0 && strcmp(c->accel, "interpret") != 0,
-	     "this --accel", "its engine is interpret"},
+	    {c->accel && strcmp(c->accel, "auto") != 0 && strcmp(c->accel, "interpret") != 0 &&
+		 strcmp(c->accel, "translate") != 0,
+	     "this --accel", "its engines are interpret and translate"},
 	};
 	for (size_t i = 0; i < countof(rows); i++)
 		if (rows[i].given)
@@ -208,6 +209,7 @@ static int run(struct plan *p, const struct lodge_config *c, struct lodge_err *e
 	const struct wasm_limits limits = {
 	    .memory_max = c->memory,
 	    .fuel = p->fuel,
+	    .compiles = !c->accel || strcmp(c->accel, "interpret") != 0,
 	    .deadline_ns = c->timeout_ns ? host_monotonic_ns() + c->timeout_ns : 0};
 	struct wasm_module *m = NULL;
 	struct wasm *w = NULL;

@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Functions: group after group, control, calls, and what is written behind. */
+#include "jit/x64/func.h"
+#include <stdlib.h>
+
+enum { GROUPS_MAX = 200000, GROUP_BYTES = 512 };
+#define CONTEXT(field)                                                                             \
+	((int32_t)offsetof(struct jit_fn_context, field) - (int32_t)sizeof(struct jit_fn_context))
+
+static int32_t slot_at(uint32_t slot) { return at(8 * (uint64_t)slot); }
+
+/* Room for one more of *@p, of @size bytes each. False: no memory. */
+static bool room(struct jit_fn *f, void *p, uint32_t n, uint32_t *cap, size_t size)
+{
+	void *was;
+	memcpy(&was, p, sizeof was);
+	if (n < *cap)
+		return true;
+	uint32_t to = *cap ? 2 * *cap : 256;
+	void *q = realloc(was, to * size);
+	if (!q)
+		return !(f->bad = true);
+	memcpy(p, &q, sizeof q);
+	*cap = to;
+	return true;
+}
+
+/* ---- what the owner says ---- */
+
+struct jit_fn *jit_fn_new(void) { return calloc(1, sizeof(struct jit_fn)); }
+
+/* What one function needs, and the next one not. */
+static void live_free(struct jit_fn *f)
+{
+	free(f->blocks);
+	free(f->block_of);
+	free(f->depth);
+	free(f->bits);
+	free(f->cur);
+	free(f->calls);
+	free(f->labels);
+	f->blocks = NULL;
+	f->block_of = f->cur = f->calls = NULL;
+	f->depth = NULL;
+	f->bits = NULL;
+	f->labels = NULL;
+}
+
+void jit_fn_free(struct jit_fn *f)
+{
+	if (!f)
+		return;
+	live_free(f);
+	free(f->ins);
+	free(f->groups);
+	free(f->segs);
+	free(f->webs);
+	free(f->waits);
+	free(f->stubs);
+	free(f->lines);
+	free(f);
+}
+
+void jit_fn_begin(struct jit_fn *f, const void *self, uint32_t nslots, uint32_t nargs,
+		  uint32_t nlocals, enum jit_fn_result result, uint32_t nresults)
+{
+	f->self = self;
+	f->nslots = nslots;
+	f->nargs = nargs;
+	f->nlocals = nlocals;
+	f->result = result;
+	f->nresults = nresults;
+	f->nins = f->ngroups = f->nwaits = f->nstubs = f->nlines = 0;
+	f->bad = false;
+	f->entries = 0;
+}
+
+void jit_fn_add(struct jit_fn *f, const struct ir_block *b)
+{
+	if (f->bad || b->full || !room(f, &f->groups, f->ngroups + 1, &f->cap_groups, 4)) {
+		f->bad = true;
+		return;
+	}
+	f->groups[f->ngroups++] = f->nins;
+	for (uint32_t n = 0; n < b->n; n++) {
+		if (!room(f, &f->ins, f->nins, &f->cap_ins, sizeof *f->ins))
+			return;
+		f->ins[f->nins++] = b->ins[n];
+	}
+	f->groups[f->ngroups] = f->nins;
+}
+
+/* ---- places ---- */
+
+struct fn_loc fn_loc(struct jit_fn *f, const struct ir_ins *i)
+{
+	const struct fn_web *w = fn_web(f, i->d);
+	if (w->reg == NOREG)
+		return (struct fn_loc){NOREG, false, STATE_REG,
+				       slot_at(f->segs[i->d].slot)};
+	if (w->reg >= FN_INTS)
+		return (struct fn_loc){FN_XMM + w->reg - FN_INTS, true, 0, 0};
+	return (struct fn_loc){fn_int[w->reg], false, 0, 0};
+}
+
+struct fn_stub *fn_stub(struct jit_fn *f, enum fn_stub_kind k, unsigned trap, uint8_t *from)
+{
+	static struct fn_stub none;
+	if (!room(f, &f->stubs, f->nstubs, &f->cap_stubs, sizeof *f->stubs))
+		return &none;
+	struct fn_stub *s = &f->stubs[f->nstubs++];
+	*s = (struct fn_stub){from, f->now, (uint8_t)k, (uint8_t)trap, f->g->a.p};
+	return s;
+}
+
+/* ---- values that move between registers and slots ---- */
+
+static void web_move(struct jit_fn *f, uint32_t seg, bool load)
+{
+	struct jit_asm *a = &f->g->a;
+	const struct fn_web *w = fn_web(f, seg);
+	int32_t disp = slot_at(f->segs[seg].slot);
+	if (w->reg == NOREG)
+		return;
+	if (w->reg >= FN_INTS)
+		asm_vrm(a, 1, w->type == IR_F64 ? 3 : 2, false, load ? 0x10 : 0x11,
+			FN_XMM + w->reg - FN_INTS, 0, STATE_REG, disp);
+	else if (load)
+		x_load(a, w->type != IR_I32, fn_int[w->reg], STATE_REG, disp);
+	else
+		x_store(a, w->type != IR_I32, fn_int[w->reg], STATE_REG, disp);
+}
+
+/* Those live across group f->now in registers that calls overwrite: to their slots, or back. */
+static void lost_move(struct jit_fn *f, bool load)
+{
+	for (unsigned r = 0; r < FN_REGS; r++) {
+		uint32_t s = f->held[r];
+		if ((r >= FN_KEPT && r < FN_INTS) || s == FN_NONE ||
+		    f->segs[s].to < 2 * f->now + 2 || f->segs[s].from > 2 * f->now)
+			continue;
+		web_move(f, s, load);
+	}
+}
+
+static void held_note(struct jit_fn *f, uint32_t seg)
+{
+	unsigned r = fn_web(f, seg)->reg;
+	if (r != NOREG)
+		f->held[r] = seg;
+}
+
+/* ---- in and out ---- */
+
+static unsigned bits_of(uint32_t m) { return (unsigned)__builtin_popcount(m); }
+
+static void prologue(struct jit_fn *f)
+{
+	struct jit_asm *a = &f->g->a;
+	for (unsigned r = FN_KEPT; r < FN_INTS; r++)
+		if (f->kept >> r & 1)
+			x_push(a, fn_int[r]);
+	f->frame = bits_of(f->kept) * 8;
+	if (f->frame % 16 == 0) { /* calls of C want the stack aligned */
+		x_alui(a, true, ALU_SUB, RSP, 8);
+		f->frame += 8;
+	}
+}
+
+static void epilogue(struct jit_fn *f)
+{
+	struct jit_asm *a = &f->g->a;
+	if (bits_of(f->kept) % 2 == 0)
+		x_alui(a, true, ALU_ADD, RSP, 8);
+	for (unsigned r = FN_INTS; r-- > FN_KEPT;)
+		if (f->kept >> r & 1)
+			x_pop(a, fn_int[r]);
+}
+
+static void count(struct jit_fn *f)
+{
+	struct jit_asm *a = &f->g->a;
+	if (!f->c->fn.counts)
+		return;
+	x_alumi(a, true, ALU_SUB, BASE_REG, CONTEXT(fuel), 1);
+	uint8_t *from = x_jcc32(a, CC_S);
+	fn_stub(f, FN_POLL, 0, from)->back = a->p;
+}
+
+/* Room on both stacks; a little is there for who calls nobody. */
+static void room_check(struct jit_fn *f)
+{
+	struct jit_asm *a = &f->g->a;
+	bool calls = f->calls[f->ngroups];
+	if (calls) {
+		x_alum(a, true, ALU_CMP, RSP, BASE_REG, CONTEXT(stack_limit));
+		fn_stub(f, FN_TRAP, f->c->fn.trap_stack, x_jcc32(a, CC_B));
+	}
+	if (!calls && f->nslots <= JIT_FN_SPARE)
+		return;
+	x_lea(a, RAX, STATE_REG, slot_at(f->nslots));
+	x_alum(a, true, ALU_CMP, RAX, BASE_REG, CONTEXT(slots_end));
+	fn_stub(f, FN_TRAP, f->c->fn.trap_stack, x_jcc32(a, CC_A));
+}
+
+static void entry(struct jit_fn *f)
+{
+	struct jit_asm *a = &f->g->a;
+	prologue(f);
+	f->now = 0;
+	room_check(f);
+	count(f);
+	const struct fn_block *p = f->blocks;
+	for (uint32_t n = 0; n < p->nins; n++) {
+		uint32_t seg = p->ins_at + n, slot = f->segs[seg].slot;
+		unsigned r = fn_web(f, seg)->reg;
+		if (slot < f->nargs) {
+			web_move(f, seg, true);
+		} else if (r == NOREG) {
+			x_storei(a, true, 0, STATE_REG, slot_at(slot));
+		} else if (r >= FN_INTS) {
+			unsigned x = FN_XMM + r - FN_INTS;
+			asm_vrr(a, 1, 0, false, 0x57, x, x, x);
+		} else {
+			asm_rr(a, false, 0x31, fn_int[r], fn_int[r]);
+		}
+	}
+}
+
+/* ---- control ---- */
+
+static void aim(struct jit_fn *f, uint8_t *from, uint32_t group)
+{
+	uint8_t *to = f->labels[group];
+	if (to && !f->g->a.full) {
+		x_aim(from, to);
+		return;
+	}
+	if (!room(f, &f->waits, f->nwaits, &f->cap_waits, sizeof *f->waits))
+		return;
+	f->waits[f->nwaits++] = (struct fn_wait){from, group};
+}
+
+/* Jump to @group if @v is not 0 (or, @inverted, is). */
+static void branch(struct jit_fn *f, uint32_t v, uint32_t group)
+{
+	struct jit_gen *g = f->g;
+	struct jit_asm *a = &g->a;
+	const struct ir_ins *i = &f->b.ins[v];
+	bool inverted = false;
+	if (i->op == IR_eq && f->b.ins[i->a].op == IR_fop) {
+		inverted = true;
+		i = &f->b.ins[i->a];
+	}
+	if (i->op != IR_fop) {
+		aim(f, x_jcc32(a, gen_cond(g, v)), group);
+		return;
+	}
+	struct fn_cond c = fn_compare(f, i);
+	if (!c.unordered) {
+		aim(f, x_jcc32(a, c.cc ^ inverted), group);
+	} else if ((c.cc == CC_NE) != inverted) { /* different, or not to be compared */
+		aim(f, x_jcc32(a, CC_NE), group);
+		aim(f, x_jcc32(a, CC_P), group);
+	} else {
+		uint8_t *no = x_jcc8(a, CC_P);
+		aim(f, x_jcc32(a, CC_E), group);
+		x_here8(a, no);
+	}
+}
+
+static void table(struct jit_fn *f, const struct ir_ins *i)
+{
+	struct jit_asm *a = &f->g->a;
+	unsigned r = gen_any(f->g, i->a);
+	x_mov(a, false, RAX, r);
+	x_movi(a, RCX, i->imm);
+	x_alu(a, false, ALU_CMP, RAX, RCX);
+	asm_rr(a, false, 0x0f40 | CC_A, RAX, RCX);
+	/* the jumps that follow have five bytes each */
+	asm_rmx(a, false, 0x8d, RAX, RAX, RAX, 2, 0);
+	uint8_t *lea = x_lea_rip(a, RCX);
+	x_alu(a, true, ALU_ADD, RCX, RAX);
+	asm_rr(a, false, 0xff, 4, RCX);
+	if (!a->full)
+		x_aim(lea, a->p);
+}
+
+static void leave(struct jit_fn *f)
+{
+	epilogue(f);
+	a8(&f->g->a, 0xc3);
+}
+
+static void ret(struct jit_fn *f, const struct ir_ins *i)
+{
+	struct jit_gen *g = f->g;
+	const struct ir_ins *v = &f->b.ins[i->a];
+	if (fn_is_float(v->type)) {
+		unsigned x = fn_xmm(f, i->a, 0);
+		if (x)
+			asm_vrr(&g->a, 1, 0, false, 0x28, 0, 0, x);
+	} else if (v->op == IR_get) {
+		struct fn_loc l = fn_loc(f, v);
+		bool w = v->type != IR_I32;
+		if (l.xmm)
+			asm_vrr(&g->a, 1, 1, w, 0x7e, l.reg, 0, RAX);
+		else if (l.reg == NOREG)
+			x_load(&g->a, w, RAX, l.base, l.disp);
+		else
+			x_mov(&g->a, w, RAX, l.reg);
+	} else {
+		gen_into(g, i->a, RAX);
+	}
+	leave(f);
+}
+
+/* ---- calls ---- */
+
+/* rax := the callee's record, of element rax of the table at @i->imm. */
+static void callee_find(struct jit_fn *f, const struct ir_ins *i, struct ir_invoke v)
+{
+	struct jit_asm *a = &f->g->a;
+	const struct jit_fn_owner *o = &f->c->fn;
+	x_movi(a, RDX, i->imm);
+	x_alum(a, true, ALU_CMP, RAX, RDX, (int32_t)o->table_n);
+	fn_stub(f, FN_TRAP, o->trap_undefined, x_jcc32(a, CC_AE));
+	x_load(a, true, RDX, RDX, (int32_t)o->table_at);
+	asm_rmx(a, true, 0x8b, RAX, RDX, RAX, 3, 0);
+	x_test(a, true, RAX, RAX);
+	fn_stub(f, FN_TRAP, o->trap_null, x_jcc32(a, CC_E));
+	x_alumi(a, false, ALU_CMP, RAX, (int32_t)o->callee_type, (int32_t)v.type);
+	fn_stub(f, FN_TRAP, o->trap_signature, x_jcc32(a, CC_NE));
+}
+
+static void help(struct jit_fn *f, const struct ir_ins *i)
+{
+	struct jit_asm *a = &f->g->a;
+	lost_move(f, false);
+	x_movi(a, RDI, (uint64_t)(uintptr_t)f->c->fn.self);
+	x_movi(a, RSI, i->imm);
+	x_lea(a, RDX, STATE_REG, -BIAS);
+	x_movi(a, RAX, (uint64_t)(uintptr_t)f->c->fn.help);
+	asm_rr(a, false, 0xff, 2, RAX);
+	x_test(a, true, RAX, RAX);
+	fn_stub(f, FN_TRAP_RAX, 0, x_jcc32(a, CC_NE));
+	lost_move(f, true);
+}
+
+static void tail(struct jit_fn *f, struct ir_invoke v)
+{
+	struct jit_asm *a = &f->g->a;
+	for (uint32_t n = 0; n < v.nargs; n++) {
+		x_load(a, true, RCX, STATE_REG, slot_at(v.at + n));
+		x_store(a, true, RCX, STATE_REG, slot_at(n));
+	}
+	epilogue(f);
+	asm_rm(a, false, 0xff, 4, RAX, (int32_t)f->c->fn.callee_code);
+}
+
+/* The code of @callee, to be called by its distance; NULL: it has none yet. */
+static const uint8_t *code_of(const struct jit_fn *f, uint64_t callee)
+{
+	const uint8_t *code;
+	if (callee == (uint64_t)(uintptr_t)f->self)
+		return f->g->a.start;
+	memcpy(&code, (const uint8_t *)(uintptr_t)callee + f->c->fn.callee_code, sizeof code);
+	uint64_t off = (uint64_t)(code - f->c->x);
+	return off >= f->c->first && off < f->c->used ? f->c->w + off : NULL;
+}
+
+static void invoke(struct jit_fn *f, const struct ir_ins *i)
+{
+	struct jit_asm *a = &f->g->a;
+	struct ir_invoke v = ir_invoke_of(i);
+	const uint8_t *code = NULL;
+	bool indirect = v.kind == IR_INVOKE_INDIRECT || v.kind == IR_INVOKE_TAIL_INDIRECT;
+	if (v.kind == IR_INVOKE_HELPER) {
+		help(f, i);
+		return;
+	}
+	if (indirect) {
+		unsigned r = gen_any(f->g, i->a);
+		x_mov(a, false, RAX, r);
+		callee_find(f, i, v);
+	} else {
+		code = v.kind == IR_INVOKE_DIRECT ? code_of(f, i->imm) : NULL;
+		if (!code)
+			x_movi(a, RAX, i->imm);
+	}
+	if (v.kind >= IR_INVOKE_TAIL) {
+		tail(f, v);
+		return;
+	}
+	lost_move(f, false);
+	if (v.at)
+		x_lea(a, STATE_REG, STATE_REG, 8 * v.at);
+	if (code)
+		x_call_to(a, code);
+	else
+		asm_rm(a, false, 0xff, 2, RAX, (int32_t)f->c->fn.callee_code);
+	if (v.at)
+		x_lea(a, STATE_REG, STATE_REG, -8 * (int32_t)v.at);
+	lost_move(f, true);
+}
+
+/* ---- groups ---- */
+
+static void guard(struct jit_fn *f, const struct ir_ins *i)
+{
+	struct jit_gen *g = f->g;
+	int64_t k;
+	if (gen_is_const(g, i->a, &k)) {
+		if (!k)
+			fn_stub(f, FN_TRAP, (unsigned)i->imm, x_jmp32(&g->a));
+		return;
+	}
+	fn_stub(f, FN_TRAP, (unsigned)i->imm, x_jcc32(&g->a, gen_cond(g, i->a) ^ 1));
+}
+
+static void effect(struct jit_fn *f, uint32_t n)
+{
+	struct jit_gen *g = f->g;
+	const struct ir_ins *i = &f->b.ins[n];
+	switch ((int)i->op) {
+	case IR_put:
+		if (!fn_put_special(f, n))
+			gen_put(g, n);
+		break;
+	case IR_store: fn_store(f, n); break;
+	case IR_guard: guard(f, i); break;
+	case IR_invoke: invoke(f, i); break;
+	case IR_br:
+		if (i->imm <= f->now)
+			count(f);
+		branch(f, i->a, (uint32_t)i->imm);
+		break;
+	case IR_jump:
+		if (i->imm <= f->now && !f->entries)
+			count(f);
+		f->entries -= f->entries != 0;
+		aim(f, x_jmp32(&g->a), (uint32_t)i->imm);
+		break;
+	case IR_table:
+		count(f);
+		table(f, i);
+		f->entries = (uint32_t)i->imm + 1;
+		break;
+	case IR_ret: ret(f, i); break;
+	case IR_end: leave(f); break;
+	default: break;
+	}
+}
+
+/* The group for gen.c: reads and writes of values in integer registers at their places. */
+static void group_take(struct jit_fn *f, uint32_t group)
+{
+	struct ir_block *b = &f->b;
+	b->n = f->groups[group + 1] - f->groups[group];
+	b->full = false;
+	memcpy(b->ins, &f->ins[f->groups[group]], b->n * sizeof *b->ins);
+	for (uint32_t n = 0; n < b->n; n++) {
+		struct ir_ins *i = &b->ins[n];
+		if (i->op != IR_get && i->op != IR_put)
+			continue;
+		unsigned r = fn_web(f, i->d)->reg;
+		if (r < FN_INTS)
+			i->imm = FN_HOMES + 8ull * r;
+	}
+}
+
+static void line_note(struct jit_fn *f, uint32_t bytes)
+{
+	for (; room(f, &f->lines, f->nlines, &f->cap_lines, 1) && !f->bad; bytes -= 254) {
+		f->lines[f->nlines++] = (uint8_t)(bytes > 254 ? 255 : bytes);
+		if (bytes <= 254)
+			return;
+	}
+}
+
+static void group_make(struct jit_fn *f, uint32_t group)
+{
+	struct jit_gen *g = f->g;
+	uint8_t *begin = g->a.p;
+	f->now = group;
+	if (f->block_of[group] != FN_NONE) {
+		const struct fn_block *p = &f->blocks[f->block_of[group]];
+		f->labels[group] = begin;
+		memset(f->held, -1, sizeof f->held);
+		for (uint32_t n = 0; n < p->nins; n++)
+			held_note(f, p->ins_at + n);
+	}
+	group_take(f, group);
+	gen_prepare(g, &f->b);
+	for (uint32_t n = 0; n < f->b.n && !g->cannot && !f->bad; n++)
+		effect(f, n);
+	for (uint32_t n = 0; n < f->b.n; n++)
+		if (f->b.ins[n].op == IR_put)
+			held_note(f, f->b.ins[n].d);
+	line_note(f, (uint32_t)(g->a.p - begin));
+}
+
+/* ---- behind ---- */
+
+static void stubs_write(struct jit_fn *f)
+{
+	struct jit_asm *a = &f->g->a;
+	for (uint32_t n = 0; n < f->nstubs && !a->full; n++) {
+		const struct fn_stub *s = &f->stubs[n];
+		x_aim(s->from, a->p);
+		x_movi(a, RCX, s->group);
+		if (s->kind == FN_POLL) {
+			x_call_to(a, f->c->w + f->c->ft.poll);
+			x_jmp_to(a, s->back);
+			continue;
+		}
+		if (s->kind == FN_TRAP)
+			x_movi(a, RAX, s->trap);
+		x_call_to(a, f->c->w + f->c->ft.trap);
+	}
+}
+
+/* Is the group where some jump goes back to? */
+static bool doors_find(const struct jit_fn *f, struct jit_fn_code *ret)
+{
+	uint32_t cap = 0;
+	for (uint32_t k = 0; k < f->ngroups; k++) {
+		const struct ir_ins *i = &f->ins[f->groups[k + 1] - 1];
+		if (f->groups[k + 1] == f->groups[k] || (i->op != IR_br && i->op != IR_jump) ||
+		    i->imm > k)
+			continue;
+		bool known = false;
+		for (uint32_t d = 0; d < ret->ndoors && !known; d++)
+			known = ret->doors[d].group == i->imm;
+		if (known || ret->ndoors == 64)
+			continue;
+		if (ret->ndoors == cap) {
+			cap = cap ? 2 * cap : 4;
+			struct jit_fn_door *p = realloc(ret->doors, cap * sizeof *p);
+			if (!p)
+				return false;
+			ret->doors = p;
+		}
+		ret->doors[ret->ndoors++].group = (uint32_t)i->imm;
+	}
+	return true;
+}
+
+static void doors_write(struct jit_fn *f, struct jit_fn_code *ret)
+{
+	struct jit_asm *a = &f->g->a;
+	for (uint32_t d = 0; d < ret->ndoors && !a->full; d++) {
+		const struct fn_block *p = &f->blocks[f->block_of[ret->doors[d].group]];
+		ret->doors[d].code = asm_off(a);
+		prologue(f);
+		for (uint32_t n = 0; n < p->nins; n++)
+			web_move(f, p->ins_at + n, true);
+		x_jmp_to(a, f->labels[ret->doors[d].group]);
+	}
+}
+
+/* ---- the door ---- */
+
+static void gen_begin(struct jit_fn *f)
+{
+	struct jit_gen *g = f->g;
+	struct jit_cache *c = f->c;
+	uint8_t *start = c->w + align_up(c->used, 16);
+	g->a = asm_at(start, c->w + c->split);
+	g->a.full = start >= g->a.end;
+	g->cannot = false;
+	g->homes = FN_HOMES;
+	memset(g->home, -1, sizeof g->home);
+	for (unsigned r = 0; r < FN_INTS; r++)
+		g->home[r] = (int8_t)fn_int[r];
+}
+
+static int code_make(struct jit_fn *f, struct jit_fn_code *ret)
+{
+	struct jit_gen *g = f->g;
+	f->labels = calloc(f->ngroups + 1, sizeof *f->labels);
+	if (!f->labels || !doors_find(f, ret))
+		return -ENOMEM;
+	gen_begin(f);
+	memset(f->held, -1, sizeof f->held);
+	entry(f);
+	ret->first = asm_off(&g->a);
+	for (uint32_t k = 0; k < f->ngroups && !g->a.full && !g->cannot && !f->bad; k++)
+		group_make(f, k);
+	stubs_write(f);
+	doors_write(f, ret);
+	if (f->bad)
+		return -ENOMEM;
+	if (g->cannot || g->a.full)
+		return g->a.full ? -ENOSPC : -ENOTSUP;
+	for (uint32_t n = 0; n < f->nwaits; n++)
+		x_aim(f->waits[n].from, f->labels[f->waits[n].group]);
+	ret->code = (uint32_t)(g->a.start - f->c->w);
+	ret->len = asm_off(&g->a);
+	ret->frame = f->frame;
+	ret->nlines = f->nlines;
+	if (!(ret->lines = malloc(f->nlines + 1)))
+		return -ENOMEM;
+	memcpy(ret->lines, f->lines, f->nlines);
+	f->c->used = (uint64_t)(g->a.p - f->c->w);
+	return 0;
+}
+
+int jit_fn_end(struct jit_fn *f, struct jit_cache *c, struct jit_gen *g, struct jit_fn_code *ret)
+{
+	struct jit_fn_code k = {0};
+	f->c = c;
+	f->g = g;
+	if (f->bad)
+		return -ENOMEM;
+	if (!f->ngroups || f->ngroups > GROUPS_MAX)
+		return -ENOTSUP;
+	int r = fn_live(f) && fn_map(f) ? code_make(f, &k) : f->bad ? -ENOMEM : -ENOTSUP;
+	live_free(f);
+	if (r < 0) {
+		jit_fn_code_fini(&k);
+		return r;
+	}
+	*ret = k;
+	return 0;
+}
+
+void jit_fn_code_fini(struct jit_fn_code *k)
+{
+	free(k->lines);
+	free(k->doors);
+	k->lines = NULL;
+	k->doors = NULL;
+}
+
+uint32_t jit_fn_group(const struct jit_fn_code *k, uint32_t off)
+{
+	uint32_t at = k->first, group = 0;
+	for (uint32_t n = 0; n < k->nlines; n++) {
+		unsigned v = k->lines[n];
+		at += v == 255 ? 254 : v;
+		if (off < at)
+			return group;
+		group += v != 255;
+	}
+	return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jit/x64, private: functions.
+ *
+ * Registers: r15 base, rbp the frame + BIAS; rax, rcx, rdx and xmm0..xmm3 are temporaries. Values
+ * live in the other ten and in xmm4..xmm15; rbx, r12, r13, r14 are the caller's and kept. All of an
+ * i32 above its 32 bits is 0 in a register, and anything in a slot. */
+#pragma once
+#include "jit/x64/internal.h"
+
+enum { BASE_REG = R15, FP_TEMP = 0 };
+#define FN_HOMES (UINT64_C(1) << 40) /* state offset of values in integer registers */
+enum { FN_INTS = 10, FN_FLOATS = 12, FN_REGS = FN_INTS + FN_FLOATS, FN_KEPT = 6, FN_XMM = 4 };
+enum { FN_NONE = UINT32_MAX };
+
+/* A value of a slot from where it is made to where it is last wanted, in one block. Positions: 2 *
+ * group where the group reads, 2 * group + 1 where it writes. */
+struct fn_seg {
+	uint32_t from, to; /* [from, to) */
+	uint32_t up;       /* the web, as a tree of segments: itself at the top */
+	uint32_t next;     /* of the web */
+	uint32_t slot;
+};
+/* At the top segment's index: all segments that are one value, for they flow into each other. */
+struct fn_web {
+	uint32_t weight, cost; /* of its reads and writes; of calls that it lives across */
+	uint32_t size;
+	uint32_t last;         /* of its segments */
+	uint32_t hint;         /* a segment whose register it would like; FN_NONE */
+	uint8_t type;          /* enum ir_type */
+	uint8_t reg;           /* number among FN_REGS; NOREG: it stays in its slot */
+	bool slot;             /* somebody looks for it there */
+};
+struct fn_block {
+	uint32_t first, end;   /* groups */
+	uint32_t ins_at;       /* its live-in values: so many segments from here, by slot */
+	uint32_t nins;
+	uint32_t succ[2];      /* FN_NONE: none */
+	uint32_t ntable;       /* so many blocks that follow are successors as well */
+	uint64_t *in, *kill;   /* bits by slot: live at the start; written before they are read */
+};
+struct jit_fn {
+	const void *self;
+	uint32_t nslots, nargs, nlocals, nresults, words;
+	enum jit_fn_result result;
+	struct ir_ins *ins;    /* owned, as are all below */
+	uint32_t nins, cap_ins;
+	uint32_t *groups;      /* first instruction of each; one more than there are */
+	uint32_t ngroups, cap_groups;
+	bool bad;              /* memory ran out */
+	/* func_live.c */
+	struct fn_block *blocks;
+	uint32_t nblocks;
+	uint32_t *block_of;    /* by group, of those that begin one; else FN_NONE */
+	uint8_t *depth;        /* of loops, by group */
+	uint64_t *bits;        /* of all blocks */
+	struct fn_seg *segs;
+	struct fn_web *webs;
+	uint32_t nsegs, cap_segs;
+	uint32_t *cur;         /* by slot: the segment that is open */
+	uint32_t *calls;       /* weights of calls before each group */
+	/* func_map.c */
+	uint64_t *busy[FN_REGS];
+	uint32_t kept;         /* integer registers to be kept, by number */
+	/* func.c */
+	struct jit_cache *c;
+	struct jit_gen *g;
+	struct ir_block b;     /* the group that is made */
+	uint32_t now;          /* its number */
+	uint32_t held[FN_REGS]; /* the segment in each register; FN_NONE */
+	uint8_t **labels;      /* code of groups that begin blocks */
+	struct fn_wait { uint8_t *from; uint32_t group; } *waits;
+	uint32_t nwaits, cap_waits;
+	struct fn_stub {
+		uint8_t *from;
+		uint32_t group;
+		uint8_t kind, trap;
+		uint8_t *back;
+	} *stubs;
+	uint32_t nstubs, cap_stubs;
+	uint8_t *lines;
+	uint32_t nlines, cap_lines;
+	uint32_t frame;
+	uint32_t entries;      /* of a table, that are still to come */
+};
+enum fn_stub_kind { FN_TRAP, FN_TRAP_RAX, FN_POLL };
+
+extern const uint8_t fn_int[FN_INTS];
+static inline bool fn_is_float(uint8_t type) { return type == IR_F32 || type == IR_F64; }
+uint32_t fn_top(struct jit_fn *f, uint32_t seg);
+static inline struct fn_web *fn_web(struct jit_fn *f, uint32_t seg)
+{
+	return &f->webs[fn_top(f, seg)];
+}
+bool fn_live(struct jit_fn *f) MUST;  /* blocks, segments, webs; false: see bad, else too large */
+bool fn_map(struct jit_fn *f) MUST;   /* registers */
+
+/* ---- func.c ---- */
+/* Where a value is: a register (xmm for floats), or memory at [base + disp]. */
+struct fn_loc {
+	unsigned reg; /* NOREG: memory */
+	bool xmm;
+	unsigned base;
+	int32_t disp;
+};
+struct fn_loc fn_loc(struct jit_fn *f, const struct ir_ins *i); /* of an IR_get, IR_put */
+struct fn_stub *fn_stub(struct jit_fn *f, enum fn_stub_kind k, unsigned trap, uint8_t *from);
+
+/* ---- func_value.c: what units do not have ---- */
+bool fn_put_special(struct jit_fn *f, uint32_t n); /* true: put @n is done */
+void fn_store(struct jit_fn *f, uint32_t n);
+/* Flags of the comparison @i; the conditions under which it holds: one, or also another one */
+struct fn_cond {
+	unsigned cc;
+	bool unordered; /* with CC_E: and not parity; with CC_NE: or parity */
+};
+struct fn_cond fn_compare(struct jit_fn *f, const struct ir_ins *i);
+void fn_float(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to);
+unsigned fn_xmm(struct jit_fn *f, uint32_t v, unsigned temp); /* in this register, or @temp */
+
+void fn_thunks(struct jit_cache *c, struct jit_asm *a);

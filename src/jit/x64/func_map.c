@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registers for webs: those that are used most, for the little time that they live, choose first.
+ * A register is free for a web where none of its segments meets one that is there already. */
+#include "jit/x64/func.h"
+#include <stdlib.h>
+
+/* The last four are kept across calls. */
+const uint8_t fn_int[FN_INTS] = {RSI, RDI, R8, R9, R10, R11, RBX, R12, R13, R14};
+
+struct rank {
+	uint64_t worth;
+	uint32_t top;
+};
+
+static int rank_compare(const void *x, const void *y)
+{
+	const struct rank *a = x, *b = y;
+	return a->worth != b->worth ? (a->worth < b->worth ? 1 : -1)
+				    : (a->top > b->top) - (a->top < b->top);
+}
+
+/* The bits of word @w that lie in [from, to). */
+static uint64_t mask_of(uint32_t w, uint32_t from, uint32_t to)
+{
+	uint64_t m = UINT64_MAX;
+	if (w == from / 64)
+		m &= UINT64_MAX << (from & 63);
+	if (w == to / 64)
+		m &= ~(UINT64_MAX << (to & 63));
+	return m;
+}
+
+static bool is_free(const struct jit_fn *f, unsigned r, uint32_t top)
+{
+	for (uint32_t s = top; s != FN_NONE; s = f->segs[s].next)
+		for (uint32_t w = f->segs[s].from / 64; w <= f->segs[s].to / 64; w++)
+			if (f->busy[r][w] & mask_of(w, f->segs[s].from, f->segs[s].to))
+				return false;
+	return true;
+}
+
+static void take_reg(struct jit_fn *f, unsigned r, uint32_t top)
+{
+	f->webs[top].reg = (uint8_t)r;
+	if (r >= FN_KEPT && r < FN_INTS)
+		f->kept |= 1u << r;
+	for (uint32_t s = top; s != FN_NONE; s = f->segs[s].next)
+		for (uint32_t w = f->segs[s].from / 64; w <= f->segs[s].to / 64; w++)
+			f->busy[r][w] |= mask_of(w, f->segs[s].from, f->segs[s].to);
+}
+
+/* What it costs that calls overwrite it: it is saved and loaded around each. */
+static void measure(struct jit_fn *f, uint32_t top)
+{
+	struct fn_web *w = &f->webs[top];
+	for (uint32_t s = top; s != FN_NONE; s = f->segs[s].next) {
+		const struct fn_seg *g = &f->segs[s];
+		w->size += g->to - g->from;
+		/* calls of groups whose reading and writing both lie inside */
+		uint32_t a = (g->from + 1) / 2, b = g->to / 2;
+		if (b > a && w->cost < 1u << 30)
+			w->cost += f->calls[b] - f->calls[a];
+	}
+}
+
+static bool suits(const struct jit_fn *f, uint32_t top, unsigned r)
+{
+	const struct fn_web *w = &f->webs[top];
+	bool kept = r >= FN_KEPT && r < FN_INTS;
+	return (kept || w->weight > 2 * (uint64_t)w->cost) && is_free(f, r, top);
+}
+
+static void choose(struct jit_fn *f, uint32_t top)
+{
+	struct fn_web *w = &f->webs[top];
+	bool x = fn_is_float(w->type);
+	unsigned first = x ? FN_INTS : 0, end = x ? FN_REGS : FN_INTS;
+	unsigned hint = w->hint == FN_NONE ? NOREG : fn_web(f, w->hint)->reg;
+	if (hint != NOREG && hint >= first && hint < end && !(w->cost && hint < FN_KEPT) &&
+	    suits(f, top, hint)) {
+		take_reg(f, hint, top);
+		return;
+	}
+	/* what lives across calls likes to be kept */
+	for (unsigned n = 0; n < end - first; n++) {
+		unsigned r = !x && w->cost ? end - 1 - n : first + n;
+		if (suits(f, top, r)) {
+			take_reg(f, r, top);
+			return;
+		}
+	}
+}
+
+bool fn_map(struct jit_fn *f)
+{
+	size_t words = 2 * (size_t)f->ngroups / 64 + 2;
+	uint64_t *bits = calloc(FN_REGS * words, 8);
+	struct rank *all = malloc((f->nsegs + 1) * sizeof *all);
+	if (!bits || !all) {
+		free(bits);
+		free(all);
+		return !(f->bad = true);
+	}
+	for (unsigned r = 0; r < FN_REGS; r++)
+		f->busy[r] = bits + r * words;
+	uint32_t n = 0;
+	f->kept = 0;
+	for (uint32_t s = 0; s < f->nsegs; s++) {
+		struct fn_web *w = &f->webs[s];
+		if (f->segs[s].up != s || w->slot || !w->type)
+			continue;
+		measure(f, s);
+		all[n++] = (struct rank){((uint64_t)w->weight << 20) / w->size, s};
+	}
+	qsort(all, n, sizeof *all, rank_compare);
+	for (uint32_t k = 0; k < n; k++)
+		choose(f, all[k].top);
+	free(all);
+	free(bits);
+	memset(f->busy, 0, sizeof f->busy);
+	return true;
+}

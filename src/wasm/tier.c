@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The compiled tier: functions that are called often, and loops that go round often, through the IR
+ * into host code. Calls between the two kinds of code work both ways; a function that cannot be
+ * compiled stays where it is. docs/decisions/0031 */
+#include "jit/jit.h"
+#include "wasm/internal.h"
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum {
+	HEAT = 40,
+	CODE_BYTES = 128 << 20,
+	STACK_BYTES = 16 << 20,
+	STACK_SLACK = 512 << 10, /* for C */
+	FUEL = 1 << 8 /* between two looks at the clock */
+};
+
+struct unit { /* one compiled function */
+	struct func *f;
+	struct jit_fn_code code;
+	struct insn *kept; /* owned; what is called by tier_one; NULL: nothing is */
+};
+struct tier {
+	struct wasm *w;
+	struct jit_cache *cache;
+	struct jit_gen *gen;
+	struct jit_fn *fn;
+	struct unit *units; /* by address */
+	uint32_t n, cap;
+	uint32_t heat;
+	bool failed; /* there will be no code any more */
+	uint8_t *stack;
+};
+
+/* ---- what lies before w->base ---- */
+
+size_t tier_front(const struct wasm_module *m)
+{
+	return align_up(sizeof(struct jit_fn_context) + m->nglobals * sizeof(struct wvalue), 4096);
+}
+
+static struct jit_fn_context *context(const struct wasm *w)
+{
+	return (struct jit_fn_context *)(void *)w->base - 1;
+}
+
+struct wvalue *tier_globals(struct wasm *w)
+{
+	return (struct wvalue *)(void *)context(w) - w->m->nglobals;
+}
+
+/* ---- what runs ---- */
+
+/* The compiled function that has @pc; NULL: none. */
+static struct unit *unit_at(const struct tier *t, uint64_t pc)
+{
+	uint32_t off = jit_cache_offset(t->cache, pc), lo = 0, hi = t->n;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (t->units[mid].code.code <= off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	struct unit *u = lo ? &t->units[lo - 1] : NULL;
+	return u && off - u->code.code < u->code.len ? u : NULL;
+}
+
+static void on_trap(void *self, uint64_t trap, int64_t group, uint64_t pc, uint64_t sp)
+{
+	struct wasm *w = self;
+	const struct tier *t = w->tier;
+	(void)trap;
+	for (struct unit *u; (u = unit_at(t, pc)); group = -1) {
+		uint32_t off = jit_cache_offset(t->cache, pc) - u->code.code;
+		trace_note(w, u->f,
+			   group < 0 ? jit_fn_group(&u->code, off) : (uint32_t)group);
+		sp += u->code.frame;
+		pc = *(const uint64_t *)(uintptr_t)sp - 1; /* within the call */
+		sp += 8;
+	}
+}
+
+static uint64_t on_poll(void *self)
+{
+	struct wasm *w = self;
+	int64_t fuel;
+	enum wasm_trap t = slice_next(w, &fuel);
+	context(w)->fuel = FUEL;
+	return t;
+}
+
+static bool stack_is_low(const struct wasm *w)
+{
+	const uint8_t *here = __builtin_frame_address(0);
+	return here - w->tier->stack < STACK_SLACK / 2;
+}
+
+static enum wasm_trap interpret(struct wasm *w, struct func *f, union wasm_slot *at)
+{
+	struct frame *top = w->top;
+	enum wasm_trap t = WASM_TRAP_STACK;
+	if (!stack_is_low(w))
+		t = wasm_run(w, f, at, NULL);
+	else
+		trace_note(w, f, 0);
+	w->top = top;
+	return t;
+}
+
+static uint64_t on_call(void *self, void *callee, void *at)
+{
+	struct wasm *w = self;
+	struct func *f = callee;
+	enum wasm_trap t = WASM_OK;
+	if (f->host) {
+		t = f->host(w->user, w, at);
+		if (t)
+			trace_note(w, f, 0);
+		return t;
+	}
+	if (!f->own)
+		t = func_ready(w, f);
+	if (t) {
+		trace_note(w, f, 0);
+		return t;
+	}
+	return tier_warm(w, f) ? (uint64_t)(uintptr_t)f->compiled : interpret(w, f, at);
+}
+
+static uint64_t on_help(void *self, uint64_t what, void *frame)
+{
+	return tier_one(self, (const struct insn *)(uintptr_t)what, frame);
+}
+
+/* ---- made ---- */
+
+static enum jit_fn_result result_of(const struct wtype *t)
+{
+	uint8_t type = t->rslots == 1 ? t->values[t->np] : WASM_NONE;
+	return t->rslots != 1				? JIT_FN_NONE
+	       : type == WASM_F32 || type == WASM_F64 ? JIT_FN_FLOAT
+							: JIT_FN_INT;
+}
+
+static const struct wtype *type_of(const struct wasm *w, const struct func *f)
+{
+	return &w->m->types[w->m->funcs[f - w->funcs].type];
+}
+
+/* Room for generated code, and the stack that it runs on; when the first function wants some. */
+static bool begin(struct tier *t)
+{
+	struct wasm *w = t->w;
+	const struct jit_fn_owner o = {
+	    .self = w,
+	    .call = on_call,
+	    .help = on_help,
+	    .poll = on_poll,
+	    .trapped = on_trap,
+	    .callee_code = offsetof(struct func, compiled),
+	    .callee_type = offsetof(struct func, type),
+	    .table_at = offsetof(struct table, at),
+	    .table_n = offsetof(struct table, n),
+	    .trap_memory = WASM_TRAP_MEMORY,
+	    .trap_stack = WASM_TRAP_STACK,
+	    .trap_undefined = WASM_TRAP_UNDEFINED,
+	    .trap_null = WASM_TRAP_NULL,
+	    .trap_signature = WASM_TRAP_SIGNATURE,
+	    .counts = w->deadline_ns != 0,
+	};
+	struct jit_fn_context *x = context(w);
+	t->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (t->stack == MAP_FAILED)
+		t->stack = NULL;
+	if (!t->stack || mprotect(t->stack, 4096, PROT_NONE) < 0 ||
+	    jit_fn_cache_new(&t->cache, &o, CODE_BYTES, NULL) < 0 ||
+	    jit_gen_new(&t->gen, t->cache, NULL) < 0 || !(t->fn = jit_fn_new()))
+		return false;
+	jit_fn_context_init(x);
+	x->fuel = FUEL;
+	x->slots_end = (uint64_t)(uintptr_t)w->stack_end - 8 * JIT_FN_SPARE;
+	x->stack_low = (uint64_t)(uintptr_t)t->stack;
+	x->stack_len = STACK_BYTES;
+	x->stack_limit = x->stack_low + STACK_SLACK;
+	for (uint32_t i = 0; i < w->m->nfuncs; i++)
+		w->funcs[i].compiled = jit_fn_stub(t->cache);
+	return true;
+}
+
+static bool unit_add(struct tier *t, const struct unit *u)
+{
+	if (t->n == t->cap) {
+		uint32_t cap = t->cap ? 2 * t->cap : 64;
+		struct unit *p = realloc(t->units, cap * sizeof *p);
+		if (!p)
+			return false;
+		t->units = p;
+		t->cap = cap;
+	}
+	t->units[t->n++] = *u;
+	return true;
+}
+
+static bool compile(struct tier *t, struct func *f)
+{
+	struct wasm *w = t->w;
+	struct made made;
+	struct unit u = {.f = f};
+	const struct wtype *type = type_of(w, f);
+	if ((!t->cache && !begin(t)) ||
+	    func_make(w->m, (uint32_t)(f - w->funcs), &made, false, NULL) < 0)
+		return false;
+	jit_fn_begin(t->fn, f, made.nslots, f->nparams, made.nlocals, result_of(type),
+		     type->rslots > 1 ? type->rslots : 0);
+	bool kept;
+	int r = func_lift(w, type, &made, t->fn, &kept) ? 0 : -ENOTSUP;
+	if (r == 0)
+		r = jit_fn_end(t->fn, t->cache, t->gen, &u.code);
+	u.kept = kept ? made.at : NULL;
+	if (r == 0 && !unit_add(t, &u)) {
+		jit_fn_code_fini(&u.code);
+		r = -ENOMEM;
+	}
+	if (r < 0 || !kept)
+		free(made.at);
+	if (r < 0) {
+		t->failed |= r == -ENOSPC;
+		return false;
+	}
+	f->compiled = jit_cache_code(t->cache, u.code.code);
+	f->code = &w->tiered;
+	return true;
+}
+
+static bool ready(struct tier *t, struct func *f)
+{
+	if (t->failed)
+		return false;
+	if (compile(t, f))
+		return true;
+	f->heat = HEAT_NEVER;
+	f->code = f->own;
+	t->failed |= !t->fn; /* the host has no room for any */
+	return false;
+}
+
+bool tier_warm(struct wasm *w, struct func *f)
+{
+	struct tier *t = w->tier;
+	if (f->code == &w->tiered)
+		return true;
+	if (!t || f->heat == HEAT_NEVER || ++f->heat < t->heat)
+		return false;
+	return ready(t, f);
+}
+
+/* ---- entered ---- */
+
+static enum wasm_trap enter(struct wasm *w, struct func *f, union wasm_slot *at,
+			    const uint8_t *code)
+{
+	struct tier *t = w->tier;
+	return (enum wasm_trap)jit_fn_enter(t->cache, (uint64_t)(uintptr_t)w->base, at, code,
+					    result_of(type_of(w, f)));
+}
+
+enum wasm_trap tier_run(struct wasm *w, struct func *f, union wasm_slot *at)
+{
+	return enter(w, f, at, f->compiled);
+}
+
+static const struct unit *unit_of(const struct tier *t, const struct func *f)
+{
+	return unit_at(t, (uint64_t)(uintptr_t)f->compiled);
+}
+
+bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm_slot *at,
+	       enum wasm_trap *ret)
+{
+	struct tier *t = w->tier;
+	uint32_t i = (uint32_t)(ip - f->own);
+	if (!f->own || i >= f->ninsns || f->heat == HEAT_NEVER ||
+	    (f->code != &w->tiered && !ready(t, f)))
+		return false;
+	const struct unit *u = unit_of(t, f);
+	for (uint32_t d = 0; u && d < u->code.ndoors; d++)
+		if (u->code.doors[d].group == i) {
+			*ret = enter(w, f, at,
+				     jit_cache_code(t->cache,
+						    u->code.code + u->code.doors[d].code));
+			return true;
+		}
+	return false;
+}
+
+bool tier_fault_find(struct wasm *w, uint64_t *pc)
+{
+	struct tier *t = w->tier;
+	if (!t || !t->cache || !unit_at(t, *pc))
+		return false;
+	context(w)->fault_pc = *pc;
+	*pc = jit_fn_fault(t->cache);
+	return true;
+}
+
+/* ---- the whole ---- */
+
+void tier_init(struct wasm *w, uint32_t heat)
+{
+	struct tier *t = calloc(1, sizeof *t);
+	if (!t || jit_probe(NULL) < 0) {
+		free(t);
+		return;
+	}
+	t->w = w;
+	t->heat = heat ? heat : HEAT;
+	w->tier = t;
+}
+
+void tier_free(struct wasm *w)
+{
+	struct tier *t = w->tier;
+	if (!t)
+		return;
+	for (uint32_t i = 0; i < t->n; i++) {
+		jit_fn_code_fini(&t->units[i].code);
+		free(t->units[i].kept);
+	}
+	free(t->units);
+	jit_fn_free(t->fn);
+	if (t->gen)
+		jit_gen_free(t->gen);
+	jit_cache_free(t->cache);
+	if (t->stack)
+		munmap(t->stack, STACK_BYTES);
+	free(t);
+	w->tier = NULL;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The interpreter and compiled code run random modules and have to agree: results, memory, globals,
+ * traps and the calls that they interrupted, bit for bit. LODGE_MODULES: how many modules,
+ * LODGE_SEED: from where on. */
+#include "test/test.h"
+#include "wasm/internal.h"
+
+enum { FUNCS = 5, LOCALS = 12, COUNTER = LOCALS, COUNTERS = 3, ALL = LOCALS + COUNTERS };
+enum { BODY_MAX = 1 << 14 };
+static const uint8_t types[4] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64};
+enum { N_I32, N_I64, N_F32, N_F64 };
+
+struct op {
+	uint16_t code;
+	uint8_t in, out, arity;
+};
+#define T_i32 N_I32
+#define T_i64 N_I64
+#define T_f32 N_F32
+#define T_f64 N_F64
+static const struct op ops[] = {
+#define INT(c, name, t, value) {c, T_##t, T_##t, 2},
+#define CMP(c, name, t, value) {c, T_##t, N_I32, 2},
+#define FLT(c, name, t, value) {c, T_##t, T_##t, 2},
+#define FCMP(c, name, t, value) {c, T_##t, N_I32, 2},
+#define DIVIDE(c, name, t, trap, value) {c, T_##t, T_##t, 2},
+#define UNARY(c, name, from, to, value) {c, T_##from, T_##to, 1},
+#define CHECKED(c, name, from, to, trap, value) {c, T_##from, T_##to, 1},
+#include "wasm/num.def"
+};
+
+struct maker {
+	uint64_t seed;
+	uint8_t at[BODY_MAX];
+	uint32_t n;
+	uint32_t func, budget, counters, depth; /* depth: blocks around */
+};
+
+static uint32_t pick(struct maker *m, uint32_t n)
+{
+	m->seed = m->seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(m->seed >> 33) % n;
+}
+static void byte(struct maker *m, unsigned v)
+{
+	if (m->n < BODY_MAX)
+		m->at[m->n++] = (uint8_t)v;
+}
+static void uleb(struct maker *m, uint64_t v)
+{
+	for (; v > 127; v >>= 7)
+		byte(m, (v & 127) | 128);
+	byte(m, (unsigned)v);
+}
+static void sleb(struct maker *m, int64_t v)
+{
+	for (; v < -64 || v > 63; v >>= 7)
+		byte(m, (v & 127) | 128);
+	byte(m, v & 127);
+}
+
+static uint64_t number(struct maker *m)
+{
+	static const uint64_t all[] = {0, 1, 2, 31, 64, 255, 0x7fffffff, 0x80000000, 0xffffffff,
+				       1ull << 63, UINT64_MAX, 0x7fffffffffffffff, 1ull << 32};
+	uint64_t r = (uint64_t)pick(m, 1u << 30) << 34 ^ pick(m, 1u << 30);
+	return pick(m, 2) ? all[pick(m, countof(all))] : pick(m, 2) ? r : r >> pick(m, 60);
+}
+
+static uint64_t float_bits(struct maker *m, bool wide)
+{
+	static const double all[] = {0, -0.0, 1, -1.5, 1e10, 0.3, -2147483648.0, 4e9, 1e300, 2.5};
+	double d = all[pick(m, countof(all))];
+	float f = (float)d;
+	uint64_t v = 0;
+	switch (pick(m, 5)) {
+	case 0: return number(m);
+	case 1: return wide ? 0x7ff8000000000000 | pick(m, 1000) : 0x7fc00000 | pick(m, 1000);
+	case 2: return wide ? 0xfff4000000000000 | pick(m, 9) : 0xffa00000 | pick(m, 9);
+	default: memcpy(&v, wide ? (void *)&d : (void *)&f, wide ? 8 : 4);
+	}
+	return v;
+}
+
+static void constant(struct maker *m, unsigned t)
+{
+	static const uint8_t codes[4] = {0x41, 0x42, 0x43, 0x44};
+	uint64_t v;
+	byte(m, codes[t]);
+	switch (t) {
+	case N_I32: sleb(m, (int32_t)number(m)); break;
+	case N_I64: sleb(m, (int64_t)number(m)); break;
+	default:
+		v = float_bits(m, t == N_F64);
+		for (unsigned k = 0; k < (t == N_F64 ? 8 : 4); k++)
+			byte(m, v >> 8 * k & 255);
+	}
+}
+
+static void expression(struct maker *m, unsigned t);
+static void statements(struct maker *m);
+
+/* A local of type @t: 0..3 are parameters, one of each; then two more of each. */
+static uint32_t local_of(struct maker *m, unsigned t) { return t + 4 * pick(m, 3); }
+
+static void address(struct maker *m)
+{
+	expression(m, N_I32);
+	if (pick(m, 40)) { /* else anywhere */
+		byte(m, 0x41);
+		sleb(m, 0xfff8);
+		byte(m, 0x71);
+	}
+}
+
+static void memarg(struct maker *m)
+{
+	uleb(m, 0);
+	uleb(m, pick(m, 8) ? pick(m, 8) : pick(m, 2) ? 0xfffffff0 : pick(m, 70000));
+}
+
+static void load(struct maker *m, unsigned t)
+{
+	static const uint8_t first[4] = {0x2c, 0x30, 0x2a, 0x2b}, n[4] = {4, 6, 1, 1};
+	address(m);
+	byte(m, t < 2 && !pick(m, 3) ? 0x28 + t : first[t] + pick(m, n[t]));
+	memarg(m);
+}
+
+static void store(struct maker *m)
+{
+	unsigned t = pick(m, 4);
+	static const uint8_t first[4] = {0x3a, 0x3c, 0x38, 0x39}, n[4] = {2, 3, 1, 1};
+	address(m);
+	expression(m, t);
+	byte(m, t < 2 && pick(m, 2) ? 0x36 + t : first[t] + pick(m, n[t]));
+	memarg(m);
+}
+
+static void operation(struct maker *m, unsigned t)
+{
+	const struct op *o;
+	do
+		o = &ops[pick(m, countof(ops))];
+	while (o->out != t);
+	for (unsigned k = 0; k < o->arity; k++)
+		expression(m, o->in);
+	if (o->code > 0xff)
+		byte(m, 0xfc);
+	byte(m, o->code & 255);
+}
+
+static void call(struct maker *m, unsigned t)
+{
+	uint32_t f = m->func + 1;
+	while (f < FUNCS && f % 4 != t)
+		f++;
+	if (f >= FUNCS) {
+		constant(m, t);
+		return;
+	}
+	for (unsigned k = 0; k < 4; k++)
+		expression(m, k);
+	if (pick(m, 2)) {
+		byte(m, 0x10);
+		uleb(m, f);
+		return;
+	}
+	byte(m, 0x41);
+	sleb(m, pick(m, 30) ? f : pick(m, FUNCS + 3));
+	byte(m, 0x11);
+	uleb(m, t);
+	byte(m, 0);
+}
+
+static void block(struct maker *m, unsigned t)
+{
+	byte(m, 0x02);
+	byte(m, types[t]);
+	m->depth++;
+	statements(m);
+	expression(m, t);
+	if (pick(m, 2)) {
+		expression(m, N_I32);
+		byte(m, 0x0d);
+		byte(m, 0);
+	}
+	byte(m, 0x0b);
+	m->depth--;
+}
+
+static void choice(struct maker *m, unsigned t)
+{
+	expression(m, N_I32);
+	byte(m, 0x04);
+	byte(m, types[t]);
+	m->depth++;
+	expression(m, t);
+	byte(m, 0x05);
+	statements(m);
+	expression(m, t);
+	byte(m, 0x0b);
+	m->depth--;
+}
+
+static void expression(struct maker *m, unsigned t)
+{
+	uint32_t what = m->budget ? pick(m, 24) : pick(m, 2);
+	m->budget -= m->budget != 0;
+	switch (what) {
+	case 0: constant(m, t); break;
+	case 1:
+	case 2:
+	case 3:
+	case 4:
+		byte(m, 0x20);
+		uleb(m, local_of(m, t));
+		break;
+	case 5:
+		expression(m, t);
+		byte(m, 0x22);
+		uleb(m, local_of(m, t));
+		break;
+	case 6:
+		byte(m, 0x23);
+		uleb(m, t);
+		break;
+	case 7:
+	case 8: load(m, t); break;
+	case 9:
+		expression(m, t);
+		expression(m, t);
+		expression(m, N_I32);
+		byte(m, 0x1b);
+		break;
+	case 10: block(m, t); break;
+	case 11: choice(m, t); break;
+	case 12: call(m, t); break;
+	default: operation(m, t);
+	}
+}
+
+static void loop(struct maker *m)
+{
+	uint32_t c = COUNTER + m->counters++;
+	byte(m, 0x41);
+	byte(m, 0);
+	byte(m, 0x21);
+	uleb(m, c);
+	byte(m, 0x03);
+	byte(m, 0x40);
+	m->depth++;
+	statements(m);
+	byte(m, 0x20);
+	uleb(m, c);
+	byte(m, 0x41);
+	byte(m, 1);
+	byte(m, 0x6a);
+	byte(m, 0x22);
+	uleb(m, c);
+	byte(m, 0x41);
+	byte(m, 2 + pick(m, 6));
+	byte(m, 0x48);
+	byte(m, 0x0d);
+	byte(m, 0);
+	byte(m, 0x0b);
+	m->depth--;
+	m->counters--;
+}
+
+static void table(struct maker *m)
+{
+	uint32_t n = 1 + pick(m, 4);
+	for (uint32_t k = 0; k <= n; k++) {
+		byte(m, 0x02);
+		byte(m, 0x40);
+	}
+	expression(m, N_I32);
+	byte(m, 0x0e);
+	uleb(m, n);
+	for (uint32_t k = 0; k <= n; k++)
+		uleb(m, pick(m, n + 1));
+	m->depth += n + 1;
+	for (uint32_t k = 0; k <= n; k++) {
+		byte(m, 0x0b);
+		m->depth--;
+		if (m->budget)
+			statements(m);
+	}
+}
+
+static void statement(struct maker *m)
+{
+	unsigned t = pick(m, 4);
+	switch (pick(m, 10)) {
+	case 0:
+	case 1:
+	case 2:
+		expression(m, t);
+		byte(m, 0x21);
+		uleb(m, local_of(m, t));
+		break;
+	case 3:
+		expression(m, t);
+		byte(m, 0x24);
+		uleb(m, t);
+		break;
+	case 4:
+	case 5: store(m); break;
+	case 6:
+		expression(m, t);
+		byte(m, 0x1a);
+		break;
+	case 7:
+		if (m->counters < COUNTERS)
+			loop(m);
+		break;
+	case 8: table(m); break;
+	default:
+		expression(m, N_I32);
+		byte(m, 0x04);
+		byte(m, 0x40);
+		m->depth++;
+		statements(m);
+		if (!pick(m, 6)) { /* out of everything */
+			expression(m, m->func % 4);
+			byte(m, 0x0f);
+		}
+		byte(m, 0x0b);
+		m->depth--;
+	}
+}
+
+static void statements(struct maker *m)
+{
+	for (uint32_t n = pick(m, 4); n && m->budget; n--)
+		statement(m);
+}
+
+/* ---- the module ---- */
+
+struct bytes {
+	uint8_t at[FUNCS * BODY_MAX];
+	size_t n;
+};
+
+static void bytes_add(struct bytes *b, const void *p, size_t n)
+{
+	memcpy(b->at + b->n, p, n);
+	b->n += n;
+}
+static void bytes_uleb5(struct bytes *b, uint32_t v)
+{
+	for (unsigned k = 0; k < 5; k++)
+		b->at[b->n++] = (uint8_t)((v >> 7 * k & 127) | (k < 4 ? 128 : 0));
+}
+
+static void module_make(struct bytes *b, struct maker *m)
+{
+	static const char head[] =
+	    "\0asm\1\0\0\0"
+	    "\1\x21\4"
+	    "\x60\4\x7f\x7e\x7d\x7c\1\x7f\x60\4\x7f\x7e\x7d\x7c\1\x7e"
+	    "\x60\4\x7f\x7e\x7d\x7c\1\x7d\x60\4\x7f\x7e\x7d\x7c\1\x7c"
+	    "\3\6\5\0\1\2\3\0"
+	    "\4\4\1\x70\0\7"     /* table of 7 */
+	    "\5\3\1\0\1"         /* memory */
+	    "\6\x1f\4"           /* globals */
+	    "\x7f\1\x41\5\x0b\x7e\1\x42\7\x0b\x7d\1\x43\0\0\x80\x3f\x0b"
+	    "\x7c\1\x44\0\0\0\0\0\0\xf0\x3f\x0b"
+	    "\x09\x0b\1\0\x41\0\x0b\5\0\1\2\3\4"; /* elements */
+	static const uint8_t locals[] = {9, 1, 0x7f, 1, 0x7e, 1, 0x7d, 1, 0x7c, 1, 0x7f,
+					 1, 0x7e, 1, 0x7d, 1, 0x7c, COUNTERS, 0x7f};
+	b->n = 0;
+	bytes_add(b, head, sizeof head - 1);
+	b->at[b->n++] = 10;
+	size_t size_at = b->n;
+	b->n += 5;
+	b->at[b->n++] = FUNCS;
+	for (uint32_t f = 0; f < FUNCS; f++) {
+		m->func = f;
+		m->n = m->counters = m->depth = 0;
+		m->budget = 20 + pick(m, 150);
+		while (m->budget > 10)
+			statement(m);
+		expression(m, f % 4);
+		byte(m, 0x0b);
+		CHECK(m->n < BODY_MAX);
+		bytes_uleb5(b, m->n + (uint32_t)sizeof locals);
+		bytes_add(b, locals, sizeof locals);
+		bytes_add(b, m->at, m->n);
+	}
+	size_t end = b->n;
+	b->n = size_at;
+	bytes_uleb5(b, (uint32_t)(end - size_at - 5));
+	b->n = end;
+}
+
+static wasm_host_fn *none(void *user, size_t i, const struct wasm_import *im, struct lodge_err *e)
+{
+	(void)user, (void)i, (void)im;
+	(void)!err_set(e, EINVAL, "nothing is provided");
+	return NULL;
+}
+
+/* Returns whether all of both is the same. */
+static bool same(struct wasm *x, struct wasm *y, uint64_t seed, uint32_t func, unsigned round)
+{
+	struct maker r = {.seed = seed + round};
+	union wasm_slot a[4], b[4];
+	a[0].i64 = (uint32_t)number(&r);
+	a[1].i64 = number(&r);
+	a[2].i64 = (uint32_t)float_bits(&r, false);
+	a[3].i64 = float_bits(&r, true);
+	memcpy(b, a, sizeof b);
+	enum wasm_trap s = wasm_call(x, func, a), t = wasm_call(y, func, b);
+	bool narrow = types[func % 4] == WASM_I32 || types[func % 4] == WASM_F32;
+	if (s == WASM_TRAP_STACK && t == s)
+		return true;
+	bool ok = s == t &&
+		  (s || (narrow ? a[0].i32 == b[0].i32 : a[0].i64 == b[0].i64)) &&
+		  !memcmp(x->memories[0].at, y->memories[0].at, PAGE) &&
+		  x->globals[0].lo << 32 == y->globals[0].lo << 32 &&
+		  x->globals[1].lo == y->globals[1].lo &&
+		  x->globals[2].lo << 32 == y->globals[2].lo << 32 &&
+		  x->globals[3].lo == y->globals[3].lo && x->ntrace == y->ntrace;
+	char was[2][4096] = {"", ""};
+	for (unsigned n = 0; s && n < 2; n++) {
+		FILE *out = fmemopen(was[n], sizeof was[n], "w");
+		wasm_trace(n ? y : x, out);
+		fclose(out);
+	}
+	ok = ok && !strcmp(was[0], was[1]);
+	if (!ok && strcmp(was[0], was[1]) != 0)
+		printf("# interpreted\n%s# compiled\n%s", was[0], was[1]);
+	for (uint32_t n = 0; !ok && n < PAGE; n++)
+		if (x->memories[0].at[n] != y->memories[0].at[n]) {
+			printf("# memory at %x: %02x and %02x\n", n, x->memories[0].at[n],
+			       y->memories[0].at[n]);
+			break;
+		}
+	for (unsigned n = 0; !ok && n < 4; n++)
+		if (x->globals[n].lo != y->globals[n].lo)
+			printf("# global %u: %llx and %llx\n", n,
+			       (unsigned long long)x->globals[n].lo,
+			       (unsigned long long)y->globals[n].lo);
+	if (!ok)
+		printf("# seed %llu, function %u, round %u: %s and %s, %llx and %llx\n",
+		       (unsigned long long)seed, func, round, wasm_trap_text(s), wasm_trap_text(t),
+		       (unsigned long long)a[0].i64, (unsigned long long)b[0].i64);
+	return ok;
+}
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+	const char *v = getenv(name);
+	return v ? strtoull(v, NULL, 10) : otherwise;
+}
+
+/* One module by both, compiled at the first call or the third. */
+static bool module_try(struct bytes *b, struct maker *m, uint64_t seed)
+{
+	const struct wasm_limits plain = {.stack_slots = 1 << 16};
+	const struct wasm_limits compiled = {.stack_slots = 1 << 16,
+					     .deadline_ns = seed & 2 ? UINT64_MAX : 0,
+					     .compiles = true,
+					     .heat = seed & 1 ? 3 : 1};
+	struct lodge_err e = {0};
+	struct wasm_module *mod;
+	struct wasm *x, *y;
+	m->seed = seed * 0x9e3779b97f4a7c15u;
+	module_make(b, m);
+	if (wasm_module_new(&mod, b->at, b->n, 0, &e) < 0) {
+		printf("# seed %llu: %s\n", (unsigned long long)seed, e.msg);
+		return false;
+	}
+	CHECK(wasm_new(&x, mod, &plain, none, NULL, &e) == 0);
+	CHECK(wasm_new(&y, mod, &compiled, none, NULL, &e) == 0);
+	bool ok = wasm_start(x) == WASM_OK && wasm_start(y) == WASM_OK;
+	for (unsigned round = 0; ok && round < 4; round++)
+		for (uint32_t f = 0; ok && f < FUNCS; f++)
+			ok = same(x, y, seed, f, round);
+	wasm_free(x);
+	wasm_free(y);
+	wasm_module_free(mod);
+	return ok;
+}
+
+TEST(wasm_compiled_code_does_what_the_interpreter_does)
+{
+	struct bytes *b = malloc(sizeof *b);
+	struct maker *m = malloc(sizeof *m);
+	CHECK(b && m);
+	uint64_t from = setting("LODGE_SEED", 1), n = setting("LODGE_MODULES", 300), bad = 0;
+	for (uint64_t seed = from; seed < from + n && bad < 5; seed++)
+		bad += !module_try(b, m, seed);
+	CHECK(!bad);
+	free(b);
+	free(m);
+}
