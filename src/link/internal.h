@@ -28,6 +28,6 @@ void msg_nest_end(struct msgs *m, size_t nest);
 /* Send them and wait until each is acknowledged. The first error, as "WHAT: why". */
 int msg_send(int s, struct msgs *m, struct lodge_err *e) MUST;
 /* The same of one that asks: @fn gets each answer. */
-int msg_ask(int s, struct msgs *m, void (*fn)(void *arg, const struct nlmsghdr *h), void *arg,
+int msg_ask(int s, struct msgs *m, void (*fn)(void *arg, struct nlmsghdr *h), void *arg,
             struct lodge_err *e) MUST;
 int msg_socket(int *ret, int protocol, struct lodge_err *e) MUST;

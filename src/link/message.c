@@ -99,7 +99,8 @@ int msg_socket(int *ret, int protocol, struct lodge_err *e)
 static int msg_error(const struct msgs *m, const struct nlmsghdr *h, unsigned *left,
                      struct lodge_err *e)
 {
-	const struct nlmsgerr *err = NLMSG_DATA(h);
+	const struct nlmsgerr *err =
+	    (const void *)((const uint8_t *)h + NLMSG_HDRLEN);
 	const char *what = h->nlmsg_seq <= m->n ? m->what[h->nlmsg_seq] : NULL;
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof *err))
 		return err_set(e, EIO, "an answer of the kernel is too short");
@@ -111,7 +112,7 @@ static int msg_error(const struct msgs *m, const struct nlmsghdr *h, unsigned *l
 	               strerror(-err->error));
 }
 
-int msg_ask(int s, struct msgs *m, void (*fn)(void *arg, const struct nlmsghdr *h), void *arg,
+int msg_ask(int s, struct msgs *m, void (*fn)(void *arg, struct nlmsghdr *h), void *arg,
             struct lodge_err *e)
 {
 	_Alignas(8) uint8_t buf[32768];
@@ -129,8 +130,7 @@ int msg_ask(int s, struct msgs *m, void (*fn)(void *arg, const struct nlmsghdr *
 		if (got < 0)
 			return err_sys(e, "an answer of the kernel's network");
 		size_t n = (size_t)got;
-		for (const struct nlmsghdr *h = (void *)buf; NLMSG_OK(h, n);
-		     h = NLMSG_NEXT(h, n)) {
+		for (struct nlmsghdr *h = (void *)buf; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
 			int r = 0;
 			if (h->nlmsg_type == NLMSG_ERROR)
 				r = msg_error(m, h, &left, e);

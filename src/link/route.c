@@ -93,14 +93,14 @@ struct alias {
 	int index;
 };
 
-static void alias_take(void *arg, const struct nlmsghdr *h)
+static void alias_take(void *arg, struct nlmsghdr *h)
 {
 	struct alias *a = arg;
-	const struct ifinfomsg *i = NLMSG_DATA(h);
+	struct ifinfomsg *i = NLMSG_DATA(h);
 	unsigned n = (unsigned)IFLA_PAYLOAD(h);
 	if (h->nlmsg_type != RTM_NEWLINK || i->ifi_index != a->index)
 		return;
-	for (const struct rtattr *t = IFLA_RTA(i); RTA_OK(t, n); t = RTA_NEXT(t, n))
+	for (struct rtattr *t = IFLA_RTA(i); RTA_OK(t, n); t = RTA_NEXT(t, n))
 		if (t->rta_type == IFLA_IFALIAS)
 			snprintf(a->text, LINK_ALIAS, "%.*s", (int)RTA_PAYLOAD(t),
 			         (const char *)RTA_DATA(t));
@@ -184,7 +184,7 @@ int link_bridge(int s, const char *name, const char *alias, uint32_t address, un
 	char said[LINK_ALIAS];
 	_Alignas(8) uint8_t room[MSG_BYTES];
 	struct msgs m = MSGS(room);
-	int index, r = link_alias(s, name, said, e);
+	int index = 0, r = link_alias(s, name, said, e);
 	if (r == -ENOENT)
 		r = bridge_new(s, name, alias, address, e);
 	else if (r == 0 && strcmp(said, alias) != 0)
