@@ -104,6 +104,13 @@ static uint64_t tail_begin(const struct part *p, long *tail)
 	return 0;
 }
 
+/* Does what comes after it begin a line? */
+static bool part_ends_line(const struct part *p)
+{
+	char last = '\n';
+	return p->end == 0 || pread(p->fd, &last, 1, (off_t)p->end - 1) != 1 || last == '\n';
+}
+
 static void parts_cut(struct logs *l)
 {
 	const struct lodge_logs_query *q = &l->q;
@@ -117,6 +124,8 @@ static void parts_cut(struct logs *l)
 		if (q->tail >= 0) {
 			uint64_t from = tail ? tail_begin(p, &tail) : p->end;
 			p->at = from > p->at ? from : p->at;
+			if (i == NOW && tail && p->end && part_ends_line(&l->parts[OLD]))
+				tail--; /* its first line is all there */
 		}
 		p->at = min_u64(p->at, p->end);
 	}
