@@ -34,7 +34,8 @@ debian() {
 	[ ! -e "$T/no-debian" ] || skip "no packages: $(grep -m 1 -A 1 error "$T/fetch.log")"
 	local name=$1
 	shift
-	here run -d --name "$name" --root "$ROOT" -v "$T/in:/mnt" -w /mnt "$@" >/dev/null
+	# what a killed one leaves there is not in the way of the next run
+	here run -d --name "$name" --root "$ROOT" -v "$T/in:/mnt" -w /mnt -e TMPDIR=/mnt "$@" >/dev/null
 	begun "$name"
 }
 
