@@ -162,6 +162,16 @@ static int first_check(const struct lodge_config *c, struct lodge_err *e)
 	return S_ISDIR(st.st_mode) ? 0 : err_set(e, ENOTDIR, "--root %s: not a folder", c->root);
 }
 
+static int network_check(const struct level *l, const struct lodge_config *c, struct lodge_err *e)
+{
+	if (!life_net_is_network(c->net))
+		return 0;
+	return l && l->network
+		   ? l->network(c->net, e)
+		   : err_set(e, EINVAL, "--net %s: networks are for containers; this takes user, "
+			     "none or tap:NAME", c->net);
+}
+
 int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, struct lodge_err *e)
 {
 	struct lodge_config c;
@@ -201,6 +211,8 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 			       l->whole ? "-d, --name and --restart"
 			                : "-d, --name, --timeout, --restart and limits", c.guest);
 	if (!(l && l->whole) && (r = life_volumes_folders(&c, e)) < 0)
+		return r;
+	if ((r = network_check(l, &c, e)) < 0)
 		return r;
 	if (c.flags & LODGE_ISOLATE)
 		return err_set(e, EOPNOTSUPP, "--isolate is for programs in the foreground: "

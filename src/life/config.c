@@ -361,6 +361,12 @@ static int lists_check(const struct lodge_config *c, struct lodge_err *e)
 	return r ? r : list_check("argument", c->argv, c->argc, text_check, e);
 }
 
+bool life_net_is_network(const char *net)
+{
+	return net && strcmp(net, "user") != 0 && strcmp(net, "none") != 0 &&
+	       strcmp(net, "host") != 0 && strncmp(net, "tap:", 4) != 0;
+}
+
 static int net_check(const char *net, struct lodge_err *e)
 {
 	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

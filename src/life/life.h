@@ -75,6 +75,8 @@ struct level {
 	/* NULL, or: what @c would miss here, as text for people; malloc'ed. */
 	int (*explain)(const struct lodge_config *c, char **ret, struct lodge_err *e);
 	bool whole;             /* become checks all of @c, and refuses what it cannot do */
+	/* NULL: its guests join no networks. Else 0, or why they cannot join @name. */
+	int (*network)(const char *name, struct lodge_err *e);
 	bool confines;          /* become does so by itself, with or without LODGE_ISOLATE */
 	/* limit sees to CPU time and CPUs, too; they and memory may grow while it lives */
 	bool governs;
@@ -205,6 +207,8 @@ struct life_config {
 };
 /* Check all that can be checked without the level: names, sizes, ports, specs, existing files. */
 int life_config_check(const struct lodge_config *c, struct lodge_err *e) MUST;
+/* Is what --net asks for a network that containers join, by its name? */
+bool life_net_is_network(const char *net);
 /* ENOTDIR: a volume is a file, which only containers can have. */
 int life_volumes_folders(const struct lodge_config *c, struct lodge_err *e) MUST;
 /* As JSON, paths made absolute against the current folder. */

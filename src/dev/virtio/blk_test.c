@@ -305,8 +305,8 @@ TEST(virtio_blk_reset_leaves_memory_alone)
 	driver_fini(&t);
 }
 
-/* Reads of 2048 bytes that were answered in all queues; *ret_apart: by how many more in the one with
- * the most than in that with the fewest. */
+/* Reads of 2048 bytes that were answered in all queues; *ret_apart: by how many more in the one
+ * with the most than in that with the fewest. */
 static unsigned driver_served(struct driver *t, unsigned *ret_apart)
 {
 	unsigned sum = 0, least = UINT32_MAX, most = 0;
@@ -338,7 +338,7 @@ static void limit_try(uint64_t requests, uint64_t bytes, double per_s)
 	double s = (double)(host_monotonic_ns() - begun) / 1e9;
 	CHECK(n <= (s + BURST_MS / 1000.0) * per_s + SLACK);
 	CHECK(n >= 0.3 * per_s * 0.4);     /* a busy host is late, not idle */
-	/* each in turn, which is a burst when a busy host is late; not one queue to its end first */
+	/* in turn, each a burst at a time when a busy host is late; not one to its end first */
 	CHECK(apart <= per_s * BURST_MS / 1000 + SLACK);
 	virtio_blk_limit(t.v, 0, 0);
 	for (int i = 0; i < 100 && n < QUEUES * SLOTS; i++) {

@@ -117,6 +117,8 @@ int container_network_list(struct json_object **ret, struct lodge_err *e) MUST;
 /* {name, subnet, gateway, interface, members: [{address, id, hostname, guest}]} */
 int container_network_inspect(const char *name, struct json_object **ret,
                               struct lodge_err *e) MUST;
+/* ENOENT: there is none. The one called bridge is made when it is first joined. */
+int container_network_check(const char *name, struct lodge_err *e) MUST;
 /* EBUSY: containers are in it. */
 int container_network_remove(const char *name, struct lodge_err *e) MUST;
 

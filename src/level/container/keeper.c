@@ -337,6 +337,7 @@ const struct level level_container = {
 	       "or take a guest of --level machine",
     .claims = container_claims,
     .become = container_become,
+    .network = container_network_check,
     .prepare = guest_prepare,
     .removed = guest_removed,
     .create = guest_create,

@@ -360,6 +360,17 @@ int container_network_inspect(const char *name, struct json_object **ret, struct
 	return 0;
 }
 
+int container_network_check(const char *name, struct lodge_err *e)
+{
+	struct network n;
+	if (!strcmp(name, usual))
+		return 0;
+	int r = network_open(&n, name, e);
+	if (r == 0)
+		network_close(&n);
+	return r;
+}
+
 struct listing {
 	const struct network *all;
 	struct json_object *to;
