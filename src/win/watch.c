@@ -70,8 +70,8 @@ static void tree_add(struct folder_watch *w, const char *name, bool tell);
 /* @name: "" or "a/b/". 0 or a negative errno. */
 static int place_add(struct folder_watch *w, const char *name)
 {
-	autofree char *path = NULL;
-	if (asprintf(&path, "%s/%s", w->path, name) < 0)
+	autofree char *path = NULL, *own = strdup(name);
+	if (!own || asprintf(&path, "%s/%s", w->path, name) < 0)
 		return -ENOMEM;
 	int wd = inotify_add_watch(w->fd, path, mask_of(w));
 	if (wd < 0)
@@ -90,7 +90,8 @@ static int place_add(struct folder_watch *w, const char *name)
 	if (!p)
 		*(p = &w->places[w->nplaces++]) = (struct place){wd, NULL};
 	free(p->name);
-	return (p->name = strdup(name)) ? 0 : -ENOMEM;
+	p->name = take(own);
+	return 0;
 }
 
 static bool is_folder(const char *path, const struct dirent *d)

@@ -10,7 +10,7 @@
 
 enum { LOG_MAX = 1 << 20, FIXED = 24 };
 
-static const char *text_of(struct json_object *o, const char *key)
+const char *inspected_text(struct json_object *o, const char *key)
 {
 	struct json_object *v = NULL;
 	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : NULL;
@@ -67,11 +67,11 @@ int container_enter(struct json_object *inspected, const struct lodge_exec_confi
 	char program[PATH_MAX], file[32], user[32] = "";
 	unsigned uid = 0, gid = 0;
 	json_object_object_get_ex(inspected, "container", &o);
-	const char *id = text_of(o, "id"), *states = text_of(o, "states");
-	const char *root = text_of(o, "root");
+	const char *id = inspected_text(o, "id"), *states = inspected_text(o, "states");
+	const char *root = inspected_text(o, "root");
 	if (!id || !states || !root)
 		return err_set(e, ESRCH, "the container does not run");
-	if (!strcmp(text_of(o, "status"), "paused"))
+	if (!strcmp(inspected_text(o, "status"), "paused"))
 		return err_set(e, EBUSY, "the container is paused; resume it first");
 	int r = runtime_find(program, e);
 	if (r == 0 && c->user)

@@ -11,12 +11,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-static const char *text_of(struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : NULL;
-}
-
 /* Who may not do so here may be root in there. */
 static int users_join(pid_t pid, struct lodge_err *e)
 {
@@ -37,7 +31,8 @@ static int running_root(struct json_object *inspected, struct lodge_err *e)
 	struct container one;
 	char path[64];
 	json_object_object_get_ex(inspected, "container", &o);
-	const char *id = text_of(o, "id"), *states = text_of(o, "states"), *pid = text_of(o, "pid");
+	const char *id = inspected_text(o, "id"), *states = inspected_text(o, "states");
+	const char *pid = inspected_text(o, "pid");
 	if (!id || !states || !pid)
 		return err_set(e, ESRCH, "the container does not run");
 	pid_t first = (pid_t)strtol(pid, NULL, 10);

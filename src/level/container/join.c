@@ -4,6 +4,7 @@
  * warden, or whoever comes next, takes that away. */
 #include "host/host.h"
 #include "level/container/network.h"
+#include "level/container/stay.h"
 #include "net/net.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -186,25 +187,11 @@ static int switch_on(const char *path, struct lodge_err *e)
 	           ? 0 : err_sys(e, "%s is 0, and cannot be changed", path);
 }
 
-static int member_count(void *arg, const struct network_lease *l)
-{
-	(void)l;
-	++*(unsigned *)arg;
-	return 0;
-}
-
-static unsigned members(const struct network *n)
-{
-	unsigned count = 0;
-	(void)!network_leases(n, member_count, &count, NULL);
-	return count;
-}
-
 /* Whoever is the first looks whether its addresses are still nobody else's. */
 static int net_ready(struct network *n, struct lodge_err *e)
 {
 	char address[LINK_TEXT];
-	if (members(n) || !link_net_taken(n->net, n->prefix, n->bridge))
+	if (network_members(n) || !link_net_taken(n->net, n->prefix, n->bridge))
 		return 0;
 	if (n->chosen)
 		return network_choose(n, e);
@@ -339,19 +326,17 @@ int network_join(struct network_hold *ret, const struct network_ask *q, struct l
 
 static void leave_do(const struct network *n, struct json_object *o)
 {
-	struct json_object *id, *address;
+	const char *id = inspected_text(o, "id"), *address = inspected_text(o, "address");
 	char name[LINK_NAME];
 	struct in_addr a;
 	int s = -1;
-	if (!json_object_object_get_ex(o, "id", &id) ||
-	    !json_object_object_get_ex(o, "address", &address) ||
-	    inet_pton(AF_INET, json_object_get_string(address), &a) != 1)
+	if (!id || !address || inet_pton(AF_INET, address, &a) != 1)
 		return;
-	pair_name(json_object_get_string(id), name);
+	pair_name(id, name);
 	if (link_open(&s, -1, NULL) == 0)
 		(void)!link_remove(s, name, NULL); /* the namespace may go later: not at once */
 	network_release(n, ntohl(a.s_addr));
-	if (!members(n) && s >= 0)
+	if (!network_members(n) && s >= 0)
 		(void)!link_remove(s, n->bridge, NULL);
 	else
 		hosts_update(n);
@@ -371,12 +356,12 @@ struct json_object *network_joined(const char *folder)
 void network_leave(const char *folder)
 {
 	struct network n;
-	struct json_object *name, *o = network_joined(folder);
+	struct json_object *o = network_joined(folder);
+	const char *name = inspected_text(o, "name");
 	char path[PATH_MAX];
 	if (!o)
 		return;
-	if (json_object_object_get_ex(o, "name", &name) &&
-	    network_open(&n, json_object_get_string(name), NULL) == 0) {
+	if (name && network_open(&n, name, NULL) == 0) {
 		leave_do(&n, o);
 		network_close(&n);
 	}

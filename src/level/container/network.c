@@ -89,9 +89,8 @@ static int network_load(struct network *n, struct lodge_err *e)
 	if (r < 0)
 		return err_in(e, r, "the network %s", n->name);
 	struct json_object *o = json_tokener_parse(text);
-	const char *subnet = json_object_object_get_ex(o, "subnet", &v)
-	                         ? json_object_get_string(v) : "";
-	r = link_net_parse(subnet, &n->net, &n->prefix, e);
+	const char *subnet = inspected_text(o, "subnet");
+	r = link_net_parse(subnet ? subnet : "", &n->net, &n->prefix, e);
 	n->chosen = json_object_object_get_ex(o, "chosen", &v) && json_object_get_boolean(v);
 	json_object_put(o);
 	return r < 0 ? err_in(e, r, "%s/%s", n->dir, json_name) : 0;
@@ -254,6 +253,20 @@ int network_leases(const struct network *n, int (*fn)(void *arg, const struct ne
 	return r;
 }
 
+static int lease_count(void *arg, const struct network_lease *l)
+{
+	(void)l;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+unsigned network_members(const struct network *n)
+{
+	unsigned count = 0;
+	(void)!network_leases(n, lease_count, &count, NULL); /* a damaged one has none */
+	return count;
+}
+
 struct taken {
 	const struct network *n;
 	uint8_t *bits; /* of its addresses */
@@ -410,26 +423,17 @@ int container_network_list(struct json_object **ret, struct lodge_err *e)
 	return 0;
 }
 
-static int lease_count(void *arg, const struct network_lease *l)
-{
-	(void)l;
-	++*(unsigned *)arg;
-	return 0;
-}
-
 int container_network_remove(const char *name, struct lodge_err *e)
 {
 	struct network n = NETWORK_NONE;
-	unsigned used = 0;
 	int s, r = all_open(&n, e);
 	if (r == 0)
 		r = name_set(&n, name, e);
 	if (r == 0 && access(n.dir, F_OK) < 0)
 		r = err_set(e, ENOENT, "there is no network '%s'; lodge network ls lists them",
 		            name);
-	if (r == 0)
-		(void)!network_leases(&n, lease_count, &used, NULL); /* a damaged one has none */
-	if (r == 0 && used)
+	unsigned used = r == 0 ? network_members(&n) : 0;
+	if (used)
 		r = err_set(e, EBUSY, "%u container%s in the network %s", used,
 		            used == 1 ? " is" : "s are", name);
 	if (r == 0)

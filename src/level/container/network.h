@@ -33,6 +33,7 @@ struct network_lease {
 /* Each that is in use; those of dead containers go. Not 0 from @fn ends it. */
 int network_leases(const struct network *n, int (*fn)(void *arg, const struct network_lease *l),
                    void *arg, struct lodge_err *e) MUST;
+unsigned network_members(const struct network *n); /* how many of them */
 /* Sets l->address: the lowest that is free. EADDRNOTAVAIL: none is. */
 int network_lease(const struct network *n, struct network_lease *l, struct lodge_err *e) MUST;
 void network_release(const struct network *n, uint32_t address);

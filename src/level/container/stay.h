@@ -70,6 +70,8 @@ int runtime_errno(const char *said);
 int container_enter(struct json_object *inspected, const struct lodge_exec_config *c, int log,
                     struct lodge_err *e) MUST;
 int container_entered(int code, int log);
+/* The text of member @key, borrowed; NULL: there is none. */
+const char *inspected_text(struct json_object *o, const char *key);
 
 /* ---- files.c ---- */
 /* As level.root. */
