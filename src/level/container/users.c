@@ -40,8 +40,8 @@ static int maps_read(const struct lodge_config *c, const char *key, struct oci_i
 		unsigned long long v[3] = {0, 0, 1};
 		char end;
 		int got = sscanf(text, "%llu:%llu:%llu%c", &v[0], &v[1], &v[2], &end);
-		if ((got != 2 && got != 3) || !v[2] || v[0] + v[2] > UINT32_MAX ||
-		    v[1] + v[2] > UINT32_MAX)
+		if ((got != 2 && got != 3) || !v[2] || v[2] > UINT32_MAX ||
+		    v[0] > UINT32_MAX - v[2] || v[1] > UINT32_MAX - v[2])
 			return err_set(e, EINVAL, "--%s %s: it is INSIDE:OUTSIDE[:COUNT]", key,
 				       text);
 		if (n == HOST_MAPS)
@@ -123,8 +123,8 @@ static int range_take(const struct ranges *r, const struct users_ask *q, uint32_
 {
 	char name[16], text[PATH_MAX + 128];
 	for (size_t i = 0; i < r->n; i++)
-		for (uint32_t at = 0; at + count <= r->from[i].count; at += count) {
-			uint32_t from = r->from[i].outside + at;
+		for (uint64_t at = 0; at + count <= r->from[i].count; at += count) {
+			uint32_t from = r->from[i].outside + (uint32_t)at;
 			if (!range_free(r, q->all, from, count))
 				continue;
 			snprintf(name, sizeof name, "%u", from);
