@@ -18,7 +18,10 @@ setup_file() {
 		touch "$T/no-debian"
 }
 
-setup() { cd "$T/in" || return 1; }
+setup() {
+	cd "$T/in" || return 1
+	unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that runs the tests: programs get them
+}
 teardown() {
 	here rm -f one two >/dev/null 2>&1 || true
 	there rm -f one two >/dev/null 2>&1 || true
