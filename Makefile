@@ -78,8 +78,11 @@ $O/liblodge.so: $O/liblodge.o src/lib/exports.map
 # Bound at the start: else each child of a fork would look the same names up again. Relocations that
 # only add where it lies are a bitmap: as a list they are 200 KiB that each start reads.
 LINK    := -Wl,-z,now -Wl,-z,pack-relative-relocs
+# What other programs do not have in memory anyway is in it: each library is a dozen faults of every
+# start, and as many calls.
+INSIDE  := $(if $m,$(LIBS),-Wl$(COMMA)-Bstatic $(LIBS) -Wl$(COMMA)-Bdynamic)
 $O/lodge: $(CLIOBJ) $O/liblodge.a
-	$Q$(CC) $(SAN) $(LINK) -o $@ $(CLIOBJ) $O/liblodge.a $(LIBS)
+	$Q$(CC) $(SAN) $(LINK) -o $@ $(CLIOBJ) $O/liblodge.a $(INSIDE)
 # The kernel's interpreter of riscv64 programs (lodge binfmt): what the process level needs, and
 # static, for in a chroot or a container no library of the host is there; at a random address, since
 # those of the program have to be free. Sanitizers cannot be static.

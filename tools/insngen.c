@@ -3,6 +3,7 @@
  * their operand extraction, and decoder buckets out. Runs on the build machine. It refuses a line
  * without a citation, bits that are not 32 or 16, unknown operands, and two lines that overlap
  * without one being a special case of the other. */
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,6 +226,17 @@ static void c_name(char *out, size_t cap, const char *name)
 			*c = '_';
 }
 
+/* Bytes of the longest of the texts that lie at @at in a row. */
+static size_t longest(size_t at)
+{
+	size_t max = 0;
+	for (int i = 0; i < nrows; i++) {
+		size_t n = strlen((const char *)&rows[i] + at);
+		max = n > max ? n : max;
+	}
+	return max;
+}
+
 static void write_header(FILE *f, const char *table)
 {
 	char id[32];
@@ -250,14 +262,16 @@ static void write_header(FILE *f, const char *table)
 	    f,
 	    " };\nenum { RV_F_RD_X = 1, RV_F_RD_NONZERO = 2, RV_F_RS1_NONZERO = 4, "
 	    "RV_F_RS2_NONZERO = 8, RV_F_IMM_NONZERO = 16 };\n"
-	    "struct rv_pattern {\n\tconst char *name, *operands, *ext;\n\tuint32_t mask, match;\n"
+	    "/* Without pointers, which would have to be moved with the program at each start. */\n"
+	    "struct rv_pattern {\n\tuint32_t mask, match;\n"
 	    "\tuint16_t op;\n\tuint8_t kind[6]; /* rd rs1 rs2 rs3 imm aux */\n\tuint8_t "
-	    "flags;\n};\n"
+	    "flags;\n\tchar name[%zu], operands[%zu], ext[%zu];\n};\n"
 	    "enum { RV_PATTERNS = %d };\nextern const struct rv_pattern rv_patterns[RV_PATTERNS];\n"
-	    "/* Candidates of a bucket end with 0xffff. 32 bits: opcode[6:2] << 3 | funct3;\n"
-	    " * 16 bits: 256 + (quadrant << 3 | funct3). */\n"
-	    "extern const uint16_t *const rv_buckets[256 + 32];\n",
-	    nrows);
+	    "/* Where the candidates of a bucket begin; they end with 0xffff. 32 bits:\n"
+	    " * opcode[6:2] << 3 | funct3; 16 bits: 256 + (quadrant << 3 | funct3). */\n"
+	    "extern const uint16_t rv_bucket_at[256 + 32], rv_buckets[];\n",
+	    longest(offsetof(struct row, name)) + 1, longest(offsetof(struct row, ops)) + 1,
+	    longest(offsetof(struct row, ext)) + 1, nrows);
 }
 
 static int in_bucket(const struct row *r, int bucket)
@@ -267,6 +281,26 @@ static int in_bucket(const struct row *r, int bucket)
 			    : (uint32_t)(bucket >> 3 & 3) | (uint32_t)(bucket & 7) << 13;
 	uint32_t known = r->bits == 32 ? 0x707fu : 0xe003u;
 	return (bucket < 256) == (r->bits == 32) && !((bits ^ r->match) & r->mask & known);
+}
+
+static void write_buckets(FILE *f)
+{
+	int at[288], n = 0;
+	fprintf(f, "const uint16_t rv_buckets[] = {\n");
+	for (int b = 0; b < 288; b++) {
+		at[b] = n;
+		for (int i = 0; i < nrows; i++)
+			if (in_bucket(&rows[i], b)) {
+				fprintf(f, " %d,", i);
+				n++;
+			}
+		fprintf(f, " 0xffff,\n");
+		n++;
+	}
+	fprintf(f, "};\nconst uint16_t rv_bucket_at[288] = {\n");
+	for (int b = 0; b < 288; b++)
+		fprintf(f, "\t%d,\n", at[b]);
+	fprintf(f, "};\n");
 }
 
 static void write_source(FILE *f, const char *header)
@@ -285,24 +319,14 @@ static void write_source(FILE *f, const char *header)
 		header);
 	for (int i = 0; i < nrows; i++) {
 		struct row *r = &rows[i];
-		fprintf(f, "\t{ \"%s\", \"%s\", \"%s\", 0x%08x, 0x%08x, %d, {", r->name,
-		        strcmp(r->ops, "-") ? r->ops : "", r->ext, r->mask, r->match, r->op);
+		fprintf(f, "\t{ 0x%08x, 0x%08x, %d, {", r->mask, r->match, r->op);
 		for (int k = 0; k < SLOTS; k++)
 			fprintf(f, " RV_K_%s,", kinds[r->kind[k]]);
-		fprintf(f, " }, %d },\n", r->flags);
+		fprintf(f, " }, %d, \"%s\", \"%s\", \"%s\" },\n", r->flags, r->name,
+		        strcmp(r->ops, "-") ? r->ops : "", r->ext);
 	}
 	fprintf(f, "};\n");
-	for (int b = 0; b < 288; b++) {
-		fprintf(f, "static const uint16_t bucket_%d[] = {", b);
-		for (int i = 0; i < nrows; i++)
-			if (in_bucket(&rows[i], b))
-				fprintf(f, " %d,", i);
-		fprintf(f, " 0xffff };\n");
-	}
-	fprintf(f, "const uint16_t *const rv_buckets[288] = {\n");
-	for (int b = 0; b < 288; b++)
-		fprintf(f, "\tbucket_%d,\n", b);
-	fprintf(f, "};\n");
+	write_buckets(f);
 }
 
 int main(int argc, char **argv)

@@ -125,6 +125,11 @@ LODGE_API int lodge_parse_cpus(const char *text, uint32_t *ret_milli, struct lod
  * $XDG_CONFIG_HOME/lodge/config, else in /etc/lodge/config. @buf gets the value.
  *   returns  1 found, 0 not set, -EINVAL for a damaged file or a value longer than @cap */
 LODGE_API int lodge_setting(const char *key, char *buf, size_t cap, struct lodge_err *e);
+/* The same of @n keys at once: each file is read once. @ret_values gets the values, the caller's to
+ * free; NULL: not set.
+ *   returns  0, -EINVAL for a damaged file, -ENOMEM; then there are no values */
+LODGE_API int lodge_settings(const char *const *keys, size_t n, char **ret_values,
+                             struct lodge_err *e);
 
 /* ---- a guest's life ---- */
 

@@ -151,32 +151,53 @@ static int short_options(struct args *a, int argc, char **argv, int *i)
 	return 0;
 }
 
+/* The option @i was not given, and its setting is @value, owned from now on. */
+static int setting_put(struct args *a, size_t i, char *value)
+{
+	struct arg_value *v = &a->values[i];
+	v->owned = value;
+	if (!*value)
+		return 0;
+	if (a->cmd->options[i].kind != OPT_FLAG)
+		return value_set(a, i, value);
+	v->given = !strcmp(value, "1") || !strcmp(value, "yes") || !strcmp(value, "true");
+	return 0;
+}
+
+/* All at once, so that the files are read once. @keys, @rows, @values: room for each option. */
+static int settings_take(struct args *a, const char **keys, size_t *rows, char **values)
+{
+	size_t n = 0;
+	struct lodge_err e;
+	for (size_t i = 0; i < a->cmd->noptions; i++)
+		if (a->cmd->options[i].setting && !a->values[i].given) {
+			rows[n] = i;
+			keys[n++] = a->cmd->options[i].name;
+		}
+	if (n && lodge_settings(keys, n, values, &e) < 0)
+		return fail(a, &e);
+	int r = 0;
+	for (size_t k = 0; k < n; k++) {
+		if (r == 0 && values[k])
+			r = setting_put(a, rows[k], values[k]);
+		else
+			free(values[k]);
+	}
+	return r;
+}
+
 static int settings_fill(struct args *a)
 {
-	char buf[1024];
-	struct lodge_err e;
-	for (size_t i = 0; i < a->cmd->noptions; i++) {
-		const struct option_row *o = &a->cmd->options[i];
-		struct arg_value *v = &a->values[i];
-		if (!o->setting || v->given)
-			continue;
-		int r = lodge_setting(o->name, buf, sizeof buf, &e);
-		if (r < 0)
-			return fail(a, &e);
-		if (r == 0 || !*buf)
-			continue;
-		if (o->kind == OPT_FLAG) {
-			v->given = !strcmp(buf, "1") || !strcmp(buf, "yes") || !strcmp(buf, "true");
-			continue;
-		}
-		v->owned = strdup(buf);
-		if (!v->owned)
-			return fail_text(a, "out of memory");
-		r = value_set(a, i, v->owned);
-		if (r)
-			return r;
-	}
-	return 0;
+	size_t n = a->cmd->noptions + 1;
+	const char **keys = calloc(n, sizeof *keys);
+	size_t *rows = calloc(n, sizeof *rows);
+	char **values = calloc(n, sizeof *values);
+	int r = keys && rows && values ? settings_take(a, keys, rows, values)
+				       : fail_text(a, "out of memory");
+	free(keys);
+	free(rows);
+	free(values);
+	return r;
 }
 
 static int operands_check(struct args *a)

@@ -51,6 +51,18 @@ int host_memfd_new(int *ret_fd, const char *name, uint64_t bytes, struct lodge_e
  * used in part (calloc clears what the heap has had already). NULL: no memory. */
 void *host_pages_new(size_t bytes) MUST;
 void host_pages_free(void *p, size_t bytes); /* NULL is fine */
+/* Those that [@at, @at + @bytes) is in are about to be written: a fault of each costs more than all
+ * at once do. Also where a fork has left them to be copied. If it cannot be, they fault. */
+void host_pages_ready(void *at, size_t bytes);
+/* The same of pages that fill up from @at on: of @bytes, @used are in use, and *@ready begin to be
+ * written without a fault (0 at first, and @used in the child of a fork). */
+void host_pages_more(void *at, size_t bytes, size_t used, size_t *ready);
+static inline void host_pages_ahead(void *at, size_t bytes, size_t used, size_t *ready)
+{
+	enum { LOW = 2 << 10 };
+	if (unlikely(used + LOW > *ready))
+		host_pages_more(at, bytes, used, ready);
+}
 /* Threads may access these bytes at once: a guest does as it likes with its memory, and who else
  * reads it copies before it looks. Only the thread sanitizer hears of it. */
 void host_race_expect(const void *at, uint64_t bytes);

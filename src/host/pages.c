@@ -30,6 +30,24 @@ void *host_pages_new(size_t bytes)
 	return p;
 }
 
+void host_pages_ready(void *at, size_t bytes)
+{
+	enum { PAGE = 4096 };
+	uintptr_t from = (uintptr_t)at & ~(uintptr_t)(PAGE - 1);
+	uintptr_t to = align_up((uintptr_t)at + bytes, PAGE);
+	(void)!madvise((void *)from, to - from, MADV_POPULATE_WRITE);
+}
+
+void host_pages_more(void *at, size_t bytes, size_t used, size_t *ready)
+{
+	enum { AHEAD = 32 << 10 };
+	size_t from = *ready, to = min_u64(align_up(used + AHEAD, 4096), bytes);
+	if (from >= to)
+		return;
+	*ready = to;
+	host_pages_ready((uint8_t *)at + from, to - from);
+}
+
 void host_pages_free(void *p, size_t bytes)
 {
 	if (!p)

@@ -22,12 +22,13 @@ struct jit_run {
 	uint64_t j_sp;              /* the stack of generated code: return addresses only */
 	uint64_t j_base, j_limit;   /* where that stack is empty, and where it is full */
 	uint64_t detail;            /* of an exit: where in the code */
-	void *jumps;                /* struct jit_jump[JIT_JUMPS] */
+	void *jumps;                /* struct jit_jump[], as many as jump_mask says */
 	uint64_t limit;             /* of owners that give jit_guest.limit this place */
 	uint64_t window;            /* host address of guest address 0, for mirrored units */
 	uint64_t beyond;            /* JIT_BEYOND, set by the owner */
 	uint64_t credit;            /* of generated code: see far.c */
-	uint64_t spare;
+	uint64_t spare;             /* of generated code */
+	uint64_t jump_mask;         /* jit_jump_mask of the number of jumps, a power of 2 */
 };
 
 /* Where control goes by virtual address: filled by the owner, read by generated code. */
@@ -36,13 +37,22 @@ struct jit_jump {
 	const uint8_t *code;        /* to run */
 	uint64_t delta;
 };
-enum { JIT_JUMPS_BITS = 12, JIT_JUMPS = 1 << JIT_JUMPS_BITS, JIT_TLB_ENTRY = 32 };
-static inline unsigned jit_jump_index(uint64_t va) { return (unsigned)(va >> 1) % JIT_JUMPS; }
+enum { JIT_JUMPS_BITS = 12, JIT_JUMPS = 1 << JIT_JUMPS_BITS /* at most */, JIT_TLB_ENTRY = 32 };
+/* Bytes from the start of the table that an index may be: of @n jumps. */
+static inline uint64_t jit_jump_mask(unsigned n) { return (n - 1) * sizeof(struct jit_jump); }
+static inline unsigned jit_jump_slot(uint64_t mix, uint64_t mask)
+{
+	return (unsigned)((mix * sizeof(struct jit_jump) & mask) / sizeof(struct jit_jump));
+}
+static inline unsigned jit_jump_index(uint64_t va, uint64_t mask)
+{
+	return jit_jump_slot(va >> 1, mask);
+}
 /* Where it is looked for if another one is there: those that share the first place seldom share
  * this one. */
-static inline unsigned jit_jump_index2(uint64_t va)
+static inline unsigned jit_jump_index2(uint64_t va, uint64_t mask)
 {
-	return (unsigned)(va >> 1 ^ va >> (1 + JIT_JUMPS_BITS)) % JIT_JUMPS;
+	return jit_jump_slot(va >> 1 ^ va >> (1 + JIT_JUMPS_BITS), mask);
 }
 
 /* The guest, as generated code sees it: byte offsets into the state, and what C code does. The

@@ -50,6 +50,27 @@ TEST(lib_settings_environment_before_file)
 	home_end(home);
 }
 
+TEST(lib_settings_of_many_keys_at_once)
+{
+	static const char *const keys[] = {"memory", "absent-key", "cpus", "net"};
+	char home[32], *v[4];
+	struct lodge_err e;
+	home_begin(home);
+	put_file(home, "lodge/config", "cpus=2\nmemory = 1G\nmemory = 3G\n\nabsent-key\n");
+	setenv("LODGE_NET", "none", 1);
+	CHECK(lodge_settings(keys, 1, v, &e) == 0 && !strcmp(v[0], "1G")); /* not as far as line 5 */
+	free(v[0]);
+	CHECK(lodge_settings(keys, 4, v, &e) == -EINVAL && strstr(e.msg, "config:5"));
+	CHECK(!v[0] && !v[1] && !v[2] && !v[3]);
+	put_file(home, "lodge/config", "cpus=2\nmemory = 1G\nmemory = 3G\nnet = user\n");
+	CHECK(lodge_settings(keys, 4, v, &e) == 0);
+	CHECK(!strcmp(v[0], "1G") && !v[1] && !strcmp(v[2], "2") && !strcmp(v[3], "none"));
+	for (int i = 0; i < 4; i++)
+		free(v[i]);
+	unsetenv("LODGE_NET");
+	home_end(home);
+}
+
 TEST(lib_images_have_short_names)
 {
 	const struct image *d = image_find("debian"), *s = image_find("debian-small");

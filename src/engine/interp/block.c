@@ -22,7 +22,7 @@ static void tables_grow(struct interp *it)
 {
 	uint32_t old = it->hash_size;
 	it->hash_size = 4 * old < HASH_SIZE ? 4 * old : HASH_SIZE;
-	it->jumps_size = JUMPS_SIZE;
+	it->jumps_size = (uint32_t)min_u64(it->hash_size / HASH_JUMPS, JUMPS_SIZE);
 	for (uint32_t n = 0; n < old; n++) {
 		block_ref r = it->hash[n], next;
 		it->hash[n] = 0;
@@ -36,12 +36,19 @@ static void tables_grow(struct interp *it)
 	}
 }
 
+static size_t heads_bytes(const struct interp *it)
+{
+	return align_up(it->arena_bytes / HEADS_PART, BLOCK_UNIT);
+}
+static uint8_t *rests(const struct interp *it) { return it->arena + heads_bytes(it); }
+
 static void cache_drop(struct interp *it)
 {
 	memset(it->hash, 0, it->hash_size * sizeof *it->hash);
 	memset(it->jumps, 0, it->jumps_size * sizeof *it->jumps);
 	it->nhashed = 0;
-	it->used = align_up(sizeof(struct block), BLOCK_UNIT); /* block 0 */
+	it->heads = sizeof(struct block); /* block 0 */
+	it->rests = 0;
 	it->flushes++;
 }
 
@@ -87,23 +94,33 @@ static struct block *block_crossing(struct rv_hart *h, struct interp *it, const 
 	return b;
 }
 
+/* A block without anything in it yet; @worst: bytes of the rest, at most. */
+static struct block *block_room(struct interp *it, size_t worst)
+{
+	size_t nheads = heads_bytes(it), nrests = it->arena_bytes - nheads;
+	if (it->heads + sizeof(struct block) > nheads || it->rests + worst > nrests)
+		cache_drop(it);
+	host_pages_ahead(it->arena, nheads, it->heads, &it->heads_ready);
+	host_pages_ahead(rests(it), nrests, it->rests, &it->rests_ready);
+	struct block *b = (struct block *)(void *)(it->arena + it->heads);
+	b->u = (struct rv_uop *)(void *)(rests(it) + it->rests);
+	b->n = 0;
+	return b;
+}
+
 static struct block *block_make(struct rv_hart *h, struct interp *it, const uint8_t *code,
 				uint64_t pa)
 {
 	size_t room = 4096 - (pa & 4095);
-	size_t worst = BLOCK_UNIT + sizeof(struct block) +
-		       (BLOCK_UOPS_MAX + 1) * sizeof(struct rv_uop) + 4 * BLOCK_UOPS_MAX;
+	size_t worst = (BLOCK_UOPS_MAX + 1) * (sizeof(struct rv_uop) + 4);
 	/* The guest may be writing this code just now: what runs is what was copied. */
 	uint8_t copy[4 * BLOCK_UOPS_MAX];
 	if (!rv_code_copy(h, copy, code, min_u64(room, sizeof copy)))
 		return NULL;
 	if (room == 2 && (copy[0] & 3) == 3)
 		return block_crossing(h, it, copy);
-	if (it->used + worst > it->arena_bytes)
-		cache_drop(it);
-	struct block *b = (struct block *)(void *)(it->arena + it->used);
+	struct block *b = block_room(it, worst);
 	b->pa = pa;
-	b->n = 0;
 	uint32_t off = 0;
 	bool known = it->known && it->known(h, pa); /* then it will hardly be run here */
 	unsigned max = known ? 1 : BLOCK_UOPS_MAX;
@@ -119,7 +136,8 @@ static struct block *block_make(struct rv_hart *h, struct interp *it, const uint
 	block_finish(b, h->fetch_epoch, copy);
 	if (known)
 		b->heat = it->hot;
-	it->used += align_up(sizeof *b + (b->n + 1u) * sizeof b->u[0] + b->bytes, BLOCK_UNIT);
+	it->heads += sizeof *b;
+	it->rests += align_up((b->n + 1u) * sizeof b->u[0] + b->bytes, 4);
 	if (unlikely(++it->nhashed > it->hash_size && it->hash_size < HASH_SIZE))
 		tables_grow(it);
 	block_ref *slot = hash_slot(it, pa);
@@ -157,6 +175,15 @@ static struct block *block_find(struct rv_hart *h, struct interp *it, const uint
 	return NULL;
 }
 
+/* Another program begins, with the libraries of the one before it: blocks of theirs are the oldest,
+ * and each gets another epoch. After a fork their pages are still the parent's. */
+static void program_begins(struct interp *it)
+{
+	enum { BEGIN_BYTES = 128 << 10 };
+	host_pages_ready(it->arena, min_u64(it->heads, BEGIN_BYTES));
+	host_pages_ready(it->jumps, it->jumps_size * sizeof *it->jumps);
+}
+
 struct block *interp_block(struct rv_hart *h)
 {
 	struct interp *it = h->engine;
@@ -164,6 +191,8 @@ struct block *interp_block(struct rv_hart *h)
 	if (it->map_epoch != h->map_epoch) {
 		if (!h->env->process) /* there, fctx is another one as well */
 			memset(it->jumps, 0, it->jumps_size * sizeof *it->jumps);
+		else if (h->code_gone)
+			program_begins(it);
 		it->map_epoch = h->map_epoch;
 	} else if (j->va == h->pc && j->fctx == h->fctx && j->b && j->b->epoch == h->fetch_epoch) {
 		return j->b;
@@ -184,8 +213,15 @@ void interp_trim(struct interp *it)
 {
 	cache_drop(it);
 	(void)!madvise(it->arena, it->arena_bytes, MADV_DONTNEED);
+	it->heads_ready = it->rests_ready = 0;
 	(void)!madvise(it->hash, sizeof it->hash, MADV_DONTNEED); /* zeros, as before */
 	tables_shrink(it);
+}
+
+void interp_forked(struct interp *it)
+{
+	it->heads_ready = it->heads;
+	it->rests_ready = it->rests;
 }
 
 void interp_fini(struct interp *it)
@@ -230,11 +266,13 @@ int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
 	it->hot = UINT32_MAX;
 	it->enter = enter_never;
 	it->crossing = calloc(1, sizeof *it->crossing + 2 * sizeof(struct rv_uop) + 4);
+	if (it->crossing)
+		it->crossing->u = (struct rv_uop *)(void *)(it->crossing + 1);
 	it->arena_bytes = ARENAS_BYTES / (h->env->nharts ? h->env->nharts : 1);
 	tables_shrink(it);
 	it->map_epoch = h->map_epoch;
 	it->arena = host_pages_new(it->arena_bytes);
-	it->used = align_up(sizeof(struct block), BLOCK_UNIT);
+	it->heads = sizeof(struct block);
 	if (!it->crossing || !it->arena)
 		return err_set(e, ENOMEM, "no memory for the interpreter's block cache");
 	return 0;
@@ -246,7 +284,7 @@ enum { IDLE_BYTES = 256 << 10 };
 static void interp_idled(struct rv_hart *h)
 {
 	struct interp *it = h->engine;
-	if (it->used > IDLE_BYTES)
+	if (interp_used(it) > IDLE_BYTES)
 		interp_trim(it);
 }
 
@@ -267,7 +305,7 @@ RACY static void interp_stats(const struct rv_hart *h, struct engine_stats *ret)
 {
 	const struct interp *it = h->engine;
 	*ret = (struct engine_stats){ .instructions = h->icount, .blocks_made = it->blocks_made,
-		.cache_flushes = it->flushes, .cache_bytes = it->used };
+		.cache_flushes = it->flushes, .cache_bytes = interp_used(it) };
 }
 
 const struct engine engine_interpret = {

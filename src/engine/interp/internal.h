@@ -5,7 +5,10 @@
  * and therefore shared by all its mappings. It keeps a copy of the bytes that it was made from:
  * after fence.i (h->fetch_epoch moved) a block is compared with memory before it runs again, so
  * that neither stores nor DMA need to be watched. Blocks live in one arena per hart; when it is
- * full, everything is dropped. */
+ * full, everything is dropped.
+ *
+ * What changes as a block runs is its head, and heads lie together: of a process that was forked,
+ * and its program after execve, the rest stays the parent's pages. */
 #pragma once
 #include "engine/interp/exec.h"
 
@@ -17,7 +20,9 @@ enum {
 	HASH_SIZE = 32768,
 	JUMPS_FIRST = 256,   /* blocks by virtual address and fetch context */
 	JUMPS_SIZE = 2048,
-	BLOCK_UNIT = 16,
+	HASH_JUMPS = HASH_FIRST / JUMPS_FIRST,
+	HEADS_PART = 4,     /* one part in so many of the arena is for heads */
+	BLOCK_UNIT = 8,
 };
 
 /* Where a block is: units from the start of the arena. 0 is a block that is never valid. */
@@ -25,13 +30,13 @@ typedef uint32_t block_ref;
 
 struct block {
 	uint64_t pa;
+	struct rv_uop *u;       /* n and one that goes on to the next block, then the code bytes */
 	uint32_t epoch;         /* bytes verified when h->fetch_epoch was this */
 	uint16_t n;             /* instructions */
 	uint16_t bytes;         /* of guest code */
 	block_ref hash_next;
 	block_ref taken, next;  /* followers in the same page, once known */
 	uint32_t heat;          /* times begun */
-	struct rv_uop u[];      /* n and one that goes on to the next block, then the code bytes */
 };
 
 struct jump {
@@ -45,8 +50,9 @@ struct interp {
 	struct jump jumps[JUMPS_SIZE];
 	uint32_t hash_size, jumps_size, nhashed;
 	uint32_t map_epoch;     /* of the entries in jumps */
-	uint8_t *arena;         /* owned */
-	size_t arena_bytes, used;
+	uint8_t *arena;         /* owned: heads, then the rest of the blocks */
+	size_t arena_bytes, heads, rests; /* bytes in use of both */
+	size_t heads_ready, rests_ready; /* host_pages_ahead */
 	struct block *crossing; /* owned scratch: one instruction that spans two pages */
 	uint64_t blocks_made, flushes;
 	uint64_t runs;          /* of the loop: @hot is read where one begins */
@@ -61,6 +67,9 @@ struct interp {
  */
 int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e) MUST;
 void interp_fini(struct interp *it);
+static inline size_t interp_used(const struct interp *it) { return it->heads + it->rests; }
+/* In the child of a fork: pages that it will write are the parent's as yet. */
+void interp_forked(struct interp *it);
 /* Forget all blocks and give their memory back. Not while interp_run is in a block. */
 void interp_trim(struct interp *it);
 void interp_forget(struct interp *it); /* as struct engine's, when it was not calm */
@@ -71,6 +80,7 @@ void interp_run(struct rv_hart *h);
 
 /* Find or make the block at h->pc. NULL: h->exc and h->tval say why not. */
 struct block *interp_block(struct rv_hart *h);
+_Static_assert(sizeof(struct block) % BLOCK_UNIT == 0, "heads lie one behind the other");
 static inline const uint8_t *block_code(const struct block *b)
 {
 	return (const uint8_t *)&b->u[b->n + 1];

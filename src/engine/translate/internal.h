@@ -19,6 +19,8 @@ enum {
 	OPT_NEVER = 256,
 	CROSSINGS = 64,
 	JUMPS_FEW = 128,        /* jumps in use that are forgotten one by one */
+	JUMPS_BEGIN = 128,     /* places for them at first: a page */
+	JUMPS_LOST = 4,         /* one part in so many lost: more places */
 	UNIT_MIRRORED = 128,    /* in unit.reach: a mirrored unit */
 };
 
@@ -28,6 +30,7 @@ typedef uint32_t ref;
 struct pool {
 	uint8_t *at;            /* owned */
 	uint32_t bytes, used;
+	size_t ready;           /* host_pages_ahead */
 	bool full;              /* something did not fit */
 };
 
@@ -108,7 +111,8 @@ struct translate {
 	struct interp it;       /* first: the interpreter finds itself in h->engine */
 	struct jit_cache *cache;
 	struct jit_gen *gen;
-	struct jit_jump *jumps; /* JIT_JUMPS; owned */
+	struct jit_jump *jumps; /* room for JIT_JUMPS; owned */
+	uint64_t *jump_mask;    /* jit_run's: how many are in use; borrowed */
 	struct tables *tables;  /* owned */
 	struct mirror *mirror;  /* owned; NULL: there is none */
 	struct flat *flat;      /* owned; NULL: this is a machine's hart */
@@ -127,7 +131,7 @@ struct translate {
 	/* When memory was given back, how long it stays from then on, how much always may. */
 	uint64_t trim_ns, trim_wait_ns, keep_bytes;
 	uint16_t jump_used[JUMPS_FEW]; /* slots of jumps, the first njumps; more: unknown */
-	unsigned njumps;
+	unsigned njumps, jumps_lost; /* lost: pushed out since the table has its size */
 	bool fork_copies;       /* the fork that is under way gives the child all code, else */
 	struct jit_unit fork_keeps; /* no more than this, to which it returns; code 0: nothing */
 	bool wipes;             /* children have pool, tables, jumps and hash empty */
@@ -189,6 +193,13 @@ void units_wiped(struct translate *t);
 void units_trim(struct translate *t);
 /* What leads to code by virtual addresses may be wrong from now on. */
 void jumps_forget(struct translate *t);
+/* The table of jumps is empty, and small; it gets larger, and is empty. */
+void jumps_begin(struct translate *t);
+void jumps_grow(struct translate *t);
+static inline unsigned jumps_size(const struct translate *t)
+{
+	return (unsigned)(*t->jump_mask / sizeof(struct jit_jump)) + 1;
+}
 /* fence.i: drop the units whose code has changed. */
 void units_verify(struct rv_hart *h);
 void unit_link(struct translate *t, struct unit *from, const struct jit_exit_at *x,

@@ -170,16 +170,28 @@ static void jump_put(struct translate *t, unsigned slot, const struct jit_jump *
 	t->jumps[slot] = *j;
 }
 
+static bool jump_is(const struct jit_jump *j, const struct rv_hart *h, uint64_t va)
+{
+	return j->code && j->va != va && j->key == h->fctx;
+}
+
 /* What is in its place goes to its second one: two that meet in a loop would push each other out
  * again and again. */
 static void jump_remember(struct rv_hart *h, struct translate *t, const struct entry *e)
 {
-	unsigned slot = jit_jump_index(h->pc);
+	uint64_t mask = *t->jump_mask;
+	unsigned slot = jit_jump_index(h->pc, mask);
 	const struct jit_jump old = t->jumps[slot];
-	if (old.code && old.va != h->pc && old.key == h->fctx && jit_jump_index2(old.va) != slot)
-		jump_put(t, jit_jump_index2(old.va), &old);
+	if (jump_is(&old, h, h->pc)) {
+		unsigned other = jit_jump_index2(old.va, mask);
+		t->jumps_lost += other == slot || jump_is(&t->jumps[other], h, old.va);
+		if (other != slot)
+			jump_put(t, other, &old);
+	}
 	jump_put(t, slot, &(struct jit_jump){ h->pc, h->fctx, jit_cache_code(t->cache, e->code),
 		h->pc - entry_pa(e) });
+	if (unlikely(t->jumps_lost > jumps_size(t) / JUMPS_LOST))
+		jumps_grow(t);
 }
 
 static void far_link(struct rv_hart *h, struct translate *t, const struct jit_exit_at *x,
@@ -286,7 +298,7 @@ static void translate_idled(struct rv_hart *h)
 {
 	struct translate *t = h->engine;
 	uint64_t now = vclock_ns(h->env->clock), since = now - t->trim_ns;
-	uint64_t used = jit_cache_used(t->cache) + t->pool.used + t->it.used;
+	uint64_t used = jit_cache_used(t->cache) + t->pool.used + interp_used(&t->it);
 	if (used < t->keep_bytes || since < t->trim_wait_ns)
 		return;
 	t->trim_wait_ns = since < 2 * t->trim_wait_ns ? min_u64(2 * t->trim_wait_ns, TRIM_MAX_NS)
@@ -397,6 +409,8 @@ static int translate_attach(struct rv_hart *h, struct lodge_err *e)
 		return r;
 	}
 	run_of(h)->jumps = t->jumps;
+	t->jump_mask = &run_of(h)->jump_mask;
+	jumps_begin(t);
 	run_of(h)->beyond = JIT_BEYOND;
 	jit_stack_reset(t->cache, run_of(h));
 	t->map_epoch = h->map_epoch;
@@ -436,6 +450,8 @@ static void translate_fork_end(struct rv_hart *h, bool in_child)
 {
 	struct translate *t = h->engine;
 	opt_fork_end(t, in_child);
+	if (in_child)
+		interp_forked(&t->it);
 	if (t->fork_copies) {
 		jit_cache_forked(t->cache, in_child);
 	} else if (in_child) {

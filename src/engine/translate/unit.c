@@ -22,6 +22,7 @@ static void *pool_take(struct pool *p, size_t bytes)
 		p->full = true;
 		return NULL;
 	}
+	host_pages_ahead(p->at, p->bytes, p->used, &p->ready);
 	p->used += (uint32_t)bytes;
 	return p->at + p->used - bytes;
 }
@@ -101,8 +102,27 @@ static void jumps_clear(struct translate *t)
 	for (unsigned i = 0; t->njumps <= JUMPS_FEW && i < t->njumps; i++)
 		t->jumps[t->jump_used[i]] = (struct jit_jump){ .va = 0 };
 	if (t->njumps > JUMPS_FEW)
-		memset(t->jumps, 0, JIT_JUMPS * sizeof *t->jumps);
+		memset(t->jumps, 0, jumps_size(t) * sizeof *t->jumps);
 	t->njumps = 0;
+}
+
+static void jumps_resize(struct translate *t, unsigned n)
+{
+	*t->jump_mask = jit_jump_mask(n);
+	t->njumps = t->jumps_lost = 0;
+	host_pages_ready(t->jumps, n * sizeof *t->jumps);
+}
+
+void jumps_begin(struct translate *t) { jumps_resize(t, JUMPS_BEGIN); }
+
+void jumps_grow(struct translate *t)
+{
+	unsigned n = jumps_size(t);
+	t->jumps_lost = 0;
+	if (n == JIT_JUMPS)
+		return;
+	jumps_clear(t);
+	jumps_resize(t, 4 * n < JIT_JUMPS ? 4 * n : JIT_JUMPS);
 }
 
 static bool list_add(ref **units, uint32_t *n, uint32_t *have, ref u)
@@ -347,12 +367,31 @@ static void units_forget(struct translate *t)
 	jit_cache_clear(t->cache);
 }
 
+/* Of few units the places are cleared, else all tables. */
+static void tables_clear(struct translate *t)
+{
+	enum { FEW = 64 };
+	uint32_t n = t->nunits + t->nunits2;
+	if (n > FEW) {
+		memset(t->hash, 0, t->hash_size * sizeof *t->hash);
+		memset(t->tables, 0, sizeof *t->tables);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct unit *u =
+		    unit_at(t, i < t->nunits ? t->units[i] : t->units2[i - t->nunits]);
+		for (unsigned k = 0; k < u->nentries; k++)
+			*hash_slot(t, u->j.pa + u->entries[k].off) = 0;
+		*page_slot(t, u->j.pa) = 0;
+		if (is_crossing(u->reach))
+			*page2_slot(t, unit_pa2(u)) = 0;
+	}
+}
+
 void units_clear(struct translate *t)
 {
+	tables_clear(t);
 	units_forget(t);
-	memset(t->hash, 0, t->hash_size * sizeof *t->hash);
-	memset(t->tables->pages, 0, sizeof t->tables->pages);
-	memset(t->tables->pages2, 0, sizeof t->tables->pages2);
 	jumps_forget(t);
 }
 
@@ -371,12 +410,14 @@ bool units_wipe(struct translate *t, bool on)
 void units_wiped(struct translate *t)
 {
 	units_forget(t);
-	t->njumps = 0;
+	t->pool.ready = 0;
+	jumps_begin(t);
 }
 
 void units_trim(struct translate *t)
 {
 	(void)!madvise(t->pool.at, t->pool.bytes, MADV_DONTNEED);
+	t->pool.ready = 0;
 	(void)hash_resize(t, HASH_MIN);
 	free(take(t->units));
 	free(take(t->units2));

@@ -128,7 +128,7 @@ static const struct rv_pattern *pattern_find(uint32_t word)
 {
 	unsigned bucket = (word & 3) == 3 ? bits(word, 6, 2) << 3 | bits(word, 14, 12)
 	                                  : 256 + ((word & 3) << 3 | bits(word, 15, 13));
-	for (const uint16_t *i = rv_buckets[bucket]; *i != 0xffff; i++)
+	for (const uint16_t *i = &rv_buckets[rv_bucket_at[bucket]]; *i != 0xffff; i++)
 		if ((word & rv_patterns[*i].mask) == rv_patterns[*i].match)
 			return &rv_patterns[*i];
 	return NULL;

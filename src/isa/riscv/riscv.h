@@ -160,7 +160,7 @@ struct rv_hart {
 	 * by (virtual address, fctx) stays right while map_epoch stays: a fence gives a new fctx to
 	 * the contexts that it concerns. So does rv_fetch now and then: read this after it. */
 	uint64_t fctx;
-	uint64_t engine_run[12];    /* of engines: what generated code reaches by offset */
+	uint64_t engine_run[14];    /* of engines: what generated code reaches by offset */
 	/* ---- vectors. RISC-V Unpriv 20240411 §31.3 ---- */
 	uint64_t vl, vtype, vstart; /* as the CSRs have them */
 	uint32_t vs;                /* mstatus.VS: 0 off; whatever runs sets it to 3 */

@@ -47,6 +47,21 @@ static int cache_map(struct jit_cache *c, struct lodge_err *e)
 	return 0;
 }
 
+/* A page is touched first in two views, and each time it faults, which is dear on many a host. So
+ * some pages at once are made ready in both. If that cannot be, they fault. */
+void jit_cache_ahead(struct jit_cache *c)
+{
+	enum { LOW = 4 << 10, AHEAD = 32 << 10 };
+	uint64_t from = c->ready, to = align_up(c->used + AHEAD, 4096);
+	if (likely(c->used + LOW <= from))
+		return;
+	c->ready = to = min_u64(to, c->split & ~UINT64_C(4095));
+	if (from >= to)
+		return;
+	(void)!madvise(c->w + from, to - from, MADV_POPULATE_WRITE);
+	(void)!madvise((void *)(uintptr_t)(c->x + from), to - from, MADV_POPULATE_READ);
+}
+
 int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t bytes,
                   struct lodge_err *e)
 {
@@ -66,10 +81,11 @@ int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t by
 		jit_cache_free(c);
 		return r;
 	}
+	c->split = c->used2 = align_up(c->bytes - c->bytes / SECOND_PART, 16);
+	jit_cache_ahead(c);
 	struct jit_asm a = asm_at(c->w, c->w + c->bytes);
 	thunks_make(c, &a);
 	c->first = c->used = (uint64_t)(a.p - c->w);
-	c->split = c->used2 = align_up(c->bytes - c->bytes / SECOND_PART, 16);
 	*ret = c;
 	return 0;
 }
@@ -107,6 +123,7 @@ void jit_cache_trim(struct jit_cache *c)
 	uint64_t from = align_up(c->first, 4096);
 	/* of both mappings, and of the file; if not, then not */
 	(void)!madvise(c->w + from, c->bytes - from, MADV_REMOVE);
+	c->ready = min_u64(c->ready, from);
 }
 RACY void jit_cache_share(struct jit_cache *c, bool shared) { c->g.smp = shared; }
 
@@ -162,6 +179,7 @@ void jit_cache_renew(struct jit_cache *c, const struct jit_unit *u, struct jit_r
 	    (u && !part_copy(c->copy, c, u->code, u->code + u->code_len)))
 		_exit(LODGE_EXIT_LODGE);
 	jit_cache_forked(c, true);
+	c->ready = 0;
 	jit_stack_reset(c, run);
 	if (!u)
 		return;

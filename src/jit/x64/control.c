@@ -165,7 +165,7 @@ static void call(struct jit_gen *g, uint64_t pa)
 static void jump_try(struct jit_cache *c, struct jit_asm *a, const uint8_t *miss)
 {
 	int32_t run = at(c->g.run);
-	x_alui(a, false, ALU_AND, RCX, (JIT_JUMPS - 1) * (int32_t)sizeof(struct jit_jump));
+	x_alum(a, false, ALU_AND, RCX, STATE_REG, run + (int32_t)offsetof(struct jit_run, jump_mask));
 	x_alum(a, true, ALU_ADD, RCX, STATE_REG, run + (int32_t)offsetof(struct jit_run, jumps));
 	asm_rm(a, true, ALU_CMP << 3 | 3, RAX, RCX, 0);
 	x_jcc_to(a, CC_NE, miss);
@@ -522,6 +522,8 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 	struct jit_cache *c = g->c;
 	g->own = g->plan.ready;
 	uint64_t used = g->own ? __atomic_load_n(&c->used2, __ATOMIC_RELAXED) : c->used;
+	if (!g->own)
+		jit_cache_ahead(c);
 	uint8_t *at16 = c->w + align_up(used, 16);
 	g->a = asm_at(at16, c->w + (g->own ? c->bytes : c->split));
 	g->a.moves = &g->moves;
@@ -647,6 +649,7 @@ bool jit_unit_put(struct jit_cache *c, const uint8_t *code, const struct jit_mov
 	uint64_t to = align_up(c->used, 16);
 	if (to + u->code_len > c->split)
 		return false;
+	jit_cache_ahead(c);
 	uint8_t *start = c->w + to;
 	memcpy(start, code, u->code_len);
 	for (uint32_t i = 0; i < m->n; i++) {

@@ -41,7 +41,7 @@ struct jit_cache {
 	int8_t home[SLOTS];     /* host register of each guest register; -1: in the state */
 	uint8_t *w;             /* writable view */
 	const uint8_t *x;       /* the same, to run */
-	uint64_t bytes, used, first;
+	uint64_t bytes, used, first, ready; /* ready: so many have pages */
 	uint64_t split, used2;  /* the second part: units with maps of their own */
 	uint8_t *stack;         /* of generated code: return addresses */
 	int copy;               /* for the child of a fork that is under way */
@@ -54,6 +54,9 @@ struct jit_cache {
 		uint32_t enter[JIT_FN_RESULTS], trap, fault, call, poll;
 	} ft;
 };
+
+/* cache.c: what comes next has pages, as far as can be told. Not of the second part. */
+void jit_cache_ahead(struct jit_cache *c);
 
 /* Out-of-line code to be written behind the unit. */
 enum slow_kind {

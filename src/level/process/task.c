@@ -6,7 +6,7 @@
 
 int task_new(struct task **ret, struct proc *p, struct lodge_err *e)
 {
-	struct task *t = calloc(1, sizeof *t);
+	struct task *t = host_pages_new(sizeof *t); /* most of it are buffers for long paths */
 	if (!t)
 		return err_set(e, ENOMEM, "no memory for a thread");
 	t->p = p;
@@ -32,7 +32,7 @@ void task_free(struct task *t)
 		t->p->engine->detach(t->h);
 	rv_hart_free(t->h);
 	seccomp_inherit(t, NULL);
-	free(t);
+	host_pages_free(t, sizeof *t);
 }
 
 _Noreturn void proc_die(struct proc *p, int sig)

@@ -92,7 +92,7 @@ static void tasks_forget(const struct task *t, struct task *list, bool idle)
 		if (!calm)
 			continue;
 		rv_hart_free(one->h);
-		free(one);
+		host_pages_free(one, sizeof *one);
 	}
 }
 
