@@ -57,6 +57,10 @@ uint32_t error_of_status(uint32_t status)
 	    {STATUS_BUFFER_TOO_SMALL, ERROR_INSUFFICIENT_BUFFER},
 	    {STATUS_INFO_LENGTH_MISMATCH, ERROR_BAD_LENGTH},
 	};
+	if (status & 0x20000000) /* of who made it up */
+		return status;
+	if (status >> 16 == 0x8007 || status >> 16 == 0xc001) /* an error of Win32 in it */
+		return status & 0xffff;
 	for (size_t i = 0; i < countof(more); i++)
 		if (more[i].status == status)
 			return more[i].error;
