@@ -113,10 +113,10 @@ API(uint32_t, nt_NtDeviceIoControlFile, handle h, handle event, uint64_t fn, uin
 	if (!f)
 		return STATUS_INVALID_HANDLE;
 	const uint32_t least = AFD_HANDLES + AFD_HANDLE_SIZE;
-	uint32_t status = what != AFD_POLL || !f->socket        ? STATUS_NOT_IMPLEMENTED
-			  : n_in < least || n_out < least       ? STATUS_BUFFER_TOO_SMALL
-			  : le32_at(in + 8) != 1                ? STATUS_NOT_SUPPORTED
-								: afd_poll(f, io, in, out);
+	uint32_t status = what != AFD_POLL || !f->socket  ? STATUS_NOT_IMPLEMENTED
+			  : n_in < least || n_out < least ? STATUS_BUFFER_TOO_SMALL
+			  : le32_at(in + 8) != 1          ? STATUS_NOT_SUPPORTED
+							  : afd_poll(f, io, in, out);
 	object_unref(&f->o);
 	return status;
 }

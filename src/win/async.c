@@ -40,7 +40,7 @@ void pending_free(struct pending *p)
 
 static void pending_tell(struct pending *p)
 {
-	uint32_t status = p->result >= 0             ? STATUS_SUCCESS
+	uint32_t status = p->result >= 0            ? STATUS_SUCCESS
 			  : p->result == -ECANCELED ? STATUS_CANCELLED
 						    : status_of((int)-p->result);
 	uint64_t n = p->result > 0 ? (uint64_t)p->result : 0;
@@ -99,12 +99,11 @@ static bool fd_arm(int fd)
 	}
 	uint32_t was = async.armed[fd];
 	async.armed[fd] = e.events;
-	return e.events == was ||
-	       epoll_ctl(async.epoll,
-			 !was       ? EPOLL_CTL_ADD
-			 : e.events ? EPOLL_CTL_MOD
-				    : EPOLL_CTL_DEL,
-			 fd, &e) == 0;
+	return e.events == was || epoll_ctl(async.epoll,
+					    !was       ? EPOLL_CTL_ADD
+					    : e.events ? EPOLL_CTL_MOD
+						       : EPOLL_CTL_DEL,
+					    fd, &e) == 0;
 }
 
 static void fd_ready(int fd, uint32_t events)

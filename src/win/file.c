@@ -28,10 +28,7 @@ static void file_fini(struct object *o)
 }
 
 /* Nobody can ask for the end of what waits any more. */
-static void file_closed(struct object *o)
-{
-	async_cancel((struct file *)(void *)o, NULL, NULL);
-}
+static void file_closed(struct object *o) { async_cancel((struct file *)(void *)o, NULL, NULL); }
 
 static struct file *file_new(int fd, uint32_t access, const char *path)
 {
@@ -358,7 +355,7 @@ API(uint32_t, k32_ReadFile, handle h, void *buf, uint32_t n, uint32_t *ret_n, st
 		ok = pipe_overlapped(f, buf, n, ret_n, o, false);
 	} else {
 		int64_t r = file_read(f, buf, n, o);
-		uint32_t end = f->pipe && (n || r < 0)   ? ERROR_BROKEN_PIPE
+		uint32_t end = f->pipe && (n || r < 0) ? ERROR_BROKEN_PIPE
 			       : n && o && !f->console ? ERROR_HANDLE_EOF
 						       : 0;
 		r = f->pipe && (r == -EPIPE || r == -ECONNRESET) ? 0 : r;

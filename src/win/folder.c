@@ -121,8 +121,8 @@ uint32_t attributes_set(const char *host, uint32_t a)
 		return 0;
 	if (stat(host, &st) < 0)
 		return fail_errno();
-	mode_t mode = a & FILE_ATTRIBUTE_READONLY ? st.st_mode & ~(mode_t)0222
-						  : st.st_mode | S_IWUSR;
+	mode_t mode =
+	    a & FILE_ATTRIBUTE_READONLY ? st.st_mode & ~(mode_t)0222 : st.st_mode | S_IWUSR;
 	if (mode == st.st_mode || S_ISDIR(st.st_mode))
 		return 1;
 	return chmod(host, mode & 07777) < 0 ? fail_errno() : 1;

@@ -337,7 +337,6 @@ struct file {
 	struct object *port; /* completion port, owned reference */
 	uint64_t port_key;
 	uint32_t modes;
-	bool cancelled;
 	struct folder_list *list; /* of NtQueryDirectoryFile and its like, owned */
 	struct watch *watch;      /* notify.c; owned */
 	struct pipe_end *end;     /* of a named pipe, pipe.c; owned */

@@ -48,7 +48,7 @@ static bool list_open(struct file *f, bool again, const char *pattern)
 
 static const struct {
 	uint32_t class, name_at, id_at; /* 0: it has none */
-} layouts[] = {{LIST_DIRECTORY, 64, 0}, {LIST_FULL, 68, 0},     {LIST_BOTH, 94, 0},
+} layouts[] = {{LIST_DIRECTORY, 64, 0}, {LIST_FULL, 68, 0},      {LIST_BOTH, 94, 0},
 	       {LIST_NAMES, 12, 0},     {LIST_ID_BOTH, 104, 96}, {LIST_ID_FULL, 80, 72}};
 
 static int layout_find(uint32_t class)
@@ -148,7 +148,8 @@ API(uint32_t, nt_NtQueryDirectoryFile, handle h, handle event, uint64_t fn, uint
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return STATUS_INVALID_HANDLE;
-	autofree char *p = pattern && pattern->len ? text_from(pattern->at, pattern->len / 2) : NULL;
+	size_t units = pattern ? pattern->len / 2 : 0;
+	autofree char *p = units ? text_from(pattern->at, units) : NULL;
 	uint32_t status = STATUS_SUCCESS;
 	int64_t r = -EINVAL;
 	if (!f->folder || !list_open(f, again, p))

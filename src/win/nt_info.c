@@ -104,8 +104,16 @@ static void pipe_put(uint8_t *o, const struct file *f)
 	(void)!ioctl(f->fd, FIONREAD, &in);
 	(void)!ioctl(f->fd, SIOCOUTQ, &out);
 	out = out < 0 || out > PIPE_QUOTA ? PIPE_QUOTA : out;
-	const uint32_t all[] = {0, 2, 255, 1, PIPE_QUOTA, (uint32_t)in, PIPE_QUOTA,
-				(uint32_t)(PIPE_QUOTA - out), 3 /* connected */, 0};
+	const uint32_t all[] = {0,
+				2,
+				255,
+				1,
+				PIPE_QUOTA,
+				(uint32_t)in,
+				PIPE_QUOTA,
+				(uint32_t)(PIPE_QUOTA - out),
+				3 /* connected */,
+				0};
 	memcpy(o, all, sizeof all);
 }
 
@@ -135,10 +143,10 @@ enum {
 
 static const struct {
 	uint32_t class, size;
-} sizes[] = {{NT_BASIC, 40},    {NT_STANDARD, 24},     {NT_INTERNAL, 8},      {NT_EA, 4},
-	     {NT_ACCESS, 4},    {NT_NAME, 8},          {NT_POSITION, 8},      {NT_MODE, 4},
-	     {NT_ALIGNMENT, 4}, {NT_ALL, ALL_SIZE},    {NT_NETWORK_OPEN, 56}, {NT_ATTRIBUTE_TAG, 8},
-	     {NT_ID, 24},       {NT_STAT, 72},         {NT_PIPE_LOCAL, 40}};
+} sizes[] = {{NT_BASIC, 40},    {NT_STANDARD, 24},  {NT_INTERNAL, 8},      {NT_EA, 4},
+	     {NT_ACCESS, 4},    {NT_NAME, 8},       {NT_POSITION, 8},      {NT_MODE, 4},
+	     {NT_ALIGNMENT, 4}, {NT_ALL, ALL_SIZE}, {NT_NETWORK_OPEN, 56}, {NT_ATTRIBUTE_TAG, 8},
+	     {NT_ID, 24},       {NT_STAT, 72},      {NT_PIPE_LOCAL, 40}};
 
 static uint32_t size_of(uint32_t class)
 {
@@ -221,8 +229,8 @@ API(uint32_t, nt_NtSetInformationFile, handle h, struct io_status *io, const voi
 {
 	static const struct {
 		uint32_t nt, win32, least;
-	} classes[] = {{NT_BASIC, 0, 36},          {NT_RENAME, 3, 24},       {NT_DISPOSITION, 4, 1},
-		       {NT_ALLOCATION, 5, 8},      {NT_END_OF_FILE, 6, 8},   {NT_RENAME_EX, 22, 24},
+	} classes[] = {{NT_BASIC, 0, 36},         {NT_RENAME, 3, 24},     {NT_DISPOSITION, 4, 1},
+		       {NT_ALLOCATION, 5, 8},     {NT_END_OF_FILE, 6, 8}, {NT_RENAME_EX, 22, 24},
 		       {NT_DISPOSITION_EX, 21, 4}};
 	uint32_t before = last_error(), status = STATUS_INVALID_INFO_CLASS;
 	if (class == NT_POSITION && n >= 8)
@@ -244,7 +252,8 @@ API(uint32_t, nt_NtSetInformationFile, handle h, struct io_status *io, const voi
 
 /* ---- volumes ---- */
 
-enum { FS_VOLUME = 1, FS_SIZE = 3, FS_DEVICE = 4, FS_ATTRIBUTES = 5, FS_FULL_SIZE = 7, SECTOR = 512 };
+enum { FS_VOLUME = 1, FS_SIZE = 3, FS_DEVICE = 4, FS_ATTRIBUTES = 5, FS_FULL_SIZE = 7 };
+enum { SECTOR = 512 };
 
 static uint32_t device_type(const struct file *f, const struct stat *st)
 {

@@ -11,6 +11,11 @@ enum { PROCESS_BASIC = 0, PROCESS_COMMAND_LINE = 60, PROCESS_BASIC_SIZE = 48 };
 
 static uint32_t cpus(void) { return le32_at(process()->peb + PEB_CPUS); }
 
+static uint64_t in_100ns(const struct timeval *t)
+{
+	return (uint64_t)t->tv_sec * 10000000 + (uint64_t)t->tv_usec * 10;
+}
+
 /* Of the guest alone: others are none of its business. It counts as used by the first processor;
  * idle is what is left of the time that the system is up. */
 static void cpu_times_put(uint8_t *o, uint32_t n)
@@ -19,8 +24,7 @@ static void cpu_times_put(uint8_t *o, uint32_t n)
 	struct timespec up;
 	getrusage(RUSAGE_SELF, &u);
 	clock_gettime(CLOCK_BOOTTIME, &up);
-	uint64_t user = (uint64_t)u.ru_utime.tv_sec * 10000000 + (uint64_t)u.ru_utime.tv_usec * 10;
-	uint64_t kernel = (uint64_t)u.ru_stime.tv_sec * 10000000 + (uint64_t)u.ru_stime.tv_usec * 10;
+	uint64_t user = in_100ns(&u.ru_utime), kernel = in_100ns(&u.ru_stime);
 	uint64_t all = (uint64_t)up.tv_sec * 10000000 + (uint64_t)up.tv_nsec / 100;
 	memset(o, 0, (size_t)CPU_TIMES * n);
 	for (uint32_t i = 0; i < n; i++, o += CPU_TIMES) {
@@ -53,8 +57,8 @@ API(uint32_t, nt_NtQuerySystemInformation, uint32_t class, void *out, uint32_t n
 						   : 0;
 	if (!whole)
 		return STATUS_INVALID_INFO_CLASS;
-	uint32_t fits = class == SYSTEM_CPU_TIMES ? (n < whole ? n : whole) / CPU_TIMES * CPU_TIMES
-						  : whole;
+	uint32_t fits =
+	    class == SYSTEM_CPU_TIMES ? (n < whole ? n : whole) / CPU_TIMES * CPU_TIMES : whole;
 	if (ret_n)
 		*ret_n = n < whole ? whole : fits;
 	if (!fits || n < fits)
@@ -91,9 +95,7 @@ API(uint32_t, nt_NtQueryInformationProcess, handle h, uint32_t class, void *out,
 	le64_put(o + 16, cpus() >= 64 ? UINT64_MAX : (UINT64_C(1) << cpus()) - 1);
 	le32_put(o + 24, 8); /* normal */
 	le64_put(o + 32, k32_GetProcessId(h));
-	le64_put(o + 40, !own                    ? process()->pid
-			 : process()->start->child ? (uint64_t)getppid()
-						   : 0);
+	le64_put(o + 40, !own ? process()->pid : process()->start->child ? (uint64_t)getppid() : 0);
 	return STATUS_SUCCESS;
 }
 

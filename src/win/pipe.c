@@ -309,8 +309,8 @@ handle pipe_open(const char *text, uint32_t access, uint32_t flags, bool inherit
 		e->other = -1;
 		e->connected = true;
 		e->client = process()->pid;
-		*own = (struct pipe_end){.other = -1, .connected = true, .server = e->server,
-					 .client = e->client};
+		*own = (struct pipe_end){
+		    .other = -1, .connected = true, .server = e->server, .client = e->client};
 		server = e->f;
 		object_ref(&server->o);
 		pthread_cond_broadcast(&pipes.changed);
@@ -326,10 +326,9 @@ handle pipe_open(const char *text, uint32_t access, uint32_t flags, bool inherit
 	return h ? h : HANDLE_BAD;
 }
 
-API(uint32_t, k32_WaitNamedPipeW, const wide *path, uint32_t ms)
+API(uint32_t, k32_WaitNamedPipeA, const char *path, uint32_t ms)
 {
-	autofree char *p = text_from(path, SIZE_MAX);
-	const char *name = p ? pipe_path(p) : NULL;
+	const char *name = pipe_path(path);
 	uint64_t until = deadline_of_ms(ms ? ms : 50); /* 0: what the server said, or the usual */
 	if (!name)
 		return fail(ERROR_INVALID_NAME);
@@ -346,6 +345,12 @@ API(uint32_t, k32_WaitNamedPipeW, const wide *path, uint32_t ms)
 			return fail(ERROR_SEM_TIMEOUT);
 		wait_for(NULL, 0, false, deadline_of_ms(5), false);
 	}
+}
+
+API(uint32_t, k32_WaitNamedPipeW, const wide *path, uint32_t ms)
+{
+	autofree char *p = text_from(path, SIZE_MAX);
+	return k32_WaitNamedPipeA(p ? p : "", ms);
 }
 
 /* ---- what pipes are asked ---- */
@@ -417,8 +422,7 @@ API(uint32_t, k32_PeekNamedPipe, handle h, void *buf, uint32_t n, uint32_t *ret_
 	if (ok && !there && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
 		ok = fail(ERROR_BROKEN_PIPE);
 	/* of pipes that have no name the host tells only how much there is */
-	if (ok && buf && n && there &&
-	    (got = recv(f->fd, buf, n, MSG_PEEK | MSG_DONTWAIT)) < 0)
+	if (ok && buf && n && there && (got = recv(f->fd, buf, n, MSG_PEEK | MSG_DONTWAIT)) < 0)
 		ok = fail(ERROR_NOT_SUPPORTED);
 	if (ret_n)
 		*ret_n = got > 0 ? (uint32_t)got : 0;
@@ -441,7 +445,7 @@ API(uint32_t, k32_SetNamedPipeHandleState, handle h, const uint32_t *mode, const
 	uint32_t ok = f->pipe ? 1 : fail(ERROR_INVALID_FUNCTION);
 	if (ok && mode && *mode & 2)
 		ok = fail(ERROR_INVALID_PARAMETER); /* messages, of a pipe that has none */
-	if (ok && mode) { /* bit 0: do not wait */
+	if (ok && mode) {                           /* bit 0: do not wait */
 		int flags = fcntl(f->fd, F_GETFL);
 		flags = *mode & 1 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
 		(void)!fcntl(f->fd, F_SETFL, flags);
@@ -458,8 +462,7 @@ int pipe_await(const struct file *f)
 	struct thread *t = thread_self();
 	if (!t->io_wake)
 		t->io_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	struct pollfd p[] = {{.fd = f->fd, .events = POLLIN},
-			     {.fd = t->io_wake, .events = POLLIN}};
+	struct pollfd p[] = {{.fd = f->fd, .events = POLLIN}, {.fd = t->io_wake, .events = POLLIN}};
 	atomic_store(&t->blocked, 1);
 	atomic_store(&t->io_waits, 1);
 	while ((r = poll(p, 2, -1)) < 0 && errno == EINTR)
@@ -513,8 +516,8 @@ static int64_t write_attempt(struct pending *p)
 {
 	struct transfer *t = (struct transfer *)(void *)p;
 	while (t->done < t->n) {
-		ssize_t r = send(p->f->fd, t->buf + t->done, t->n - t->done,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t r =
+		    send(p->f->fd, t->buf + t->done, t->n - t->done, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (r < 0)
 			return -errno;
 		t->done += (uint32_t)r;

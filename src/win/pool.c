@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The process's pool of threads: work that is queued, and calls when an object is signaled. A thread
- * that has found nothing to do for a while ends. */
+/* The process's pool of threads: work that is queued, and calls when an object is signaled. A
+ * thread that has found nothing to do for a while ends. */
 #include "win/internal.h"
 
 enum { IDLE_MS = 3000, EXECUTE_ONCE = 8 };
@@ -59,8 +59,7 @@ API(uint32_t, pool_thread, uint64_t unused)
 static bool thread_begin(WINAPI uint32_t (*fn)(uint64_t), void *arg)
 {
 	uint32_t tid;
-	handle h =
-	    thread_make(0, (uint64_t)(uintptr_t)fn, (uint64_t)(uintptr_t)arg, 0, &tid);
+	handle h = thread_make(0, (uint64_t)(uintptr_t)fn, (uint64_t)(uintptr_t)arg, 0, &tid);
 	return h && object_close(h);
 }
 

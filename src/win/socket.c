@@ -2,6 +2,7 @@
 /* Sockets of Windows over those of Linux. A socket is a file handle, as there. What is asked for
  * with an OVERLAPPED is done by a thread of its own, when it would have to wait. */
 #include "win/socket.h"
+#include "win/async.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -132,7 +133,7 @@ API(int32_t, ws_closesocket, uint64_t h)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	f->cancelled = true;
+	async_cancel(f, NULL, NULL);
 	shutdown(f->fd, SHUT_RDWR); /* who waits on it hears of it */
 	socket_put(f);
 	return object_close(h) ? 0 : -1;
@@ -514,8 +515,8 @@ API(int32_t, ws_getsockopt, uint64_t h, int32_t level, int32_t name, void *v, in
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = level == 0xffff && name == PROTOCOL_INFO_OPTION ? protocol_get(f->fd, v, n)
-								      : option_get(f, level, name, v, n);
+	bool info = level == 0xffff && name == PROTOCOL_INFO_OPTION;
+	int32_t r = info ? protocol_get(f->fd, v, n) : option_get(f, level, name, v, n);
 	socket_put(f);
 	return r;
 }

@@ -44,8 +44,8 @@ static int64_t accept_attempt(struct pending *p)
 	struct sockaddr_storage other = {0}, own = {0};
 	socklen_t other_len = sizeof other, own_len = sizeof own;
 	int flags = fcntl(a->into->fd, F_GETFL);
-	int fd = accept4(p->f->fd, (struct sockaddr *)&other, &other_len,
-			 SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd =
+	    accept4(p->f->fd, (struct sockaddr *)&other, &other_len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return -errno;
 	getsockname(fd, (struct sockaddr *)&own, &own_len);
@@ -196,8 +196,7 @@ static const struct {
 	char id[17];
 	const void *fn;
 } extensions[] = {
-    {"\xf1\x7d\x36\xb5\xac\xcb\xcf\x11\x95\xca\x00\x80\x5f\x48\xa1\x92",
-     (const void *)ws_AcceptEx},
+    {"\xf1\x7d\x36\xb5\xac\xcb\xcf\x11\x95\xca\x00\x80\x5f\x48\xa1\x92", (const void *)ws_AcceptEx},
     {"\xf2\x7d\x36\xb5\xac\xcb\xcf\x11\x95\xca\x00\x80\x5f\x48\xa1\x92",
      (const void *)ws_GetAcceptExSockaddrs},
     {"\xb9\x07\xa2\x25\xf3\xdd\x60\x46\x8e\xe9\x76\xe5\x8c\x74\x06\x3e",

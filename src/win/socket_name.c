@@ -33,7 +33,7 @@ struct info {
 static const struct {
 	const char *name;
 	uint16_t port;
-} services[] = {{"http", 80}, {"https", 443},  {"ftp", 21},   {"ssh", 22},
+} services[] = {{"http", 80}, {"https", 443}, {"ftp", 21},   {"ssh", 22},
 		{"smtp", 25}, {"domain", 53}, {"telnet", 23}};
 
 static int32_t port_of(const char *service, uint16_t *ret)

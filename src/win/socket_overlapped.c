@@ -159,7 +159,8 @@ API(int32_t, ws_WSASendTo, uint64_t h, const struct wsabuf *b, uint32_t n, uint3
 API(int32_t, ws_WSARecvFrom, uint64_t h, const struct wsabuf *b, uint32_t n, uint32_t *ret_n,
     uint32_t *flags, void *from, int32_t *from_len, struct overlapped *o, uint64_t fn)
 {
-	struct work w = {.flags = host_flags(flags ? *flags : 0), .from = from, .from_len = from_len};
+	struct work w = {
+	    .flags = host_flags(flags ? *flags : 0), .from = from, .from_len = from_len};
 	if (flags)
 		*flags = 0;
 	return transfer(h, &w, b, n, ret_n, o, fn);
