@@ -67,8 +67,6 @@ static void registered(void)
 	SetLastError(0);
 	CHECK(UnregisterWaitEx(w, over) || GetLastError() == ERROR_IO_PENDING);
 	SAME(WaitForSingleObject(over, 5000), WAIT_OBJECT_0);
-	FAILS(RegisterWaitForSingleObject(&w, (HANDLE)0x7ffffff0, called, told, 0, 0),
-	      ERROR_INVALID_HANDLE);
 	CHECK(CloseHandle(e) && CloseHandle(told) && CloseHandle(over));
 }
 
@@ -227,9 +225,12 @@ static void hosts(void)
 	TEXT_IS(narrow(host), "127.0.0.1");
 	TEXT_IS(narrow(service), "80");
 	FreeAddrInfoW(all);
+	all = NULL;
 	SAME(GetAddrInfoW(L"localhost", NULL, &hints, &all), 0);
-	SAME(((struct sockaddr_in *)all->ai_addr)->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
-	FreeAddrInfoW(all);
+	CHECK(all &&
+	      ((struct sockaddr_in *)all->ai_addr)->sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+	if (all)
+		FreeAddrInfoW(all);
 	hints.ai_flags = AI_PASSIVE;
 	SAME(GetAddrInfoW(NULL, L"0", &hints, &all), 0);
 	SAME(((struct sockaddr_in *)all->ai_addr)->sin_addr.s_addr, 0);
