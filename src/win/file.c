@@ -71,6 +71,8 @@ handle std_handle(int fd)
 {
 	if (!standard[fd]) {
 		struct file *f = file_new(fd, fd ? GENERIC_WRITE : GENERIC_READ, NULL);
+		if (f)
+			f->input = fd == 0;
 		standard[fd] = f ? object_handle(&f->o, true) : 0;
 	}
 	return standard[fd];
@@ -152,7 +154,12 @@ static handle device_open(enum device d, uint32_t access, bool inherit)
 	bool input = d == DEVICE_CONIN || (d == DEVICE_CON && !wants_write(access));
 	int from = d == DEVICE_NUL ? process()->start->null_fd : input ? 0 : 1;
 	int fd = d == DEVICE_NUL || isatty(from) ? fcntl(from, F_DUPFD_CLOEXEC, 3) : -1;
-	return fd < 0 ? bad(ERROR_FILE_NOT_FOUND) : file_handle(fd, access, NULL, inherit);
+	handle h = fd < 0 ? bad(ERROR_FILE_NOT_FOUND) : file_handle(fd, access, NULL, inherit);
+	struct file *f = fd < 0 || !h ? NULL : object_get(h, KIND_FILE);
+	if (f)
+		f->input = input;
+	object_unref(f ? &f->o : NULL);
+	return h;
 }
 
 handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,

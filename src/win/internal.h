@@ -326,7 +326,7 @@ enum device path_device(const char *path);
 struct file {
 	struct object o;
 	int fd;
-	bool folder, console, pipe, append, overlapped, socket, inherited, delete_on_close;
+	bool folder, console, input, pipe, append, overlapped, socket, inherited, delete_on_close;
 	bool shut;  /* a socket that sends no more */
 	char *path; /* host side; owned; NULL: none */
 	uint32_t access, share;
