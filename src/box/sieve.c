@@ -64,9 +64,11 @@ static void by_value(struct sieve *s, unsigned nr, unsigned i, const unsigned *v
 static void arguments_add(struct sieve *s, bool forks)
 {
 	static const unsigned families[] = {AF_INET, AF_INET6};
+	static const unsigned pairs[] = {AF_UNIX}; /* they reach nobody else */
 	static const unsigned ioctls[] = {TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP};
 	static const unsigned fcntls[] = {F_SETOWN, F_SETSIG, F_SETOWN_EX}; /* signals to others */
 	by_value(s, SYS_socket, 0, families, countof(families), SECCOMP_RET_ALLOW, DENIED);
+	by_value(s, SYS_socketpair, 0, pairs, countof(pairs), SECCOMP_RET_ALLOW, DENIED);
 	by_value(s, SYS_ioctl, 1, ioctls, countof(ioctls), DENIED, SECCOMP_RET_ALLOW);
 	by_value(s, SYS_fcntl, 1, fcntls, countof(fcntls), DENIED, SECCOMP_RET_ALLOW);
 	/* threads, and processes if it may: the flags of pthread_create and fork, no others */

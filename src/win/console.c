@@ -42,11 +42,6 @@ static struct file *console_get(handle h)
 	return NULL;
 }
 
-static bool is_input(const struct file *f)
-{
-	return f->access & GENERIC_READ && f->fd != 1 && f->fd != 2;
-}
-
 API(uint32_t, k32_GetConsoleMode, handle h, uint32_t *ret)
 {
 	struct termios t;
@@ -54,7 +49,7 @@ API(uint32_t, k32_GetConsoleMode, handle h, uint32_t *ret)
 	if (!f)
 		return 0;
 	uint32_t mode = console.output_mode;
-	if (is_input(f) && tcgetattr(f->fd, &t) == 0)
+	if (f->input && tcgetattr(f->fd, &t) == 0)
 		mode = (t.c_lflag & ISIG ? INPUT_PROCESSED : 0) |
 		       (t.c_lflag & ICANON ? INPUT_LINE : 0) | (t.c_lflag & ECHO ? INPUT_ECHO : 0);
 	*ret = mode;
@@ -68,7 +63,7 @@ API(uint32_t, k32_SetConsoleMode, handle h, uint32_t mode)
 	struct file *f = console_get(h);
 	if (!f)
 		return 0;
-	if (!is_input(f)) {
+	if (!f->input) {
 		console.output_mode = mode;
 	} else if (tcgetattr(f->fd, &t) == 0) {
 		t.c_lflag &= ~(tcflag_t)(ISIG | ICANON | ECHO);
@@ -169,6 +164,10 @@ API(uint32_t, k32_GetConsoleScreenBufferInfo, handle h, struct screen *ret)
 {
 	struct winsize w = {0};
 	struct file *f = console_get(h);
+	if (f && f->input) {
+		object_unref(&f->o);
+		return fail(ERROR_INVALID_HANDLE);
+	}
 	if (!f)
 		return 0;
 	if (ioctl(f->fd, TIOCGWINSZ, &w) < 0 || !w.ws_col)
@@ -245,10 +244,13 @@ API(uint32_t, k32_GetNumberOfConsoleInputEvents, handle h, uint32_t *ret)
 	struct file *f = console_get(h);
 	if (!f)
 		return 0;
-	(void)!ioctl(f->fd, FIONREAD, &n);
+	uint32_t ok = f->input ? 1 : fail(ERROR_INVALID_HANDLE);
+	if (ok) {
+		(void)!ioctl(f->fd, FIONREAD, &n);
+		*ret = (uint32_t)n;
+	}
 	object_unref(&f->o);
-	*ret = (uint32_t)n;
-	return 1;
+	return ok;
 }
 
 API(uint32_t, k32_GetConsoleCP, void) { return console.code_page; }

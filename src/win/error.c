@@ -53,9 +53,14 @@ uint32_t error_of_status(uint32_t status)
 	    {STATUS_CANCELLED, ERROR_OPERATION_ABORTED},
 	    {STATUS_BUFFER_OVERFLOW, ERROR_MORE_DATA},
 	    {STATUS_NOT_IMPLEMENTED, ERROR_INVALID_FUNCTION},
+	    {STATUS_INVALID_INFO_CLASS, ERROR_INVALID_PARAMETER},
 	    {STATUS_BUFFER_TOO_SMALL, ERROR_INSUFFICIENT_BUFFER},
 	    {STATUS_INFO_LENGTH_MISMATCH, ERROR_BAD_LENGTH},
 	};
+	if (status & 0x20000000) /* of who made it up */
+		return status;
+	if (status >> 16 == 0x8007 || status >> 16 == 0xc001) /* an error of Win32 in it */
+		return status & 0xffff;
 	for (size_t i = 0; i < countof(more); i++)
 		if (more[i].status == status)
 			return more[i].error;
@@ -63,6 +68,14 @@ uint32_t error_of_status(uint32_t status)
 		if (rows[i].status == status)
 			return rows[i].error;
 	return 317; /* ERROR_MR_MID_NOT_FOUND */
+}
+
+uint32_t status_of_error(uint32_t error)
+{
+	for (size_t i = 0; i < countof(rows); i++)
+		if (rows[i].error == error)
+			return rows[i].status;
+	return error == ERROR_SUCCESS ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 
 const char *error_text(uint32_t code)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files: opened, read, written, moved, removed. */
-#include "win/internal.h"
+#include "win/async.h"
+#include "win/pipe.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@ static void file_fini(struct object *o)
 	struct file *f = (struct file *)(void *)o;
 	watch_free(f->watch);
 	share_leave(f);
+	pipe_end_free(f->end);
 	if (f->fd > 2)
 		close(f->fd);
 	if (f->delete_on_close && f->path)
@@ -25,6 +27,9 @@ static void file_fini(struct object *o)
 	free(f->path);
 }
 
+/* Nobody can ask for the end of what waits any more. */
+static void file_closed(struct object *o) { async_cancel((struct file *)(void *)o, NULL, NULL); }
+
 static struct file *file_new(int fd, uint32_t access, const char *path)
 {
 	struct stat st;
@@ -32,6 +37,7 @@ static struct file *file_new(int fd, uint32_t access, const char *path)
 	if (!f)
 		return NULL;
 	f->o.fini = file_fini;
+	f->o.closed = file_closed;
 	f->o.manual = true;
 	f->o.count = 1;
 	f->fd = fd;
@@ -65,6 +71,8 @@ handle std_handle(int fd)
 {
 	if (!standard[fd]) {
 		struct file *f = file_new(fd, fd ? GENERIC_WRITE : GENERIC_READ, NULL);
+		if (f)
+			f->input = fd == 0;
 		standard[fd] = f ? object_handle(&f->o, true) : 0;
 	}
 	return standard[fd];
@@ -146,7 +154,12 @@ static handle device_open(enum device d, uint32_t access, bool inherit)
 	bool input = d == DEVICE_CONIN || (d == DEVICE_CON && !wants_write(access));
 	int from = d == DEVICE_NUL ? process()->start->null_fd : input ? 0 : 1;
 	int fd = d == DEVICE_NUL || isatty(from) ? fcntl(from, F_DUPFD_CLOEXEC, 3) : -1;
-	return fd < 0 ? bad(ERROR_FILE_NOT_FOUND) : file_handle(fd, access, NULL, inherit);
+	handle h = fd < 0 ? bad(ERROR_FILE_NOT_FOUND) : file_handle(fd, access, NULL, inherit);
+	struct file *f = fd < 0 || !h ? NULL : object_get(h, KIND_FILE);
+	if (f)
+		f->input = input;
+	object_unref(f ? &f->o : NULL);
+	return h;
 }
 
 handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,
@@ -158,13 +171,19 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 	enum device d = path_device(path);
 	if (d)
 		return device_open(d, access, inherit);
+	if (pipe_path(path))
+		return pipe_open(pipe_path(path), access, flags, inherit);
 	if (!path_valid(path))
 		return bad(ERROR_INVALID_NAME);
 	autofree char *host = path_linux(path);
 	if (!host)
 		return HANDLE_BAD;
 	int mode = open_mode(access);
-	bool folder = stat(host, &st) == 0 && S_ISDIR(st.st_mode);
+	bool link = flags & FILE_FLAG_OPEN_REPARSE_POINT && how == OPEN_EXISTING &&
+		    lstat(host, &st) == 0 && S_ISLNK(st.st_mode);
+	bool folder = !link && stat(host, &st) == 0 && S_ISDIR(st.st_mode);
+	if (link) /* itself, not where it leads */
+		mode = O_PATH | O_NOFOLLOW;
 	if (folder && how != CREATE_NEW) {
 		if (!(flags & FILE_FLAG_BACKUP_SEMANTICS))
 			return bad(ERROR_ACCESS_DENIED);
@@ -318,6 +337,19 @@ static uint32_t transfer_end(struct file *f, struct overlapped *o, int64_t r, ui
 	return error ? fail(error) : 1;
 }
 
+/* Nothing at all is read of a pipe when there is something to read. */
+static int64_t file_read(struct file *f, void *buf, uint32_t n, const struct overlapped *o)
+{
+	if (f->folder)
+		return -EINVAL;
+	if (f->pipe && !n)
+		return pipe_await(f);
+	int64_t r = io_read(f, buf, n, overlapped_at(o));
+	if (o && r > 0)
+		io_seek(f, overlapped_at(o) + r);
+	return r;
+}
+
 API(uint32_t, k32_ReadFile, handle h, void *buf, uint32_t n, uint32_t *ret_n, struct overlapped *o)
 {
 	if (ret_n)
@@ -325,14 +357,17 @@ API(uint32_t, k32_ReadFile, handle h, void *buf, uint32_t n, uint32_t *ret_n, st
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	int64_t r = f->folder ? -EINVAL : io_read(f, buf, n, overlapped_at(o));
-	if (o && r > 0)
-		io_seek(f, overlapped_at(o) + r);
-	uint32_t end = n == 0             ? 0
-		       : f->pipe          ? ERROR_BROKEN_PIPE
-		       : o && !f->console ? ERROR_HANDLE_EOF
-					  : 0;
-	uint32_t ok = transfer_end(f, o, r, ret_n, end);
+	uint32_t ok;
+	if (o && f->overlapped && (f->end || f->socket)) {
+		ok = pipe_overlapped(f, buf, n, ret_n, o, false);
+	} else {
+		int64_t r = file_read(f, buf, n, o);
+		uint32_t end = f->pipe && (n || r < 0) ? ERROR_BROKEN_PIPE
+			       : n && o && !f->console ? ERROR_HANDLE_EOF
+						       : 0;
+		r = f->pipe && (r == -EPIPE || r == -ECONNRESET) ? 0 : r;
+		ok = transfer_end(f, o, r, ret_n, end);
+	}
 	object_unref(&f->o);
 	return ok;
 }
@@ -345,10 +380,15 @@ API(uint32_t, k32_WriteFile, handle h, const void *buf, uint32_t n, uint32_t *re
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	int64_t r = io_write(f, buf, n, overlapped_at(o));
-	if (o && r > 0)
-		io_seek(f, overlapped_at(o) + r);
-	uint32_t ok = transfer_end(f, o, r, ret_n, 0);
+	uint32_t ok;
+	if (o && f->overlapped && (f->end || f->socket)) {
+		ok = pipe_overlapped(f, (void *)(uintptr_t)buf, n, ret_n, o, true);
+	} else {
+		int64_t r = io_write(f, buf, n, overlapped_at(o));
+		if (o && r > 0)
+			io_seek(f, overlapped_at(o) + r);
+		ok = transfer_end(f, o, r, ret_n, 0);
+	}
 	object_unref(&f->o);
 	return ok;
 }
@@ -545,63 +585,6 @@ API(uint32_t, k32_UnlockFile, handle h, uint32_t at, uint32_t at_high, uint32_t 
 {
 	return file_lock(h, (int64_t)((uint64_t)at_high << 32 | at),
 			 (int64_t)((uint64_t)n_high << 32 | n), F_UNLCK, false);
-}
-
-/* ---- pipes ---- */
-
-API(uint32_t, k32_CreatePipe, handle *ret_read, handle *ret_write, const struct security *sec,
-    uint32_t size)
-{
-	int p[2];
-	(void)size;
-	bool inherit = sec && sec->inherit;
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return fail_errno();
-	*ret_read = file_handle(p[0], GENERIC_READ, NULL, inherit);
-	*ret_write = file_handle(p[1], GENERIC_WRITE, NULL, inherit);
-	return *ret_read && *ret_write;
-}
-
-API(uint32_t, k32_PeekNamedPipe, handle h, void *buf, uint32_t n, uint32_t *ret_n,
-    uint32_t *ret_there, uint32_t *ret_left)
-{
-	int there = 0;
-	struct file *f = object_get(h, KIND_FILE);
-	if (!f)
-		return 0;
-	struct pollfd p = {.fd = f->fd, .events = POLLIN};
-	uint32_t ok =
-	    f->pipe && ioctl(f->fd, FIONREAD, &there) == 0 ? 1 : fail(ERROR_INVALID_FUNCTION);
-	if (ok && !there && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
-		ok = fail(ERROR_BROKEN_PIPE);
-	if (ok && buf && n) /* the host's pipes can only be looked at by their size */
-		ok = fail(ERROR_NOT_SUPPORTED);
-	if (ret_n)
-		*ret_n = 0;
-	if (ret_there)
-		*ret_there = (uint32_t)there;
-	if (ret_left)
-		*ret_left = 0;
-	object_unref(&f->o);
-	return ok;
-}
-
-API(uint32_t, k32_SetNamedPipeHandleState, handle h, const uint32_t *mode, const uint32_t *most,
-    const uint32_t *wait)
-{
-	(void)most;
-	(void)wait;
-	struct file *f = object_get(h, KIND_FILE);
-	if (!f)
-		return 0;
-	uint32_t ok = f->pipe ? 1 : fail(ERROR_INVALID_FUNCTION);
-	if (ok && mode) { /* bit 0: do not wait */
-		int flags = fcntl(f->fd, F_GETFL);
-		flags = *mode & 1 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
-		(void)!fcntl(f->fd, F_SETFL, flags);
-	}
-	object_unref(&f->o);
-	return ok;
 }
 
 /* ---- completion ports' side of a file ---- */

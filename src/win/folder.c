@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Folders and what files are: attributes, times, names in folders, links, moves. */
-#include "win/internal.h"
+#include "win/listing.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,18 +19,17 @@ void filetime_to(uint64_t t, int64_t *s, int64_t *ns)
 	*s = (int64_t)(t / 10000000) - EPOCH_S;
 	*ns = (int64_t)(t % 10000000) * 100;
 }
-static uint64_t filetime_ts(const struct timespec *t) { return filetime_of(t->tv_sec, t->tv_nsec); }
+uint64_t filetime_ts(const struct timespec *t) { return filetime_of(t->tv_sec, t->tv_nsec); }
 
 /* ---- what a file is ---- */
 
-static uint32_t attributes_of(const struct stat *st, const char *name)
+uint32_t file_attributes(const struct stat *st)
 {
 	uint32_t a = S_ISDIR(st->st_mode) ? FILE_ATTRIBUTE_DIRECTORY : FILE_ATTRIBUTE_ARCHIVE;
 	if (S_ISLNK(st->st_mode))
 		a = FILE_ATTRIBUTE_REPARSE_POINT;
 	else if (!(st->st_mode & 0222))
 		a |= FILE_ATTRIBUTE_READONLY;
-	(void)name;
 	return a;
 }
 
@@ -76,7 +75,7 @@ static uint32_t attributes_get(char *host, struct attribute_data *ret)
 		}
 		return fail(error_of(err));
 	}
-	*ret = (struct attribute_data){.attributes = attributes_of(&st, host)};
+	*ret = (struct attribute_data){.attributes = file_attributes(&st)};
 	time_put(ret->created, &st.st_mtim);
 	time_put(ret->accessed, &st.st_atim);
 	time_put(ret->written, &st.st_mtim);
@@ -115,15 +114,15 @@ API(uint32_t, k32_GetFileAttributesA, const char *path)
 	return k32_GetFileAttributesExA(path, 0, &d) ? d.attributes : INVALID_FILE_ATTRIBUTES;
 }
 
-static uint32_t attributes_set(const char *host, uint32_t a)
+uint32_t attributes_set(const char *host, uint32_t a)
 {
 	struct stat st;
 	if (!host)
 		return 0;
 	if (stat(host, &st) < 0)
 		return fail_errno();
-	mode_t mode = a & FILE_ATTRIBUTE_READONLY ? st.st_mode & ~(mode_t)0222
-						  : st.st_mode | S_IWUSR;
+	mode_t mode =
+	    a & FILE_ATTRIBUTE_READONLY ? st.st_mode & ~(mode_t)0222 : st.st_mode | S_IWUSR;
 	if (mode == st.st_mode || S_ISDIR(st.st_mode))
 		return 1;
 	return chmod(host, mode & 07777) < 0 ? fail_errno() : 1;
@@ -158,7 +157,7 @@ API(uint32_t, k32_GetFileInformationByHandle, handle h, struct handle_informatio
 	object_unref(&f->o);
 	if (!ok)
 		return 0;
-	*ret = (struct handle_information){.attributes = attributes_of(&st, NULL),
+	*ret = (struct handle_information){.attributes = file_attributes(&st),
 					   .volume = (uint32_t)st.st_dev,
 					   .links = (uint32_t)st.st_nlink,
 					   .size_high = (uint32_t)((uint64_t)st.st_size >> 32),
@@ -188,7 +187,7 @@ API(uint32_t, k32_GetFileTime, handle h, uint64_t *created, uint64_t *accessed, 
 	return ok;
 }
 
-static struct timespec time_from(const uint64_t *t)
+struct timespec filetime_timespec(const uint64_t *t)
 {
 	struct timespec ts = {.tv_nsec = UTIME_OMIT};
 	if (t && *t && *t != UINT64_MAX) {
@@ -206,7 +205,7 @@ API(uint32_t, k32_SetFileTime, handle h, const uint64_t *created, const uint64_t
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	const struct timespec ts[2] = {time_from(accessed), time_from(written)};
+	const struct timespec ts[2] = {filetime_timespec(accessed), filetime_timespec(written)};
 	uint32_t ok = futimens(f->fd, ts) < 0 ? fail_errno() : 1;
 	object_unref(&f->o);
 	return ok;
@@ -241,7 +240,7 @@ static uint32_t info_basic(const struct stat *st, uint64_t *out, uint32_t n)
 	out[1] = filetime_ts(&st->st_atim);
 	out[2] = filetime_ts(&st->st_mtim);
 	out[3] = filetime_ts(&st->st_ctim);
-	out[4] = attributes_of(st, NULL);
+	out[4] = file_attributes(st);
 	return 1;
 }
 
@@ -271,81 +270,6 @@ static uint32_t info_name(const struct file *f, uint8_t *out, uint32_t n)
 	return 1;
 }
 
-/* ---- a folder's entries, as many as there is room for ---- */
-
-struct folder_list {
-	DIR *d;
-};
-
-void folder_list_free(struct folder_list *l)
-{
-	if (l && l->d)
-		closedir(l->d);
-	free(l);
-}
-
-static bool list_open(struct file *f, bool again)
-{
-	if (f->list && again)
-		rewinddir(f->list->d);
-	if (f->list)
-		return true;
-	struct folder_list *l = calloc(1, sizeof *l);
-	if (l && f->path && (l->d = opendir(f->path)))
-		f->list = l;
-	else
-		folder_list_free(l);
-	return f->list != NULL;
-}
-
-/* One entry at @o, whose name is @name_at bytes in; 0: it does not fit. */
-static size_t entry_put(uint8_t *o, size_t room, const struct stat *st, const char *name,
-			size_t name_at)
-{
-	size_t units = utf16_put(name, strlen(name), NULL, 0, NULL), len = name_at + 2 * units;
-	if (len > room)
-		return 0;
-	memset(o, 0, len);
-	le64_put(o + 8, filetime_ts(&st->st_mtim));
-	le64_put(o + 16, filetime_ts(&st->st_atim));
-	le64_put(o + 24, filetime_ts(&st->st_mtim));
-	le64_put(o + 32, filetime_ts(&st->st_ctim));
-	le64_put(o + 40, S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size);
-	le64_put(o + 48, (uint64_t)st->st_blocks * 512);
-	le32_put(o + 56, attributes_of(st, name));
-	le32_put(o + 60, (uint32_t)(2 * units));
-	if (name_at > 96)
-		le64_put(o + 96, st->st_ino);
-	utf16_put(name, strlen(name), (wide *)(void *)(o + name_at), units, NULL);
-	return len;
-}
-
-static uint32_t info_entries(struct file *f, uint8_t *out, uint32_t n, bool again, size_t name_at)
-{
-	size_t at = 0, last = SIZE_MAX;
-	if (!f->folder || !list_open(f, again))
-		return fail(ERROR_INVALID_PARAMETER);
-	for (;;) {
-		long here = telldir(f->list->d);
-		const struct dirent *e = readdir(f->list->d);
-		struct stat st;
-		if (!e)
-			break;
-		if (fstatat(dirfd(f->list->d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue; /* gone since */
-		size_t len = at < n ? entry_put(out + at, n - at, &st, e->d_name, name_at) : 0;
-		if (!len) {
-			seekdir(f->list->d, here);
-			return last == SIZE_MAX ? fail(ERROR_INSUFFICIENT_BUFFER) : 1;
-		}
-		if (last != SIZE_MAX)
-			le32_put(out + last, (uint32_t)(at - last));
-		last = at;
-		at = align_up(at + len, 8);
-	}
-	return last == SIZE_MAX ? fail(ERROR_NO_MORE_FILES) : 1;
-}
-
 API(uint32_t, k32_GetFileInformationByHandleEx, handle h, uint32_t class, void *out, uint32_t n)
 {
 	struct stat st;
@@ -363,20 +287,20 @@ API(uint32_t, k32_GetFileInformationByHandleEx, handle h, uint32_t class, void *
 	else if (ok && class == INFO_NAME)
 		ok = info_name(f, out, n);
 	else if (ok && class == INFO_ATTRIBUTE_TAG && n >= 8)
-		le32_put(o, attributes_of(&st, NULL)), le32_put(o + 4, 0);
+		le32_put(o, file_attributes(&st)), le32_put(o + 4, 0);
 	else if (ok && class == INFO_ID && n >= 24)
 		memset(o, 0, 24), le64_put(o, st.st_dev), le64_put(o + 8, st.st_ino);
 	else if (ok && (class == INFO_ID_BOTH || class == INFO_ID_BOTH_AGAIN))
-		ok = info_entries(f, out, n, class == INFO_ID_BOTH_AGAIN, 104);
+		ok = entries_give(f, out, n, class == INFO_ID_BOTH_AGAIN, LIST_ID_BOTH);
 	else if (ok && (class == INFO_FULL || class == INFO_FULL_AGAIN))
-		ok = info_entries(f, out, n, class == INFO_FULL_AGAIN, 68);
+		ok = entries_give(f, out, n, class == INFO_FULL_AGAIN, LIST_FULL);
 	else if (ok)
 		ok = fail(ERROR_INVALID_PARAMETER);
 	object_unref(&f->o);
 	return ok;
 }
 
-static uint32_t rename_by(struct file *f, const uint8_t *in)
+uint32_t file_rename(struct file *f, const uint8_t *in)
 {
 	uint32_t len = le32_at(in + 16);
 	autofree char *to = text_from((const wide *)(const void *)(in + 20), len / 2);
@@ -400,12 +324,12 @@ API(uint32_t, k32_SetFileInformationByHandle, handle h, uint32_t class, const vo
 		return 0;
 	uint32_t ok = 1;
 	if (class == INFO_BASIC && n >= 36) {
-		const struct timespec ts[2] = {time_from(&q[1]), time_from(&q[2])};
+		const struct timespec ts[2] = {filetime_timespec(&q[1]), filetime_timespec(&q[2])};
 		ok = futimens(f->fd, ts) < 0 ? fail_errno() : 1;
 		if (ok && le32_at(&q[4]) && f->path)
 			ok = attributes_set(f->path, le32_at(&q[4]));
 	} else if ((class == INFO_RENAME || class == INFO_RENAME_EX) && n >= 20) {
-		ok = rename_by(f, in);
+		ok = file_rename(f, in);
 	} else if (class == INFO_DISPOSITION && n >= 1) {
 		f->delete_on_close = *(const uint8_t *)in;
 	} else if (class == INFO_DISPOSITION_EX && n >= 4) {
@@ -489,7 +413,7 @@ static bool matches(const char *p, const char *s)
 	return !*s;
 }
 
-static bool name_matches(const char *pattern, const char *name)
+bool name_matches(const char *pattern, const char *name)
 {
 	if (!strcmp(pattern, "*") || !strcmp(pattern, "*.*"))
 		return true;
@@ -509,7 +433,7 @@ static bool find_fill(struct find *f, const char *name, struct find_data_w *ret)
 	if (len >= countof(ret->name))
 		return false;
 	memset(ret, 0, sizeof *ret);
-	ret->attributes = attributes_of(&st, name);
+	ret->attributes = file_attributes(&st);
 	time_put(ret->created, &st.st_mtim);
 	time_put(ret->accessed, &st.st_atim);
 	time_put(ret->written, &st.st_mtim);
@@ -923,33 +847,4 @@ API(uint32_t, k32_GetVolumePathNameW, const wide *path, wide *ret, uint32_t n)
 		return 0;
 	full[3] = 0;
 	return wide_give(full, ret, n) < n ? 1 : fail(ERROR_FILENAME_EXCED_RANGE);
-}
-
-/* ---- by class, of NT ---- */
-
-enum { NT_MODE = 16, NT_STANDARD = 5, MODE_SYNCHRONOUS = 0x20 };
-struct io_status {
-	uint64_t status, n;
-};
-
-API(uint32_t, nt_NtQueryInformationFile, handle h, struct io_status *io, void *out, uint32_t n,
-    uint32_t class)
-{
-	struct stat st;
-	struct file *f = object_get(h, KIND_FILE);
-	uint32_t status = STATUS_NOT_SUPPORTED;
-	if (!f)
-		return STATUS_INVALID_HANDLE;
-	if (n < (class == NT_MODE ? 4u : 24u)) {
-		status = STATUS_INFO_LENGTH_MISMATCH;
-	} else if (class == NT_MODE) {
-		le32_put(out, f->overlapped ? 0 : MODE_SYNCHRONOUS);
-		status = STATUS_SUCCESS;
-	} else if (class == NT_STANDARD && fstat(f->fd, &st) == 0) {
-		(void)info_standard(&st, out, n);
-		status = STATUS_SUCCESS;
-	}
-	*io = (struct io_status){status, status ? 0 : class == NT_MODE ? 4u : 24u};
-	object_unref(&f->o);
-	return status;
 }

@@ -74,6 +74,7 @@ handle object_handle(struct object *o, bool inherit)
 	if (i != SIZE_MAX) {
 		table.all[i] = (struct entry){.o = o, .inherit = inherit};
 		table.next = i + 1;
+		o->handles++;
 	}
 	pthread_mutex_unlock(&table.lock);
 	if (i == SIZE_MAX) {
@@ -125,7 +126,10 @@ bool object_close(handle h)
 		size_t i = (size_t)(e - table.all);
 		table.next = i < table.next ? i : table.next;
 	}
+	bool last = o && --o->handles == 0;
 	pthread_mutex_unlock(&table.lock);
+	if (last && o->closed)
+		o->closed(o);
 	object_unref(o);
 	return o != NULL;
 }
@@ -172,8 +176,11 @@ void object_put(const struct inherited *in)
 			table.n = n;
 		}
 	}
-	if (i < table.n)
+	if (i < table.n) {
 		table.all[i] = (struct entry){.o = in->o, .inherit = true};
+		in->o->refs++;
+		in->o->handles++;
+	}
 	pthread_mutex_unlock(&table.lock);
 }
 
@@ -186,7 +193,7 @@ int *object_descriptor(struct object *o)
 
 void object_inherit(struct object *o)
 {
-	o->refs = 1;
+	o->refs = o->handles = 0; /* object_put counts them */
 	o->waiters = NULL;
 	if (o->kind == KIND_SECTION) {
 		section_inherit(o);
@@ -198,6 +205,7 @@ void object_inherit(struct object *o)
 		f->share_next = NULL;
 		f->locked = NULL;
 		f->watch = NULL;
+		pipe_end_inherit(f->end);
 	}
 }
 

@@ -100,6 +100,7 @@ uint32_t last_error(void);
 uint32_t error_of(int errno_value);  /* ERROR_... */
 uint32_t status_of(int errno_value); /* STATUS_... */
 uint32_t error_of_status(uint32_t status);
+uint32_t status_of_error(uint32_t error);
 /* Sets the last error, and returns 0: return fail(ERROR_...). */
 uint32_t fail(uint32_t code);
 uint32_t fail_errno(void);
@@ -206,6 +207,8 @@ struct thread {
 	void *alt_stack;
 	pthread_t pthread;
 	void *apc; /* wait.c: list of user APCs, owned */
+	int io_wake;              /* pipe.c: eventfd that ends what it waits for; 0: none */
+	_Atomic(int) io_waits;
 };
 struct thread *thread_self(void);
 int thread_first(struct lodge_err *e) MUST; /* this one; also makes the PEB */
@@ -240,7 +243,8 @@ enum kind {
 	KIND_JOB,
 	KIND_TOKEN,
 	KIND_NOTIFICATION,
-	KIND_KEY
+	KIND_KEY,
+	KIND_WAIT
 };
 struct object {
 	enum kind kind;
@@ -248,6 +252,8 @@ struct object {
 	char *name; /* owned; of a named one */
 	struct object *next_named;
 	void (*fini)(struct object *o); /* frees what it owns; may be NULL */
+	void (*closed)(struct object *o); /* its last handle is; may be NULL */
+	_Atomic(uint32_t) handles;
 	/* waiting, under the lock of wait.c */
 	bool manual;          /* stays signaled */
 	int64_t count;        /* signaled: > 0 */
@@ -320,7 +326,7 @@ enum device path_device(const char *path);
 struct file {
 	struct object o;
 	int fd;
-	bool folder, console, pipe, append, overlapped, socket, inherited, delete_on_close;
+	bool folder, console, input, pipe, append, overlapped, socket, inherited, delete_on_close;
 	bool shut;  /* a socket that sends no more */
 	char *path; /* host side; owned; NULL: none */
 	uint32_t access, share;
@@ -331,9 +337,9 @@ struct file {
 	struct object *port; /* completion port, owned reference */
 	uint64_t port_key;
 	uint32_t modes;
-	bool cancelled;
 	struct folder_list *list; /* of NtQueryDirectoryFile and its like, owned */
 	struct watch *watch;      /* notify.c; owned */
+	struct pipe_end *end;     /* of a named pipe, pipe.c; owned */
 };
 /* Takes over @fd; 0: no memory. */
 handle file_handle(int fd, uint32_t access, const char *path, bool inherit);
@@ -354,6 +360,8 @@ bool share_allows(const struct stat *st, uint32_t need); /* of who shares all, a
 void file_port_set(struct file *f, struct object *port, uint64_t key);
 void folder_list_free(struct folder_list *l); /* NULL is fine */
 void watch_free(struct watch *w);             /* the same; who waits is told */
+void pipe_end_free(struct pipe_end *e);       /* NULL is fine */
+void pipe_end_inherit(struct pipe_end *e);    /* in a child */
 uint64_t filetime_of(int64_t s, int64_t ns);
 uint64_t filetime_now(void);
 void filetime_to(uint64_t t, int64_t *s, int64_t *ns);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is asked for with an OVERLAPPED: how its end is told, waited for, and called off. */
-#include "win/internal.h"
+#include "win/async.h"
 #include <limits.h>
 
 static _Atomic(uint32_t) *state_of(const struct overlapped *o)
@@ -26,7 +26,9 @@ void overlapped_begin(struct overlapped *o)
 
 void overlapped_end(struct file *f, struct overlapped *o, uint32_t status, uint64_t n, bool at_once)
 {
-	bool quiet = o->event & 1 || (at_once && f->modes & 1 && !status);
+	/* what fails at once has told the caller */
+	bool failed = at_once && status >> 30 == 3;
+	bool quiet = o->event & 1 || failed || (at_once && f->modes & 1 && !status);
 	const struct overlapped was = *o; /* the guest may reuse it once it has a status */
 	o->n = n;
 	atomic_store((_Atomic(uint64_t) *)(void *)&o->status, status);
@@ -73,13 +75,13 @@ API(uint32_t, ws_WSAGetOverlappedResult, uint64_t h, const struct overlapped *o,
 	return result(o, ret_n, wait ? NEVER : 0);
 }
 
-/* Of files, what takes a while is to wait for changes of a folder. */
+/* What takes a while: to wait for changes of a folder, for a pipe's or socket's other end. */
 API(uint32_t, k32_CancelIoEx, handle h, struct overlapped *o)
 {
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	bool any = watch_cancel(f, o, NULL);
+	bool any = watch_cancel(f, o, NULL) | async_cancel(f, o, NULL);
 	object_unref(&f->o);
 	return any ? 1 : fail(ERROR_NOT_FOUND);
 }
@@ -90,6 +92,7 @@ API(uint32_t, k32_CancelIo, handle h)
 	if (!f)
 		return 0;
 	watch_cancel(f, NULL, thread_self()->object);
+	async_cancel(f, NULL, thread_self()->object);
 	object_unref(&f->o);
 	return 1;
 }

@@ -396,14 +396,28 @@ API(uint32_t, k32_GetFullPathNameA, const char *path, uint32_t n, char *buf, cha
 }
 
 /* Long names are all there are: as it was asked, when it is there. */
+/* Names are long here: what is there, with one separator where several follow each other. */
+static char *path_long(const char *path)
+{
+	autofree char *host = path_linux(path);
+	char *s = host && access(host, F_OK) == 0 ? strdup(path) : NULL;
+	if (!s) {
+		if (host)
+			fail_errno();
+		return NULL;
+	}
+	char *to = s;
+	for (const char *p = s; *p; p++)
+		if (p < s + 2 || !strchr("\\/", *p) || !strchr("\\/", p[-1]))
+			*to++ = *p;
+	*to = 0;
+	return s;
+}
+
 API(uint32_t, k32_GetLongPathNameW, const wide *path, wide *buf, uint32_t n)
 {
-	autofree char *p = text_from(path, SIZE_MAX), *host = p ? path_linux(p) : NULL;
-	if (!host)
-		return 0;
-	if (access(host, F_OK) < 0)
-		return fail_errno();
-	return wide_give(p, buf, n);
+	autofree char *p = text_from(path, SIZE_MAX), *s = p ? path_long(p) : NULL;
+	return s ? wide_give(s, buf, n) : 0;
 }
 
 API(uint32_t, k32_GetShortPathNameW, const wide *path, wide *buf, uint32_t n)
@@ -413,10 +427,8 @@ API(uint32_t, k32_GetShortPathNameW, const wide *path, wide *buf, uint32_t n)
 
 API(uint32_t, k32_GetLongPathNameA, const char *path, char *buf, uint32_t n)
 {
-	autofree char *host = path_linux(path);
-	if (!host)
-		return 0;
-	return access(host, F_OK) < 0 ? fail_errno() : text_give(path, buf, n);
+	autofree char *s = path_long(path);
+	return s ? text_give(s, buf, n) : 0;
 }
 
 API(uint32_t, k32_GetTempPathW, uint32_t n, wide *buf)

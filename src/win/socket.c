@@ -2,6 +2,7 @@
 /* Sockets of Windows over those of Linux. A socket is a file handle, as there. What is asked for
  * with an OVERLAPPED is done by a thread of its own, when it would have to wait. */
 #include "win/socket.h"
+#include "win/async.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -132,7 +133,7 @@ API(int32_t, ws_closesocket, uint64_t h)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	f->cancelled = true;
+	async_cancel(f, NULL, NULL);
 	shutdown(f->fd, SHUT_RDWR); /* who waits on it hears of it */
 	socket_put(f);
 	return object_close(h) ? 0 : -1;
@@ -351,7 +352,8 @@ enum {
 	RCVTIMEO = 0x1006,
 	SNDTIMEO = 0x1005,
 	UPDATE_ACCEPT = 0x700b,
-	UPDATE_CONNECT = 0x7010
+	UPDATE_CONNECT = 0x7010,
+	PROTOCOL_INFO_OPTION = 0x2005
 };
 
 /* What Linux does by itself, or has no word for, is taken and done nothing with. */
@@ -417,11 +419,8 @@ API(int32_t, ws_setsockopt, uint64_t h, int32_t level, int32_t name, const void 
 	return r;
 }
 
-API(int32_t, ws_getsockopt, uint64_t h, int32_t level, int32_t name, void *v, int32_t *n)
+static int32_t option_get(struct file *f, int32_t level, int32_t name, void *v, const int32_t *n)
 {
-	struct file *f = socket_get(h);
-	if (!f)
-		return -1;
 	int value = 0;
 	socklen_t len = sizeof value;
 	int32_t r = option_nothing(level, name) ? 0 : socket_fail(ENOPROTOOPT);
@@ -435,7 +434,6 @@ API(int32_t, ws_getsockopt, uint64_t h, int32_t level, int32_t name, void *v, in
 					      &len));
 			value = name == 0x1007 && value ? socket_error(value) : value;
 		}
-	socket_put(f);
 	if (r == 0 && *n >= 4)
 		le32_put(v, (uint32_t)value);
 	else if (r == 0 && *n >= 1)
@@ -460,9 +458,36 @@ API(int32_t, ws_ioctlsocket, uint64_t h, int32_t what, uint32_t *v)
 }
 
 /* WSAPROTOCOL_INFOW: TCP and UDP of both families, whose sockets are handles of files. */
+enum { PROTOCOL_INFO = 628, PROTOCOL_FLAGS = 0x20066 };
+
+static void protocol_put(uint8_t *o, int32_t family, int32_t type, int32_t protocol)
+{
+	memset(o, 0, PROTOCOL_INFO);
+	le32_put(o, PROTOCOL_FLAGS);
+	le32_put(o + 72, 2); /* version */
+	le32_put(o + 76, (uint32_t)family);
+	le32_put(o + 80, family == FAMILY_INET6 ? 28 : 16); /* addresses */
+	le32_put(o + 84, family == FAMILY_INET6 ? 28 : 16);
+	le32_put(o + 88, (uint32_t)type);
+	le32_put(o + 92, (uint32_t)protocol);
+}
+
+static int32_t protocol_get(int fd, void *v, const int32_t *n)
+{
+	int family = 0, type = 0, protocol = 0;
+	socklen_t len = sizeof family;
+	if (*n < PROTOCOL_INFO)
+		return socket_fail(EFAULT);
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0)
+		return socket_fail(errno);
+	protocol_put(v, family_win(family), type, protocol);
+	return 0;
+}
+
 API(int32_t, ws_WSAEnumProtocolsW, const int32_t *which, uint8_t *out, uint32_t *size)
 {
-	enum { INFO = 628, FLAGS = 0x20066 };
 	static const struct {
 		int32_t family, type, protocol;
 	} all[] = {{AF_INET, SOCK_STREAM, IPPROTO_TCP},
@@ -470,25 +495,30 @@ API(int32_t, ws_WSAEnumProtocolsW, const int32_t *which, uint8_t *out, uint32_t 
 		   {FAMILY_INET6, SOCK_STREAM, IPPROTO_TCP},
 		   {FAMILY_INET6, SOCK_DGRAM, IPPROTO_UDP}};
 	uint32_t n = 0;
-	if (*size < INFO * countof(all)) {
-		*size = INFO * countof(all);
+	if (*size < PROTOCOL_INFO * countof(all)) {
+		*size = PROTOCOL_INFO * countof(all);
 		return socket_fail(ENOBUFS);
 	}
 	for (size_t i = 0; i < countof(all); i++) {
 		bool wanted = !which;
 		for (const int32_t *w = which; w && *w; w++)
 			wanted |= *w == all[i].protocol;
-		if (!wanted)
-			continue;
-		uint8_t *o = out + (size_t)INFO * n++;
-		memset(o, 0, INFO);
-		le32_put(o, FLAGS);
-		le32_put(o + 72, 2); /* version */
-		le32_put(o + 76, (uint32_t)all[i].family);
-		le32_put(o + 88, (uint32_t)all[i].type);
-		le32_put(o + 92, (uint32_t)all[i].protocol);
+		if (wanted)
+			protocol_put(out + (size_t)PROTOCOL_INFO * n++, all[i].family, all[i].type,
+				     all[i].protocol);
 	}
 	return (int32_t)n;
+}
+
+API(int32_t, ws_getsockopt, uint64_t h, int32_t level, int32_t name, void *v, int32_t *n)
+{
+	struct file *f = socket_get(h);
+	if (!f)
+		return -1;
+	bool info = level == 0xffff && name == PROTOCOL_INFO_OPTION;
+	int32_t r = info ? protocol_get(f->fd, v, n) : option_get(f, level, name, v, n);
+	socket_put(f);
+	return r;
 }
 
 /* ---- waiting for several ---- */

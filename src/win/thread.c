@@ -234,6 +234,8 @@ static void *thread_main(void *arg)
 	thread_enter(thread_call, t, 0, &t->leave);
 	exceptions_thread_end(t);
 	suspend_thread_end(t);
+	if (t->io_wake)
+		close(t->io_wake);
 	threads_lock();
 	t->next = threads.ended;
 	threads.ended = t;

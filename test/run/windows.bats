@@ -79,6 +79,9 @@ api() { # NAME LEAST: so many assertions at least
 
 @test "changes of folders" { api watch 190; }
 @test "jobs" { api job 210; }
+@test "pipes with names" { api pipe 185; }
+@test "the pool of threads, ports on sockets" { api pool 165; }
+@test "files, folders and volumes by ntdll" { api ntfile 95; }
 
 @test "all that changes in the room win is cleared for a child" {
 	cd "$SOURCES/../.." || return 1

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NtDeviceIoControlFile, of sockets: to be told when one is ready, which libraries of events are
+ * built on (IOCTL_AFD_POLL). */
+#include "win/async.h"
+#include "win/socket.h"
+#include <poll.h>
+#include <sys/epoll.h>
+
+enum { AFD_POLL = 0x12024, AFD_HANDLES = 16, AFD_HANDLE_SIZE = 16, AFD_HANDLES_MAX = 64 };
+enum {
+	AFD_RECEIVE = 1,
+	AFD_RECEIVE_EXPEDITED = 2,
+	AFD_SEND = 4,
+	AFD_DISCONNECT = 8,
+	AFD_ABORT = 0x10,
+	AFD_LOCAL_CLOSE = 0x20,
+	AFD_ACCEPT = 0x80,
+	AFD_CONNECT_FAIL = 0x100
+};
+/* As IO_STATUS_BLOCK, which it is asked with. */
+struct io_status {
+	uint64_t status, n;
+};
+struct afd {
+	struct pending p;
+	uint8_t *out; /* AFD_POLL_INFO of the guest: timeout, how many, exclusive, then handles */
+	uint64_t socket;
+	uint32_t wants;
+};
+
+static uint32_t afd_events(int fd, uint32_t wants)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP};
+	int err = 0;
+	socklen_t n = sizeof err;
+	if (poll(&p, 1, 0) <= 0)
+		return 0;
+	uint32_t e = 0;
+	if (p.revents & POLLIN)
+		e |= AFD_RECEIVE | AFD_ACCEPT;
+	if (p.revents & POLLPRI)
+		e |= AFD_RECEIVE_EXPEDITED;
+	if (p.revents & POLLOUT)
+		e |= AFD_SEND;
+	if (p.revents & POLLRDHUP)
+		e |= AFD_DISCONNECT;
+	if (p.revents & POLLERR)
+		e |= getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n) == 0 && err == ECONNREFUSED
+			 ? AFD_CONNECT_FAIL
+			 : AFD_ABORT;
+	return e & (wants | AFD_ABORT | AFD_LOCAL_CLOSE);
+}
+
+static int64_t afd_attempt(struct pending *p)
+{
+	struct afd *a = (struct afd *)(void *)p;
+	uint32_t e = afd_events(p->f->fd, a->wants);
+	if (!e)
+		return -EAGAIN;
+	le32_put(a->out + 8, 1);
+	le64_put(a->out + AFD_HANDLES, a->socket);
+	le32_put(a->out + AFD_HANDLES + 8, e);
+	le32_put(a->out + AFD_HANDLES + 12, 0);
+	return AFD_HANDLES + AFD_HANDLE_SIZE;
+}
+
+/* What @io becomes, when the wait is over at once or never begins. */
+static uint32_t afd_end(struct file *f, struct io_status *io, uint32_t status, uint64_t n)
+{
+	overlapped_end(f, (struct overlapped *)(void *)io, status, n, true);
+	return status;
+}
+
+static uint32_t afd_poll(struct file *f, struct io_status *io, const uint8_t *in, uint8_t *out)
+{
+	/* the status block is the head of an OVERLAPPED here, whose event is that of the call */
+	struct file *s = socket_get(le64_at(in + AFD_HANDLES));
+	if (!s)
+		return STATUS_INVALID_HANDLE;
+	struct afd *a = pending_new(sizeof *a, f, (struct overlapped *)(void *)io);
+	socket_put(s);
+	if (!a)
+		return STATUS_NO_MEMORY;
+	a->out = out;
+	a->socket = le64_at(in + AFD_HANDLES);
+	a->wants = le32_at(in + AFD_HANDLES + 8);
+	a->p.events = (a->wants & (AFD_RECEIVE | AFD_ACCEPT) ? EPOLLIN : 0u) |
+		      (a->wants & AFD_DISCONNECT ? EPOLLRDHUP : 0u) |
+		      (a->wants & AFD_SEND ? EPOLLOUT : 0u) |
+		      (a->wants & AFD_RECEIVE_EXPEDITED ? EPOLLPRI : 0u) | EPOLLERR;
+	a->p.attempt = afd_attempt;
+	int64_t r = a->p.attempt(&a->p);
+	if (r == -EAGAIN && le64_at(in) == 0) { /* it shall not wait */
+		le32_put(out + 8, 0);
+		r = AFD_HANDLES;
+	}
+	if (r == -EAGAIN)
+		return async_start(&a->p) == 0 ? STATUS_PENDING : STATUS_NO_MEMORY;
+	pending_free(&a->p);
+	return afd_end(f, io, STATUS_SUCCESS, (uint64_t)r);
+}
+
+/* DEVIATES: of one socket, which is the handle itself, as libuv asks; no other controls. */
+API(uint32_t, nt_NtDeviceIoControlFile, handle h, handle event, uint64_t fn, uint64_t arg,
+    struct io_status *io, uint32_t what, const uint8_t *in, uint32_t n_in, uint8_t *out,
+    uint32_t n_out)
+{
+	(void)event;
+	(void)arg;
+	if (fn)
+		return STATUS_NOT_SUPPORTED;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return STATUS_INVALID_HANDLE;
+	const uint32_t least = AFD_HANDLES + AFD_HANDLE_SIZE;
+	uint32_t status = what != AFD_POLL || !f->socket  ? STATUS_NOT_IMPLEMENTED
+			  : n_in < least || n_out < least ? STATUS_BUFFER_TOO_SMALL
+			  : le32_at(in + 8) != 1          ? STATUS_NOT_SUPPORTED
+							  : afd_poll(f, io, in, out);
+	object_unref(&f->o);
+	return status;
+}

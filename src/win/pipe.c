@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pipes. One with a name is a pair of sockets, whose second one waits for a client; names are of
+ * this process and, as handles, of those that inherit from it. DEVIATES: streams of bytes only. */
+#include "win/pipe.h"
+#include "win/async.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+struct security {
+	uint32_t len, pad;
+	void *descriptor;
+	uint32_t inherit;
+};
+enum {
+	PIPE_DUPLEX = 3,
+	PIPE_FIRST = 0x80000,
+	PIPE_MODE_MESSAGES = 4 | 2,
+	PIPE_NAME_MAX = 256,
+	PIPE_INSTANCES_MAX = 255
+};
+/* An end of a named pipe, of a file; a server's is in the list of its name. */
+struct pipe_end {
+	struct pipe_name *name; /* borrowed; NULL: a client's, or in a child */
+	struct file *f;         /* whose it is */
+	int other;              /* the client's end, until somebody opens it; -1; owned */
+	bool connected;
+	uint32_t server, client; /* processes */
+	struct pipe_end *next;
+};
+struct pipe_name {
+	char *text; /* owned */
+	uint32_t most, n;
+	struct pipe_end *ends;
+	struct pipe_name *next;
+};
+static WIN_STATE struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* an end was connected, or can be */
+	struct pipe_name *all;
+} pipes = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+const char *pipe_path(const char *path)
+{
+	static const char *const before[] = {"\\\\.\\pipe\\", "\\\\?\\pipe\\", "//./pipe/",
+					     "//?/pipe/", "\\??\\pipe\\"};
+	for (size_t i = 0; i < countof(before); i++)
+		if (!strncasecmp(path, before[i], strlen(before[i])))
+			return path + strlen(before[i]);
+	return NULL;
+}
+
+/* Under the lock. */
+static struct pipe_name *name_find(const char *text)
+{
+	struct pipe_name *n = pipes.all;
+	while (n && strcasecmp(n->text, text) != 0)
+		n = n->next;
+	return n;
+}
+
+static struct pipe_name *name_new(const char *text, uint32_t most)
+{
+	struct pipe_name *n = calloc(1, sizeof *n);
+	if (!n || !(n->text = strdup(text))) {
+		free(n);
+		return NULL;
+	}
+	n->most = most;
+	n->next = pipes.all;
+	pipes.all = n;
+	return n;
+}
+
+/* Under the lock: the end leaves its name, which goes with its last one. */
+static void end_leave(struct pipe_end *e)
+{
+	struct pipe_name *n = e->name;
+	for (struct pipe_end **p = &n->ends; *p; p = &(*p)->next)
+		if (*p == e) {
+			*p = e->next;
+			break;
+		}
+	e->name = NULL;
+	if (--n->n)
+		return;
+	for (struct pipe_name **p = &pipes.all; *p; p = &(*p)->next)
+		if (*p == n) {
+			*p = n->next;
+			break;
+		}
+	free(n->text);
+	free(n);
+}
+
+void pipe_end_free(struct pipe_end *e)
+{
+	if (!e)
+		return;
+	pthread_mutex_lock(&pipes.lock);
+	if (e->name)
+		end_leave(e);
+	pthread_mutex_unlock(&pipes.lock);
+	if (e->other >= 0)
+		close(e->other);
+	free(e);
+}
+
+void pipe_end_inherit(struct pipe_end *e)
+{
+	if (!e)
+		return;
+	e->name = NULL;
+	e->other = -1; /* the parent's */
+}
+
+/* ---- the server's side ---- */
+
+static uint32_t pipe_access(uint32_t mode)
+{
+	return (mode & 1 ? GENERIC_READ : 0) | (mode & 2 ? GENERIC_WRITE : 0);
+}
+
+/* A file with the end @e, which it takes over, as it does @fd; 0: no memory. */
+static handle end_handle(int fd, uint32_t access, uint32_t flags, struct pipe_end *e, bool inherit)
+{
+	handle h = file_handle(fd, access, NULL, inherit);
+	struct file *f = h ? object_get(h, KIND_FILE) : NULL;
+	if (!f) {
+		pipe_end_free(e);
+		return 0;
+	}
+	f->pipe = true;
+	f->overlapped = flags & FILE_FLAG_OVERLAPPED;
+	f->end = e;
+	e->f = f;
+	object_unref(&f->o);
+	return h;
+}
+
+/* Under the lock: an end more of the pipe @text, or an error. */
+static uint32_t end_add(struct pipe_end *e, const char *text, uint32_t mode, uint32_t most)
+{
+	struct pipe_name *n = name_find(text);
+	if (n && mode & PIPE_FIRST)
+		return ERROR_ACCESS_DENIED;
+	if (n && n->n >= n->most)
+		return ERROR_PIPE_BUSY;
+	if (!n && !(n = name_new(text, most)))
+		return ERROR_NOT_ENOUGH_MEMORY;
+	e->name = n;
+	e->next = n->ends;
+	n->ends = e;
+	n->n++;
+	return 0;
+}
+
+static handle pipe_bad(uint32_t error)
+{
+	last_error_set(error);
+	return HANDLE_BAD;
+}
+
+API(handle, k32_CreateNamedPipeA, const char *path, uint32_t mode, uint32_t kind, uint32_t most,
+    uint32_t out, uint32_t in, uint32_t timeout_ms, const struct security *sec)
+{
+	int sv[2];
+	const char *name = pipe_path(path);
+	(void)out;
+	(void)in;
+	(void)timeout_ms;
+	if (!name || !*name || strlen(name) > PIPE_NAME_MAX)
+		return pipe_bad(ERROR_INVALID_NAME);
+	if (!(mode & PIPE_DUPLEX) || !most || most > PIPE_INSTANCES_MAX)
+		return pipe_bad(ERROR_INVALID_PARAMETER);
+	if (kind & PIPE_MODE_MESSAGES)
+		return pipe_bad(ERROR_NOT_SUPPORTED);
+	struct pipe_end *e = calloc(1, sizeof *e);
+	if (!e || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
+		free(e);
+		return pipe_bad(ERROR_NO_SYSTEM_RESOURCES);
+	}
+	e->other = sv[1];
+	e->server = process()->pid;
+	pthread_mutex_lock(&pipes.lock);
+	uint32_t bad = end_add(e, name, mode, most);
+	pthread_mutex_unlock(&pipes.lock);
+	if (bad) {
+		close(sv[0]);
+		pipe_end_free(e);
+		return pipe_bad(bad);
+	}
+	handle h = end_handle(sv[0], pipe_access(mode), mode, e, sec && sec->inherit);
+	pthread_cond_broadcast(&pipes.changed);
+	return h ? h : HANDLE_BAD;
+}
+
+API(handle, k32_CreateNamedPipeW, const wide *path, uint32_t mode, uint32_t kind, uint32_t most,
+    uint32_t out, uint32_t in, uint32_t timeout_ms, const struct security *sec)
+{
+	autofree char *p = text_from(path, SIZE_MAX);
+	return k32_CreateNamedPipeA(p ? p : "", mode, kind, most, out, in, timeout_ms, sec);
+}
+
+/* After DisconnectNamedPipe: a new pair, the first one of which takes the place of the old. */
+static uint32_t end_renew(struct pipe_end *e)
+{
+	int sv[2];
+	if (e->other >= 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return ERROR_NO_SYSTEM_RESOURCES;
+	int r = dup3(sv[0], e->f->fd, O_CLOEXEC);
+	close(sv[0]);
+	e->other = r < 0 ? -1 : sv[1];
+	if (r < 0)
+		close(sv[1]);
+	pthread_cond_broadcast(&pipes.changed);
+	return r < 0 ? ERROR_NO_SYSTEM_RESOURCES : 0;
+}
+
+/* Under the lock; 0: it is connected. */
+static uint32_t connect_wait(struct file *f, struct overlapped *o)
+{
+	struct pipe_end *e = f->end;
+	if (e->connected)
+		return ERROR_PIPE_CONNECTED;
+	uint32_t bad = end_renew(e);
+	if (bad)
+		return bad;
+	if (o && f->overlapped) {
+		struct pending *p = pending_new(sizeof *p, f, o);
+		return p && async_start(p) == 0 ? ERROR_IO_PENDING : ERROR_NOT_ENOUGH_MEMORY;
+	}
+	struct thread *t = thread_self();
+	while (!e->connected) {
+		atomic_store(&t->blocked, 1);
+		pthread_cond_wait(&pipes.changed, &pipes.lock);
+		atomic_store(&t->blocked, 0);
+	}
+	return 0;
+}
+
+/* The file of @h, if it is an end of a named pipe, with a reference. */
+static struct file *end_get(handle h, bool server)
+{
+	struct file *f = object_get(h, KIND_FILE);
+	if (f && f->end && (!server || f->end->name))
+		return f;
+	object_unref(f ? &f->o : NULL);
+	if (f)
+		last_error_set(ERROR_INVALID_FUNCTION);
+	return NULL;
+}
+
+API(uint32_t, k32_ConnectNamedPipe, handle h, struct overlapped *o)
+{
+	struct file *f = end_get(h, true);
+	if (!f)
+		return 0;
+	pthread_mutex_lock(&pipes.lock);
+	uint32_t bad = connect_wait(f, o);
+	pthread_mutex_unlock(&pipes.lock);
+	object_unref(&f->o);
+	return bad ? fail(bad) : 1;
+}
+
+API(uint32_t, k32_DisconnectNamedPipe, handle h)
+{
+	struct file *f = end_get(h, true);
+	if (!f)
+		return 0;
+	async_cancel(f, NULL, NULL);
+	pthread_mutex_lock(&pipes.lock);
+	bool was = f->end->connected;
+	f->end->connected = false;
+	pthread_mutex_unlock(&pipes.lock);
+	shutdown(f->fd, SHUT_RDWR);
+	object_unref(&f->o);
+	return was ? 1 : fail(ERROR_PIPE_LISTENING);
+}
+
+/* ---- the client's side ---- */
+
+/* Under the lock. */
+static struct pipe_end *end_free_of(const struct pipe_name *n)
+{
+	struct pipe_end *e = n->ends;
+	while (e && (e->connected || e->other < 0))
+		e = e->next;
+	return e;
+}
+
+handle pipe_open(const char *text, uint32_t access, uint32_t flags, bool inherit)
+{
+	struct pipe_end *own = calloc(1, sizeof *own);
+	struct file *server = NULL;
+	int fd = -1;
+	if (!own)
+		return pipe_bad(ERROR_NOT_ENOUGH_MEMORY);
+	pthread_mutex_lock(&pipes.lock);
+	const struct pipe_name *n = name_find(text);
+	struct pipe_end *e = n ? end_free_of(n) : NULL;
+	if (e) {
+		fd = e->other;
+		e->other = -1;
+		e->connected = true;
+		e->client = process()->pid;
+		*own = (struct pipe_end){
+		    .other = -1, .connected = true, .server = e->server, .client = e->client};
+		server = e->f;
+		object_ref(&server->o);
+		pthread_cond_broadcast(&pipes.changed);
+	}
+	pthread_mutex_unlock(&pipes.lock);
+	if (!e) {
+		free(own);
+		return pipe_bad(n ? ERROR_PIPE_BUSY : ERROR_FILE_NOT_FOUND);
+	}
+	async_finish(server, 0);
+	object_unref(&server->o);
+	handle h = end_handle(fd, access, flags, own, inherit);
+	return h ? h : HANDLE_BAD;
+}
+
+API(uint32_t, k32_WaitNamedPipeA, const char *path, uint32_t ms)
+{
+	const char *name = pipe_path(path);
+	uint64_t until = deadline_of_ms(ms ? ms : 50); /* 0: what the server said, or the usual */
+	if (!name)
+		return fail(ERROR_INVALID_NAME);
+	for (;;) {
+		pthread_mutex_lock(&pipes.lock);
+		const struct pipe_name *n = name_find(name);
+		bool there = n != NULL, can = n && end_free_of(n);
+		pthread_mutex_unlock(&pipes.lock);
+		if (can)
+			return 1;
+		if (!there)
+			return fail(ERROR_FILE_NOT_FOUND);
+		if (host_monotonic_ns() >= until)
+			return fail(ERROR_SEM_TIMEOUT);
+		wait_for(NULL, 0, false, deadline_of_ms(5), false);
+	}
+}
+
+API(uint32_t, k32_WaitNamedPipeW, const wide *path, uint32_t ms)
+{
+	autofree char *p = text_from(path, SIZE_MAX);
+	return k32_WaitNamedPipeA(p ? p : "", ms);
+}
+
+/* ---- what pipes are asked ---- */
+
+static uint32_t pid_of(handle h, bool server, uint32_t *ret)
+{
+	struct file *f = end_get(h, false);
+	if (!f)
+		return 0;
+	*ret = server ? f->end->server : f->end->client;
+	object_unref(&f->o);
+	return *ret ? 1 : fail(ERROR_NOT_FOUND);
+}
+
+API(uint32_t, k32_GetNamedPipeClientProcessId, handle h, uint32_t *ret)
+{
+	return pid_of(h, false, ret);
+}
+API(uint32_t, k32_GetNamedPipeServerProcessId, handle h, uint32_t *ret)
+{
+	return pid_of(h, true, ret);
+}
+
+API(uint32_t, k32_GetNamedPipeHandleStateA, handle h, uint32_t *ret_state, uint32_t *ret_n,
+    uint32_t *most, uint32_t *timeout, char *user, uint32_t user_len)
+{
+	(void)most;
+	(void)timeout;
+	(void)user;
+	(void)user_len;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	uint32_t ok = f->pipe ? 1 : fail(ERROR_INVALID_FUNCTION);
+	if (ok && ret_state)
+		*ret_state = fcntl(f->fd, F_GETFL) & O_NONBLOCK ? 1 : 0;
+	pthread_mutex_lock(&pipes.lock);
+	if (ok && ret_n)
+		*ret_n = f->end && f->end->name ? f->end->name->n : 1;
+	pthread_mutex_unlock(&pipes.lock);
+	object_unref(&f->o);
+	return ok;
+}
+
+API(uint32_t, k32_CreatePipe, handle *ret_read, handle *ret_write, const struct security *sec,
+    uint32_t size)
+{
+	int p[2];
+	(void)size;
+	bool inherit = sec && sec->inherit;
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return fail_errno();
+	*ret_read = file_handle(p[0], GENERIC_READ, NULL, inherit);
+	*ret_write = file_handle(p[1], GENERIC_WRITE, NULL, inherit);
+	return *ret_read && *ret_write;
+}
+
+API(uint32_t, k32_PeekNamedPipe, handle h, void *buf, uint32_t n, uint32_t *ret_n,
+    uint32_t *ret_there, uint32_t *ret_left)
+{
+	int there = 0;
+	ssize_t got = 0;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	struct pollfd p = {.fd = f->fd, .events = POLLIN};
+	uint32_t ok =
+	    f->pipe && ioctl(f->fd, FIONREAD, &there) == 0 ? 1 : fail(ERROR_INVALID_FUNCTION);
+	if (ok && !there && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
+		ok = fail(ERROR_BROKEN_PIPE);
+	/* of pipes that have no name the host tells only how much there is */
+	if (ok && buf && n && there && (got = recv(f->fd, buf, n, MSG_PEEK | MSG_DONTWAIT)) < 0)
+		ok = fail(ERROR_NOT_SUPPORTED);
+	if (ret_n)
+		*ret_n = got > 0 ? (uint32_t)got : 0;
+	if (ret_there)
+		*ret_there = (uint32_t)there;
+	if (ret_left)
+		*ret_left = 0;
+	object_unref(&f->o);
+	return ok;
+}
+
+API(uint32_t, k32_SetNamedPipeHandleState, handle h, const uint32_t *mode, const uint32_t *most,
+    const uint32_t *wait)
+{
+	(void)most;
+	(void)wait;
+	struct file *f = object_get(h, KIND_FILE);
+	if (!f)
+		return 0;
+	uint32_t ok = f->pipe ? 1 : fail(ERROR_INVALID_FUNCTION);
+	if (ok && mode && *mode & 2)
+		ok = fail(ERROR_INVALID_PARAMETER); /* messages, of a pipe that has none */
+	if (ok && mode) {                           /* bit 0: do not wait */
+		int flags = fcntl(f->fd, F_GETFL);
+		flags = *mode & 1 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+		(void)!fcntl(f->fd, F_SETFL, flags);
+	}
+	object_unref(&f->o);
+	return ok;
+}
+
+/* ---- waiting for something to read, which CancelSynchronousIo ends ---- */
+
+int pipe_await(const struct file *f)
+{
+	int there = 0, r;
+	struct thread *t = thread_self();
+	if (!t->io_wake)
+		t->io_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct pollfd p[] = {{.fd = f->fd, .events = POLLIN}, {.fd = t->io_wake, .events = POLLIN}};
+	atomic_store(&t->blocked, 1);
+	atomic_store(&t->io_waits, 1);
+	while ((r = poll(p, 2, -1)) < 0 && errno == EINTR)
+		continue;
+	atomic_store(&t->io_waits, 0);
+	atomic_store(&t->blocked, 0);
+	eventfd_t n;
+	if (p[1].revents) {
+		(void)!eventfd_read(t->io_wake, &n);
+		return -ECANCELED;
+	}
+	(void)!ioctl(f->fd, FIONREAD, &there);
+	return there || !(p[0].revents & (POLLHUP | POLLERR)) ? 0 : -EPIPE;
+}
+
+API(uint32_t, k32_CancelSynchronousIo, handle h)
+{
+	struct object *o = object_get(h, KIND_THREAD);
+	if (!o)
+		return 0;
+	threads_lock();
+	struct thread *t = thread_of_object(o);
+	bool waits = t && atomic_exchange(&t->io_waits, 0);
+	if (waits)
+		(void)!eventfd_write(t->io_wake, 1);
+	threads_unlock();
+	object_unref(o);
+	return waits ? 1 : fail(ERROR_NOT_FOUND);
+}
+
+/* ---- with an OVERLAPPED ---- */
+
+struct transfer {
+	struct pending p;
+	uint8_t *buf; /* the guest's */
+	uint32_t n, done;
+};
+
+static int64_t read_attempt(struct pending *p)
+{
+	struct transfer *t = (struct transfer *)(void *)p;
+	uint8_t one;
+	ssize_t r = t->n ? recv(p->f->fd, t->buf, t->n, MSG_DONTWAIT)
+			 : recv(p->f->fd, &one, 1, MSG_DONTWAIT | MSG_PEEK);
+	if (r < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	return r == 0 ? -EPIPE : t->n ? r : 0;
+}
+
+static int64_t write_attempt(struct pending *p)
+{
+	struct transfer *t = (struct transfer *)(void *)p;
+	while (t->done < t->n) {
+		ssize_t r =
+		    send(p->f->fd, t->buf + t->done, t->n - t->done, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (r < 0)
+			return -errno;
+		t->done += (uint32_t)r;
+	}
+	return t->done;
+}
+
+uint32_t pipe_overlapped(struct file *f, void *buf, uint32_t n, uint32_t *ret_n,
+			 struct overlapped *o, bool write)
+{
+	struct transfer *t = pending_new(sizeof *t, f, o);
+	if (!t)
+		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	t->buf = buf;
+	t->n = n;
+	t->p.events = write ? EPOLLOUT : EPOLLIN;
+	t->p.attempt = write ? write_attempt : read_attempt;
+	int64_t r = t->p.attempt(&t->p);
+	if (r == -EAGAIN)
+		return fail(async_start(&t->p) == 0 ? ERROR_IO_PENDING : ERROR_NOT_ENOUGH_MEMORY);
+	pending_free(&t->p);
+	if (r < 0)
+		return fail(r == -EPIPE && !write ? ERROR_BROKEN_PIPE : error_of((int)-r));
+	if (ret_n)
+		*ret_n = (uint32_t)r;
+	overlapped_end(f, o, STATUS_SUCCESS, (uint64_t)r, true);
+	return 1;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of hosts and services. The guest has its own loopback and nothing else, so the names are
+ * its own, localhost, and addresses that are written as such. */
+#include "win/socket.h"
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdio.h>
+
+enum {
+	PASSIVE = 1,
+	CANONICAL = 2,
+	NUMERIC_HOST = 4,
+	NAME_NUMERIC_HOST = 2,
+	NAME_REQUIRED = 4,
+	NAME_NUMERIC_SERVICE = 8
+};
+enum {
+	WSA_HOST_NOT_FOUND = 11001,
+	WSA_TYPE_NOT_FOUND = 10109,
+	WSA_NO_MEMORY = 8,
+	WSA_FAULT = 10014,
+	WSA_FAMILY = 10047,
+	WSA_SOCKTYPE = 10044
+};
+struct info {
+	int32_t flags, family, type, protocol;
+	uint64_t len;
+	wide *canonical; /* of the guest's heap, as all of it */
+	void *address;
+	struct info *next;
+};
+
+static const struct {
+	const char *name;
+	uint16_t port;
+} services[] = {{"http", 80}, {"https", 443}, {"ftp", 21},   {"ssh", 22},
+		{"smtp", 25}, {"domain", 53}, {"telnet", 23}};
+
+static int32_t port_of(const char *service, uint16_t *ret)
+{
+	char *end = NULL;
+	unsigned long n = service && *service ? strtoul(service, &end, 10) : 0;
+	*ret = (uint16_t)n;
+	if (!service || !*service || (!*end && n <= UINT16_MAX))
+		return 0;
+	for (size_t i = 0; i < countof(services); i++)
+		if (!strcasecmp(services[i].name, service)) {
+			*ret = services[i].port;
+			return 0;
+		}
+	return WSA_TYPE_NOT_FOUND;
+}
+
+static bool own_name(const char *host)
+{
+	char name[65] = "";
+	(void)gethostname(name, sizeof name - 1);
+	size_t n = strlen(host);
+	return !*host || !strcasecmp(host, "localhost") || !strcasecmp(host, name) ||
+	       (n > 10 && !strcasecmp(host + n - 10, ".localhost"));
+}
+
+/* ---- GetAddrInfoW ---- */
+
+static struct info *info_new(int family, const void *address, uint16_t port,
+			     const struct info *hints)
+{
+	struct info *i = heap_alloc(sizeof *i, true);
+	size_t len = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	uint8_t *a = i ? heap_alloc(len, true) : NULL;
+	if (!a) {
+		heap_free(i);
+		return NULL;
+	}
+	le16_put(a, family == AF_INET6 ? FAMILY_INET6 : AF_INET);
+	a[2] = (uint8_t)(port >> 8);
+	a[3] = (uint8_t)port;
+	memcpy(a + (family == AF_INET6 ? 8 : 4), address, family == AF_INET6 ? 16 : 4);
+	*i = (struct info){.family = family == AF_INET6 ? FAMILY_INET6 : AF_INET,
+			   .type = hints ? hints->type : 0,
+			   .protocol = hints ? hints->protocol : 0,
+			   .len = len,
+			   .address = a};
+	return i;
+}
+
+API(void, ws_FreeAddrInfoW, struct info *i)
+{
+	while (i) {
+		struct info *next = i->next;
+		heap_free(i->canonical);
+		heap_free(i->address);
+		heap_free(i);
+		i = next;
+	}
+}
+
+/* Adds to the list what @host is in @family; false: no memory. */
+static bool family_add(struct info ***end, int family, const char *host, uint16_t port,
+		       const struct info *hints)
+{
+	uint8_t address[16] = {0};
+	bool passive = hints && hints->flags & PASSIVE;
+	int32_t want = hints ? hints->family : 0;
+	if (want && family_host(want) != family)
+		return true;
+	if (!host && !passive && family == AF_INET6)
+		address[15] = 1;
+	else if (!host && !passive)
+		(void)inet_pton(AF_INET, "127.0.0.1", address);
+	else if (host && inet_pton(family, host, address) != 1) {
+		if ((hints && hints->flags & NUMERIC_HOST) || !own_name(host))
+			return true;
+		(void)inet_pton(family, family == AF_INET6 ? "::1" : "127.0.0.1", address);
+	}
+	struct info *i = info_new(family, address, port, hints);
+	if (!i)
+		return false;
+	**end = i;
+	*end = &i->next;
+	return true;
+}
+
+API(int32_t, ws_GetAddrInfoW, const wide *host, const wide *service, const struct info *hints,
+    struct info **ret)
+{
+	uint16_t port;
+	struct info *all = NULL, **end = &all;
+	autofree char *h = host ? text_from(host, SIZE_MAX) : NULL;
+	autofree char *s = service ? text_from(service, SIZE_MAX) : NULL;
+	*ret = NULL;
+	if (hints && hints->family && hints->family != AF_INET && hints->family != FAMILY_INET6)
+		return WSA_FAMILY;
+	int32_t bad = !h && !s ? WSA_HOST_NOT_FOUND : port_of(s, &port);
+	if (!bad && (!family_add(&end, AF_INET6, h, port, hints) ||
+		     !family_add(&end, AF_INET, h, port, hints)))
+		bad = WSA_NO_MEMORY;
+	if (!bad && !all)
+		bad = WSA_HOST_NOT_FOUND;
+	if (bad) {
+		ws_FreeAddrInfoW(all);
+		last_error_set((uint32_t)bad);
+		return bad;
+	}
+	if (hints && hints->flags & CANONICAL && h) {
+		size_t n = utf16_put(h, strlen(h), NULL, 0, NULL) + 1;
+		all->canonical = heap_alloc(2 * n, true);
+		if (all->canonical)
+			wide_give(h, all->canonical, (uint32_t)n);
+	}
+	*ret = all;
+	return 0;
+}
+
+/* ---- GetNameInfoW ---- */
+
+static int32_t host_text(const uint8_t *a, int family, int32_t flags, char *out, uint32_t cap)
+{
+	const uint8_t *at = a + (family == AF_INET6 ? 8 : 4);
+	static const uint8_t one6[16] = {[15] = 1};
+	bool own = family == AF_INET6 ? !memcmp(at, one6, 16) : at[0] == 127;
+	if (own && !(flags & NAME_NUMERIC_HOST))
+		snprintf(out, cap, "localhost");
+	else if (flags & NAME_REQUIRED)
+		return WSA_HOST_NOT_FOUND;
+	else
+		(void)inet_ntop(family, at, out, cap);
+	return 0;
+}
+
+API(int32_t, ws_GetNameInfoW, const void *name, int32_t len, wide *host, uint32_t host_cap,
+    wide *service, uint32_t service_cap, int32_t flags)
+{
+	char text[NI_MAXHOST];
+	const uint8_t *a = name;
+	if (!name || len < (int32_t)sizeof(struct sockaddr_in))
+		return WSA_FAULT;
+	int family = family_host(le16_at(a));
+	if (family != AF_INET && (family != AF_INET6 || len < (int32_t)sizeof(struct sockaddr_in6)))
+		return WSA_FAMILY;
+	if (host && host_cap) {
+		int32_t bad = host_text(a, family, flags, text, sizeof text);
+		if (bad || wide_give(text, host, host_cap) >= host_cap)
+			return bad ? bad : WSA_FAULT;
+	}
+	if (service && service_cap) {
+		uint16_t port = (uint16_t)(a[2] << 8 | a[3]);
+		snprintf(text, sizeof text, "%u", port);
+		for (size_t i = 0; !(flags & NAME_NUMERIC_SERVICE) && i < countof(services); i++)
+			if (services[i].port == port)
+				snprintf(text, sizeof text, "%s", services[i].name);
+		if (wide_give(text, service, service_cap) >= service_cap)
+			return WSA_FAULT;
+	}
+	return 0;
+}
+
+/* ---- the older ones ---- */
+
+API(int32_t, ws_gethostname, char *out, int32_t cap)
+{
+	char name[65] = "";
+	(void)gethostname(name, sizeof name - 1);
+	if (cap <= 0 || text_give(name, out, (uint32_t)cap) >= (uint32_t)cap)
+		return socket_fail(EFAULT);
+	return 0;
+}
+
+API(int32_t, ws_GetHostNameW, wide *out, int32_t cap)
+{
+	char name[65] = "";
+	(void)gethostname(name, sizeof name - 1);
+	if (cap <= 0 || wide_give(name, out, (uint32_t)cap) >= (uint32_t)cap)
+		return socket_fail(EFAULT);
+	return 0;
+}
+
+API(uint32_t, ws_inet_addr, const char *s)
+{
+	struct in_addr a;
+	return inet_aton(s, &a) ? a.s_addr : UINT32_MAX;
+}
+
+API(const char *, ws_inet_ntoa, struct in_addr a)
+{
+	static _Thread_local char text[INET_ADDRSTRLEN];
+	return inet_ntop(AF_INET, &a, text, sizeof text);
+}
+
+/* ---- interfaces: a program finds none but its loopback, which has no adapter here ---- */
+
+enum { ERROR_NO_ADAPTER = 232 };
+API(uint32_t, ip_GetAdaptersAddresses, uint32_t family, uint32_t flags, void *reserved, void *out,
+    uint32_t *size)
+{
+	(void)family;
+	(void)flags;
+	(void)reserved;
+	(void)out;
+	return size ? ERROR_NO_ADAPTER : ERROR_INVALID_PARAMETER;
+}
