@@ -131,6 +131,9 @@ LODGE_API int lodge_setting(const char *key, char *buf, size_t cap, struct lodge
 /* Make the guest's folder from @c; its state is "created". -EEXIST: the name is in use. */
 LODGE_API int lodge_create(struct lodge_guest **ret, const struct lodge_config *c,
                            struct lodge_err *e);
+/* 0: the level that runs @c does not understand the option ("net": of --net), and lodge_create would
+ * refuse it; 1: it does, or nobody knows which level that is. */
+LODGE_API int lodge_takes(const struct lodge_config *c, const char *option);
 /* A handle on an existing guest. -ENOENT: no such guest. */
 LODGE_API int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e);
 LODGE_API void lodge_close(struct lodge_guest *g); /* NULL is fine; the guest goes on */

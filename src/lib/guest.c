@@ -108,14 +108,21 @@ static int config_import(struct lodge_config *ret, const struct lodge_config *c,
 	return 0;
 }
 
-static int program_check(const struct level *l, const struct lodge_config *c, struct lodge_err *e)
+/* The level of images of machines, whose kernel comes with them; else who claims it. */
+static const struct level *level_meant(const struct lodge_config *c, struct lodge_err *e)
 {
-	if (l->whole)
-		return 0;
-	if (c->initrd || c->append || c->ndisks || c->npublish)
-		return err_set(e, EINVAL, "%s is a program: it takes none of --initrd, --append, "
-			       "--disk, --publish", c->guest);
-	return 0;
+	if (!c->level && c->guest && image_find(c->guest) && !lodge_has_first(c))
+		return level_named("machine");
+	return level_choose(c, e);
+}
+
+int lodge_takes(const struct lodge_config *given, const char *option)
+{
+	struct lodge_config c;
+	if (config_import(&c, given, NULL) < 0)
+		return 1;
+	const struct level *l = level_meant(&c, NULL);
+	return !l || level_takes(l, &c, option);
 }
 
 int lodge_has_first(const struct lodge_config *given)
@@ -138,19 +145,12 @@ const char *lodge_image_needed(const struct lodge_config *given)
 	return m ? m->name : given->guest;
 }
 
-/* What only a program in a machine of its own can have, and what it cannot. */
+/* What a program in a machine of its own cannot have. */
 static int first_check(const struct lodge_config *c, struct lodge_err *e)
 {
 	struct stat st;
-	if (!lodge_has_first(c)) {
-		const struct level *l = level_choose(c, NULL);
-		if ((c->user || c->flags & LODGE_READONLY) && !(l && l->whole))
-			return err_set(e, EINVAL,
-				       "%s is for a program in a machine of its own: "
-				       "--level machine --root DIR",
-				       c->user ? "--user" : "--read-only");
+	if (!lodge_has_first(c))
 		return 0;
-	}
 	if (!c->guest)
 		return err_set(e, EINVAL, "--root %s: name a program in it", c->root);
 	if (c->firmware || (c->kernel == NULL && c->initrd))
@@ -160,6 +160,13 @@ static int first_check(const struct lodge_config *c, struct lodge_err *e)
 	if (stat(c->root, &st) < 0)
 		return err_sys(e, "--root %s", c->root);
 	return S_ISDIR(st.st_mode) ? 0 : err_set(e, ENOTDIR, "--root %s: not a folder", c->root);
+}
+
+/* Which level that is, and whether it can be at all, is said later. */
+static int fits_check(const struct lodge_config *c, struct lodge_err *e)
+{
+	const struct level *l = level_meant(c, NULL);
+	return l ? level_fits(l, c, e) : 0;
 }
 
 static int network_check(const struct level *l, const struct lodge_config *c, struct lodge_err *e)
@@ -178,6 +185,8 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	struct instance *i = NULL;
 	int r = config_import(&c, given, e);
 	if (r == 0)
+		r = fits_check(&c, e);
+	if (r == 0)
 		r = first_check(&c, e);
 	if (r == 0)
 		r = life_config_check(&c, e);
@@ -193,8 +202,6 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 			c.cwd = cwd = getcwd(NULL, 0);
 		if (l && l->prepare) /* whatever becomes of its files and its image's name */
 			c.level = l->name;
-		if (l && l->become && (r = program_check(l, &c, e)) < 0)
-			return r;
 		if (c.argc && !(l && (l->become || (l->rooted && c.root))))
 			return err_set(e, EINVAL,
 				       "%s takes no arguments ('%s'); what a kernel shall know "
@@ -261,9 +268,7 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 		return err_set(e, why.code, "%s", why.msg);
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
-	r = program_check(l, &c, e);
-	if (r == 0 && c.flags & LODGE_ISOLATE && l->whole && !l->confines)
-		r = err_set(e, EINVAL, "--isolate: a container is isolated as it is");
+	r = level_fits(l, &c, e);
 	if (r == 0 && c.flags & LODGE_ISOLATE && !l->confines)
 		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);

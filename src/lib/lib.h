@@ -86,6 +86,10 @@ const struct level *level_choose(const struct lodge_config *c, struct lodge_err 
 const struct level *level_named(const char *name); /* NULL: none */
 /* The one that runs @i, by its configuration. NULL: it is damaged, or none does. */
 const struct level *level_of(const struct instance *i, struct lodge_err *e);
+/* fits.c: is all that @c asks for something that @l, which runs it, understands? EINVAL. */
+int level_fits(const struct level *l, const struct lodge_config *c, struct lodge_err *e) MUST;
+/* Does @l take the option "net" (--net)? What is in no table all do. */
+bool level_takes(const struct level *l, const struct lodge_config *c, const char *option);
 /* Embedded at build time (fetch.mk): the script that gets images. */
 const uint8_t *fetch_script(size_t *ret_len);
 /* The tail of a child's stderr, for the message of an error. */
