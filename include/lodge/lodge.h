@@ -134,8 +134,14 @@ LODGE_API int lodge_create(struct lodge_guest **ret, const struct lodge_config *
 /* 0: the level that runs @c does not understand the option ("net": of --net), and lodge_create would
  * refuse it; 1: it does, or nobody knows which level that is. */
 LODGE_API int lodge_takes(const struct lodge_config *c, const char *option);
-/* A handle on an existing guest. -ENOENT: no such guest. */
+/* A handle on an existing guest; or, by its id or the beginning of that, on a container that an engine
+ * has made with lodge-oci: pause, resume, stop, kill, signal, exec, copy, logs (where it keeps them
+ * beside the container), stats, update and inspect work on those, the others give -EOPNOTSUPP. The
+ * setting "oci-roots" names folders of states beside the usual ones. -ENOENT: no such guest;
+ * -ENOTUNIQ: several ids begin so. */
 LODGE_API int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e);
+/* 0: it is a container of an engine (podman, containerd), which alone makes, starts and removes it. */
+LODGE_API int lodge_own(const struct lodge_guest *g);
 LODGE_API void lodge_close(struct lodge_guest *g); /* NULL is fine; the guest goes on */
 LODGE_API const char *lodge_name(const struct lodge_guest *g); /* valid until lodge_close */
 LODGE_API const char *lodge_state(const struct lodge_guest *g); /* static: "running", ... */

@@ -294,7 +294,12 @@ int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e)
 {
 	struct instance *i = NULL;
 	int r = instance_open(&i, name, e);
-	return r < 0 ? r : guest_new(ret, i, e);
+	if (r == 0)
+		return guest_new(ret, i, e);
+	/* no guest of ours has that name; why not has been said */
+	struct lodge_err why = {.code = 0};
+	int f = alien_open(ret, name, &why);
+	return f == -ENOTUNIQ ? err_set(e, ENOTUNIQ, "%s", why.msg) : f < 0 ? r : 0;
 }
 
 void lodge_close(struct lodge_guest *g)
@@ -304,6 +309,7 @@ void lodge_close(struct lodge_guest *g)
 	if (g->leash >= 0)
 		close(g->leash);
 	instance_free(g->inst);
+	alien_free(g->alien);
 	free(g->warning);
 	free(g);
 }
@@ -313,6 +319,8 @@ const char *lodge_name(const struct lodge_guest *g) { return g->inst->name; }
 const char *lodge_state(const struct lodge_guest *g)
 {
 	struct life_record r;
+	if (g->alien)
+		return alien_state(g);
 	instance_record(g->inst, &r);
 	return life_name(r.state);
 }
@@ -356,6 +364,9 @@ int guest_lock(struct lodge_guest *g, struct lodge_err *e)
 int lodge_keep(struct lodge_guest *g, struct lodge_err *e)
 {
 	struct lodge_err why = {.code = 0};
+	int own = guest_own(g, "start", e);
+	if (own < 0)
+		return own;
 	const struct level *l = level_of(g->inst, &why);
 	if (!l)
 		return err_set(e, why.code, "%s", why.msg);
@@ -378,6 +389,8 @@ int lodge_start(struct lodge_guest *g, struct lodge_err *e)
 
 int lodge_pause(struct lodge_guest *g, struct lodge_err *e)
 {
+	if (g->alien)
+		return alien_freeze(g, true, e);
 	return control_call(g->inst, "POST", "/v1/pause", NULL, NULL, e);
 }
 
@@ -401,9 +414,12 @@ static int idle_end(struct lodge_guest *g, struct lodge_err *e)
 
 int lodge_suspend(struct lodge_guest *g, struct lodge_err *e)
 {
+	int r = guest_own(g, "suspend", e);
+	if (r < 0)
+		return r;
 	if (guest_dozes(g))
 		return idle_end(g, e);
-	int r = control_call(g->inst, "POST", "/v1/suspend", NULL, NULL, e);
+	r = control_call(g->inst, "POST", "/v1/suspend", NULL, NULL, e);
 	return r < 0 ? r : guest_gone(g, e);
 }
 
@@ -435,6 +451,8 @@ int guest_wake(struct lodge_guest *g, struct lodge_err *e)
 int lodge_resume(struct lodge_guest *g, struct lodge_err *e)
 {
 	struct life_record rec;
+	if (g->alien)
+		return alien_freeze(g, false, e);
 	instance_record(g->inst, &rec);
 	return rec.state == LIFE_SUSPENDED
 		   ? lodge_start(g, e)
@@ -467,6 +485,8 @@ int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e)
 {
 	struct json_object *o = NULL;
 	struct life_record rec;
+	if (g->alien) /* who started it has waited for it, and knows */
+		return guest_own(g, "wait", e);
 	int r = control_call(g->inst, "GET", "/v1/wait", NULL, &o, e);
 	if (r < 0 && r != -ENOTCONN && r != -ECONNRESET)
 		return r;
@@ -511,6 +531,8 @@ int lodge_kill(struct lodge_guest *g, struct lodge_err *e)
 {
 	int code;
 	struct life_record rec;
+	if (g->alien)
+		return alien_stop(g, 0, e);
 	instance_record(g->inst, &rec);
 	if (rec.state == LIFE_SUSPENDED)
 		return suspended_kill(g, &rec, e);
@@ -523,6 +545,8 @@ int lodge_signal(struct lodge_guest *g, const char *signal, struct lodge_err *e)
 	int number = host_signal_find(signal);
 	if (number < 1)
 		return err_set(e, EINVAL, "there is no signal '%s'", signal);
+	if (g->alien)
+		return alien_signal(g, number, e);
 	struct json_object *args = json_object_new_object();
 	json_object_object_add(args, "signal", json_object_new_int(number));
 	int r = control_call(g->inst, "POST", "/v1/signal", args, NULL, e);
@@ -534,6 +558,8 @@ int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e)
 {
 	int code;
 	struct json_object *args = NULL;
+	if (g->alien)
+		return alien_stop(g, timeout_ns, e);
 	if (timeout_ns == 0)
 		return lodge_kill(g, e);
 	int w = guest_wake(g, e); /* it cannot be asked in its sleep */
@@ -575,6 +601,11 @@ int lodge_remove(const char *name, int force, struct lodge_err *e)
 	int r = lodge_open(&g, name, e);
 	if (r < 0)
 		return r;
+	if (g->alien) {
+		r = guest_own(g, "rm", e);
+		lodge_close(g);
+		return r;
+	}
 	r = guest_lock(g, e);
 	if (r == 0 && !force && !strcmp(lodge_state(g), "suspended"))
 		r = err_set(e, EPERM,

@@ -64,6 +64,9 @@ static int migrate_ask(struct lodge_guest *g, const char *to, const char *label,
 int lodge_migrate(struct lodge_guest *g, const char *to, int still, lodge_progress_fn *fn,
 		  void *user, struct lodge_err *e)
 {
+	int own = guest_own(g, "migrate", e);
+	if (own < 0)
+		return own;
 	int r = migrate_ask(g, to, to, still, e);
 	while (r == 0 && (r = migrate_look(g, fn, user, e)) > 0) {
 		poll(NULL, 0, POLL_MS);
@@ -74,6 +77,9 @@ int lodge_migrate(struct lodge_guest *g, const char *to, int still, lodge_progre
 
 int lodge_migrate_undo(struct lodge_guest *g, struct lodge_err *e)
 {
+	int own = guest_own(g, "migrate", e);
+	if (own < 0)
+		return own;
 	int r = guest_lock(g, e);
 	if (r == 0)
 		r = life_moved_forget(g->inst, e);
@@ -191,6 +197,9 @@ static int accept_within(int fd, int ms, struct lodge_err *e)
 int lodge_migrate_stream(struct lodge_guest *g, int in, int out, const char *label, int still,
 			 lodge_progress_fn *fn, void *user, struct lodge_err *e)
 {
+	int own = guest_own(g, "migrate", e);
+	if (own < 0)
+		return own;
 	autofree char *path = NULL, *to = NULL;
 	if (asprintf(&path, "%s/move.%d", g->inst->runtime, (int)getpid()) < 0 ||
 	    asprintf(&to, "unix:%s", path) < 0)
