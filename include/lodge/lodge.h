@@ -227,6 +227,10 @@ LODGE_API int lodge_kill(struct lodge_guest *g, struct lodge_err *e);
 LODGE_API int lodge_signal(struct lodge_guest *g, const char *signal, struct lodge_err *e);
 /* Delete the guest's folder. @force: kill it first when it runs; succeeds on damaged folders. */
 LODGE_API int lodge_remove(const char *name, int force, struct lodge_err *e);
+/* Give the guest another name, in any state; it goes on meanwhile. What is called by its name
+ * inside (a host name) stays until the next start. -EEXIST: the name is in use; -EBUSY: it is
+ * suspended for being idle; -EOPNOTSUPP: an older version made it. */
+LODGE_API int lodge_rename(struct lodge_guest *g, const char *name, struct lodge_err *e);
 /* Wait until the guest has stopped. At once for a stopped one. */
 LODGE_API int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e);
 

@@ -41,9 +41,10 @@ static struct instance *instance_none(const char *id)
 		return NULL;
 	i->dirfd = i->lock = -1;
 	i->dir = strdup("/nonexistent");
+	i->place = strdup("/nonexistent");
 	i->runtime = strdup("/nonexistent");
 	snprintf(i->name, sizeof i->name, "%.63s", container_short_id(id, buf));
-	if (i->dir && i->runtime)
+	if (i->dir && i->place && i->runtime)
 		return i;
 	instance_free(i);
 	return NULL;

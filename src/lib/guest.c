@@ -55,13 +55,13 @@ static void name_make(const struct lodge_config *c, char *buf, size_t cap)
 static int level_prepare(struct instance *i, const struct level *l, const struct lodge_config *c,
 			 struct lodge_err *e)
 {
-	int r = l && l->prepare ? l->prepare(i->name, i->dir, c, e) : 0;
+	int r = l && l->prepare ? l->prepare(instance_key(i), i->dir, c, e) : 0;
 	if (r == 0)
 		return 0;
 	if (instance_remove(i, NULL) < 0)
 		return r; /* half of it is there, and rm removes it */
 	if (l->removed)
-		l->removed(i->name);
+		l->removed(instance_key(i));
 	return r;
 }
 
@@ -626,7 +626,7 @@ int lodge_remove(const char *name, int force, struct lodge_err *e)
 		const struct level *l = level_of(g->inst, NULL);
 		r = instance_remove(g->inst, e);
 		if (r == 0 && l && l->removed)
-			l->removed(name);
+			l->removed(instance_key(g->inst));
 	}
 	lodge_close(g);
 	return r;

@@ -44,7 +44,7 @@ static struct json_object *folder_json(const struct instance *i, bool whole)
 	put_n(o, "started_ns", (int64_t)r.started_ns);
 	put_n(o, "ended_ns", (int64_t)r.ended_ns);
 	if (whole) {
-		put(o, "folder", i->dir);
+		put(o, "folder", i->place);
 		put(o, "runtime", i->runtime);
 		if (lc)
 			json_object_object_add(o, "config", json_object_get(lc->doc));

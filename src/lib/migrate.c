@@ -23,7 +23,7 @@ static int migrate_look(struct lodge_guest *g, lodge_progress_fn *fn, void *user
 	if (r == -ENOTCONN || r == -ECONNRESET) { /* the keeper has ended: how? */
 		instance_record(g->inst, &rec);
 		bool moved = rec.state == LIFE_STOPPED && !strncmp(rec.why, "moved to ", 9);
-		return moved || access(g->inst->dir, F_OK) < 0 ? 0 :
+		return moved || access(g->inst->place, F_OK) < 0 ? 0 :
 		       err_set(e, EIO, "%s ended while it was moved: %s", g->inst->name, rec.why);
 	}
 	if (r < 0 || !json_object_object_get_ex(o, "migration", &m)) {
