@@ -136,8 +136,17 @@ LODGE_API int lodge_settings(const char *const *keys, size_t n, char **ret_value
 /* Make the guest's folder from @c; its state is "created". -EEXIST: the name is in use. */
 LODGE_API int lodge_create(struct lodge_guest **ret, const struct lodge_config *c,
                            struct lodge_err *e);
-/* A handle on an existing guest. -ENOENT: no such guest. */
+/* 0: the level that runs @c does not understand the option ("net": of --net), and lodge_create would
+ * refuse it; 1: it does, or nobody knows which level that is. */
+LODGE_API int lodge_takes(const struct lodge_config *c, const char *option);
+/* A handle on an existing guest; or, by its id or the beginning of that, on a container that an engine
+ * has made with lodge-oci: pause, resume, stop, kill, signal, exec, copy, logs (where it keeps them
+ * beside the container), stats, update and inspect work on those, the others give -EOPNOTSUPP. The
+ * setting "oci-roots" names folders of states beside the usual ones. -ENOENT: no such guest;
+ * -ENOTUNIQ: several ids begin so. */
 LODGE_API int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e);
+/* 0: it is a container of an engine (podman, containerd), which alone makes, starts and removes it. */
+LODGE_API int lodge_own(const struct lodge_guest *g);
 LODGE_API void lodge_close(struct lodge_guest *g); /* NULL is fine; the guest goes on */
 LODGE_API const char *lodge_name(const struct lodge_guest *g); /* valid until lodge_close */
 LODGE_API const char *lodge_state(const struct lodge_guest *g); /* static: "running", ... */
@@ -223,6 +232,10 @@ LODGE_API int lodge_kill(struct lodge_guest *g, struct lodge_err *e);
 LODGE_API int lodge_signal(struct lodge_guest *g, const char *signal, struct lodge_err *e);
 /* Delete the guest's folder. @force: kill it first when it runs; succeeds on damaged folders. */
 LODGE_API int lodge_remove(const char *name, int force, struct lodge_err *e);
+/* Give the guest another name, in any state; it goes on meanwhile. What is called by its name
+ * inside (a host name) stays until the next start. -EEXIST: the name is in use; -EBUSY: it is
+ * suspended for being idle; -EOPNOTSUPP: an older version made it. */
+LODGE_API int lodge_rename(struct lodge_guest *g, const char *name, struct lodge_err *e);
 /* Wait until the guest has stopped. At once for a stopped one. */
 LODGE_API int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e);
 

@@ -46,6 +46,19 @@ uint64_t arg_number(const struct args *a, const char *name)
 	return a->values[row_index(a, name)].number;
 }
 
+bool arg_is_default(const struct args *a, const char *name)
+{
+	return a->values[row_index(a, name)].owned;
+}
+
+void arg_forget(struct args *a, const char *name)
+{
+	struct arg_value *v = &a->values[row_index(a, name)];
+	free(v->owned);
+	free(v->list);
+	*v = (struct arg_value){0};
+}
+
 static int value_number(const struct option_row *o, const char *text, uint64_t *ret,
 			struct lodge_err *e)
 {

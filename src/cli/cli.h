@@ -61,6 +61,9 @@ const char *arg_text(const struct args *a, const char *name); /* NULL: not given
 const char *const *arg_list(const struct args *a, const char *name, size_t *ret_n);
 /* SIZE, TIME, NUMBER; CPUS in thousandths; 0: not given */
 uint64_t arg_number(const struct args *a, const char *name);
+/* Does its value come from a setting? Forget that it was given. */
+bool arg_is_default(const struct args *a, const char *name);
+void arg_forget(struct args *a, const char *name);
 
 /* ---- saying things ---- */
 /* Print an error as text or JSON and return its exit code: 127 for ENOENT, 126 for ENOEXEC and
@@ -115,7 +118,7 @@ int exec_session(struct args *a, const char *name, struct lodge_exec_config *c);
 extern const struct option_row guest_options[];
 extern const size_t nguest_options;
 /* Fill @c from parsed guest_options and operands; @env_list is borrowed. */
-void config_from_args(struct lodge_config *c, const struct args *a);
+void config_from_args(struct lodge_config *c, struct args *a);
 /* Pull the image that @c needs if it is not in the cache. 0 or an exit code. */
 int image_need(const struct args *a, const struct lodge_config *c);
 /* Say on stderr what the last call on @g could not do as it was asked. */

@@ -7,16 +7,20 @@ enum { COLUMNS = 6, CELL = 64 };
 static const struct option_row options[] = {
     {"all", 'a', OPT_FLAG, NULL, NULL, "also those that do not run", false},
     {"quiet", 'q', OPT_FLAG, NULL, NULL, "names only", false},
+    {"engine", 0, OPT_TEXT, "NAME", NULL,
+     "only containers of this engine (podman, containerd, ...), or guests of lodge", false},
     {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false},
 };
 
 /* Leave in @list what shall be shown. */
-static struct json_object *ls_select(struct json_object *list, bool all)
+static struct json_object *ls_select(struct json_object *list, bool all, const char *engine)
 {
 	struct json_object *ret = json_object_new_array();
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
-		const char *state = member_text(o, "state");
+		const char *state = member_text(o, "state"), *of = member_text(o, "engine");
+		if (engine && strcmp(engine, *of ? of : "lodge") != 0)
+			continue;
 		if (all || !strcmp(state, "running") || !strcmp(state, "paused") ||
 		    !strcmp(state, "suspended"))
 			json_object_array_add(ret, json_object_get(o));
@@ -27,6 +31,7 @@ static struct json_object *ls_select(struct json_object *list, bool all)
 static void ls_row(struct json_object *o, const char **cells, char (*buf)[CELL])
 {
 	const char *state = member_text(o, "state");
+	const char *engine = member_text(o, "engine");
 	bool ended = !strcmp(state, "stopped") || !strcmp(state, "failed");
 	cells[0] = member_text(o, "name");
 	cells[1] = state;
@@ -34,7 +39,10 @@ static void ls_row(struct json_object *o, const char **cells, char (*buf)[CELL])
 	cells[3] = member_text(o, "guest");
 	cells[4] = ago((uint64_t)member_number(o, "created_ns"), buf[0], CELL);
 	cells[5] = "";
-	if (ended) {
+	if (*engine) {
+		snprintf(buf[1], CELL, "%.20s, %.40s", engine, member_text(o, "root"));
+		cells[5] = buf[1];
+	} else if (ended) {
 		snprintf(buf[1], CELL, "exit code %d", (int)member_number(o, "exit_code"));
 		cells[5] = !strcmp(state, "failed") ? member_text(o, "why") : buf[1];
 	} else if (!strcmp(state, "suspended")) {
@@ -76,7 +84,11 @@ static int ls(struct args *a)
 	if (lodge_list(&text, &e) < 0)
 		return fail(a, &e);
 	struct json_object *all = json_tokener_parse(text);
-	struct json_object *list = ls_select(all, arg_flag(a, "all"));
+	/* names go to other commands, rm for one: those are Lodge's guests, unless one asks */
+	const char *engine = arg_text(a, "engine");
+	if (arg_flag(a, "quiet") && !engine)
+		engine = "lodge";
+	struct json_object *list = ls_select(all, arg_flag(a, "all"), engine);
 	lodge_free(text);
 	if (a->json) {
 		puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
@@ -98,7 +110,11 @@ const struct command command_ls = {
     .operands = "",
     .summary = "list guests",
     .text = "States: created, running, paused, suspended, stopped, and failed for a guest whose\n"
-	    "keeper was killed or crashed. Without -a, those that run, are paused or suspended.\n",
+	    "keeper was killed or crashed. Without -a, those that run, are paused or suspended.\n"
+	    "Containers that an engine has made with lodge-oci are listed as well, with the engine\n"
+	    "and the folder of their state; as NAME, other commands take their id or its beginning:\n"
+	    "pause, resume, stop, kill, exec, shell, top, logs (of podman's k8s-file), stats,\n"
+	    "update, inspect, cp. With -q, only with --engine.\n",
     .options = options,
     .noptions = countof(options),
     .run = ls,

@@ -10,7 +10,8 @@ static int restart_one(struct args *a, struct lodge_guest *g, struct lodge_err *
 	uint64_t ns = arg_number(a, "time");
 	const char *text = arg_text(a, "time"), *state = lodge_state(g);
 	int r = ns || !strcmp(text, "0") ? 0 : lodge_parse_time(text, &ns, e);
-	if (r == 0 && (!strcmp(state, "running") || !strcmp(state, "paused")))
+	/* what cannot be started here is not stopped either */
+	if (r == 0 && lodge_own(g) && (!strcmp(state, "running") || !strcmp(state, "paused")))
 		r = lodge_stop(g, ns, e);
 	if (r == 0)
 		r = lodge_start(g, e);

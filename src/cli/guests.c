@@ -38,7 +38,7 @@ static const char *const *options_join(const struct args *a, size_t *ret_n)
 	return to;
 }
 
-void config_from_args(struct lodge_config *c, const struct args *a)
+static void config_fill(struct lodge_config *c, const struct args *a)
 {
 	*c = (struct lodge_config){.size = sizeof *c};
 	c->guest = a->noperands ? a->operands[0] : NULL;
@@ -82,6 +82,22 @@ void config_from_args(struct lodge_config *c, const struct args *a)
 		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u) |
 		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u) |
 		   (arg_flag(a, "read-only") ? LODGE_READONLY : 0u);
+}
+
+/* A default of the user's is for those guests that know it; what he says here is for this one. */
+void config_from_args(struct lodge_config *c, struct args *a)
+{
+	bool dropped = false;
+	config_fill(c, a);
+	for (size_t i = 0; i < a->cmd->noptions; i++) {
+		const char *name = a->cmd->options[i].name;
+		if (!arg_is_default(a, name) || lodge_takes(c, name))
+			continue;
+		arg_forget(a, name);
+		dropped = true;
+	}
+	if (dropped)
+		config_fill(c, a);
 }
 
 int image_need(const struct args *a, const struct lodge_config *c)

@@ -340,6 +340,9 @@ static int level_check(const struct lodge_guest *g, bool over, struct lodge_err 
 int lodge_backup(struct lodge_guest *g, int out, int base, lodge_progress_fn *fn, void *user,
 		 struct lodge_err *e)
 {
+	int own = guest_own(g, "backup", e);
+	if (own < 0)
+		return own;
 	struct backup *b = calloc(1, sizeof *b);
 	const char *state = lodge_state(g);
 	bool live = !strcmp(state, "running") || !strcmp(state, "paused");

@@ -270,6 +270,9 @@ int lodge_clone(struct lodge_guest **ret, struct lodge_guest *g, const char *nam
 		const char *snapshot, const char *const *publish, size_t npublish,
 		struct lodge_err *e)
 {
+	int own = guest_own(g, "clone", e);
+	if (own < 0)
+		return own;
 	const struct wish w = {name, publish, npublish};
 	struct instance *n = NULL;
 	const char *state = lodge_state(g);

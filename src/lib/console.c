@@ -41,7 +41,9 @@ static int attach(struct lodge_console **ret, struct lodge_guest *g, uint64_t re
 int lodge_attach(struct lodge_console **ret, struct lodge_guest *g, uint64_t replay,
 		 struct lodge_err *e)
 {
-	int r = guest_wake(g, e);
+	int r = guest_own(g, "attach", e);
+	if (r == 0)
+		r = guest_wake(g, e);
 	if (r >= 0)
 		r = attach(ret, g, replay, e);
 	if (r < 0 && guest_dozes(g) && (r = guest_wake(g, e)) >= 0) /* it fell asleep just now */

@@ -40,7 +40,7 @@ static bool job_archive(const struct job *j) { return j->c.flags & LODGE_COPY_AR
 static int guest_root(const struct job *j, struct lodge_err *e)
 {
 	const struct instance *i = j->g->inst;
-	const struct lodge_config *c = &j->config->c;
+	const struct lodge_config *c = j->config ? &j->config->c : NULL;
 	if (j->level->root)
 		return j->level->root(i->dir, c, j->inspected, e);
 	int fd = open(c->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -158,6 +158,8 @@ static int job_look(struct job *j, struct lodge_err *e)
 {
 	struct instance *i = j->g->inst;
 	struct lodge_err why = {.code = ENOEXEC};
+	if (j->g->alien) /* of one that does not run, the engine has unmounted the root */
+		return alien_inspected(j->g, &j->level, &j->inspected, e);
 	j->level = level_of(i, &why);
 	int r = j->level ? instance_config(i, &j->config, e)
 			 : err_set(e, why.code, "%s", why.msg);

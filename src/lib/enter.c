@@ -113,8 +113,9 @@ int enter_begin(struct enter **ret, struct lodge_guest *g, const struct level *l
 		const struct lodge_exec_config *c, struct lodge_err *e)
 {
 	struct json_object *inspected = NULL;
-	int r = control_call(g->inst, "GET", "/v1/guest", NULL, &inspected, e);
-	if (r == -ENOTCONN)
+	int r = g->alien ? alien_inspected(g, &l, &inspected, e)
+			   : control_call(g->inst, "GET", "/v1/guest", NULL, &inspected, e);
+	if (r == -ENOTCONN && !g->alien)
 		r = err_set(e, ENOTCONN, "%s is %s", g->inst->name, lodge_state(g));
 	if (r < 0)
 		return r;

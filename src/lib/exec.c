@@ -283,8 +283,8 @@ int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
 	int r = exec_new(&x, &c, given, e);
 	if (r < 0)
 		return r;
-	const struct level *l = level_of(g->inst, NULL);
-	if (l && l->exec) {
+	const struct level *l = g->alien ? NULL : level_of(g->inst, NULL);
+	if (g->alien || (l && l->exec)) {
 		r = enter_begin(&x->enter, g, l, &c, e);
 		if (r < 0)
 			lodge_exec_close(x);

@@ -55,13 +55,13 @@ static void name_make(const struct lodge_config *c, char *buf, size_t cap)
 static int level_prepare(struct instance *i, const struct level *l, const struct lodge_config *c,
 			 struct lodge_err *e)
 {
-	int r = l && l->prepare ? l->prepare(i->name, i->dir, c, e) : 0;
+	int r = l && l->prepare ? l->prepare(instance_key(i), i->dir, c, e) : 0;
 	if (r == 0)
 		return 0;
 	if (instance_remove(i, NULL) < 0)
 		return r; /* half of it is there, and rm removes it */
 	if (l->removed)
-		l->removed(i->name);
+		l->removed(instance_key(i));
 	return r;
 }
 
@@ -108,14 +108,21 @@ static int config_import(struct lodge_config *ret, const struct lodge_config *c,
 	return 0;
 }
 
-static int program_check(const struct level *l, const struct lodge_config *c, struct lodge_err *e)
+/* The level of images of machines, whose kernel comes with them; else who claims it. */
+static const struct level *level_meant(const struct lodge_config *c, struct lodge_err *e)
 {
-	if (l->whole)
-		return 0;
-	if (c->initrd || c->append || c->ndisks || c->npublish)
-		return err_set(e, EINVAL, "%s is a program: it takes none of --initrd, --append, "
-			       "--disk, --publish", c->guest);
-	return 0;
+	if (!c->level && c->guest && image_find(c->guest) && !lodge_has_first(c))
+		return level_named("machine");
+	return level_choose(c, e);
+}
+
+int lodge_takes(const struct lodge_config *given, const char *option)
+{
+	struct lodge_config c;
+	if (config_import(&c, given, NULL) < 0)
+		return 1;
+	const struct level *l = level_meant(&c, NULL);
+	return !l || level_takes(l, &c, option);
 }
 
 int lodge_has_first(const struct lodge_config *given)
@@ -138,19 +145,12 @@ const char *lodge_image_needed(const struct lodge_config *given)
 	return m ? m->name : given->guest;
 }
 
-/* What only a program in a machine of its own can have, and what it cannot. */
+/* What a program in a machine of its own cannot have. */
 static int first_check(const struct lodge_config *c, struct lodge_err *e)
 {
 	struct stat st;
-	if (!lodge_has_first(c)) {
-		const struct level *l = level_choose(c, NULL);
-		if ((c->user || c->flags & LODGE_READONLY) && !(l && l->whole))
-			return err_set(e, EINVAL,
-				       "%s is for a program in a machine of its own: "
-				       "--level machine --root DIR",
-				       c->user ? "--user" : "--read-only");
+	if (!lodge_has_first(c))
 		return 0;
-	}
 	if (!c->guest)
 		return err_set(e, EINVAL, "--root %s: name a program in it", c->root);
 	if (c->firmware || (c->kernel == NULL && c->initrd))
@@ -160,6 +160,13 @@ static int first_check(const struct lodge_config *c, struct lodge_err *e)
 	if (stat(c->root, &st) < 0)
 		return err_sys(e, "--root %s", c->root);
 	return S_ISDIR(st.st_mode) ? 0 : err_set(e, ENOTDIR, "--root %s: not a folder", c->root);
+}
+
+/* Which level that is, and whether it can be at all, is said later. */
+static int fits_check(const struct lodge_config *c, struct lodge_err *e)
+{
+	const struct level *l = level_meant(c, NULL);
+	return l ? level_fits(l, c, e) : 0;
 }
 
 static int network_check(const struct level *l, const struct lodge_config *c, struct lodge_err *e)
@@ -178,6 +185,8 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	struct instance *i = NULL;
 	int r = config_import(&c, given, e);
 	if (r == 0)
+		r = fits_check(&c, e);
+	if (r == 0)
 		r = first_check(&c, e);
 	if (r == 0)
 		r = life_config_check(&c, e);
@@ -193,8 +202,6 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 			c.cwd = cwd = getcwd(NULL, 0);
 		if (l && l->prepare) /* whatever becomes of its files and its image's name */
 			c.level = l->name;
-		if (l && l->become && (r = program_check(l, &c, e)) < 0)
-			return r;
 		if (c.argc && !(l && (l->become || (l->rooted && c.root))))
 			return err_set(e, EINVAL,
 				       "%s takes no arguments ('%s'); what a kernel shall know "
@@ -261,9 +268,7 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 		return err_set(e, why.code, "%s", why.msg);
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
-	r = program_check(l, &c, e);
-	if (r == 0 && c.flags & LODGE_ISOLATE && l->whole && !l->confines)
-		r = err_set(e, EINVAL, "--isolate: a container is isolated as it is");
+	r = level_fits(l, &c, e);
 	if (r == 0 && c.flags & LODGE_ISOLATE && !l->confines)
 		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);
@@ -289,7 +294,12 @@ int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e)
 {
 	struct instance *i = NULL;
 	int r = instance_open(&i, name, e);
-	return r < 0 ? r : guest_new(ret, i, e);
+	if (r == 0)
+		return guest_new(ret, i, e);
+	/* no guest of ours has that name; why not has been said */
+	struct lodge_err why = {.code = 0};
+	int f = alien_open(ret, name, &why);
+	return f == -ENOTUNIQ ? err_set(e, ENOTUNIQ, "%s", why.msg) : f < 0 ? r : 0;
 }
 
 void lodge_close(struct lodge_guest *g)
@@ -299,6 +309,7 @@ void lodge_close(struct lodge_guest *g)
 	if (g->leash >= 0)
 		close(g->leash);
 	instance_free(g->inst);
+	alien_free(g->alien);
 	free(g->warning);
 	free(g);
 }
@@ -308,6 +319,8 @@ const char *lodge_name(const struct lodge_guest *g) { return g->inst->name; }
 const char *lodge_state(const struct lodge_guest *g)
 {
 	struct life_record r;
+	if (g->alien)
+		return alien_state(g);
 	instance_record(g->inst, &r);
 	return life_name(r.state);
 }
@@ -351,6 +364,9 @@ int guest_lock(struct lodge_guest *g, struct lodge_err *e)
 int lodge_keep(struct lodge_guest *g, struct lodge_err *e)
 {
 	struct lodge_err why = {.code = 0};
+	int own = guest_own(g, "start", e);
+	if (own < 0)
+		return own;
 	const struct level *l = level_of(g->inst, &why);
 	if (!l)
 		return err_set(e, why.code, "%s", why.msg);
@@ -373,6 +389,8 @@ int lodge_start(struct lodge_guest *g, struct lodge_err *e)
 
 int lodge_pause(struct lodge_guest *g, struct lodge_err *e)
 {
+	if (g->alien)
+		return alien_freeze(g, true, e);
 	return control_call(g->inst, "POST", "/v1/pause", NULL, NULL, e);
 }
 
@@ -396,9 +414,12 @@ static int idle_end(struct lodge_guest *g, struct lodge_err *e)
 
 int lodge_suspend(struct lodge_guest *g, struct lodge_err *e)
 {
+	int r = guest_own(g, "suspend", e);
+	if (r < 0)
+		return r;
 	if (guest_dozes(g))
 		return idle_end(g, e);
-	int r = control_call(g->inst, "POST", "/v1/suspend", NULL, NULL, e);
+	r = control_call(g->inst, "POST", "/v1/suspend", NULL, NULL, e);
 	return r < 0 ? r : guest_gone(g, e);
 }
 
@@ -430,6 +451,8 @@ int guest_wake(struct lodge_guest *g, struct lodge_err *e)
 int lodge_resume(struct lodge_guest *g, struct lodge_err *e)
 {
 	struct life_record rec;
+	if (g->alien)
+		return alien_freeze(g, false, e);
 	instance_record(g->inst, &rec);
 	return rec.state == LIFE_SUSPENDED
 		   ? lodge_start(g, e)
@@ -462,6 +485,8 @@ int lodge_wait(struct lodge_guest *g, int *ret_exit_code, struct lodge_err *e)
 {
 	struct json_object *o = NULL;
 	struct life_record rec;
+	if (g->alien) /* who started it has waited for it, and knows */
+		return guest_own(g, "wait", e);
 	int r = control_call(g->inst, "GET", "/v1/wait", NULL, &o, e);
 	if (r < 0 && r != -ENOTCONN && r != -ECONNRESET)
 		return r;
@@ -506,6 +531,8 @@ int lodge_kill(struct lodge_guest *g, struct lodge_err *e)
 {
 	int code;
 	struct life_record rec;
+	if (g->alien)
+		return alien_stop(g, 0, e);
 	instance_record(g->inst, &rec);
 	if (rec.state == LIFE_SUSPENDED)
 		return suspended_kill(g, &rec, e);
@@ -518,6 +545,8 @@ int lodge_signal(struct lodge_guest *g, const char *signal, struct lodge_err *e)
 	int number = host_signal_find(signal);
 	if (number < 1)
 		return err_set(e, EINVAL, "there is no signal '%s'", signal);
+	if (g->alien)
+		return alien_signal(g, number, e);
 	struct json_object *args = json_object_new_object();
 	json_object_object_add(args, "signal", json_object_new_int(number));
 	int r = control_call(g->inst, "POST", "/v1/signal", args, NULL, e);
@@ -529,6 +558,8 @@ int lodge_stop(struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e)
 {
 	int code;
 	struct json_object *args = NULL;
+	if (g->alien)
+		return alien_stop(g, timeout_ns, e);
 	if (timeout_ns == 0)
 		return lodge_kill(g, e);
 	int w = guest_wake(g, e); /* it cannot be asked in its sleep */
@@ -570,6 +601,11 @@ int lodge_remove(const char *name, int force, struct lodge_err *e)
 	int r = lodge_open(&g, name, e);
 	if (r < 0)
 		return r;
+	if (g->alien) {
+		r = guest_own(g, "rm", e);
+		lodge_close(g);
+		return r;
+	}
 	r = guest_lock(g, e);
 	if (r == 0 && !force && !strcmp(lodge_state(g), "suspended"))
 		r = err_set(e, EPERM,
@@ -590,7 +626,7 @@ int lodge_remove(const char *name, int force, struct lodge_err *e)
 		const struct level *l = level_of(g->inst, NULL);
 		r = instance_remove(g->inst, e);
 		if (r == 0 && l && l->removed)
-			l->removed(name);
+			l->removed(instance_key(g->inst));
 	}
 	lodge_close(g);
 	return r;

@@ -8,7 +8,33 @@ struct lodge_guest {
 	struct instance *inst; /* owned */
 	int leash;             /* -1: none; held between lodge_keep and lodge_start */
 	char *warning;         /* owned; of lodge_warning */
+	struct alien *alien; /* owned; NULL: a guest of Lodge's own, with a folder */
 };
+
+/* engine.c: containers of engines. inst is a name then, with no folder behind it. */
+int alien_open(struct lodge_guest **ret, const char *word, struct lodge_err *e) MUST;
+void alien_free(struct alien *f); /* NULL is fine */
+struct json_object;
+void alien_list(struct json_object *list); /* add all to those of lodge_list */
+/* 0: @g is Lodge's own. EOPNOTSUPP: whose it is, for whom @verb is to do. */
+int guest_own(const struct lodge_guest *g, const char *verb, struct lodge_err *e) MUST;
+struct json_object *alien_describe(const struct lodge_guest *g, struct lodge_err *e);
+const char *alien_state(const struct lodge_guest *g); /* static */
+int alien_stats(const struct lodge_guest *g, struct json_object **ret, struct lodge_err *e) MUST;
+int alien_freeze(const struct lodge_guest *g, bool on, struct lodge_err *e) MUST;
+int alien_signal(const struct lodge_guest *g, int number, struct lodge_err *e) MUST;
+/* 0: at once. Returns when it has ended. */
+int alien_stop(const struct lodge_guest *g, uint64_t timeout_ns, struct lodge_err *e) MUST;
+int alien_update(const struct lodge_guest *g, struct json_object *changes,
+                   struct lodge_err *e) MUST;
+/* What level.exec and level.root of *@ret_level want; owned. ENOTCONN: it does not run. */
+int alien_inspected(const struct lodge_guest *g, const struct level **ret_level,
+                      struct json_object **ret, struct lodge_err *e) MUST;
+/* engine_logs.c */
+int alien_logs(const struct lodge_guest *g, const struct lodge_logs_query *q,
+                 int (*fn)(void *user, const void *data, size_t len), void *user,
+                 struct lodge_err *e) MUST;
+uint64_t monitor_time(const char *text);
 
 /* Wait until a keeper that has ended its guest has let go of the folder. */
 int guest_gone(const struct lodge_guest *g, struct lodge_err *e) MUST;
@@ -86,6 +112,10 @@ const struct level *level_choose(const struct lodge_config *c, struct lodge_err 
 const struct level *level_named(const char *name); /* NULL: none */
 /* The one that runs @i, by its configuration. NULL: it is damaged, or none does. */
 const struct level *level_of(const struct instance *i, struct lodge_err *e);
+/* fits.c: is all that @c asks for something that @l, which runs it, understands? EINVAL. */
+int level_fits(const struct level *l, const struct lodge_config *c, struct lodge_err *e) MUST;
+/* Does @l take the option "net" (--net)? What is in no table all do. */
+bool level_takes(const struct level *l, const struct lodge_config *c, const char *option);
 /* Embedded at build time (fetch.mk): the script that gets images. */
 const uint8_t *fetch_script(size_t *ret_len);
 /* The tail of a child's stderr, for the message of an error. */

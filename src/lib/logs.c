@@ -258,6 +258,8 @@ int lodge_logs_find(struct lodge_guest *g, struct lodge_logs_query *q,
 {
 	if (q->size != sizeof *q)
 		return err_set(e, EINVAL, "lodge_logs_query.size is %zu", q->size);
+	if (g->alien)
+		return alien_logs(g, q, fn, user, e);
 	struct logs l = {.g = g, .q = *q, .fn = fn, .user = user, .fresh = true};
 	uint64_t position = 0;
 	/* the newer first: it may become the older one meanwhile */

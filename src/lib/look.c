@@ -44,7 +44,7 @@ static struct json_object *folder_json(const struct instance *i, bool whole)
 	put_n(o, "started_ns", (int64_t)r.started_ns);
 	put_n(o, "ended_ns", (int64_t)r.ended_ns);
 	if (whole) {
-		put(o, "folder", i->dir);
+		put(o, "folder", i->place);
 		put(o, "runtime", i->runtime);
 		if (lc)
 			json_object_object_add(o, "config", json_object_get(lc->doc));
@@ -70,12 +70,15 @@ int lodge_list(char **ret_json, struct lodge_err *e)
 		instance_free(i);
 	}
 	json_object_put(names);
+	alien_list(a);
 	return to_text(a, ret_json, e);
 }
 
 int lodge_inspect(struct lodge_guest *g, char **ret_json, struct lodge_err *e)
 {
-	struct json_object *o = NULL;
+	struct json_object *o = g->alien ? alien_describe(g, e) : NULL;
+	if (g->alien)
+		return o ? to_text(o, ret_json, e) : -ENOENT;
 	int r = control_call(g->inst, "GET", "/v1/guest", NULL, &o, e);
 	if (r == 0 && o)
 		return to_text(o, ret_json, e);
@@ -85,15 +88,22 @@ int lodge_inspect(struct lodge_guest *g, char **ret_json, struct lodge_err *e)
 int lodge_stats(struct lodge_guest *g, char **ret_json, struct lodge_err *e)
 {
 	struct json_object *o = NULL;
-	int r = control_call(g->inst, "GET", "/v1/stats", NULL, &o, e);
+	int r = g->alien ? alien_stats(g, &o, e)
+			   : control_call(g->inst, "GET", "/v1/stats", NULL, &o, e);
 	return r < 0 ? r : to_text(o, ret_json, e);
 }
 
 /* What the folder tells, and the keeper where there is one. */
-static struct json_object *stats_json(const struct instance *i)
+static struct json_object *stats_json(const struct lodge_guest *g)
 {
-	struct json_object *o = folder_json(i, false), *stats = NULL;
-	if (control_call(i, "GET", "/v1/stats", NULL, &stats, NULL) < 0 || !stats)
+	const struct instance *i = g->inst;
+	struct json_object *o, *stats = NULL;
+	if (g->alien) {
+		o = alien_describe(g, NULL);
+		o = o ? o : json_object_new_object();
+		if (alien_stats(g, &stats, NULL) < 0)
+			return o;
+	} else if (o = folder_json(i, false), control_call(i, "GET", "/v1/stats", NULL, &stats, NULL) < 0 || !stats)
 		return o;
 	json_object_object_foreach(stats, key, v)
 		json_object_object_add(o, key, json_object_get(v));
@@ -107,15 +117,15 @@ int lodge_metrics(const char *const *names, size_t n, char **ret_text, struct lo
 	int r = n ? 0 : instance_names(&all, e);
 	size_t count = all ? json_object_array_length(all) : n;
 	for (size_t k = 0; r == 0 && k < count; k++) {
-		struct instance *i = NULL;
+		struct lodge_guest *g = NULL;
 		const char *name =
 		    all ? json_object_get_string(json_object_array_get_idx(all, k)) : names[k];
-		r = instance_open(&i, name, e);
+		r = lodge_open(&g, name, e);
 		if (r == 0)
-			json_object_array_add(a, stats_json(i));
+			json_object_array_add(a, stats_json(g));
 		else if (all)
 			r = 0; /* removed since */
-		instance_free(i);
+		lodge_close(g);
 	}
 	json_object_put(all);
 	if (r == 0 && !(*ret_text = life_metrics(a)))

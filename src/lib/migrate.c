@@ -23,7 +23,7 @@ static int migrate_look(struct lodge_guest *g, lodge_progress_fn *fn, void *user
 	if (r == -ENOTCONN || r == -ECONNRESET) { /* the keeper has ended: how? */
 		instance_record(g->inst, &rec);
 		bool moved = rec.state == LIFE_STOPPED && !strncmp(rec.why, "moved to ", 9);
-		return moved || access(g->inst->dir, F_OK) < 0 ? 0 :
+		return moved || access(g->inst->place, F_OK) < 0 ? 0 :
 		       err_set(e, EIO, "%s ended while it was moved: %s", g->inst->name, rec.why);
 	}
 	if (r < 0 || !json_object_object_get_ex(o, "migration", &m)) {
@@ -64,6 +64,9 @@ static int migrate_ask(struct lodge_guest *g, const char *to, const char *label,
 int lodge_migrate(struct lodge_guest *g, const char *to, int still, lodge_progress_fn *fn,
 		  void *user, struct lodge_err *e)
 {
+	int own = guest_own(g, "migrate", e);
+	if (own < 0)
+		return own;
 	int r = migrate_ask(g, to, to, still, e);
 	while (r == 0 && (r = migrate_look(g, fn, user, e)) > 0) {
 		poll(NULL, 0, POLL_MS);
@@ -74,6 +77,9 @@ int lodge_migrate(struct lodge_guest *g, const char *to, int still, lodge_progre
 
 int lodge_migrate_undo(struct lodge_guest *g, struct lodge_err *e)
 {
+	int own = guest_own(g, "migrate", e);
+	if (own < 0)
+		return own;
 	int r = guest_lock(g, e);
 	if (r == 0)
 		r = life_moved_forget(g->inst, e);
@@ -191,6 +197,9 @@ static int accept_within(int fd, int ms, struct lodge_err *e)
 int lodge_migrate_stream(struct lodge_guest *g, int in, int out, const char *label, int still,
 			 lodge_progress_fn *fn, void *user, struct lodge_err *e)
 {
+	int own = guest_own(g, "migrate", e);
+	if (own < 0)
+		return own;
 	autofree char *path = NULL, *to = NULL;
 	if (asprintf(&path, "%s/move.%d", g->inst->runtime, (int)getpid()) < 0 ||
 	    asprintf(&to, "unix:%s", path) < 0)

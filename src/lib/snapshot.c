@@ -101,6 +101,9 @@ static struct json_object *shots_list(const struct instance *i)
 
 int lodge_snapshot_list(struct lodge_guest *g, char **ret_json, struct lodge_err *e)
 {
+	int own = guest_own(g, "snapshot", e);
+	if (own < 0)
+		return own;
 	struct json_object *list = shots_list(g->inst);
 	*ret_json = strdup(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY));
 	json_object_put(list);
@@ -144,6 +147,9 @@ static int snapshot_look(struct lodge_guest *g, const char *name, struct lodge_e
 
 int lodge_snapshot(struct lodge_guest *g, const char *name, char ret_name[64], struct lodge_err *e)
 {
+	int own = guest_own(g, "snapshot", e);
+	if (own < 0)
+		return own;
 	char made[LIFE_NAME_MAX + 1];
 	struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
 	if (!name)
@@ -225,6 +231,9 @@ static void overlays_collect(const struct instance *i)
 
 int lodge_snapshot_remove(struct lodge_guest *g, const char *name, struct lodge_err *e)
 {
+	int own = guest_own(g, "snapshot", e);
+	if (own < 0)
+		return own;
 	struct json_object *doc = NULL;
 	autofree char *path = NULL;
 	char gone[LIFE_NAME_MAX + 32], from[LIFE_NAME_MAX + 32];
@@ -273,6 +282,9 @@ int disks_branch(const struct instance *i, struct json_object *doc, struct lodge
 
 int lodge_restore(struct lodge_guest *g, const char *name, struct lodge_err *e)
 {
+	int own = guest_own(g, "restore", e);
+	if (own < 0)
+		return own;
 	struct json_object *doc = NULL;
 	char from[LIFE_NAME_MAX + 32];
 	int r = shot_config(g->inst, name, &doc, e);

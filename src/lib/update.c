@@ -34,6 +34,12 @@ int lodge_update(struct lodge_guest *g, const char *const *changes, size_t n, st
 	int r = life_limits_parse(changes, n, &o, e);
 	if (r < 0)
 		return r;
+	if (g->alien) {
+		guest_warn(g, NULL);
+		r = alien_update(g, o, e);
+		json_object_put(o);
+		return err_in(e, r, "%s", g->inst->name);
+	}
 	r = control_call(g->inst, "POST", "/v1/update", o, &answer, e);
 	guest_warn(g, answer);
 	json_object_put(answer);

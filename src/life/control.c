@@ -16,6 +16,7 @@ static unsigned status_of(int r)
 	switch (-r) {
 	case EINVAL: return 400;
 	case ENOENT: return 404;
+	case EEXIST:
 	case EBUSY: return 409;
 	case EOPNOTSUPP: return 501;
 	default: return 500;
@@ -121,6 +122,21 @@ static int handle_resize(struct keeper *k, const struct control_request *q,
 	return 0;
 }
 
+static int handle_rename(struct keeper *k, const struct control_request *q,
+			 struct control_reply *ret, struct lodge_err *e)
+{
+	struct json_object *o = NULL;
+	const char *name = NULL;
+	(void)ret;
+	int r = body_parse(q, &o, e);
+	if (r < 0)
+		return r;
+	json_text(o, "name", &name);
+	r = name ? keeper_rename(k, name, e) : err_set(e, EINVAL, "a name is needed");
+	json_object_put(o);
+	return r;
+}
+
 static int handle_verb(struct keeper *k, const struct control_request *q, struct control_reply *ret,
 		       struct lodge_err *e)
 {
@@ -149,6 +165,7 @@ static const struct route {
     {"GET", "/v1/metrics", handle_metrics},
     {"GET", "/v1/wait", handle_wait},           {"GET", "/v1/console", handle_console},
     {"PUT", "/v1/console/size", handle_resize}, {"GET", "/v1/events", handle_events},
+    {"POST", "/v1/rename", handle_rename},
 #define FROM(s)                           0
 #define VERB(name, from, to, fn, summary) {"POST", "/v1/" #name, handle_verb},
 #include "life/verbs.def"

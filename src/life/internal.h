@@ -92,6 +92,9 @@ bool bridge_used(const struct bridge *b); /* there is a client; NULL is fine */
 /* ---- runtime.c: the folder of sockets ---- */
 int runtime_make(const struct instance *i, struct lodge_err *e) MUST;
 void runtime_remove(const struct instance *i);
+/* Its folder can be reached by the guest's name, from now on or no more. */
+void runtime_name(const struct instance *i);
+void runtime_unname(const struct instance *i);
 /* The address of @dir/@name; @dirfd is @dir open, for paths that are too long. */
 struct sockaddr_un;
 int socket_address(int dirfd, const char *dir, const char *name, struct sockaddr_un *ret) MUST;
@@ -337,6 +340,7 @@ void keeper_ended(void *user, int exit_code, const char *why); /* level_env.ende
 int keeper_verb(struct keeper *k, const char *name, struct json_object *args,
                 struct lodge_err *e) MUST;
 /* EOPNOTSUPP: its state cannot be saved, so that one cannot "suspend" it. */
+int keeper_rename(struct keeper *k, const char *name, struct lodge_err *e) MUST;
 int keeper_unsaved(const struct keeper *k, const char *what, struct lodge_err *e) MUST;
 /* Note it for all, and tell those who listen here; @more as life_event. */
 void keeper_event(struct keeper *k, const char *event, struct json_object *more);

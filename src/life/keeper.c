@@ -141,6 +141,20 @@ int keeper_unsaved(const struct keeper *k, const char *what, struct lodge_err *e
 	return err_set(e, EOPNOTSUPP, "the level %s cannot %s", k->level->name, what);
 }
 
+int keeper_rename(struct keeper *k, const char *name, struct lodge_err *e)
+{
+	if (k->gone)
+		return err_set(e, EBUSY, "%s has just ended; ask again", k->inst->name);
+	if (k->saver.pid)
+		return err_set(e, EBUSY, "a snapshot of %s is being written", k->inst->name);
+	if (k->migration.on)
+		return err_set(e, EBUSY, "%s is being moved", k->inst->name);
+	int r = instance_rename(k->inst, name, e);
+	if (r == 0)
+		json_put_text(k->config->doc, "name", k->inst->name);
+	return r;
+}
+
 static int keeper_suspend(struct keeper *k, struct json_object *args, struct lodge_err *e)
 {
 	bool was_running = k->record.state == LIFE_RUNNING;
@@ -300,7 +314,7 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_put_i64(out, "created_ns", (int64_t)r->created_ns);
 	json_put_i64(out, "started_ns", (int64_t)r->started_ns);
 	json_put_i64(out, "ended_ns", (int64_t)r->ended_ns);
-	json_put_text(out, "folder", k->inst->dir);
+	json_put_text(out, "folder", k->inst->place);
 	json_put_text(out, "runtime", k->inst->runtime);
 	json_object_object_add(out, "asked", json_object_new_boolean(k->asked));
 	json_object_object_add(out, "config", json_object_get(k->config->doc));
@@ -400,7 +414,7 @@ static void keeper_finish(void *arg)
 		if (instance_remove(k->inst, &e) < 0)
 			log_at(&k->log, LOG_ERROR, "%s", e.msg);
 		else if (k->level->removed)
-			k->level->removed(k->inst->name);
+			k->level->removed(instance_key(k->inst));
 	}
 	k->linger_until_ns = host_monotonic_ns() + LINGER_MS * 1000000ull;
 	loop_timer_set(k->timer, k->linger_until_ns);

@@ -217,11 +217,15 @@ struct json_object *life_config_json(const struct lodge_config *c);
 int life_config_load(struct life_config **ret, struct json_object *doc, struct lodge_err *e) MUST;
 void life_config_free(struct life_config *c); /* NULL is fine */
 
-/* ---- instances: $XDG_DATA_HOME/lodge/instances/NAME ---- */
-enum { LIFE_NAME_MAX = 63 };
+/* ---- instances: $XDG_DATA_HOME/lodge/instances/NAME ----
+ * Names change, and a guest's files are known by their paths to its configuration, its snapshots and
+ * its clones: those go by $XDG_DATA_HOME/lodge/by-id/ID, a link that follows the folder. */
+enum { LIFE_NAME_MAX = 63, LIFE_ID_MAX = 16 };
 struct instance {
 	char name[LIFE_NAME_MAX + 1];
-	char *dir, *runtime; /* owned; absolute. runtime need not exist */
+	char id[LIFE_ID_MAX + 1]; /* "": made by a version that had none */
+	char *place;         /* owned: instances/NAME */
+	char *dir, *runtime; /* owned; absolute, and for good. runtime need not exist */
 	int dirfd;
 	int lock;            /* -1: not held. Held by: a keeper all its life, start, remove */
 	char temporary[24];  /* name of the folder until it is published; then "" */
@@ -291,6 +295,11 @@ int instance_config_change(struct instance *i, struct json_object *changes, uint
  * let the ports go. The lock must be held. Nobody there is fine. */
 void waiter_dismiss(const struct instance *i);
 
+/* What else is kept for the guest, elsewhere, goes by this: its id, or name. Borrowed. */
+const char *instance_key(const struct instance *i);
+/* Give it the name @name; the lock must be held, or this be its keeper. EEXIST, EINVAL;
+ * EOPNOTSUPP: it has no id, and its files are known by its name. */
+int instance_rename(struct instance *i, const char *name, struct lodge_err *e) MUST;
 /* Delete the folder; the lock must be held (or the folder be too damaged to have one). */
 int instance_remove(struct instance *i, struct lodge_err *e) MUST;
 /* Names of all instances, sorted, as an array of strings; removes leftovers of killed creates. */

@@ -109,6 +109,26 @@ bool container_cpu_ns(const struct container *c, uint64_t *ret);
 /* What it uses, in the words of lodge stats: adds keys. */
 void container_uses(const struct container *c, struct json_object *out);
 
+/* ---- containers that engines (podman, containerd) have made with lodge-oci: engine.c ---- */
+/* Add to @list what lodge_list says of each, with its engine and root. @more: roots to look into
+ * beside the usual ones, "FOLDER:FOLDER"; NULL: none. */
+void container_engines_list(const char *more, struct json_object *list);
+/* The one whose id is @word, or begins so; *ret_... are owned by the caller. ENOENT, ENOTUNIQ. */
+int container_engines_find(const char *more, const char *word, char **ret_root, char **ret_id,
+                           struct lodge_err *e) MUST;
+/* As lodge_inspect has it; "container" is what level.exec and level.root want. Owned. */
+struct json_object *container_describe(struct container *c, const char *root);
+/* @id, or of one of 64 digits the first 12, in @buf. */
+const char *container_short_id(const char *id, char buf[13]);
+/* What its image wants to be stopped by. */
+int container_stop_signal(const struct container *c);
+/* Wait until it has ended, at most @ms (-1: as long as it takes): 1: it has, 0: it has not. */
+int container_await(struct container *c, int ms);
+struct lodge_config;
+/* Set those of @limits that @changes, keys of config.json, names. */
+int container_limit(struct container *c, const struct lodge_config *limits,
+                    struct json_object *changes, struct lodge_err *e) MUST;
+
 /* ---- networks of this user that containers join: docs/decisions/0032 ---- */
 /* @subnet "10.1.2.0/24"; NULL: one that is free is chosen. EEXIST, EADDRINUSE, EINVAL. */
 int container_network_create(const char *name, const char *subnet, struct lodge_err *e) MUST;

@@ -38,10 +38,6 @@ static struct json_object *words(const char *text)
 
 /* ---- options ---- */
 
-static const char *const known[] = {"entrypoint", "cap-add",          "cap-drop", "hostname",
-				    "seccomp",    "privileged-files", "cgroup",   "userns",
-				    "uidmap",     "gidmap"};
-
 const char *spec_option(const struct lodge_config *c, const char *key, size_t at)
 {
 	size_t n = strlen(key);
@@ -49,19 +45,6 @@ const char *spec_option(const struct lodge_config *c, const char *key, size_t at
 		if (!strncmp(c->options[i], key, n) && c->options[i][n] == '=' && at-- == 0)
 			return c->options[i] + n + 1;
 	return NULL;
-}
-
-int spec_options_check(const struct lodge_config *c, struct lodge_err *e)
-{
-	for (size_t i = 0; i < c->noptions; i++) {
-		size_t n = strcspn(c->options[i], "="), k = 0;
-		while (k < countof(known) &&
-		       (strlen(known[k]) != n || strncmp(known[k], c->options[i], n)))
-			k++;
-		if (k == countof(known))
-			return err_set(e, EINVAL, "containers have no option -o %s", c->options[i]);
-	}
-	return 0;
 }
 
 /* ---- who runs it ---- */

@@ -28,5 +28,3 @@ int spec_user(const char *root, const char *text, uint32_t ids, unsigned *ret_ui
               struct lodge_err *e) MUST;
 /* The value of "key=value" of the level's options; NULL: not given. @at: the i-th of several. */
 const char *spec_option(const struct lodge_config *c, const char *key, size_t at);
-/* Are all options known? */
-int spec_options_check(const struct lodge_config *c, struct lodge_err *e) MUST;

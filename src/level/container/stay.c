@@ -236,7 +236,9 @@ static int stay_bundle(struct stay *s, struct lodge_err *e)
 	const char *space = NULL;
 	char *text = NULL;
 	if (!s->of_image && path_has(s->guest, "config.json")) {
-		if (s->c->argc || s->c->npublish || s->c->nenv || s->c->nvolumes || s->c->net)
+		const struct lodge_config *c = s->c;
+		if (c->argc || c->npublish || c->nenv || c->nvolumes || c->net || c->cwd ||
+		    c->user || c->noptions || c->flags & LODGE_READONLY)
 			return err_set(e, EINVAL,
 				       "a bundle says itself how it is run: options go "
 				       "into its config.json");
@@ -318,9 +320,7 @@ void stay_end(struct stay *s)
 
 int stay_make(struct stay *s, struct lodge_err *e)
 {
-	int r = spec_options_check(s->c, e);
-	if (r == 0)
-		r = runtime_find(s->program, e);
+	int r = runtime_find(s->program, e);
 	if (r == 0)
 		r = images_get(&s->store, e);
 	if (r == 0)

@@ -79,14 +79,6 @@ static bool proc_area(void *proc, uint64_t at, struct linux_area *ret)
 
 static int options_check(const struct lodge_config *c, struct lodge_err *e)
 {
-	for (size_t i = 0; i < c->noptions; i++)
-		if (strncmp(c->options[i], "strace=", 7) != 0 &&
-		    strncmp(c->options[i], "gdb=", 4) != 0 &&
-		    strncmp(c->options[i], "vlen=", 5) != 0 &&
-		    strncmp(c->options[i], "cgroup=", 7) != 0) /* the keeper's */
-			return err_set(e, EINVAL, "-o %s: programs have strace=FILE, "
-			               "gdb=PORT|unix:PATH|- and vlen=128|256|512",
-			               c->options[i]);
 	const char *vlen = life_option(c, "vlen");
 	if (!rv_vlen_named(vlen))
 		return err_set(e, EINVAL, "option vlen=%s: 128, 256 or 512", vlen);

@@ -44,12 +44,6 @@ static int fuel_parse(const char *text, uint64_t *ret, struct lodge_err *e)
 
 static int options_check(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
 {
-	for (size_t i = 0; i < c->noptions; i++)
-		if (strncmp(c->options[i], "fuel=", 5) != 0)
-			return err_set(e, EINVAL,
-				       "-o %s: WebAssembly programs have no such option; there is "
-				       "fuel=N",
-				       c->options[i]);
 	const char *fuel = life_option(c, "fuel");
 	return fuel ? fuel_parse(fuel, &p->fuel, e) : 0;
 }
@@ -60,19 +54,8 @@ static int config_check(const struct lodge_config *c, struct lodge_err *e)
 		bool given;
 		const char *what, *why;
 	} rows[] = {
-	    {c->name || c->restart || c->idle_timeout_ns, "--name, --restart and --idle-timeout",
-	     "it runs in the foreground so far"},
-	    {c->root, "--root", "give it folders with -v SRC:/DST[:ro]"},
-	    {c->cwd, "--workdir", "it begins in /, and finds folders by their names"},
-	    {c->npublish || (c->net && strcmp(c->net, "none") != 0), "--publish and --net",
-	     "it has no network"},
-	    {c->user || c->flags & LODGE_READONLY, "--user and --read-only",
-	     "there are no users in it, and :ro behind a -v makes a folder read-only"},
-	    {c->ndisks || c->kernel || c->initrd || c->firmware || c->append,
-	     "--disk, --kernel, --initrd, --firmware and --append", "it is no machine"},
-	    {c->cpus > 1 || c->cpu_milli || c->cpu_weight || c->cpuset || c->memory_limit ||
-		 c->disk_iops || c->disk_bps || c->net_bps,
-	     "limits of CPUs, disks and the network", "there are -m, --timeout and -o fuel=N"},
+	    {c->name, "--name", "it runs in the foreground so far"},
+	    {c->net && strcmp(c->net, "none") != 0, "--net but none", "it has no network"},
 	    {c->accel && strcmp(c->accel, "auto") != 0 && strcmp(c->accel, "interpret") != 0 &&
 		 strcmp(c->accel, "translate") != 0,
 	     "this --accel", "its engines are interpret and translate"},

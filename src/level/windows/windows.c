@@ -139,13 +139,6 @@ static int plan_make(struct plan *p, const struct lodge_config *c, const char *p
 
 static int options_check(const struct lodge_config *c, struct lodge_err *e)
 {
-	if (c->noptions)
-		return err_set(e, EINVAL, "-o %s: Windows programs have no such option",
-			       c->options[0]);
-	if (c->root)
-		return err_set(e, EINVAL,
-			       "--root is for Linux programs; give a Windows program "
-			       "folders with -v SRC:C:\\FOLDER");
 	if (c->net && strcmp(c->net, "none") != 0)
 		return err_set(e, EOPNOTSUPP,
 			       "--net %s: Windows programs have no network yet but "
