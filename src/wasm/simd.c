@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What instructions on vectors do, lane by lane: the interpreter's, and compiled code's where it has
- * no instruction of the host for one. Relaxed ones have one result each, on all hosts: indices
+/* What instructions on vectors do, lane by lane: the interpreter's, and compiled code's where that
+ * has no instruction of the host for one. Relaxed ones have one result each, on all hosts: indices
  * beyond the lanes choose 0, conversions saturate, laneselect looks at bits, products are rounded
  * before they are added, and a sum of two products wraps. Spec: WASM-CORE 2.0 §4.3.6 */
 #include "wasm/number.h"

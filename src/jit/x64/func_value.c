@@ -364,7 +364,8 @@ static void choose_float(struct jit_fn *f, const struct ir_ins *i, struct fn_loc
 static void choose_int(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 {
 	struct jit_asm *a = &f->g->a;
-	unsigned x = fn_int_in(f, i->b, RDX), y = fn_int_in(f, i->c, RAX), c = fn_int_in(f, i->a, RCX);
+	unsigned x = fn_int_in(f, i->b, RDX), y = fn_int_in(f, i->c, RAX);
+	unsigned c = fn_int_in(f, i->a, RCX);
 	if (y != RAX)
 		x_mov(a, true, RAX, y);
 	x_test(a, false, c, c);

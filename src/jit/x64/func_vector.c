@@ -204,11 +204,12 @@ static void shift(struct jit_fn *f, const struct ir_ins *i, const struct vrow *r
 static void by_row(struct jit_fn *f, const struct ir_ins *i, const struct vrow *r, unsigned d)
 {
 	struct jit_asm *a = &f->g->a;
-	bool two = r->kind == V_TWO || r->kind == V_SWAP || (r->kind >= V_IMM && r->kind <= V_UNEQUAL);
+	bool last = r->kind == V_TWO || r->kind == V_SWAP || r->kind == V_IMM ||
+		    r->kind == V_IMMSWAP; /* op makes the result */
+	bool two = last || (r->kind >= V_NOT && r->kind <= V_UNEQUAL);
 	unsigned x = r->kind == V_INT ? 3 : fn_xmm(f, i->a, 0), y = two ? fn_xmm(f, i->b, 1) : 0;
 	bool turned = r->kind == V_SWAP || r->kind == V_IMMSWAP || r->kind == V_NOTSWAP;
 	unsigned first = turned ? y : x, second = turned ? x : y;
-	bool last = r->kind == V_TWO || r->kind == V_SWAP || r->kind == V_IMM || r->kind == V_IMMSWAP;
 	switch ((int)r->kind) {
 	case V_ONE:
 	case V_IMM1: asm_vrr(a, r->map, r->pp, false, r->op, d, 0, x); break;
