@@ -32,6 +32,12 @@ enum ir_fop {
 	FOP_abs, FOP_neg, FOP_ceil, FOP_floor, FOP_trunc, FOP_nearest, FOP_sqrt,
 	FOP_sint, FOP_uint, FOP_resize
 };
+/* Operations of IR_vop. */
+enum ir_vop {
+#define VOP(name) VOP_##name,
+#include "ir/vops.def"
+	VOP_COUNT
+};
 /* What an IR_invoke calls. Arguments are in the frame, from slot @at on, which is the first of the
  * callee's; results take their place, the first one of one alone is the value as well. */
 enum ir_invoke_kind {

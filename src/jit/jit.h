@@ -307,7 +307,10 @@ struct jit_fn_context { /* lies right below base */
 	uint64_t entry_sp;                   /* of generated code */
 	uint64_t fault_pc;                   /* set before jit_fn_fault */
 	uint64_t spare;
+	uint64_t vector[6]; /* operands of what C does with vectors */
 };
+/* d := a vector operation of these, as enum ir_vop says; scalars are where vectors would begin. */
+typedef void jit_fn_vector(void *d, const void *x, const void *y, const void *z, unsigned lane);
 struct jit_fn_owner {
 	void *self;
 	/* The callee has no code: run it in the frame @at; 0, or a trap. Or make its code, and
@@ -315,6 +318,8 @@ struct jit_fn_owner {
 	uint64_t (*call)(void *self, void *callee, void *at);
 	uint64_t (*help)(void *self, uint64_t what, void *frame); /* 0 or a trap */
 	uint64_t (*poll)(void *self);                             /* fuel is below 0 */
+	/* What does a vector operation that the host has no instructions for. */
+	jit_fn_vector *(*vector)(unsigned vop);
 	/* A trap, in code at @pc (of group @group if that is not -1) with so much below its frame
 	 * on the stack. */
 	void (*trapped)(void *self, uint64_t trap, int64_t group, uint64_t pc, uint64_t sp);

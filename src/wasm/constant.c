@@ -91,7 +91,14 @@ static void step(struct machine *c, uint8_t op)
 	case 0x7c:
 	case 0x7d:
 	case 0x7e: sum(c, op); break;
-	case 0xfd: reader_fail(c->r, ENOTSUP, "fixed-width SIMD"); break;
+	case 0xfd:
+		if (reader_u32(c->r) != 12)
+			reader_fail(c->r, EINVAL, "constant expression required: a vector");
+		p = reader_bytes(c->r, 16);
+		value_push(c, WASM_V128, p ? le64_at(p) : 0);
+		if (p && c->n)
+			c->values[c->n - 1].hi = le64_at(p + 8);
+		break;
 	default:
 		reader_fail(c->r, EINVAL, "constant expression required: opcode 0x%02x", op);
 	}

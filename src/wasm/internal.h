@@ -2,6 +2,7 @@
 /* What the files of the room share: modules as they are decoded, code as it is run. */
 #pragma once
 #include "host/host.h"
+#include "ir/ir.h"
 #include "wasm/wasm.h"
 
 enum {
@@ -129,6 +130,11 @@ enum code {
 	CODE_HELP,          /* a C function over slots that lie together: enum help */
 	CODE_ADDRESS,       /* of ours, of an access to a memory that has to be checked */
 	CODE_SHLADD32, CODE_SHLADD64,
+	CODE_SIMD,          /* of simd.def: slots d, a, b, c; then k: enum ir_vop, d: a lane,
+			       a: 1 + a known operand b */
+	CODE_SHUFFLE,       /* slots d, a, b; then the 16 bytes of its immediate */
+	CODE_V128_CONST,    /* slots d; then the bytes */
+	CODE_v128_load, CODE_v128_load_at, CODE_v128_store, CODE_v128_store_at,
 #define INT(code, name, t, value) CODE_##name, CODE_##name##_k,
 #define CMP(code, name, t, value)                                                                  \
 	CODE_##name, CODE_##name##_k, CODE_##name##_if, CODE_##name##_if_k, CODE_##name##_unless,  \
@@ -165,6 +171,17 @@ struct insn {
 		int32_t rel;
 	};
 };
+
+/* ---- vectors (simd.c) ---- */
+/* Operands and result are read and written as their types are wide; they may overlap. */
+typedef void simd_fn(void *d, const void *x, const void *y, const void *z, unsigned lane);
+struct simd_op {
+	simd_fn *fn;
+	uint8_t in[3], out; /* enum wasm_type */
+	uint8_t lanes;      /* that an immediate chooses from; 0: none */
+};
+extern const struct simd_op simd_ops[VOP_COUNT];
+int simd_find(unsigned code); /* the operation of an instruction behind 0xfd; -1: none */
 
 /* ---- instances ---- */
 struct func {

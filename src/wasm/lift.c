@@ -99,6 +99,7 @@ static const struct row rows[CODE_COUNT] = {
     STORES(f32_store, IR_F32, 4) STORES(f64_store, IR_F64, 8)
     STORES(i32_store8, IR_I32, 1) STORES(i32_store16, IR_I32, 2)
     STORES(i64_store8, IR_I64, 1) STORES(i64_store16, IR_I64, 2) STORES(i64_store32, IR_I64, 4)
+    LOADS(v128_load, IR_V128, 16, false) STORES(v128_store, IR_V128, 16)
 };
 
 struct lift {
@@ -117,6 +118,7 @@ static uint8_t ir_type_of_wasm(uint8_t t)
 	case WASM_I32: return IR_I32;
 	case WASM_F32: return IR_F32;
 	case WASM_F64: return IR_F64;
+	case WASM_V128: return IR_V128;
 	default: return IR_I64; /* references, too */
 	}
 }
@@ -353,9 +355,9 @@ static struct ir_val global_at(struct lift *l)
 static void lift_global(struct lift *l)
 {
 	uint8_t type = ir_type_of_wasm(l->w->m->globals[l->i->k].type);
-	unsigned bytes = type == IR_I32 || type == IR_F32 ? 4 : 8;
+	unsigned bytes = type == IR_I32 || type == IR_F32 ? 4 : type == IR_V128 ? 16 : 8;
 	struct ir_val at = global_at(l);
-	if (l->i->code == CODE_GLOBAL_SET)
+	if (l->i->code == CODE_GLOBAL_SET || l->i->code == CODE_GLOBAL_SET2)
 		ir_store(&l->b, at, get(l, type, l->i->a), bytes);
 	else
 		put(l, l->i->d,
@@ -373,9 +375,10 @@ static void lift_select(struct lift *l, uint8_t type)
 static void lift_return(struct lift *l)
 {
 	const struct wtype *t = l->type;
-	for (uint32_t n = 0; n < t->nr && l->i->a; n++) {
-		l->cannot |= t->values[t->np + n] == WASM_V128;
-		put(l, n, get(l, ir_type_of_wasm(t->values[t->np + n]), l->i->a + n));
+	for (uint32_t n = 0, slot = 0; n < t->nr && l->i->a; n++) {
+		uint8_t type = ir_type_of_wasm(t->values[t->np + n]);
+		put(l, slot, get(l, type, l->i->a + slot));
+		slot += type == IR_V128 ? 2 : 1;
 	}
 	typed(l, (struct ir_ins){.op = IR_end});
 }
@@ -385,6 +388,41 @@ static void lift_shladd(struct lift *l, uint8_t type)
 	const struct insn *i = l->i;
 	struct ir_val x = ir_2i(&l->b, IR_shl, get(l, type, i->a), i->c);
 	put(l, i->d, ir_2(&l->b, IR_add, get(l, type, i->b), x));
+}
+
+/* ---- vectors ---- */
+
+static struct ir_val vector(struct lift *l, const void *bytes)
+{
+	uint64_t v[2];
+	memcpy(v, bytes, sizeof v);
+	return typed(l, (struct ir_ins){.op = IR_vconst,
+					.type = IR_V128,
+					.a = number(l, IR_I64, v[1]).i,
+					.imm = v[0]});
+}
+
+static void lift_vector(struct lift *l)
+{
+	const struct insn *i = l->i;
+	bool shuffles = i->code == CODE_SHUFFLE;
+	const uint32_t vop = shuffles ? VOP_i8x16_shuffle : i[1].k;
+	const struct simd_op *o = &simd_ops[vop];
+	const uint16_t at[3] = {i->a, i->b, i->c};
+	struct ir_val v[3];
+	for (unsigned k = 0; k < countof(v); k++)
+		if (k == 2 && shuffles)
+			v[k] = vector(l, &i[1]);
+		else if (k == 1 && !shuffles && i[1].a) /* how far to shift is known */
+			v[k] = number(l, IR_I32, i[1].a - 1u);
+		else
+			v[k] = o->in[k] ? get(l, ir_type_of_wasm(o->in[k]), at[k]) : v[0];
+	put(l, i->d, typed(l, (struct ir_ins){.op = IR_vop,
+					      .type = ir_type_of_wasm(o->out),
+					      .a = v[0].i,
+					      .b = v[1].i,
+					      .c = v[2].i,
+					      .imm = vop | (shuffles ? 0u : i[1].d) << 16}));
 }
 
 static void lift_plain(struct lift *l)
@@ -428,8 +466,15 @@ static void lift_plain(struct lift *l)
 	case CODE_SELECT_I32: lift_select(l, IR_I32); break;
 	case CODE_SELECT_F32: lift_select(l, IR_F32); break;
 	case CODE_SELECT_F64: lift_select(l, IR_F64); break;
+	case CODE_SELECT2: lift_select(l, IR_V128); break;
 	case CODE_GLOBAL_GET:
-	case CODE_GLOBAL_SET: lift_global(l); break;
+	case CODE_GLOBAL_SET:
+	case CODE_GLOBAL_GET2:
+	case CODE_GLOBAL_SET2: lift_global(l); break;
+	case CODE_COPY2: put(l, i->d, get(l, IR_V128, i->a)); break;
+	case CODE_V128_CONST: put(l, i->d, vector(l, &i[1])); break;
+	case CODE_SIMD:
+	case CODE_SHUFFLE: lift_vector(l); break;
 	case CODE_REF_FUNC:
 		put(l, i->d, number(l, IR_I64, (uint64_t)(uintptr_t)&l->w->funcs[i->k]));
 		break;

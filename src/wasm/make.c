@@ -65,10 +65,10 @@ static void local_op(struct make *g, unsigned op)
 		return;
 	}
 	bool fresh = g->emits && g->fresh == g->n && v.where == AT_HOME &&
-		     g->code[g->n - 1].d == v.home;
+		     g->code[g->maker].d == v.home;
 	local_leave(g, slot); /* what it writes makes the last instruction another one */
 	if (fresh && g->fresh == g->n) {
-		g->code[g->n - 1].d = slot;
+		g->code[g->maker].d = slot;
 		g->fresh = UINT32_MAX;
 		v.where = IN_LOCAL;
 		v.slot = slot;
@@ -248,7 +248,7 @@ static void prefixed(struct make *g, unsigned prefix)
 {
 	uint32_t op = reader_u32(&g->r);
 	if (prefix == 0xfd)
-		reader_fail(&g->r, ENOTSUP, "fixed-width SIMD (instruction 0xfd %u)", op);
+		op_simd(g, op);
 	else if (prefix == 0xfe)
 		reader_fail(&g->r, ENOTSUP, "threads and atomics (instruction 0xfe %u)", op);
 	else if (prefix == 0xfb)

@@ -47,6 +47,7 @@ struct make {
 	uint32_t n, cap;
 	uint32_t fresh;       /* == n: the last instruction made the value that is its d, and no
 	                         branch leads behind it */
+	uint32_t maker;       /* it: with a second part, not the last one of the code */
 	uint32_t top, max;    /* slots: used, and at most */
 	struct insn scratch[2];
 };
@@ -85,3 +86,17 @@ void op_control(struct make *g, unsigned op);  /* make_control.c */
 void op_memory(struct make *g, unsigned op);   /* make_memory.c: loads, stores, size, grow */
 void op_bulk(struct make *g, unsigned op);     /* codes of the prefix 0xfc from 8 on */
 void op_call(struct make *g, unsigned op);
+void op_simd(struct make *g, unsigned op); /* make_simd.c: codes of the prefix 0xfd */
+/* An access of @bytes at the address @where (make_memory.c): memarg_read reads what follows the
+ * instruction, before values are popped. */
+struct memarg {
+	uint32_t memory;
+	uint64_t offset;
+	uint8_t type; /* of addresses */
+	unsigned bytes;
+};
+struct memarg memarg_read(struct make *g, unsigned bytes);
+/* Emit @code, or the one behind it if the address has to be checked: a load of a value of @type is
+ * pushed, or what lies in slot @from is stored. */
+void emit_load(struct make *g, struct memarg m, struct val where, enum code code, uint8_t type);
+void emit_store(struct make *g, struct memarg m, struct val where, enum code code, uint16_t from);

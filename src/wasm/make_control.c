@@ -25,8 +25,6 @@ static void block_type(struct make *g, struct ctrl *c)
 		c->nout = 1;
 		if (t < -64 || !c->out)
 			reader_fail(&g->r, EBADMSG, "malformed block type");
-		else if (*c->out == WASM_V128)
-			reader_fail(&g->r, ENOTSUP, "fixed-width SIMD (type v128)");
 	} else if (t >= g->m->ntypes) {
 		reader_fail(&g->r, EINVAL, "unknown type %lld", (long long)t);
 	} else {

@@ -36,8 +36,7 @@ static uint8_t memory_type(const struct make *g, uint32_t i)
 	return i < g->m->nmemories && g->m->memories[i].is64 ? WASM_I64 : WASM_I32;
 }
 
-/* Alignment, memory and offset of an access of @bytes. */
-static uint32_t memarg_read(struct make *g, unsigned bytes, uint64_t *ret_offset)
+struct memarg memarg_read(struct make *g, unsigned bytes)
 {
 	uint32_t align = reader_u32(&g->r), i = 0;
 	if (align & 64)
@@ -49,48 +48,57 @@ static uint32_t memarg_read(struct make *g, unsigned bytes, uint64_t *ret_offset
 	align &= 63;
 	if (!g->r.bad && (align > 4 || 1u << align > bytes))
 		reader_fail(&g->r, EINVAL, "alignment must not be larger than natural");
-	*ret_offset = memory_type(g, i) == WASM_I64 ? reader_u64(&g->r) : reader_u32(&g->r);
-	return g->r.bad ? 0 : i;
+	i = g->r.bad ? 0 : i;
+	struct memarg m = {i, 0, memory_type(g, i), bytes};
+	m.offset = m.type == WASM_I64 ? reader_u64(&g->r) : reader_u32(&g->r);
+	return m;
 }
 
-/* The slot with the address of @v; *@ret_k is what the access adds; true: it was checked. */
-static bool address_use(struct make *g, const struct val *v, uint32_t memory, unsigned bytes,
-			uint64_t offset, uint16_t *ret)
+/* The slot with the address of @v; true: it was checked. */
+static bool address_use(struct make *g, const struct val *v, struct memarg m, uint16_t *ret)
 {
 	uint16_t a = val_use(g, v);
 	*ret = a;
-	if (memory == 0 && memory_type(g, 0) == WASM_I32)
+	if (m.memory == 0 && m.type == WASM_I32)
 		return false;
 	struct insn *i = emit(g, CODE_ADDRESS, v->home, a);
-	i->b = (uint16_t)bytes;
+	i->b = (uint16_t)m.bytes;
 	i->c = 0;
 	i = emit_second(g);
-	i->code = offset;
-	i->k = memory;
+	i->code = m.offset;
+	i->k = m.memory;
 	*ret = v->home;
 	return true;
+}
+
+void emit_load(struct make *g, struct memarg m, struct val where, enum code code, uint8_t type)
+{
+	uint16_t at;
+	bool checked = address_use(g, &where, m, &at);
+	emit_value(g, code + (checked ? 1u : 0u), type, at)->k = (uint32_t)m.offset;
+}
+
+void emit_store(struct make *g, struct memarg m, struct val where, enum code code, uint16_t from)
+{
+	uint16_t at;
+	bool checked = address_use(g, &where, m, &at);
+	emit(g, code + (checked ? 1u : 0u), at, from)->k = (uint32_t)m.offset;
 }
 
 static void access_op(struct make *g, unsigned op)
 {
 	const struct access *s = &accesses[op];
-	uint64_t offset;
-	uint16_t at;
-	uint32_t memory = memarg_read(g, s->bytes, &offset);
+	struct memarg m = memarg_read(g, s->bytes);
 	struct val value = {0};
 	if (s->store)
 		value = val_pop(g, access_type(op));
-	struct val where = val_pop(g, memory_type(g, memory));
+	struct val where = val_pop(g, m.type);
 	if (g->r.bad)
 		return;
-	bool checked = address_use(g, &where, memory, s->bytes, offset, &at);
-	enum code code = s->code + (checked ? 1u : 0u);
-	if (s->store) {
-		uint16_t a = val_use(g, &value);
-		emit(g, code, at, a)->k = (uint32_t)offset;
-	} else {
-		emit_value(g, code, access_type(op), at)->k = (uint32_t)offset;
-	}
+	if (s->store)
+		emit_store(g, m, where, s->code, val_use(g, &value));
+	else
+		emit_load(g, m, where, s->code, access_type(op));
 }
 
 /* A call of a C function; what it takes and leaves lies together. */

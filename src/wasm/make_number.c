@@ -66,7 +66,8 @@ static bool small(const struct val *v)
 /* The last instruction, if it made @v and nobody else knows. */
 static struct insn *fresh_of(struct make *g, const struct val *v)
 {
-	if (!g->emits || g->dead || g->fresh != g->n || !g->n || v->where != AT_HOME)
+	if (!g->emits || g->dead || g->fresh != g->n || !g->n || v->where != AT_HOME ||
+	    g->maker != g->n - 1)
 		return NULL;
 	struct insn *i = &g->code[g->n - 1];
 	return i->d == v->home ? i : NULL;
@@ -134,8 +135,8 @@ struct condition condition_take(struct make *g, const struct val *v)
 	bool inverted = false;
 	/* a comparison of floats has no opposite: it is followed by eqz */
 	if (i && i->code == CODE_i32_eq_k && !i->k && i->a == i->d && g->n > 1 &&
-	    says[g->code[g->n - 2].code] && g->code[g->n - 2].d == i->d &&
-	    !code_is_double(g->n > 2 ? g->code[g->n - 3].code : 0)) {
+	    !code_is_double(g->n > 2 ? g->code[g->n - 3].code : 0) &&
+	    says[g->code[g->n - 2].code] && g->code[g->n - 2].d == i->d) {
 		inverted = true;
 		i--;
 	}

@@ -121,7 +121,8 @@ void local_leave(struct make *g, uint16_t slot)
 bool code_is_double(uint64_t c)
 {
 	return c == CODE_CONST64 || c == CODE_CALL_INDIRECT || c == CODE_TAIL_INDIRECT ||
-	       c == CODE_HELP || c == CODE_ADDRESS;
+	       c == CODE_HELP || c == CODE_ADDRESS || c == CODE_SIMD || c == CODE_SHUFFLE ||
+	       c == CODE_V128_CONST;
 }
 
 struct insn *emit(struct make *g, enum code code, uint16_t d, uint16_t a)
@@ -153,6 +154,7 @@ struct insn *emit_value(struct make *g, enum code code, uint8_t type, uint16_t a
 {
 	struct insn *i = emit(g, code, (uint16_t)g->top, a);
 	g->fresh = g->n;
+	g->maker = g->n - 1;
 	val_push(g, type);
 	return i;
 }

@@ -99,6 +99,9 @@ static inline double f64_sqrt(double x)
 	return _mm_cvtsd_f64(_mm_sqrt_sd(_mm_setzero_pd(), _mm_set_sd(x)));
 }
 
+static inline float f32_negated(float x) { return f32_of(bits_f32(x) ^ 0x80000000); }
+static inline double f64_negated(double x) { return f64_of(bits_f64(x) ^ SIGN64); }
+
 /* Conversions that end at the ends of the range; NaN is 0. */
 static inline int32_t i32_saturate(double x)
 {

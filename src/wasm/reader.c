@@ -138,9 +138,7 @@ const char *type_name(uint8_t t)
 uint8_t reader_type(struct reader *r)
 {
 	uint8_t t = reader_byte(r);
-	if (t == WASM_V128)
-		reader_fail(r, ENOTSUP, "fixed-width SIMD (type v128)");
-	else if (!((t >= WASM_F64 && t <= WASM_I32) || type_is_reference(t)))
+	if (!((t >= WASM_V128 && t <= WASM_I32) || type_is_reference(t)))
 		reader_fail(r, EBADMSG, "malformed value type 0x%02x", t);
 	return t;
 }

@@ -133,6 +133,8 @@ static uint64_t on_help(void *self, uint64_t what, void *frame)
 	return tier_one(self, (const struct insn *)(uintptr_t)what, frame);
 }
 
+static jit_fn_vector *vector_fn(unsigned vop) { return simd_ops[vop].fn; }
+
 /* ---- made ---- */
 
 static enum jit_fn_result result_of(const struct wtype *t)
@@ -167,6 +169,7 @@ static bool begin(struct tier *t)
 	    .trap_undefined = WASM_TRAP_UNDEFINED,
 	    .trap_null = WASM_TRAP_NULL,
 	    .trap_signature = WASM_TRAP_SIGNATURE,
+	    .vector = vector_fn,
 	    .counts = w->deadline_ns != 0,
 	};
 	struct jit_fn_context *x = context(w);

@@ -5,10 +5,10 @@
 #include "test/test.h"
 #include "wasm/internal.h"
 
-enum { FUNCS = 5, LOCALS = 12, COUNTER = LOCALS, COUNTERS = 3, ALL = LOCALS + COUNTERS };
+enum { FUNCS = 6, LOCALS = 15, COUNTER = LOCALS, COUNTERS = 3, ALL = LOCALS + COUNTERS };
 enum { BODY_MAX = 1 << 14 };
-static const uint8_t types[4] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64};
-enum { N_I32, N_I64, N_F32, N_F64 };
+static const uint8_t types[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64, WASM_V128};
+enum { N_I32, N_I64, N_F32, N_F64, N_V128, TYPES };
 
 struct op {
 	uint16_t code;
@@ -84,10 +84,20 @@ static uint64_t float_bits(struct maker *m, bool wide)
 
 static void constant(struct maker *m, unsigned t)
 {
-	static const uint8_t codes[4] = {0x41, 0x42, 0x43, 0x44};
+	static const uint8_t codes[] = {0x41, 0x42, 0x43, 0x44, 0xfd};
 	uint64_t v;
 	byte(m, codes[t]);
 	switch (t) {
+	case N_V128:
+		byte(m, 0x0c);
+		for (unsigned half = 0, one = pick(m, 4); half < 2; half++) {
+			v = one == 1 ? float_bits(m, true)
+			    : one	? float_bits(m, false) << 32 | float_bits(m, false)
+					: number(m);
+			for (unsigned k = 0; k < 8; k++)
+				byte(m, v >> 8 * k & 255);
+		}
+		break;
 	case N_I32: sleb(m, (int32_t)number(m)); break;
 	case N_I64: sleb(m, (int64_t)number(m)); break;
 	default:
@@ -100,8 +110,14 @@ static void constant(struct maker *m, unsigned t)
 static void expression(struct maker *m, unsigned t);
 static void statements(struct maker *m);
 
-/* A local of type @t: 0..3 are parameters, one of each; then two more of each. */
-static uint32_t local_of(struct maker *m, unsigned t) { return t + 4 * pick(m, 3); }
+/* A local of type @t: 0..4 are parameters, one of each; then two more of each. */
+static uint32_t local_of(struct maker *m, unsigned t) { return t + TYPES * pick(m, 3); }
+
+static void lane(struct maker *m, uint32_t lanes)
+{
+	if (lanes)
+		byte(m, pick(m, lanes));
+}
 
 static void address(struct maker *m)
 {
@@ -119,8 +135,38 @@ static void memarg(struct maker *m)
 	uleb(m, pick(m, 8) ? pick(m, 8) : pick(m, 2) ? 0xfffffff0 : pick(m, 70000));
 }
 
+static void vector_load(struct maker *m)
+{
+	uint32_t what = pick(m, 17);
+	if (what > 12) { /* of a lane */
+		address(m);
+		expression(m, N_V128);
+	} else {
+		address(m);
+	}
+	byte(m, 0xfd);
+	uleb(m, what < 11 ? what : what < 13 ? 0x5c + what - 11 : 0x54 + what - 13);
+	memarg(m);
+	lane(m, what > 12 ? 16u >> (what - 13) : 0);
+}
+
+static void vector_store(struct maker *m)
+{
+	uint32_t what = pick(m, 8);
+	address(m);
+	expression(m, N_V128);
+	byte(m, 0xfd);
+	uleb(m, what < 4 ? 0x0b : 0x58 + what - 4);
+	memarg(m);
+	lane(m, what < 4 ? 0 : 16u >> (what - 4));
+}
+
 static void load(struct maker *m, unsigned t)
 {
+	if (t == N_V128) {
+		vector_load(m);
+		return;
+	}
 	static const uint8_t first[4] = {0x2c, 0x30, 0x2a, 0x2b}, n[4] = {4, 6, 1, 1};
 	address(m);
 	byte(m, t < 2 && !pick(m, 3) ? 0x28 + t : first[t] + pick(m, n[t]));
@@ -129,7 +175,11 @@ static void load(struct maker *m, unsigned t)
 
 static void store(struct maker *m)
 {
-	unsigned t = pick(m, 4);
+	unsigned t = pick(m, TYPES);
+	if (t == N_V128) {
+		vector_store(m);
+		return;
+	}
 	static const uint8_t first[4] = {0x3a, 0x3c, 0x38, 0x39}, n[4] = {2, 3, 1, 1};
 	address(m);
 	expression(m, t);
@@ -137,9 +187,52 @@ static void store(struct maker *m)
 	memarg(m);
 }
 
+static unsigned number_of(uint8_t type)
+{
+	unsigned n = 0;
+	while (types[n] != type)
+		n++;
+	return n;
+}
+
+/* Lanes as a compiler would choose them, or any. */
+static void shuffle(struct maker *m)
+{
+	uint32_t kind = pick(m, 4), wide = 1u << pick(m, 4), from = pick(m, 32);
+	for (uint32_t k = 0; k < 16; k++) {
+		uint32_t n = k / wide;
+		byte(m, kind == 0   ? pick(m, 32)
+			: kind == 1 ? (from + k) % 32
+			: kind == 2 ? n / 2 * wide + k % wide + (n & 1) * 16 + (from & 8)
+				    : (from >> 2 * (k / 4) & 3) * 4 + k % 4);
+	}
+}
+
+static void vector_operation(struct maker *m, unsigned t)
+{
+	uint32_t code;
+	int vop;
+	do {
+		code = pick(m, 0x114);
+		vop = simd_find(code);
+	} while (vop < 0 || simd_ops[vop].out != types[t] || code < 0x0d || code == 0x5c ||
+		 code == 0x5d);
+	for (unsigned k = 0; k < 3 && simd_ops[vop].in[k] && !(code == 0x0d && k == 2); k++)
+		expression(m, number_of(simd_ops[vop].in[k]));
+	byte(m, 0xfd);
+	uleb(m, code);
+	lane(m, simd_ops[vop].lanes);
+	if (code == 0x0d)
+		shuffle(m);
+}
+
 static void operation(struct maker *m, unsigned t)
 {
 	const struct op *o;
+	if (t == N_V128 || !pick(m, 8)) {
+		vector_operation(m, t);
+		return;
+	}
 	do
 		o = &ops[pick(m, countof(ops))];
 	while (o->out != t);
@@ -153,13 +246,13 @@ static void operation(struct maker *m, unsigned t)
 static void call(struct maker *m, unsigned t)
 {
 	uint32_t f = m->func + 1;
-	while (f < FUNCS && f % 4 != t)
+	while (f < FUNCS && f % TYPES != t)
 		f++;
 	if (f >= FUNCS) {
 		constant(m, t);
 		return;
 	}
-	for (unsigned k = 0; k < 4; k++)
+	for (unsigned k = 0; k < TYPES; k++)
 		expression(m, k);
 	if (pick(m, 2)) {
 		byte(m, 0x10);
@@ -291,7 +384,7 @@ static void table(struct maker *m)
 
 static void statement(struct maker *m)
 {
-	unsigned t = pick(m, 4);
+	unsigned t = pick(m, TYPES);
 	switch (pick(m, 10)) {
 	case 0:
 	case 1:
@@ -323,7 +416,7 @@ static void statement(struct maker *m)
 		m->depth++;
 		statements(m);
 		if (!pick(m, 6)) { /* out of everything */
-			expression(m, m->func % 4);
+			expression(m, m->func % TYPES);
 			byte(m, 0x0f);
 		}
 		byte(m, 0x0b);
@@ -359,18 +452,21 @@ static void module_make(struct bytes *b, struct maker *m)
 {
 	static const char head[] =
 	    "\0asm\1\0\0\0"
-	    "\1\x21\4"
-	    "\x60\4\x7f\x7e\x7d\x7c\1\x7f\x60\4\x7f\x7e\x7d\x7c\1\x7e"
-	    "\x60\4\x7f\x7e\x7d\x7c\1\x7d\x60\4\x7f\x7e\x7d\x7c\1\x7c"
-	    "\3\6\5\0\1\2\3\0"
+	    "\1\x2e\5"
+	    "\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7f\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7e"
+	    "\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7d\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7c"
+	    "\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7b"
+	    "\3\7\6\0\1\2\3\4\0"
 	    "\4\4\1\x70\0\7"     /* table of 7 */
 	    "\5\3\1\0\1"         /* memory */
-	    "\6\x1f\4"           /* globals */
+	    "\6\x34\5"           /* globals */
 	    "\x7f\1\x41\5\x0b\x7e\1\x42\7\x0b\x7d\1\x43\0\0\x80\x3f\x0b"
 	    "\x7c\1\x44\0\0\0\0\0\0\xf0\x3f\x0b"
-	    "\x09\x0b\1\0\x41\0\x0b\5\0\1\2\3\4"; /* elements */
-	static const uint8_t locals[] = {9, 1, 0x7f, 1, 0x7e, 1, 0x7d, 1, 0x7c, 1, 0x7f,
-					 1, 0x7e, 1, 0x7d, 1, 0x7c, COUNTERS, 0x7f};
+	    "\x7b\1\xfd\x0c\1\2\3\4\5\6\7\x88\0\0\x80\x3f\x80\xff\0\1\x0b"
+	    "\x09\x0c\1\0\x41\0\x0b\6\0\1\2\3\4\5"; /* elements */
+	static const uint8_t locals[] = {11, 1, 0x7f, 1, 0x7e, 1, 0x7d, 1, 0x7c, 1, 0x7b,
+					 1, 0x7f, 1, 0x7e, 1, 0x7d, 1, 0x7c, 1, 0x7b,
+					 COUNTERS, 0x7f};
 	b->n = 0;
 	bytes_add(b, head, sizeof head - 1);
 	b->at[b->n++] = 10;
@@ -383,7 +479,7 @@ static void module_make(struct bytes *b, struct maker *m)
 		m->budget = 20 + pick(m, 150);
 		while (m->budget > 10)
 			statement(m);
-		expression(m, f % 4);
+		expression(m, f % TYPES);
 		byte(m, 0x0b);
 		CHECK(m->n < BODY_MAX);
 		bytes_uleb5(b, m->n + (uint32_t)sizeof locals);
@@ -407,23 +503,28 @@ static wasm_host_fn *none(void *user, size_t i, const struct wasm_import *im, st
 static bool same(struct wasm *x, struct wasm *y, uint64_t seed, uint32_t func, unsigned round)
 {
 	struct maker r = {.seed = seed + round};
-	union wasm_slot a[4], b[4];
+	union wasm_slot a[6], b[6];
 	a[0].i64 = (uint32_t)number(&r);
 	a[1].i64 = number(&r);
 	a[2].i64 = (uint32_t)float_bits(&r, false);
 	a[3].i64 = float_bits(&r, true);
+	a[4].i64 = float_bits(&r, true);
+	a[5].i64 = number(&r);
 	memcpy(b, a, sizeof b);
 	enum wasm_trap s = wasm_call(x, func, a), t = wasm_call(y, func, b);
-	bool narrow = types[func % 4] == WASM_I32 || types[func % 4] == WASM_F32;
+	uint8_t type = types[func % TYPES];
+	bool narrow = type == WASM_I32 || type == WASM_F32;
 	if (s == WASM_TRAP_STACK && t == s)
 		return true;
 	bool ok = s == t &&
 		  (s || (narrow ? a[0].i32 == b[0].i32 : a[0].i64 == b[0].i64)) &&
+		  (s || type != WASM_V128 || a[1].i64 == b[1].i64) &&
 		  !memcmp(x->memories[0].at, y->memories[0].at, PAGE) &&
 		  x->globals[0].lo << 32 == y->globals[0].lo << 32 &&
 		  x->globals[1].lo == y->globals[1].lo &&
 		  x->globals[2].lo << 32 == y->globals[2].lo << 32 &&
-		  x->globals[3].lo == y->globals[3].lo && x->ntrace == y->ntrace;
+		  x->globals[3].lo == y->globals[3].lo &&
+		  !memcmp(&x->globals[4], &y->globals[4], 16) && x->ntrace == y->ntrace;
 	char was[2][4096] = {"", ""};
 	for (unsigned n = 0; s && n < 2; n++) {
 		FILE *out = fmemopen(was[n], sizeof was[n], "w");
@@ -439,7 +540,7 @@ static bool same(struct wasm *x, struct wasm *y, uint64_t seed, uint32_t func, u
 			       y->memories[0].at[n]);
 			break;
 		}
-	for (unsigned n = 0; !ok && n < 4; n++)
+	for (unsigned n = 0; !ok && n < TYPES; n++)
 		if (x->globals[n].lo != y->globals[n].lo)
 			printf("# global %u: %llx and %llx\n", n,
 			       (unsigned long long)x->globals[n].lo,

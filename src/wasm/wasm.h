@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wasm: modules of WebAssembly: decoded, validated, made into predecoded code a function at a time,
  * interpreted. Knows no system interface: whoever instantiates a module gives it the functions that
- * it imports. Spec: WASM-CORE 2.0, and of 3.0 tail calls, extended constant expressions, several
- * memories and 64-bit memories. */
+ * it imports. Spec: WASM-CORE 2.0, and of 3.0 relaxed SIMD, tail calls, extended constant
+ * expressions, several memories and 64-bit memories. */
 #pragma once
 #include "base/base.h"
 #include <stdio.h>

@@ -108,7 +108,11 @@ TEST(wasm_what_is_not_valid_is_refused_with_the_reason)
 	REFUSED("\x41\x80\x80\x80\x80\x70\x0b", EBADMSG, "integer too large");
 	REFUSED("\x41\x80\x80\x80\x80\x80\x00\x0b", EBADMSG, "integer representation too long");
 	REFUSED("\x41\x00\x0b\x01", EBADMSG, "code behind the end");
-	REFUSED("\xfd\x0c\x0b", ENOTSUP, "SIMD");
+	REFUSED("\xfd\x0c\x0b", EBADMSG, "unexpected end");
+	REFUSED("\x41\x00\xfd\x11\xfd\x1b\x04\x0b", EINVAL, "invalid lane index 4: there are 4");
+	REFUSED("\x41\x00\xfd\x1b\x00\x0b", EINVAL, "type mismatch: v128 is wanted, i32 is there");
+	REFUSED("\x41\x00\xfd\x00\x05\x00\x0b", EINVAL, "alignment must not be larger");
+	REFUSED("\x41\x00\xfd\x9a\x01\x0b", EBADMSG, "illegal opcode 0xfd 154");
 	REFUSED("\xfe\x00\x0b", ENOTSUP, "threads");
 	REFUSED("\x06\x40\x0b", ENOTSUP, "exception handling");
 }
@@ -137,4 +141,32 @@ TEST(wasm_sections_have_an_order_and_a_length)
 	CHECK(HEAD_OF("\0asm\1\0\0\0\0\5\4\xff\xff\xff\xff") == -EBADMSG);
 	CHECK(HEAD_OF("\0asm\1\0\0\0\3\2\1\0") == -EINVAL);
 	CHECK(HEAD_OF("\0asm\1\0\0\0\5\5\1\0\x81\x80\x04") == -EINVAL);
+}
+
+TEST(wasm_a_condition_looks_at_instructions_only)
+{
+	uint32_t v = 0;
+	/* clz, a constant that takes two instructions, then eqz of the former before an if: what
+	 * lies before eqz is the constant's second half, which says nothing of a comparison */
+	CHECK(RUN("\x41\x07\x67\x42\x80\x80\x80\x80\x80\x80\x80\x80\xc0\x00\x02\x40\x0b\x1a\x45"
+		  "\x04\x7f\x41\x01\x05\x41\x2a\x0b\x0b",
+		  0, &v, NULL) == WASM_OK);
+	CHECK(v == 42);
+}
+
+/* What neither wabt's interpreter nor Node's first relaxed SIMD computes as the specification. */
+TEST(wasm_a_relaxed_dot_product_is_added)
+{
+	union wasm_slot x[2], y[2], z[2], d[2];
+	for (unsigned k = 0; k < 16; k++) {
+		((int8_t *)x)[k] = (int8_t)(k * 16 - 128);
+		((int8_t *)y)[k] = (int8_t)(k + 1);
+	}
+	for (unsigned k = 0; k < 4; k++)
+		((int32_t *)z)[k] = k == 3 ? INT32_MAX : 1000;
+	simd_ops[VOP_i32x4_relaxed_dot_i8x16_i7x16_add_s].fn(d, x, y, z, 0);
+	const int32_t *r = (const int32_t *)d;
+	CHECK(r[0] == 1000 - 128 * 1 - 112 * 2 - 96 * 3 - 80 * 4);
+	CHECK(r[2] == 1000 + 0 * 9 + 16 * 10 + 32 * 11 + 48 * 12);
+	CHECK(r[3] == INT32_MIN + 64 * 13 + 80 * 14 + 96 * 15 + 112 * 16 - 1);
 }

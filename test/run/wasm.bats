@@ -19,6 +19,16 @@ setup() { cd "$T" || return 1; }
 	make --no-print-directory -C "$TOP" wasm-conform
 }
 
+@test "loops that clang makes of vectors give what they give natively" {
+	clang -O2 -ffp-contract=off "$TOP/test/wasm/vector.c" -o vector
+	clang --target=wasm32-wasi -O3 -msimd128 "$TOP/test/wasm/vector.c" -o vector.wasm
+	./vector >want
+	"$LODGE" run vector.wasm >got
+	diff want got
+	"$LODGE" run -o fuel=100000000 vector.wasm >got
+	diff want got
+}
+
 @test "arguments, environment, streams, exit code" {
 	run -0 "$LODGE" run probe.wasm args one 'two words' '' ünï
 	[ "$output" = "$(printf '[%s]\n' one 'two words' '' ünï)" ]

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# vectors.py NUMERIC|MEMORY: a module in the text format whose exports are one small test each, without parameters:
+# vectors.py NUMERIC|MEMORY|VECTOR|RELAXED: a module in the text format whose exports are one small test each, without parameters:
 # every numeric instruction with values at the edges of its types (also with a constant operand, before a
 # branch, from a local), every load and store at places in and around the end of memory. The results are
 # whatever an engine says: test/wasm/conform compares ours with that of wabt.
@@ -136,7 +136,188 @@ def memory():
     export("i64", "(i64.load (i32.const 131065))")
 
 
-{"NUMERIC": numeric, "MEMORY": memory}[sys.argv[1]]()
+# Vectors: lanes at the edges of their types, as the text format writes them.
+LANES = {
+    "i8x16": ["0 1 127 128 255 129 2 254 0x55 0xaa 3 64 200 16 31 7", "128 128 127 127 1 0 255 255 16 15 0x80 8 9 240 5 100",
+              "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "7 6 5 4 3 2 1 15 14 13 12 11 10 9 8 1"],
+    "i16x8": ["0 1 32767 32768 65535 32769 0x1234 128", "32768 32768 32767 1 65535 2 0xff80 255",
+              "256 0x8000 0x7fff 0xffff 127 129 16384 49152"],
+    "i32x4": ["0 1 0x7fffffff 0x80000000", "0xffffffff 0x80000000 0x80000000 0x8000", "65536 0xffff8000 0x12345678 0xffff7fff"],
+    "i64x2": ["0 1", "0x7fffffffffffffff 0x8000000000000000", "-1 0x8000000000000000", "0x123456789abcdef0 -0x123456789a",
+              "0x100000000 0xffffffff"],
+    "f32x4": ["0 -0 1 -1", "-0 0 -1.5 2.5", "inf -inf 0x1p-149 0x1.fffffep127", "nan -nan 0.5 -0.5", "1 nan -nan inf",
+              "0x1p31 -0x1p31 0x1p32 0x1.fffffep30", "8388607.5 -2.5 -2147483904 3.5"],
+    "f64x2": ["0 -0", "-0 0", "1 -1.5", "2.5 -2.5", "inf -inf", "nan 1", "-1 nan", "0x1p31 -0x1p31",
+              "4503599627370495.5 1e-40", "3.4028235677973366e38 0x1p-1074", "4294967295.9 -2147483648.9", "-inf 0.5"],
+}
+V_ONE = {
+    "i8x16": "abs neg popcnt", "i16x8": "abs neg extadd_pairwise_i8x16_s extadd_pairwise_i8x16_u extend_low_i8x16_s "
+    "extend_high_i8x16_s extend_low_i8x16_u extend_high_i8x16_u", "i32x4": "abs neg extadd_pairwise_i16x8_s "
+    "extadd_pairwise_i16x8_u extend_low_i16x8_s extend_high_i16x8_s extend_low_i16x8_u extend_high_i16x8_u "
+    "trunc_sat_f32x4_s trunc_sat_f32x4_u trunc_sat_f64x2_s_zero trunc_sat_f64x2_u_zero",
+    "i64x2": "abs neg extend_low_i32x4_s extend_high_i32x4_s extend_low_i32x4_u extend_high_i32x4_u",
+    "f32x4": "abs neg sqrt ceil floor trunc nearest convert_i32x4_s convert_i32x4_u demote_f64x2_zero",
+    "f64x2": "abs neg sqrt ceil floor trunc nearest convert_low_i32x4_s convert_low_i32x4_u promote_low_f32x4",
+}
+V_CMP = "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u "
+V_TWO = {
+    "i8x16": V_CMP + "swizzle narrow_i16x8_s narrow_i16x8_u add add_sat_s add_sat_u sub sub_sat_s sub_sat_u min_s min_u "
+    "max_s max_u avgr_u",
+    "i16x8": V_CMP + "narrow_i32x4_s narrow_i32x4_u add add_sat_s add_sat_u sub sub_sat_s sub_sat_u mul min_s min_u max_s "
+    "max_u avgr_u q15mulr_sat_s extmul_low_i8x16_s extmul_high_i8x16_s extmul_low_i8x16_u extmul_high_i8x16_u",
+    "i32x4": V_CMP + "add sub mul min_s min_u max_s max_u dot_i16x8_s extmul_low_i16x8_s extmul_high_i16x8_s "
+    "extmul_low_i16x8_u extmul_high_i16x8_u",
+    "i64x2": "eq ne lt_s gt_s le_s ge_s add sub mul extmul_low_i32x4_s extmul_high_i32x4_s extmul_low_i32x4_u "
+    "extmul_high_i32x4_u",
+    "f32x4": "eq ne lt gt le ge add sub mul div min max pmin pmax", "f64x2": "eq ne lt gt le ge add sub mul div min max pmin pmax",
+}
+V_INT = {"i8x16": "all_true bitmask", "i16x8": "all_true bitmask", "i32x4": "all_true bitmask", "i64x2": "all_true bitmask"}
+MOVES = ("abs", "neg", "pmin", "pmax")
+
+
+def vconst(shape, lanes):
+    return f"(v128.const {shape} {lanes})"
+
+
+def sources(shape, op):
+    """What an instruction reads: the shape that its name ends with, or its own."""
+    return next((p for p in op.split("_") if p in LANES and p != shape), shape)
+
+
+def halves(shape, op, body):
+    """Both halves of a vector, a NaN in a float's lane as -1; the vector twice, from a local and as it comes."""
+    exact = shape[0] != "f" or op in MOVES or op in ("eq", "ne", "lt", "gt", "le", "ge")
+    r = "(local.get $r)"
+    clean = r if exact else f"(v128.or {r} (v128.not ({shape}.eq {r} {r})))"
+    for half in (0, 1):
+        export("i64", f"(local.set $r {body}) (i64x2.extract_lane {half} {clean})", "(local $r v128) (local $a v128) (local $b v128)")
+
+
+def vector_emit(shape, op, make, values):
+    names = ["$a", "$b", "$c"][:len(values)]
+    halves(shape, op, make(*values))
+    sets = " ".join(f"(local.set {n} {v})" for n, v in zip(names, values))
+    r = ("(block (result v128) " + sets + " " + make(*[f"(local.get {n})" for n in names]) + ")")
+    halves(shape, op, r)
+
+
+def vectors():
+    for shape, ops in V_ONE.items():
+        for op in ops.split():
+            for v in LANES[sources(shape, op)]:
+                vector_emit(shape, op, lambda x: f"({shape}.{op} {x})", [vconst(sources(shape, op), v)])
+    for shape, ops in V_TWO.items():
+        for op in ops.split():
+            s = sources(shape, op)
+            for v in itertools.product(LANES[s], LANES[s]):
+                vector_emit(shape, op, lambda x, y: f"({shape}.{op} {x} {y})", [vconst(s, x) for x in v])
+    for shape, ops in V_INT.items():
+        for op in ops.split() + ["any_true"]:
+            name = f"{shape}.{op}" if op != "any_true" else "v128.any_true"
+            for v in LANES[shape]:
+                c = vconst(shape, v)
+                export("i32", f"({name} {c})")
+                export("i32", f"(select (i32.const 3) (i32.const 4) ({name} (v128.not {c})))")
+        for op, v, k in itertools.product(["shl", "shr_s", "shr_u"], LANES[shape], [0, 1, 7, 8, 15, 31, 33, 63, 64, -1]):
+            halves(shape, op, f"({shape}.{op} {vconst(shape, v)} (i32.const {k}))")
+            halves(shape, op, f"({shape}.{op} {vconst(shape, v)} (i32.clz (i32.shr_u (i32.const -1) (i32.const {k}))))")
+    lanes()
+    for op, v in itertools.product("and or xor andnot".split(), itertools.product(LANES["i64x2"], LANES["i64x2"])):
+        vector_emit("i64x2", op, lambda x, y: f"(v128.{op} {x} {y})", [vconst("i64x2", x) for x in v])
+    for v in itertools.product(LANES["i32x4"], LANES["i32x4"], LANES["i32x4"]):
+        halves("i32x4", "", f"(v128.bitselect {' '.join(vconst('i32x4', x) for x in v)})")
+    for v in LANES["i32x4"]:
+        halves("i32x4", "", f"(v128.not {vconst('i32x4', v)})")
+    vector_memory()
+
+
+SHUFFLES = ["0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15", "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23",
+            "8 9 24 25 10 11 26 27 12 13 28 29 14 15 30 31", "4 5 6 7 20 21 22 23 0 1 2 3 16 17 18 19",
+            "8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31", "5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20",
+            "12 13 14 15 8 9 10 11 4 5 6 7 0 1 2 3", "31 0 30 1 29 2 28 3 27 4 26 5 25 6 24 7",
+            "17 16 19 18 21 20 23 22 25 24 27 26 29 28 31 30", "3 3 3 3 3 3 3 3 15 15 15 15 1 1 1 1",
+            "28 29 30 31 0 1 2 3 4 5 6 7 8 9 10 11", "20 21 22 23 16 17 18 19 28 29 30 31 24 25 26 27",
+            "0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23", "0 1 16 17 2 3 18 19 4 5 20 21 6 7 22 23"]
+
+
+def lanes():
+    a, b = vconst("i8x16", LANES["i8x16"][0]), vconst("i8x16", LANES["i8x16"][1])
+    for m in SHUFFLES:
+        vector_emit("i8x16", "", lambda x, y: f"(i8x16.shuffle {m} {x} {y})", [a, b])
+        vector_emit("i8x16", "", lambda x: f"(i8x16.shuffle {m} {x} {x})", [a])
+    for shape, t in {"i8x16": "i32", "i16x8": "i32", "i32x4": "i32", "i64x2": "i64", "f32x4": "f32", "f64x2": "f64"}.items():
+        n = int(shape.split("x")[1])
+        for v in {**INT, **FLT}[t][:8]:
+            halves(shape, "abs", f"({shape}.splat {const(t, v)})")
+            for lane in {0, 1, n // 2, n - 1}:
+                halves(shape, "abs", f"({shape}.replace_lane {lane} {a} {const(t, v)})")
+        for v, lane in itertools.product(LANES[shape], range(n)):
+            for sign in (["_s", "_u"] if n > 4 else [""]):
+                r, body = result_of(t, f"({shape}.extract_lane{sign} {lane} {vconst(shape, v)})", True)
+                export(r, body)
+
+
+def vector_memory():
+    out.append('(memory 1 2) (data (i32.const 0) "' + "".join(f"\\{(i * 37 + 128) & 255:02x}" for i in range(64)) + '")')
+    out.append('(data (i32.const 65520) "' + "".join(f"\\{(i * 59 + 200) & 255:02x}" for i in range(16)) + '")')
+    out.append('(global $g (mut v128) (v128.const i32x4 1 2 3 4)) (global $k v128 (v128.const i64x2 5 -6))')
+    out.append('(func $two (param v128 i32 v128) (result v128 i32 v128) (local.get 2) (i32.add (local.get 1) (i32.const 1)) (local.get 0))')
+    loads = {"load": 16, "load8x8_s": 8, "load8x8_u": 8, "load16x4_s": 8, "load16x4_u": 8, "load32x2_s": 8, "load32x2_u": 8,
+             "load8_splat": 1, "load16_splat": 2, "load32_splat": 4, "load64_splat": 8, "load32_zero": 4, "load64_zero": 8}
+    a = vconst("i8x16", LANES["i8x16"][0])
+    places = lambda n: [(0, 0), (1, 0), (3, 5), (65536 - n, 0), (0, 65536 - n), (65536 - n + 1, 0), (65536, 0), (0xFFFFFFFF, 0xFFFFFFFF)]
+    for op, n in loads.items():
+        for at, off in places(n):
+            halves("i8x16", "", f"(v128.{op} offset={off} (i32.const {at}))")
+    for n in (1, 2, 4, 8):
+        for (at, off), lane in itertools.product(places(n), {0, 16 // n - 1, 8 // n}):
+            halves("i8x16", "", f"(v128.load{n * 8}_lane offset={off} {lane} (i32.const {at}) {a})")
+            halves("i8x16", "", f"(block (result v128) (local.set $a {a}) (v128.load{n * 8}_lane offset={off} {lane} (i32.const {at}) (local.get $a)))")
+            export("i64", f"(v128.store{n * 8}_lane offset={off} {lane} (i32.const {at}) {a}) (i64.load offset=65528 (i32.const 0))")
+            export("i64", f"(local.set $a {a}) (v128.store{n * 8}_lane offset={off} {lane} (i32.const {at}) (local.get $a)) (i64.load (i32.const 0))", "(local $a v128)")
+    for at, off in places(16):
+        export("i64", f"(v128.store offset={off} (i32.const {at}) {a}) (i64.load offset=65528 (i32.const 0))")
+        export("i64", "(i64.load offset=65520 (i32.const 0))")
+        export("i64", "(i64.load offset=8 (i32.const 0))")
+    halves("i8x16", "", f"(block (result v128) (global.set $g (v128.add_or (global.get $g) {a})) (global.get $g))".replace("v128.add_or", "i8x16.add"))
+    halves("i8x16", "", "(global.get $k)")
+    for k in (0, 1):
+        halves("i8x16", "", f"(select (global.get $k) {a} (i32.const {k}))")
+        halves("i8x16", "", f"(select (result v128) (global.get $k) {a} (i32.clz (i32.const {k - 1})))")
+        halves("i8x16", "", f"(block (result v128) (br_if 0 {a} (i32.const {k})) (drop) (global.get $k))")
+        halves("i8x16", "", f"(if (result v128) (i32.const {k}) (then {a}) (else (v128.not {a})))")
+    halves("i32x4", "", f"(block (result v128) (call $two {a} (i32.const 4) (global.get $k)) (local.set $a) (i32x4.splat) (i32x4.add) (i32x4.sub (local.get $a)))")
+    halves("i32x4", "", "(block (result v128) (loop $l (local.set $a (i32x4.add (local.get $a) (i32x4.splat (i32.const 3)))) "
+           "(local.set $b (i32x4.add (local.get $b) (local.get $a))) (br_if $l (i32.lt_u (i32x4.extract_lane 1 (local.get $a)) (i32.const 3000)))) (local.get $b))")
+
+
+def relaxed():
+    ints, floats = LANES["i8x16"], LANES["f32x4"]
+    halves("i8x16", "", f"(i8x16.relaxed_swizzle {vconst('i8x16', ints[0])} {vconst('i8x16', ints[3])})")
+    for v in ["1.5 -2.5 100 -0.5", "0 -0 2147483520 7.99"]:
+        for s in "su":
+            w = v.replace("-", "") if s == "u" else v
+            halves("i32x4", "", f"(i32x4.relaxed_trunc_f32x4_{s} {vconst('f32x4', w)})")
+            halves("i32x4", "", f"(i32x4.relaxed_trunc_f64x2_{s}_zero {vconst('f64x2', ' '.join(w.split()[:2]))})")
+    for shape in ("f32x4", "f64x2"):
+        n = int(shape[-1])
+        few = [vconst(shape, " ".join("3 -4 0.5 100".split()[:n])), vconst(shape, " ".join("-2 7 8 0".split()[:n])),
+               vconst(shape, " ".join("inf 1 -1 0.25".split()[:n]))]
+        for v in itertools.product(few, few, few):
+            for op in ("madd", "nmadd"):
+                halves(shape, "", f"({shape}.relaxed_{op} {' '.join(v)})")
+        for v in itertools.product(few, few):
+            for op in ("min", "max"):
+                halves(shape, "", f"({shape}.relaxed_{op} {' '.join(v)})")
+    mask = "0 -1 0 -1"
+    for shape in ("i8x16", "i16x8", "i32x4", "i64x2"):
+        halves(shape, "", f"({shape}.relaxed_laneselect {vconst(shape, LANES[shape][0])} {vconst(shape, LANES[shape][1])} {vconst('i64x2', '0 -1')})")
+    x, y = vconst("i8x16", ints[3]), vconst("i8x16", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16")
+    halves("i16x8", "", f"(i16x8.relaxed_q15mulr_s {vconst('i16x8', '1 2 32767 100 16384 8 7 6')} {vconst('i16x8', '3 32768 5 6 7 8 9 10')})")
+    halves("i16x8", "", f"(i16x8.dot_i8x16_i7x16_s {x} {y})")
+
+
+{"NUMERIC": numeric, "MEMORY": memory, "VECTOR": vectors, "RELAXED": relaxed}[sys.argv[1]]()
 print("(module")
 print("\n".join(out))
 print(")")

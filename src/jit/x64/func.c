@@ -123,7 +123,8 @@ static void web_move(struct jit_fn *f, uint32_t seg, bool load)
 	if (w->reg == NOREG)
 		return;
 	if (w->reg >= FN_INTS)
-		asm_vrm(a, 1, w->type == IR_F64 ? 3 : 2, false, load ? 0x10 : 0x11,
+		asm_vrm(a, 1, w->type == IR_V128 ? 0 : w->type == IR_F64 ? 3 : 2, false,
+			load ? 0x10 : 0x11,
 			FN_XMM + w->reg - FN_INTS, 0, STATE_REG, disp);
 	else if (load)
 		x_load(a, w->type != IR_I32, fn_int[w->reg], STATE_REG, disp);
@@ -132,7 +133,7 @@ static void web_move(struct jit_fn *f, uint32_t seg, bool load)
 }
 
 /* Those live across group f->now in registers that calls overwrite: to their slots, or back. */
-static void lost_move(struct jit_fn *f, bool load)
+void fn_lost_move(struct jit_fn *f, bool load)
 {
 	for (unsigned r = 0; r < FN_REGS; r++) {
 		uint32_t s = f->held[r];
@@ -336,7 +337,7 @@ static void callee_find(struct jit_fn *f, const struct ir_ins *i, struct ir_invo
 static void help(struct jit_fn *f, const struct ir_ins *i)
 {
 	struct jit_asm *a = &f->g->a;
-	lost_move(f, false);
+	fn_lost_move(f, false);
 	x_movi(a, RDI, (uint64_t)(uintptr_t)f->c->fn.self);
 	x_movi(a, RSI, i->imm);
 	x_lea(a, RDX, STATE_REG, -BIAS);
@@ -344,7 +345,7 @@ static void help(struct jit_fn *f, const struct ir_ins *i)
 	asm_rr(a, false, 0xff, 2, RAX);
 	x_test(a, true, RAX, RAX);
 	fn_stub(f, FN_TRAP_RAX, 0, x_jcc32(a, CC_NE));
-	lost_move(f, true);
+	fn_lost_move(f, true);
 }
 
 static void tail(struct jit_fn *f, struct ir_invoke v)
@@ -392,7 +393,7 @@ static void invoke(struct jit_fn *f, const struct ir_ins *i)
 		tail(f, v);
 		return;
 	}
-	lost_move(f, false);
+	fn_lost_move(f, false);
 	if (v.at)
 		x_lea(a, STATE_REG, STATE_REG, 8 * v.at);
 	if (code)
@@ -401,7 +402,7 @@ static void invoke(struct jit_fn *f, const struct ir_ins *i)
 		asm_rm(a, false, 0xff, 2, RAX, (int32_t)f->c->fn.callee_code);
 	if (v.at)
 		x_lea(a, STATE_REG, STATE_REG, -8 * (int32_t)v.at);
-	lost_move(f, true);
+	fn_lost_move(f, true);
 }
 
 /* ---- groups ---- */

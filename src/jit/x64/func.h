@@ -86,6 +86,12 @@ enum fn_stub_kind { FN_TRAP, FN_TRAP_RAX, FN_POLL };
 
 extern const uint8_t fn_int[FN_INTS];
 static inline bool fn_is_float(uint8_t type) { return type == IR_F32 || type == IR_F64; }
+static inline bool fn_is_xmm(uint8_t type) { return fn_is_float(type) || type == IR_V128; }
+/* Can values of both types be one web? */
+static inline bool fn_alike(uint8_t x, uint8_t y)
+{
+	return fn_is_xmm(x) == fn_is_xmm(y) && (x == IR_V128) == (y == IR_V128);
+}
 uint32_t fn_top(struct jit_fn *f, uint32_t seg);
 static inline struct fn_web *fn_web(struct jit_fn *f, uint32_t seg)
 {
@@ -103,6 +109,7 @@ struct fn_loc {
 	int32_t disp;
 };
 struct fn_loc fn_loc(struct jit_fn *f, const struct ir_ins *i); /* of an IR_get, IR_put */
+void fn_lost_move(struct jit_fn *f, bool load); /* around a call of C */
 struct fn_stub *fn_stub(struct jit_fn *f, enum fn_stub_kind k, unsigned trap, uint8_t *from);
 
 /* ---- func_value.c: what units do not have ---- */
@@ -116,5 +123,19 @@ struct fn_cond {
 struct fn_cond fn_compare(struct jit_fn *f, const struct ir_ins *i);
 void fn_float(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to);
 unsigned fn_xmm(struct jit_fn *f, uint32_t v, unsigned temp); /* in this register, or @temp */
+
+/* What arguments and results of other files' instructions need. */
+struct fn_loc;
+unsigned fn_xmm_for(struct fn_loc to);
+unsigned fn_int_for(struct fn_loc to);
+void fn_xmm_put(struct jit_fn *f, unsigned x, uint8_t type, struct fn_loc to);
+void fn_int_put(struct jit_fn *f, unsigned r, uint8_t type, struct fn_loc to);
+unsigned fn_int_in(struct jit_fn *f, uint32_t v, unsigned temp);
+void fn_float_mask(struct jit_fn *f, unsigned op, uint8_t type, bool sign, unsigned d, unsigned x);
+
+/* ---- func_vector.c: IR_vop ---- */
+void fn_vector(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to);
+void fn_vector_const(struct jit_fn *f, unsigned x, uint64_t lo, uint64_t hi);
+bool fn_calls(const struct ir_ins *i); /* does it call another function, or C? */
 
 void fn_thunks(struct jit_cache *c, struct jit_asm *a);

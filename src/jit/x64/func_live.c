@@ -105,14 +105,26 @@ static void slot_read(struct fn_block *p, uint32_t slot)
 		bit_set(p->in, slot);
 }
 
+/* How many slots the get or put @i of @group reads or writes; 0: it is none. */
+static uint32_t slots_of(const struct jit_fn *f, uint32_t group, const struct ir_ins *i)
+{
+	if (i->op != IR_get && i->op != IR_put)
+		return 0;
+	uint8_t type = i->op == IR_get ? i->type : f->ins[f->groups[group] + i->a].type;
+	return type == IR_V128 ? 2 : 1;
+}
+
 static void block_scan(struct jit_fn *f, struct fn_block *p)
 {
-	for (uint32_t n = f->groups[p->first]; n < f->groups[p->end]; n++) {
+	for (uint32_t n = f->groups[p->first], group = p->first; n < f->groups[p->end]; n++) {
 		const struct ir_ins *i = &f->ins[n];
-		if (i->op == IR_get)
-			slot_read(p, (uint32_t)i->imm / 8);
-		else if (i->op == IR_put)
-			bit_set(p->kill, (uint32_t)i->imm / 8);
+		while (n >= f->groups[group + 1])
+			group++;
+		for (uint32_t s = 0; s < slots_of(f, group, i); s++)
+			if (i->op == IR_get)
+				slot_read(p, (uint32_t)i->imm / 8 + s);
+			else
+				bit_set(p->kill, (uint32_t)i->imm / 8 + s);
 		if (i->op == IR_end)
 			for (uint32_t s = 0; s < f->nresults; s++)
 				slot_read(p, s);
@@ -191,7 +203,7 @@ static void segs_join(struct jit_fn *f, uint32_t x, uint32_t y)
 	f->segs[a->last].next = y;
 	a->last = b->last;
 	a->weight += b->weight;
-	a->slot |= b->slot || (a->type && b->type && fn_is_float(a->type) != fn_is_float(b->type));
+	a->slot |= b->slot || (a->type && b->type && !fn_alike(a->type, b->type));
 	a->type = a->type ? a->type : b->type;
 	a->hint = a->hint == FN_NONE ? b->hint : a->hint;
 }
@@ -206,7 +218,7 @@ static void seg_touch(struct jit_fn *f, uint32_t seg, uint32_t group, uint8_t ty
 	struct fn_web *w = fn_web(f, seg);
 	if (w->weight < 1u << 30)
 		w->weight += weight_at(f, group);
-	w->slot |= w->type && fn_is_float(w->type) != fn_is_float(type);
+	w->slot |= w->type && !fn_alike(w->type, type);
 	w->type = w->type ? w->type : type;
 }
 
@@ -235,6 +247,18 @@ static void invoke_walk(struct jit_fn *f, const struct ir_ins *i, uint32_t group
 	}
 }
 
+/* The upper half of a vector is in its slot, or nowhere: the web of the lower one has all of it. */
+static void upper_walk(struct jit_fn *f, bool reads, uint32_t slot, uint32_t group)
+{
+	if (reads) {
+		(void)seg_read(f, slot, group, true);
+		return;
+	}
+	uint32_t s = f->cur[slot] = seg_new(f, slot, 2 * group + 1);
+	if (!f->bad)
+		f->webs[s].slot = true;
+}
+
 static void group_walk(struct jit_fn *f, uint32_t group)
 {
 	uint32_t read = FN_NONE;
@@ -257,6 +281,8 @@ static void group_walk(struct jit_fn *f, uint32_t group)
 			for (uint32_t s = 0; s < f->nresults; s++)
 				(void)seg_read(f, s, group, true);
 		}
+		if (slots_of(f, group, i) == 2)
+			upper_walk(f, i->op == IR_get, slot + 1, group);
 	}
 }
 
@@ -314,7 +340,7 @@ static void calls_count(struct jit_fn *f)
 	for (uint32_t k = 0; k < f->ngroups; k++) {
 		f->calls[k + 1] = f->calls[k];
 		for (uint32_t n = f->groups[k]; n < f->groups[k + 1]; n++)
-			if (f->ins[n].op == IR_invoke && f->calls[k] < 1u << 30)
+			if (fn_calls(&f->ins[n]) && f->calls[k] < 1u << 30)
 				f->calls[k + 1] += weight_at(f, k);
 	}
 }

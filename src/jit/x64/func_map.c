@@ -73,7 +73,7 @@ static bool suits(const struct jit_fn *f, uint32_t top, unsigned r)
 static void choose(struct jit_fn *f, uint32_t top)
 {
 	struct fn_web *w = &f->webs[top];
-	bool x = fn_is_float(w->type);
+	bool x = fn_is_xmm(w->type);
 	unsigned first = x ? FN_INTS : 0, end = x ? FN_REGS : FN_INTS;
 	unsigned hint = w->hint == FN_NONE ? NOREG : fn_web(f, w->hint)->reg;
 	if (hint != NOREG && hint >= first && hint < end && !(w->cost && hint < FN_KEPT) &&

@@ -7,7 +7,7 @@
 
 static const uint8_t saved[] = {RBX, RBP, R12, R13, R14, R15};
 static const uint8_t lost[] = {RSI, RDI, R8, R9, R10, R11};
-enum { XMM_BYTES = 8 * FN_FLOATS };
+enum { XMM_BYTES = 16 * FN_FLOATS };
 
 static uint32_t here(const struct jit_cache *c, struct jit_asm *a)
 {
@@ -113,11 +113,11 @@ static void poll_thunk(struct jit_cache *c, struct jit_asm *a)
 		x_push(a, lost[n]);
 	x_alui(a, true, ALU_SUB, RSP, XMM_BYTES);
 	for (unsigned n = 0; n < FN_FLOATS; n++)
-		asm_vrm(a, 1, 3, false, 0x11, FN_XMM + n, 0, RSP, 8 * (int32_t)n);
+		asm_vrm(a, 1, 0, false, 0x11, FN_XMM + n, 0, RSP, 16 * (int32_t)n);
 	x_movi(a, RDI, (uint64_t)(uintptr_t)c->fn.self);
 	call_c(a, (const void *)c->fn.poll);
 	for (unsigned n = 0; n < FN_FLOATS; n++)
-		asm_vrm(a, 1, 3, false, 0x10, FN_XMM + n, 0, RSP, 8 * (int32_t)n);
+		asm_vrm(a, 1, 0, false, 0x10, FN_XMM + n, 0, RSP, 16 * (int32_t)n);
 	x_alui(a, true, ALU_ADD, RSP, XMM_BYTES);
 	for (unsigned n = countof(lost); n-- > 0;)
 		x_pop(a, lost[n]);

@@ -7,8 +7,15 @@ enum { PP_NONE, PP_66, PP_F3, PP_F2 };
 
 static const struct ir_ins *arg(const struct jit_fn *f, uint32_t v) { return &f->b.ins[v]; }
 static bool is_const(const struct ir_ins *i) { return i->op == IR_const; }
-static unsigned pp_of(uint8_t type) { return type == IR_F32 ? PP_F3 : PP_F2; }
-static uint8_t prefix_of(uint8_t type) { return type == IR_F32 ? 0xf3 : 0xf2; }
+/* Of moves: movss, movsd, movups; of arithmetic with one number. */
+static unsigned pp_of(uint8_t type)
+{
+	return type == IR_F32 ? PP_F3 : type == IR_F64 ? PP_F2 : PP_NONE;
+}
+static uint8_t prefix_of(uint8_t type)
+{
+	return type == IR_F32 ? 0xf3 : type == IR_F64 ? 0xf2 : 0;
+}
 #define CONTEXT(field)                                                                             \
 	((int32_t)offsetof(struct jit_fn_context, field) - (int32_t)sizeof(struct jit_fn_context))
 
@@ -34,6 +41,10 @@ unsigned fn_xmm(struct jit_fn *f, uint32_t v, unsigned temp)
 		xmm_const(f, temp, i->imm, i->type == IR_F64);
 		return temp;
 	}
+	if (i->op == IR_vconst) {
+		fn_vector_const(f, temp, i->imm, arg(f, i->a)->imm);
+		return temp;
+	}
 	struct fn_loc l = fn_loc(f, i);
 	if (l.xmm)
 		return l.reg;
@@ -45,7 +56,7 @@ unsigned fn_xmm(struct jit_fn *f, uint32_t v, unsigned temp)
 }
 
 /* Put xmm @x of @type at @to. */
-static void xmm_put(struct jit_fn *f, unsigned x, uint8_t type, struct fn_loc to)
+void fn_xmm_put(struct jit_fn *f, unsigned x, uint8_t type, struct fn_loc to)
 {
 	struct jit_asm *a = &f->g->a;
 	if (to.xmm && to.reg != x)
@@ -57,13 +68,13 @@ static void xmm_put(struct jit_fn *f, unsigned x, uint8_t type, struct fn_loc to
 }
 
 /* Where a result is made that belongs at @to. */
-static unsigned xmm_for(struct fn_loc to) { return to.xmm ? to.reg : FP_TEMP; }
-static unsigned int_for(struct fn_loc to)
+unsigned fn_xmm_for(struct fn_loc to) { return to.xmm ? to.reg : FP_TEMP; }
+unsigned fn_int_for(struct fn_loc to)
 {
 	return to.reg != NOREG && !to.xmm ? to.reg : (unsigned)RAX;
 }
 
-static void int_put(struct jit_fn *f, unsigned r, uint8_t type, struct fn_loc to)
+void fn_int_put(struct jit_fn *f, unsigned r, uint8_t type, struct fn_loc to)
 {
 	struct jit_asm *a = &f->g->a;
 	if (to.reg == NOREG)
@@ -75,7 +86,7 @@ static void int_put(struct jit_fn *f, unsigned r, uint8_t type, struct fn_loc to
 }
 
 /* The integer @v in a register: its own, or @temp. */
-static unsigned int_in(struct jit_fn *f, uint32_t v, unsigned temp)
+unsigned fn_int_in(struct jit_fn *f, uint32_t v, unsigned temp)
 {
 	const struct ir_ins *i = arg(f, v);
 	struct jit_asm *a = &f->g->a;
@@ -132,7 +143,7 @@ static void min_max(struct jit_fn *f, const struct ir_ins *i, unsigned d)
 }
 
 /* op with a mask of the context */
-static void masked(struct jit_fn *f, unsigned op, uint8_t type, bool sign, unsigned d, unsigned x)
+void fn_float_mask(struct jit_fn *f, unsigned op, uint8_t type, bool sign, unsigned d, unsigned x)
 {
 	int32_t at = type == IR_F64 ? (sign ? CONTEXT(sign64) : CONTEXT(abs64))
 				    : (sign ? CONTEXT(sign32) : CONTEXT(abs32));
@@ -161,7 +172,7 @@ static void from_int(struct jit_fn *f, const struct ir_ins *i, unsigned d)
 {
 	struct jit_asm *a = &f->g->a;
 	bool wide = arg(f, i->a)->type != IR_I32, is_signed = i->imm == FOP_sint;
-	unsigned r = int_in(f, i->a, RAX);
+	unsigned r = fn_int_in(f, i->a, RAX);
 	asm_vrr(a, 1, PP_NONE, false, 0x57, d, d, d); /* nothing of what was there */
 	if (wide && !is_signed)
 		from_uint64(f, pp_of(i->type), d, r);
@@ -174,8 +185,8 @@ static void float_one(struct jit_fn *f, const struct ir_ins *i, unsigned d)
 	struct jit_asm *a = &f->g->a;
 	unsigned x;
 	switch ((int)i->imm) {
-	case FOP_abs: masked(f, 0x54, i->type, false, d, fn_xmm(f, i->a, 0)); break;
-	case FOP_neg: masked(f, 0x57, i->type, true, d, fn_xmm(f, i->a, 0)); break;
+	case FOP_abs: fn_float_mask(f, 0x54, i->type, false, d, fn_xmm(f, i->a, 0)); break;
+	case FOP_neg: fn_float_mask(f, 0x57, i->type, true, d, fn_xmm(f, i->a, 0)); break;
 	case FOP_sqrt:
 		x = fn_xmm(f, i->a, 0);
 		asm_vrr(a, 1, pp_of(i->type), false, 0x51, d, x, x);
@@ -201,7 +212,7 @@ void fn_float(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 {
 	static const uint8_t ops[] = {
 	    [FOP_add] = 0x58, [FOP_sub] = 0x5c, [FOP_mul] = 0x59, [FOP_div] = 0x5e};
-	unsigned d = xmm_for(to), x;
+	unsigned d = fn_xmm_for(to), x;
 	switch ((int)i->imm) {
 	case FOP_add:
 	case FOP_sub:
@@ -214,13 +225,13 @@ void fn_float(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 	case FOP_max: min_max(f, i, d); break;
 	case FOP_copysign:
 		x = fn_xmm(f, i->b, 1);
-		masked(f, 0x54, i->type, true, 1, x);
-		masked(f, 0x54, i->type, false, 0, fn_xmm(f, i->a, 0));
+		fn_float_mask(f, 0x54, i->type, true, 1, x);
+		fn_float_mask(f, 0x54, i->type, false, 0, fn_xmm(f, i->a, 0));
 		asm_vrr(&f->g->a, 1, PP_NONE, false, 0x56, d, 0, 1);
 		break;
 	default: float_one(f, i, d);
 	}
-	xmm_put(f, d, i->type, to);
+	fn_xmm_put(f, d, i->type, to);
 }
 
 struct fn_cond fn_compare(struct jit_fn *f, const struct ir_ins *i)
@@ -243,7 +254,7 @@ static void compare_put(struct jit_fn *f, const struct ir_ins *i, struct fn_loc 
 		x_alu(a, false, c.cc == CC_E ? ALU_AND : ALU_OR, RAX, RCX);
 	}
 	asm_rr8(a, false, 0x0fb6, RAX, RAX);
-	int_put(f, RAX, IR_I32, to);
+	fn_int_put(f, RAX, IR_I32, to);
 }
 
 /* ---- memory ---- */
@@ -270,7 +281,7 @@ static struct beyond place_of(struct jit_fn *f, uint32_t v)
 		x_movi(a, RCX, k);
 		return (struct beyond){RCX, 0};
 	}
-	unsigned r = int_in(f, i->op == IR_zext ? i->a : (uint32_t)(i - f->b.ins), RCX);
+	unsigned r = fn_int_in(f, i->op == IR_zext ? i->a : (uint32_t)(i - f->b.ins), RCX);
 	if (fits32((int64_t)k))
 		return (struct beyond){r, (int32_t)k};
 	x_movi(a, RDX, k);
@@ -299,21 +310,21 @@ static void load(struct jit_fn *f, const struct ir_ins *i, const struct ir_ins *
 {
 	struct beyond p = place_of(f, i->a);
 	uint8_t type = ext ? ext->type : i->type;
-	if (fn_is_float(i->type)) {
-		unsigned d = xmm_for(to);
+	if (fn_is_xmm(i->type)) {
+		unsigned d = fn_xmm_for(to);
 		op_at(f, prefix_of(i->type), false, 0x0f10, d, p, false);
-		xmm_put(f, d, i->type, to);
+		fn_xmm_put(f, d, i->type, to);
 		return;
 	}
 	bool is_signed = ext && ext->op == IR_sext, w = is_signed && type == IR_I64;
-	unsigned d = int_for(to);
+	unsigned d = fn_int_for(to);
 	switch (i->imm) {
 	case 1: op_at(f, 0, w, is_signed ? 0x0fbe : 0x0fb6, d, p, false); break;
 	case 2: op_at(f, 0, w, is_signed ? 0x0fbf : 0x0fb7, d, p, false); break;
 	case 4: op_at(f, 0, w, w ? 0x63 : 0x8b, d, p, false); break;
 	default: op_at(f, 0, true, 0x8b, d, p, false);
 	}
-	int_put(f, d, type, to);
+	fn_int_put(f, d, type, to);
 }
 
 void fn_store(struct jit_fn *f, uint32_t n)
@@ -322,7 +333,7 @@ void fn_store(struct jit_fn *f, uint32_t n)
 	struct jit_asm *a = &f->g->a;
 	struct beyond p = place_of(f, i->a);
 	unsigned bytes = (unsigned)i->imm;
-	if (fn_is_float(v->type) && !is_const(v)) {
+	if (fn_is_xmm(v->type) && !is_const(v)) {
 		op_at(f, prefix_of(v->type), false, 0x0f11, fn_xmm(f, i->b, 0), p, false);
 		return;
 	}
@@ -332,7 +343,7 @@ void fn_store(struct jit_fn *f, uint32_t n)
 			a8(a, (unsigned)(v->imm >> 8 * k & 255));
 		return;
 	}
-	unsigned r = int_in(f, i->b, RAX);
+	unsigned r = fn_int_in(f, i->b, RAX);
 	op_at(f, bytes == 2 ? 0x66 : 0, bytes == 8, bytes == 1 ? 0x88 : 0x89, r, p, bytes == 1);
 }
 
@@ -341,48 +352,49 @@ void fn_store(struct jit_fn *f, uint32_t n)
 static void choose_float(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 {
 	struct jit_asm *a = &f->g->a;
-	unsigned c = int_in(f, i->a, RCX), x = fn_xmm(f, i->b, 1), y = fn_xmm(f, i->c, 2);
+	unsigned c = fn_int_in(f, i->a, RCX), x = fn_xmm(f, i->b, 1), y = fn_xmm(f, i->c, 2);
 	x_test(a, false, c, c);
 	asm_vrr(a, 1, PP_NONE, false, 0x28, FP_TEMP, 0, x);
 	uint8_t *end = x_jcc8(a, CC_NE);
 	asm_vrr(a, 1, PP_NONE, false, 0x28, FP_TEMP, 0, y);
 	x_here8(a, end);
-	xmm_put(f, FP_TEMP, i->type, to);
+	fn_xmm_put(f, FP_TEMP, i->type, to);
 }
 
 static void choose_int(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 {
 	struct jit_asm *a = &f->g->a;
-	unsigned x = int_in(f, i->b, RDX), y = int_in(f, i->c, RAX), c = int_in(f, i->a, RCX);
+	unsigned x = fn_int_in(f, i->b, RDX), y = fn_int_in(f, i->c, RAX);
+	unsigned c = fn_int_in(f, i->a, RCX);
 	if (y != RAX)
 		x_mov(a, true, RAX, y);
 	x_test(a, false, c, c);
 	asm_rr(a, i->type != IR_I32, 0x0f40 | CC_NE, RAX, x);
-	int_put(f, RAX, i->type, to);
+	fn_int_put(f, RAX, i->type, to);
 }
 
 static void rotate(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 {
 	struct jit_asm *a = &f->g->a;
-	unsigned y = int_in(f, i->b, RCX), x = int_in(f, i->a, RAX);
+	unsigned y = fn_int_in(f, i->b, RCX), x = fn_int_in(f, i->a, RAX);
 	if (y != RCX)
 		x_mov(a, true, RCX, y);
 	if (x != RAX)
 		x_mov(a, true, RAX, x);
 	asm_rr(a, i->type != IR_I32, 0xd3, i->op == IR_rotl ? SH_ROL : SH_ROR, RAX);
-	int_put(f, RAX, i->type, to);
+	fn_int_put(f, RAX, i->type, to);
 }
 
 static void bits(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 {
 	if (fn_is_float(i->type)) {
-		unsigned r = int_in(f, i->a, RAX), d = xmm_for(to);
+		unsigned r = fn_int_in(f, i->a, RAX), d = fn_xmm_for(to);
 		asm_vrr(&f->g->a, 1, PP_66, i->type == IR_F64, 0x6e, d, 0, r);
-		xmm_put(f, d, i->type, to);
+		fn_xmm_put(f, d, i->type, to);
 	} else {
-		unsigned x = fn_xmm(f, i->a, 0), d = int_for(to);
+		unsigned x = fn_xmm(f, i->a, 0), d = fn_int_for(to);
 		asm_vrr(&f->g->a, 1, PP_66, i->type == IR_I64, 0x7e, x, 0, d);
-		int_put(f, d, i->type, to);
+		fn_int_put(f, d, i->type, to);
 	}
 }
 
@@ -391,9 +403,9 @@ static void result(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 	if (i->type == IR_I32 && to.reg != NOREG && !to.xmm) /* rax may come from a slot */
 		x_mov(&f->g->a, false, to.reg, RAX);
 	else if (fn_is_float(i->type))
-		xmm_put(f, 0, i->type, to);
+		fn_xmm_put(f, 0, i->type, to);
 	else
-		int_put(f, RAX, i->type, to);
+		fn_int_put(f, RAX, i->type, to);
 }
 
 bool fn_put_special(struct jit_fn *f, uint32_t n)
@@ -409,7 +421,9 @@ bool fn_put_special(struct jit_fn *f, uint32_t n)
 		fn_float(f, v, to);
 	else if (v->op == IR_fop)
 		compare_put(f, v, to);
-	else if (v->op == IR_select && fn_is_float(v->type))
+	else if (v->op == IR_vop)
+		fn_vector(f, v, to);
+	else if (v->op == IR_select && fn_is_xmm(v->type))
 		choose_float(f, v, to);
 	else if (v->op == IR_select)
 		choose_int(f, v, to);
@@ -419,10 +433,10 @@ bool fn_put_special(struct jit_fn *f, uint32_t n)
 		bits(f, v, to);
 	else if (v->op == IR_invoke)
 		result(f, v, to);
-	else if (fn_is_float(v->type)) /* a copy, a constant */
-		xmm_put(f, fn_xmm(f, i->a, xmm_for(to)), v->type, to);
+	else if (fn_is_xmm(v->type)) /* a copy, a constant */
+		fn_xmm_put(f, fn_xmm(f, i->a, fn_xmm_for(to)), v->type, to);
 	else if (v->op == IR_get && to.xmm)
-		int_put(f, int_in(f, i->a, RAX), v->type, to);
+		fn_int_put(f, fn_int_in(f, i->a, RAX), v->type, to);
 	else
 		return false;
 	return true;
