@@ -235,7 +235,7 @@ int lodge_becomes(const struct lodge_config *given)
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
 	const struct level *l = level_choose(&c, NULL);
-	bool kept = c.name || c.timeout_ns || c.restart || c.idle_timeout_ns;
+	bool kept = c.name || (c.timeout_ns && !(l && l->timed)) || c.restart || c.idle_timeout_ns;
 	if (l && l->whole && l->create && kept)
 		return 0;
 	if (!l || l->whole)
