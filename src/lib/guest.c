@@ -183,7 +183,7 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		r = life_config_check(&c, e);
 	if (r < 0)
 		return r;
-	autofree char *cwd = NULL;
+	autofree char *cwd = NULL, *here = NULL;
 	const bool image = c.guest && image_find(c.guest) && !lodge_has_first(&c);
 	const struct level *l = NULL;
 	if (!image) {
@@ -191,6 +191,11 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		l = level_choose(&c, &why);
 		if (l && l->become && !l->whole && !c.cwd && !c.root)
 			c.cwd = cwd = getcwd(NULL, 0);
+		if (l && l->confines && c.guest && !strchr(c.guest, '/')) { /* a file, not a name */
+			if (asprintf(&here, "./%s", c.guest) < 0)
+				here = NULL;
+			c.guest = here ? here : c.guest;
+		}
 		if (l && l->prepare) /* whatever becomes of its files and its image's name */
 			c.level = l->name;
 		if (l && l->become && (r = program_check(l, &c, e)) < 0)

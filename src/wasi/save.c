@@ -225,8 +225,8 @@ static int path_load(const struct wasi *s, int root, const char *path, uint64_t 
 	int fd = beneath_open(s->roots[root], *path ? path : ".",
 			      (flags & FLAGS_KEPT) | O_NOCTTY | O_NONBLOCK, 0);
 	if (fd < 0)
-		return err_sys(e, "the program had %s/%s open, which cannot be opened again",
-			       s->c->folders[root].name, path);
+		return err_set(e, EINVAL, "the program had %s/%s open, which cannot be opened "
+			       "again: %s", s->c->folders[root].name, path, strerror(errno));
 	return fd;
 }
 

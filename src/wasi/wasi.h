@@ -36,6 +36,6 @@ void wasi_goes_on(struct wasi *s);
 /* What it has open, and its clocks, while it stands still. EOPNOTSUPP: something cannot be saved,
  * and the reason. */
 int wasi_save(struct wasi *s, const struct wasm_sink *to, struct lodge_err *e) MUST;
-/* Into one that has just been made, of the same folders by their names; it stands still. ENOENT,
+/* Into one that has just been made, of the same folders by their names; it stands still.
  * EINVAL: damaged, or a file is not there any more. */
 int wasi_load(struct wasi *s, const struct wasm_source *from, struct lodge_err *e) MUST;

@@ -204,8 +204,7 @@ static int ready_wait(const struct guest *g, struct lodge_err *e)
 	    hello.what != ASK_READY)
 		return err_set(e, EIO, "the program's process died at its start");
 	hello.err.msg[sizeof hello.err.msg - 1] = 0;
-	return hello.result < 0 ? err_set(e, -hello.result, "%s: %s", g->c->guest, hello.err.msg)
-				: 0;
+	return hello.result < 0 ? err_set(e, -hello.result, "%s", hello.err.msg) : 0;
 }
 
 static uint64_t memory_of(const struct lodge_config *c)

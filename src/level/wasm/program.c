@@ -333,10 +333,10 @@ static int kept_make(struct program *g, struct plan *p, struct lodge_err *e)
 		r = module_load(p, g->c, e);
 	if (r == 0)
 		r = box_enter_with(p, g->kept->control, e);
-	if (r == 0) /* that of before went with other rights */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (r == 0)
-		r = program_make(g, p, e);
+	if (r < 0)
+		return r;
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* that of before went with other rights */
+	r = err_in(e, program_make(g, p, e), "%s", g->c->guest);
 	if (r == 0 && sigaction(SIGNAL_KICK, &a, NULL) < 0)
 		r = err_sys(e, "a handler of signals");
 	return r;
