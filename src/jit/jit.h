@@ -314,10 +314,12 @@ typedef void jit_fn_vector(void *d, const void *x, const void *y, const void *z,
 struct jit_fn_owner {
 	void *self;
 	/* The callee has no code: run it in the frame @at; 0, or a trap. Or make its code, and
-	 * return the address. */
-	uint64_t (*call)(void *self, void *callee, void *at);
+	 * return the address. *@from: where the caller goes on; its frame is behind that. */
+	uint64_t (*call)(void *self, void *callee, void *at, const uint64_t *from);
 	uint64_t (*help)(void *self, uint64_t what, void *frame); /* 0 or a trap */
-	uint64_t (*poll)(void *self);                             /* fuel is below 0 */
+	/* fuel is below 0; at[0]: the group that is about to be made, -1: the function begins;
+	 * at[1]: an address in it, its frame is behind that */
+	uint64_t (*poll)(void *self, const uint64_t *at);
 	/* What does a vector operation that the host has no instructions for. */
 	jit_fn_vector *(*vector)(unsigned vop);
 	/* A trap, in code at @pc (of group @group if that is not -1) with so much below its frame
@@ -328,6 +330,9 @@ struct jit_fn_owner {
 	uint32_t callee_code, callee_type, table_at, table_n;
 	uint8_t trap_memory, trap_stack, trap_undefined, trap_null, trap_signature;
 	bool counts; /* branches back and calls are counted: --fuel */
+	/* during poll and during calls of others all values that are still wanted are in their
+	 * slots, of all functions that wait */
+	bool exact;
 };
 enum jit_fn_result { JIT_FN_NONE, JIT_FN_INT, JIT_FN_FLOAT, JIT_FN_RESULTS };
 /* A cache for functions; jit_cache_free. The owner's fields are copied. */

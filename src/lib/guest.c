@@ -192,7 +192,7 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		r = life_config_check(&c, e);
 	if (r < 0)
 		return r;
-	autofree char *cwd = NULL;
+	autofree char *cwd = NULL, *here = NULL;
 	const bool image = c.guest && image_find(c.guest) && !lodge_has_first(&c);
 	const struct level *l = NULL;
 	if (!image) {
@@ -200,6 +200,11 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		l = level_choose(&c, &why);
 		if (l && l->become && !l->whole && !c.cwd && !c.root)
 			c.cwd = cwd = getcwd(NULL, 0);
+		if (l && l->confines && c.guest && !strchr(c.guest, '/')) { /* a file, not a name */
+			if (asprintf(&here, "./%s", c.guest) < 0)
+				here = NULL;
+			c.guest = here ? here : c.guest;
+		}
 		if (l && l->prepare) /* whatever becomes of its files and its image's name */
 			c.level = l->name;
 		if (c.argc && !(l && (l->become || (l->rooted && c.root))))
@@ -242,7 +247,7 @@ int lodge_becomes(const struct lodge_config *given)
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
 	const struct level *l = level_choose(&c, NULL);
-	bool kept = c.name || c.timeout_ns || c.restart || c.idle_timeout_ns;
+	bool kept = c.name || (c.timeout_ns && !(l && l->timed)) || c.restart || c.idle_timeout_ns;
 	if (l && l->whole && l->create && kept)
 		return 0;
 	if (!l || l->whole)

@@ -77,6 +77,7 @@ struct level {
 	bool whole;             /* become checks all of @c, and refuses what it cannot do */
 	/* NULL: its guests join no networks. Else 0, or why they cannot join @name. */
 	int (*network)(const char *name, struct lodge_err *e);
+	bool timed;             /* and become of a whole one sees to a time-out, too */
 	bool confines;          /* become does so by itself, with or without LODGE_ISOLATE */
 	/* limit sees to CPU time and CPUs, too; they and memory may grow while it lives */
 	bool governs;

@@ -25,13 +25,22 @@ void *guest(struct wasi *s, uint32_t at, uint64_t len) { return wasm_memory(s->w
 
 /* ---- the table ---- */
 
+/* A signal came before anything was done: it is done later, and began now. */
+static enum wasm_trap call_ended(struct wasi *s, union wasm_slot *at, uint32_t r)
+{
+	if (r == W_INTR)
+		return WASM_AGAIN;
+	s->since_ns = 0;
+	at[0].i32 = r;
+	return s->exits ? WASM_TRAP_EXIT : WASM_OK;
+}
+
 #define BOTH(name, signature)                                                                      \
 	static enum wasm_trap call_##name(void *user, struct wasm *w, union wasm_slot *at)         \
 	{                                                                                          \
 		struct wasi *s = user;                                                             \
 		s->w = w;                                                                          \
-		at[0].i32 = wasi_##name(s, at);                                                    \
-		return s->exits ? WASM_TRAP_EXIT : WASM_OK;                                        \
+		return call_ended(s, at, wasi_##name(s, at));                                      \
 	}
 #include "wasi/calls.def"
 
@@ -150,12 +159,27 @@ static bool clock_of(uint32_t id, clockid_t *ret)
 	return true;
 }
 
-static uint32_t time_put(struct wasi *s, uint32_t at, const struct timespec *t)
+static uint64_t timespec_ns(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_nsec;
+}
+
+uint64_t guest_clock_ns(const struct wasi *s, clockid_t id)
+{
+	struct timespec t = {0};
+	(void)clock_gettime(id, &t);
+	uint64_t ns = timespec_ns(&t);
+	return id == CLOCK_REALTIME    ? ns
+	       : id == CLOCK_MONOTONIC ? ns - (uint64_t)s->away_ns
+				       : ns + s->cpu_ns;
+}
+
+static uint32_t time_put(struct wasi *s, uint32_t at, uint64_t ns)
 {
 	uint8_t *to = guest(s, at, 8);
 	if (!to)
 		return W_FAULT;
-	le64_put(to, (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_nsec);
+	le64_put(to, ns);
 	return 0;
 }
 
@@ -165,16 +189,15 @@ uint32_t wasi_clock_res_get(struct wasi *s, const union wasm_slot *a)
 	clockid_t id;
 	if (!clock_of(a[0].i32, &id))
 		return W_INVAL;
-	return clock_getres(id, &t) < 0 ? errno_of(errno) : time_put(s, a[1].i32, &t);
+	return clock_getres(id, &t) < 0 ? errno_of(errno) : time_put(s, a[1].i32, timespec_ns(&t));
 }
 
 uint32_t wasi_clock_time_get(struct wasi *s, const union wasm_slot *a)
 {
-	struct timespec t;
 	clockid_t id;
 	if (!clock_of(a[0].i32, &id))
 		return W_INVAL;
-	return clock_gettime(id, &t) < 0 ? errno_of(errno) : time_put(s, a[2].i32, &t);
+	return time_put(s, a[2].i32, guest_clock_ns(s, id));
 }
 
 /* ---- the rest ---- */

@@ -33,6 +33,7 @@ void descriptor_drop(struct descriptor *d)
 		close(d->fd);
 	if (d->listing >= 0)
 		close(d->listing);
+	free(d->path);
 	*d = (struct descriptor){.fd = -1, .listing = -1};
 }
 
@@ -46,23 +47,28 @@ uint32_t descriptor_get(struct wasi *s, uint32_t i, enum right right, struct des
 	return 0;
 }
 
-uint32_t descriptor_add(struct wasi *s, int fd, uint64_t rights, uint64_t inherited, uint32_t *ret)
+/* Is there a place @i, or can there be one? */
+static bool descriptor_room(struct wasi *s, uint32_t i)
+{
+	if (i < s->n)
+		return true;
+	uint32_t n = (i / 16 + 1) * 16;
+	struct descriptor *p = i < DESCRIPTORS_MAX ? realloc(s->at, n * sizeof *p) : NULL;
+	if (!p)
+		return false;
+	for (uint32_t k = s->n; k < n; k++)
+		p[k] = (struct descriptor){.fd = -1, .listing = -1};
+	s->at = p;
+	s->n = n;
+	return true;
+}
+
+uint32_t descriptor_put(struct wasi *s, uint32_t i, int fd, uint64_t rights, uint64_t inherited)
 {
 	struct stat st;
-	uint32_t i = 0;
-	while (i < s->n && s->at[i].used)
-		i++;
-	if (i == s->n && s->n < DESCRIPTORS_MAX) {
-		struct descriptor *p = realloc(s->at, (s->n + 16) * sizeof *p);
-		if (p) {
-			for (uint32_t k = s->n; k < s->n + 16; k++)
-				p[k] = (struct descriptor){.fd = -1, .listing = -1};
-			s->at = p;
-			s->n += 16;
-		}
-	}
-	if (i == s->n || fstat(fd, &st) < 0) {
-		uint32_t r = i == s->n ? W_MFILE : errno_of(errno);
+	bool room = descriptor_room(s, i);
+	if (!room || fstat(fd, &st) < 0) {
+		uint32_t r = !room ? W_MFILE : errno_of(errno);
 		if (fd > 2)
 			close(fd);
 		return r;
@@ -73,9 +79,18 @@ uint32_t descriptor_add(struct wasi *s, int fd, uint64_t rights, uint64_t inheri
 				       .rights = rights,
 				       .inherited = inherited,
 				       .listing = -1};
-	if (ret)
-		*ret = i;
 	return 0;
+}
+
+uint32_t descriptor_add(struct wasi *s, int fd, uint64_t rights, uint64_t inherited, uint32_t *ret)
+{
+	uint32_t i = 0;
+	while (i < s->n && s->at[i].used)
+		i++;
+	uint32_t r = descriptor_put(s, i, fd, rights, inherited);
+	if (!r && ret)
+		*ret = i;
+	return r;
 }
 
 #define MAY(x) (1ull << MAY_##x)
@@ -102,14 +117,21 @@ int wasi_new(struct wasi **ret, const struct wasi_config *c, struct lodge_err *e
 	for (int fd = 0; fd < 3 && s && !r; fd++)
 		if (s->n <= (uint32_t)fd || !s->at[fd].used || s->at[fd].fd != fd)
 			r = W_BADF;
+	if (s && !(s->roots = malloc((c->nfolders + 1) * sizeof *s->roots)))
+		r = W_NOMEM;
 	for (size_t k = 0; k < c->nfolders; k++) {
-		if (r) {
+		if (!s || !s->roots)
 			close(c->folders[k].fd);
-			continue;
-		}
-		r = descriptor_add(s, c->folders[k].fd, RIGHTS_FOLDER, RIGHTS_ALL, &i);
-		if (!r)
+		else
+			s->roots[k] = c->folders[k].fd;
+		int fd = r ? -1 : fcntl(c->folders[k].fd, F_DUPFD_CLOEXEC, 3);
+		r = r ? r : fd < 0 ? W_BADF : descriptor_add(s, fd, RIGHTS_FOLDER, RIGHTS_ALL, &i);
+		if (!r && !(s->at[i].path = strdup("")))
+			r = W_NOMEM;
+		if (!r) {
 			s->at[i].name = c->folders[k].name;
+			s->at[i].root = (uint32_t)k;
+		}
 	}
 	if (r) {
 		wasi_free(s);
@@ -128,6 +150,9 @@ void wasi_free(struct wasi *s)
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->at[i].used)
 			descriptor_drop(&s->at[i]);
+	for (size_t k = 0; s->roots && k < s->c->nfolders; k++)
+		close(s->roots[k]);
+	free(s->roots);
 	free(s->at);
 	free(s);
 }

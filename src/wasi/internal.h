@@ -5,10 +5,11 @@
 #include "wasi/wasi.h"
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 
 enum { DESCRIPTORS_MAX = 4096, IOVS_MAX = 1024, PATH_LEN_MAX = 4096 };
 enum {
-	W_2BIG = 1, W_BADF = 8, W_FAULT = 21, W_ILSEQ = 25, W_INVAL = 28, W_IO = 29, W_ISDIR = 31,
+	W_2BIG = 1, W_BADF = 8, W_FAULT = 21, W_ILSEQ = 25, W_INTR = 27, W_INVAL = 28, W_IO = 29, W_ISDIR = 31,
 	W_MFILE = 33, W_NAMETOOLONG = 37, W_NOENT = 44, W_NOMEM = 48, W_NOSYS = 52, W_NOTDIR = 54,
 	W_NOTEMPTY = 55, W_NOTSUP = 58, W_PERM = 63, W_NOTCAPABLE = 76
 };
@@ -33,15 +34,27 @@ struct descriptor {
 	uint64_t rights, inherited;
 	const char *name;  /* of a folder that was there from the start; borrowed, else NULL */
 	int listing;       /* the folder once more, to be read; -1: not yet. Owned */
+	/* where it was found, as the program wrote it: below folder @root of the configuration;
+	 * owned, "" of that folder itself; NULL: nowhere */
+	char *path;
+	uint32_t root;
 };
 struct wasi {
 	const struct wasi_config *c; /* borrowed */
 	struct wasm *w;              /* that calls, for one call */
 	struct descriptor *at;       /* owned */
 	uint32_t n;
+	int *roots;                  /* owned: the folders, whatever the program does to its own */
 	bool exits;
 	int exit_code;
+	/* ---- time of a program that stood still, or has been somewhere else (save.c) ---- */
+	int64_t away_ns;     /* how far its monotonic clock is behind ours */
+	uint64_t cpu_ns;     /* that it had used up before this process was it */
+	uint64_t since_ns;   /* when the call began that waits now, and may be begun again; 0: none */
+	uint64_t stood_ns;   /* since when it stands still */
 };
+/* CLOCK_MONOTONIC and times of CPUs as the program sees them; others as they are. */
+uint64_t guest_clock_ns(const struct wasi *s, clockid_t id);
 
 uint32_t errno_of(int host);
 /* @len bytes of the program's memory, for this call; NULL: not there. */
@@ -51,6 +64,9 @@ uint32_t descriptor_get(struct wasi *s, uint32_t i, enum right right, struct des
 /* A new one for @fd, which is taken over, also on failure. */
 uint32_t descriptor_add(struct wasi *s, int fd, uint64_t rights, uint64_t inherited,
 			uint32_t *ret);
+uint32_t descriptor_put(struct wasi *s, uint32_t i, int fd, uint64_t rights, uint64_t inherited);
+/* -1: errno; EXDEV is a way out of the folder @dir. */
+int beneath_open(int dir, const char *path, uint64_t flags, uint64_t mode);
 void descriptor_drop(struct descriptor *d);
 uint8_t filetype_of(const struct stat *st);
 uint8_t descriptor_type(int fd, const struct stat *st);

@@ -32,8 +32,7 @@ static uint32_t path_read(struct wasi *s, uint32_t fd, uint32_t at, uint32_t len
 	return ret->d->type == TYPE_DIRECTORY ? 0 : W_NOTDIR;
 }
 
-/* -1: errno; EXDEV is a way out of the folder. */
-static int beneath_open(int dir, const char *path, uint64_t flags, uint64_t mode)
+int beneath_open(int dir, const char *path, uint64_t flags, uint64_t mode)
 {
 	const struct open_how how = {.flags = flags | O_CLOEXEC,
 				     .mode = mode,
@@ -95,8 +94,17 @@ static uint64_t open_flags(uint32_t lookup, uint32_t oflags, uint64_t rights, ui
 	return f | O_NOCTTY | O_NONBLOCK; /* a pipe that nobody writes to is not waited for */
 }
 
-static uint32_t opened_keep(struct wasi *s, int fd, uint32_t fdflags, uint64_t rights,
-			    uint64_t inherited, uint32_t *ret)
+/* @name, found from the folder @d; NULL: no memory, or not known. */
+static char *path_join(const struct descriptor *d, const char *name)
+{
+	char *p = NULL;
+	if (d->path && asprintf(&p, "%s%s%s", d->path, *d->path ? "/" : "", name) < 0)
+		p = NULL;
+	return p;
+}
+
+static uint32_t opened_keep(struct wasi *s, const struct path *from, int fd, uint32_t fdflags,
+			    uint64_t rights, uint64_t inherited, uint32_t *ret)
 {
 	struct stat st;
 	if (fstat(fd, &st) < 0) {
@@ -110,7 +118,35 @@ static uint32_t opened_keep(struct wasi *s, int fd, uint32_t fdflags, uint64_t r
 	}
 	if (S_ISDIR(st.st_mode))
 		rights &= ~(MAY(READ) | MAY(WRITE) | MAY(SEEK) | MAY(TELL) | MAY(SET_SIZE));
-	return descriptor_add(s, fd, rights, inherited, ret);
+	uint32_t root = from->d->root;
+	char *path = path_join(from->d, from->text);
+	uint32_t r = descriptor_add(s, fd, rights, inherited, ret); /* from->d may have moved */
+	if (r) {
+		free(path);
+		return r;
+	}
+	s->at[*ret].path = path;
+	s->at[*ret].root = root;
+	return 0;
+}
+
+/* What was open as @was, or below it, has another name now. */
+static void opened_rename(struct wasi *s, uint32_t root, const char *was, uint32_t to_root,
+			  const char *is)
+{
+	size_t n = was ? strlen(was) : 0;
+	for (uint32_t i = 0; n && is && i < s->n; i++) {
+		struct descriptor *d = &s->at[i];
+		char *p;
+		if (!d->used || !d->path || d->name || d->root != root ||
+		    strncmp(d->path, was, n) != 0 || (d->path[n] && d->path[n] != '/'))
+			continue;
+		if (asprintf(&p, "%s%s", is, d->path + n) < 0)
+			p = NULL;
+		free(d->path);
+		d->path = p;
+		d->root = to_root;
+	}
 }
 
 uint32_t wasi_path_open(struct wasi *s, const union wasm_slot *a)
@@ -132,7 +168,7 @@ uint32_t wasi_path_open(struct wasi *s, const union wasm_slot *a)
 	int fd = beneath_open(p.d->fd, p.text, f, oflags & O_WASI_CREAT ? 0666 : 0);
 	if (fd < 0)
 		return beneath_errno(errno);
-	r = opened_keep(s, fd, fdflags, rights, inherited, &got);
+	r = opened_keep(s, &p, fd, fdflags, rights, inherited, &got);
 	if (!r)
 		le32_put(to, got);
 	return r;
@@ -281,6 +317,17 @@ static void ends_close(struct ends *n)
 			close(n->dirs[i]);
 }
 
+/* parent_open has cut the path in two. */
+static char *end_path(const struct path *p, const char *name)
+{
+	char *is, *folder = name == p->text ? NULL : path_join(p->d, p->text);
+	const char *in = folder ? folder : p->d->path;
+	if (!in || asprintf(&is, "%s%s%s", in, *in ? "/" : "", name) < 0)
+		is = NULL;
+	free(folder);
+	return is;
+}
+
 uint32_t wasi_path_rename(struct wasi *s, const union wasm_slot *a)
 {
 	static const enum right rights[] = {MAY_RENAME_SOURCE, MAY_RENAME_TARGET};
@@ -288,6 +335,11 @@ uint32_t wasi_path_rename(struct wasi *s, const union wasm_slot *a)
 	uint32_t r = ends_open(s, a, a + 3, rights, &n);
 	if (!r && renameat(n.dirs[0], n.names[0], n.dirs[1], n.names[1]) < 0)
 		r = errno_of(errno);
+	if (!r) {
+		autofree char *was = end_path(&n.from, n.names[0]);
+		autofree char *is = end_path(&n.to, n.names[1]);
+		opened_rename(s, n.from.d->root, was, n.to.d->root, is);
+	}
 	ends_close(&n);
 	return r;
 }

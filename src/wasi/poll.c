@@ -17,29 +17,25 @@ struct subscription {
 	int poll;        /* index in fds; -1: none */
 };
 
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-	(void)clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t sum(uint64_t a, uint64_t b) { return a + b < a ? UINT64_MAX : a + b; }
 
-static void clock_read(struct subscription *u, uint32_t id, uint64_t timeout, uint16_t flags)
+/* A timeout counts from when the call was first begun. */
+static void clock_read(const struct wasi *s, struct subscription *u, uint32_t id, uint64_t timeout,
+		       uint16_t flags)
 {
 	static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC,
 					   CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID};
-	uint64_t now = host_monotonic_ns();
+	uint64_t from = s->since_ns;
 	if (id >= countof(clocks) || flags & ~1) {
 		u->error = W_INVAL;
 		return;
 	}
 	if (flags & 1) { /* a point in time, of its clock */
-		uint64_t there = clock_ns(clocks[id]);
+		uint64_t there = guest_clock_ns(s, clocks[id]);
+		from = host_monotonic_ns();
 		timeout = timeout > there ? timeout - there : 0;
 	}
-	u->due_ns = sum(now, timeout);
+	u->due_ns = sum(from, timeout);
 }
 
 /* One of 48 bytes, of the older interface 56. */
@@ -53,7 +49,7 @@ static void subscription_read(struct wasi *s, const uint8_t *p, bool old, struct
 		u->error = W_INVAL;
 	} else if (u->type == EVENT_CLOCK) {
 		const uint8_t *c = p + (old ? 24 : 16);
-		clock_read(u, le32_at(c), le64_at(c + 8), le16_at(c + 24));
+		clock_read(s, u, le32_at(c), le64_at(c + 8), le16_at(c + 24));
 	} else {
 		u->error = descriptor_get(s, le32_at(p + 16), MAY_POLL, &d);
 		if (u->error)
@@ -75,15 +71,9 @@ static uint32_t wait_for(const struct subscription *u, uint32_t n, struct pollfd
 		if (u[i].due_ns < due)
 			due = u[i].due_ns;
 	}
-	for (;;) {
-		uint64_t now = host_monotonic_ns(), left = due > now ? due - now : 0;
-		struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-		int r = ppoll(fds, nfds, due == UINT64_MAX ? NULL : &t, NULL);
-		if (r >= 0)
-			return 0;
-		if (errno != EINTR)
-			return errno_of(errno);
-	}
+	uint64_t now = host_monotonic_ns(), left = due > now ? due - now : 0;
+	struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
+	return ppoll(fds, nfds, due == UINT64_MAX ? NULL : &t, NULL) < 0 ? errno_of(errno) : 0;
 }
 
 static uint32_t events_put(uint8_t *to, const struct subscription *u, uint32_t n,
@@ -124,6 +114,8 @@ static uint32_t poll_all(struct wasi *s, const union wasm_slot *a, bool old)
 	autofree struct pollfd *fds = calloc(n, sizeof *fds);
 	if (!u || !fds)
 		return W_NOMEM;
+	if (!s->since_ns)
+		s->since_ns = host_monotonic_ns();
 	for (uint32_t i = 0; i < n; i++)
 		subscription_read(s, in + each * i, old, &u[i], fds, &nfds);
 	uint32_t r = wait_for(u, n, fds, nfds);

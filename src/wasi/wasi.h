@@ -27,3 +27,15 @@ void wasi_free(struct wasi *s); /* closes what the program has left open; NULL i
 wasm_host_fn *wasi_find(void *user, size_t i, const struct wasm_import *im, struct lodge_err *e);
 /* After WASM_TRAP_EXIT. */
 int wasi_exit_code(const struct wasi *s);
+
+/* ---- state (save.c; lodge-state(5)) ---- */
+/* The program stands still from now on, between two instructions or before a call that waits; and
+ * goes on: its monotonic clock does not show that time. */
+void wasi_halted(struct wasi *s);
+void wasi_goes_on(struct wasi *s);
+/* What it has open, and its clocks, while it stands still. EOPNOTSUPP: something cannot be saved,
+ * and the reason. */
+int wasi_save(struct wasi *s, const struct wasm_sink *to, struct lodge_err *e) MUST;
+/* Into one that has just been made, of the same folders by their names; it stands still.
+ * EINVAL: damaged, or a file is not there any more. */
+int wasi_load(struct wasi *s, const struct wasm_source *from, struct lodge_err *e) MUST;

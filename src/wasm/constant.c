@@ -47,7 +47,7 @@ static void function_value(struct machine *c)
 		reader_fail(c->r, EINVAL, "unknown function %u", i);
 	if (!c->r->bad)
 		c->m->funcs[i].declared = true;
-	value_push(c, WASM_FUNCREF, c->w ? (uint64_t)(uintptr_t)&c->w->funcs[i] : 0);
+	value_push(c, WASM_FUNCREF, (uint64_t)i + 1);
 }
 
 static void sum(struct machine *c, uint8_t op)

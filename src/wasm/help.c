@@ -107,9 +107,9 @@ enum wasm_trap segment_copy(struct wasm *w, uint32_t elem, uint32_t table, uint6
 		if (el->expressions)
 			(void)!constant_read(w->m, &r, el->type, w, &v);
 		else
-			v.lo = (uint64_t)(uintptr_t)&w->funcs[reader_u32(&r)];
+			v.lo = (uint64_t)reader_u32(&r) + 1;
 		if (i >= from)
-			t->at[to + i - from] = v.lo;
+			(void)element_of(w, t, v.lo, &t->at[to + i - from]);
 	}
 	return WASM_OK;
 }
@@ -148,6 +148,7 @@ enum wasm_trap wasm_help(struct wasm *w, enum help h, union wasm_slot *at, uint3
 {
 	struct table *t;
 	struct memory *m;
+	uint64_t v;
 	switch (h) {
 	case HELP_MEMORY_SIZE: at[0].i64 = w->memories[i].len / PAGE; break;
 	case HELP_MEMORY_GROW:
@@ -160,13 +161,15 @@ enum wasm_trap wasm_help(struct wasm *w, enum help h, union wasm_slot *at, uint3
 	case HELP_DATA_DROP: w->data_dropped[i] = true; break;
 	case HELP_TABLE_SIZE: at[0].i32 = (uint32_t)w->tables[i].n; break;
 	case HELP_TABLE_GROW:
-		at[0].i32 = table_grow(&w->tables[i], at[0].i64, at[1].i32);
+		if (!element_of(w, &w->tables[i], at[0].i64, &v))
+			return WASM_TRAP_TABLE;
+		at[0].i32 = table_grow(&w->tables[i], v, at[1].i32);
 		break;
 	case HELP_TABLE_FILL:
 		t = &w->tables[i];
-		if (!inside(at[0].i32, at[2].i32, t->n))
+		if (!inside(at[0].i32, at[2].i32, t->n) || !element_of(w, t, at[1].i64, &v))
 			return WASM_TRAP_TABLE;
-		table_fill(t, at[0].i32, at[1].i64, at[2].i32);
+		table_fill(t, at[0].i32, v, at[2].i32);
 		break;
 	case HELP_TABLE_COPY: return table_copy(w, at, i, j);
 	case HELP_TABLE_INIT:

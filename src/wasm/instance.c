@@ -4,7 +4,7 @@
 #include "wasm/internal.h"
 #include <sys/mman.h>
 
-enum { STACK_SLOTS = 1 << 20, FRAMES = 1 << 17 };
+enum { STACK_SLOTS = 1 << 20 };
 
 const char *wasm_trap_text(enum wasm_trap t)
 {
@@ -127,6 +127,7 @@ static int memories_new(struct wasm *w, struct lodge_err *e)
 		struct table *t = &w->tables[i];
 		t->max = l->has_max && l->max < TABLE_MAX ? l->max : TABLE_MAX;
 		t->n = l->min;
+		t->functions = l->type == WASM_FUNCREF;
 		if (l->min > TABLE_MAX)
 			return err_set(e, ENOMEM, "a table of %llu elements: at most %u",
 				       (unsigned long long)l->min, TABLE_MAX);
@@ -153,7 +154,7 @@ static int stack_new(struct wasm *w, uint32_t slots, struct lodge_err *e)
 {
 	uint32_t n = slots ? slots : STACK_SLOTS;
 	w->stack = host_pages_new(n * sizeof *w->stack);
-	w->frames = host_pages_new(FRAMES * sizeof *w->frames);
+	w->frames = host_pages_new(FRAMES_ALL * sizeof *w->frames);
 	if (!w->stack || !w->frames)
 		return err_set(e, ENOMEM, "out of memory");
 	w->stack_end = w->stack + n;
@@ -180,6 +181,9 @@ int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_l
 			   .user = user,
 			   .memory_max = l->memory_max,
 			   .deadline_ns = l->deadline_ns,
+			   .slice_max = l->slice,
+			   .halted = l->halted,
+			   .halted_user = l->halted_user,
 			   .fueled = l->fuel != 0,
 			   .fuel = l->fuel > INT64_MAX ? INT64_MAX : (int64_t)l->fuel};
 	(void)wasm_run(NULL, NULL, NULL, &w->labels);
@@ -224,7 +228,7 @@ void wasm_free(struct wasm *w)
 	if (w->stack)
 		host_pages_free(w->stack, (size_t)(w->stack_end - w->stack) * sizeof *w->stack);
 	if (w->frames)
-		host_pages_free(w->frames, FRAMES * sizeof *w->frames);
+		host_pages_free(w->frames, FRAMES_ALL * sizeof *w->frames);
 	free(w->funcs);
 	free(w->tables);
 	free(w->memories);

@@ -198,7 +198,7 @@ struct func {
 struct table {
 	uint64_t *at; /* references; owned */
 	uint64_t n, max;
-	bool is64;
+	bool is64, functions; /* of functions, not of external references */
 };
 struct memory {
 	uint8_t *at;
@@ -211,6 +211,19 @@ struct frame {
 	const struct insn *ip; /* of the call; NULL: the host's */
 	union wasm_slot *fp;
 	struct func *f;
+};
+enum { SPOT_BEGIN = UINT32_MAX };
+/* Where a run stands: before instruction @insn of @f (SPOT_BEGIN: its parameters are there, nothing
+ * else is), called by compiled code that goes on at *@code if that is not NULL; or in the compiled
+ * function that goes on there, with @f NULL. */
+struct spot {
+	const struct func *f;
+	uint32_t insn;
+	const uint64_t *code; /* on its stack: the return address, and its caller's frame behind */
+};
+struct crossing {
+	const struct crossing *before;
+	const uint64_t *code;
 };
 struct wasm {
 	const struct wasm_module *m;
@@ -242,7 +255,38 @@ struct wasm {
 	} trace[FRAMES_SHOWN];
 	uint32_t ntrace; /* also those that have no room */
 	struct host_fault_taker taker;
+	/* ---- standing still: state.c ---- */
+	volatile bool asked;
+	uint32_t slice_max;
+	enum wasm_trap (*halted)(void *user, struct wasm *w);
+	void *halted_user;
+	struct spot here;              /* while it stands still */
+	const struct crossing *crossing; /* from compiled code into the interpreter, the last one */
+	uint64_t nsaved;               /* slots that wasm_save found in use */
+	int64_t slice;                 /* of the fuel, what the interpreter has not used up */
+	struct {                       /* go on there; func NULL: nowhere */
+		struct func *f;
+		union wasm_slot *fp;
+		const struct insn *ip; /* NULL: at the function's beginning */
+		struct frame *top;
+	} back;
 };
+
+/* References in slots and globals are numbers, 1 + the function's; in tables they are addresses of
+ * functions, so that a call finds them at once. False: of no function. */
+static inline bool element_of(const struct wasm *w, const struct table *t, uint64_t ref,
+			      uint64_t *ret)
+{
+	if (t->functions && ref > w->m->nfuncs)
+		return false;
+	*ret = t->functions && ref ? (uint64_t)(uintptr_t)&w->funcs[ref - 1] : ref;
+	return true;
+}
+static inline uint64_t element_ref(const struct wasm *w, const struct table *t, uint64_t i)
+{
+	struct func *f = (struct func *)(uintptr_t)t->at[i];
+	return t->functions && f ? (uint64_t)(f - w->funcs) + 1 : t->at[i];
+}
 
 /* What is made of one function. With @out NULL it is validated only. */
 struct made {
@@ -268,6 +312,22 @@ void trace_note(struct wasm *w, const struct func *f, uint32_t insn);
 bool address_check(const struct memory *m, union wasm_slot at, uint64_t offset, uint64_t bytes,
 		   uint64_t *ret);
 enum wasm_trap slice_next(struct wasm *w, int64_t *fuel);
+/* ---- state (save.c, load.c) ---- */
+/* The instance is wanted to stand still, and does, at @at. */
+enum wasm_trap halt(struct wasm *w, struct spot at);
+struct saved { /* the section "wasm" */
+	uint64_t module_len, module_sum;
+	uint64_t nslots;          /* of the pages */
+	uint64_t fuel, fueled;
+};
+extern const struct state_field saved_fields[];
+uint64_t bytes_sum(const void *p, size_t len); /* not against malice */
+/* Of "wasm/frames", outermost first, little-endian: u32 function, u32 instruction that is next. */
+enum { FRAME_BYTES = 8, FRAMES = 1 << 17, FRAMES_MAX = 1 << 20, CODE_BYTES_SAVED = 16,
+       FRAMES_ALL = FRAMES_MAX + FRAMES /* those of a state, and more */ };
+bool code_branches(uint64_t code); /* it has a target, rel */
+/* Bytes of a table, of the slots in the pages. */
+static inline uint64_t pages_of(uint64_t n) { return align_up(n * sizeof(uint64_t), 4096); }
 /* help.c */
 enum wasm_trap wasm_help(struct wasm *w, enum help h, union wasm_slot *at, uint32_t i, uint32_t j);
 uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages); /* UINT64_MAX: no */
@@ -289,6 +349,12 @@ enum wasm_trap tier_run(struct wasm *w, struct func *f, union wasm_slot *at);
 bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm_slot *at,
 	       enum wasm_trap *ret);
 bool tier_fault_find(struct wasm *w, uint64_t *pc);
+void tier_interrupt(struct wasm *w); /* in a handler of a signal */
+/* The compiled frames from @code on (struct spot), innermost first. @each gets the instruction that
+ * is being done, which is a call; of the first frame @innermost, if that is not NULL. */
+typedef void tier_frame_fn(void *user, const struct func *f, uint32_t insn, bool calls);
+void tier_walk(const struct wasm *w, const uint64_t *code, const uint32_t *innermost,
+	       tier_frame_fn *each, void *user);
 /* lift.c: the IR of @made, a function of type @t, into @f. *@ret_kept: code of it will call
  * tier_one with instructions of @made. */
 struct jit_fn;

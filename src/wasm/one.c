@@ -80,13 +80,13 @@ enum wasm_trap tier_one(struct wasm *w, const struct insn *i, union wasm_slot *f
 	case CODE_TABLE_GET:
 		if (frame[i->a].i32 >= t->n)
 			return WASM_TRAP_TABLE;
-		frame[i->d].i64 = t->at[frame[i->a].i32];
+		frame[i->d].i64 = element_ref(w, t, frame[i->a].i32);
 		return WASM_OK;
 	case CODE_TABLE_SET:
-		if (frame[i->d].i32 >= t->n)
-			return WASM_TRAP_TABLE;
-		t->at[frame[i->d].i32] = frame[i->a].i64;
-		return WASM_OK;
+		return frame[i->d].i32 < t->n &&
+			       element_of(w, t, frame[i->a].i64, &t->at[frame[i->d].i32])
+			   ? WASM_OK
+			   : WASM_TRAP_TABLE;
 	default: return convert(i, frame);
 	}
 }

@@ -35,10 +35,10 @@ enum wasm_trap slice_next(struct wasm *w, int64_t *fuel)
 {
 	if (w->deadline_ns && host_monotonic_ns() >= w->deadline_ns)
 		return WASM_TRAP_DEADLINE;
-	*fuel = w->tier ? SLICE_TIER : SLICE;
+	*fuel = w->slice_max ? w->slice_max : w->tier ? SLICE_TIER : SLICE;
 	if (!w->fueled)
 		return WASM_OK;
-	*fuel = w->fuel < SLICE ? w->fuel : SLICE;
+	*fuel = w->fuel < *fuel ? w->fuel : *fuel;
 	w->fuel -= *fuel;
 	return *fuel ? WASM_OK : WASM_TRAP_FUEL;
 }
@@ -64,6 +64,13 @@ static enum wasm_trap callee_find(const struct wasm *w, const struct insn *ip, u
 		return WASM_TRAP_SIGNATURE;
 	*ret = f;
 	return WASM_OK;
+}
+
+/* At the head of a loop of @f or where it begins. */
+static struct spot spot_of(const struct func *f, const struct insn *ip)
+{
+	bool inside = f->own && ip >= f->own && ip < f->own + f->ninsns;
+	return (struct spot){f, inside ? (uint32_t)(ip - f->own) : SPOT_BEGIN, NULL};
 }
 
 #define SLOT(n) fp[ip->n]
@@ -105,6 +112,8 @@ enum wasm_trap wasm_run(struct wasm *w, struct func *f, union wasm_slot *at,
 	int64_t fuel;
 	if ((trap = slice_next(w, &fuel)))
 		return trap;
+	if (unlikely(w->back.f))
+		goto go_on;
 
 call: /* of @f, with arguments at @at, and on at @resume */
 	if (unlikely(top == w->frames_end))
@@ -113,11 +122,12 @@ call: /* of @f, with arguments at @at, and on at @resume */
 	fp = at;
 enter: /* @f, in the frame @fp, arguments in place */
 	cur = f;
-	ip = f->code;
+enter_again:
+	ip = cur->code;
 frame_begin:
-	if (unlikely((uint64_t)(w->stack_end - fp) < f->nslots))
+	if (unlikely((uint64_t)(w->stack_end - fp) < cur->nslots))
 		TRAP(WASM_TRAP_STACK);
-	for (uint32_t i = f->nparams; i < f->nlocals; i++)
+	for (uint32_t i = cur->nparams; i < cur->nlocals; i++)
 		fp[i].i64 = 0;
 	if (unlikely(--fuel < 0))
 		goto poll;
@@ -138,12 +148,26 @@ poll:
 		goto trapped;
 	--fuel;
 	w->top = top;
+	if (unlikely(w->asked)) {
+		w->slice = fuel;
+		if ((trap = halt(w, spot_of(cur, ip))))
+			goto trapped;
+	}
 	if (w->tier && tier_loop(w, cur, ip, fp, &trap)) {
 		if (trap)
 			goto trapped_below;
 		goto leave;
 	}
 	goto *ip->go;
+go_on: /* of a state: frames are there */
+	top = w->back.top;
+	ip = w->back.ip;
+	cur = w->back.f;
+	w->back.f = NULL;
+	if (ip)
+		goto *ip->go;
+	fuel++; /* it is one call */
+	goto enter_again;
 fault:
 	trap = WASM_TRAP_MEMORY;
 trapped:

@@ -12,7 +12,8 @@ enum {
 	CODE_BYTES = 128 << 20,
 	STACK_BYTES = 16 << 20,
 	STACK_SLACK = 512 << 10, /* for C */
-	FUEL = 1 << 8 /* between two looks at the clock */
+	FUEL = 1 << 8,       /* between two looks at the clock */
+	FUEL_KEPT = 1 << 30, /* where a signal ends it */
 };
 
 struct unit { /* one compiled function */
@@ -81,13 +82,38 @@ static void on_trap(void *self, uint64_t trap, int64_t group, uint64_t pc, uint6
 	}
 }
 
-static uint64_t on_poll(void *self)
+static void fuel_set(const struct wasm *w)
+{
+	int64_t n = w->slice_max ? w->slice_max : w->deadline_ns ? FUEL : FUEL_KEPT;
+	__atomic_store_n(&context(w)->fuel, n, __ATOMIC_SEQ_CST);
+}
+
+void tier_interrupt(struct wasm *w)
+{
+	if (w->tier && w->tier->cache)
+		__atomic_store_n(&context(w)->fuel, 0, __ATOMIC_SEQ_CST);
+}
+
+static uint64_t on_poll(void *self, const uint64_t *at)
 {
 	struct wasm *w = self;
 	int64_t fuel;
 	enum wasm_trap t = slice_next(w, &fuel);
-	context(w)->fuel = FUEL;
-	return t;
+	fuel_set(w);
+	if (t || !w->asked)
+		return t;
+	return halt(w, (struct spot){NULL, (uint32_t)at[0], at + 1});
+}
+
+void tier_walk(const struct wasm *w, const uint64_t *code, const uint32_t *innermost,
+	       tier_frame_fn *each, void *user)
+{
+	const struct tier *t = w->tier;
+	for (const struct unit *u; (u = unit_at(t, *code - 1)); innermost = NULL) {
+		uint32_t off = jit_cache_offset(t->cache, *code - 1) - u->code.code;
+		each(user, u->f, innermost ? *innermost : jit_fn_group(&u->code, off), !innermost);
+		code += 1 + u->code.frame / 8;
+	}
 }
 
 static bool stack_is_low(const struct wasm *w)
@@ -96,36 +122,49 @@ static bool stack_is_low(const struct wasm *w)
 	return here - w->tier->stack < STACK_SLACK / 2;
 }
 
-static enum wasm_trap interpret(struct wasm *w, struct func *f, union wasm_slot *at)
+static enum wasm_trap interpret(struct wasm *w, struct func *f, union wasm_slot *at,
+				const uint64_t *from)
 {
+	const struct crossing here = {w->crossing, from};
 	struct frame *top = w->top;
 	enum wasm_trap t = WASM_TRAP_STACK;
+	w->crossing = &here;
 	if (!stack_is_low(w))
 		t = wasm_run(w, f, at, NULL);
 	else
 		trace_note(w, f, 0);
+	w->crossing = here.before;
 	w->top = top;
 	return t;
 }
 
-static uint64_t on_call(void *self, void *callee, void *at)
+static enum wasm_trap host_call(struct wasm *w, struct func *f, union wasm_slot *at,
+				const uint64_t *from)
+{
+	enum wasm_trap t;
+	while ((t = f->host(w->user, w, at)) == WASM_AGAIN)
+		if (w->asked && (t = halt(w, (struct spot){f, SPOT_BEGIN, from})))
+			break;
+	if (t)
+		trace_note(w, f, 0);
+	return t;
+}
+
+static uint64_t on_call(void *self, void *callee, void *at, const uint64_t *from)
 {
 	struct wasm *w = self;
 	struct func *f = callee;
 	enum wasm_trap t = WASM_OK;
-	if (f->host) {
-		t = f->host(w->user, w, at);
-		if (t)
-			trace_note(w, f, 0);
-		return t;
-	}
+	if (f->host)
+		return host_call(w, f, at, from);
 	if (!f->own)
 		t = func_ready(w, f);
 	if (t) {
 		trace_note(w, f, 0);
 		return t;
 	}
-	return tier_warm(w, f) ? (uint64_t)(uintptr_t)f->compiled : interpret(w, f, at);
+	return tier_warm(w, f) ? (uint64_t)(uintptr_t)f->compiled
+			       : interpret(w, f, at, from);
 }
 
 static uint64_t on_help(void *self, uint64_t what, void *frame)
@@ -170,7 +209,8 @@ static bool begin(struct tier *t)
 	    .trap_null = WASM_TRAP_NULL,
 	    .trap_signature = WASM_TRAP_SIGNATURE,
 	    .vector = vector_fn,
-	    .counts = w->deadline_ns != 0,
+	    .counts = w->deadline_ns || w->halted,
+	    .exact = w->halted,
 	};
 	struct jit_fn_context *x = context(w);
 	t->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
@@ -182,7 +222,7 @@ static bool begin(struct tier *t)
 	    jit_gen_new(&t->gen, t->cache, NULL) < 0 || !(t->fn = jit_fn_new()))
 		return false;
 	jit_fn_context_init(x);
-	x->fuel = FUEL;
+	fuel_set(w);
 	x->slots_end = (uint64_t)(uintptr_t)w->stack_end - 8 * JIT_FN_SPARE;
 	x->stack_low = (uint64_t)(uintptr_t)t->stack;
 	x->stack_len = STACK_BYTES;

@@ -4,6 +4,8 @@
  * LODGE_SEED: from where on. */
 #include "test/test.h"
 #include "wasm/internal.h"
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { FUNCS = 6, LOCALS = 15, COUNTER = LOCALS, COUNTERS = 3, ALL = LOCALS + COUNTERS };
 enum { BODY_MAX = 1 << 14 };
@@ -596,6 +598,197 @@ TEST(wasm_compiled_code_does_what_the_interpreter_does)
 	for (uint64_t seed = from; seed < from + n && bad < 5; seed++)
 		bad += !module_try(b, m, seed);
 	CHECK(!bad);
+	free(b);
+	free(m);
+}
+
+/* ---- states ---- */
+
+enum { PARTS = 16 };
+struct state { /* what a run was when it stood still */
+	struct {
+		char name[24];
+		uint8_t *p;
+		size_t len;
+	} part[PARTS];
+	unsigned n;
+	uint64_t npages;
+	uint8_t *pages;
+	uint32_t countdown; /* halts until it is saved */
+	uint32_t nsaved, ncompiled, nboth; /* saves; in compiled code; with both kinds waiting */
+	bool saved;
+	struct lodge_err err;
+};
+
+static uint8_t *part_new(void *user, const char *name, size_t len)
+{
+	struct state *s = user;
+	CHECK(s->n < PARTS);
+	snprintf(s->part[s->n].name, sizeof s->part[0].name, "%s", name);
+	s->part[s->n].len = len;
+	return s->part[s->n++].p = calloc(1, len + 1);
+}
+
+static const uint8_t *part_find(void *user, const char *name, size_t *ret_len)
+{
+	const struct state *s = user;
+	for (unsigned i = 0; i < s->n; i++)
+		if (!strcmp(s->part[i].name, name)) {
+			*ret_len = s->part[i].len;
+			return s->part[i].p;
+		}
+	return NULL;
+}
+
+static void state_drop(struct state *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		free(s->part[i].p);
+	free(s->pages);
+	s->n = 0;
+	s->pages = NULL;
+	s->saved = false;
+}
+
+static enum wasm_trap on_halt(void *user, struct wasm *w)
+{
+	struct state *s = user;
+	const struct wasm_sink to = {part_new, s};
+	w->asked = true;
+	if (s->countdown-- > 1)
+		return WASM_OK;
+	CHECK(wasm_save(w, &to, &s->npages, &s->err) == 0);
+	int fd = memfd_create("state", MFD_CLOEXEC);
+	CHECK(fd >= 0 && ftruncate(fd, (off_t)s->npages) == 0);
+	CHECK(wasm_save_pages(w, fd, 0, &s->err) == 0);
+	s->pages = aligned_alloc(4096, s->npages + 4096);
+	CHECK(s->pages && host_pread(fd, s->pages, s->npages, 0));
+	close(fd);
+	s->nsaved++;
+	s->ncompiled += w->here.code && !w->here.f;
+	s->nboth += w->crossing != NULL;
+	s->saved = true;
+	return WASM_TRAP_EXIT;
+}
+
+static struct wasm_limits stop_limits(struct state *s, uint64_t seed)
+{
+	return (struct wasm_limits){.stack_slots = 1 << 16,
+				    .compiles = seed & 3,
+				    .heat = 1 + (uint32_t)(seed >> 2) % 3,
+				    .slice = 1 + (uint32_t)(seed >> 3) % 5,
+				    .halted = on_halt,
+				    .halted_user = s};
+}
+
+/* A state with some bytes changed is refused, or runs to some end. */
+static void state_damage(const struct wasm_module *mod, struct state *s, struct maker *r)
+{
+	struct state idle = {.countdown = UINT32_MAX};
+	struct wasm_limits l = stop_limits(&idle, pick(r, 64));
+	const struct wasm_source from = {part_find, s, s->pages, s->npages, false};
+	struct wasm *w;
+	unsigned i = pick(r, s->n);
+	size_t at = s->part[i].len ? pick(r, (uint32_t)s->part[i].len) : 0;
+	uint8_t was = s->part[i].p[at];
+	s->part[i].p[at] = pick(r, 2) ? (uint8_t)pick(r, 256) : was ^ (uint8_t)(1 << pick(r, 8));
+	l.deadline_ns = host_monotonic_ns() + 20000000;
+	CHECK(wasm_new(&w, mod, &l, none, NULL, NULL) == 0);
+	struct lodge_err e = {0};
+	w->asked = true;
+	if (wasm_load(w, &from, &e) == 0)
+		(void)!wasm_go_on(w);
+	else
+		CHECK(e.msg[0]);
+	wasm_free(w);
+	s->part[i].p[at] = was;
+}
+
+/* Call @func of @w, saved after a few looks around, and gone on from in another instance, again and
+ * again. @at as in wasm_call. *@w is the last instance. */
+static enum wasm_trap call_by_states(struct wasm **w, const struct wasm_module *mod,
+				     struct state *s, struct maker *r, uint32_t func,
+				     union wasm_slot *at)
+{
+	struct lodge_err e = {0};
+	s->countdown = 1 + pick(r, 6);
+	(*w)->asked = true;
+	enum wasm_trap t = wasm_call(*w, func, at);
+	for (unsigned n = 0; t == WASM_TRAP_EXIT && s->saved; n++) {
+		const struct wasm_limits l = stop_limits(s, pick(r, 64));
+		wasm_free(*w);
+		CHECK(wasm_new(w, mod, &l, none, NULL, &e) == 0);
+		if (!pick(r, 4))
+			state_damage(mod, s, r);
+		const struct wasm_source from = {part_find, s, s->pages, s->npages, false};
+		int got = wasm_load(*w, &from, &e);
+		if (got < 0)
+			printf("# %s\n", e.msg);
+		CHECK(got == 0);
+		state_drop(s);
+		s->countdown = 1 + pick(r, 6 << (n < 20 ? n : 20));
+		(*w)->asked = true;
+		t = wasm_go_on(*w);
+		at[0] = (*w)->stack[0];
+	}
+	return t;
+}
+
+static bool saved_try(struct bytes *b, struct maker *m, uint64_t seed, struct state *all)
+{
+	struct maker r = {.seed = seed};
+	const struct wasm_limits plain = {.stack_slots = 1 << 16};
+	struct state s = {0};
+	const struct wasm_limits stops = stop_limits(&s, seed);
+	struct lodge_err e = {0};
+	struct wasm_module *mod;
+	struct wasm *x, *y;
+	bool ok = true;
+	m->seed = seed * 0x9e3779b97f4a7c15u;
+	module_make(b, m);
+	CHECK(wasm_module_new(&mod, b->at, b->n, 0, &e) == 0);
+	CHECK(wasm_new(&x, mod, &plain, none, NULL, &e) == 0);
+	CHECK(wasm_new(&y, mod, &stops, none, NULL, &e) == 0);
+	CHECK(wasm_start(x) == WASM_OK && wasm_start(y) == WASM_OK);
+	for (uint32_t f = 0; ok && f < FUNCS; f++) {
+		union wasm_slot p[4], q[4];
+		for (unsigned k = 0; k < 4; k++)
+			p[k].i64 = k < 2 ? number(&r) : float_bits(&r, k == 3);
+		memcpy(q, p, sizeof q);
+		enum wasm_trap u = wasm_call(x, f, p);
+		enum wasm_trap t = call_by_states(&y, mod, &s, &r, f, q);
+		bool narrow = types[f % 4] == WASM_I32 || types[f % 4] == WASM_F32;
+		ok = t == u && (u || (narrow ? p[0].i32 == q[0].i32 : p[0].i64 == q[0].i64)) &&
+		     !memcmp(x->memories[0].at, y->memories[0].at, PAGE) &&
+		     x->globals[1].lo == y->globals[1].lo && x->globals[3].lo == y->globals[3].lo;
+		if (!ok)
+			printf("# seed %llu, function %u: %s and %s, %llx and %llx\n",
+			       (unsigned long long)seed, f, wasm_trap_text(u), wasm_trap_text(t),
+			       (unsigned long long)p[0].i64, (unsigned long long)q[0].i64);
+	}
+	state_drop(&s);
+	all->nsaved += s.nsaved;
+	all->ncompiled += s.ncompiled;
+	all->nboth += s.nboth;
+	wasm_free(x);
+	wasm_free(y);
+	wasm_module_free(mod);
+	return ok;
+}
+
+TEST(wasm_a_run_that_is_saved_anywhere_goes_on_as_if_nothing_had_happened)
+{
+	struct state all = {0};
+	struct bytes *b = malloc(sizeof *b);
+	struct maker *m = malloc(sizeof *m);
+	CHECK(b && m);
+	uint64_t from = setting("LODGE_SEED", 1), n = setting("LODGE_MODULES", 300), bad = 0;
+	for (uint64_t seed = from; seed < from + n && bad < 5; seed++)
+		bad += !saved_try(b, m, seed, &all);
+	CHECK(!bad);
+	printf("# %u states, %u of compiled code, %u of calls of both kinds\n", all.nsaved,
+	       all.ncompiled, all.nboth);
+	CHECK(bad || n < 100 || (all.nsaved > n && all.ncompiled > n / 4 && all.nboth));
 	free(b);
 	free(m);
 }

@@ -20,8 +20,8 @@ enum wasm_type {
 };
 enum wasm_kind { WASM_FUNC, WASM_TABLE, WASM_MEMORY, WASM_GLOBAL };
 
-/* A slot of a frame. A v128 takes two of them, the low half first; a reference is an address of
- * ours, null is 0. Which member counts is known when code is made. */
+/* A slot of a frame. A v128 takes two of them, the low half first; a reference to a function is 1 +
+ * its number, null is 0. Which member counts is known when code is made. */
 union wasm_slot {
 	uint32_t i32;
 	uint64_t i64;
@@ -34,7 +34,10 @@ enum wasm_trap {
 	WASM_OK,
 #define TRAP(name, text) WASM_TRAP_##name,
 #include "wasm/trap.def"
-	WASM_TRAPS
+	WASM_TRAPS,
+	/* of a function of the host: it was interrupted before it had done anything; it is called
+	 * again, after the instance has stood still if that is wanted */
+	WASM_AGAIN
 };
 const char *wasm_trap_text(enum wasm_trap t);
 
@@ -71,6 +74,11 @@ struct wasm_limits {
 	 * fuel, whose unit is the interpreter's; nor on hosts that lack what code needs */
 	bool compiles;
 	uint32_t heat; /* calls before a function is compiled; 0: the default */
+	uint32_t slice; /* branches and calls between two looks around; 0: the default */
+	/* NULL, or: called after wasm_interrupt, between two instructions; the run goes on when it
+	 * returns WASM_OK. Meanwhile the state can be saved. */
+	enum wasm_trap (*halted)(void *user, struct wasm *w);
+	void *halted_user;
 };
 /* Make an instance. @find gives the function for import @i (see wasm_import_at), which is one, or
  * NULL after it has set @e. Segments are copied; what the start function is, is run by wasm_start.
@@ -88,6 +96,36 @@ void wasm_signature(const struct wasm_module *m, uint32_t func, char ret[64]);
 /* Call function @func with @n slots of arguments at @at, where its results are then; there is room
  * for the larger of both. */
 enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at) MUST;
+/* Call limits.halted soon. From the thread that runs, in a handler of a signal. */
+void wasm_interrupt(struct wasm *w);
+
+/* ---- state (state.c; lodge-state(5)) ----
+ * All that a run is, between two instructions: small things as named sections, the memories, tables
+ * and slots as whole pages. */
+struct wasm_sink { /* where it goes: room for a section; NULL: the run is not saved */
+	uint8_t *(*section)(void *user, const char *name, size_t len);
+	void *user;
+};
+struct wasm_source { /* where it comes from; NULL: there is none of that name */
+	const uint8_t *(*find)(void *user, const char *name, size_t *ret_len);
+	void *user;
+	uint8_t *pages;   /* page-aligned */
+	uint64_t npages;  /* bytes */
+	bool movable;     /* pages may be taken out of their mapping */
+};
+/* Within limits.halted: the sections, and how many bytes of pages there are. */
+int wasm_save(struct wasm *w, const struct wasm_sink *to, uint64_t *ret_pages,
+	      struct lodge_err *e) MUST;
+/* The pages, into @fd from @at on, which is all zeroes there. */
+int wasm_save_pages(const struct wasm *w, int fd, uint64_t at, struct lodge_err *e) MUST;
+/* How many bytes of pages the sections want. EINVAL: damaged. */
+int wasm_saved_pages(const struct wasm_source *from, uint64_t *ret, struct lodge_err *e) MUST;
+/* Into an instance that has not been started, of the same module: whatever a state says, the run
+ * stays within its memory. EINVAL: damaged, of another module, or of a Lodge that makes other code
+ * of it; ENOMEM. */
+int wasm_load(struct wasm *w, const struct wasm_source *from, struct lodge_err *e) MUST;
+/* Go on where the loaded run was. */
+enum wasm_trap wasm_go_on(struct wasm *w) MUST;
 /* The validation error of a lazily validated function, after WASM_TRAP_INVALID. */
 const char *wasm_error(const struct wasm *w);
 /* The calls that the last trap interrupted, innermost first, one line each. */

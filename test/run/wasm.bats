@@ -115,8 +115,8 @@ setup() { cd "$T" || return 1; }
 	wat2wasm import.wat -o import.wasm
 	run -126 "$LODGE" run import.wasm
 	[[ "$output" = *"function f of 'env', which is not provided"* ]]
-	run -125 "$LODGE" run -d probe.wasm
-	[[ "$output" = *foreground* ]]
+	run -125 "$LODGE" run --cpus 0.5 probe.wasm
+	[[ "$output" = *"give it a --name"* ]]
 	run -125 "$LODGE" run -w / probe.wasm
 	[[ "$output" = *workdir* ]]
 }

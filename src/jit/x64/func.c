@@ -57,6 +57,7 @@ void jit_fn_free(struct jit_fn *f)
 	free(f->webs);
 	free(f->waits);
 	free(f->stubs);
+	free(f->polled);
 	free(f->lines);
 	free(f);
 }
@@ -70,7 +71,7 @@ void jit_fn_begin(struct jit_fn *f, const void *self, uint32_t nslots, uint32_t 
 	f->nlocals = nlocals;
 	f->result = result;
 	f->nresults = nresults;
-	f->nins = f->ngroups = f->nwaits = f->nstubs = f->nlines = 0;
+	f->nins = f->ngroups = f->nwaits = f->nstubs = f->nlines = f->npolled = 0;
 	f->bad = false;
 	f->entries = 0;
 }
@@ -178,14 +179,17 @@ static void epilogue(struct jit_fn *f)
 			x_pop(a, fn_int[r]);
 }
 
-static void count(struct jit_fn *f)
+static void count(struct jit_fn *f, enum fn_stub_kind kind)
 {
 	struct jit_asm *a = &f->g->a;
 	if (!f->c->fn.counts)
 		return;
 	x_alumi(a, true, ALU_SUB, BASE_REG, CONTEXT(fuel), 1);
 	uint8_t *from = x_jcc32(a, CC_S);
-	fn_stub(f, FN_POLL, 0, from)->back = a->p;
+	fn_stub(f, kind, 0, from)->back = a->p;
+	if (kind == FN_POLL && f->c->fn.exact &&
+	    room(f, &f->polled, f->npolled, &f->cap_polled, sizeof *f->polled))
+		memcpy(f->polled[f->npolled++].seg, f->held, sizeof f->held);
 }
 
 /* Room on both stacks; a little is there for who calls nobody. */
@@ -210,7 +214,7 @@ static void entry(struct jit_fn *f)
 	prologue(f);
 	f->now = 0;
 	room_check(f);
-	count(f);
+	count(f, FN_POLL_ENTRY);
 	const struct fn_block *p = f->blocks;
 	for (uint32_t n = 0; n < p->nins; n++) {
 		uint32_t seg = p->ins_at + n, slot = f->segs[seg].slot;
@@ -433,17 +437,17 @@ static void effect(struct jit_fn *f, uint32_t n)
 	case IR_invoke: invoke(f, i); break;
 	case IR_br:
 		if (i->imm <= f->now)
-			count(f);
+			count(f, FN_POLL);
 		branch(f, i->a, (uint32_t)i->imm);
 		break;
 	case IR_jump:
 		if (i->imm <= f->now && !f->entries)
-			count(f);
+			count(f, FN_POLL);
 		f->entries -= f->entries != 0;
 		aim(f, x_jmp32(&g->a), (uint32_t)i->imm);
 		break;
 	case IR_table:
-		count(f);
+		count(f, FN_POLL);
 		table(f, i);
 		f->entries = (uint32_t)i->imm + 1;
 		break;
@@ -503,14 +507,26 @@ static void group_make(struct jit_fn *f, uint32_t group)
 
 /* ---- behind ---- */
 
+/* All that group @group reads, or others after it, goes to its slot. */
+static void polled_store(struct jit_fn *f, const struct fn_held *h, uint32_t group)
+{
+	for (unsigned r = 0; r < FN_REGS; r++)
+		if (h->seg[r] != FN_NONE && f->segs[h->seg[r]].from <= 2 * group &&
+		    f->segs[h->seg[r]].to > 2 * group)
+			web_move(f, h->seg[r], false);
+}
+
 static void stubs_write(struct jit_fn *f)
 {
 	struct jit_asm *a = &f->g->a;
-	for (uint32_t n = 0; n < f->nstubs && !a->full; n++) {
+	uint32_t npolled = 0;
+	for (uint32_t n = 0; n < f->nstubs && !a->full && !f->bad; n++) {
 		const struct fn_stub *s = &f->stubs[n];
 		x_aim(s->from, a->p);
-		x_movi(a, RCX, s->group);
-		if (s->kind == FN_POLL) {
+		if (s->kind == FN_POLL && f->c->fn.exact)
+			polled_store(f, &f->polled[npolled++], s->group);
+		x_movi(a, RCX, s->kind == FN_POLL_ENTRY ? UINT64_MAX : s->group);
+		if (s->kind == FN_POLL || s->kind == FN_POLL_ENTRY) {
 			x_call_to(a, f->c->w + f->c->ft.poll);
 			x_jmp_to(a, s->back);
 			continue;

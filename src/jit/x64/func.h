@@ -77,12 +77,14 @@ struct jit_fn {
 		uint8_t *back;
 	} *stubs;
 	uint32_t nstubs, cap_stubs;
+	struct fn_held { uint32_t seg[FN_REGS]; } *polled; /* what was held at each poll, in order */
+	uint32_t npolled, cap_polled;
 	uint8_t *lines;
 	uint32_t nlines, cap_lines;
 	uint32_t frame;
 	uint32_t entries;      /* of a table, that are still to come */
 };
-enum fn_stub_kind { FN_TRAP, FN_TRAP_RAX, FN_POLL };
+enum fn_stub_kind { FN_TRAP, FN_TRAP_RAX, FN_POLL, FN_POLL_ENTRY };
 
 extern const uint8_t fn_int[FN_INTS];
 static inline bool fn_is_float(uint8_t type) { return type == IR_F32 || type == IR_F64; }

@@ -67,6 +67,8 @@ static bool suits(const struct jit_fn *f, uint32_t top, unsigned r)
 {
 	const struct fn_web *w = &f->webs[top];
 	bool kept = r >= FN_KEPT && r < FN_INTS;
+	if (f->c->fn.exact && kept && w->cost)
+		return false; /* the callee has it */
 	return (kept || w->weight > 2 * (uint64_t)w->cost) && is_free(f, r, top);
 }
 

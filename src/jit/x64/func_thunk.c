@@ -86,6 +86,7 @@ static void call_thunk(struct jit_cache *c, struct jit_asm *a)
 	x_movi(a, RDI, (uint64_t)(uintptr_t)c->fn.self);
 	x_mov(a, true, RSI, RAX);
 	x_lea(a, RDX, STATE_REG, -BIAS);
+	x_lea(a, RCX, RSP, 8);
 	call_c(a, (const void *)c->fn.call);
 	x_alui(a, true, ALU_ADD, RSP, 8);
 	x_alui(a, true, ALU_CMP, RAX, 255);
@@ -115,6 +116,7 @@ static void poll_thunk(struct jit_cache *c, struct jit_asm *a)
 	for (unsigned n = 0; n < FN_FLOATS; n++)
 		asm_vrm(a, 1, 0, false, 0x11, FN_XMM + n, 0, RSP, 16 * (int32_t)n);
 	x_movi(a, RDI, (uint64_t)(uintptr_t)c->fn.self);
+	x_lea(a, RSI, RSP, XMM_BYTES + 8 * (int32_t)countof(lost));
 	call_c(a, (const void *)c->fn.poll);
 	for (unsigned n = 0; n < FN_FLOATS; n++)
 		asm_vrm(a, 1, 0, false, 0x10, FN_XMM + n, 0, RSP, 16 * (int32_t)n);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* level/wasm, private: what the foreground's program and the keeper's are made of.
+ *
+ *   keeper.c ---asks, by a socket, and a signal---> program.c, which answers while it stands still */
+#pragma once
+#include "box/box.h"
+#include "life/life.h"
+#include "wasi/wasi.h"
+
+enum { FOLDERS_MAX = 64, SIGNAL_KICK = 64 };
+
+/* What a configuration asks for. All of it is there as long as the process is. */
+struct plan {
+	struct life_volume volumes[FOLDERS_MAX];
+	struct box_bind binds[FOLDERS_MAX];
+	char places[FOLDERS_MAX][24]; /* of the folders in the box: /0, /1, ... */
+	struct wasi_folder folders[FOLDERS_MAX];
+	size_t n;
+	uint64_t fuel;
+	char *bytes; /* the module, owned */
+	size_t len;
+	const char **argv; /* owned */
+};
+/* wasm.c: check @c, for the foreground or a keeper. EINVAL, with what to do instead. */
+int plan_make(struct plan *p, const struct lodge_config *c, bool kept, struct lodge_err *e) MUST;
+
+/* ---- from the keeper to the program and back, one answer to each ---- */
+enum ask {
+	ASK_HALT,  /* stand still */
+	ASK_STATE, /* write the sections into the file that comes along; value: bytes of pages */
+	ASK_PAGES, /* write those into the file that comes along */
+	ASK_GO,
+	ASK_READY, /* of the program alone: it is about to run, or why not */
+};
+struct message {
+	enum ask what;
+	int result;           /* of answers: 0 or -errno */
+	uint64_t value;
+	struct lodge_err err; /* of answers */
+};
+/* One whole message, with a descriptor (-1: none; a received one is owned). False: it broke; errno
+ * EAGAIN: @wait is false, and there is none. */
+bool message_send(int fd, const struct message *m, int pass) MUST;
+bool message_receive(int fd, struct message *m, int *ret_passed, bool wait) MUST;
+
+/* ---- program.c ---- */
+struct kept {
+	int control;              /* its end; owned */
+	int in, out;              /* of the program: both the same for a terminal; owned */
+	bool tty;
+	unsigned umask;
+	const struct save_in *state; /* NULL: it begins; else it goes on from that, when it is asked */
+	uint8_t *pages;           /* of the state */
+	uint64_t npages;
+};
+/* This process becomes the program, in the foreground: returns on failure only. */
+int program_become(struct plan *p, const struct lodge_config *c, struct lodge_err *e);
+/* In a child of the keeper: this process becomes the program. */
+_Noreturn void program_kept(const struct lodge_config *c, const struct kept *k);
+/* Sections of a state, for wasm_load and wasi_load; @user: the save_in. */
+const uint8_t *program_section(void *user, const char *name, size_t *ret_len);
+
+/* ---- keeper.c: the level's functions ---- */
+int guest_create(void **ret, const struct level_env *env, const struct lodge_config *c,
+		 struct lodge_err *e);
+int guest_start(void *self, struct lodge_err *e);
+int guest_pause(void *self, struct lodge_err *e);
+int guest_resume(void *self, struct lodge_err *e);
+int guest_stop(void *self, struct lodge_err *e);
+int guest_kill(void *self, struct lodge_err *e);
+int guest_signal(void *self, int sig, struct lodge_err *e);
+void guest_destroy(void *self);
+struct chr *guest_console(void *self);
+void guest_resize(void *self, unsigned rows, unsigned columns);
+void guest_inspect(void *self, struct json_object *out);
+void guest_limit(void *self, const struct lodge_config *c, struct life_warnings *w);
+void guest_hold(void *self, bool on);
+uint64_t guest_cpu_ns(void *self);
+int guest_save(void *self, struct save_out *o, struct lodge_err *e);
+int guest_fit(void *self, const struct save_in *in, struct lodge_err *e);
+int guest_load(void *self, const struct save_in *in, struct lodge_err *e);
+struct mem *guest_memory(void *self);
+int guest_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e);
