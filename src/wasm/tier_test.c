@@ -501,26 +501,36 @@ static wasm_host_fn *none(void *user, size_t i, const struct wasm_import *im, st
 	return NULL;
 }
 
+/* Arguments of each type; the v128 has two slots. */
+static void parameters(union wasm_slot a[6], struct maker *r)
+{
+	a[0].i64 = (uint32_t)number(r);
+	a[1].i64 = number(r);
+	a[2].i64 = (uint32_t)float_bits(r, false);
+	a[3].i64 = float_bits(r, true);
+	a[4].i64 = float_bits(r, true);
+	a[5].i64 = number(r);
+}
+
+static bool result_same(uint32_t func, const union wasm_slot *a, const union wasm_slot *b)
+{
+	uint8_t type = types[func % TYPES];
+	if (type == WASM_I32 || type == WASM_F32)
+		return a[0].i32 == b[0].i32;
+	return a[0].i64 == b[0].i64 && (type != WASM_V128 || a[1].i64 == b[1].i64);
+}
+
 /* Returns whether all of both is the same. */
 static bool same(struct wasm *x, struct wasm *y, uint64_t seed, uint32_t func, unsigned round)
 {
 	struct maker r = {.seed = seed + round};
 	union wasm_slot a[6], b[6];
-	a[0].i64 = (uint32_t)number(&r);
-	a[1].i64 = number(&r);
-	a[2].i64 = (uint32_t)float_bits(&r, false);
-	a[3].i64 = float_bits(&r, true);
-	a[4].i64 = float_bits(&r, true);
-	a[5].i64 = number(&r);
+	parameters(a, &r);
 	memcpy(b, a, sizeof b);
 	enum wasm_trap s = wasm_call(x, func, a), t = wasm_call(y, func, b);
-	uint8_t type = types[func % TYPES];
-	bool narrow = type == WASM_I32 || type == WASM_F32;
 	if (s == WASM_TRAP_STACK && t == s)
 		return true;
-	bool ok = s == t &&
-		  (s || (narrow ? a[0].i32 == b[0].i32 : a[0].i64 == b[0].i64)) &&
-		  (s || type != WASM_V128 || a[1].i64 == b[1].i64) &&
+	bool ok = s == t && (s || result_same(func, a, b)) &&
 		  !memcmp(x->memories[0].at, y->memories[0].at, PAGE) &&
 		  x->globals[0].lo << 32 == y->globals[0].lo << 32 &&
 		  x->globals[1].lo == y->globals[1].lo &&
@@ -729,7 +739,7 @@ static enum wasm_trap call_by_states(struct wasm **w, const struct wasm_module *
 		s->countdown = 1 + pick(r, 6 << (n < 20 ? n : 20));
 		(*w)->asked = true;
 		t = wasm_go_on(*w);
-		at[0] = (*w)->stack[0];
+		memcpy(at, (*w)->stack, 2 * sizeof *at);
 	}
 	return t;
 }
@@ -751,16 +761,15 @@ static bool saved_try(struct bytes *b, struct maker *m, uint64_t seed, struct st
 	CHECK(wasm_new(&y, mod, &stops, none, NULL, &e) == 0);
 	CHECK(wasm_start(x) == WASM_OK && wasm_start(y) == WASM_OK);
 	for (uint32_t f = 0; ok && f < FUNCS; f++) {
-		union wasm_slot p[4], q[4];
-		for (unsigned k = 0; k < 4; k++)
-			p[k].i64 = k < 2 ? number(&r) : float_bits(&r, k == 3);
+		union wasm_slot p[6], q[6];
+		parameters(p, &r);
 		memcpy(q, p, sizeof q);
 		enum wasm_trap u = wasm_call(x, f, p);
 		enum wasm_trap t = call_by_states(&y, mod, &s, &r, f, q);
-		bool narrow = types[f % 4] == WASM_I32 || types[f % 4] == WASM_F32;
-		ok = t == u && (u || (narrow ? p[0].i32 == q[0].i32 : p[0].i64 == q[0].i64)) &&
+		ok = t == u && (u || result_same(f, p, q)) &&
 		     !memcmp(x->memories[0].at, y->memories[0].at, PAGE) &&
-		     x->globals[1].lo == y->globals[1].lo && x->globals[3].lo == y->globals[3].lo;
+		     x->globals[1].lo == y->globals[1].lo && x->globals[3].lo == y->globals[3].lo &&
+		     !memcmp(&x->globals[4], &y->globals[4], 16);
 		if (!ok)
 			printf("# seed %llu, function %u: %s and %s, %llx and %llx\n",
 			       (unsigned long long)seed, f, wasm_trap_text(u), wasm_trap_text(t),
