@@ -121,8 +121,8 @@ static int file_save(struct gather *g, uint32_t number, struct lodge_err *e)
 		w[FILE_KIND] = KIND_STREAM;
 		w[FILE_POS] = (uint64_t)d->fd;
 	} else if (S_ISSOCK(st.st_mode)) {
-		return err_set(e, EOPNOTSUPP, "its descriptor %u is a socket, which cannot be saved",
-			       number);
+		return err_set(e, EOPNOTSUPP, "its descriptor %u is a socket, which cannot be "
+			       "saved", number);
 	} else if (d->name) {
 		w[FILE_KIND] = KIND_FOLDER;
 		r = text_add(g, d->name, &w[FILE_FOLDER], e);

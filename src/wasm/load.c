@@ -296,9 +296,12 @@ static int run_load(struct wasm *w, const struct wasm_source *from, const struct
 	if (s->nslots > (uint64_t)(w->stack_end - w->stack))
 		return damaged(e, "so many slots");
 	memcpy(w->stack, from->pages + at, s->nslots * sizeof *w->stack);
+	size_t limit = w->made_limit;
+	w->made_limit = SIZE_MAX; /* what frames will lie in is not dropped meanwhile */
 	int r = knowns_make(w, from, &p.known, e);
 	if (r == 0)
 		r = frames_load(&p, e);
+	w->made_limit = limit;
 	knowns_free(&p.known);
 	return r;
 }
