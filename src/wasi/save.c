@@ -72,7 +72,7 @@ static int text_add(struct gather *g, const char *text, uint64_t *ret, struct lo
 
 static const char *folder_name(const struct wasi *s, const struct descriptor *d)
 {
-	return s->c->folders[d->root].name;
+	return d->root < s->c->nfolders ? s->c->folders[d->root].name : "?";
 }
 
 /* The bytes of a file that nobody else can find. */
