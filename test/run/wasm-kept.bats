@@ -287,6 +287,22 @@ moved() {
 	whole one
 }
 
+@test "suspended when nobody uses it, and woken up" {
+	"$LODGE" run -d --name one --idle-timeout 1s "$T/kept.wasm" nap 12000
+	for _ in $(seq 100); do
+		[[ "$("$LODGE" ls -a)" != *"idle, suspended"* ]] || break
+		sleep 0.1
+	done
+	[[ "$("$LODGE" ls -a)" == *"idle, suspended"* ]]
+	sleep 4 | timeout 5 "$LODGE" attach one >/dev/null 2>&1 3>&- &
+	for _ in $(seq 30); do
+		[[ "$("$LODGE" ls)" != *running* ]] || break
+		sleep 0.1
+	done
+	[[ "$("$LODGE" ls)" == *running* ]]
+	wait $! || true
+}
+
 @test "CPU time is held; what cannot be limited is said" {
 	kept one
 	rounds one 3
