@@ -201,9 +201,10 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		if (l && l->become && !l->whole && !c.cwd && !c.root)
 			c.cwd = cwd = getcwd(NULL, 0);
 		if (l && l->confines && c.guest && !strchr(c.guest, '/')) { /* a file, not a name */
-			if (asprintf(&here, "./%s", c.guest) < 0)
-				here = NULL;
-			c.guest = here ? here : c.guest;
+			autofree char *folder = getcwd(NULL, 0);
+			if (!folder || asprintf(&here, "%s/%s", folder, c.guest) < 0)
+				return err_set(e, ENOMEM, "out of memory");
+			c.guest = here;
 		}
 		if (l && l->prepare) /* whatever becomes of its files and its image's name */
 			c.level = l->name;

@@ -9,9 +9,9 @@
 
 enum { DESCRIPTORS_MAX = 4096, IOVS_MAX = 1024, PATH_LEN_MAX = 4096 };
 enum {
-	W_2BIG = 1, W_BADF = 8, W_FAULT = 21, W_ILSEQ = 25, W_INTR = 27, W_INVAL = 28, W_IO = 29, W_ISDIR = 31,
-	W_MFILE = 33, W_NAMETOOLONG = 37, W_NOENT = 44, W_NOMEM = 48, W_NOSYS = 52, W_NOTDIR = 54,
-	W_NOTEMPTY = 55, W_NOTSUP = 58, W_PERM = 63, W_NOTCAPABLE = 76
+	W_2BIG = 1, W_BADF = 8, W_FAULT = 21, W_ILSEQ = 25, W_INTR = 27, W_INVAL = 28, W_IO = 29,
+	W_ISDIR = 31, W_MFILE = 33, W_NAMETOOLONG = 37, W_NOENT = 44, W_NOMEM = 48, W_NOSYS = 52,
+	W_NOTDIR = 54, W_NOTEMPTY = 55, W_NOTSUP = 58, W_PERM = 63, W_NOTCAPABLE = 76
 };
 /* Rights, as preview 1 numbers them. */
 enum right {
@@ -50,7 +50,7 @@ struct wasi {
 	/* ---- time of a program that stood still, or has been somewhere else (save.c) ---- */
 	int64_t away_ns;     /* how far its monotonic clock is behind ours */
 	uint64_t cpu_ns;     /* that it had used up before this process was it */
-	uint64_t since_ns;   /* when the call began that waits now, and may be begun again; 0: none */
+	uint64_t since_ns;   /* when the call began that waits, and may be begun again; 0: none */
 	uint64_t stood_ns;   /* since when it stands still */
 };
 /* CLOCK_MONOTONIC and times of CPUs as the program sees them; others as they are. */

@@ -72,7 +72,7 @@ static int text_add(struct gather *g, const char *text, uint64_t *ret, struct lo
 
 static const char *folder_name(const struct wasi *s, const struct descriptor *d)
 {
-	return s->c->folders[d->root].name;
+	return d->root < s->c->nfolders ? s->c->folders[d->root].name : "?";
 }
 
 /* The bytes of a file that nobody else can find. */
@@ -121,8 +121,8 @@ static int file_save(struct gather *g, uint32_t number, struct lodge_err *e)
 		w[FILE_KIND] = KIND_STREAM;
 		w[FILE_POS] = (uint64_t)d->fd;
 	} else if (S_ISSOCK(st.st_mode)) {
-		return err_set(e, EOPNOTSUPP, "its descriptor %u is a socket, which cannot be saved",
-			       number);
+		return err_set(e, EOPNOTSUPP, "its descriptor %u is a socket, which cannot be "
+			       "saved", number);
 	} else if (d->name) {
 		w[FILE_KIND] = KIND_FOLDER;
 		r = text_add(g, d->name, &w[FILE_FOLDER], e);

@@ -4,7 +4,10 @@
 #include "wasm/internal.h"
 #include <sys/mman.h>
 
-enum { STACK_SLOTS = 1 << 20 };
+enum {
+	STACK_SLOTS = 1 << 20,
+	MADE_BYTES = 1 << 20 /* code for the interpreter that nobody has to look for */
+};
 
 const char *wasm_trap_text(enum wasm_trap t)
 {
@@ -50,6 +53,35 @@ static int funcs_new(struct wasm *w, struct lodge_err *e,
 	return 0;
 }
 
+static bool code_is_cold(const struct wasm *w, const struct func *f)
+{
+	return f->own && f->code == &w->warm && !f->waits && f->heat == f->seen;
+}
+
+/* Most functions of a large program run once, at its start. The code of those that nobody has
+ * called since the last time, and that wait for nobody, is made again when it is wanted. */
+static void codes_drop(struct wasm *w, struct func *now)
+{
+	size_t left = 0;
+	now->waits = true;
+	for (const struct frame *p = w->frames; p < w->top; p++)
+		if (p->f)
+			p->f->waits = true;
+	for (uint32_t i = w->m->nimported; i < w->m->nfuncs; i++) {
+		struct func *f = &w->funcs[i];
+		if (code_is_cold(w, f)) {
+			free(take(f->own));
+			f->ninsns = 0;
+			f->code = &w->lazy;
+		}
+		left += f->ninsns * sizeof *f->own;
+		f->seen = f->heat;
+		f->waits = false;
+	}
+	w->made_bytes = left;
+	w->made_limit = 2 * left > w->made_least ? 2 * left : w->made_least;
+}
+
 enum wasm_trap func_ready(struct wasm *w, struct func *f)
 {
 	struct made made;
@@ -62,11 +94,15 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 		made.at[k].go = w->labels[code];
 		k += code_is_double(code);
 	}
-	f->own = made.at;
+	struct insn *exact = realloc(made.at, made.n * sizeof *made.at);
+	f->own = exact ? exact : made.at;
 	f->ninsns = made.n;
 	f->nslots = made.nslots;
 	f->nlocals = made.nlocals;
 	f->code = w->tier ? &w->warm : f->own;
+	w->made_bytes += made.n * sizeof *made.at;
+	if (w->tier && w->made_bytes > w->made_limit)
+		codes_drop(w, f);
 	return WASM_OK;
 }
 
@@ -191,6 +227,7 @@ int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_l
 	w->hosted.go = w->labels[CODE_HOST];
 	w->warm.go = w->labels[CODE_WARM];
 	w->tiered.go = w->labels[CODE_TIER];
+	w->made_least = w->made_limit = l->code_kept ? l->code_kept : MADE_BYTES;
 	w->taker = (struct host_fault_taker){fault_catch, w};
 	int r = host_fault_begin(e);
 	if (r == 0)

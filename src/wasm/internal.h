@@ -192,6 +192,8 @@ struct func {
 	wasm_host_fn *host;      /* NULL: a function of the module */
 	struct insn *own;        /* owned */
 	uint32_t ninsns;
+	uint32_t seen;           /* its heat when code was dropped the last time */
+	bool waits;              /* used by codes_drop */
 	uint32_t heat;           /* calls so far, before it is compiled; or HEAT_NEVER */
 	const uint8_t *compiled; /* or what finds somebody to run it, for compiled code: tier.c */
 };
@@ -258,6 +260,8 @@ struct wasm {
 	/* ---- standing still: state.c ---- */
 	volatile bool asked;
 	uint32_t slice_max;
+	/* of code for the interpreter; when some is dropped, and what always may be there */
+	size_t made_bytes, made_limit, made_least;
 	enum wasm_trap (*halted)(void *user, struct wasm *w);
 	void *halted_user;
 	struct spot here;              /* while it stands still */

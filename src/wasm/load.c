@@ -67,12 +67,14 @@ int wasm_saved_pages(const struct wasm_source *from, uint64_t *ret, struct lodge
 
 /* ---- memories, tables, globals ---- */
 
-/* @len bytes of the pages from @from on are those at @to, page-aligned. */
-static void pages_take(const struct wasm_source *s, uint64_t from, uint8_t *to, uint64_t len)
+/* The pages from @from on are what @m has. A memory that moves when it grows gets a copy: what lies
+ * behind it in the mapping is not its own. */
+static void pages_take(const struct wasm_source *s, uint64_t from, struct memory *m)
 {
-	if (len && (!s->movable || mremap(s->pages + from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
-					  to) == MAP_FAILED))
-		memcpy(to, s->pages + from, len);
+	bool moves = s->movable && m->span >= MEMORY_SPAN;
+	if (m->len && (!moves || mremap(s->pages + from, m->len, m->len,
+					MREMAP_MAYMOVE | MREMAP_FIXED, m->at) == MAP_FAILED))
+		memcpy(m->at, s->pages + from, m->len);
 }
 
 static int memories_load(struct wasm *w, const struct wasm_source *from, uint64_t *at,
@@ -90,7 +92,7 @@ static int memories_load(struct wasm *w, const struct wasm_source *from, uint64_
 				       (unsigned long long)(len >> 20),
 				       w->memory_max ? "is more than it may have (-m)"
 						     : "there is not");
-		pages_take(from, *at, m->at, len);
+		pages_take(from, *at, m);
 		*at += len;
 	}
 	return r;
@@ -296,9 +298,12 @@ static int run_load(struct wasm *w, const struct wasm_source *from, const struct
 	if (s->nslots > (uint64_t)(w->stack_end - w->stack))
 		return damaged(e, "so many slots");
 	memcpy(w->stack, from->pages + at, s->nslots * sizeof *w->stack);
+	size_t limit = w->made_limit;
+	w->made_limit = SIZE_MAX; /* what frames will lie in is not dropped meanwhile */
 	int r = knowns_make(w, from, &p.known, e);
 	if (r == 0)
 		r = frames_load(&p, e);
+	w->made_limit = limit;
 	knowns_free(&p.known);
 	return r;
 }

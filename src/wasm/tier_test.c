@@ -577,6 +577,7 @@ static bool module_try(struct bytes *b, struct maker *m, uint64_t seed)
 	const struct wasm_limits compiled = {.stack_slots = 1 << 16,
 					     .deadline_ns = seed & 2 ? UINT64_MAX : 0,
 					     .compiles = true,
+					     .code_kept = seed & 4 ? 1 : 0,
 					     .heat = seed & 1 ? 3 : 1};
 	struct lodge_err e = {0};
 	struct wasm_module *mod;
@@ -686,6 +687,7 @@ static struct wasm_limits stop_limits(struct state *s, uint64_t seed)
 	return (struct wasm_limits){.stack_slots = 1 << 16,
 				    .compiles = seed & 3,
 				    .heat = 1 + (uint32_t)(seed >> 2) % 3,
+				    .code_kept = seed & 32 ? 1 : 0,
 				    .slice = 1 + (uint32_t)(seed >> 3) % 5,
 				    .halted = on_halt,
 				    .halted_user = s};

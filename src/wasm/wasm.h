@@ -74,6 +74,9 @@ struct wasm_limits {
 	 * fuel, whose unit is the interpreter's; nor on hosts that lack what code needs */
 	bool compiles;
 	uint32_t heat; /* calls before a function is compiled; 0: the default */
+	/* bytes of code for the interpreter, above which that of functions which have not been
+	 * called for a while is dropped, and made again; 0: the default */
+	uint32_t code_kept;
 	uint32_t slice; /* branches and calls between two looks around; 0: the default */
 	/* NULL, or: called after wasm_interrupt, between two instructions; the run goes on when it
 	 * returns WASM_OK. Meanwhile the state can be saved. */

@@ -88,8 +88,9 @@ static enum wasm_trap on_halt(void *user, struct wasm *w)
 	}
 	wasi_halted(s->wasi);
 	int fd = memfd_create("state", MFD_CLOEXEC);
-	if (fd < 0 || wasm_save(w, &to, &s->npages, NULL) < 0 || wasi_save(s->wasi, &to, NULL) < 0 ||
-	    ftruncate(fd, (off_t)s->npages) < 0 || wasm_save_pages(w, fd, 0, NULL) < 0)
+	if (fd < 0 || wasm_save(w, &to, &s->npages, NULL) < 0 ||
+	    wasi_save(s->wasi, &to, NULL) < 0 || ftruncate(fd, (off_t)s->npages) < 0 ||
+	    wasm_save_pages(w, fd, 0, NULL) < 0)
 		abort();
 	s->pages = mmap(NULL, s->npages, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	if (s->pages == MAP_FAILED)

@@ -73,6 +73,16 @@ whole() {
 		$1 != ++n || $2 != nonce || ($1 in want && want[$1] != $3) { print "gap:", $0; exit 1 }' "$T/sums" -
 }
 
+# moved NAME: it is there now
+moved() {
+	rm -f "$T/s"
+	XDG_DATA_HOME=$T/there XDG_RUNTIME_DIR=$T/run-there timeout 60 "$LODGE" receive --trust \
+		--listen "unix:$T/s" >"$T/receive.out" 2>&1 3>&- &
+	for _ in $(seq 100); do [ -S "$T/s" ] && break; sleep 0.05; done
+	"$LODGE" migrate "$1" "unix:$T/s"
+	wait $!
+}
+
 @test "name, output, exit code, stop, kill, time-out, restart" {
 	run -42 timeout 60 "$LODGE" run --name one "$T/kept.wasm" exit 42
 	run "$LODGE" ls -a
@@ -98,7 +108,7 @@ whole() {
 	cd "$T"
 	"$LODGE" run -d --name six kept.wasm exit 0 # by its name alone
 	[ "$("$LODGE" wait six)" = 0 ]
-	run -126 "$LODGE" run -d --name four empty.wasm
+	run -126 "$LODGE" run -d --name seven empty.wasm
 	[[ "$output" == *"no function _start"* ]]
 	[ "$("$LODGE" ls | wc -l)" -eq 1 ] # nothing runs on
 	"$LODGE" run -d --name five --restart on-failure:2 "$T/kept.wasm" exit 3
@@ -222,10 +232,10 @@ whole() {
 		tail -n "$(wc -l <"$T/clone")" "$T/log" | cmp - "$T/clone"
 	done
 	"$LODGE" restore one s1
+	"$LODGE" pause one
 	"$LODGE" backup one -o "$T/backup"
-	there receive --trust --listen "unix:$T/s" >"$T/receive.out" 2>&1 3>&- &
-	for _ in $(seq 100); do [ -S "$T/s" ] && break; sleep 0.05; done
-	"$LODGE" migrate one "unix:$T/s"
+	moved one
+	there resume one
 	[ "$(there wait one)" = 0 ]
 	there logs one >"$T/moved"
 	tail -n "$(wc -l <"$T/moved")" "$T/log" | cmp - "$T/moved"
@@ -235,6 +245,18 @@ whole() {
 	there logs three >"$T/back"
 	[ "$(tail -n 1 "$T/back")" = "$(tail -n 1 "$T/log")" ]
 	tail -n "$(wc -l <"$T/back")" "$T/log" | cmp - "$T/back"
+}
+
+@test "migrated while it runs, with a file open" {
+	kept one
+	rounds one 5
+	nonce=$("$LODGE" logs one | head -n 1 | cut -d' ' -f2)
+	moved one
+	for _ in $(seq 200); do [ "$(there logs one | wc -l)" -lt 10 ] || break; sleep 0.05; done
+	"$LODGE" logs one >"$T/log"
+	there logs one >"$T/moved"
+	cut -d' ' -f1,2 "$T/log" "$T/moved" | awk -v nonce="$nonce" '$1 != n++ || $2 != nonce { exit 1 }'
+	! grep wrong "$T/moved"
 }
 
 @test "a state that does not fit any more is refused with the reason, and kept" {
@@ -263,6 +285,22 @@ whole() {
 	"$LODGE" resume one
 	rounds one 3
 	whole one
+}
+
+@test "suspended when nobody uses it, and woken up" {
+	"$LODGE" run -d --name one --idle-timeout 1s "$T/kept.wasm" nap 12000
+	for _ in $(seq 100); do
+		[[ "$("$LODGE" ls -a)" != *"idle, suspended"* ]] || break
+		sleep 0.1
+	done
+	[[ "$("$LODGE" ls -a)" == *"idle, suspended"* ]]
+	sleep 4 | timeout 5 "$LODGE" attach one >/dev/null 2>&1 3>&- &
+	for _ in $(seq 30); do
+		[[ "$("$LODGE" ls)" != *running* ]] || break
+		sleep 0.1
+	done
+	[[ "$("$LODGE" ls)" == *running* ]]
+	wait $! || true
 }
 
 @test "CPU time is held; what cannot be limited is said" {

@@ -108,7 +108,8 @@ static int names(void)
 	int b = open("/w/gone", O_RDWR | O_CREAT | O_TRUNC, 0600);
 	int c = open("/w/log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
 	mkdir("/w/sub", 0700);
-	if (write(a, "abc", 3) != 3 || write(b, "0123456789", 10) != 10 || lseek(b, 4, SEEK_SET) != 4)
+	if (write(a, "abc", 3) != 3 || write(b, "0123456789", 10) != 10 ||
+	    lseek(b, 4, SEEK_SET) != 4)
 		wrong("write");
 	if (rename("/w/first", "/w/sub/second") || unlink("/w/gone"))
 		wrong("names");

@@ -77,7 +77,7 @@ struct jit_fn {
 		uint8_t *back;
 	} *stubs;
 	uint32_t nstubs, cap_stubs;
-	struct fn_held { uint32_t seg[FN_REGS]; } *polled; /* what was held at each poll, in order */
+	struct fn_held { uint32_t seg[FN_REGS]; } *polled; /* what each poll found, in order */
 	uint32_t npolled, cap_polled;
 	uint8_t *lines;
 	uint32_t nlines, cap_lines;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* level/wasm, private: what the foreground's program and the keeper's are made of.
  *
- *   keeper.c ---asks, by a socket, and a signal---> program.c, which answers while it stands still */
+ *   keeper.c ---asks, by a socket, and a signal---> program.c, which answers
+ *   while it stands still */
 #pragma once
 #include "box/box.h"
 #include "life/life.h"
@@ -49,7 +50,7 @@ struct kept {
 	int in, out;              /* of the program: both the same for a terminal; owned */
 	bool tty;
 	unsigned umask;
-	const struct save_in *state; /* NULL: it begins; else it goes on from that, when it is asked */
+	const struct save_in *state; /* NULL: it begins; else it goes on from that when asked */
 	uint8_t *pages;           /* of the state */
 	uint64_t npages;
 };
