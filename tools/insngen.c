@@ -268,7 +268,7 @@ static void write_header(FILE *f, const char *table)
 	    "flags;\n\tchar name[%zu], operands[%zu], ext[%zu];\n};\n"
 	    "enum { RV_PATTERNS = %d };\n"
 	    "extern const struct rv_pattern rv_patterns[RV_PATTERNS];\n"
-	    "/* The patterns of a bucket lie together; the last one is no pattern, and fits all. */\n"
+	    "/* Those of a bucket lie together; the last one is no pattern, and fits all. */\n"
 	    "struct rv_candidate {\n\tuint32_t mask, match;\n\tuint16_t pattern;\n};\n"
 	    "/* Where those of a bucket begin. 32 bits: opcode[6:2] << 3 | funct3; 16 bits:\n"
 	    " * 256 + (quadrant << 3 | funct3). */\n"
