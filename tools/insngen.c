@@ -266,10 +266,14 @@ static void write_header(FILE *f, const char *table)
 	    "struct rv_pattern {\n\tuint32_t mask, match;\n"
 	    "\tuint16_t op;\n\tuint8_t kind[6]; /* rd rs1 rs2 rs3 imm aux */\n\tuint8_t "
 	    "flags;\n\tchar name[%zu], operands[%zu], ext[%zu];\n};\n"
-	    "enum { RV_PATTERNS = %d };\nextern const struct rv_pattern rv_patterns[RV_PATTERNS];\n"
-	    "/* Where the candidates of a bucket begin; they end with 0xffff. 32 bits:\n"
-	    " * opcode[6:2] << 3 | funct3; 16 bits: 256 + (quadrant << 3 | funct3). */\n"
-	    "extern const uint16_t rv_bucket_at[256 + 32], rv_buckets[];\n",
+	    "enum { RV_PATTERNS = %d };\n"
+	    "extern const struct rv_pattern rv_patterns[RV_PATTERNS];\n"
+	    "/* Those of a bucket lie together; the last one is no pattern, and fits all. */\n"
+	    "struct rv_candidate {\n\tuint32_t mask, match;\n\tuint16_t pattern;\n};\n"
+	    "/* Where those of a bucket begin. 32 bits: opcode[6:2] << 3 | funct3; 16 bits:\n"
+	    " * 256 + (quadrant << 3 | funct3). */\n"
+	    "extern const uint16_t rv_bucket_at[256 + 32];\n"
+	    "extern const struct rv_candidate rv_candidates[];\n",
 	    longest(offsetof(struct row, name)) + 1, longest(offsetof(struct row, ops)) + 1,
 	    longest(offsetof(struct row, ext)) + 1, nrows);
 }
@@ -286,15 +290,16 @@ static int in_bucket(const struct row *r, int bucket)
 static void write_buckets(FILE *f)
 {
 	int at[288], n = 0;
-	fprintf(f, "const uint16_t rv_buckets[] = {\n");
+	fprintf(f, "const struct rv_candidate rv_candidates[] = {\n");
 	for (int b = 0; b < 288; b++) {
 		at[b] = n;
 		for (int i = 0; i < nrows; i++)
 			if (in_bucket(&rows[i], b)) {
-				fprintf(f, " %d,", i);
+				fprintf(f, "\t{ 0x%08x, 0x%08x, %d },\n", rows[i].mask,
+				        rows[i].match, i);
 				n++;
 			}
-		fprintf(f, " 0xffff,\n");
+		fprintf(f, "\t{ 0, 0, 0xffff },\n");
 		n++;
 	}
 	fprintf(f, "};\nconst uint16_t rv_bucket_at[288] = {\n");

@@ -17,8 +17,9 @@
 enum { HOST_FPU = FLT_EVAL_METHOD == 0 && FLT_MANT_DIG == 24 && DBL_MANT_DIG == 53 };
 
 #if defined(__x86_64__)
+#include <sys/platform/x86.h>
 #define HOST_FMA_FN __attribute__((target("fma")))
-static inline bool host_fma(void) { return HOST_FPU && __builtin_cpu_supports("fma"); }
+static inline bool host_fma(void) { return HOST_FPU && CPU_FEATURE_ACTIVE(FMA); }
 #elif defined(__FP_FAST_FMA)
 #define HOST_FMA_FN
 static inline bool host_fma(void) { return HOST_FPU; }

@@ -2,6 +2,7 @@
 #include "host/host.h"
 #include "test/test.h"
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <sys/epoll.h>
 
@@ -52,6 +53,38 @@ static void item_note(void *arg)
 {
 	struct item *i = arg;
 	i->r->order[i->r->calls++] = i->n;
+}
+
+static unsigned pages_there(void *at, size_t bytes)
+{
+	unsigned char there[64];
+	unsigned n = 0;
+	CHECK(bytes / 4096 <= sizeof there && mincore(at, bytes, there) == 0);
+	for (size_t i = 0; i < bytes / 4096; i++)
+		n += there[i] & 1;
+	return n;
+}
+
+TEST(pages_are_ready_ahead_of_what_is_used)
+{
+	enum { BYTES = 20 * 4096 };
+	size_t ready = 0;
+	uint8_t *p = host_pages_new(BYTES);
+	CHECK(p && pages_there(p, BYTES) == 0);
+	host_pages_ahead(p, BYTES, 0, &ready);
+	unsigned some = pages_there(p, BYTES);
+	CHECK(ready > 4096 && ready < BYTES && ready % 4096 == 0);
+	CHECK(some == 0 || some == ready / 4096); /* 0: a kernel before Linux 5.14 */
+	p[100] = 7;
+	size_t had = ready;
+	host_pages_ahead(p, BYTES, ready - 4096, &ready);
+	CHECK(ready == had);                      /* there is enough left */
+	host_pages_ahead(p, BYTES, ready, &ready);
+	CHECK(ready > had && p[100] == 7);
+	host_pages_ahead(p, BYTES, BYTES, &ready);
+	host_pages_ahead(p, BYTES, BYTES, &ready);
+	CHECK(ready == BYTES && p[100] == 7 && (!some || pages_there(p, BYTES) == 20));
+	host_pages_free(p, BYTES);
 }
 
 TEST(loop_runs_posted_work_in_order)

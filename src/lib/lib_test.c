@@ -58,7 +58,8 @@ TEST(lib_settings_of_many_keys_at_once)
 	home_begin(home);
 	put_file(home, "lodge/config", "cpus=2\nmemory = 1G\nmemory = 3G\n\nabsent-key\n");
 	setenv("LODGE_NET", "none", 1);
-	CHECK(lodge_settings(keys, 1, v, &e) == 0 && !strcmp(v[0], "1G")); /* not as far as line 5 */
+	/* not as far as line 5 */
+	CHECK(lodge_settings(keys, 1, v, &e) == 0 && !strcmp(v[0], "1G"));
 	free(v[0]);
 	CHECK(lodge_settings(keys, 4, v, &e) == -EINVAL && strstr(e.msg, "config:5"));
 	CHECK(!v[0] && !v[1] && !v[2] && !v[3]);

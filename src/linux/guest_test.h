@@ -24,6 +24,7 @@ static inline struct guest *guest_new(void)
 	struct guest *g = calloc(1, sizeof *g);
 	CHECK(g);
 	linux_proc_init(&g->proc, USER_END);
+	linux_limits_take(&g->proc);
 	g->task.proc = &g->proc;
 	CHECK(!host_fault_begin(NULL));
 	CHECK(mmap((void *)GUEST, GUEST_BYTES, PROT_READ | PROT_WRITE,

@@ -14,14 +14,24 @@ static bool view_only(int resource)
 	       resource == RLIMIT_NOFILE;
 }
 
+static void limit_take(struct linux_proc *p, int i)
+{
+	if (getrlimit((__rlimit_resource_t)i, &p->limit[i]) < 0)
+		p->limit[i] = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+}
+
+void linux_limits_take(struct linux_proc *p)
+{
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
+		limit_take(p, i);
+}
+
 void linux_proc_init(struct linux_proc *p, uint64_t user_end)
 {
 	memset(p, 0, sizeof *p);
 	p->user_end = user_end;
 	p->root_fd = -1;
-	for (int i = 0; i < (int)RLIM_NLIMITS; i++)
-		if (getrlimit((__rlimit_resource_t)i, &p->limit[i]) < 0)
-			p->limit[i] = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+	limit_take(p, RLIMIT_NOFILE);
 	const struct rlimit *fds = &p->limit[RLIMIT_NOFILE];
 	rlim_t from = fds->rlim_cur < FDS_FROM ? fds->rlim_cur : FDS_FROM;
 	if (from + LINUX_FDS > fds->rlim_max)

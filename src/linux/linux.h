@@ -76,8 +76,10 @@ struct linux_proc {
 	struct rlimit limit[RLIM_NLIMITS];
 };
 
-/* Fills @p with no root, no binds, and the host's limits. @user_end page-aligned. */
+/* Fills @p with no root and no binds. @user_end page-aligned. */
 void linux_proc_init(struct linux_proc *p, uint64_t user_end);
+/* Before a program runs: its limits are the host's. */
+void linux_limits_take(struct linux_proc *p);
 /* Makes @fd one of Lodge's own, out of the guest's way and reach, close-on-exec: returns where it
  * is now, or @fd itself, not hidden, when no room is left. Any thread; holds after fork. */
 int linux_fd_own(struct linux_proc *p, int fd);
@@ -100,9 +102,9 @@ struct linux_task {
 	struct timespec left; /* scratch: what is left of it */
 	bool unread; /* the path that was asked for last could not be read: nothing was looked up */
 	/* scratch of a running call; the first paths are those of the call's arguments */
+	uint64_t words[32];
 	_Alignas(16) char path[LINUX_PATHS + 2][PATH_MAX + 64];
 	struct iovec iov[IOV_MAX];
-	uint64_t words[32];
 };
 
 /* Makes call @nr with @a. Returns its value, -errno (-ENOSYS: no such call, or one that the level

@@ -3,6 +3,7 @@
 #include "win/internal.h"
 #include <sched.h>
 #include <stdio.h>
+#include <sys/platform/x86.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
@@ -136,12 +137,12 @@ API(uint32_t, k32_IsProcessorFeaturePresent, uint32_t feature)
 	case 13:
 	case 14:
 	case 23: return 1;
-	case 36: return __builtin_cpu_supports("ssse3") != 0;
-	case 37: return __builtin_cpu_supports("sse4.1") != 0;
-	case 38: return __builtin_cpu_supports("sse4.2") != 0;
-	case 39: return __builtin_cpu_supports("avx") != 0;
-	case 40: return __builtin_cpu_supports("avx2") != 0;
-	case 41: return __builtin_cpu_supports("avx512f") != 0;
+	case 36: return CPU_FEATURE_ACTIVE(SSSE3);
+	case 37: return CPU_FEATURE_ACTIVE(SSE4_1);
+	case 38: return CPU_FEATURE_ACTIVE(SSE4_2);
+	case 39: return CPU_FEATURE_ACTIVE(AVX);
+	case 40: return CPU_FEATURE_ACTIVE(AVX2);
+	case 41: return CPU_FEATURE_ACTIVE(AVX512F);
 	default: return 0;
 	}
 }

@@ -273,6 +273,8 @@ int interp_init(struct interp *it, const struct rv_hart *h, struct lodge_err *e)
 	it->map_epoch = h->map_epoch;
 	it->arena = host_pages_new(it->arena_bytes);
 	it->heads = sizeof(struct block);
+	host_pages_ready(it->hash, it->hash_size * sizeof *it->hash);
+	host_pages_ready(it->jumps, it->jumps_size * sizeof *it->jumps);
 	if (!it->crossing || !it->arena)
 		return err_set(e, ENOMEM, "no memory for the interpreter's block cache");
 	return 0;

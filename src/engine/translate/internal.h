@@ -144,6 +144,7 @@ struct translate {
 	struct sample sample;
 	uint64_t made, made2, taken, killed, clears, entered, links, misses;
 	uint64_t insns;         /* begun in generated code */
+	struct range range;     /* of the unit that is being made */
 };
 
 /* ---- unit.c ---- */

@@ -544,6 +544,39 @@ TEST(jumps_that_meet_in_the_table_are_both_found)
 	rig_fini(&r);
 }
 
+/* The table of jumps begins with fewer places than there are functions here. */
+TEST(the_table_of_jumps_grows)
+{
+	enum { FIRST = 0x1000, FUNCTIONS = 600, EACH = 16, ROUNDS = 400 };
+	struct rig r;
+	struct engine_stats s;
+	if (!engine_find("translate") || engine_find("translate")->probe(NULL) < 0)
+		return;
+	rig_init(&r, "translate", 1000000, false);
+	r.h->x[5] = ROUNDS;
+	r.h->x[7] = RAM + FIRST;
+	r.h->x[8] = 0;
+	put(&r, type_i(0x13, 0, 6, 7, 0));              /* mv x6, x7 */
+	put(&r, type_i(0x13, 0, 9, 0, FUNCTIONS));      /* li x9, FUNCTIONS */
+	put(&r, type_i(0x67, 0, 1, 6, 0));              /* jalr (x6) */
+	put(&r, type_i(0x13, 0, 6, 6, EACH));           /* addi x6, x6, EACH */
+	put(&r, type_i(0x13, 0, 9, 9, -1));             /* addi x9, x9, -1 */
+	put(&r, branch_ne(9, 0, -12));
+	put(&r, type_i(0x13, 0, 5, 5, -1));             /* addi x5, x5, -1 */
+	put(&r, branch_ne(5, 0, -28));
+	put(&r, 0x00100073);                            /* ebreak */
+	for (unsigned n = 0; n < FUNCTIONS; n++) {
+		r.at = FIRST + n * EACH;
+		put(&r, type_i(0x13, 0, 8, 8, 1));      /* addi x8, x8, 1 */
+		put(&r, 0x00008067);                    /* ret */
+	}
+	rig_run(&r);
+	r.e->stats(r.h, &s);
+	CHECK(r.h->x[8] == FUNCTIONS * ROUNDS && r.h->x[5] == 0);
+	CHECK(s.entered < FUNCTIONS * ROUNDS / 8);
+	rig_fini(&r);
+}
+
 /* 60 times the function or loop at x7, one turn each, by the loop at CALLS, always the same. */
 enum { CALLS = 0x800 };
 static void calls_put(struct rig *r)

@@ -53,6 +53,8 @@ static bool hash_resize(struct translate *t, uint32_t size)
 		host_pages_free(new, size * sizeof *new);
 		return false;
 	}
+	if (size == HASH_MIN) /* few units are everywhere in it */
+		host_pages_ready(new, size * sizeof *new);
 	t->hash = new;
 	t->hash_size = size;
 	for (uint32_t n = 0; n < nold; n++) {
@@ -223,22 +225,22 @@ static unsigned range_copy(struct rv_hart *h, struct range *r, const struct plac
 static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 {
 	struct translate *t = h->engine;
-	static _Thread_local struct range r;
+	struct range *r = &t->range;
 	struct jit_unit j;
 	struct unit *u;
 	rv_code_watch(h, p->pa);
 	if (p->pa2)
 		rv_code_watch(h, p->pa2);
-	range_vectors(&r, h);
-	range_scan(&r, range_copy(h, &r, p), p->pa, NULL);
-	unsigned n = r.n;
+	range_vectors(r, h);
+	range_scan(r, range_copy(h, r, p), p->pa, NULL);
+	unsigned n = r->n;
 	for (unsigned tries = 0;; tries++) {
-		for (unsigned got; n && (got = range_generate(t->gen, &r, n, p->reach, false)) < n;)
+		for (unsigned got; n && (got = range_generate(t->gen, r, n, p->reach, false)) < n;)
 			n = got;
 		if (!n)
 			return NULL;
 		if (jit_end(t->gen, &j) &&
-		    (u = unit_new(t, t->gen, &r, n, p->reach, p->pa2, &j)))
+		    (u = unit_new(t, t->gen, r, n, p->reach, p->pa2, &j)))
 			break;
 		if (tries)
 			return NULL;
@@ -251,8 +253,8 @@ static struct unit *unit_make(struct rv_hart *h, const struct place *p)
 	if (unlikely(trace && (trace == UINT64_MAX || trace - h->pc < u->bytes))) {
 		uint64_t at[UNIT_INSNS];
 		for (unsigned i = 0; i < n; i++)
-			at[i] = p->pa + r.off[i];
-		unit_dump(h, u, &(struct unit_text){ n, r.insn, at });
+			at[i] = p->pa + r->off[i];
+		unit_dump(h, u, &(struct unit_text){ n, r->insn, at });
 	}
 	return u;
 }

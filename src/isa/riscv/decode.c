@@ -128,10 +128,10 @@ static const struct rv_pattern *pattern_find(uint32_t word)
 {
 	unsigned bucket = (word & 3) == 3 ? bits(word, 6, 2) << 3 | bits(word, 14, 12)
 	                                  : 256 + ((word & 3) << 3 | bits(word, 15, 13));
-	for (const uint16_t *i = &rv_buckets[rv_bucket_at[bucket]]; *i != 0xffff; i++)
-		if ((word & rv_patterns[*i].mask) == rv_patterns[*i].match)
-			return &rv_patterns[*i];
-	return NULL;
+	const struct rv_candidate *c = &rv_candidates[rv_bucket_at[bucket]];
+	while ((word & c->mask) != c->match)
+		c++;
+	return c->pattern < RV_PATTERNS ? &rv_patterns[c->pattern] : NULL;
 }
 
 bool rv_decode(uint32_t word, struct rv_insn *ret)

@@ -75,9 +75,9 @@ struct rv_fetch_entry {
 /* Which pages were fetched by which fetch ids: a sieve, emptied when it has taken too many. */
 enum { FETCHED_SHIFT = 16, FETCHED_MOST = 8192 };
 struct rv_fetched {
-	uint64_t w[1 << (FETCHED_SHIFT - 6)];
 	unsigned n;
 	bool large, huge; /* leaves of more than 4 KiB, of more than 1 GiB are in it */
+	uint64_t w[1 << (FETCHED_SHIFT - 6)];
 };
 
 /* The last page table on the way to the 2 MiB at @region << 21. */
@@ -108,8 +108,8 @@ _Static_assert((int)RV_HARTS_MAX <= (int)MEM_WATCHERS, "each hart watches");
 struct rv_code {
 	bool lost; /* the state was replaced: nothing is sure */
 	uint64_t cursor; /* in the log of mem */
-	struct rv_unsettled batch[2];
 	unsigned now; /* the batch that takes frames; the other one is older */
+	struct rv_unsettled batch[2];
 };
 
 struct rv_mmu {
@@ -124,7 +124,6 @@ struct rv_mmu {
 	struct rv_space *cur;    /* of h->satp */
 	struct rv_space bare;
 	struct rv_space common;  /* S mode in every paged space, for global pages */
-	struct rv_space spaces[RV_SPACES];
 	uint8_t live[RV_SPACES]; /* the spaces of this generation */
 	unsigned nlive;
 	int32_t asid_of[256];    /* data context id to ASID; -1: common */
@@ -135,15 +134,17 @@ struct rv_mmu {
 	uint16_t brief_slot[RV_BRIEF_SLOTS];
 	unsigned nbrief;
 
-	struct sieve super2m, super1g; /* regions with superpage fragments in the data TLB */
-	bool super_huge;         /* a leaf larger than 1 GiB is in it */
+	bool super_huge;         /* a leaf larger than 1 GiB is in the data TLB */
 	bool any_super;          /* the sieves are not empty */
-	struct rv_fetched fetched;
-	struct rv_table tables[RV_TABLES];
 
 	struct rv_pmp_span pmp[2]; /* [0] S and U, [1] M */
-	struct rv_fetch_entry itlb[RV_FETCH_ENTRIES];
 	struct rv_code code;
+	/* ---- what is large, so that the rest lies together ---- */
+	struct rv_fetched fetched;
+	struct sieve super2m, super1g; /* regions with superpage fragments in the data TLB */
+	struct rv_space spaces[RV_SPACES];
+	struct rv_table tables[RV_TABLES];
+	struct rv_fetch_entry itlb[RV_FETCH_ENTRIES];
 	/* atomic: number of the frame that the entry of the TLB may write, from 1; 0: none. Other
 	 * harts search here, in an eighth of the memory that the TLB itself is. */
 	uint32_t write_frame[RV_TLB_SIZE];

@@ -171,7 +171,6 @@ struct rv_hart {
 	uint32_t vready, vkey;
 	/* register n at n * vlenb, so that those of a group lie together */
 	_Alignas(64) uint8_t v[32 * RV_VLENB_MAX];
-	struct rv_tlb tlb[RV_TLB_SIZE];
 
 	/* ---- load reservation ---- */
 	uint64_t res_va, res_val;   /* LR address (UINT64_MAX: none) and the value it saw */
@@ -244,6 +243,7 @@ struct rv_hart {
 	bool idle_told;
 	struct rv_mmu *mmu;         /* contexts and page-range bookkeeping; owned by this room */
 	struct rv_fences *fences;   /* remote fence queue; owned by this room */
+	struct rv_tlb tlb[RV_TLB_SIZE]; /* last: the rest lies in a page or two */
 };
 /* bits of requests */
 enum {

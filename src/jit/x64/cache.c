@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The code cache: one memory file, mapped once writable and once executable, never both at once. */
 #include "jit/x64/internal.h"
-#include <cpuid.h>
 #include <sys/mman.h>
+#include <sys/platform/x86.h>
 
 enum { STACK_BYTES = 64 << 10, STACK_SLACK = 4096, BYTES_MIN = 64 << 10, RET_NONE = 1,
        SECOND_PART = 4 };
@@ -13,17 +13,16 @@ static const struct { uint8_t guest, host; } homes[] = {
 	{ 1, R12 }, { 2, RBX }, { 8, R13 }, { 9, R14 },
 };
 
+/* The C library has asked the CPU already: in a virtual machine each CPUID leads out of it. */
 int jit_probe(struct lodge_err *e)
 {
-	unsigned a, b, c, d;
-	const unsigned need_c = bit_AVX | bit_FMA | bit_POPCNT | bit_PCLMUL | bit_OSXSAVE;
-	const unsigned need_b = bit_BMI | bit_BMI2;
-	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need_c) != need_c)
+	if (!CPU_FEATURE_ACTIVE(AVX) || !CPU_FEATURE_ACTIVE(FMA) || !CPU_FEATURE_ACTIVE(POPCNT) ||
+	    !CPU_FEATURE_ACTIVE(PCLMULQDQ))
 		return err_set(e, ENOTSUP, "this CPU has no AVX, FMA, POPCNT or PCLMULQDQ: "
 		                           "run with --accel interpret");
-	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & need_b) != need_b)
+	if (!CPU_FEATURE_ACTIVE(BMI1) || !CPU_FEATURE_ACTIVE(BMI2))
 		return err_set(e, ENOTSUP, "this CPU has no BMI2: run with --accel interpret");
-	if (!__get_cpuid(0x80000001u, &a, &b, &c, &d) || !(c & bit_LZCNT))
+	if (!CPU_FEATURE_ACTIVE(LZCNT))
 		return err_set(e, ENOTSUP, "this CPU has no LZCNT: run with --accel interpret");
 	return 0;
 }
@@ -69,9 +68,9 @@ int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t by
 	if (!c)
 		return err_set(e, ENOMEM, "no memory for a code cache");
 	c->g = *g;
-	c->avx2 = __builtin_cpu_supports("avx2");
-	c->avx512 = !g->narrow && c->avx2 && __builtin_cpu_supports("avx512f") &&
-	            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+	c->avx2 = CPU_FEATURE_ACTIVE(AVX2);
+	c->avx512 = !g->narrow && c->avx2 && CPU_FEATURE_ACTIVE(AVX512F) &&
+	            CPU_FEATURE_ACTIVE(AVX512VL) && CPU_FEATURE_ACTIVE(AVX512BW);
 	c->bytes = align_up(bytes < BYTES_MIN ? BYTES_MIN : bytes, 4096);
 	memset(c->home, -1, sizeof c->home);
 	for (unsigned n = 0; n < countof(homes); n++)

@@ -165,7 +165,8 @@ static void call(struct jit_gen *g, uint64_t pa)
 static void jump_try(struct jit_cache *c, struct jit_asm *a, const uint8_t *miss)
 {
 	int32_t run = at(c->g.run);
-	x_alum(a, false, ALU_AND, RCX, STATE_REG, run + (int32_t)offsetof(struct jit_run, jump_mask));
+	x_alum(a, false, ALU_AND, RCX, STATE_REG,
+	       run + (int32_t)offsetof(struct jit_run, jump_mask));
 	x_alum(a, true, ALU_ADD, RCX, STATE_REG, run + (int32_t)offsetof(struct jit_run, jumps));
 	asm_rm(a, true, ALU_CMP << 3 | 3, RAX, RCX, 0);
 	x_jcc_to(a, CC_NE, miss);
@@ -540,6 +541,7 @@ void jit_begin(struct jit_gen *g, uint64_t pa, uint64_t end, const bool *leader,
 		g->a.full = true;
 	g->cannot = g->alone = g->again = g->dead = g->remake = false;
 	memset(g->joined, 0, sizeof g->joined);
+	g->njoined = 0;
 	g->pa = pa;
 	g->end = end;
 	g->leader = leader;

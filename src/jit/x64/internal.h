@@ -159,51 +159,37 @@ struct plan {
 	uint32_t head[LABELS];          /* x registers that are near at heads of loops: near.c */
 };
 
+/* What is large comes last: the rest lies in few pages. */
 struct jit_gen {
 	struct jit_cache *c;
 	int8_t home[SLOTS];         /* host register of each x register; -1: in the state */
 	uint64_t homes;             /* state offset of the first of them */
 	int8_t fhome[32];           /* xmm register of each f register; -1: in the state */
-	struct vmap vmap;
-	uint32_t stub[LABELS];      /* where labels are entered, with a map of its own */
 	bool own;                   /* not the standard map */
 	bool entered;
-	struct plan plan;
-	struct { uint8_t *from; uint8_t thunk; } own_wait[SLOW_MAX];
 	unsigned nown;
-	struct { uint8_t *out, *table; } jumps[OWN_JUMPS]; /* ends of what leads there */
 	unsigned njumps, last_jump; /* halfwords from the start */
 	struct jit_asm a;
-	struct moves moves;
 	bool cannot;
 	bool alone;                 /* see jit_unit.alone */
 	const struct ir_block *ir;
-	struct ir_block folded;     /* of own units: see known.c */
 	struct jit_insn now;        /* the instruction that is being made, or was last */
 	const struct jit_insn *in;  /* the same */
-	uint8_t loc[IR_BLOCK_MAX], uses[IR_BLOCK_MAX];
 	unsigned temps;             /* free temporaries */
 	uint64_t saved;             /* values read from a slot that has changed since */
 
 	uint64_t pa, end;
 	unsigned reach;             /* see jit_begin */
 	const bool *leader;
-	uint8_t *label[LABELS];     /* code of leaders, once known */
-	bool checks[LABELS];        /* it looks at the limit */
-	uint8_t *resume[LABELS];    /* where calls come back, in place of a label until the end */
-	struct { uint8_t *from; uint16_t label; } wait[SLOW_MAX];
 	unsigned nwait;
 	/* the basic block that is open */
 	unsigned bb, k;             /* its number; instructions begun in it */
 	uint8_t *bb_imm;            /* where its length goes; NULL: none is open */
-	uint16_t bb_len[BBS];
 	bool bb_close;              /* the next instruction begins another */
-	uint32_t insn_end[JIT_UNIT_INSNS];
 	unsigned insns;
 	/* what is known at this point of the basic block */
 	bool fp_on, fp_dirty, mode_ok;
 	uint32_t vkey;              /* the vector key; 0: unknown. Of own units */
-	struct known known;
 	uint32_t boxed;             /* f registers that hold a boxed f32 */
 	/* f registers, in xmm registers, whose NaN need not be canonical; those of f32 */
 	uint32_t lazy, lazy_single;
@@ -214,23 +200,36 @@ struct jit_gen {
 	/* each x register is a value that has this number, plus an offset */
 	uint32_t root[SLOTS], roots;
 	int64_t root_off[SLOTS];
-	uint32_t label_near[LABELS][32]; /* the same at labels that are still to come, if joined */
-	bool joined[LABELS];
 	bool dead;                  /* control does not come here, but by a label */
 	bool again;                 /* see near_again */
 	unsigned agains;
 	bool remake;                /* see jit_remake */
-
-	struct slow slow[SLOW_MAX];
-	unsigned nslow;
 	bool mirror;
+	unsigned nslow, neach, nexits, nsites, ntouches;
+	uint8_t loc[IR_BLOCK_MAX], uses[IR_BLOCK_MAX];
+	bool checks[LABELS];        /* it looks at the limit */
+	uint16_t joined[LABELS];    /* where in label_near, plus 1; 0: it is not */
+	unsigned njoined;
+	uint8_t *label[LABELS];     /* code of leaders, once known */
+	uint8_t *resume[LABELS];    /* where calls come back, in place of a label until the end */
+	struct { uint8_t *from; uint16_t label; } wait[SLOW_MAX];
+	uint16_t bb_len[BBS];
+	uint32_t insn_end[JIT_UNIT_INSNS];
+	struct vmap vmap;
+	struct known known;
+	struct moves moves;
+	struct plan plan;
+	uint32_t stub[LABELS];      /* where labels are entered, with a map of its own */
+	struct { uint8_t *from; uint8_t thunk; } own_wait[SLOW_MAX];
+	struct { uint8_t *out, *table; } jumps[OWN_JUMPS]; /* ends of what leads there */
+	struct ir_block folded;     /* of own units: see known.c */
+	uint32_t label_near[LABELS][32]; /* as near, of labels that are still to come */
+	struct slow slow[SLOW_MAX];
 	uint8_t *each_at[EACH_AT_MAX]; /* accesses of IR_each that may fault */
-	unsigned neach;
 	/* What the owner is told of the unit: see notes.c. Offsets in the cache. */
 	struct { uint32_t back, patch; uint64_t pa; } exits[RECORDS];
 	struct { uint32_t back; uint16_t off, undo; } sites[RECORDS];
 	struct { uint32_t at, stub; } touches[2 * RECORDS + EACH_AT_MAX];
-	unsigned nexits, nsites, ntouches;
 	uint8_t notes[NOTES_BYTES];
 };
 

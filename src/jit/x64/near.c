@@ -106,12 +106,14 @@ bool near_plan(struct jit_gen *g)
 
 static void join(struct jit_gen *g, unsigned n)
 {
-	uint32_t *to = g->label_near[n];
-	if (!g->joined[n])
-		memcpy(to, g->near, sizeof g->label_near[n]);
-	for (unsigned r = 0; r < countof(g->label_near[n]) && g->joined[n]; r++)
+	if (!g->joined[n]) {
+		g->joined[n] = (uint16_t)++g->njoined;
+		memcpy(g->label_near[g->njoined - 1], g->near, sizeof g->label_near[0]);
+		return;
+	}
+	uint32_t *to = g->label_near[g->joined[n] - 1];
+	for (unsigned r = 0; r < countof(g->label_near[0]); r++)
 		to[r] = !g->near[r] || !to[r] ? 0 : g->near[r] > to[r] ? g->near[r] : to[r];
-	g->joined[n] = true;
 }
 
 void near_jump(struct jit_gen *g, unsigned n)
@@ -185,7 +187,7 @@ void near_label(struct jit_gen *g, bool check)
 	if (check)
 		head_begin(g, n);
 	else if (g->joined[n])
-		memcpy(g->near, g->label_near[n], sizeof g->label_near[n]);
+		memcpy(g->near, g->label_near[g->joined[n] - 1], sizeof g->label_near[0]);
 }
 
 void near_entry(struct jit_gen *g, uint64_t pa)

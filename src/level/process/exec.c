@@ -231,7 +231,7 @@ static void file_close(const struct proc *p, int fd, int flags)
  * 6.2). False: that were not all. */
 static bool files_close_few(const struct proc *p)
 {
-	enum { FEW = 256 };
+	enum { FEW = 32 };
 	struct stat st;
 	if (stat("/proc/thread-self/fd", &st) < 0)
 		return false;

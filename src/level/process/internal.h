@@ -116,7 +116,6 @@ struct watch {
 	int silent;             /* one that the debugger has sent, and need not hear of */
 };
 struct task {
-	struct linux_task sys; /* first: its proc is task.p's */
 	struct proc *p;
 	struct rv_hart *h;      /* NULL: not yet */
 	uint64_t clear_tid;     /* guest address; 0: none */
@@ -142,6 +141,7 @@ struct task {
 	uint64_t until_pc;      /* sys.until_ns is of the call there */
 	bool restart;           /* the call that is being made was interrupted */
 	uint64_t restart_a0;
+	struct linux_task sys;  /* its proc is p's; last, for its buffers are large */
 };
 int task_new(struct task **ret, struct proc *p, struct lodge_err *e) MUST;
 /* Give it a hart. */

@@ -96,6 +96,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 	p->env = (struct rv_env){.process = &ops, .clock = &p->clock, .user = p, .alone = true,
 		.vlen = rv_vlen_named(life_option(c, "vlen"))};
 	int r = root_open(p, c, e);
+	linux_limits_take(&p->sys);
 	p->sys.keep_signals = UINT64_C(1) << (SIGSEGV - 1) |
 			      UINT64_C(1) << (SIGBUS - 1) |
 			      UINT64_C(1) << (SIGNAL_KICK - 1);
