@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dbghelp, of a system without symbols: which module an address is in, and where functions begin. */
+/* dbghelp, of a system without symbols: which module an address is in, and where functions begin.
+ */
 #include "win/internal.h"
 
 enum { SYM_OPTIONS_FIRST = 2 }; /* SYMOPT_UNDNAME */
@@ -63,7 +64,8 @@ API(uint64_t, dbg_SymGetModuleBase64, handle h, uint64_t at)
 }
 API(void *, dbg_SymFunctionTableAccess64, handle h, uint64_t at)
 {
-	extern WINAPI void *nt_RtlLookupFunctionEntry(uint64_t at, uint64_t *ret_base, void *history);
+	extern WINAPI void *nt_RtlLookupFunctionEntry(uint64_t at, uint64_t * ret_base,
+						      void *history);
 	uint64_t base;
 	(void)h;
 	return nt_RtlLookupFunctionEntry(at, &base, NULL);

@@ -162,12 +162,58 @@ static handle device_open(enum device d, uint32_t access, bool inherit)
 	return h;
 }
 
+/* What CreateFile was asked for. */
+struct opening {
+	uint32_t access, share, how, flags;
+	bool inherit, was; /* @was: the file was there before */
+};
+
+/* A file that is open becomes a handle. */
+static handle opening_end(const struct opening *o, struct file *f)
+{
+	bool cut = o->was && (o->how == CREATE_ALWAYS || o->how == TRUNCATE_EXISTING);
+	uint32_t need = share_needed(o->access, o->flags);
+	uint32_t error = !share_enter(f, need, o->share) ? ERROR_SHARING_VIOLATION
+			 : cut && ftruncate(f->fd, 0) < 0 && truncate(f->path, 0) < 0
+			     ? error_of(errno)
+			     : 0;
+	if (error) {
+		object_unref(&f->o);
+		return bad(error);
+	}
+	f->overlapped = o->flags & FILE_FLAG_OVERLAPPED;
+	f->append =
+	    o->access & FILE_APPEND_DATA && !(o->access & (FILE_WRITE_DATA | GENERIC_WRITE));
+	f->delete_on_close = o->flags & FILE_FLAG_DELETE_ON_CLOSE;
+	handle h = object_handle(&f->o, o->inherit);
+	bool told = o->was && (o->how == CREATE_ALWAYS || o->how == OPEN_ALWAYS);
+	last_error_set(told ? ERROR_ALREADY_EXISTS : ERROR_SUCCESS);
+	return h ? h : HANDLE_BAD;
+}
+
+/* The usual case, without a look before: a file that is there and is written so. NULL: it is not.
+ */
+static struct file *file_there(const char *path, const struct opening *o)
+{
+	if (o->how != OPEN_EXISTING || o->flags & FILE_FLAG_OPEN_REPARSE_POINT)
+		return NULL;
+	autofree char *host = path_written(path);
+	int fd = host ? open(host, open_mode(o->access) | O_CLOEXEC | O_NONBLOCK) : -1;
+	struct file *f = fd < 0 ? NULL : file_new(fd, o->access, host);
+	if (f && !f->folder)
+		return f;
+	if (fd >= 0 && !f)
+		close(fd);
+	object_unref(f ? &f->o : NULL);
+	return NULL;
+}
+
 handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,
 	       bool inherit)
 {
 	struct stat st;
 	int fd = -1;
-	bool was = true;
+	struct opening o = {access, share, how, flags, inherit, true};
 	enum device d = path_device(path);
 	if (d)
 		return device_open(d, access, inherit);
@@ -175,6 +221,9 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 		return pipe_open(pipe_path(path), access, flags, inherit);
 	if (!path_valid(path))
 		return bad(ERROR_INVALID_NAME);
+	struct file *f = file_there(path, &o);
+	if (f)
+		return opening_end(&o, f);
 	autofree char *host = path_linux(path);
 	if (!host)
 		return HANDLE_BAD;
@@ -188,31 +237,16 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 		if (!(flags & FILE_FLAG_BACKUP_SEMANTICS))
 			return bad(ERROR_ACCESS_DENIED);
 		mode = O_RDONLY | O_DIRECTORY;
-		how = OPEN_EXISTING;
+		o.how = OPEN_EXISTING;
 	}
-	uint32_t error = file_make(host, mode, how, &fd, &was);
+	uint32_t error = file_make(host, mode, o.how, &fd, &o.was);
 	if (error)
 		return bad(error == ERROR_FILE_NOT_FOUND ? path_missing(host) : error);
-	struct file *f = file_new(fd, access, host);
-	if (!f) {
+	if (!(f = file_new(fd, access, host))) {
 		close(fd);
 		return bad(ERROR_NOT_ENOUGH_MEMORY);
 	}
-	bool cut = was && (how == CREATE_ALWAYS || how == TRUNCATE_EXISTING);
-	error = !share_enter(f, share_needed(access, flags), share)    ? ERROR_SHARING_VIOLATION
-		: cut && ftruncate(fd, 0) < 0 && truncate(host, 0) < 0 ? error_of(errno)
-								       : 0;
-	if (error) {
-		object_unref(&f->o);
-		return bad(error);
-	}
-	f->overlapped = flags & FILE_FLAG_OVERLAPPED;
-	f->append = access & FILE_APPEND_DATA && !(access & (FILE_WRITE_DATA | GENERIC_WRITE));
-	f->delete_on_close = flags & FILE_FLAG_DELETE_ON_CLOSE;
-	handle h = object_handle(&f->o, inherit);
-	last_error_set(was && (how == CREATE_ALWAYS || how == OPEN_ALWAYS) ? ERROR_ALREADY_EXISTS
-									   : ERROR_SUCCESS);
-	return h ? h : HANDLE_BAD;
+	return opening_end(&o, f);
 }
 
 struct security {

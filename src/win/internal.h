@@ -310,6 +310,7 @@ void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c
  * Case is looked up, where the exact name is not there. */
 char *path_linux(const char *path);
 char *path_linux_w(const wide *path);
+char *path_written(const char *path); /* as it is written, without a look */
 /* Made whole: D:\a\b, without . and ..; malloc'ed. */
 char *path_full(const char *path);
 /* The error for what is not there: another one when its folder is not there either. */

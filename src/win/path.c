@@ -179,9 +179,9 @@ static void case_mend(char *host, size_t root)
 	}
 }
 
-char *path_linux(const char *path)
+/* As path_linux, but as it is written: *ret_root bytes are the drive's. */
+static char *path_exact(const char *path, size_t *ret_root)
 {
-	struct stat st;
 	autofree char *full = path_full(path);
 	if (!full)
 		return NULL;
@@ -190,18 +190,36 @@ char *path_linux(const char *path)
 		last_error_set(ERROR_PATH_NOT_FOUND);
 		return NULL;
 	}
-	char *host = NULL;
-	size_t root = strlen(d->path);
-	if (asprintf(&host, "%s/%s", d->path, full + 3) < 0) {
+	size_t root = strlen(d->path), n = strlen(full + 3);
+	char *host = malloc(root + n + 2);
+	if (!host) {
 		last_error_set(ERROR_NOT_ENOUGH_MEMORY);
 		return NULL;
 	}
+	memcpy(host, d->path, root);
+	host[root] = '/';
+	memcpy(host + root + 1, full + 3, n + 1);
 	for (char *p = host + root; *p; p++)
 		if (*p == '\\')
 			*p = '/';
 	if (!full[3])
 		host[root ? root : 1] = 0;
-	else if (lstat(host, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+	*ret_root = root;
+	return host;
+}
+
+char *path_written(const char *path)
+{
+	size_t root;
+	return path_exact(path, &root);
+}
+
+char *path_linux(const char *path)
+{
+	struct stat st;
+	size_t root;
+	char *host = path_exact(path, &root);
+	if (host && host[root] && lstat(host, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
 		case_mend(host, root);
 	return host;
 }
