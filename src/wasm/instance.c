@@ -63,10 +63,13 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 		k += code_is_double(code);
 	}
 	f->own = made.at;
+	f->catches = made.catches;
+	f->ncatches = made.ncatches;
+	f->heat = made.interpreted ? HEAT_NEVER : 0;
 	f->ninsns = made.n;
 	f->nslots = made.nslots;
 	f->nlocals = made.nlocals;
-	f->code = w->tier ? &w->warm : f->own;
+	f->code = w->tier && !made.interpreted ? &w->warm : f->own;
 	return WASM_OK;
 }
 
@@ -213,8 +216,11 @@ void wasm_free(struct wasm *w)
 {
 	if (!w)
 		return;
-	for (uint32_t i = 0; w->funcs && i < w->m->nfuncs; i++)
+	for (uint32_t i = 0; w->funcs && i < w->m->nfuncs; i++) {
 		free(w->funcs[i].own);
+		free(w->funcs[i].catches);
+	}
+	exns_free(w);
 	for (uint32_t i = 0; w->tables && i < w->m->ntables; i++)
 		free(w->tables[i].at);
 	tier_free(w);

@@ -68,6 +68,9 @@ struct wglobal {
 	bool mutable, imported;
 	struct span init;
 };
+struct wtag { /* of exceptions */
+	uint32_t type; /* its parameters are what they carry */
+};
 struct wexport {
 	struct span name;
 	uint8_t kind;
@@ -97,10 +100,12 @@ struct wasm_module {
 	struct wfunc *funcs;
 	struct wlimits *tables, *memories;
 	struct wglobal *globals;
+	struct wtag *tags;
 	struct wexport *exports;
 	struct welem *elems;
 	struct wdata *datas;
-	uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, nexports, nelems, ndatas;
+	uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, ntags;
+	uint32_t nexports, nelems, ndatas;
 	struct span names; /* the section "name" */
 };
 /* A value of a constant expression. */
@@ -134,6 +139,7 @@ enum code {
 			       a: 1 + a known operand b */
 	CODE_SHUFFLE,       /* slots d, a, b; then the 16 bytes of its immediate */
 	CODE_V128_CONST,    /* slots d; then the bytes */
+	CODE_THROW, CODE_THROW_REF, /* tag k, values from d on; the exception in a */
 	CODE_v128_load, CODE_v128_load_at, CODE_v128_store, CODE_v128_store_at,
 #define INT(code, name, t, value) CODE_##name, CODE_##name##_k,
 #define CMP(code, name, t, value)                                                                  \
@@ -183,6 +189,43 @@ struct simd_op {
 extern const struct simd_op simd_ops[VOP_COUNT];
 int simd_find(unsigned code); /* the operation of an instruction behind 0xfd; -1: none */
 
+/* ---- exceptions (throw.c) ---- */
+/* A handler of a function: what instructions [from, to) throw goes on at @pad. Handlers of inner
+ * blocks come first. */
+enum catch_kind {
+	CATCH_TAG, CATCH_TAG_REF, CATCH_OLD, /* of a tag: its values, and a reference behind them */
+	CATCH_ALL, CATCH_ALL_REF, CATCH_OLD_ALL, /* or, older, the exception before them */
+	CATCH_DELEGATE /* nobody further inside than @target */
+};
+struct wcatch {
+	uint32_t from, to, pad, tag;
+	uint32_t level, target, order; /* blocks around */
+	uint16_t home;                 /* slot for values */
+	uint8_t kind;
+};
+struct exn { /* what was thrown */
+	union wasm_slot *values; /* owned */
+	uint32_t n, tag;
+	bool used, marked;
+};
+struct catcher { /* who looks for a handler: a function, its frame, and the calls around it */
+	struct func *f;
+	const struct insn *ip;
+	union wasm_slot *fp;
+	const struct frame *base;
+	struct frame *top;
+};
+struct wasm;
+/* Throw a new one with the values at @at; slots in use end at @end. WASM_TRAP_EXCEPTION, or why it
+ * could not be. */
+enum wasm_trap exn_throw(struct wasm *w, uint32_t tag, const union wasm_slot *at,
+			       const union wasm_slot *end);
+enum wasm_trap exn_again(struct wasm *w, uint64_t ref); /* throw this one */
+/* Go on in @c, changed to where what was thrown is caught; false: nobody does, all calls are noted
+ * and left. */
+bool exn_catch(struct wasm *w, struct catcher *c);
+void exns_free(struct wasm *w);
+
 /* ---- instances ---- */
 struct func {
 	const struct insn *code; /* CODE_LAZY until it is first called */
@@ -194,6 +237,8 @@ struct func {
 	uint32_t ninsns;
 	uint32_t heat;           /* calls so far, before it is compiled; or HEAT_NEVER */
 	const uint8_t *compiled; /* or what finds somebody to run it, for compiled code: tier.c */
+	struct wcatch *catches;  /* owned; it has code that catches, and is never compiled */
+	uint32_t ncatches;
 };
 struct table {
 	uint64_t *at; /* references; owned */
@@ -241,6 +286,12 @@ struct wasm {
 		uint32_t insn;
 	} trace[FRAMES_SHOWN];
 	uint32_t ntrace; /* also those that have no room */
+	/* exceptions that may be referred to, by number: places and how many are used, at how many
+	 * it is looked which are still wanted, where a free place may be, bytes that they carry */
+	struct exn *exns; /* owned */
+	uint32_t nexns, live_exns, exns_look, exns_free;
+	uint64_t exn_bytes;
+	uint64_t thrown; /* the one that is on its way */
 	struct host_fault_taker taker;
 };
 
@@ -250,7 +301,11 @@ struct made {
 	uint32_t n, nslots;
 	uint16_t nlocals;
 	uint32_t *offsets; /* with @want_offsets: of each instruction in the module; owned */
+	struct wcatch *catches; /* owned */
+	uint32_t ncatches;
+	bool interpreted; /* has to be: it catches, or has references to exceptions */
 };
+void made_fini(struct made *m);
 bool code_is_double(uint64_t code); /* the next one belongs to it */
 int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool want_offsets,
 	      struct lodge_err *e) MUST;

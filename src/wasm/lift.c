@@ -471,6 +471,9 @@ static void lift_plain(struct lift *l)
 	case CODE_GLOBAL_SET:
 	case CODE_GLOBAL_GET2:
 	case CODE_GLOBAL_SET2: lift_global(l); break;
+	case CODE_THROW:
+		helper(l, i->d, l->w->m->types[l->w->m->tags[i->k].type].pslots, i->d, 0);
+		break;
 	case CODE_COPY2: put(l, i->d, get(l, IR_V128, i->a)); break;
 	case CODE_V128_CONST: put(l, i->d, vector(l, &i[1])); break;
 	case CODE_SIMD:
@@ -506,7 +509,7 @@ static void lift_plain(struct lift *l)
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
 	       bool *ret_kept)
 {
-	struct lift l = {.w = w, .type = t, .made = made};
+	struct lift l = {.w = w, .type = t, .made = made, .cannot = made->interpreted};
 	bool second = false;
 	for (; l.n < made->n && !l.cannot; l.n++) {
 		l.i = &made->at[l.n];

@@ -263,9 +263,7 @@ static void prefixed(struct make *g, unsigned prefix)
 
 static void unknown(struct make *g, unsigned op)
 {
-	if ((op >= 0x06 && op <= 0x0a) || op == 0x18 || op == 0x19 || op == 0x1f)
-		reader_fail(&g->r, ENOTSUP, "exception handling (instruction 0x%02x)", op);
-	else if (op == 0x14 || op == 0x15 || (op >= 0xd3 && op <= 0xd6))
+	if (op == 0x14 || op == 0x15 || (op >= 0xd3 && op <= 0xd6))
 		reader_fail(&g->r, ENOTSUP, "typed references (instruction 0x%02x)", op);
 	else
 		reader_fail(&g->r, EBADMSG, "illegal opcode 0x%02x", op);
@@ -299,6 +297,8 @@ static void op_read(struct make *g)
 		reference_op(g, op);
 	else if (op >= 0xfb && op <= 0xfe)
 		prefixed(g, op);
+	else if ((op >= 0x06 && op <= 0x0a) || op == 0x18 || op == 0x19 || op == 0x1f)
+		op_exception(g, op);
 	else if (op <= 0x05 || (op >= 0x0b && op <= 0x0f))
 		op_control(g, op);
 	else
@@ -348,12 +348,28 @@ int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool
 	free(g.slots);
 	free(g.vals);
 	free(g.ctrls);
+	catches_sort(&g);
 	if (g.r.bad || !out) {
 		free(g.code);
 		free(g.offsets);
+		free(g.catches);
 		return g.r.bad ? err_in(e, g.r.bad, "function %u", func) : 0;
 	}
 	uint32_t results = g.type->rslots;
-	*out = (struct made){g.code, g.n, g.max > results ? g.max : results, locals, g.offsets};
+	*out = (struct made){.at = g.code,
+			     .n = g.n,
+			     .nslots = g.max > results ? g.max : results,
+			     .nlocals = locals,
+			     .offsets = g.offsets,
+			     .catches = g.catches,
+			     .ncatches = g.ncatches,
+			     .interpreted = g.ncatches || g.references};
 	return 0;
+}
+
+void made_fini(struct made *m)
+{
+	free(m->at);
+	free(m->offsets);
+	free(m->catches);
 }

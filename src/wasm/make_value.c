@@ -21,6 +21,7 @@ void val_push_as(struct make *g, struct val v, uint8_t type)
 	v.home = (uint16_t)g->top;
 	g->vals[g->nvals++] = v;
 	g->top += val_slots(type);
+	g->references |= type == WASM_EXNREF;
 	if (g->top > g->max)
 		g->max = g->top;
 	if (g->top > SLOTS_MAX)

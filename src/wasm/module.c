@@ -151,6 +151,27 @@ static void memory_read(struct wasm_module *m, struct reader *r)
 		limits_read(r, &m->memories[m->nmemories++], PAGES32, 1ull << 48);
 }
 
+static void tag_read(struct wasm_module *m, struct reader *r)
+{
+	uint8_t attribute = reader_byte(r);
+	uint32_t type = reader_u32(r);
+	if (attribute)
+		reader_fail(r, EBADMSG, "malformed tag attribute 0x%02x", attribute);
+	else if (type >= m->ntypes)
+		reader_fail(r, EINVAL, "unknown type %u", type);
+	else if (m->types[type].nr)
+		reader_fail(r, EINVAL, "non-empty tag result type");
+	MORE(r, m->tags, m->ntags, 1);
+	if (!r->bad)
+		m->tags[m->ntags++].type = type;
+}
+
+static void tags_read(struct wasm_module *m, struct reader *r)
+{
+	for (uint32_t n = reader_count(r, "tags", 2); n && !r->bad; n--)
+		tag_read(m, r);
+}
+
 static struct wglobal *global_read(struct wasm_module *m, struct reader *r)
 {
 	static struct wglobal none;
@@ -190,7 +211,7 @@ static void import_read(struct wasm_module *m, struct reader *r, struct wimport 
 		global_read(m, r)->imported = true;
 		m->nglobals += !r->bad;
 		break;
-	case 4: reader_fail(r, ENOTSUP, "tags (exception handling)"); break;
+	case WASM_TAG: im->index = m->ntags; tag_read(m, r); break;
 	default: reader_fail(r, EBADMSG, "malformed import kind 0x%02x", im->kind);
 	}
 }
@@ -254,8 +275,9 @@ static void exports_differ(struct wasm_module *m, struct reader *r)
 
 static void exports_read(struct wasm_module *m, struct reader *r)
 {
-	static const char *const kinds[] = {"function", "table", "memory", "global"};
-	const uint32_t counts[] = {m->nfuncs, m->ntables, m->nmemories, m->nglobals};
+	static const char *const kinds[] = {"function", "table", "memory", "global", "tag"};
+	const uint32_t counts[] = {m->nfuncs, m->ntables, m->nmemories, m->nglobals,
+				   m->ntags};
 	uint32_t n = reader_count(r, "exports", 3);
 	MORE(r, m->exports, 0, n);
 	for (uint32_t i = 0; i < n && !r->bad; i++) {
@@ -263,9 +285,8 @@ static void exports_read(struct wasm_module *m, struct reader *r)
 		x->name.at = (const uint8_t *)reader_name(r, &x->name.len);
 		x->kind = reader_byte(r);
 		x->index = reader_u32(r);
-		if (x->kind > WASM_GLOBAL)
-			reader_fail(r, x->kind == 4 ? ENOTSUP : EBADMSG, "malformed export kind %u",
-				    x->kind);
+		if (x->kind > WASM_TAG)
+			reader_fail(r, EBADMSG, "malformed export kind %u", x->kind);
 		else if (x->index >= counts[x->kind])
 			reader_fail(r, EINVAL, "unknown %s %u", kinds[x->kind], x->index);
 		else if (x->kind == WASM_FUNC)
@@ -433,7 +454,7 @@ static void section_read(struct wasm_module *m, struct reader *r, uint8_t id)
 	    [SECTION_GLOBAL] = globals_read,	   [SECTION_EXPORT] = exports_read,
 	    [SECTION_START] = start_read,	   [SECTION_ELEMENT] = elems_read,
 	    [SECTION_CODE] = code_read,		   [SECTION_DATA] = datas_read,
-	    [SECTION_DATA_COUNT] = data_count_read};
+	    [SECTION_DATA_COUNT] = data_count_read, [SECTION_TAG] = tags_read};
 	fns[id](m, r);
 	if (!r->bad && r->p != r->end)
 		reader_fail(r, EBADMSG, "section size mismatch");
@@ -442,7 +463,9 @@ static void section_read(struct wasm_module *m, struct reader *r, uint8_t id)
 /* Sections of the format come in one order, at most once. */
 static unsigned section_rank(uint8_t id)
 {
-	return id == SECTION_DATA_COUNT ? 2 * SECTION_ELEMENT + 1 : 2u * id;
+	return id == SECTION_DATA_COUNT ? 2 * SECTION_ELEMENT + 1
+	       : id == SECTION_TAG	? 2 * SECTION_MEMORY + 1
+					: 2u * id;
 }
 
 static void module_read(struct wasm_module *m, struct reader *r)
@@ -463,9 +486,7 @@ static void module_read(struct wasm_module *m, struct reader *r)
 		if (!reader_bytes(r, len))
 			return;
 		s.end = r->p;
-		if (id == SECTION_TAG)
-			reader_fail(&s, ENOTSUP, "tags (exception handling)");
-		else if (id > SECTION_DATA_COUNT)
+		if (id > SECTION_TAG)
 			reader_fail(&s, EBADMSG, "malformed section id %u", id);
 		else if (id && section_rank(id) <= rank)
 			reader_fail(&s, EBADMSG, "unexpected content after last section");
@@ -508,7 +529,7 @@ void wasm_module_free(struct wasm_module *m)
 	for (uint32_t i = 0; i < m->ntypes; i++)
 		free(m->types[i].values);
 	void *const arrays[] = {m->types, m->imports, m->funcs, m->tables, m->memories,
-				m->globals, m->exports, m->elems, m->datas};
+				m->globals, m->tags, m->exports, m->elems, m->datas};
 	for (size_t i = 0; i < countof(arrays); i++)
 		free(arrays[i]);
 	free(m);

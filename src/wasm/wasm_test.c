@@ -114,7 +114,12 @@ TEST(wasm_what_is_not_valid_is_refused_with_the_reason)
 	REFUSED("\x41\x00\xfd\x00\x05\x00\x0b", EINVAL, "alignment must not be larger");
 	REFUSED("\x41\x00\xfd\x9a\x01\x0b", EBADMSG, "illegal opcode 0xfd 154");
 	REFUSED("\xfe\x00\x0b", ENOTSUP, "threads");
-	REFUSED("\x06\x40\x0b", ENOTSUP, "exception handling");
+	REFUSED("\x19\x41\x00\x0b", EBADMSG, "catch without try");
+	REFUSED("\x08\x00\x0b", EINVAL, "unknown tag 0");
+	REFUSED("\x41\x00\x09\x00\x0b", EINVAL, "rethrow is not in a catch");
+	REFUSED("\x41\x00\x0a\x0b", EINVAL, "type mismatch: exnref is wanted, i32 is there");
+	REFUSED("\x1f\x7f\x01\x02\x00\x41\x00\x0b\x0b", EINVAL, "a catch clause and its label");
+	REFUSED("\x06\x40\x18\x01\x41\x00\x0b", EINVAL, "unknown label 1");
 }
 
 static int head_of(const char *bytes, size_t len)
