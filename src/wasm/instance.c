@@ -130,6 +130,7 @@ static int memories_new(struct wasm *w, struct lodge_err *e)
 		struct table *t = &w->tables[i];
 		t->max = l->has_max && l->max < TABLE_MAX ? l->max : TABLE_MAX;
 		t->n = l->min;
+		t->is64 = l->is64;
 		if (l->min > TABLE_MAX)
 			return err_set(e, ENOMEM, "a table of %llu elements: at most %u",
 				       (unsigned long long)l->min, TABLE_MAX);
@@ -251,9 +252,9 @@ enum wasm_trap wasm_start(struct wasm *w)
 		const struct welem *s = &m->elems[i];
 		enum wasm_trap t = WASM_OK;
 		if (s->mode == SEGMENT_ACTIVE)
-			t = segment_copy(w, i, s->table,
-					 (uint32_t)constant_value(w, s->offset, WASM_I32).lo, 0,
-					 s->n);
+			t = segment_copy(
+			    w, i, s->table,
+			    constant_value(w, s->offset, table_index_type(m, s->table)).lo, 0, s->n);
 		if (s->mode != SEGMENT_PASSIVE)
 			w->elem_dropped[i] = true;
 		if (t)

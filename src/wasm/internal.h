@@ -108,6 +108,10 @@ struct wasm_module {
 	uint32_t nexports, nelems, ndatas;
 	struct span names; /* the section "name" */
 };
+static inline uint8_t table_index_type(const struct wasm_module *m, uint32_t i)
+{
+	return i < m->ntables && m->tables[i].is64 ? WASM_I64 : WASM_I32;
+}
 /* A value of a constant expression. */
 struct wvalue {
 	uint64_t lo, hi;
@@ -135,6 +139,7 @@ enum code {
 	CODE_HELP,          /* a C function over slots that lie together: enum help */
 	CODE_ADDRESS,       /* of ours, of an access to a memory that has to be checked */
 	CODE_SHLADD32, CODE_SHLADD64,
+	CODE_CLAMP,         /* 64 bits into 32: what does not fit is the largest of them */
 	CODE_SIMD,          /* of simd.def: slots d, a, b, c; then k: enum ir_vop, d: a lane,
 			       a: 1 + a known operand b */
 	CODE_SHUFFLE,       /* slots d, a, b; then the 16 bytes of its immediate */

@@ -481,6 +481,7 @@ static void lift_plain(struct lift *l)
 	case CODE_REF_FUNC:
 		put(l, i->d, number(l, IR_I64, (uint64_t)(uintptr_t)&l->w->funcs[i->k]));
 		break;
+	case CODE_CLAMP:
 	case CODE_TABLE_GET: helper(l, i->a, 1, i->d, 1); break;
 	case CODE_TABLE_SET: /* what it reads lies together, or it is not for here */
 		l->cannot |= i->a != i->d + 1;

@@ -152,6 +152,15 @@ static void reference_op(struct make *g, unsigned op)
 	}
 }
 
+uint16_t index_use(struct make *g, const struct val *v, uint32_t i)
+{
+	uint16_t a = val_use(g, v);
+	if (table_index_type(g->m, i) == WASM_I32)
+		return a;
+	(void)emit(g, CODE_CLAMP, v->home, a);
+	return v->home;
+}
+
 static void table_op(struct make *g, unsigned op)
 {
 	uint32_t i = reader_u32(&g->r);
@@ -162,12 +171,12 @@ static void table_op(struct make *g, unsigned op)
 	struct val v = {0};
 	if (op == 0x26)
 		v = val_pop(g, g->m->tables[i].type);
-	struct val at = val_pop(g, WASM_I32);
-	uint16_t a = val_use(g, &at);
+	struct val at = val_pop(g, table_index_type(g->m, i));
+	uint16_t b = val_use(g, &v), a = index_use(g, &at, i);
 	if (op == 0x25)
 		emit_value(g, CODE_TABLE_GET, g->m->tables[i].type, a)->k = i;
 	else
-		emit(g, CODE_TABLE_SET, a, val_use(g, &v))->k = i;
+		emit(g, CODE_TABLE_SET, a, b)->k = i;
 }
 
 static void select_op(struct make *g, unsigned op)
@@ -217,8 +226,8 @@ void op_call(struct make *g, unsigned op)
 	if (indirect && g->m->tables[table].type != WASM_FUNCREF)
 		reader_fail(&g->r, EINVAL, "type mismatch: a call through a table of externref");
 	if (indirect)
-		callee = val_pop(g, WASM_I32);
-	uint16_t a = indirect ? val_use(g, &callee) : 0;
+		callee = val_pop(g, table_index_type(g->m, table));
+	uint16_t a = indirect ? index_use(g, &callee, table) : 0;
 	uint16_t at = g->r.bad || g->dead || g->nvals < t->np ? 0 : vals_settle(g, t->np);
 	vals_pop(g, t->values, t->np);
 	if (tail && !g->r.bad &&

@@ -119,6 +119,8 @@ struct memarg {
 	uint8_t type; /* of addresses */
 	unsigned bytes;
 };
+/* The slot of an index into table @i, as 32 bits: 64 of them that do not fit mean no element. */
+uint16_t index_use(struct make *g, const struct val *v, uint32_t i);
 struct memarg memarg_read(struct make *g, unsigned bytes);
 /* Emit @code, or the one behind it if the address has to be checked: a load of a value of @type is
  * pushed, or what lies in slot @from is stored. */

@@ -140,8 +140,6 @@ static void table_read(struct wasm_module *m, struct reader *r)
 	struct wlimits *t = &m->tables[m->ntables++];
 	t->type = reader_reference(r);
 	limits_read(r, t, UINT32_MAX, UINT64_MAX);
-	if (t->is64)
-		reader_fail(r, ENOTSUP, "tables with 64-bit indices");
 }
 
 static void memory_read(struct wasm_module *m, struct reader *r)
@@ -349,7 +347,7 @@ static void elem_read(struct wasm_module *m, struct reader *r, struct welem *el)
 		el->table = flags & 2 ? reader_u32(r) : 0;
 		if (!r->bad && el->table >= m->ntables)
 			reader_fail(r, EINVAL, "unknown table %u", el->table);
-		offset_read(m, r, &el->offset, false);
+		offset_read(m, r, &el->offset, !r->bad && m->tables[el->table].is64);
 	}
 	if (flags & 3) {
 		if (el->expressions)
