@@ -44,6 +44,10 @@ struct wtype { /* of functions */
 	uint32_t canon;   /* the first type that is the same */
 	uint16_t pslots, rslots;
 };
+static inline const uint8_t *type_results(const struct wtype *t)
+{
+	return t->values ? t->values + t->np : NULL;
+}
 struct span {
 	const uint8_t *at;
 	uint32_t len;
@@ -60,7 +64,7 @@ struct wfunc {
 };
 struct wlimits {
 	uint64_t min, max;
-	bool has_max, is64;
+	bool has_max, is64, shared;
 	uint8_t type; /* of a table */
 };
 struct wglobal {
@@ -139,6 +143,7 @@ enum code {
 	CODE_HELP,          /* a C function over slots that lie together: enum help */
 	CODE_ADDRESS,       /* of ours, of an access to a memory that has to be checked */
 	CODE_SHLADD32, CODE_SHLADD64,
+	CODE_ATOMIC,        /* slots from d on; then code: offset, k: memory, d: the operation */
 	CODE_CLAMP,         /* 64 bits into 32: what does not fit is the largest of them */
 	CODE_SIMD,          /* of simd.def: slots d, a, b, c; then k: enum ir_vop, d: a lane,
 			       a: 1 + a known operand b */
@@ -193,6 +198,16 @@ struct simd_op {
 };
 extern const struct simd_op simd_ops[VOP_COUNT];
 int simd_find(unsigned code); /* the operation of an instruction behind 0xfd; -1: none */
+
+/* ---- atomic accesses (atomic.c): operations are codes behind the prefix 0xfe ---- */
+enum { ATOMIC_NOTIFY, ATOMIC_WAIT32, ATOMIC_WAIT64, ATOMIC_FENCE };
+struct atomic_shape {
+	uint8_t bytes, n, out, in[2]; /* operands beside the address; enum wasm_type */
+};
+bool atomic_shape(unsigned op, struct atomic_shape *ret); /* false: there is no such */
+struct insn;
+struct wasm;
+enum wasm_trap atomic_run(struct wasm *w, const struct insn *i, union wasm_slot *at);
 
 /* ---- exceptions (throw.c) ---- */
 /* A handler of a function: what instructions [from, to) throw goes on at @pad. Handlers of inner

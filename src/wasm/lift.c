@@ -390,6 +390,13 @@ static void lift_shladd(struct lift *l, uint8_t type)
 	put(l, i->d, ir_2(&l->b, IR_add, get(l, type, i->b), x));
 }
 
+static void lift_atomic(struct lift *l)
+{
+	struct atomic_shape s = {0};
+	l->cannot |= !atomic_shape(l->i[1].d, &s);
+	helper(l, l->i->d, s.n + 1u, l->i->d, s.out != WASM_NONE);
+}
+
 /* ---- vectors ---- */
 
 static struct ir_val vector(struct lift *l, const void *bytes)
@@ -471,6 +478,7 @@ static void lift_plain(struct lift *l)
 	case CODE_GLOBAL_SET:
 	case CODE_GLOBAL_GET2:
 	case CODE_GLOBAL_SET2: lift_global(l); break;
+	case CODE_ATOMIC: lift_atomic(l); break;
 	case CODE_THROW:
 		helper(l, i->d, l->w->m->types[l->w->m->tags[i->k].type].pslots, i->d, 0);
 		break;

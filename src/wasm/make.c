@@ -232,7 +232,7 @@ void op_call(struct make *g, unsigned op)
 	vals_pop(g, t->values, t->np);
 	if (tail && !g->r.bad &&
 	    (t->nr != g->type->nr ||
-	     (t->nr && memcmp(t->values + t->np, g->type->values + g->type->np, t->nr))))
+	     (t->nr && memcmp(type_results(t), type_results(g->type), t->nr))))
 		reader_fail(&g->r, EINVAL, "type mismatch: a tail call with other results");
 	if (g->r.bad)
 		return;
@@ -247,7 +247,7 @@ void op_call(struct make *g, unsigned op)
 		g->top = c->home;
 		c->unreachable = g->dead = true;
 	} else {
-		vals_push(g, t->values + t->np, t->nr);
+		vals_push(g, type_results(t), t->nr);
 	}
 }
 
@@ -259,7 +259,7 @@ static void prefixed(struct make *g, unsigned prefix)
 	if (prefix == 0xfd)
 		op_simd(g, op);
 	else if (prefix == 0xfe)
-		reader_fail(&g->r, ENOTSUP, "threads and atomics (instruction 0xfe %u)", op);
+		op_atomic(g, op);
 	else if (prefix == 0xfb)
 		reader_fail(&g->r, ENOTSUP, "garbage collection (instruction 0xfb %u)", op);
 	else if (op < 8)
@@ -327,7 +327,7 @@ static void body_begin(struct make *g)
 	g->nctrls = 1;
 	g->max = g->top;
 	g->ctrls[0] = (struct ctrl){.kind = BODY,
-				    .out = t->values ? t->values + t->np : NULL,
+				    .out = type_results(t),
 				    .nout = t->nr,
 				    .home = (uint16_t)g->top,
 				    .patches = NO_PATCH,

@@ -92,6 +92,7 @@ void op_control(struct make *g, unsigned op);  /* make_control.c */
 void op_memory(struct make *g, unsigned op);   /* make_memory.c: loads, stores, size, grow */
 void op_bulk(struct make *g, unsigned op);     /* codes of the prefix 0xfc from 8 on */
 void op_call(struct make *g, unsigned op);
+void op_atomic(struct make *g, unsigned op); /* make_memory.c: codes of the prefix 0xfe */
 /* ---- blocks (make_control.c) ---- */
 void block_type(struct make *g, struct ctrl *c); /* read: in and out of @c */
 void block_open(struct make *g, enum block kind, const struct ctrl *types);
@@ -117,7 +118,7 @@ struct memarg {
 	uint32_t memory;
 	uint64_t offset;
 	uint8_t type; /* of addresses */
-	unsigned bytes;
+	unsigned bytes, align; /* log2 */
 };
 /* The slot of an index into table @i, as 32 bits: 64 of them that do not fit mean no element. */
 uint16_t index_use(struct make *g, const struct val *v, uint32_t i);

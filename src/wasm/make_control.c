@@ -31,7 +31,7 @@ void block_type(struct make *g, struct ctrl *c)
 		const struct wtype *w = &g->m->types[t];
 		c->in = w->values;
 		c->nin = w->np;
-		c->out = w->values ? w->values + w->np : NULL;
+		c->out = type_results(w);
 		c->nout = w->nr;
 	}
 }

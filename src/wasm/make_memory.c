@@ -49,7 +49,7 @@ struct memarg memarg_read(struct make *g, unsigned bytes)
 	if (!g->r.bad && (align > 4 || 1u << align > bytes))
 		reader_fail(&g->r, EINVAL, "alignment must not be larger than natural");
 	i = g->r.bad ? 0 : i;
-	struct memarg m = {i, 0, memory_type(g, i), bytes};
+	struct memarg m = {i, 0, memory_type(g, i), bytes, align};
 	m.offset = m.type == WASM_I64 ? reader_u64(&g->r) : reader_u32(&g->r);
 	return m;
 }
@@ -99,6 +99,33 @@ static void access_op(struct make *g, unsigned op)
 		emit_store(g, m, where, s->code, val_use(g, &value));
 	else
 		emit_load(g, m, where, s->code, access_type(op));
+}
+
+void op_atomic(struct make *g, unsigned op)
+{
+	struct atomic_shape s;
+	if (op == ATOMIC_FENCE) { /* what is done by one thread is in order */
+		if (reader_byte(&g->r))
+			reader_fail(&g->r, EBADMSG, "zero byte expected behind atomic.fence");
+		return;
+	}
+	if (!atomic_shape(op, &s)) {
+		reader_fail(&g->r, EBADMSG, "illegal opcode 0xfe %u", op);
+		return;
+	}
+	struct memarg m = memarg_read(g, s.bytes);
+	if (!g->r.bad && 1u << m.align != s.bytes)
+		reader_fail(&g->r, EINVAL, "atomic alignment must be natural");
+	const uint8_t types[] = {m.type, s.in[0], s.in[1]};
+	uint16_t at = g->dead || g->nvals < s.n + 1u ? 0 : vals_settle(g, s.n + 1u);
+	vals_pop(g, types, s.n + 1u);
+	(void)emit(g, CODE_ATOMIC, at, 0);
+	struct insn *i = emit_second(g);
+	i->code = m.offset;
+	i->k = m.memory;
+	i->d = (uint16_t)op;
+	if (s.out)
+		val_push(g, s.out);
 }
 
 /* A call of a C function; what it takes and leaves lies together. */

@@ -123,6 +123,7 @@ bool code_is_double(uint64_t c)
 {
 	return c == CODE_CONST64 || c == CODE_CALL_INDIRECT || c == CODE_TAIL_INDIRECT ||
 	       c == CODE_HELP || c == CODE_ADDRESS || c == CODE_SIMD || c == CODE_SHUFFLE ||
+	       c == CODE_ATOMIC ||
 	       c == CODE_V128_CONST;
 }
 

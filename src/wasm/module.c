@@ -116,10 +116,11 @@ static void types_read(struct wasm_module *m, struct reader *r)
 static void limits_read(struct reader *r, struct wlimits *l, uint64_t most32, uint64_t most64)
 {
 	uint8_t flags = reader_byte(r);
-	if (flags & 2)
-		reader_fail(r, ENOTSUP, "shared memory (threads)");
-	else if (flags > 7)
+	if (flags > 7 || (flags & 2 && most32 != PAGES32))
 		reader_fail(r, EBADMSG, "malformed limits flags 0x%02x", flags);
+	l->shared = flags & 2;
+	if (l->shared && !(flags & 1))
+		reader_fail(r, EINVAL, "shared memory must have maximum");
 	l->is64 = flags & 4;
 	l->has_max = flags & 1;
 	l->min = l->is64 ? reader_u64(r) : reader_u32(r);

@@ -3,7 +3,7 @@
  * uses, EXN_BITS and its place in the instance's array, so that a look at all slots tells which are
  * still there: an exception that no slot, table, global or other exception names is gone.
  * Functions that have references to exceptions are not compiled: all of them are in slots.
- * Spec: WASM-CORE 2.0, of 3.0 §4.6.13 */
+ * Spec: WASM-CORE 2.0 §4.2 */
 #include "wasm/internal.h"
 
 #define EXN_BITS 0x7ffe3a5100000000ull

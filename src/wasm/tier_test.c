@@ -226,9 +226,35 @@ static void vector_operation(struct maker *m, unsigned t)
 		shuffle(m);
 }
 
+/* A read-modify-write or a load whose result is of type @t. */
+static void atomic(struct maker *m, unsigned t)
+{
+	struct atomic_shape s;
+	uint32_t code;
+	do
+		code = 0x10 + pick(m, 0x3f);
+	while (!atomic_shape(code, &s) || s.out != types[t]);
+	address(m);
+	if (pick(m, 20)) { /* else rarely aligned */
+		byte(m, 0x41);
+		sleb(m, -8);
+		byte(m, 0x71);
+	}
+	for (unsigned k = 0; k < s.n; k++)
+		expression(m, t);
+	byte(m, 0xfe);
+	uleb(m, code);
+	byte(m, (unsigned)__builtin_ctz(s.bytes));
+	uleb(m, 8 * pick(m, 3));
+}
+
 static void operation(struct maker *m, unsigned t)
 {
 	const struct op *o;
+	if (t < N_F32 && !pick(m, 10)) {
+		atomic(m, t);
+		return;
+	}
 	if (t == N_V128 || !pick(m, 8)) {
 		vector_operation(m, t);
 		return;

@@ -2,7 +2,8 @@
 /* wasm: modules of WebAssembly: decoded, validated, made into predecoded code a function at a time,
  * interpreted. Knows no system interface: whoever instantiates a module gives it the functions that
  * it imports. Spec: WASM-CORE 2.0, and of 3.0 relaxed SIMD, exceptions, tail calls,
- * extended constant expressions, several memories and 64-bit memories. */
+ * extended constant expressions, several memories, 64-bit memories and tables; atomic accesses of
+ * the threads proposal. */
 #pragma once
 #include "base/base.h"
 #include <stdio.h>
