@@ -159,11 +159,15 @@ enum wasm_trap wasm_help(struct wasm *w, enum help h, union wasm_slot *at, uint3
 	case HELP_MEMORY_FILL: return memory_fill(w, at, i);
 	case HELP_MEMORY_INIT: return memory_init(w, at, i, j);
 	case HELP_DATA_DROP: w->data_dropped[i] = true; break;
-	case HELP_TABLE_SIZE: at[0].i32 = (uint32_t)w->tables[i].n; break;
+	case HELP_TABLE_SIZE: at[0].i64 = w->tables[i].n; break;
 	case HELP_TABLE_GROW:
-		if (!element_of(w, &w->tables[i], at[0].i64, &v))
+		t = &w->tables[i];
+		if (!element_of(w, t, at[0].i64, &v))
 			return WASM_TRAP_TABLE;
-		at[0].i32 = table_grow(&w->tables[i], v, at[1].i32);
+		at[0].i64 = t->is64 && at[1].i64 > UINT32_MAX ? UINT32_MAX
+							      : table_grow(t, v, at[1].i32);
+		if (t->is64 && at[0].i32 == UINT32_MAX)
+			at[0].i64 = UINT64_MAX;
 		break;
 	case HELP_TABLE_FILL:
 		t = &w->tables[i];

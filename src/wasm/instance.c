@@ -96,10 +96,14 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	}
 	struct insn *exact = realloc(made.at, made.n * sizeof *made.at);
 	f->own = exact ? exact : made.at;
+	f->catches = made.catches;
+	f->ncatches = made.ncatches;
+	if (made.interpreted)
+		f->heat = HEAT_NEVER;
 	f->ninsns = made.n;
 	f->nslots = made.nslots;
 	f->nlocals = made.nlocals;
-	f->code = w->tier ? &w->warm : f->own;
+	f->code = w->tier && !made.interpreted ? &w->warm : f->own;
 	w->made_bytes += made.n * sizeof *made.at;
 	if (w->tier && w->made_bytes > w->made_limit)
 		codes_drop(w, f);
@@ -164,6 +168,7 @@ static int memories_new(struct wasm *w, struct lodge_err *e)
 		t->max = l->has_max && l->max < TABLE_MAX ? l->max : TABLE_MAX;
 		t->n = l->min;
 		t->functions = l->type == WASM_FUNCREF;
+		t->is64 = l->is64;
 		if (l->min > TABLE_MAX)
 			return err_set(e, ENOMEM, "a table of %llu elements: at most %u",
 				       (unsigned long long)l->min, TABLE_MAX);
@@ -254,8 +259,11 @@ void wasm_free(struct wasm *w)
 {
 	if (!w)
 		return;
-	for (uint32_t i = 0; w->funcs && i < w->m->nfuncs; i++)
+	for (uint32_t i = 0; w->funcs && i < w->m->nfuncs; i++) {
 		free(w->funcs[i].own);
+		free(w->funcs[i].catches);
+	}
+	exns_free(w);
 	for (uint32_t i = 0; w->tables && i < w->m->ntables; i++)
 		free(w->tables[i].at);
 	tier_free(w);
@@ -286,9 +294,9 @@ enum wasm_trap wasm_start(struct wasm *w)
 		const struct welem *s = &m->elems[i];
 		enum wasm_trap t = WASM_OK;
 		if (s->mode == SEGMENT_ACTIVE)
-			t = segment_copy(w, i, s->table,
-					 (uint32_t)constant_value(w, s->offset, WASM_I32).lo, 0,
-					 s->n);
+			t = segment_copy(
+			    w, i, s->table,
+			    constant_value(w, s->offset, table_index_type(m, s->table)).lo, 0, s->n);
 		if (s->mode != SEGMENT_PASSIVE)
 			w->elem_dropped[i] = true;
 		if (t)

@@ -44,6 +44,10 @@ struct wtype { /* of functions */
 	uint32_t canon;   /* the first type that is the same */
 	uint16_t pslots, rslots;
 };
+static inline const uint8_t *type_results(const struct wtype *t)
+{
+	return t->values ? t->values + t->np : NULL;
+}
 struct span {
 	const uint8_t *at;
 	uint32_t len;
@@ -60,13 +64,16 @@ struct wfunc {
 };
 struct wlimits {
 	uint64_t min, max;
-	bool has_max, is64;
+	bool has_max, is64, shared;
 	uint8_t type; /* of a table */
 };
 struct wglobal {
 	uint8_t type;
 	bool mutable, imported;
 	struct span init;
+};
+struct wtag { /* of exceptions */
+	uint32_t type; /* its parameters are what they carry */
 };
 struct wexport {
 	struct span name;
@@ -97,12 +104,18 @@ struct wasm_module {
 	struct wfunc *funcs;
 	struct wlimits *tables, *memories;
 	struct wglobal *globals;
+	struct wtag *tags;
 	struct wexport *exports;
 	struct welem *elems;
 	struct wdata *datas;
-	uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, nexports, nelems, ndatas;
+	uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, ntags;
+	uint32_t nexports, nelems, ndatas;
 	struct span names; /* the section "name" */
 };
+static inline uint8_t table_index_type(const struct wasm_module *m, uint32_t i)
+{
+	return i < m->ntables && m->tables[i].is64 ? WASM_I64 : WASM_I32;
+}
 /* A value of a constant expression. */
 struct wvalue {
 	uint64_t lo, hi;
@@ -130,10 +143,13 @@ enum code {
 	CODE_HELP,          /* a C function over slots that lie together: enum help */
 	CODE_ADDRESS,       /* of ours, of an access to a memory that has to be checked */
 	CODE_SHLADD32, CODE_SHLADD64,
+	CODE_ATOMIC,        /* slots from d on; then code: offset, k: memory, d: the operation */
+	CODE_CLAMP,         /* 64 bits into 32: what does not fit is the largest of them */
 	CODE_SIMD,          /* of simd.def: slots d, a, b, c; then k: enum ir_vop, d: a lane,
 			       a: 1 + a known operand b */
 	CODE_SHUFFLE,       /* slots d, a, b; then the 16 bytes of its immediate */
 	CODE_V128_CONST,    /* slots d; then the bytes */
+	CODE_THROW, CODE_THROW_REF, /* tag k, values from d on; the exception in a */
 	CODE_v128_load, CODE_v128_load_at, CODE_v128_store, CODE_v128_store_at,
 #define INT(code, name, t, value) CODE_##name, CODE_##name##_k,
 #define CMP(code, name, t, value)                                                                  \
@@ -183,6 +199,57 @@ struct simd_op {
 extern const struct simd_op simd_ops[VOP_COUNT];
 int simd_find(unsigned code); /* the operation of an instruction behind 0xfd; -1: none */
 
+/* ---- atomic accesses (atomic.c): operations are codes behind the prefix 0xfe ---- */
+enum { ATOMIC_NOTIFY, ATOMIC_WAIT32, ATOMIC_WAIT64, ATOMIC_FENCE };
+struct atomic_shape {
+	uint8_t bytes, n, out, in[2]; /* operands beside the address; enum wasm_type */
+};
+bool atomic_shape(unsigned op, struct atomic_shape *ret); /* false: there is no such */
+struct insn;
+struct wasm;
+enum wasm_trap atomic_run(struct wasm *w, const struct insn *i, union wasm_slot *at);
+
+/* ---- exceptions (throw.c) ---- */
+/* A handler of a function: what instructions [from, to) throw goes on at @pad. Handlers of inner
+ * blocks come first. */
+enum catch_kind {
+	CATCH_TAG, CATCH_TAG_REF, CATCH_OLD, /* of a tag: its values, and a reference behind them */
+	CATCH_ALL, CATCH_ALL_REF, CATCH_OLD_ALL, /* or, older, the exception before them */
+	CATCH_DELEGATE /* nobody further inside than @target */
+};
+struct wcatch {
+	uint32_t from, to, pad, tag;
+	uint32_t level, target, order; /* blocks around */
+	uint16_t home;                 /* slot for values */
+	uint8_t kind;
+};
+struct exn { /* what was thrown */
+	union wasm_slot *values; /* owned */
+	uint32_t n, tag;
+	bool used, marked;
+};
+struct catcher { /* who looks for a handler: a function, its frame, and the calls around it */
+	struct func *f;
+	const struct insn *ip;
+	union wasm_slot *fp;
+	const struct frame *base;
+	struct frame *top;
+};
+struct wasm;
+/* Throw a new one with the values at @at; slots in use end at @end. WASM_TRAP_EXCEPTION, or why it
+ * could not be. */
+enum wasm_trap exn_throw(struct wasm *w, uint32_t tag, const union wasm_slot *at,
+			       const union wasm_slot *end);
+enum wasm_trap exn_again(struct wasm *w, uint64_t ref); /* throw this one */
+/* Go on in @c, changed to where what was thrown is caught; false: nobody does, all calls are noted
+ * and left. */
+bool exn_catch(struct wasm *w, struct catcher *c);
+void exns_free(struct wasm *w);
+/* Those that may be referred to, as section wasm/exceptions; false: damaged, or there is no memory. */
+size_t exns_saved_len(const struct wasm *w);
+void exns_save(const struct wasm *w, uint8_t *p);
+bool exns_load(struct wasm *w, const uint8_t *p, size_t len);
+
 /* ---- instances ---- */
 struct func {
 	const struct insn *code; /* CODE_LAZY until it is first called */
@@ -196,6 +263,8 @@ struct func {
 	bool waits;              /* used by codes_drop */
 	uint32_t heat;           /* calls so far, before it is compiled; or HEAT_NEVER */
 	const uint8_t *compiled; /* or what finds somebody to run it, for compiled code: tier.c */
+	struct wcatch *catches;  /* owned; it has code that catches, and is never compiled */
+	uint32_t ncatches;
 };
 struct table {
 	uint64_t *at; /* references; owned */
@@ -256,6 +325,12 @@ struct wasm {
 		uint32_t insn;
 	} trace[FRAMES_SHOWN];
 	uint32_t ntrace; /* also those that have no room */
+	/* exceptions that may be referred to, by number: places and how many are used, at how many
+	 * it is looked which are still wanted, where a free place may be, bytes that they carry */
+	struct exn *exns; /* owned */
+	uint32_t nexns, live_exns, exns_look, exns_free;
+	uint64_t exn_bytes;
+	uint64_t thrown; /* the one that is on its way */
 	struct host_fault_taker taker;
 	/* ---- standing still: state.c ---- */
 	volatile bool asked;
@@ -298,7 +373,11 @@ struct made {
 	uint32_t n, nslots;
 	uint16_t nlocals;
 	uint32_t *offsets; /* with @want_offsets: of each instruction in the module; owned */
+	struct wcatch *catches; /* owned */
+	uint32_t ncatches;
+	bool interpreted; /* has to be: it catches, or has references to exceptions */
 };
+void made_fini(struct made *m);
 bool code_is_double(uint64_t code); /* the next one belongs to it */
 int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool want_offsets,
 	      struct lodge_err *e) MUST;

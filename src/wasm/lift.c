@@ -390,6 +390,13 @@ static void lift_shladd(struct lift *l, uint8_t type)
 	put(l, i->d, ir_2(&l->b, IR_add, get(l, type, i->b), x));
 }
 
+static void lift_atomic(struct lift *l)
+{
+	struct atomic_shape s = {0};
+	l->cannot |= !atomic_shape(l->i[1].d, &s);
+	helper(l, l->i->d, s.n + 1u, l->i->d, s.out != WASM_NONE);
+}
+
 /* ---- vectors ---- */
 
 static struct ir_val vector(struct lift *l, const void *bytes)
@@ -471,6 +478,10 @@ static void lift_plain(struct lift *l)
 	case CODE_GLOBAL_SET:
 	case CODE_GLOBAL_GET2:
 	case CODE_GLOBAL_SET2: lift_global(l); break;
+	case CODE_ATOMIC: lift_atomic(l); break;
+	case CODE_THROW:
+		helper(l, i->d, l->w->m->types[l->w->m->tags[i->k].type].pslots, i->d, 0);
+		break;
 	case CODE_COPY2: put(l, i->d, get(l, IR_V128, i->a)); break;
 	case CODE_V128_CONST: put(l, i->d, vector(l, &i[1])); break;
 	case CODE_SIMD:
@@ -478,6 +489,7 @@ static void lift_plain(struct lift *l)
 	case CODE_REF_FUNC:
 		put(l, i->d, number(l, IR_I64, (uint64_t)i->k + 1));
 		break;
+	case CODE_CLAMP:
 	case CODE_TABLE_GET: helper(l, i->a, 1, i->d, 1); break;
 	case CODE_TABLE_SET: /* what it reads lies together, or it is not for here */
 		l->cannot |= i->a != i->d + 1;
@@ -506,7 +518,7 @@ static void lift_plain(struct lift *l)
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
 	       bool *ret_kept)
 {
-	struct lift l = {.w = w, .type = t, .made = made};
+	struct lift l = {.w = w, .type = t, .made = made, .cannot = made->interpreted};
 	bool second = false;
 	for (; l.n < made->n && !l.cannot; l.n++) {
 		l.i = &made->at[l.n];

@@ -308,6 +308,13 @@ static int run_load(struct wasm *w, const struct wasm_source *from, const struct
 	return r;
 }
 
+static int exceptions_load(struct wasm *w, const struct wasm_source *from, struct lodge_err *e)
+{
+	size_t len = 0;
+	const uint8_t *p = from->find(from->user, "wasm/exceptions", &len);
+	return exns_load(w, p, p ? len : 0) ? 0 : damaged(e, "section wasm/exceptions");
+}
+
 int wasm_load(struct wasm *w, const struct wasm_source *from, struct lodge_err *e)
 {
 	struct saved s;
@@ -327,6 +334,8 @@ int wasm_load(struct wasm *w, const struct wasm_source *from, struct lodge_err *
 		r = tables_load(w, from, &at, e);
 	if (r == 0)
 		r = globals_load(w, from, e);
+	if (r == 0)
+		r = exceptions_load(w, from, e);
 	if (r == 0)
 		r = run_load(w, from, &s, at, e);
 	if (r == 0 && w->fueled && s.fueled)

@@ -152,6 +152,15 @@ static void reference_op(struct make *g, unsigned op)
 	}
 }
 
+uint16_t index_use(struct make *g, const struct val *v, uint32_t i)
+{
+	uint16_t a = val_use(g, v);
+	if (table_index_type(g->m, i) == WASM_I32)
+		return a;
+	(void)emit(g, CODE_CLAMP, v->home, a);
+	return v->home;
+}
+
 static void table_op(struct make *g, unsigned op)
 {
 	uint32_t i = reader_u32(&g->r);
@@ -162,12 +171,12 @@ static void table_op(struct make *g, unsigned op)
 	struct val v = {0};
 	if (op == 0x26)
 		v = val_pop(g, g->m->tables[i].type);
-	struct val at = val_pop(g, WASM_I32);
-	uint16_t a = val_use(g, &at);
+	struct val at = val_pop(g, table_index_type(g->m, i));
+	uint16_t b = val_use(g, &v), a = index_use(g, &at, i);
 	if (op == 0x25)
 		emit_value(g, CODE_TABLE_GET, g->m->tables[i].type, a)->k = i;
 	else
-		emit(g, CODE_TABLE_SET, a, val_use(g, &v))->k = i;
+		emit(g, CODE_TABLE_SET, a, b)->k = i;
 }
 
 static void select_op(struct make *g, unsigned op)
@@ -217,13 +226,13 @@ void op_call(struct make *g, unsigned op)
 	if (indirect && g->m->tables[table].type != WASM_FUNCREF)
 		reader_fail(&g->r, EINVAL, "type mismatch: a call through a table of externref");
 	if (indirect)
-		callee = val_pop(g, WASM_I32);
-	uint16_t a = indirect ? val_use(g, &callee) : 0;
+		callee = val_pop(g, table_index_type(g->m, table));
+	uint16_t a = indirect ? index_use(g, &callee, table) : 0;
 	uint16_t at = g->r.bad || g->dead || g->nvals < t->np ? 0 : vals_settle(g, t->np);
 	vals_pop(g, t->values, t->np);
 	if (tail && !g->r.bad &&
 	    (t->nr != g->type->nr ||
-	     (t->nr && memcmp(t->values + t->np, g->type->values + g->type->np, t->nr))))
+	     (t->nr && memcmp(type_results(t), type_results(g->type), t->nr))))
 		reader_fail(&g->r, EINVAL, "type mismatch: a tail call with other results");
 	if (g->r.bad)
 		return;
@@ -238,7 +247,7 @@ void op_call(struct make *g, unsigned op)
 		g->top = c->home;
 		c->unreachable = g->dead = true;
 	} else {
-		vals_push(g, t->values + t->np, t->nr);
+		vals_push(g, type_results(t), t->nr);
 	}
 }
 
@@ -250,7 +259,7 @@ static void prefixed(struct make *g, unsigned prefix)
 	if (prefix == 0xfd)
 		op_simd(g, op);
 	else if (prefix == 0xfe)
-		reader_fail(&g->r, ENOTSUP, "threads and atomics (instruction 0xfe %u)", op);
+		op_atomic(g, op);
 	else if (prefix == 0xfb)
 		reader_fail(&g->r, ENOTSUP, "garbage collection (instruction 0xfb %u)", op);
 	else if (op < 8)
@@ -263,9 +272,7 @@ static void prefixed(struct make *g, unsigned prefix)
 
 static void unknown(struct make *g, unsigned op)
 {
-	if ((op >= 0x06 && op <= 0x0a) || op == 0x18 || op == 0x19 || op == 0x1f)
-		reader_fail(&g->r, ENOTSUP, "exception handling (instruction 0x%02x)", op);
-	else if (op == 0x14 || op == 0x15 || (op >= 0xd3 && op <= 0xd6))
+	if (op == 0x14 || op == 0x15 || (op >= 0xd3 && op <= 0xd6))
 		reader_fail(&g->r, ENOTSUP, "typed references (instruction 0x%02x)", op);
 	else
 		reader_fail(&g->r, EBADMSG, "illegal opcode 0x%02x", op);
@@ -299,6 +306,8 @@ static void op_read(struct make *g)
 		reference_op(g, op);
 	else if (op >= 0xfb && op <= 0xfe)
 		prefixed(g, op);
+	else if ((op >= 0x06 && op <= 0x0a) || op == 0x18 || op == 0x19 || op == 0x1f)
+		op_exception(g, op);
 	else if (op <= 0x05 || (op >= 0x0b && op <= 0x0f))
 		op_control(g, op);
 	else
@@ -318,7 +327,7 @@ static void body_begin(struct make *g)
 	g->nctrls = 1;
 	g->max = g->top;
 	g->ctrls[0] = (struct ctrl){.kind = BODY,
-				    .out = t->values ? t->values + t->np : NULL,
+				    .out = type_results(t),
 				    .nout = t->nr,
 				    .home = (uint16_t)g->top,
 				    .patches = NO_PATCH,
@@ -348,12 +357,28 @@ int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool
 	free(g.slots);
 	free(g.vals);
 	free(g.ctrls);
+	catches_sort(&g);
 	if (g.r.bad || !out) {
 		free(g.code);
 		free(g.offsets);
+		free(g.catches);
 		return g.r.bad ? err_in(e, g.r.bad, "function %u", func) : 0;
 	}
 	uint32_t results = g.type->rslots;
-	*out = (struct made){g.code, g.n, g.max > results ? g.max : results, locals, g.offsets};
+	*out = (struct made){.at = g.code,
+			     .n = g.n,
+			     .nslots = g.max > results ? g.max : results,
+			     .nlocals = locals,
+			     .offsets = g.offsets,
+			     .catches = g.catches,
+			     .ncatches = g.ncatches,
+			     .interpreted = g.ncatches || g.references};
 	return 0;
+}
+
+void made_fini(struct made *m)
+{
+	free(m->at);
+	free(m->offsets);
+	free(m->catches);
 }

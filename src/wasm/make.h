@@ -13,7 +13,7 @@ struct val {
 	uint16_t home;
 	uint64_t k;
 };
-enum block { BLOCK, LOOP, IF, ELSE, BODY };
+enum block { BLOCK, LOOP, IF, ELSE, BODY, TRY, CATCH, TRY_TABLE };
 struct ctrl {
 	uint8_t kind;
 	bool unreachable; /* the rest of the block is */
@@ -25,6 +25,9 @@ struct ctrl {
 	uint32_t start;   /* where a loop begins */
 	int32_t patches;  /* branches to its end, a list by their rel; -1 ends it */
 	int32_t otherwise; /* the branch around the first part of an if */
+	uint32_t to;       /* of a CATCH: where its try ended */
+	uint32_t catches;  /* of a TRY_TABLE: its first handler */
+	bool all;          /* of a CATCH: it catches all */
 };
 enum { NO_PATCH = -1 };
 
@@ -50,6 +53,9 @@ struct make {
 	uint32_t maker;       /* it: with a second part, not the last one of the code */
 	uint32_t top, max;    /* slots: used, and at most */
 	struct insn scratch[2];
+	struct wcatch *catches; /* owned */
+	uint32_t ncatches, cap_catches;
+	bool references; /* to exceptions are among its values */
 };
 
 /* ---- values (make_value.c) ---- */
@@ -86,6 +92,25 @@ void op_control(struct make *g, unsigned op);  /* make_control.c */
 void op_memory(struct make *g, unsigned op);   /* make_memory.c: loads, stores, size, grow */
 void op_bulk(struct make *g, unsigned op);     /* codes of the prefix 0xfc from 8 on */
 void op_call(struct make *g, unsigned op);
+void op_atomic(struct make *g, unsigned op); /* make_memory.c: codes of the prefix 0xfe */
+/* ---- blocks (make_control.c) ---- */
+void block_type(struct make *g, struct ctrl *c); /* read: in and out of @c */
+void block_open(struct make *g, enum block kind, const struct ctrl *types);
+void block_end(struct make *g);
+void results_check(struct make *g, struct ctrl *c); /* settle and pop them at the end of a part */
+struct ctrl *label_read(struct make *g);
+uint32_t label_count(const struct ctrl *c);
+const uint8_t *label_types(const struct ctrl *c);
+void label_bind(struct make *g, int32_t *patches);
+void branch_link(struct make *g, struct insn *i, struct ctrl *c);
+void branch_emit(struct make *g, struct ctrl *c);
+void values_move(struct make *g, uint32_t n, const struct ctrl *c);
+void unreachable_from_here(struct make *g);
+/* ---- exceptions (make_try.c) ---- */
+void op_exception(struct make *g, unsigned op);
+void catch_end(struct make *g, struct ctrl *c);          /* of the values of a catch's end */
+void try_end(struct make *g, const struct ctrl *c);      /* before a block's end: its handlers */
+void catches_sort(struct make *g);
 void op_simd(struct make *g, unsigned op); /* make_simd.c: codes of the prefix 0xfd */
 /* An access of @bytes at the address @where (make_memory.c): memarg_read reads what follows the
  * instruction, before values are popped. */
@@ -93,8 +118,10 @@ struct memarg {
 	uint32_t memory;
 	uint64_t offset;
 	uint8_t type; /* of addresses */
-	unsigned bytes;
+	unsigned bytes, align; /* log2 */
 };
+/* The slot of an index into table @i, as 32 bits: 64 of them that do not fit mean no element. */
+uint16_t index_use(struct make *g, const struct val *v, uint32_t i);
 struct memarg memarg_read(struct make *g, unsigned bytes);
 /* Emit @code, or the one behind it if the address has to be checked: a load of a value of @type is
  * pushed, or what lies in slot @from is stored. */

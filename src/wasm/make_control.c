@@ -7,14 +7,14 @@
 static const uint8_t *one_type(uint8_t t)
 {
 	static const uint8_t all[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64, WASM_V128,
-				      WASM_FUNCREF, WASM_EXTERNREF};
+				      WASM_FUNCREF, WASM_EXTERNREF, WASM_EXNREF};
 	for (size_t i = 0; i < countof(all); i++)
 		if (all[i] == t)
 			return &all[i];
 	return NULL;
 }
 
-static void block_type(struct make *g, struct ctrl *c)
+void block_type(struct make *g, struct ctrl *c)
 {
 	int64_t t = reader_signed(&g->r, 33);
 	c->nin = c->nout = 0;
@@ -31,7 +31,7 @@ static void block_type(struct make *g, struct ctrl *c)
 		const struct wtype *w = &g->m->types[t];
 		c->in = w->values;
 		c->nin = w->np;
-		c->out = w->values ? w->values + w->np : NULL;
+		c->out = type_results(w);
 		c->nout = w->nr;
 	}
 }
@@ -61,7 +61,7 @@ static struct ctrl *ctrl_push(struct make *g, enum block kind, const struct ctrl
 	return c;
 }
 
-static void unreachable_from_here(struct make *g)
+void unreachable_from_here(struct make *g)
 {
 	struct ctrl *c = &g->ctrls[g->nctrls - 1];
 	g->nvals = c->height;
@@ -72,7 +72,7 @@ static void unreachable_from_here(struct make *g)
 
 /* ---- branches ---- */
 
-static void label_bind(struct make *g, int32_t *patches)
+void label_bind(struct make *g, int32_t *patches)
 {
 	for (int32_t i = *patches, next; i != NO_PATCH; i = next) {
 		next = g->code[i].rel;
@@ -83,7 +83,7 @@ static void label_bind(struct make *g, int32_t *patches)
 }
 
 /* Let @i, the last instruction, lead to the label of @c. */
-static void branch_link(struct make *g, struct insn *i, struct ctrl *c)
+void branch_link(struct make *g, struct insn *i, struct ctrl *c)
 {
 	if (i == &g->scratch[0])
 		return;
@@ -96,13 +96,13 @@ static void branch_link(struct make *g, struct insn *i, struct ctrl *c)
 	}
 }
 
-static uint32_t label_count(const struct ctrl *c) { return c->kind == LOOP ? c->nin : c->nout; }
-static const uint8_t *label_types(const struct ctrl *c)
+uint32_t label_count(const struct ctrl *c) { return c->kind == LOOP ? c->nin : c->nout; }
+const uint8_t *label_types(const struct ctrl *c)
 {
 	return c->kind == LOOP ? c->in : c->out;
 }
 
-static struct ctrl *label_read(struct make *g)
+struct ctrl *label_read(struct make *g)
 {
 	uint32_t depth = reader_u32(&g->r);
 	if (!g->r.bad && depth >= g->nctrls)
@@ -122,7 +122,7 @@ static bool values_in_place(const struct make *g, uint32_t n, const struct ctrl 
 	return true;
 }
 
-static void values_move(struct make *g, uint32_t n, const struct ctrl *c)
+void values_move(struct make *g, uint32_t n, const struct ctrl *c)
 {
 	uint32_t home = c->home;
 	for (uint32_t i = g->nvals - n; !g->dead && i < g->nvals; i++) {
@@ -147,7 +147,7 @@ static void return_emit(struct make *g)
 }
 
 /* The stack is as the label of @c wants it; it stays as it is. */
-static void branch_emit(struct make *g, struct ctrl *c)
+void branch_emit(struct make *g, struct ctrl *c)
 {
 	if (c->kind == BODY) {
 		return_emit(g);
@@ -255,11 +255,10 @@ static void branch_table(struct make *g)
 
 /* ---- blocks ---- */
 
-static void block_begin(struct make *g, enum block kind)
+void block_open(struct make *g, enum block kind, const struct ctrl *types)
 {
-	struct ctrl t = {0};
+	const struct ctrl t = *types;
 	struct condition k = {CODE_BR_IF, CODE_BR_UNLESS, 0, 0};
-	block_type(g, &t);
 	if (kind == IF && !g->r.bad) {
 		struct val v = val_pop(g, WASM_I32);
 		if (!g->r.bad && !g->dead)
@@ -291,8 +290,15 @@ static void block_begin(struct make *g, enum block kind)
 	vals_push(g, t.in, t.nin);
 }
 
+static void block_begin(struct make *g, enum block kind)
+{
+	struct ctrl t = {0};
+	block_type(g, &t);
+	block_open(g, kind, &t);
+}
+
 /* The end of a part: exactly its results are there, at home. */
-static void results_check(struct make *g, struct ctrl *c)
+void results_check(struct make *g, struct ctrl *c)
 {
 	if (!g->dead && g->nvals >= c->nout)
 		(void)vals_settle(g, c->nout);
@@ -320,7 +326,7 @@ static void block_else(struct make *g)
 	vals_push(g, c->in, c->nin);
 }
 
-static void block_end(struct make *g)
+void block_end(struct make *g)
 {
 	struct ctrl *c = &g->ctrls[g->nctrls - 1];
 	if (c->kind == IF && (c->nin != c->nout || (c->nin && memcmp(c->in, c->out, c->nin)))) {
@@ -335,9 +341,13 @@ static void block_end(struct make *g)
 		g->nctrls--;
 		return;
 	}
-	results_check(g, c);
+	if (c->kind == CATCH)
+		catch_end(g, c);
+	else
+		results_check(g, c);
 	if (g->r.bad)
 		return;
+	try_end(g, c);
 	label_bind(g, &c->otherwise);
 	label_bind(g, &c->patches);
 	g->dead = c->dead;

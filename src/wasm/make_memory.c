@@ -49,7 +49,7 @@ struct memarg memarg_read(struct make *g, unsigned bytes)
 	if (!g->r.bad && (align > 4 || 1u << align > bytes))
 		reader_fail(&g->r, EINVAL, "alignment must not be larger than natural");
 	i = g->r.bad ? 0 : i;
-	struct memarg m = {i, 0, memory_type(g, i), bytes};
+	struct memarg m = {i, 0, memory_type(g, i), bytes, align};
 	m.offset = m.type == WASM_I64 ? reader_u64(&g->r) : reader_u32(&g->r);
 	return m;
 }
@@ -101,6 +101,33 @@ static void access_op(struct make *g, unsigned op)
 		emit_load(g, m, where, s->code, access_type(op));
 }
 
+void op_atomic(struct make *g, unsigned op)
+{
+	struct atomic_shape s;
+	if (op == ATOMIC_FENCE) { /* what is done by one thread is in order */
+		if (reader_byte(&g->r))
+			reader_fail(&g->r, EBADMSG, "zero byte expected behind atomic.fence");
+		return;
+	}
+	if (!atomic_shape(op, &s)) {
+		reader_fail(&g->r, EBADMSG, "illegal opcode 0xfe %u", op);
+		return;
+	}
+	struct memarg m = memarg_read(g, s.bytes);
+	if (!g->r.bad && 1u << m.align != s.bytes)
+		reader_fail(&g->r, EINVAL, "atomic alignment must be natural");
+	const uint8_t types[] = {m.type, s.in[0], s.in[1]};
+	uint16_t at = g->dead || g->nvals < s.n + 1u ? 0 : vals_settle(g, s.n + 1u);
+	vals_pop(g, types, s.n + 1u);
+	(void)emit(g, CODE_ATOMIC, at, 0);
+	struct insn *i = emit_second(g);
+	i->code = m.offset;
+	i->k = m.memory;
+	i->d = (uint16_t)op;
+	if (s.out)
+		val_push(g, s.out);
+}
+
 /* A call of a C function; what it takes and leaves lies together. */
 static void help(struct make *g, enum help h, const char *in, uint8_t out, uint32_t i, uint32_t j)
 {
@@ -109,7 +136,13 @@ static void help(struct make *g, enum help h, const char *in, uint8_t out, uint3
 	for (uint32_t k = 0; k < n; k++)
 		types[k] = (uint8_t)in[k];
 	uint16_t at = g->dead || g->nvals < n ? 0 : vals_settle(g, n);
+	bool table = h >= HELP_TABLE_SIZE;
 	vals_pop(g, types, n);
+	for (uint32_t k = 0; table && k < n && !g->dead && !g->r.bad; k++)
+		if (types[k] == WASM_I64) { /* each takes one slot */
+			uint16_t slot = (uint16_t)(at + k);
+			(void)emit(g, CODE_CLAMP, slot, slot);
+		}
 	struct insn *c = emit(g, CODE_HELP, at, (uint16_t)h);
 	c->k = i;
 	emit_second(g)->k = j;
@@ -180,40 +213,45 @@ static void bulk_memory(struct make *g, unsigned op)
 	}
 }
 
-static void bulk_table(struct make *g, unsigned op)
+static char index_type(const struct make *g, uint32_t i)
+{
+	return (char)table_index_type(g->m, i);
+}
+
+static void bulk_tables(struct make *g, bool init)
 {
 	const char n = (char)WASM_I32;
-	uint32_t i, j;
+	uint32_t i = init ? index_read(g, "element segment", g->m->nelems)
+			  : index_read(g, "table", g->m->ntables);
+	uint32_t j = index_read(g, "table", g->m->ntables);
+	if (g->r.bad)
+		return;
+	if (init && g->m->elems[i].type != table_type(g, j))
+		reader_fail(&g->r, EINVAL, "type mismatch: elements of another type");
+	if (!init && table_type(g, i) != table_type(g, j))
+		reader_fail(&g->r, EINVAL, "type mismatch: tables of other types");
+	char t = index_type(g, init ? j : i), u = index_type(g, j);
+	if (init)
+		help(g, HELP_TABLE_INIT, TEXT(t, n, n), 0, i, j);
+	else
+		help(g, HELP_TABLE_COPY, TEXT(t, u, t == u ? t : n), 0, i, j);
+}
+
+static void bulk_table(struct make *g, unsigned op)
+{
+	uint32_t i;
+	if (op == 12 || op == 14) {
+		bulk_tables(g, op == 12);
+		return;
+	}
+	i = op == 13 ? index_read(g, "element segment", g->m->nelems)
+		     : index_read(g, "table", g->m->ntables);
+	char t = index_type(g, i), ref = (char)table_type(g, i);
 	switch (op) {
-	case 12:
-		i = index_read(g, "element segment", g->m->nelems);
-		j = index_read(g, "table", g->m->ntables);
-		if (!g->r.bad && g->m->elems[i].type != table_type(g, j))
-			reader_fail(&g->r, EINVAL, "type mismatch: elements of another type");
-		help(g, HELP_TABLE_INIT, TEXT(n, n, n), 0, i, j);
-		break;
-	case 13:
-		i = index_read(g, "element segment", g->m->nelems);
-		help(g, HELP_ELEM_DROP, "", 0, i, 0);
-		break;
-	case 14:
-		i = index_read(g, "table", g->m->ntables);
-		j = index_read(g, "table", g->m->ntables);
-		if (!g->r.bad && table_type(g, i) != table_type(g, j))
-			reader_fail(&g->r, EINVAL, "type mismatch: tables of other types");
-		help(g, HELP_TABLE_COPY, TEXT(n, n, n), 0, i, j);
-		break;
-	case 15:
-		i = index_read(g, "table", g->m->ntables);
-		help(g, HELP_TABLE_GROW, TEXT((char)table_type(g, i), n), WASM_I32, i, 0);
-		break;
-	case 16:
-		i = index_read(g, "table", g->m->ntables);
-		help(g, HELP_TABLE_SIZE, "", WASM_I32, i, 0);
-		break;
-	default:
-		i = index_read(g, "table", g->m->ntables);
-		help(g, HELP_TABLE_FILL, TEXT(n, (char)table_type(g, i), n), 0, i, 0);
+	case 13: help(g, HELP_ELEM_DROP, "", 0, i, 0); break;
+	case 15: help(g, HELP_TABLE_GROW, TEXT(ref, t), (uint8_t)t, i, 0); break;
+	case 16: help(g, HELP_TABLE_SIZE, "", (uint8_t)t, i, 0); break;
+	default: help(g, HELP_TABLE_FILL, TEXT(t, ref, t), 0, i, 0);
 	}
 }
 

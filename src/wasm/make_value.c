@@ -21,6 +21,7 @@ void val_push_as(struct make *g, struct val v, uint8_t type)
 	v.home = (uint16_t)g->top;
 	g->vals[g->nvals++] = v;
 	g->top += val_slots(type);
+	g->references |= type == WASM_EXNREF;
 	if (g->top > g->max)
 		g->max = g->top;
 	if (g->top > SLOTS_MAX)
@@ -122,6 +123,7 @@ bool code_is_double(uint64_t c)
 {
 	return c == CODE_CONST64 || c == CODE_CALL_INDIRECT || c == CODE_TAIL_INDIRECT ||
 	       c == CODE_HELP || c == CODE_ADDRESS || c == CODE_SIMD || c == CODE_SHUFFLE ||
+	       c == CODE_ATOMIC ||
 	       c == CODE_V128_CONST;
 }
 

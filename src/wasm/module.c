@@ -116,10 +116,11 @@ static void types_read(struct wasm_module *m, struct reader *r)
 static void limits_read(struct reader *r, struct wlimits *l, uint64_t most32, uint64_t most64)
 {
 	uint8_t flags = reader_byte(r);
-	if (flags & 2)
-		reader_fail(r, ENOTSUP, "shared memory (threads)");
-	else if (flags > 7)
+	if (flags > 7 || (flags & 2 && most32 != PAGES32))
 		reader_fail(r, EBADMSG, "malformed limits flags 0x%02x", flags);
+	l->shared = flags & 2;
+	if (l->shared && !(flags & 1))
+		reader_fail(r, EINVAL, "shared memory must have maximum");
 	l->is64 = flags & 4;
 	l->has_max = flags & 1;
 	l->min = l->is64 ? reader_u64(r) : reader_u32(r);
@@ -140,8 +141,6 @@ static void table_read(struct wasm_module *m, struct reader *r)
 	struct wlimits *t = &m->tables[m->ntables++];
 	t->type = reader_reference(r);
 	limits_read(r, t, UINT32_MAX, UINT64_MAX);
-	if (t->is64)
-		reader_fail(r, ENOTSUP, "tables with 64-bit indices");
 }
 
 static void memory_read(struct wasm_module *m, struct reader *r)
@@ -149,6 +148,27 @@ static void memory_read(struct wasm_module *m, struct reader *r)
 	MORE(r, m->memories, m->nmemories, 1);
 	if (!r->bad)
 		limits_read(r, &m->memories[m->nmemories++], PAGES32, 1ull << 48);
+}
+
+static void tag_read(struct wasm_module *m, struct reader *r)
+{
+	uint8_t attribute = reader_byte(r);
+	uint32_t type = reader_u32(r);
+	if (attribute)
+		reader_fail(r, EBADMSG, "malformed tag attribute 0x%02x", attribute);
+	else if (type >= m->ntypes)
+		reader_fail(r, EINVAL, "unknown type %u", type);
+	else if (m->types[type].nr)
+		reader_fail(r, EINVAL, "non-empty tag result type");
+	MORE(r, m->tags, m->ntags, 1);
+	if (!r->bad)
+		m->tags[m->ntags++].type = type;
+}
+
+static void tags_read(struct wasm_module *m, struct reader *r)
+{
+	for (uint32_t n = reader_count(r, "tags", 2); n && !r->bad; n--)
+		tag_read(m, r);
 }
 
 static struct wglobal *global_read(struct wasm_module *m, struct reader *r)
@@ -190,7 +210,7 @@ static void import_read(struct wasm_module *m, struct reader *r, struct wimport 
 		global_read(m, r)->imported = true;
 		m->nglobals += !r->bad;
 		break;
-	case 4: reader_fail(r, ENOTSUP, "tags (exception handling)"); break;
+	case WASM_TAG: im->index = m->ntags; tag_read(m, r); break;
 	default: reader_fail(r, EBADMSG, "malformed import kind 0x%02x", im->kind);
 	}
 }
@@ -254,8 +274,9 @@ static void exports_differ(struct wasm_module *m, struct reader *r)
 
 static void exports_read(struct wasm_module *m, struct reader *r)
 {
-	static const char *const kinds[] = {"function", "table", "memory", "global"};
-	const uint32_t counts[] = {m->nfuncs, m->ntables, m->nmemories, m->nglobals};
+	static const char *const kinds[] = {"function", "table", "memory", "global", "tag"};
+	const uint32_t counts[] = {m->nfuncs, m->ntables, m->nmemories, m->nglobals,
+				   m->ntags};
 	uint32_t n = reader_count(r, "exports", 3);
 	MORE(r, m->exports, 0, n);
 	for (uint32_t i = 0; i < n && !r->bad; i++) {
@@ -263,9 +284,8 @@ static void exports_read(struct wasm_module *m, struct reader *r)
 		x->name.at = (const uint8_t *)reader_name(r, &x->name.len);
 		x->kind = reader_byte(r);
 		x->index = reader_u32(r);
-		if (x->kind > WASM_GLOBAL)
-			reader_fail(r, x->kind == 4 ? ENOTSUP : EBADMSG, "malformed export kind %u",
-				    x->kind);
+		if (x->kind > WASM_TAG)
+			reader_fail(r, EBADMSG, "malformed export kind %u", x->kind);
 		else if (x->index >= counts[x->kind])
 			reader_fail(r, EINVAL, "unknown %s %u", kinds[x->kind], x->index);
 		else if (x->kind == WASM_FUNC)
@@ -328,7 +348,7 @@ static void elem_read(struct wasm_module *m, struct reader *r, struct welem *el)
 		el->table = flags & 2 ? reader_u32(r) : 0;
 		if (!r->bad && el->table >= m->ntables)
 			reader_fail(r, EINVAL, "unknown table %u", el->table);
-		offset_read(m, r, &el->offset, false);
+		offset_read(m, r, &el->offset, !r->bad && m->tables[el->table].is64);
 	}
 	if (flags & 3) {
 		if (el->expressions)
@@ -433,7 +453,7 @@ static void section_read(struct wasm_module *m, struct reader *r, uint8_t id)
 	    [SECTION_GLOBAL] = globals_read,	   [SECTION_EXPORT] = exports_read,
 	    [SECTION_START] = start_read,	   [SECTION_ELEMENT] = elems_read,
 	    [SECTION_CODE] = code_read,		   [SECTION_DATA] = datas_read,
-	    [SECTION_DATA_COUNT] = data_count_read};
+	    [SECTION_DATA_COUNT] = data_count_read, [SECTION_TAG] = tags_read};
 	fns[id](m, r);
 	if (!r->bad && r->p != r->end)
 		reader_fail(r, EBADMSG, "section size mismatch");
@@ -442,7 +462,9 @@ static void section_read(struct wasm_module *m, struct reader *r, uint8_t id)
 /* Sections of the format come in one order, at most once. */
 static unsigned section_rank(uint8_t id)
 {
-	return id == SECTION_DATA_COUNT ? 2 * SECTION_ELEMENT + 1 : 2u * id;
+	return id == SECTION_DATA_COUNT ? 2 * SECTION_ELEMENT + 1
+	       : id == SECTION_TAG	? 2 * SECTION_MEMORY + 1
+					: 2u * id;
 }
 
 static void module_read(struct wasm_module *m, struct reader *r)
@@ -463,9 +485,7 @@ static void module_read(struct wasm_module *m, struct reader *r)
 		if (!reader_bytes(r, len))
 			return;
 		s.end = r->p;
-		if (id == SECTION_TAG)
-			reader_fail(&s, ENOTSUP, "tags (exception handling)");
-		else if (id > SECTION_DATA_COUNT)
+		if (id > SECTION_TAG)
 			reader_fail(&s, EBADMSG, "malformed section id %u", id);
 		else if (id && section_rank(id) <= rank)
 			reader_fail(&s, EBADMSG, "unexpected content after last section");
@@ -508,7 +528,7 @@ void wasm_module_free(struct wasm_module *m)
 	for (uint32_t i = 0; i < m->ntypes; i++)
 		free(m->types[i].values);
 	void *const arrays[] = {m->types, m->imports, m->funcs, m->tables, m->memories,
-				m->globals, m->exports, m->elems, m->datas};
+				m->globals, m->tags, m->exports, m->elems, m->datas};
 	for (size_t i = 0; i < countof(arrays); i++)
 		free(arrays[i]);
 	free(m);

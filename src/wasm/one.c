@@ -70,6 +70,11 @@ enum wasm_trap tier_one(struct wasm *w, const struct insn *i, union wasm_slot *f
 	bool tables = i->code == CODE_TABLE_GET || i->code == CODE_TABLE_SET;
 	const struct table *t = &w->tables[tables ? i->k : 0];
 	switch (i->code) {
+	case CODE_ATOMIC: return atomic_run(w, i, &frame[i->d]);
+	case CODE_CLAMP:
+		frame[i->d].i64 = frame[i->a].i64 > UINT32_MAX ? UINT32_MAX : frame[i->a].i64;
+		return WASM_OK;
+	case CODE_THROW: return exn_throw(w, i->k, &frame[i->d], &frame[i->d]);
 	case CODE_HELP:
 		return wasm_help(w, (enum help)i->a, &frame[i->d], i->k, i[1].k);
 	case CODE_ADDRESS:

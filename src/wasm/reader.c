@@ -119,7 +119,10 @@ uint32_t reader_count(struct reader *r, const char *what, uint32_t least)
 	return n;
 }
 
-bool type_is_reference(uint8_t t) { return t == WASM_FUNCREF || t == WASM_EXTERNREF; }
+bool type_is_reference(uint8_t t)
+{
+	return t == WASM_FUNCREF || t == WASM_EXTERNREF || t == WASM_EXNREF;
+}
 
 const char *type_name(uint8_t t)
 {
@@ -131,6 +134,7 @@ const char *type_name(uint8_t t)
 	case WASM_V128: return "v128";
 	case WASM_FUNCREF: return "funcref";
 	case WASM_EXTERNREF: return "externref";
+	case WASM_EXNREF: return "exnref";
 	default: return "any";
 	}
 }

@@ -173,6 +173,16 @@ fault:
 trapped:
 	trace_note(w, cur, cur->own ? (uint32_t)(ip - cur->own) : 0);
 trapped_below: /* what @cur calls has noted its own, and @cur */
+	if (trap == WASM_TRAP_EXCEPTION) {
+		struct catcher c = {cur, ip, fp, base, top};
+		bool caught = exn_catch(w, &c);
+		cur = c.f;
+		top = c.top;
+		fp = c.fp;
+		ip = c.ip;
+		if (caught)
+			goto *ip->go;
+	}
 	frames_note(w, base, top);
 	w->top = base;
 	w->fuel += w->fueled && fuel > 0 ? fuel : 0;

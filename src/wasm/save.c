@@ -162,7 +162,7 @@ static int codes_save(const struct walk *k, const struct wasm_sink *to, struct l
 		le32_put(p + CODE_BYTES_SAVED * done + 4, made.n);
 		le64_put(p + CODE_BYTES_SAVED * done++ + 8,
 			 bytes_sum(made.at, made.n * sizeof *made.at) + made.nslots);
-		free(made.at);
+		made_fini(&made);
 	}
 	return 0;
 }
@@ -209,6 +209,10 @@ static void instance_save(const struct wasm *w, const struct wasm_sink *to)
 		p[i] = w->data_dropped[i];
 	for (uint32_t i = 0; p && i < m->nelems; i++)
 		p[m->ndatas + i] = w->elem_dropped[i];
+	size_t len = exns_saved_len(w);
+	p = len ? section(to, "wasm/exceptions", len) : NULL;
+	if (p)
+		exns_save(w, p);
 }
 
 static void head_save(const struct saved *s, const struct wasm_sink *to)

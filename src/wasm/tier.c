@@ -255,6 +255,10 @@ static bool compile(struct tier *t, struct func *f)
 	if ((!t->cache && !begin(t)) ||
 	    func_make(w->m, (uint32_t)(f - w->funcs), &made, false, NULL) < 0)
 		return false;
+	if (made.interpreted) {
+		made_fini(&made);
+		return false;
+	}
 	jit_fn_begin(t->fn, f, made.nslots, f->nparams, made.nlocals, result_of(type),
 		     type->rslots > 1 ? type->rslots : 0);
 	bool kept;

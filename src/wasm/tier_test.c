@@ -228,9 +228,35 @@ static void vector_operation(struct maker *m, unsigned t)
 		shuffle(m);
 }
 
+/* A read-modify-write or a load whose result is of type @t. */
+static void atomic(struct maker *m, unsigned t)
+{
+	struct atomic_shape s;
+	uint32_t code;
+	do
+		code = 0x10 + pick(m, 0x3f);
+	while (!atomic_shape(code, &s) || s.out != types[t]);
+	address(m);
+	if (pick(m, 20)) { /* else rarely aligned */
+		byte(m, 0x41);
+		sleb(m, -8);
+		byte(m, 0x71);
+	}
+	for (unsigned k = 0; k < s.n; k++)
+		expression(m, t);
+	byte(m, 0xfe);
+	uleb(m, code);
+	byte(m, (unsigned)__builtin_ctz(s.bytes));
+	uleb(m, 8 * pick(m, 3));
+}
+
 static void operation(struct maker *m, unsigned t)
 {
 	const struct op *o;
+	if (t < N_F32 && !pick(m, 10)) {
+		atomic(m, t);
+		return;
+	}
 	if (t == N_V128 || !pick(m, 8)) {
 		vector_operation(m, t);
 		return;
@@ -268,8 +294,63 @@ static void call(struct maker *m, unsigned t)
 	byte(m, 0);
 }
 
+static void throw(struct maker *m)
+{
+	expression(m, N_I32);
+	expression(m, N_V128);
+	byte(m, 0x08);
+	byte(m, 0);
+}
+
+/* What is thrown within is caught: by a clause, or as it was done before. */
+static void attempt(struct maker *m, unsigned t)
+{
+	bool clause = pick(m, 2), all = pick(m, 2);
+	if (clause) {
+		byte(m, 0x02);
+		byte(m, 0x40);
+	}
+	byte(m, clause ? 0x1f : 0x06);
+	byte(m, clause ? 0x40 : types[t]);
+	if (clause) {
+		byte(m, 1);
+		byte(m, 2);
+		byte(m, 0);
+	}
+	m->depth += 1u + clause;
+	statements(m);
+	if (!pick(m, 4))
+		throw(m);
+	else if (!clause)
+		expression(m, t);
+	if (!clause && (!all || pick(m, 2))) {
+		byte(m, 0x07);
+		byte(m, 0);
+		byte(m, 0x21);
+		uleb(m, local_of(m, N_V128));
+		byte(m, 0x21);
+		uleb(m, local_of(m, N_I32));
+		expression(m, t);
+	}
+	if (!clause && all) {
+		byte(m, 0x19);
+		statements(m);
+		expression(m, t);
+	}
+	byte(m, 0x0b);
+	if (clause)
+		byte(m, 0x0b);
+	m->depth -= 1u + clause;
+	if (clause)
+		expression(m, t);
+}
+
 static void block(struct maker *m, unsigned t)
 {
+	if (m->func % 2 && pick(m, 2)) { /* others stay to be compiled */
+		attempt(m, t);
+		return;
+	}
 	byte(m, 0x02);
 	byte(m, types[t]);
 	m->depth++;
@@ -420,6 +501,8 @@ static void statement(struct maker *m)
 		if (!pick(m, 6)) { /* out of everything */
 			expression(m, m->func % TYPES);
 			byte(m, 0x0f);
+		} else if (!pick(m, 12)) {
+			throw(m);
 		}
 		byte(m, 0x0b);
 		m->depth--;
@@ -454,13 +537,14 @@ static void module_make(struct bytes *b, struct maker *m)
 {
 	static const char head[] =
 	    "\0asm\1\0\0\0"
-	    "\1\x2e\5"
+	    "\1\x33\6"
 	    "\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7f\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7e"
 	    "\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7d\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7c"
-	    "\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7b"
+	    "\x60\5\x7f\x7e\x7d\x7c\x7b\1\x7b\x60\2\x7f\x7b\0"
 	    "\3\7\6\0\1\2\3\4\0"
 	    "\4\4\1\x70\0\7"     /* table of 7 */
 	    "\5\3\1\0\1"         /* memory */
+	    "\x0d\3\1\0\5"       /* a tag: (i32 v128) */
 	    "\6\x34\5"           /* globals */
 	    "\x7f\1\x41\5\x0b\x7e\1\x42\7\x0b\x7d\1\x43\0\0\x80\x3f\x0b"
 	    "\x7c\1\x44\0\0\0\0\0\0\xf0\x3f\x0b"

@@ -52,8 +52,7 @@ static uint32_t place_of(const struct wasm *w, const struct func *f, uint32_t i)
 		return 0;
 	if (i < made.n)
 		at = made.offsets[i];
-	free(made.at);
-	free(made.offsets);
+	made_fini(&made);
 	return at;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wasm: modules of WebAssembly: decoded, validated, made into predecoded code a function at a time,
  * interpreted. Knows no system interface: whoever instantiates a module gives it the functions that
- * it imports. Spec: WASM-CORE 2.0, and of 3.0 relaxed SIMD, tail calls, extended constant
- * expressions, several memories and 64-bit memories. */
+ * it imports. Spec: WASM-CORE 2.0, and of 3.0 relaxed SIMD, exceptions, tail calls,
+ * extended constant expressions, several memories, 64-bit memories and tables; atomic accesses of
+ * the threads proposal. */
 #pragma once
 #include "base/base.h"
 #include <stdio.h>
@@ -10,6 +11,7 @@
 /* Types of values, as the binary format writes them. */
 enum wasm_type {
 	WASM_NONE = 0, /* unknown: any type, in code that is never reached */
+	WASM_EXNREF = 0x69,
 	WASM_EXTERNREF = 0x6f,
 	WASM_FUNCREF = 0x70,
 	WASM_V128 = 0x7b,
@@ -18,7 +20,7 @@ enum wasm_type {
 	WASM_I64 = 0x7e,
 	WASM_I32 = 0x7f
 };
-enum wasm_kind { WASM_FUNC, WASM_TABLE, WASM_MEMORY, WASM_GLOBAL };
+enum wasm_kind { WASM_FUNC, WASM_TABLE, WASM_MEMORY, WASM_GLOBAL, WASM_TAG };
 
 /* A slot of a frame. A v128 takes two of them, the low half first; a reference to a function is 1 +
  * its number, null is 0. Which member counts is known when code is made. */

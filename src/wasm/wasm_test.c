@@ -2,16 +2,18 @@
 #include "test/test.h"
 #include "wasm/internal.h"
 
-/* A module of one function without parameters with a result i32, "f", and a memory of a page. */
-static size_t module_make(uint8_t *to, const char *body, size_t len)
+/* A module of one function without parameters with a result i32, "f", and a memory of a page, which
+ * may be @shared. */
+static size_t module_make_of(uint8_t *to, const char *body, size_t len, bool shared)
 {
 	static const char head[] = "\0asm\1\0\0\0"
 				   "\1\5\1\x60\0\1\x7f" /* type */
 				   "\3\2\1\0"           /* function */
-				   "\5\3\1\0\1"         /* memory */
+				   "\5\4\1\1\1\1"       /* memory */
 				   "\7\5\1\1f\0\0";     /* export */
 	size_t n = sizeof head - 1;
 	memcpy(to, head, n);
+	to[n - 10] = shared ? 3 : 1; /* how the memory's limits are */
 	to[n++] = 10;
 	to[n++] = (uint8_t)(len + 3); /* section, one body without locals */
 	to[n++] = 1;
@@ -21,6 +23,11 @@ static size_t module_make(uint8_t *to, const char *body, size_t len)
 	return n + len;
 }
 
+static size_t module_make(uint8_t *to, const char *body, size_t len)
+{
+	return module_make_of(to, body, len, false);
+}
+
 static wasm_host_fn *none(void *user, size_t i, const struct wasm_import *im, struct lodge_err *e)
 {
 	(void)user, (void)i, (void)im;
@@ -28,8 +35,8 @@ static wasm_host_fn *none(void *user, size_t i, const struct wasm_import *im, st
 	return NULL;
 }
 
-static enum wasm_trap body_run(const char *body, size_t len, uint64_t fuel, uint32_t *ret,
-			       char trace[200])
+static enum wasm_trap body_run_of(const char *body, size_t len, uint64_t fuel, uint32_t *ret,
+				  char trace[200], bool shared)
 {
 	uint8_t bytes[200];
 	struct wasm_module *m;
@@ -37,7 +44,7 @@ static enum wasm_trap body_run(const char *body, size_t len, uint64_t fuel, uint
 	struct lodge_err e = {0};
 	const struct wasm_limits limits = {.fuel = fuel};
 	union wasm_slot v[2] = {{0}};
-	size_t n = module_make(bytes, body, len);
+	size_t n = module_make_of(bytes, body, len, shared);
 	CHECK(wasm_module_new(&m, bytes, n, 0, &e) == 0);
 	CHECK(wasm_new(&w, m, &limits, none, NULL, &e) == 0);
 	CHECK(wasm_start(w) == WASM_OK);
@@ -52,6 +59,11 @@ static enum wasm_trap body_run(const char *body, size_t len, uint64_t fuel, uint
 	wasm_free(w);
 	wasm_module_free(m);
 	return t;
+}
+static enum wasm_trap body_run(const char *body, size_t len, uint64_t fuel, uint32_t *ret,
+			       char trace[200])
+{
+	return body_run_of(body, len, fuel, ret, trace, false);
 }
 #define RUN(body, fuel, ret, trace) body_run(body, sizeof body - 1, fuel, ret, trace)
 
@@ -113,8 +125,15 @@ TEST(wasm_what_is_not_valid_is_refused_with_the_reason)
 	REFUSED("\x41\x00\xfd\x1b\x00\x0b", EINVAL, "type mismatch: v128 is wanted, i32 is there");
 	REFUSED("\x41\x00\xfd\x00\x05\x00\x0b", EINVAL, "alignment must not be larger");
 	REFUSED("\x41\x00\xfd\x9a\x01\x0b", EBADMSG, "illegal opcode 0xfd 154");
-	REFUSED("\xfe\x00\x0b", ENOTSUP, "threads");
-	REFUSED("\x06\x40\x0b", ENOTSUP, "exception handling");
+	REFUSED("\x41\x00\xfe\x10\x01\x00\x0b", EINVAL, "atomic alignment must be natural");
+	REFUSED("\xfe\x04\x0b", EBADMSG, "illegal opcode 0xfe 4");
+	REFUSED("\xfe\x03\x01\x41\x00\x0b", EBADMSG, "zero byte expected");
+	REFUSED("\x19\x41\x00\x0b", EBADMSG, "catch without try");
+	REFUSED("\x08\x00\x0b", EINVAL, "unknown tag 0");
+	REFUSED("\x41\x00\x09\x00\x0b", EINVAL, "rethrow is not in a catch");
+	REFUSED("\x41\x00\x0a\x0b", EINVAL, "type mismatch: exnref is wanted, i32 is there");
+	REFUSED("\x1f\x7f\x01\x02\x00\x41\x00\x0b\x0b", EINVAL, "a catch clause and its label");
+	REFUSED("\x06\x40\x18\x01\x41\x00\x0b", EINVAL, "unknown label 1");
 }
 
 static int head_of(const char *bytes, size_t len)
@@ -169,4 +188,24 @@ TEST(wasm_a_relaxed_dot_product_is_added)
 	CHECK(r[0] == 1000 - 128 * 1 - 112 * 2 - 96 * 3 - 80 * 4);
 	CHECK(r[2] == 1000 + 0 * 9 + 16 * 10 + 32 * 11 + 48 * 12);
 	CHECK(r[3] == INT32_MIN + 64 * 13 + 80 * 14 + 96 * 15 + 112 * 16 - 1);
+}
+
+/* memory.atomic.wait32 and wait64 of address 8, which is 0, notify, fence. */
+TEST(wasm_one_thread_waits_for_nobody)
+{
+#define SHARED(body, ret) body_run_of(body, sizeof body - 1, 0, ret, NULL, true)
+	static const char other[] = "\x41\x08\x41\x01\x42\x7f\xfe\x01\x02\x00\x0b";
+	static const char wide[] = "\x41\x08\x42\x7f\x42\x7f\xfe\x02\x03\x00\x0b";
+	static const char timed[] = "\x41\x08\x41\x00\x42\x8a\x01\xfe\x01\x02\x00\x0b";
+	static const char uneven[] = "\x41\x02\x41\x00\x42\x00\xfe\x01\x02\x00\x0b";
+	static const char notify[] = "\x41\x08\x41\x01\xfe\x00\x02\x00\x0b";
+	uint32_t v = 9;
+	CHECK(SHARED(other, &v) == WASM_OK && v == 1);
+	CHECK(SHARED(wide, &v) == WASM_OK && v == 1);
+	CHECK(SHARED(timed, &v) == WASM_OK && v == 2);
+	CHECK(SHARED(uneven, &v) == WASM_TRAP_UNALIGNED);
+	CHECK(SHARED(notify, &v) == WASM_OK && v == 0);
+	CHECK(RUN("\x41\x08\x41\x01\x42\x7f\xfe\x01\x02\x00\x0b", 0, &v, NULL) ==
+	      WASM_TRAP_UNSHARED);
+	CHECK(RUN("\xfe\x03\x00\x41\x2a\x0b", 0, &v, NULL) == WASM_OK && v == 42);
 }

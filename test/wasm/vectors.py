@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# vectors.py NUMERIC|MEMORY|VECTOR|RELAXED: a module in the text format whose exports are one small test each, without parameters:
+# vectors.py NUMERIC|MEMORY|VECTOR|RELAXED|ATOMIC: a module in the text format whose exports are one small test each, without parameters:
 # every numeric instruction with values at the edges of its types (also with a constant operand, before a
 # branch, from a local), every load and store at places in and around the end of memory. The results are
 # whatever an engine says: test/wasm/conform compares ours with that of wabt.
@@ -317,7 +317,29 @@ def relaxed():
     halves("i16x8", "", f"(i16x8.dot_i8x16_i7x16_s {x} {y})")
 
 
-{"NUMERIC": numeric, "MEMORY": memory, "VECTOR": vectors, "RELAXED": relaxed}[sys.argv[1]]()
+def atomics():
+    out.append("(memory 1 2 shared)")
+    places = [0, 8, 1, 4, 65528, 65536, 65532, 0xFFFFFFFF]
+    widths = [("i32", "", 4), ("i64", "", 8), ("i32", "8", 1), ("i32", "16", 2), ("i64", "8", 1), ("i64", "16", 2), ("i64", "32", 4)]
+    values = {"i32": ["0x12345678", "-1", "0x80"], "i64": ["0x123456789abcdef0", "-1", "0x80"]}
+    for t, w, n in widths:
+        u = "_u" if w else ""
+        for at in places:
+            at = at if at % n == 0 or at < 8 or n > 4 else at - at % n
+            here = f"(i64.store (i32.const 8) (i64.const 0x8192a3b4c5d6e7f8)) (i64.store (i32.const 0) (i64.const 0x7766554433221180)) (i64.store offset=65528 (i32.const 0) (i64.const -3))"
+            left = "(i64.xor (i64.load (i32.const 0)) (i64.xor (i64.load (i32.const 8)) (i64.load offset=65528 (i32.const 0))))"
+            export(t, f"{here} ({t}.atomic.load{w}{u} (i32.const {at}))")
+            for v in values[t]:
+                export("i64", f"{here} ({t}.atomic.store{w} (i32.const {at}) ({t}.const {v})) {left}")
+                for op in ("add", "sub", "and", "or", "xor", "xchg"):
+                    export(t, f"{here} ({t}.atomic.rmw{w}.{op}{u} (i32.const {at}) ({t}.const {v}))")
+                    export("i64", left)
+                for e in ("0x80", "0xf8", "0xfffffffd", "0x33221180"):
+                    export(t, f"{here} ({t}.atomic.rmw{w}.cmpxchg{u} (i32.const {at}) ({t}.const {e}) ({t}.const {v}))")
+                    export("i64", left)
+
+
+{"NUMERIC": numeric, "ATOMIC": atomics, "MEMORY": memory, "VECTOR": vectors, "RELAXED": relaxed}[sys.argv[1]]()
 print("(module")
 print("\n".join(out))
 print(")")
