@@ -223,6 +223,8 @@ static int image_map(struct module *m, const uint8_t *file, uint64_t len, struct
 	m->im.at = (uint8_t *)(uintptr_t)at;
 	if (m->pe.size >= HUGE_LEAST) /* fewer faults; it is all filled anyway */
 		(void)!madvise(m->im.at, m->pe.size, MADV_HUGEPAGE);
+	else
+		host_pages_ready(m->im.at, min_u64(m->pe.size, len));
 	pe_fill(&m->im, file, len);
 	r = pe_relocate(&m->im, e);
 	if (r == 0)
