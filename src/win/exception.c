@@ -388,21 +388,35 @@ static void record_make(struct win_exception *x, int sig, const siginfo_t *si, c
 	}
 }
 
+/* Coroutines have stacks of their own, told by the TEB, with a guard page below what is committed:
+ * the kernel lets them grow, and nobody hears of it. Here at once, down to the bottom. */
+static bool stack_grows(const struct thread *t, uint64_t at)
+{
+	uint64_t lo = le64_at(t->teb + TEB_STACK_ALLOCATION) + STACK_BOTTOM;
+	if (at < lo || at >= le64_at(t->teb + TEB_STACK_BASE) || at >= WIN_GUEST_END ||
+	    !space_grow_stack(lo, at))
+		return false;
+	le64_put(t->teb + TEB_STACK_LIMIT, lo);
+	return true;
+}
+
 /* The page may be one that tells who asked for it: once. The bottom of a stack is for what handles
  * its overflow. True: the access shall be made again. */
 static bool guard_touched(struct win_exception *x, struct thread *t)
 {
 	struct region r;
 	uint32_t old;
-	uint64_t at = x->parameters[1];
+	uint64_t at = x->parameters[1], bottom = le64_at(t->teb + TEB_STACK_ALLOCATION);
 	if (x->code != STATUS_ACCESS_VIOLATION)
 		return false;
-	if (at >= t->stack_lo && at < t->stack_lo + 4 * PAGE) {
+	if (at >= bottom && at - bottom < STACK_BOTTOM) {
 		x->code = STATUS_STACK_OVERFLOW;
 		x->nparameters = 0;
-		(void)!space_commit(t->stack_lo + PAGE, 3 * PAGE, PAGE_READWRITE);
+		(void)!space_commit(bottom + PAGE, STACK_BOTTOM - PAGE, PAGE_READWRITE);
 		return false;
 	}
+	if (stack_grows(t, at))
+		return true;
 	if (at < WIN_GUEST_END && space_at(at, &r) && r.prot & PAGE_GUARD) {
 		(void)!space_protect(at & ~(uint64_t)(PAGE - 1), PAGE,
 				     r.prot & ~(uint32_t)PAGE_GUARD, &old);

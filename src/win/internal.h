@@ -122,6 +122,10 @@ int space_decommit(uint64_t at, uint64_t len) MUST;
 int space_protect(uint64_t at, uint64_t len, uint32_t prot, uint32_t *ret_old) MUST;
 /* Give back the whole allocation that begins at @base. */
 int space_release(uint64_t base) MUST;
+/* A stack that somebody else has made is touched at its guard page @at: all of it from @lo on is
+ * committed. False: that is no guard page, or @lo is elsewhere. For handlers of signals: takes no
+ * memory, and may interrupt the functions above. */
+bool space_grow_stack(uint64_t lo, uint64_t at);
 /* What @at is in; false: nothing, and *ret is the hole around it. */
 bool space_at(uint64_t at, struct region *ret);
 /* Map @fd there; the pages become those of the file, or with PAGE_(EXECUTE_)WRITECOPY copies. */
@@ -177,6 +181,7 @@ void *stub_new(const char *dll, const char *name, unsigned ordinal);
 
 /* ---- threads (thread.c) ---- */
 enum { TLS_SLOTS = 64 + 1024, FLS_SLOTS = 256, TEB_SIZE = 0x2000 };
+enum { STACK_BOTTOM = 4 * PAGE }; /* who touches it has an overflow */
 struct crt_thread;
 struct wait_node;
 struct thread {

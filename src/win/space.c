@@ -10,7 +10,7 @@ static WIN_STATE struct {
 	struct region *all; /* owned */
 	size_t n, cap;
 	uint64_t next; /* where to look first; 0: nowhere yet */
-} space = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} space = {.lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP};
 static const uint64_t LOWEST = GRANULE, USUAL = 0x10000000, TOP = UINT64_C(0x4f0000000000);
 
 int prot_host(uint32_t prot)
@@ -50,9 +50,11 @@ static bool hole(uint64_t lo, uint64_t hi)
 	return i == space.n || space.all[i].lo >= hi;
 }
 
-/* Room for @more regions: what follows cannot fail. */
+/* Room for @more regions, and for what a stack that grows meanwhile wants: what follows cannot
+ * fail. */
 static int room(size_t more)
 {
+	more += 3;
 	if (space.n + more <= space.cap)
 		return 0;
 	size_t cap = space.cap ? 2 * space.cap : 256;
@@ -285,6 +287,22 @@ int space_protect(uint64_t at, uint64_t len, uint32_t prot, uint32_t *ret_old)
 	}
 	pthread_mutex_unlock(&space.lock);
 	return r;
+}
+
+bool space_grow_stack(uint64_t lo, uint64_t at)
+{
+	uint64_t hi = (at & ~(uint64_t)(PAGE - 1)) + PAGE;
+	/* what was interrupted may be one of us: then pages change, and the table says so later */
+	bool ours = pthread_mutex_lock(&space.lock) == 0;
+	size_t i = first_behind(at);
+	bool grows = i < space.n && space.all[i].lo <= at && space.all[i].prot & PAGE_GUARD &&
+		     lo < hi && inside(lo, hi) && space.n + 3 <= space.cap &&
+		     mprotect((void *)(uintptr_t)lo, hi - lo, PROT_READ | PROT_WRITE) == 0;
+	if (grows && ours)
+		prot_set(lo, hi, PAGE_READWRITE);
+	if (ours)
+		pthread_mutex_unlock(&space.lock);
+	return grows;
 }
 
 int space_release(uint64_t base)

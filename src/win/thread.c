@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-enum { STACK_LEAST = 256 << 10, STACK_GUARD = 4 * PAGE, STACK_USUAL = 1 << 20 };
+enum { STACK_LEAST = 256 << 10, STACK_USUAL = 1 << 20 };
 static const uint64_t STACK_MOST = UINT64_C(1) << 30;
 enum { CREATE_SUSPENDED = 4, STACK_SIZE_IS_RESERVATION = 0x10000 };
 
@@ -73,7 +73,7 @@ static void teb_fill(struct thread *t)
 	uint8_t *teb = t->teb;
 	le64_put(teb, UINT64_MAX);
 	le64_put(teb + TEB_STACK_BASE, t->stack_hi);
-	le64_put(teb + TEB_STACK_LIMIT, t->stack_lo + STACK_GUARD);
+	le64_put(teb + TEB_STACK_LIMIT, t->stack_lo + STACK_BOTTOM);
 	le64_put(teb + TEB_STACK_ALLOCATION, t->stack_lo);
 	le64_put(teb + TEB_FIBER, 0x1e00);
 	le64_put(teb + TEB_SELF, (uint64_t)(uintptr_t)teb);
@@ -88,7 +88,7 @@ static int stack_new(struct thread *t, uint64_t size)
 	size = align_up(size, GRANULE);
 	int r = space_reserve(&t->stack_lo, 0, size, PAGE_READWRITE, REGION_PRIVATE);
 	if (r == 0)
-		r = space_commit(t->stack_lo + STACK_GUARD, size - STACK_GUARD, PAGE_READWRITE);
+		r = space_commit(t->stack_lo + STACK_BOTTOM, size - STACK_BOTTOM, PAGE_READWRITE);
 	t->stack_hi = t->stack_lo + size;
 	return r;
 }
@@ -249,8 +249,8 @@ static uint32_t thread_create(struct thread *t, uint64_t size)
 	if (stack_new(t, size) < 0)
 		return ERROR_NOT_ENOUGH_MEMORY;
 	pthread_attr_init(&a);
-	pthread_attr_setstack(&a, (void *)(uintptr_t)(t->stack_lo + STACK_GUARD),
-			      t->stack_hi - t->stack_lo - STACK_GUARD);
+	pthread_attr_setstack(&a, (void *)(uintptr_t)(t->stack_lo + STACK_BOTTOM),
+			      t->stack_hi - t->stack_lo - STACK_BOTTOM);
 	pthread_t p;
 	int r = pthread_create(&p, &a, thread_main, t);
 	pthread_attr_destroy(&a);

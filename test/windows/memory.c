@@ -65,6 +65,49 @@ static void exceptions(void)
 	CHECK(VirtualFree(guarded, 0, MEM_RELEASE));
 }
 
+/* A stack as coroutines make theirs: one page, a guard page below, and the TEB says where it is. */
+static char *coroutine;
+static LONG CALLBACK nobody_hears(EXCEPTION_POINTERS *p)
+{
+	seen = (LONG)p->ExceptionRecord->ExceptionCode;
+	return EXCEPTION_CONTINUE_SEARCH;
+}
+
+static __attribute__((noinline)) void on_coroutine(void)
+{
+	volatile char room[100000];
+	MEMORY_BASIC_INFORMATION m;
+	room[0] = 1;
+	if (VirtualQuery((char *)coroutine, &m, sizeof m) == sizeof m)
+		seen += room[0];
+}
+
+static void coroutines(void)
+{
+	enum { SIZE = 256 << 10 };
+	ULONG64 base = __readgsqword(8), limit = __readgsqword(16), low = __readgsqword(0x1478);
+	void *h = AddVectoredExceptionHandler(1, nobody_hears);
+	char *p = coroutine = VirtualAlloc(NULL, SIZE, MEM_RESERVE, PAGE_READWRITE), *top = p + SIZE;
+	CHECK(VirtualAlloc(top - 4096, 4096, MEM_COMMIT, PAGE_READWRITE));
+	CHECK(VirtualAlloc(top - 8192, 4096, MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD));
+	seen = 0;
+	__writegsqword(8, (ULONG64)top);
+	__writegsqword(16, (ULONG64)top - 4096);
+	__writegsqword(0x1478, (ULONG64)p);
+	__asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tsub $32, %%rsp\n\tcall *%1\n\t"
+			 "mov %%rbx, %%rsp"
+			 :
+			 : "r"(top), "r"(on_coroutine)
+			 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
+	CHECK(__readgsqword(16) <= (ULONG64)top - 100000);
+	__writegsqword(8, base);
+	__writegsqword(16, limit);
+	__writegsqword(0x1478, low);
+	SAME(seen, 1);
+	SAME(RemoveVectoredExceptionHandler(h), 1);
+	CHECK(VirtualFree(p, 0, MEM_RELEASE));
+}
+
 static void virtual(void)
 {
 	MEMORY_BASIC_INFORMATION m;
@@ -217,6 +260,7 @@ int main(void)
 	virtual();
 	heaps();
 	exceptions();
+	coroutines();
 	modules();
 	environment();
 	text();
