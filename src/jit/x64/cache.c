@@ -13,8 +13,8 @@ static const struct { uint8_t guest, host; } homes[] = {
 	{ 1, R12 }, { 2, RBX }, { 8, R13 }, { 9, R14 },
 };
 
-/* The C library has asked the CPU already: in a virtual machine each CPUID leads out of it. (Its own
- * macro shifts 1 into the sign.) */
+/* The C library has asked the CPU already: in a virtual machine each CPUID leads out of it. Its own
+ * macro would shift 1 into the sign. */
 static bool cpu_has(unsigned feature)
 {
 	const struct cpuid_feature *f = __x86_get_cpuid_feature_leaf(feature / 128);
