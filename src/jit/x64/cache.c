@@ -13,16 +13,23 @@ static const struct { uint8_t guest, host; } homes[] = {
 	{ 1, R12 }, { 2, RBX }, { 8, R13 }, { 9, R14 },
 };
 
-/* The C library has asked the CPU already: in a virtual machine each CPUID leads out of it. */
+/* The C library has asked the CPU already: in a virtual machine each CPUID leads out of it. Its own
+ * macro would shift 1 into the sign. */
+static bool cpu_has(unsigned feature)
+{
+	const struct cpuid_feature *f = __x86_get_cpuid_feature_leaf(feature / 128);
+	return f->active_array[feature % 128 / 32] >> feature % 32 & 1;
+}
+
 int jit_probe(struct lodge_err *e)
 {
-	if (!CPU_FEATURE_ACTIVE(AVX) || !CPU_FEATURE_ACTIVE(FMA) || !CPU_FEATURE_ACTIVE(POPCNT) ||
-	    !CPU_FEATURE_ACTIVE(PCLMULQDQ))
+	if (!cpu_has(x86_cpu_AVX) || !cpu_has(x86_cpu_FMA) || !cpu_has(x86_cpu_POPCNT) ||
+	    !cpu_has(x86_cpu_PCLMULQDQ))
 		return err_set(e, ENOTSUP, "this CPU has no AVX, FMA, POPCNT or PCLMULQDQ: "
 		                           "run with --accel interpret");
-	if (!CPU_FEATURE_ACTIVE(BMI1) || !CPU_FEATURE_ACTIVE(BMI2))
+	if (!cpu_has(x86_cpu_BMI1) || !cpu_has(x86_cpu_BMI2))
 		return err_set(e, ENOTSUP, "this CPU has no BMI2: run with --accel interpret");
-	if (!CPU_FEATURE_ACTIVE(LZCNT))
+	if (!cpu_has(x86_cpu_LZCNT))
 		return err_set(e, ENOTSUP, "this CPU has no LZCNT: run with --accel interpret");
 	return 0;
 }
@@ -68,9 +75,9 @@ int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t by
 	if (!c)
 		return err_set(e, ENOMEM, "no memory for a code cache");
 	c->g = *g;
-	c->avx2 = CPU_FEATURE_ACTIVE(AVX2);
-	c->avx512 = !g->narrow && c->avx2 && CPU_FEATURE_ACTIVE(AVX512F) &&
-	            CPU_FEATURE_ACTIVE(AVX512VL) && CPU_FEATURE_ACTIVE(AVX512BW);
+	c->avx2 = cpu_has(x86_cpu_AVX2);
+	c->avx512 = !g->narrow && c->avx2 && cpu_has(x86_cpu_AVX512F) &&
+	            cpu_has(x86_cpu_AVX512VL) && cpu_has(x86_cpu_AVX512BW);
 	c->bytes = align_up(bytes < BYTES_MIN ? BYTES_MIN : bytes, 4096);
 	memset(c->home, -1, sizeof c->home);
 	for (unsigned n = 0; n < countof(homes); n++)
