@@ -152,34 +152,21 @@ static void op_imm(struct jit_fn *f, unsigned map, unsigned o, unsigned d, unsig
 static void zero(struct jit_fn *f, unsigned d) { op(f, 1, 0xef, d, d, d); }
 static void ones(struct jit_fn *f, unsigned d) { op(f, 1, 0x76, d, d, d); }
 
-/* xmm @d := 4 times @v; overwrites rax */
+/* xmm @d := 4 times @v */
 static void repeat(struct jit_fn *f, unsigned d, uint32_t v)
 {
-	x_movi(&f->g->a, RAX, v);
-	op(f, 1, 0x6e, d, 0, RAX);
-	op_imm(f, 1, 0x70, d, 0, d, 0);
+	const uint64_t twice = (uint64_t)v << 32 | v;
+	fn_const_load(f, d, twice, twice);
 }
 
 void fn_vector_const(struct jit_fn *f, unsigned x, uint64_t lo, uint64_t hi)
 {
-	struct jit_asm *a = &f->g->a;
-	if (!lo && !hi) {
+	if (!lo && !hi)
 		zero(f, x);
-	} else if (!~lo && !~hi) {
+	else if (!~lo && !~hi)
 		ones(f, x);
-	} else if (lo == hi && lo >> 32 == (uint32_t)lo) {
-		repeat(f, x, (uint32_t)lo);
-	} else {
-		x_movi(a, RAX, lo);
-		asm_vrr(a, 1, PP_66, true, 0x6e, x, 0, RAX);
-		if (lo == hi) {
-			op(f, 1, 0x6c, x, x, x); /* vpunpcklqdq */
-			return;
-		}
-		x_movi(a, RAX, hi);
-		asm_vrr(a, 3, PP_66, true, 0x22, x, x, RAX); /* vpinsrq */
-		a8(a, 1);
-	}
+	else
+		fn_const_load(f, x, lo, hi);
 }
 
 /* ---- rows ---- */
