@@ -286,6 +286,13 @@ void wasm_free(struct wasm *w)
 
 /* ---- running ---- */
 
+static enum wasm_trap active_elem_copy(struct wasm *w, uint32_t i)
+{
+	const struct welem *s = &w->m->elems[i];
+	uint8_t type = table_index_type(w->m, s->table);
+	return segment_copy(w, i, s->table, constant_value(w, s->offset, type).lo, 0, s->n);
+}
+
 enum wasm_trap wasm_start(struct wasm *w)
 {
 	const struct wasm_module *m = w->m;
@@ -294,9 +301,7 @@ enum wasm_trap wasm_start(struct wasm *w)
 		const struct welem *s = &m->elems[i];
 		enum wasm_trap t = WASM_OK;
 		if (s->mode == SEGMENT_ACTIVE)
-			t = segment_copy(
-			    w, i, s->table,
-			    constant_value(w, s->offset, table_index_type(m, s->table)).lo, 0, s->n);
+			t = active_elem_copy(w, i);
 		if (s->mode != SEGMENT_PASSIVE)
 			w->elem_dropped[i] = true;
 		if (t)

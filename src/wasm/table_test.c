@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables with 64-bit indices, which wabt does not know yet: what does not fit 32 bits is no element,
- * whatever its low half says. The interpreter, and compiled. */
+/* Tables with 64-bit indices, which wabt does not know yet: what does not fit 32 bits is no
+ * element, whatever its low half says. The interpreter, and compiled. */
 #include "test/test.h"
 #include "wasm/internal.h"
 

@@ -21,7 +21,7 @@
   (func $both (param v128) (result i64) (i64.xor (i64x2.extract_lane 0 (local.get 0)) (i64x2.extract_lane 1 (local.get 0))))
   (func (export "vector") (result i64) (call $both (v128.load offset=1 (i64.const 7))))
   (func (export "vector_out") (result i64) (call $both (v128.load (i64.const 196593))))
-  (func (export "vector_far") (result i64) (call $both (v128.load offset=0x100000000 (i64.const 0))))
+  (func (export "vector_far") (result i64) (call $both (v128.load offset=8 (i64.const 0x100000000))))
   (func (export "vector_store") (result i64)
     (v128.store offset=3 (i64.const 5) (i8x16.splat (i32.const 7))) (i64.load (i64.const 5)))
   (func (export "vector_store_out") (v128.store (i64.const 196600) (i8x16.splat (i32.const 8))))

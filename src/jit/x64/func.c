@@ -58,6 +58,7 @@ void jit_fn_free(struct jit_fn *f)
 	free(f->waits);
 	free(f->stubs);
 	free(f->polled);
+	free(f->consts);
 	free(f->lines);
 	free(f);
 }
@@ -71,7 +72,7 @@ void jit_fn_begin(struct jit_fn *f, const void *self, uint32_t nslots, uint32_t 
 	f->nlocals = nlocals;
 	f->result = result;
 	f->nresults = nresults;
-	f->nins = f->ngroups = f->nwaits = f->nstubs = f->nlines = f->npolled = 0;
+	f->nins = f->ngroups = f->nwaits = f->nstubs = f->npolled = f->nconsts = f->nlines = 0;
 	f->bad = false;
 	f->entries = 0;
 }
@@ -112,6 +113,17 @@ struct fn_stub *fn_stub(struct jit_fn *f, enum fn_stub_kind k, unsigned trap, ui
 	struct fn_stub *s = &f->stubs[f->nstubs++];
 	*s = (struct fn_stub){from, f->now, (uint8_t)k, (uint8_t)trap, f->g->a.p};
 	return s;
+}
+
+void fn_const_load(struct jit_fn *f, unsigned x, uint64_t lo, uint64_t hi)
+{
+	struct jit_asm *a = &f->g->a;
+	asm_vex(a, 1, 0, false, x, 0, 0); /* vmovups x, [rip + distance] */
+	a8(a, 0x10);
+	a8(a, (x & 7) << 3 | 5);
+	a32(a, 0);
+	if (room(f, &f->consts, f->nconsts, &f->cap_consts, sizeof *f->consts))
+		f->consts[f->nconsts++] = (struct fn_const){a->p, lo, hi};
 }
 
 /* ---- values that move between registers and slots ---- */
@@ -537,6 +549,30 @@ static void stubs_write(struct jit_fn *f)
 	}
 }
 
+/* Behind the code; one that was used shortly before is there already. */
+static void consts_write(struct jit_fn *f)
+{
+	struct jit_asm *a = &f->g->a;
+	uint8_t *made[16] = {NULL};
+	while (f->nconsts && (a->p - f->c->w) % 16 && !a->full)
+		a8(a, 0xcc);
+	for (uint32_t n = 0; n < f->nconsts && !a->full; n++) {
+		const struct fn_const *c = &f->consts[n];
+		uint8_t *at = NULL;
+		for (uint32_t k = n; k-- > 0 && n - k <= countof(made) && !at;)
+			if (f->consts[k].lo == c->lo && f->consts[k].hi == c->hi)
+				at = made[k % countof(made)];
+		if (!at) {
+			at = a->p;
+			a64(a, c->lo);
+			a64(a, c->hi);
+		}
+		made[n % countof(made)] = at;
+		if (!a->full)
+			x_aim(c->from, at);
+	}
+}
+
 /* Is the group where some jump goes back to? */
 static bool doors_find(const struct jit_fn *f, struct jit_fn_code *ret)
 {
@@ -606,6 +642,7 @@ static int code_make(struct jit_fn *f, struct jit_fn_code *ret)
 		group_make(f, k);
 	stubs_write(f);
 	doors_write(f, ret);
+	consts_write(f);
 	if (f->bad)
 		return -ENOMEM;
 	if (g->cannot || g->a.full)

@@ -79,6 +79,11 @@ struct jit_fn {
 	uint32_t nstubs, cap_stubs;
 	struct fn_held { uint32_t seg[FN_REGS]; } *polled; /* what each poll found, in order */
 	uint32_t npolled, cap_polled;
+	struct fn_const { /* vectors that lie behind the code: where a distance to one ends */
+		uint8_t *from;
+		uint64_t lo, hi;
+	} *consts;
+	uint32_t nconsts, cap_consts;
 	uint8_t *lines;
 	uint32_t nlines, cap_lines;
 	uint32_t frame;
@@ -111,6 +116,7 @@ struct fn_loc {
 	int32_t disp;
 };
 struct fn_loc fn_loc(struct jit_fn *f, const struct ir_ins *i); /* of an IR_get, IR_put */
+void fn_const_load(struct jit_fn *f, unsigned x, uint64_t lo, uint64_t hi); /* xmm @x := */
 void fn_lost_move(struct jit_fn *f, bool load); /* around a call of C */
 struct fn_stub *fn_stub(struct jit_fn *f, enum fn_stub_kind k, unsigned trap, uint8_t *from);
 

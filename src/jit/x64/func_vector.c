@@ -121,7 +121,9 @@ static const struct vrow rows[VOP_COUNT] = {
     OTHER(i32x4_extadd_pairwise_i16x8_s) OTHER(i32x4_extadd_pairwise_i16x8_u)
     OTHER(f32x4_abs) OTHER(f64x2_abs) OTHER(f32x4_neg) OTHER(f64x2_neg)
     OTHER(f32x4_min) OTHER(f32x4_max) OTHER(f64x2_min) OTHER(f64x2_max)
-    OTHER(i32x4_trunc_sat_f32x4_s)
+    OTHER(i32x4_trunc_sat_f32x4_s) OTHER(i32x4_trunc_sat_f64x2_s_zero)
+    OTHER(i32x4_trunc_sat_f64x2_u_zero) OTHER(f32x4_convert_i32x4_u)
+    OTHER(f64x2_convert_low_i32x4_u) OTHER(i8x16_popcnt)
     OTHER(f32x4_relaxed_madd) OTHER(f32x4_relaxed_nmadd)
     OTHER(f64x2_relaxed_madd) OTHER(f64x2_relaxed_nmadd)
 };
@@ -150,34 +152,21 @@ static void op_imm(struct jit_fn *f, unsigned map, unsigned o, unsigned d, unsig
 static void zero(struct jit_fn *f, unsigned d) { op(f, 1, 0xef, d, d, d); }
 static void ones(struct jit_fn *f, unsigned d) { op(f, 1, 0x76, d, d, d); }
 
-/* xmm @d := 4 times @v; overwrites rax */
+/* xmm @d := 4 times @v */
 static void repeat(struct jit_fn *f, unsigned d, uint32_t v)
 {
-	x_movi(&f->g->a, RAX, v);
-	op(f, 1, 0x6e, d, 0, RAX);
-	op_imm(f, 1, 0x70, d, 0, d, 0);
+	const uint64_t twice = (uint64_t)v << 32 | v;
+	fn_const_load(f, d, twice, twice);
 }
 
 void fn_vector_const(struct jit_fn *f, unsigned x, uint64_t lo, uint64_t hi)
 {
-	struct jit_asm *a = &f->g->a;
-	if (!lo && !hi) {
+	if (!lo && !hi)
 		zero(f, x);
-	} else if (!~lo && !~hi) {
+	else if (!~lo && !~hi)
 		ones(f, x);
-	} else if (lo == hi && lo >> 32 == (uint32_t)lo) {
-		repeat(f, x, (uint32_t)lo);
-	} else {
-		x_movi(a, RAX, lo);
-		asm_vrr(a, 1, PP_66, true, 0x6e, x, 0, RAX);
-		if (lo == hi) {
-			op(f, 1, 0x6c, x, x, x); /* vpunpcklqdq */
-			return;
-		}
-		x_movi(a, RAX, hi);
-		asm_vrr(a, 3, PP_66, true, 0x22, x, x, RAX); /* vpinsrq */
-		a8(a, 1);
-	}
+	else
+		fn_const_load(f, x, lo, hi);
 }
 
 /* ---- rows ---- */
@@ -570,7 +559,72 @@ static void rounded_product(struct jit_fn *f, const struct ir_ins *i, unsigned d
 	op(f, 1, 0xef, d, 2, 3);
 }
 
+/* Bits of each half of a byte, by table. */
+static void count_bits(struct jit_fn *f, const struct ir_ins *i, unsigned d)
+{
+	unsigned x = fn_xmm(f, i->a, 0);
+	repeat(f, 3, 0x0f0f0f0f);
+	op(f, 1, 0xdb, 2, x, 3);
+	op_imm(f, 1, 0x71, 2, 0, x, 4);
+	op(f, 1, 0xdb, 0, 0, 3);
+	fn_vector_const(f, 3, 0x0302020102010100, 0x0403030203020201);
+	op(f, 2, 0x00, 2, 3, 2);
+	op(f, 2, 0x00, 0, 3, 0);
+	op(f, 1, 0xfc, d, 2, 0);
+}
+
 /* ---- floats by hand ---- */
+
+/* Both halves are exact; the sum is rounded. */
+static void from_unsigned(struct jit_fn *f, const struct ir_ins *i, unsigned d)
+{
+	struct jit_asm *a = &f->g->a;
+	unsigned x = fn_xmm(f, i->a, 0);
+	op_imm(f, 1, 0x72, 2, 2, x, 16);
+	op_imm(f, 1, 0x72, 6, 3, x, 16);
+	op_imm(f, 1, 0x72, 2, 3, 3, 16);
+	asm_vrr(a, 1, PP_NONE, false, 0x5b, 2, 0, 2);
+	asm_vrr(a, 1, PP_NONE, false, 0x5b, 3, 0, 3);
+	repeat(f, 0, 0x47800000); /* 65536 */
+	asm_vrr(a, 1, PP_NONE, false, 0x59, 2, 2, 0);
+	asm_vrr(a, 1, PP_NONE, false, 0x58, d, 2, 3);
+}
+
+#define WIDE(x) (x), (x)
+/* The low bits of 2^52 and more are a number's. */
+static void wide_from_unsigned(struct jit_fn *f, const struct ir_ins *i, unsigned d)
+{
+	unsigned x = fn_xmm(f, i->a, 0);
+	repeat(f, 3, 0x43300000);
+	op(f, 1, 0x62, 2, x, 3);
+	fn_vector_const(f, 3, WIDE(0x4330000000000000));
+	op(f, 1, 0x5c, d, 2, 3);
+}
+
+static void wide_trunc_signed(struct jit_fn *f, const struct ir_ins *i, unsigned d)
+{
+	unsigned x = fn_xmm(f, i->a, 0);
+	op_imm(f, 1, 0xc2, 3, x, x, 7); /* ordered: a NaN becomes 0 */
+	fn_vector_const(f, 2, WIDE(0x41dfffffffc00000)); /* 2^31 - 1 */
+	op(f, 1, 0x54, 3, 3, 2);
+	op(f, 1, 0x5d, 2, x, 3);
+	op(f, 1, 0xe6, d, 0, 2); /* below -2^31: 0x80000000 */
+}
+
+static void wide_trunc_unsigned(struct jit_fn *f, const struct ir_ins *i, unsigned d)
+{
+	unsigned x = fn_xmm(f, i->a, 0);
+	zero(f, 3);
+	op(f, 1, 0x5f, 2, x, 3); /* a NaN becomes 0 */
+	fn_vector_const(f, 0, WIDE(0x41efffffffe00000)); /* 2^32 - 1 */
+	op(f, 1, 0x5d, 2, 2, 0);
+	op_imm(f, 3, 0x09, 2, 0, 2, 0xb);
+	fn_vector_const(f, 0, WIDE(0x4330000000000000));
+	op(f, 1, 0x58, 2, 2, 0);
+	asm_vrr(&f->g->a, 1, PP_NONE, false, 0xc6, d, 2, 3);
+	a8(&f->g->a, 0x88);
+}
+#undef WIDE
 
 /* NaNs as a sum has them; of equal numbers, which differ in their sign at most, both bits. */
 static void min_max(struct jit_fn *f, const struct ir_ins *i, bool min, bool wide, unsigned d)
@@ -665,6 +719,11 @@ static void by_hand(struct jit_fn *f, const struct ir_ins *i, unsigned d)
 	case VOP_f32x4_neg: fn_float_mask(f, 0x57, IR_F32, true, d, fn_xmm(f, i->a, 0)); break;
 	case VOP_f64x2_neg: fn_float_mask(f, 0x57, IR_F64, true, d, fn_xmm(f, i->a, 0)); break;
 	case VOP_i32x4_trunc_sat_f32x4_s: trunc_saturated(f, i, d); break;
+	case VOP_i32x4_trunc_sat_f64x2_s_zero: wide_trunc_signed(f, i, d); break;
+	case VOP_i32x4_trunc_sat_f64x2_u_zero: wide_trunc_unsigned(f, i, d); break;
+	case VOP_f32x4_convert_i32x4_u: from_unsigned(f, i, d); break;
+	case VOP_f64x2_convert_low_i32x4_u: wide_from_unsigned(f, i, d); break;
+	case VOP_i8x16_popcnt: count_bits(f, i, d); break;
 	case VOP_f32x4_relaxed_madd: product_sum(f, i, false, false, d); break;
 	case VOP_f32x4_relaxed_nmadd: product_sum(f, i, false, true, d); break;
 	case VOP_f64x2_relaxed_madd: product_sum(f, i, true, false, d); break;
