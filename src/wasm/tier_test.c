@@ -627,7 +627,7 @@ static enum wasm_trap call_by_states(struct wasm **w, const struct wasm_module *
 			printf("# %s\n", e.msg);
 		CHECK(got == 0);
 		state_drop(s);
-		s->countdown = 1 + pick(r, 6 << (n < 20 ? n : 20));
+		s->countdown = 1 + pick(r, 6u << (n < 20 ? n : 20));
 		(*w)->asked = true;
 		t = wasm_go_on(*w);
 		at[0] = (*w)->stack[0];
