@@ -198,7 +198,7 @@ moved() {
 
 @test "python: suspended at random instants, it says what an uninterrupted run says" {
 	has_python
-	python one 20000
+	python one $((20000 + 3000 * ${ROUNDS:-6}))
 	for _ in $(seq "${ROUNDS:-6}"); do
 		sleep 0.$((RANDOM % 900 + 100))
 		[[ "$("$LODGE" ls)" == *running* ]] || break
