@@ -104,7 +104,7 @@ uint32_t descriptor_add(struct wasi *s, int fd, uint64_t rights, uint64_t inheri
 int wasi_new(struct wasi **ret, const struct wasi_config *c, struct lodge_err *e)
 {
 	struct wasi *s = calloc(1, sizeof *s);
-	uint32_t i, r = s ? 0 : W_NOMEM;
+	uint32_t i = 0, r = s ? 0 : W_NOMEM;
 	if (s)
 		s->c = c;
 	for (int fd = 0; fd < 3 && !r; fd++) {

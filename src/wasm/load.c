@@ -124,7 +124,7 @@ static int tables_load(struct wasm *w, const struct wasm_source *from, uint64_t 
 static int globals_load(struct wasm *w, const struct wasm_source *from, struct lodge_err *e)
 {
 	const struct wasm_module *m = w->m;
-	const uint8_t *p, *q;
+	const uint8_t *p, *q = NULL;
 	int r = section_find(from, "wasm/globals", m->nglobals, 16, &p, e);
 	if (r == 0)
 		r = section_find(from, "wasm/dropped", (uint64_t)m->ndatas + m->nelems, 1, &q, e);
@@ -318,7 +318,7 @@ static int exceptions_load(struct wasm *w, const struct wasm_source *from, struc
 int wasm_load(struct wasm *w, const struct wasm_source *from, struct lodge_err *e)
 {
 	struct saved s;
-	uint64_t want, at = 0;
+	uint64_t want = 0, at = 0;
 	int r = head_load(from, &s, e);
 	if (r == 0)
 		r = wasm_saved_pages(from, &want, e);

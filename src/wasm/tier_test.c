@@ -787,7 +787,7 @@ static void state_damage(const struct wasm_module *mod, struct state *s, struct 
 	unsigned i = pick(r, s->n);
 	size_t at = s->part[i].len ? pick(r, (uint32_t)s->part[i].len) : 0;
 	uint8_t was = s->part[i].p[at];
-	s->part[i].p[at] = pick(r, 2) ? (uint8_t)pick(r, 256) : was ^ (uint8_t)(1 << pick(r, 8));
+	s->part[i].p[at] = (uint8_t)(pick(r, 2) ? pick(r, 256) : was ^ 1u << pick(r, 8));
 	l.deadline_ns = host_monotonic_ns() + 20000000;
 	CHECK(wasm_new(&w, mod, &l, none, NULL, NULL) == 0);
 	struct lodge_err e = {0};
@@ -822,7 +822,7 @@ static enum wasm_trap call_by_states(struct wasm **w, const struct wasm_module *
 			printf("# %s\n", e.msg);
 		CHECK(got == 0);
 		state_drop(s);
-		s->countdown = 1 + pick(r, 6 << (n < 20 ? n : 20));
+		s->countdown = 1 + pick(r, 6u << (n < 20 ? n : 20));
 		(*w)->asked = true;
 		t = wasm_go_on(*w);
 		memcpy(at, (*w)->stack, 2 * sizeof *at);

@@ -198,18 +198,16 @@ moved() {
 
 @test "python: suspended at random instants, it says what an uninterrupted run says" {
 	has_python
-	python one 20000
+	python one $((20000 + 3000 * ${ROUNDS:-6}))
 	for _ in $(seq "${ROUNDS:-6}"); do
 		sleep 0.$((RANDOM % 900 + 100))
 		[[ "$("$LODGE" ls)" == *running* ]] || break
 		"$LODGE" suspend one
 		"$LODGE" resume one
 	done
-	"$LODGE" logs one | tail -n 1
-	"$LODGE" kill one
+	ended=$("$LODGE" kill one >/dev/null 2>&1 || echo yes) # many rounds take longer than it runs
 	"$LODGE" logs one >"$T/log"
-	echo "end $(head -n 1 "$T/log" | cut -d' ' -f2)" >"$T/end"
-	cat "$T/end" >>"$T/log"
+	[ -n "$ended" ] || echo "end $(head -n 1 "$T/log" | cut -d' ' -f2)" >>"$T/log"
 	python3 count.py check "$T/log"
 }
 

@@ -70,7 +70,7 @@ setup() { cd "$T" || return 1; }
 }
 
 @test "waiting for time and input" {
-	run -0 bash -c '(sleep 0.3; echo x) | "$LODGE" run probe.wasm waits'
+	run -0 bash -c '(sleep 0.3; echo x; sleep 0.3) | "$LODGE" run probe.wasm waits'
 	echo "$output"
 	[ "$output" = "$(printf 'slept 1\npoll 1 1\nread 1')" ]
 }

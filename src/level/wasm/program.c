@@ -143,7 +143,7 @@ static int state_write(struct program *g, int fd, uint64_t *ret_pages, struct lo
 	const struct saved_program own = {.phase = g->phase};
 	struct save_out *o = NULL;
 	const uint8_t *p;
-	size_t len;
+	size_t len = 0;
 	int r = save_out_new(&o, "wasm", e);
 	if (r < 0)
 		return r;
