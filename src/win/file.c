@@ -27,7 +27,7 @@ static void file_fini(struct object *o)
 	free(f->path);
 }
 
-/* Nobody can ask for the end of what waits any more. */
+/* Its last handle is closed: what waits ends, also when somebody still looks at it. */
 static void file_closed(struct object *o) { async_cancel((struct file *)(void *)o, NULL, NULL); }
 
 static struct file *file_new(int fd, uint32_t access, const char *path)
