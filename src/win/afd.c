@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* NtDeviceIoControlFile, of sockets: to be told when one is ready, which libraries of events are
- * built on (IOCTL_AFD_POLL). */
+ * built on (IOCTL_AFD_POLL). And WSAPoll. */
 #include "win/async.h"
 #include "win/socket.h"
 #include <poll.h>
@@ -119,4 +119,64 @@ API(uint32_t, nt_NtDeviceIoControlFile, handle h, handle event, uint64_t fn, uin
 							  : afd_poll(f, io, in, out);
 	object_unref(&f->o);
 	return status;
+}
+
+/* ---- WSAPoll ---- */
+
+enum {
+	POLL_ERR = 1,
+	POLL_HUP = 2,
+	POLL_NVAL = 4,
+	POLL_WRNORM = 0x10,
+	POLL_RDNORM = 0x100,
+	POLL_RDBAND = 0x200,
+	POLL_MOST = 4096
+};
+struct poll_win {
+	uint64_t socket;
+	int16_t events, revents;
+};
+
+static short poll_events(int16_t e)
+{
+	return (short)((e & POLL_RDNORM ? POLLIN : 0) | (e & POLL_RDBAND ? POLLPRI : 0) |
+		       (e & POLL_WRNORM ? POLLOUT : 0));
+}
+
+static int16_t poll_answer(const struct pollfd *p, int16_t wanted)
+{
+	int16_t r = (int16_t)((p->revents & POLLIN ? POLL_RDNORM : 0) |
+			      (p->revents & POLLPRI ? POLL_RDBAND : 0) |
+			      (p->revents & POLLOUT ? POLL_WRNORM : 0));
+	return (int16_t)((r & wanted) | (p->revents & POLLERR ? POLL_ERR : 0) |
+			 (p->revents & POLLHUP ? POLL_HUP : 0));
+}
+
+API(int32_t, ws_WSAPoll, struct poll_win *all, uint32_t n, int32_t ms)
+{
+	if (!n || n > POLL_MOST)
+		return socket_fail(EINVAL);
+	autofree struct pollfd *p = calloc(n, sizeof *p);
+	autofree struct file **f = calloc(n, sizeof(struct file *));
+	struct thread *t = thread_self();
+	int32_t got = 0, bad = 0;
+	if (!p || !f)
+		return socket_fail(ENOBUFS);
+	for (uint32_t i = 0; i < n; i++) {
+		f[i] = socket_get(all[i].socket); /* held, so that it is the same at the end */
+		bad += !f[i];
+		p[i] = (struct pollfd){.fd = f[i] ? f[i]->fd : -1,
+				       .events = poll_events(all[i].events)};
+	}
+	atomic_store(&t->blocked, 1);
+	int r = poll(p, n, bad ? 0 : ms);
+	int err = errno;
+	atomic_store(&t->blocked, 0);
+	for (uint32_t i = 0; i < n; i++) {
+		all[i].revents = f[i] ? poll_answer(&p[i], all[i].events) : POLL_NVAL;
+		got += all[i].revents != 0;
+		if (f[i])
+			socket_put(f[i]);
+	}
+	return r < 0 ? socket_fail(err) : got;
 }

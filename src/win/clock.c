@@ -178,6 +178,7 @@ static int64_t zone_ahead(int64_t s)
 
 API(void, k32_GetSystemTimeAsFileTime, uint64_t *ret) { *ret = filetime_now(); }
 API(void, k32_GetSystemTimePreciseAsFileTime, uint64_t *ret) { *ret = filetime_now(); }
+API(uint64_t, nt_RtlGetSystemTimePrecise, void) { return filetime_now(); }
 API(void, k32_GetSystemTime, struct system_time *ret) { system_time_of(filetime_now(), ret); }
 API(void, k32_GetLocalTime, struct system_time *ret)
 {

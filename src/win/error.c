@@ -2,7 +2,12 @@
 /* Errors: of Linux, of Win32, of NT. */
 #include "win/internal.h"
 
-void last_error_set(uint32_t code) { le32_put(thread_self()->teb + TEB_LAST_ERROR, code); }
+/* Threads that are none of the guest's have no last error. */
+void last_error_set(uint32_t code)
+{
+	if (thread_self())
+		le32_put(thread_self()->teb + TEB_LAST_ERROR, code);
+}
 uint32_t last_error(void) { return le32_at(thread_self()->teb + TEB_LAST_ERROR); }
 
 uint32_t fail(uint32_t code)

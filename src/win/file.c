@@ -27,8 +27,13 @@ static void file_fini(struct object *o)
 	free(f->path);
 }
 
-/* Nobody can ask for the end of what waits any more. */
-static void file_closed(struct object *o) { async_cancel((struct file *)(void *)o, NULL, NULL); }
+/* Its last handle is closed: what waits ends, also when somebody still looks at it. */
+static void file_closed(struct object *o)
+{
+	struct file *f = (struct file *)(void *)o;
+	async_cancel(f, NULL, NULL);
+	pipe_end_close(f->end);
+}
 
 static struct file *file_new(int fd, uint32_t access, const char *path)
 {

@@ -367,6 +367,7 @@ void file_port_set(struct file *f, struct object *port, uint64_t key);
 void folder_list_free(struct folder_list *l); /* NULL is fine */
 void watch_free(struct watch *w);             /* the same; who waits is told */
 void pipe_end_free(struct pipe_end *e);       /* NULL is fine */
+void pipe_end_close(struct pipe_end *e);      /* its last handle is: nobody opens it */
 void pipe_end_inherit(struct pipe_end *e);    /* in a child */
 uint64_t filetime_of(int64_t s, int64_t ns);
 uint64_t filetime_now(void);

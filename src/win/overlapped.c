@@ -81,7 +81,8 @@ API(uint32_t, k32_CancelIoEx, handle h, struct overlapped *o)
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	bool any = watch_cancel(f, o, NULL) | async_cancel(f, o, NULL);
+	bool any = watch_cancel(f, o, NULL);
+	any = async_cancel(f, o, NULL) || any;
 	object_unref(&f->o);
 	return any ? 1 : fail(ERROR_NOT_FOUND);
 }

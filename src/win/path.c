@@ -37,6 +37,8 @@ enum device path_device(const char *path)
 		     {"CON", DEVICE_CON}};
 	if (!strncmp(path, "\\\\.\\", 4) || !strncmp(path, "\\\\?\\", 4))
 		path += 4;
+	if (!strchr("NnCc", *path)) /* most */
+		return DEVICE_NONE;
 	for (size_t i = 0; i < countof(names); i++) {
 		size_t n = strlen(names[i].name);
 		if (!strncasecmp(path, names[i].name, n) && (!path[n] || !strcmp(path + n, ":")))
@@ -63,7 +65,8 @@ static size_t path_root(const char *path, const char **rest, char out[8], bool *
 	} else if (*exact) {
 		return 0;
 	}
-	snprintf(out, 8, "%c:\\", drive);
+	out[0] = drive;
+	memcpy(out + 1, ":\\", 3);
 	*rest = path;
 	return 3;
 }

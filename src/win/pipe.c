@@ -96,14 +96,19 @@ static void end_leave(struct pipe_end *e)
 	free(n);
 }
 
+void pipe_end_close(struct pipe_end *e)
+{
+	pthread_mutex_lock(&pipes.lock);
+	if (e && e->name)
+		end_leave(e);
+	pthread_mutex_unlock(&pipes.lock);
+}
+
 void pipe_end_free(struct pipe_end *e)
 {
 	if (!e)
 		return;
-	pthread_mutex_lock(&pipes.lock);
-	if (e->name)
-		end_leave(e);
-	pthread_mutex_unlock(&pipes.lock);
+	pipe_end_close(e);
 	if (e->other >= 0)
 		close(e->other);
 	free(e);

@@ -58,7 +58,7 @@ API(uint32_t, pool_thread, uint64_t unused)
 /* A thread of the guest that runs a function of ours. False: last error set. */
 static bool thread_begin(WINAPI uint32_t (*fn)(uint64_t), void *arg)
 {
-	uint32_t tid;
+	uint32_t tid = 0;
 	handle h = thread_make(0, (uint64_t)(uintptr_t)fn, (uint64_t)(uintptr_t)arg, 0, &tid);
 	return h && object_close(h);
 }
@@ -139,7 +139,7 @@ API(uint32_t, k32_RegisterWaitForSingleObject, handle *ret, handle h, uint64_t f
     uint32_t ms, uint32_t flags)
 {
 	struct registered *r = object_new(KIND_WAIT, sizeof *r);
-	uint32_t tid;
+	uint32_t tid = 0;
 	if (!r)
 		return fail(ERROR_NOT_ENOUGH_MEMORY);
 	r->o.fini = registered_fini;

@@ -124,7 +124,7 @@ static bool family_add(struct info ***end, int family, const char *host, uint16_
 API(int32_t, ws_GetAddrInfoW, const wide *host, const wide *service, const struct info *hints,
     struct info **ret)
 {
-	uint16_t port;
+	uint16_t port = 0;
 	struct info *all = NULL, **end = &all;
 	autofree char *h = host ? text_from(host, SIZE_MAX) : NULL;
 	autofree char *s = service ? text_from(service, SIZE_MAX) : NULL;
@@ -150,6 +150,20 @@ API(int32_t, ws_GetAddrInfoW, const wide *host, const wide *service, const struc
 	}
 	*ret = all;
 	return 0;
+}
+
+/* With text of 8 bits: the same, but for the canonical name. */
+API(void, ws_freeaddrinfo, struct info *i) { ws_FreeAddrInfoW(i); }
+
+API(int32_t, ws_getaddrinfo, const char *host, const char *service, const struct info *hints,
+    struct info **ret)
+{
+	autofree wide *h = host ? text_wide(host, SIZE_MAX) : NULL;
+	autofree wide *s = service ? text_wide(service, SIZE_MAX) : NULL;
+	int32_t bad = ws_GetAddrInfoW(h, s, hints, ret);
+	if (!bad && (*ret)->canonical && host)
+		memcpy((*ret)->canonical, host, strlen(host) + 1); /* it has twice the room */
+	return bad;
 }
 
 /* ---- GetNameInfoW ---- */
@@ -219,6 +233,30 @@ API(uint32_t, ws_inet_addr, const char *s)
 {
 	struct in_addr a;
 	return inet_aton(s, &a) ? a.s_addr : UINT32_MAX;
+}
+
+API(int32_t, ws_inet_pton, int32_t family, const char *s, void *out)
+{
+	int host = family_host(family);
+	if (host != AF_INET && host != AF_INET6)
+		return socket_fail(EAFNOSUPPORT);
+	return inet_pton(host, s, out);
+}
+
+API(const char *, ws_inet_ntop, int32_t family, const void *address, char *out, uint64_t cap)
+{
+	char text[INET6_ADDRSTRLEN];
+	int host = family_host(family);
+	const char *t = host == AF_INET || host == AF_INET6
+			    ? inet_ntop(host, address, text, sizeof text)
+			    : NULL;
+	if (!t)
+		return (void)socket_fail(EAFNOSUPPORT), NULL;
+	if (strlen(t) >= cap) {
+		last_error_set(ERROR_INVALID_PARAMETER);
+		return NULL;
+	}
+	return strcpy(out, t);
 }
 
 API(const char *, ws_inet_ntoa, struct in_addr a)

@@ -104,8 +104,9 @@ static const struct {
 void *win_find(const char *dll, const char *name, unsigned ordinal)
 {
 	const struct library *l = library_find(dll);
+	const char *of = l && !strcmp(l->name, "wsock32") ? "ws2_32" : l ? l->name : "";
 	for (size_t i = 0; l && !name && i < countof(ordinals); i++)
-		if (!strcmp(ordinals[i].dll, l->name) && ordinals[i].ordinal == ordinal)
+		if (!strcmp(ordinals[i].dll, of) && ordinals[i].ordinal == ordinal)
 			name = ordinals[i].name;
 	return l && name ? (void *)(uintptr_t)library_symbol(l, name) : NULL;
 }

