@@ -245,7 +245,8 @@ enum wasm_trap exn_again(struct wasm *w, uint64_t ref); /* throw this one */
  * and left. */
 bool exn_catch(struct wasm *w, struct catcher *c);
 void exns_free(struct wasm *w);
-/* Those that may be referred to, as section wasm/exceptions; false: damaged, or there is no memory. */
+/* Those that may be referred to, as section wasm/exceptions; false: damaged, or there is no
+ * memory. */
 size_t exns_saved_len(const struct wasm *w);
 void exns_save(const struct wasm *w, uint8_t *p);
 bool exns_load(struct wasm *w, const uint8_t *p, size_t len);

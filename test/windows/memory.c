@@ -87,7 +87,8 @@ static void coroutines(void)
 	enum { SIZE = 256 << 10 };
 	ULONG64 base = __readgsqword(8), limit = __readgsqword(16), low = __readgsqword(0x1478);
 	void *h = AddVectoredExceptionHandler(1, nobody_hears);
-	char *p = coroutine = VirtualAlloc(NULL, SIZE, MEM_RESERVE, PAGE_READWRITE), *top = p + SIZE;
+	char *p = VirtualAlloc(NULL, SIZE, MEM_RESERVE, PAGE_READWRITE), *top = p + SIZE;
+	coroutine = p;
 	CHECK(VirtualAlloc(top - 4096, 4096, MEM_COMMIT, PAGE_READWRITE));
 	CHECK(VirtualAlloc(top - 8192, 4096, MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD));
 	seen = 0;
