@@ -404,6 +404,12 @@ struct lodge_copy {
  * meanwhile, no link of its leads out of it. -EOPNOTSUPP: its files are out of reach. */
 LODGE_API int lodge_copy(struct lodge_guest *g, struct lodge_copy *c, struct lodge_err *e);
 
+/* Hand each path of a container that differs from its image to @fn, with 'A' (added), 'C' (changed, or
+ * something in it) or 'D' (deleted), a folder before what is in it; running or not. @fn returns 0 to
+ * go on; its other values end the call and are returned. -EOPNOTSUPP: it has no image. */
+LODGE_API int lodge_diff(struct lodge_guest *g, int (*fn)(void *user, char kind, const char *path),
+                         void *user, struct lodge_err *e);
+
 /* ---- images ---- */
 
 /* Zeroed is valid but for size. Strings are borrowed until the call returns. */

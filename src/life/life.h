@@ -98,6 +98,10 @@ struct level {
 	 * process is in from then on. @inspected NULL: it does not run, and is locked. */
 	int (*root)(const char *instance_dir, const struct lodge_config *c,
 	            struct json_object *inspected, struct lodge_err *e);
+	/* NULL, or: in a process forked for it, running or not: write what it has changed of its
+	 * image to @to: A, C or D (added, changed, deleted), a path, a 0, each. */
+	int (*changes)(const char *instance_dir, const struct lodge_config *c, int to,
+	               struct lodge_err *e);
 	/* Check @c and build the guest, not running. @c is valid until destroy, paths in it are
 	 * absolute, defaults are not filled in. On failure nothing is left behind. */
 	int (*create)(void **ret_self, const struct level_env *env, const struct lodge_config *c,

@@ -355,6 +355,7 @@ const struct level level_container = {
     .limit = guest_limit,
     .cpu_ns = guest_cpu_ns,
     .root = container_root,
+    .changes = container_changes,
     .exec = container_enter,
     .exec_code = container_entered,
 };
