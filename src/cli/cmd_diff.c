@@ -30,7 +30,7 @@ const struct command command_diff = {
     .operands = "NAME",
     .summary = "list what a container has changed of its image",
     .text = "A line for each path: A added, C changed (or something in the folder is), D deleted;\n"
-	    "while it runs, and when it does not. Volumes and the places of mounts are no changes.\n",
+	    "while it runs, and when it does not. Places of volumes and mounts are no changes.\n",
     .min = 1,
     .max = 1,
     .completes = "guests",

@@ -77,8 +77,8 @@ const struct command command_port = {
     .name = "port",
     .operands = "NAME [PORT[/udp]]",
     .summary = "list a guest's ports and where on the host they are",
-    .text = "Of a guest that runs, a line for each: 80/tcp -> 127.0.0.1:8080. With PORT, only where\n"
-	    "on the host that one is.\n",
+    .text = "Of a guest that runs, a line for each: 80/tcp -> 127.0.0.1:8080. With PORT, only\n"
+	    "where on the host that one is.\n",
     .min = 1,
     .max = 2,
     .completes = "guests",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a container has changed of its image: what lies in the folder that takes its writes, beside
- * the layers below. overlayfs: a device 0:0 hides what is below, and a folder marked opaque all that
- * is in it below (Documentation/filesystems/overlayfs.rst). */
+ * the layers below. overlayfs: a device 0:0 hides what is below, and a folder marked opaque all
+ * that is in it below (Documentation/filesystems/overlayfs.rst). */
 #include "level/container/internal.h"
 #include "level/container/stay.h"
 #include <dirent.h>
@@ -201,11 +201,11 @@ int container_changes(const char *instance_dir, const struct lodge_config *c, in
 	snprintf(home, sizeof home, "%.4000s/container", instance_dir);
 	snprintf(upper, sizeof upper, "%.4050s/upper", home);
 	if (!path_has(home, "image"))
-		return err_set(e, EOPNOTSUPP, "its root is a folder of the host's: there is no image "
-			       "that it could be compared with");
+		return err_set(e, EOPNOTSUPP, "its root is a folder of the host's: there is no "
+			       "image that it could be compared with");
 	if (path_has(home, "copied"))
-		return err_set(e, EOPNOTSUPP, "its root is a copy of the image, as overlayfs is not "
-			       "to be had here: what was changed is not known");
+		return err_set(e, EOPNOTSUPP, "its root is a copy of the image, as overlayfs is "
+			       "not to be had here: what was changed is not known");
 	int r = stay_below(home, b.fd, &b.n, e);
 	if (r < 0)
 		return r;
