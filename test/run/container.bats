@@ -41,6 +41,7 @@ bye" ]
 	[ "$status" -eq 127 ]
 	start_sh web 'cat /n 2>&1'
 	logged web "No such file"
+	lodge wait web # who has spoken has not ended yet
 	lodge rm web
 }
 
