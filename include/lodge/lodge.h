@@ -136,16 +136,16 @@ LODGE_API int lodge_settings(const char *const *keys, size_t n, char **ret_value
 /* Make the guest's folder from @c; its state is "created". -EEXIST: the name is in use. */
 LODGE_API int lodge_create(struct lodge_guest **ret, const struct lodge_config *c,
                            struct lodge_err *e);
-/* 0: the level that runs @c does not understand the option ("net": of --net), and lodge_create would
- * refuse it; 1: it does, or nobody knows which level that is. */
+/* 0: the level that runs @c does not understand the option ("net": of --net), and lodge_create
+ * would refuse it; 1: it does, or nobody knows which level that is. */
 LODGE_API int lodge_takes(const struct lodge_config *c, const char *option);
-/* A handle on an existing guest; or, by its id or the beginning of that, on a container that an engine
- * has made with lodge-oci: pause, resume, stop, kill, signal, exec, copy, logs (where it keeps them
- * beside the container), stats, update and inspect work on those, the others give -EOPNOTSUPP. The
- * setting "oci-roots" names folders of states beside the usual ones. -ENOENT: no such guest;
- * -ENOTUNIQ: several ids begin so. */
+/* A handle on an existing guest; or, by its id or the beginning of that, on a container that an
+ * engine has made with lodge-oci: pause, resume, stop, kill, signal, exec, copy, logs (where it
+ * keeps them beside the container), stats, update and inspect work on those, the others give
+ * -EOPNOTSUPP. The setting "oci-roots" names folders of states beside the usual ones. -ENOENT: no
+ * such guest; -ENOTUNIQ: several ids begin so. */
 LODGE_API int lodge_open(struct lodge_guest **ret, const char *name, struct lodge_err *e);
-/* 0: it is a container of an engine (podman, containerd), which alone makes, starts and removes it. */
+/* 0: it is a container of an engine (podman, containerd), which alone starts and removes it. */
 LODGE_API int lodge_own(const struct lodge_guest *g);
 LODGE_API void lodge_close(struct lodge_guest *g); /* NULL is fine; the guest goes on */
 LODGE_API const char *lodge_name(const struct lodge_guest *g); /* valid until lodge_close */
@@ -295,10 +295,11 @@ LODGE_API int lodge_stats(struct lodge_guest *g, char **ret_json, struct lodge_e
 LODGE_API int lodge_metrics(const char *const *names, size_t n, char **ret_text,
                             struct lodge_err *e);
 /* Hand what happened to guests to @fn, each as a JSON object {time_ns, name, event, ...}: created,
- * started, paused, resumed, suspended, snapshot, restored, cloned, updated, stopping, died (with
- * exit_code and why), removed. Some thousand are kept. @name NULL: of all guests; @since_ns: not
- * those before, since 1970; @follow: then go on with what happens. @fn returns 0 to go on; its
- * other values end the call and are returned. */
+ * started, paused, resumed, suspended, snapshot, restored, cloned, updated, renamed (with was),
+ * health (with health: starting, healthy, unhealthy), stopping, died (with exit_code and why),
+ * removed. Some thousand are kept. @name NULL: of all guests; @since_ns: not those before, since
+ * 1970; @follow: then go on with what happens. @fn returns 0 to go on; its other values end the
+ * call and are returned. */
 LODGE_API int lodge_events(const char *name, uint64_t since_ns, int follow,
                            int (*fn)(void *user, const char *json), void *user,
                            struct lodge_err *e);
@@ -408,6 +409,12 @@ struct lodge_copy {
  * containers, running or not, and on guests that have a root folder; whatever the guest does
  * meanwhile, no link of its leads out of it. -EOPNOTSUPP: its files are out of reach. */
 LODGE_API int lodge_copy(struct lodge_guest *g, struct lodge_copy *c, struct lodge_err *e);
+
+/* Hand each path of a container that differs from its image to @fn, with 'A' (added), 'C' (changed,
+ * or something in it) or 'D' (deleted), a folder before what is in it; running or not. @fn returns
+ * 0 to go on; its other values end the call and are returned. -EOPNOTSUPP: it has no image. */
+LODGE_API int lodge_diff(struct lodge_guest *g, int (*fn)(void *user, char kind, const char *path),
+                         void *user, struct lodge_err *e);
 
 /* ---- images ---- */
 

@@ -100,6 +100,7 @@ const struct command command_events = {
     .summary = "show what happens to guests",
     .text = "As it happens, until interrupted, of the guests named or of all of this user.\n"
 	    "Events: created, started, paused, resumed, suspended, snapshot, restored, cloned,\n"
+	    "renamed (with was, the name before), health (of a container's checks),\n"
 	    "updated, oom (its kernel has killed something for want of memory; of guests that are\n"
 	    "held to less than they have, with Linux 6.12 or later), stopping, died (with\n"
 	    "exit_code and why) and removed. Some thousand of the past are kept for --since and\n"

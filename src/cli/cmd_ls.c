@@ -54,8 +54,10 @@ static void ls_row(struct json_object *o, const char **cells, char (*buf)[CELL])
 	} else if (member_number(o, "started_ns")) {
 		cells[5] = buf[1];
 		char since[CELL];
-		snprintf(buf[1], CELL, "started %.50s",
-			 ago((uint64_t)member_number(o, "started_ns"), since, sizeof since));
+		const char *health = member_text(o, "health");
+		snprintf(buf[1], CELL, "started %.40s%s%.12s%s",
+			 ago((uint64_t)member_number(o, "started_ns"), since, sizeof since),
+			 *health ? " (" : "", health, *health ? ")" : "");
 	}
 }
 
@@ -111,10 +113,10 @@ const struct command command_ls = {
     .summary = "list guests",
     .text = "States: created, running, paused, suspended, stopped, and failed for a guest whose\n"
 	    "keeper was killed or crashed. Without -a, those that run, are paused or suspended.\n"
-	    "Containers that an engine has made with lodge-oci are listed as well, with the engine\n"
-	    "and the folder of their state; as NAME, other commands take their id or its beginning:\n"
-	    "pause, resume, stop, kill, exec, shell, top, logs (of podman's k8s-file), stats,\n"
-	    "update, inspect, cp. With -q, only with --engine.\n",
+	    "Containers that an engine has made with lodge-oci are listed as well, with the\n"
+	    "engine and the folder of their state; other commands take their id, or its\n"
+	    "beginning, as NAME: pause, resume, stop, kill, exec, shell, top, stats, update,\n"
+	    "inspect, cp, and logs (of podman's driver k8s-file). With -q, only with --engine.\n",
     .options = options,
     .noptions = countof(options),
     .run = ls,

@@ -18,9 +18,10 @@ const struct command command_rename = {
     .name = "rename",
     .operands = "NAME NEW",
     .summary = "give a guest another name",
-    .text = "In any state, running or not; its disks, snapshots and clones are found as before. What\n"
-	    "goes by the name inside (the host name, its name in a network) changes with the next\n"
-	    "start. One that is suspended for being idle has to be suspended or resumed first.\n",
+    .text = "In any state, running or not; its disks, snapshots and clones are found as before.\n"
+	    "What goes by the name inside (the host name, its name in a network) changes with the\n"
+	    "next start. One that is suspended for being idle has to be suspended or resumed\n"
+	    "first.\n",
     .min = 2,
     .max = 2,
     .completes = "guests",

@@ -12,7 +12,9 @@ const size_t nguest_options = countof(guest_options);
 /* What levels have of their own goes to them as "key=value"; it lives as long as the program. */
 static const char *const *options_join(const struct args *a, size_t *ret_n)
 {
-	static const char *const texts[] = {"entrypoint", "hostname", "userns"};
+	static const char *const texts[] = {"entrypoint", "hostname", "userns", "health-cmd",
+					    "health-interval", "health-timeout",
+					    "health-retries", "health-start-period"};
 	static const char *const lists[] = {"cap-add", "cap-drop", "uidmap", "gidmap"};
 	size_t n = 0, k, all = countof(texts);
 	const char *const *given = arg_list(a, "option", &n);

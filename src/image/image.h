@@ -184,4 +184,8 @@ int image_root_config(struct image_store *s, const char *folder, struct image_co
  * layers is mounted with other owners; NULL: it is as it is. */
 int image_root_mount(struct image_store *s, const char *folder, const char *layers, bool durable,
                      struct lodge_err *e) MUST;
+/* The folders of the layers of the image that @folder is a root of, highest first: descriptors,
+ * owned by the caller. */
+int image_root_below(struct image_store *s, const char *folder, int ret[IMAGE_LAYERS],
+                     size_t *ret_n, struct lodge_err *e) MUST;
 void image_root_forget(struct image_store *s, const char *id);

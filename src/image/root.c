@@ -87,6 +87,32 @@ int image_root_config(struct image_store *s, const char *folder, struct image_co
 	return bad;
 }
 
+int image_root_below(struct image_store *s, const char *folder, int ret[IMAGE_LAYERS],
+		     size_t *ret_n, struct lodge_err *e)
+{
+	struct image_record r;
+	char path[80];
+	autoclose int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int bad = dir < 0 ? err_sys(e, "%s", folder) : record_load(&r, dir, "image", e);
+	*ret_n = 0;
+	if (bad < 0)
+		return bad;
+	for (size_t i = r.chains.n; bad == 0 && i-- > 0;) {
+		snprintf(path, sizeof path, "%.64s/fs", r.chains.at[i]);
+		int fd = openat(s->layers, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			bad = err_sys(e, "a layer of the image");
+		else
+			ret[(*ret_n)++] = fd;
+		if (layer_flat(s, r.chains.at[i])) /* it has all that is below in it */
+			break;
+	}
+	record_fini(&r);
+	while (bad < 0 && *ret_n)
+		close(ret[--*ret_n]);
+	return bad;
+}
+
 void image_root_forget(struct image_store *s, const char *id) { unlinkat(s->guests, id, 0); }
 
 /* Where overlayfs is not to be had, the highest layer is all of the image. */

@@ -9,13 +9,14 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { STEP_NS = 100000000, LINE_MAX_BYTES = 1 << 20 };
+enum { STEP_NS = 100000000 };
+static const int64_t SECONDS_MAX = UINT64_MAX / 1000000000 - 1;
 
 struct monitor_log {
 	const struct lodge_guest *g;
 	const struct lodge_logs_query *q;
 	FILE *f;     /* owned */
-	char *line;  /* owned; what of it is there already when the rest is still to come */
+	char *line;  /* owned; the record that was read last */
 	size_t cap, len;
 	bool fresh;  /* what comes next begins a line */
 	bool shown;  /* ... of those wanted */
@@ -40,7 +41,7 @@ uint64_t monitor_time(const char *text)
 		return 0;
 	int64_t s = timegm(&tm), off = hours * 3600 + minutes * 60;
 	s = *rest == '-' ? s + off : s - off;
-	return s < 0 ? 0 : (uint64_t)s * 1000000000 + ns;
+	return s < 0 || s > SECONDS_MAX ? 0 : (uint64_t)s * 1000000000 + ns;
 }
 
 static int time_hand(const struct monitor_log *l, uint64_t ns)
@@ -84,28 +85,17 @@ static int record_hand(struct monitor_log *l, const char *line, size_t len)
 	return r || !l->shown || !n ? r : l->fn(l->user, text, n);
 }
 
-/* The next record; false: there is no whole one yet. */
+/* The next record; false: there is no whole one yet, what there is of it is read again. */
 static bool record_next(struct monitor_log *l)
 {
-	char buf[4096];
-	while (fgets(buf, sizeof buf, l->f)) {
-		size_t n = strlen(buf);
-		if (l->len + n + 1 > l->cap) {
-			size_t cap = (l->len + n + 1) * 2;
-			char *more = cap > LINE_MAX_BYTES ? NULL : realloc(l->line, cap);
-			if (!more) {
-				l->len = 0;
-				continue;
-			}
-			l->line = more;
-			l->cap = cap;
-		}
-		memcpy(l->line + l->len, buf, n + 1);
-		l->len += n;
-		if (l->line[l->len - 1] == '\n')
-			return true;
+	off_t at = ftello(l->f);
+	ssize_t n = getline(&l->line, &l->cap, l->f);
+	if (n > 0 && l->line[n - 1] == '\n') {
+		l->len = (size_t)n;
+		return true;
 	}
 	clearerr(l->f);
+	(void)fseeko(l->f, at, SEEK_SET);
 	return false;
 }
 
@@ -115,9 +105,8 @@ static long lines_count(struct monitor_log *l)
 	long n = 0;
 	uint64_t ns;
 	bool whole;
-	for (; record_next(l); l->len = 0)
+	while (record_next(l))
 		n += record_text(l->line, &ns, &whole) && whole;
-	l->len = 0;
 	rewind(l->f);
 	return n;
 }
@@ -126,16 +115,32 @@ static void lines_skip(struct monitor_log *l, long n)
 {
 	uint64_t ns;
 	bool whole;
-	for (; n > 0 && record_next(l); l->len = 0)
+	while (n > 0 && record_next(l))
 		n -= record_text(l->line, &ns, &whole) && whole;
-	l->len = 0;
 }
 
 static int log_hand(struct monitor_log *l)
 {
 	int r = 0;
-	for (; r == 0 && record_next(l); l->len = 0)
+	while (r == 0 && record_next(l))
 		r = record_hand(l, l->line, l->len);
+	return r;
+}
+
+/* What there is of it. */
+static int log_show(struct monitor_log *l)
+{
+	if (l->q->tail >= 0)
+		lines_skip(l, lines_count(l) - l->q->tail);
+	return log_hand(l);
+}
+
+int monitor_log_show(FILE *f, const struct lodge_logs_query *q,
+		     int (*fn)(void *user, const void *data, size_t len), void *user)
+{
+	struct monitor_log l = {.q = q, .f = f, .fn = fn, .user = user, .fresh = true};
+	int r = log_show(&l);
+	free(l.line);
 	return r;
 }
 
@@ -182,9 +187,7 @@ int alien_logs(const struct lodge_guest *g, const struct lodge_logs_query *q,
 	l.f = log_open(g, &why);
 	if (!l.f)
 		return err_set(e, why.code, "%s", why.msg);
-	if (q->tail >= 0)
-		lines_skip(&l, lines_count(&l) - q->tail);
-	int r = log_hand(&l);
+	int r = log_show(&l);
 	if (r == 0 && q->follow)
 		r = log_follow(&l);
 	fclose(l.f);

@@ -66,7 +66,7 @@ static const char *keys_text(const struct level *l, char *buf, size_t cap)
 static int key_check(const char *option, const struct level *l, struct lodge_err *e)
 {
 	size_t n = strcspn(option, "=");
-	char known[320];
+	char known[400];
 	for (size_t i = 0; i < countof(keys); i++)
 		if (strlen(keys[i].name) == n && !strncmp(keys[i].name, option, n) &&
 		    word_in(keys[i].levels, l->name))

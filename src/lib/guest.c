@@ -242,6 +242,13 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	return r;
 }
 
+/* Somebody has to be there to ask. */
+static bool health_asked(const struct lodge_config *c)
+{
+	const char *program = life_option(c, "health-cmd");
+	return program && strcmp(program, "none") != 0;
+}
+
 int lodge_becomes(const struct lodge_config *given)
 {
 	struct lodge_config c;
@@ -252,7 +259,7 @@ int lodge_becomes(const struct lodge_config *given)
 	if (l && l->whole && l->create && kept)
 		return 0;
 	if (!l || l->whole)
-		return l && l->become;
+		return l && l->become && !(l->create && health_asked(&c));
 	if (c.user || c.flags & LODGE_READONLY) /* lodge_create says why not */
 		return 0;
 	/* what only a keeper can see to */

@@ -3,6 +3,7 @@
  * way from a handle to a keeper; this header is for lib's own files. */
 #pragma once
 #include "life/life.h"
+#include <stdio.h>
 
 struct lodge_guest {
 	struct instance *inst; /* owned */
@@ -35,6 +36,9 @@ int alien_logs(const struct lodge_guest *g, const struct lodge_logs_query *q,
                  int (*fn)(void *user, const void *data, size_t len), void *user,
                  struct lodge_err *e) MUST;
 uint64_t monitor_time(const char *text);
+/* The same of the open file @f, as it is now. */
+int monitor_log_show(FILE *f, const struct lodge_logs_query *q,
+                     int (*fn)(void *user, const void *data, size_t len), void *user);
 
 /* Wait until a keeper that has ended its guest has let go of the folder. */
 int guest_gone(const struct lodge_guest *g, struct lodge_err *e) MUST;

@@ -269,3 +269,36 @@ TEST(a_program_in_a_machine_of_its_own_is_known_as_one)
 	c.flags = LODGE_READONLY;
 	CHECK(lodge_create(&g, &c, &e) == -EINVAL && strstr(e.msg, "--read-only"));
 }
+
+TEST(lib_options_are_refused_by_levels_that_do_not_know_them)
+{
+	const struct level *machine = level_named("machine"), *container = level_named("container");
+	const char *caps[] = {"cap-add=all"}, *unknown[] = {"vlen=128", "no-such=1"};
+	struct lodge_config c = {.size = sizeof c, .guest = "x", .options = caps, .noptions = 1};
+	struct lodge_err e;
+	CHECK(level_fits(container, &c, &e) == 0);
+	CHECK(level_fits(machine, &c, &e) == -EINVAL && strstr(e.msg, "--cap-add is for") &&
+	      strstr(e.msg, "level container; x is of the level machine"));
+	c.options = unknown;
+	c.noptions = 2;
+	CHECK(level_fits(machine, &c, &e) == -EINVAL && strstr(e.msg, "-o no-such=1") &&
+	      strstr(e.msg, "theirs: hostname, cgroup, vlen"));
+	c.noptions = 0;
+	c.user = "1"; /* of a program in a machine of its own, not of a machine */
+	CHECK(level_fits(machine, &c, &e) == -EINVAL && level_fits(container, &c, &e) == 0);
+	c.root = "/";
+	CHECK(level_fits(machine, &c, &e) == 0 && level_fits(container, &c, &e) == -EINVAL);
+	CHECK(level_takes(machine, &c, "bus") && !level_takes(container, &c, "bus"));
+	CHECK(level_takes(container, &c, "no-option-of-any-table"));
+}
+
+TEST(lib_times_of_a_monitor_are_those_of_its_zone)
+{
+	CHECK(monitor_time("1970-01-01T00:00:01.5+00:00 stdout F x") == 1500000000);
+	CHECK(monitor_time("1970-01-01T02:00:01.000000001+02:00 x") == 1000000001);
+	CHECK(monitor_time("1969-12-31T23:00:01-01:00") == 1000000000);
+	CHECK(monitor_time("1970-01-01T00:00:02Z") == 2000000000);
+	CHECK(monitor_time("1970-01-01T00:00:01.1234567891234+00:00") == 1123456789);
+	CHECK(monitor_time("") == 0 && monitor_time("yesterday") == 0);
+	CHECK(monitor_time("1970-01-01T00:00:01+x") == 0);
+}

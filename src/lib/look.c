@@ -40,6 +40,8 @@ static struct json_object *folder_json(const struct instance *i, bool whole)
 	put_n(o, "exit_code", r.exit_code);
 	put(o, "why", r.why);
 	json_object_object_add(o, "oom_killed", json_object_new_boolean(r.oom_killed));
+	if (r.health[0])
+		put(o, "health", r.health);
 	put_n(o, "created_ns", (int64_t)r.created_ns);
 	put_n(o, "started_ns", (int64_t)r.started_ns);
 	put_n(o, "ended_ns", (int64_t)r.ended_ns);
@@ -97,13 +99,12 @@ int lodge_stats(struct lodge_guest *g, char **ret_json, struct lodge_err *e)
 static struct json_object *stats_json(const struct lodge_guest *g)
 {
 	const struct instance *i = g->inst;
-	struct json_object *o, *stats = NULL;
-	if (g->alien) {
-		o = alien_describe(g, NULL);
-		o = o ? o : json_object_new_object();
-		if (alien_stats(g, &stats, NULL) < 0)
-			return o;
-	} else if (o = folder_json(i, false), control_call(i, "GET", "/v1/stats", NULL, &stats, NULL) < 0 || !stats)
+	struct json_object *stats = NULL;
+	struct json_object *o = g->alien ? alien_describe(g, NULL) : folder_json(i, false);
+	int r = g->alien ? alien_stats(g, &stats, NULL)
+			 : control_call(i, "GET", "/v1/stats", NULL, &stats, NULL);
+	o = o ? o : json_object_new_object();
+	if (r < 0 || !stats)
 		return o;
 	json_object_object_foreach(stats, key, v)
 		json_object_object_add(o, key, json_object_get(v));

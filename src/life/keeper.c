@@ -60,6 +60,7 @@ static int keeper_start(struct keeper *k, struct json_object *args, struct lodge
 	if (!k->restoring) {
 		k->record.started_ns = host_realtime_ns();
 		k->record.oom_killed = false;
+		k->record.health[0] = 0;
 	}
 	k->record.ended_ns = 0;
 	k->record.exit_code = 0;
@@ -311,6 +312,8 @@ void keeper_describe(struct keeper *k, struct json_object *out)
 	json_put_i64(out, "exit_code", r->exit_code);
 	json_put_text(out, "why", r->why);
 	json_object_object_add(out, "oom_killed", json_object_new_boolean(r->oom_killed));
+	if (r->health[0])
+		json_put_text(out, "health", r->health);
 	json_put_i64(out, "created_ns", (int64_t)r->created_ns);
 	json_put_i64(out, "started_ns", (int64_t)r->started_ns);
 	json_put_i64(out, "ended_ns", (int64_t)r->ended_ns);
@@ -476,6 +479,16 @@ static int keeper_loop(struct keeper *k, struct lodge_err *e)
 	return r;
 }
 
+static void keeper_health(void *user, const char *status)
+{
+	struct keeper *k = user;
+	struct json_object *o = json_object_new_object();
+	snprintf(k->record.health, sizeof k->record.health, "%s", status);
+	keeper_record(k);
+	json_put_text(o, "health", status);
+	keeper_event(k, "health", o);
+}
+
 int keeper_level(struct keeper *k, struct lodge_err *e)
 {
 	k->env = (struct level_env){
@@ -490,6 +503,7 @@ int keeper_level(struct keeper *k, struct lodge_err *e)
 	    .nsockets = k->held.n,
 	    .waits = k->inst->waits,
 	    .ended = keeper_ended,
+	    .health = keeper_health,
 	    .user = k,
 	};
 	k->inst->waits = false; /* nobody comes again */

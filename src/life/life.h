@@ -48,6 +48,9 @@ struct level_env {
 	 * takes. @exit_code 0..255 is the run's result (panic: LODGE_EXIT_PANIC); @why is a short
 	 * text that is copied ("powered off"). A reset is the level's own business. */
 	void (*ended)(void *user, int exit_code, const char *why);
+	/* What a check of the guest's own says of it now: "starting", "healthy", "unhealthy". Loop
+	 * thread. */
+	void (*health)(void *user, const char *status);
 	void *user;
 };
 /* ended, of a guest that is processes of the host: @status is its first one's, of wait(2); below 0:
@@ -99,6 +102,10 @@ struct level {
 	 * process is in from then on. @inspected NULL: it does not run, and is locked. */
 	int (*root)(const char *instance_dir, const struct lodge_config *c,
 	            struct json_object *inspected, struct lodge_err *e);
+	/* NULL, or: in a process forked for it, running or not: write what it has changed of its
+	 * image to @to: A, C or D (added, changed, deleted), a path, a 0, each. */
+	int (*changes)(const char *instance_dir, const struct lodge_config *c, int to,
+	               struct lodge_err *e);
 	/* Check @c and build the guest, not running. @c is valid until destroy, paths in it are
 	 * absolute, defaults are not filled in. On failure nothing is left behind. */
 	int (*create)(void **ret_self, const struct level_env *env, const struct lodge_config *c,
@@ -219,8 +226,8 @@ int life_config_load(struct life_config **ret, struct json_object *doc, struct l
 void life_config_free(struct life_config *c); /* NULL is fine */
 
 /* ---- instances: $XDG_DATA_HOME/lodge/instances/NAME ----
- * Names change, and a guest's files are known by their paths to its configuration, its snapshots and
- * its clones: those go by $XDG_DATA_HOME/lodge/by-id/ID, a link that follows the folder. */
+ * Names change, and a guest's files are known by their paths to its configuration, its snapshots
+ * and its clones: those go by $XDG_DATA_HOME/lodge/by-id/ID, a link that follows the folder. */
 enum { LIFE_NAME_MAX = 63, LIFE_ID_MAX = 16 };
 struct instance {
 	char name[LIFE_NAME_MAX + 1];
@@ -239,6 +246,7 @@ struct life_record {
 	int pid;               /* of the keeper, while it lives; for people, not for signals */
 	uint64_t created_ns, started_ns, ended_ns;
 	char why[128];         /* why it ended */
+	char health[12];       /* what its checks say; "": it has none */
 	bool oom_killed;       /* since it was started, something in it, for want of memory */
 	bool idle;             /* suspended because nobody used it: whoever wants it wakes it up */
 	char level[32];

@@ -203,6 +203,43 @@ TEST(life_two_creates_of_one_name_have_one_winner)
 	home_end(home);
 }
 
+TEST(life_a_new_name_and_the_same_paths)
+{
+	char home[32], dir[160], path[200];
+	home_begin(home);
+	struct lodge_err e;
+	struct stat a, b;
+	struct instance *i = guest_make("a", NULL, 0, 0), *j = guest_make("b", NULL, 0, 0);
+	struct instance *k = NULL;
+	snprintf(dir, sizeof dir, "%s", i->dir);
+	CHECK(instance_lock(i, NULL) == 0 && instance_rename(i, "b", &e) == -EEXIST);
+	CHECK(instance_rename(i, "../c", &e) == -EINVAL && !strcmp(i->name, "a"));
+	CHECK(instance_rename(i, "c", &e) == 0 && !strcmp(i->name, "c") && !strcmp(i->dir, dir));
+	CHECK(stat(i->dir, &a) == 0 && fstat(i->dirfd, &b) == 0 && a.st_ino == b.st_ino);
+	CHECK(instance_open(&k, "a", NULL) == -ENOENT && instance_open(&k, "c", NULL) == 0);
+	CHECK(!strcmp(k->dir, dir) && !strcmp(k->id, i->id) && instance_locked(k));
+	struct life_config *lc = NULL;
+	CHECK(instance_config(k, &lc, NULL) == 0 && !strcmp(lc->c.name, "c"));
+	life_config_free(lc);
+	instance_free(k);
+	/* a link that leads nowhere, or to another, is mended by who opens the guest */
+	CHECK(unlink(dir) == 0 && instance_open(&k, "c", NULL) == 0 && stat(dir, &a) == 0);
+	instance_free(k);
+	CHECK(unlink(dir) == 0 && symlink("../instances/b", dir) == 0);
+	CHECK(instance_open(&k, "c", NULL) == 0 && stat(dir, &a) == 0 && a.st_ino == b.st_ino);
+	instance_free(k);
+	CHECK(instance_remove(i, NULL) == 0 && lstat(dir, &a) < 0);
+	/* who has no id keeps its name */
+	snprintf(path, sizeof path, "%s/id", j->place);
+	CHECK(unlink(path) == 0 && instance_open(&k, "b", NULL) == 0 && !k->id[0]);
+	CHECK(!strcmp(k->dir, k->place) && instance_lock(k, NULL) == 0);
+	CHECK(instance_rename(k, "d", &e) == -EOPNOTSUPP && strstr(e.msg, "older version"));
+	instance_free(k);
+	instance_free(j);
+	instance_free(i);
+	home_end(home);
+}
+
 TEST(life_leftovers_of_a_killed_create_go)
 {
 	char home[32], path[128];

@@ -14,7 +14,7 @@ int life_record_parse(struct life_record *ret, const char *text, size_t len, str
 {
 	struct life_record r = {0};
 	struct json_object *o = NULL;
-	const char *state = NULL, *why = "", *level = "";
+	const char *state = NULL, *why = "", *level = "", *health = "";
 	int64_t code = 0, pid = 0, idle = 0, oom = 0;
 	int x = json_parse(&o, text, len, e);
 	if (x < 0)
@@ -29,6 +29,7 @@ int life_record_parse(struct life_record *ret, const char *text, size_t len, str
 	json_text(o, "why", &why);
 	json_i64(o, "oom_killed", &oom);
 	json_text(o, "level", &level);
+	json_text(o, "health", &health);
 	r.exit_code = code >= 0 && code <= 255 ? (int)code : LODGE_EXIT_LODGE;
 	r.pid = pid > 0 && pid <= INT32_MAX ? (int)pid : 0;
 	r.idle = idle == 1;
@@ -38,6 +39,7 @@ int life_record_parse(struct life_record *ret, const char *text, size_t len, str
 	r.ended_ns = record_time(o, "ended_ns");
 	snprintf(r.why, sizeof r.why, "%s", why);
 	snprintf(r.level, sizeof r.level, "%s", level);
+	snprintf(r.health, sizeof r.health, "%s", health);
 	json_object_put(o);
 	*ret = r;
 	return 0;
@@ -56,6 +58,7 @@ int instance_record_set(struct instance *i, const struct life_record *r, struct 
 	json_put_text(o, "level", r->level);
 	json_put_i64(o, "idle", r->idle);
 	json_put_i64(o, "oom_killed", r->oom_killed);
+	json_put_text(o, "health", r->health[0] ? r->health : NULL);
 	size_t len;
 	const char *text = json_object_to_json_string_length(o, JSON_C_TO_STRING_PRETTY, &len);
 	int x = file_replace(i->dirfd, "state.json", text, len, e);

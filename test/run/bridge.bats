@@ -3,15 +3,11 @@
 # Networks of containers by a bridge: all of it in two network namespaces of the test's own, one of
 # which plays this host and one the world behind it, which knows no way to the containers.
 
+source "$BATS_TEST_DIRNAME/container.sh"
+
 setup() {
 	[ "$(id -u)" = 0 ] || skip "bridges are root's"
-	DIR=$(mktemp -d /tmp/lodge-bats-XXXXXX)
-	mkdir -m 700 "$DIR/run"
-	export XDG_DATA_HOME=$DIR/data XDG_RUNTIME_DIR=$DIR/run XDG_CACHE_HOME=$DIR/cache
-	export XDG_CONFIG_HOME=$DIR/config
-	unset "${!LODGE_@}" 2>/dev/null || true
-	export LODGE="$BATS_TEST_DIRNAME/../../build/lodge"
-	[ -d /usr/lib64 ] || [ -L /lib64 ] || skip "/usr of this host is not all of it"
+	home_begin
 	unshare -n sleep 1000 3>&- &
 	HOST=$!
 	unshare -n sleep 1000 3>&- &
@@ -28,8 +24,7 @@ setup() {
 	at $HOST ip link set out up
 	at $WORLD ip addr add 192.0.2.2/24 dev in
 	at $WORLD ip link set in up
-	python3 "$BATS_TEST_DIRNAME/image/images.py" shell "$DIR/shell"
-	lodge pull -q "$DIR/shell" --as shell
+	shell_pull
 	cat >"$DIR/get" <<-'END'
 		import sys, urllib.request
 		print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode().strip())
@@ -75,7 +70,6 @@ teardown() {
 
 at() { nsenter --net=/proc/$1/ns/net "${@:2}"; }
 lodge() { at $HOST timeout 60 "$LODGE" "$@"; }
-try() { output=$("$@" 2>&1) && status=0 || status=$?; }
 # NAME NETWORK COMMAND [OPTION...]
 start_sh() { lodge run -d --name "$1" --net "$2" -v /usr:/usr:ro -v "$DIR:/dir:ro" "${@:4}" shell -c "$3" 3>&-; }
 run_sh() { lodge run --net "$1" -v /usr:/usr:ro -v "$DIR:/dir:ro" "${@:3}" shell -c "$2"; }
@@ -89,14 +83,6 @@ nothing() {
 		[ -n "$(left)" ] || return 0
 		sleep 0.05
 	done
-	return 1
-}
-logged() {
-	for _ in $(seq 400); do
-		! lodge logs "$1" | grep -q "$2" || return 0
-		sleep 0.05
-	done
-	lodge logs "$1"
 	return 1
 }
 address() { lodge inspect "$1" | python3 -c 'import json, sys

@@ -3,54 +3,16 @@
 # Containers that a keeper has: the verbs of every guest, with docker's meanings. The image is a few
 # links and files (test/run/image/images.py shell); its programs are the host's, by -v /usr:/usr:ro.
 
+source "$BATS_TEST_DIRNAME/container.sh"
+
 setup() {
-	DIR=$(mktemp -d /tmp/lodge-bats-XXXXXX)
-	mkdir -m 700 "$DIR/run"
-	export XDG_DATA_HOME=$DIR/data XDG_RUNTIME_DIR=$DIR/run XDG_CACHE_HOME=$DIR/cache
-	export XDG_CONFIG_HOME=$DIR/config
-	unset "${!LODGE_@}" 2>/dev/null || true
-	export LODGE="$BATS_TEST_DIRNAME/../../build/lodge"
-	MAKE="$BATS_TEST_DIRNAME/image/images.py"
-	[ -d /usr/lib64 ] || [ -L /lib64 ] || skip "/usr of this host is not all of it"
-	python3 "$MAKE" shell "$DIR/shell"
-	lodge pull -q "$DIR/shell" --as shell
+	home_begin
+	shell_pull
 }
 
 teardown() {
 	[ -z "${SERVER:-}" ] || { kill "$SERVER"; wait "$SERVER" 2>/dev/null || true; }
-	for name in $(lodge ls -aq 2>/dev/null); do lodge rm -f "$name" >/dev/null 2>&1 || true; done
-	# nothing of any container is left
-	for _ in $(seq 100); do
-		[ -n "$(ls -A "$XDG_DATA_HOME/lodge/containers" 2>/dev/null)" ] || break
-		sleep 0.1
-	done
-	! grep "$DIR" /proc/self/mountinfo
-	[ -z "$(ls -A "$XDG_DATA_HOME/lodge/containers" 2>/dev/null)" ]
-	[ -z "$(ls -A "$XDG_DATA_HOME/lodge/images/guests" 2>/dev/null)" ]
-	rm -rf "$DIR"
-}
-
-lodge() { timeout 60 "$LODGE" "$@"; }
-try() { output=$("$@" 2>&1) && status=0 || status=$?; }
-# NAME COMMAND [OPTION...]
-start_sh() { lodge run -d --name "$1" --net none -v /usr:/usr:ro "${@:3}" shell -c "$2" 3>&-; }
-as_nobody() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups env XDG_DATA_HOME="$DIR/nobody/data" \
-		XDG_RUNTIME_DIR="$DIR/nobody" HOME="$DIR/nobody" "$@"
-}
-state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
-field() { lodge inspect "$1" | python3 -c 'import json, sys; o = json.load(sys.stdin)
-o = o[0] if isinstance(o, list) else o
-for k in sys.argv[1].split("."): o = o[k]
-print(o)' "$2"; }
-# NAME TEXT: until the log has it
-logged() {
-	for _ in $(seq 200); do
-		! lodge logs "$1" | grep -q "$2" || return 0
-		sleep 0.05
-	done
-	lodge logs "$1"
-	return 1
+	home_end
 }
 
 @test "run -d, ls, logs, stop, wait, start, rm: its life, and what it wrote to its root stays until rm" {
@@ -79,6 +41,7 @@ bye" ]
 	[ "$status" -eq 127 ]
 	start_sh web 'cat /n 2>&1'
 	logged web "No such file"
+	lodge wait web # who has spoken has not ended yet
 	lodge rm web
 }
 

@@ -3,38 +3,20 @@
 # lodge cp: docker's rules, in both directions, of containers that run and that do not; and guests
 # that change their files meanwhile. The image is that of container.bats.
 
+source "$BATS_TEST_DIRNAME/container.sh"
+
 setup() {
-	DIR=$(mktemp -d /tmp/lodge-bats-XXXXXX)
-	mkdir -m 700 "$DIR/run"
-	export XDG_DATA_HOME=$DIR/data XDG_RUNTIME_DIR=$DIR/run XDG_CACHE_HOME=$DIR/cache
-	export XDG_CONFIG_HOME=$DIR/config
-	unset "${!LODGE_@}" 2>/dev/null || true
-	export LODGE="$BATS_TEST_DIRNAME/../../build/lodge"
-	[ -d /usr/lib64 ] || [ -L /lib64 ] || skip "/usr of this host is not all of it"
-	python3 "$BATS_TEST_DIRNAME/image/images.py" shell "$DIR/shell"
-	lodge pull -q "$DIR/shell" --as shell
+	home_begin
+	shell_pull
 	mkdir "$DIR/w"
 	cd "$DIR/w" || return 1
 }
 
-teardown() {
-	for name in $(lodge ls -aq 2>/dev/null); do lodge rm -f "$name" >/dev/null 2>&1 || true; done
-	! grep "$DIR" /proc/self/mountinfo
-	cd /
-	rm -rf "$DIR"
-}
+teardown() { home_end; }
 
-lodge() { timeout 60 "$LODGE" "$@"; }
-try() { output=$("$@" 2>&1) && status=0 || status=$?; }
-# NAME COMMAND [OPTION...]
-start_sh() { lodge run -d --name "$1" --net none -v /usr:/usr:ro "${@:3}" shell -c "$2" 3>&-; }
 there() { # NAME: until it has made /ready
 	for _ in $(seq 200); do ! lodge exec "$1" test -e /ready 2>/dev/null || return 0; sleep 0.05; done
 	return 1
-}
-as_nobody() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups env XDG_DATA_HOME="$DIR/nobody/data" \
-		XDG_RUNTIME_DIR="$DIR/nobody" HOME="$DIR/nobody" "$@"
 }
 # What a folder has: type, mode, path, where links lead; and what files say.
 listing() { (cd "$1" && find . -printf '%y %m %p %l\n' | sort && find . -type f -exec sh -c 'echo "$1: $(cat "$1")"' sh {} \; | sort); }

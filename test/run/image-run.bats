@@ -3,38 +3,17 @@
 # lodge run of container images, root folders and bundles. The image is a few links and files
 # (test/run/image/images.py shell); its programs are the host's, by -v /usr:/usr:ro.
 
+source "$BATS_TEST_DIRNAME/container.sh"
+
 setup() {
-	DIR=$(mktemp -d /tmp/lodge-bats-XXXXXX)
-	mkdir -m 700 "$DIR/run"
-	export XDG_DATA_HOME=$DIR/data XDG_RUNTIME_DIR=$DIR/run XDG_CACHE_HOME=$DIR/cache
-	export XDG_CONFIG_HOME=$DIR/config
-	unset "${!LODGE_@}" 2>/dev/null || true
-	export LODGE="$BATS_TEST_DIRNAME/../../build/lodge"
-	MAKE="$BATS_TEST_DIRNAME/image/images.py" SERVE="$BATS_TEST_DIRNAME/image/registry.py"
-	[ -d /usr/lib64 ] || [ -L /lib64 ] || skip "/usr of this host is not all of it"
-	python3 "$MAKE" shell "$DIR/shell"
-	lodge pull -q "$DIR/shell" --as shell
+	home_begin
+	SERVE="$BATS_TEST_DIRNAME/image/registry.py"
+	shell_pull
 }
 
 teardown() {
 	[ -z "${SERVER:-}" ] || { kill "$SERVER"; wait "$SERVER" 2>/dev/null || true; }
-	# nothing of any container is left
-	for _ in $(seq 100); do
-		[ -n "$(ls -A "$XDG_DATA_HOME/lodge/containers" 2>/dev/null)" ] || break
-		sleep 0.1
-	done
-	! grep "$DIR" /proc/self/mountinfo
-	[ -z "$(ls -A "$XDG_DATA_HOME/lodge/containers" 2>/dev/null)" ]
-	[ -z "$(ls -A "$XDG_DATA_HOME/lodge/images/guests" 2>/dev/null)" ]
-	rm -rf "$DIR"
-}
-
-lodge() { "$LODGE" "$@"; }
-try() { output=$("$@" 2>&1) && status=0 || status=$?; }
-run_sh() { timeout 60 "$LODGE" run --net none -v /usr:/usr:ro "${@:2}" shell -c "$1"; }
-as_nobody() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups env XDG_DATA_HOME="$DIR/nobody/data" \
-		XDG_RUNTIME_DIR="$DIR/nobody" HOME="$DIR/nobody" "$@"
+	home_end
 }
 
 @test "an image runs as it says: entrypoint, arguments, environment, folder; its exit code is ours" {

@@ -3,35 +3,20 @@
 # Who is who in containers: ranges of /etc/subuid for users without rights, --userns and --uidmap for
 # root. The image has files of several users (test/run/image/images.py people).
 
+source "$BATS_TEST_DIRNAME/container.sh"
+
 setup() {
 	[ "$(id -u)" = 0 ] || skip "is not root, and so cannot become another user"
-	DIR=$(mktemp -d /tmp/lodge-bats-XXXXXX)
-	mkdir -m 700 "$DIR/run"
-	export XDG_DATA_HOME=$DIR/data XDG_RUNTIME_DIR=$DIR/run XDG_CACHE_HOME=$DIR/cache
-	export XDG_CONFIG_HOME=$DIR/config
-	unset "${!LODGE_@}" 2>/dev/null || true
-	export LODGE="$BATS_TEST_DIRNAME/../../build/lodge"
-	[ -d /usr/lib64 ] || [ -L /lib64 ] || skip "/usr of this host is not all of it"
+	home_begin
 	python3 "$BATS_TEST_DIRNAME/image/images.py" people "$DIR/people"
 }
 
 teardown() {
 	[ -n "${DIR:-}" ] || return 0
-	for name in $(lodge ls -aq 2>/dev/null); do lodge rm -f "$name" >/dev/null 2>&1 || true; done
-	for d in "$DIR/data/lodge" "$DIR/nobody/data/lodge"; do
-		for _ in $(seq 100); do
-			[ -n "$(ls -A "$d/containers" 2>/dev/null)" ] || break
-			sleep 0.1
-		done
-		[ -z "$(ls -A "$d/containers" 2>/dev/null)" ]
-		[ -z "$(ls -A "$d/images/guests" 2>/dev/null)" ]
-	done
-	! grep "$DIR" /proc/self/mountinfo
-	rm -rf "$DIR"
+	nothing_left "$DIR/nobody/data/lodge"
+	home_end
 }
 
-lodge() { timeout 60 "$LODGE" "$@"; }
-try() { output=$("$@" 2>&1) && status=0 || status=$?; }
 run_sh() { lodge run --net none -v /usr:/usr:ro "${@:2}" people -c "$1"; }
 # As a user without rights, to whom /etc/subuid and /etc/subgid (of this command alone) give what
 # the file subids says.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The level in a keeper: an attendant (attendant.c) has the container, the keeper has its streams
  * and does to it what is asked, by the same functions as the runtime. */
+#include "level/container/health.h"
 #include "level/container/internal.h"
 #include "level/container/spec.h"
 #include "level/container/stay.h"
@@ -18,6 +19,7 @@ struct guest {
 	char *home;              /* owned: the folder of its root, in the guest's */
 	char *state;             /* owned: the runtime's folder of states; NULL: none runs */
 	struct streams *streams; /* owned */
+	struct health *health;   /* owned; NULL: nobody asks how it is */
 	int from;                /* owned: the attendant's words; -1 */
 	struct loop_watch *watch;
 	pid_t pid;               /* of the attendant; 0: none */
@@ -48,6 +50,8 @@ static void guest_over(void *self)
 	if (g->over)
 		return;
 	g->over = true;
+	if (g->health)
+		health_stop(g->health);
 	attendant_reap(g);
 	life_env_ended(g->env, g->status);
 }
@@ -127,6 +131,8 @@ static int guest_start(void *self, struct lodge_err *e)
 				   g, e);
 	if (r == 0)
 		r = streams_watch(g->streams, e);
+	if (r == 0 && g->health)
+		r = health_start(g->health, g->state, g->hello.id, e);
 	if (r == 0)
 		streams_go(g->streams);
 	return r;
@@ -256,6 +262,8 @@ static void guest_inspect(void *self, struct json_object *out)
 		container_status_name(container_status(&one))));
 	snprintf(rootfs, sizeof rootfs, "%.*s", (int)(strlen(g->state) - strlen("/state")),
 		 g->state);
+	if (g->health)
+		health_describe(g->health, out);
 	struct json_object *joined = network_joined(rootfs);
 	if (joined)
 		json_object_object_add(out, "network", joined);
@@ -277,6 +285,9 @@ static int guest_prepare(const char *name, const char *instance_dir, const struc
 			 struct lodge_err *e)
 {
 	autofree char *home = home_path(instance_dir);
+	int r = health_check(c, e);
+	if (r < 0)
+		return r;
 	return home ? stay_prepare(name, home, c, e) : err_set(e, ENOMEM, "out of memory");
 }
 
@@ -299,10 +310,21 @@ static void guest_destroy(void *self)
 	if (g->watch)
 		loop_watch_free(g->watch);
 	auto_close(&g->from);
+	health_free(g->health);
 	streams_free(g->streams);
 	free(g->home);
 	free(g->state);
 	free(g);
+}
+
+/* As the options say, or the image. */
+static int guest_health(struct guest *g, struct lodge_err *e)
+{
+	struct image_config image = {0};
+	bool known = stay_image(g->home, &image, NULL) == 0;
+	int r = health_new(&g->health, g->env, g->c, known ? &image.health : NULL, e);
+	image_config_fini(&image);
+	return r;
 }
 
 static int guest_create(void **ret, const struct level_env *env, const struct lodge_config *c,
@@ -320,6 +342,8 @@ static int guest_create(void **ret, const struct level_env *env, const struct lo
 		r = err_sys(e, "what %s is made of (%s)", env->name, g->home);
 	if (r == 0)
 		r = streams_new(&g->streams, env->loop, guest_over, g, e);
+	if (r == 0)
+		r = guest_health(g, e);
 	if (r < 0)
 		guest_destroy(g);
 	else
@@ -355,6 +379,7 @@ const struct level level_container = {
     .limit = guest_limit,
     .cpu_ns = guest_cpu_ns,
     .root = container_root,
+    .changes = container_changes,
     .exec = container_enter,
     .exec_code = container_entered,
 };

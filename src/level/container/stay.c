@@ -398,6 +398,19 @@ int stay_open(const char *home, struct lodge_err *e)
 	return r < 0 ? r : fd;
 }
 
+int stay_below(const char *home, int *ret, size_t *ret_n, struct lodge_err *e)
+{
+	struct lodge_config none = {.guest = home};
+	struct stay s = {STAY_NONE, .c = &none, .home = home};
+	int r = images_get(&s.store, e);
+	if (r == 0)
+		r = stay_spaces(&s, e);
+	if (r == 0)
+		r = image_root_below(s.store, home, ret, ret_n, e);
+	image_store_close(s.store);
+	return r;
+}
+
 void stay_forget(const char *name)
 {
 	struct image_store *s = NULL;

@@ -50,6 +50,8 @@ int stay_prepare(const char *name, const char *home, const struct lodge_config *
 /* Its root, as it lies in @home while it does not run, mounted in namespaces that this process,
  * which has one thread, is in from then on. A descriptor. */
 int stay_open(const char *home, struct lodge_err *e) MUST;
+/* The layers below it (image_root_below), in namespaces where this process may read them. */
+int stay_below(const char *home, int *ret, size_t *ret_n, struct lodge_err *e) MUST;
 /* What of it is outside of its folder goes. */
 void stay_forget(const char *name);
 /* How a prepared guest's image wants to be run. ENOENT: it is of no image. */
@@ -77,6 +79,11 @@ const char *inspected_text(struct json_object *o, const char *key);
 /* As level.root. */
 int container_root(const char *instance_dir, const struct lodge_config *c,
                    struct json_object *inspected, struct lodge_err *e) MUST;
+
+/* ---- changes.c ---- */
+/* As level.changes. */
+int container_changes(const char *instance_dir, const struct lodge_config *c, int to,
+                      struct lodge_err *e) MUST;
 
 /* ---- level.c: in the foreground; see struct level ---- */
 int container_claims(const struct lodge_config *c);

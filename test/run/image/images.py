@@ -108,6 +108,7 @@ CASES = {
                          entry("etc/passwd", b"root:x:0:0::/root:/bin/sh\nann:x:1000:1001::/a:\n"),
                          entry("etc/group", b"root:x:0:\nstaff:x:50:\n")], [entry("top", b"t\n")]],
     # files of several users, in the lower layer and in the upper one
+    "health": lambda o: CASES["shell"](o),
     "people": lambda o: [CASES["shell"](o)[0] +
                          [folder("home/"), folder("home/ann/", 0o700, uid=1000, gid=1001),
                           entry("home/ann/own", b"own\n", uid=1000, gid=1001, mode=0o600)],
@@ -148,6 +149,10 @@ def image(layout, layers, arch, options, case):
                          "Env": ["A=b", "C=d"], "WorkingDir": "/kept",
                          "ExposedPorts": {"80/tcp": {}}},
               "rootfs": {"type": "layers", "diff_ids": []}}
+    if case == "health":
+        config["config"]["Healthcheck"] = {
+            "Test": ["CMD", "/bin/sh", "-c", "echo from the image"], "Interval": 100000000,
+            "Timeout": 5000000000, "Retries": 2}
     descs = []
     for one in layers:
         data = tar(one)
