@@ -52,7 +52,9 @@ refused() {
 	done
 	refused machine/process/wasm root --accel=interpret
 	refused machine/process m.wasm --root=root
-	refused machine/process root --idle-timeout=1m
+	run lodge create --idle-timeout=1m root
+	[ "$status" -eq 125 ]
+	[[ $output == *"--idle-timeout is for guests of the level machine/process"*"of the level container"* ]]
 	refused process/windows/wasm root --isolate
 	refused process/windows/wasm demo --isolate
 	refused process/container/windows demo --workdir=/x
