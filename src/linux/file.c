@@ -78,7 +78,8 @@ static int view_open(struct linux_task *t, const struct where *w, uint64_t flags
 		return 0;
 	enum view v = view_of(host, &self);
 	if (v < VIEW_CMDLINE || (!self && v != VIEW_CPUINFO) ||
-	    (v == VIEW_CPUINFO && !t->proc->isa))
+	    (v == VIEW_CPUINFO && !t->proc->isa) ||
+	    ((v == VIEW_STAT || v == VIEW_STATUS) && !t->proc->threads))
 		return 0;
 	return writes(flags) ? -EACCES : view_make(t, v, (int)flags);
 }

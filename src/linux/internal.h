@@ -100,7 +100,7 @@ int64_t path_call(struct linux_task *t, const struct linux_row *r, const uint64_
 
 /* ---- what /proc shows (proc.c) ---- */
 enum view { VIEW_NONE, VIEW_EXE, VIEW_CWD, VIEW_ROOT, VIEW_LINK, VIEW_CMDLINE, VIEW_ENVIRON,
-            VIEW_AUXV, VIEW_MAPS, VIEW_CPUINFO };
+            VIEW_AUXV, VIEW_MAPS, VIEW_STAT, VIEW_STATUS, VIEW_CPUINFO };
 /* What @path (of the host, without "." and "..") is a view of; *ret_self: of this process. */
 enum view view_of(const char *path, bool *ret_self);
 /* A descriptor that reads as the view @v does, or -errno. */

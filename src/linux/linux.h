@@ -70,6 +70,9 @@ struct linux_proc {
 	bool (*area)(void *user, uint64_t at, struct linux_area *ret);
 	/* NULL, or: inotify watches the host's file @path. Any thread. */
 	void (*watched)(void *user, const char *path, bool follow);
+	/* For /proc/self/stat, status and task: how many threads the guest has with this id, or, 0,
+	 * in all. NULL: those that the host knows. Any thread. */
+	unsigned (*threads)(void *user, uint64_t tid);
 	void *user;
 	const char *isa; /* for /proc/cpuinfo, "rv64imafdc_..."; NULL: the host's file. Borrowed */
 	/* Limits that the guest sees, but that are not put on Lodge (see limit.c). */

@@ -350,6 +350,62 @@ TEST(linux_maps_are_the_guests)
 	guest_free(g);
 }
 
+/* Of the host's threads the guest has one. */
+static unsigned threads(void *user, uint64_t tid)
+{
+	return !tid || tid == *(const uint64_t *)user;
+}
+
+static void *waits(void *fd)
+{
+	char c;
+	(void)!read(*(const int *)fd, &c, 1);
+	return NULL;
+}
+
+static void text_read(struct guest *g, const char *path, char text[4096])
+{
+	int fd = linux_open(&g->task, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, 4095);
+	CHECK(n > 0);
+	text[n] = 0;
+	close(fd);
+}
+
+TEST(linux_own_threads_are_not_told_of)
+{
+	struct guest *g = guest_new();
+	uint64_t self = (uint64_t)gettid();
+	char text[4096], name[16];
+	pthread_t own;
+	int ends[2], n, listed = 0;
+	CHECK(pipe(ends) == 0 && pthread_create(&own, NULL, waits, &ends[0]) == 0);
+	text_read(g, "/proc/self/status", text);
+	CHECK(!strstr(text, "\nThreads:\t1\n"));
+	g->proc.threads = threads;
+	g->proc.user = &self;
+	text_read(g, "/proc/self/status", text);
+	CHECK(strstr(text, "\nThreads:\t1\nSig"));
+	text_read(g, "/proc/self/stat", text);
+	CHECK(sscanf(strrchr(text, ')'),
+		     ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d 0 ",
+		     &n) == 1);
+	CHECK(n == 1);
+	int dir = linux_open(&g->task, AT_FDCWD, "/proc/self/task", O_DIRECTORY | O_CLOEXEC, 0);
+	int64_t len = CALL(g, getdents64, (uint64_t)dir, GUEST, 32768);
+	for (int64_t at = 0; at < len; at += le16_at(guest_at((unsigned)at + 16))) {
+		snprintf(name, sizeof name, "%s", (char *)guest_at((unsigned)at + 19));
+		CHECK(!isdigit(*name) || (uint64_t)atoi(name) == self);
+		listed += isdigit(*name) != 0;
+	}
+	CHECK(listed == 1);
+	close(dir);
+	close(ends[1]);
+	pthread_join(own, NULL);
+	close(ends[0]);
+	guest_free(g);
+}
+
 TEST(linux_mounts_leave_the_hosts_folders_alone)
 {
 	struct tree t;

@@ -28,7 +28,7 @@ enum view view_of(const char *path, bool *ret_self)
 	static const struct { const char *name; enum view v; } views[] = {
 		{ "exe", VIEW_EXE }, { "cwd", VIEW_CWD }, { "root", VIEW_ROOT },
 		{ "cmdline", VIEW_CMDLINE }, { "environ", VIEW_ENVIRON }, { "auxv", VIEW_AUXV },
-		{ "maps", VIEW_MAPS },
+		{ "maps", VIEW_MAPS }, { "stat", VIEW_STAT }, { "status", VIEW_STATUS },
 	};
 	static const char *const links[] = { "fd/", "ns/", "map_files/" };
 	uint64_t n;
@@ -38,17 +38,27 @@ enum view view_of(const char *path, bool *ret_self)
 		return VIEW_NONE;
 	if (!strcmp(s, "cpuinfo"))
 		return VIEW_CPUINFO;
-	if ((r = skip(s, "self/")) || (r = skip(s, "thread-self/")))
+	bool whole = true; /* the process, not one thread */
+	if ((r = skip(s, "self/"))) {
 		*ret_self = true;
-	else if ((r = skip_number(s, &n)))
-		*ret_self = n == (uint64_t)HOST(SYS_getpid) || n == (uint64_t)HOST(SYS_gettid);
-	else
+	} else if ((r = skip(s, "thread-self/"))) {
+		*ret_self = true;
+		whole = false;
+	} else if ((r = skip_number(s, &n))) {
+		whole = n == (uint64_t)HOST(SYS_getpid);
+		*ret_self = whole || n == (uint64_t)HOST(SYS_gettid);
+	} else {
 		return VIEW_NONE;
-	if ((s = skip(r, "task/")) && (s = skip_number(s, &n)))
+	}
+	if ((s = skip(r, "task/")) && (s = skip_number(s, &n))) {
 		r = s;
+		whole = false;
+	}
 	for (size_t i = 0; i < countof(views); i++)
 		if (!strcmp(r, views[i].name))
-			return views[i].v;
+			return whole || (views[i].v != VIEW_STAT && views[i].v != VIEW_STATUS)
+				   ? views[i].v
+				   : VIEW_NONE;
 	for (size_t i = 0; i < countof(links); i++)
 		if (skip(r, links[i]) && r[strlen(links[i])])
 			return VIEW_LINK;
@@ -134,6 +144,27 @@ static void maps_show(struct linux_task *t, FILE *f)
 		fclose(maps);
 }
 
+/* Lodge has threads of its own in the process: the number @n behind @from in the file @path of the
+ * host is the guest's. */
+static void threads_show(struct linux_task *t, FILE *f, const char *path, const char *from,
+			 unsigned words)
+{
+	char text[4096];
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	text[n < 0 ? 0 : n] = 0;
+	char *at = *from == ')' ? strrchr(text, ')') : strstr(text, from);
+	at = at ? at + strlen(from) : NULL;
+	for (; at && words; words--)
+		at = (at = strchr(at, ' ')) ? at + 1 : NULL;
+	if (!at) {
+		fputs(text, f);
+		return;
+	}
+	fwrite(text, 1, (size_t)(at - text), f);
+	fprintf(f, "%u%s", t->proc->threads(t->proc->user, 0), at + strspn(at, "0123456789"));
+}
+
 static void cpuinfo_show(const struct linux_proc *p, FILE *f)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
@@ -155,6 +186,10 @@ static void show(struct linux_task *t, enum view v, FILE *f)
 		fwrite(p->auxv, 1, p->auxv_len, f);
 	else if (v == VIEW_MAPS)
 		maps_show(t, f);
+	else if (v == VIEW_STAT) /* field 20; 2 is a name in parentheses */
+		threads_show(t, f, "/proc/self/stat", ")", 18);
+	else if (v == VIEW_STATUS)
+		threads_show(t, f, "/proc/self/status", "\nThreads:\t", 0);
 	else
 		cpuinfo_show(p, f);
 }
@@ -178,29 +213,34 @@ int view_make(struct linux_task *t, enum view v, int flags)
 	return r < 0 ? r : fd;
 }
 
-/* ---- /proc/self/fd: without Lodge's own ---- */
+/* ---- /proc/self/fd and task: without Lodge's own ---- */
 
 enum { ENTRY_LEN = 16, ENTRY_NAME = 19 }; /* of struct linux_dirent64: u16, and text */
 
-static bool lists_own_fds(int fd)
+enum lists { LISTS_UNKNOWN, LISTS_OTHER, LISTS_FDS, LISTS_TASKS };
+
+static enum lists lists_own(int fd)
 {
 	char name[40], path[64] = { 0 };
 	bool self;
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
 	int64_t n = HOST(SYS_readlink, ptr(name), ptr(path), sizeof path - 8);
 	const char *last = n > 0 ? strrchr(path, '/') : NULL;
-	if (!last || (strcmp(last, "/fd") && strcmp(last, "/fdinfo")))
-		return false;
+	bool tasks = last && !strcmp(last, "/task");
+	if (!last || (!tasks && strcmp(last, "/fd") && strcmp(last, "/fdinfo")))
+		return LISTS_OTHER;
 	strcpy(path + (last - path), "/fd/0");
-	return view_of(path, &self) == VIEW_LINK && self;
+	if (view_of(path, &self) != VIEW_LINK || !self)
+		return LISTS_OTHER;
+	return tasks ? LISTS_TASKS : LISTS_FDS;
 }
 
-/* Takes the entries of hidden descriptors out of the @n bytes at @buf; returns how many are left.
- */
+/* Takes the entries of hidden descriptors and threads out of the @n bytes at @buf; returns how many
+ * are left. */
 static size_t entries_filter(const struct linux_proc *p, char *buf, size_t n, int fd)
 {
 	size_t to = 0;
-	int lists = -1; /* not known yet */
+	enum lists lists = LISTS_UNKNOWN;
 	for (size_t at = 0, len; at + ENTRY_NAME < n; at += len) {
 		char *end, *name = buf + at + ENTRY_NAME;
 		len = le16_at(buf + at + ENTRY_LEN);
@@ -208,10 +248,11 @@ static size_t entries_filter(const struct linux_proc *p, char *buf, size_t n, in
 			return n;
 		buf[at + len - 1] = 0;
 		uint64_t number = strtoull(name, &end, 10);
-		bool hide = end != name && !*end && fd_hidden(p, number);
-		if (hide && lists < 0)
-			lists = lists_own_fds(fd);
-		if (hide && lists)
+		bool is_number = end != name && !*end, hide = is_number && fd_hidden(p, number);
+		bool thread = is_number && p->threads && !p->threads(p->user, number);
+		if ((hide || thread) && !lists)
+			lists = lists_own(fd);
+		if ((hide && lists == LISTS_FDS) || (thread && lists == LISTS_TASKS))
 			continue;
 		memmove(buf + to, buf + at, len);
 		to += len;

@@ -54,6 +54,18 @@ static int engine_choose(const struct engine **ret, const char *accel, struct lo
 	return g->probe ? g->probe(e) : 0;
 }
 
+/* For /proc/self/stat and task. */
+static unsigned proc_threads(void *proc, uint64_t tid)
+{
+	struct proc *p = proc;
+	unsigned n = 0;
+	pthread_mutex_lock(&p->lock);
+	for (const struct task *t = p->tasks; t; t = t->next)
+		n += !tid || (uint64_t)t->tid == tid;
+	pthread_mutex_unlock(&p->lock);
+	return n;
+}
+
 /* For /proc/self/maps. */
 static bool proc_area(void *proc, uint64_t at, struct linux_area *ret)
 {
@@ -101,6 +113,7 @@ static int proc_init(struct proc *p, const struct lodge_config *c, struct lodge_
 			      UINT64_C(1) << (SIGBUS - 1) |
 			      UINT64_C(1) << (SIGNAL_KICK - 1);
 	p->sys.area = proc_area;
+	p->sys.threads = proc_threads;
 	p->sys.watched = watch_note;
 	p->sys.user = p;
 	p->sys.isa = "rv64imafdcv_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbc_zbs_zicboz_zicond_zawrs"
