@@ -185,10 +185,11 @@ static int known_make(struct wasm *w, struct known *k, const uint8_t *p, struct 
 	int r = func_make(w->m, k->func, &made, false, e);
 	if (r < 0)
 		return r;
-	k->at = made.at;
+	k->at = take(made.at);
 	k->n = made.n;
+	made_fini(&made); /* who catches is no matter here */
 	if (made.n != le32_at(p + 4) ||
-	    bytes_sum(made.at, made.n * sizeof *made.at) + made.nslots != le64_at(p + 8))
+	    bytes_sum(k->at, k->n * sizeof *k->at) + made.nslots != le64_at(p + 8))
 		return err_set(e, EINVAL, "the state is damaged, or of a version of Lodge that "
 			       "makes other code of function %u: that version can go on from it",
 			       k->func);
