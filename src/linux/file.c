@@ -132,6 +132,11 @@ static int64_t open_resolve(struct linux_task *t, const uint64_t a[6], struct op
 		path[len] = '/';
 		dir = t->proc->root_fd;
 		how.resolve |= RESOLVE_IN_ROOT;
+		/* somebody has moved something meanwhile: the guest did not ask to be told */
+		for (int tries = how.resolve & RESOLVE_CACHED ? 64 : 0; tries < 64; tries++)
+			if ((r = (int)HOST_WAIT(t, SYS_openat2, reg(dir), ptr(path), ptr(&how),
+						sizeof how)) != -EAGAIN)
+				return r;
 	}
 	return HOST_WAIT(t, SYS_openat2, reg(dir), ptr(path), ptr(&how), sizeof how);
 }

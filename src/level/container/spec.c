@@ -7,7 +7,6 @@
 #include "life/life.h"
 #include <fcntl.h>
 #include <json-c/json.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -54,11 +53,9 @@ enum { ACCOUNTS_MAX = 64 << 20 };
 /* A file of the root, by its own links. One that is no file, or has no end, is as if not there. */
 static FILE *root_file(const char *root, const char *path)
 {
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	autoclose int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
-	int fd = dir < 0 ? -1 : (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+	int fd = dir < 0 ? -1 : box_place_open(dir, path, O_RDONLY | O_NONBLOCK);
 	if (fd >= 0 &&
 	    (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > ACCOUNTS_MAX)) {
 		close(fd);
