@@ -68,7 +68,7 @@ static int key_check(const char *option, const struct level *l, struct lodge_err
 	size_t n = strcspn(option, "=");
 	char known[400];
 	for (size_t i = 0; i < countof(keys); i++)
-		if (strlen(keys[i].name) == n && !strncmp(keys[i].name, option, n) &&
+		if (strcspn(keys[i].name, "=") == n && !strncmp(keys[i].name, option, n) &&
 		    word_in(keys[i].levels, l->name))
 			return 0;
 	return err_set(e, EINVAL, "-o %s: guests of the level %s have no such option; theirs: %s",

@@ -6,10 +6,8 @@
 static int fuzz_take(void *user, const void *data, size_t len)
 {
 	size_t *sum = user;
-	volatile uint8_t all = 0;
-	for (size_t i = 0; i < len; i++)
-		all ^= ((const uint8_t *)data)[i];
-	*sum += len;
+	for (size_t i = 0; i < len; i++) /* all of it is there */
+		*sum += 1 + (((const volatile uint8_t *)data)[i] & 0);
 	return 0;
 }
 

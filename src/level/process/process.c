@@ -414,6 +414,13 @@ int process_claims(const struct lodge_config *c)
 	if (!c->guest || c->kernel || c->firmware)
 		return 0;
 	int r = root_open(&p, c, NULL);
+	if (r < 0) { /* a folder that is not there: it is one of ours, and says so */
+		struct lodge_config alone = *c;
+		alone.nvolumes = 0;
+		root_close(&p);
+		p = (struct proc){.root = NULL};
+		r = root_open(&p, &alone, NULL);
+	}
 	if (r == 0)
 		r = task_new(&t, &p, NULL);
 	if (r == 0)
