@@ -47,6 +47,12 @@ int host_cgroup_weight(struct host_cgroup *g, unsigned weight, struct lodge_err 
 
 /* An anonymous memory file of @bytes whose size can never change. Owned by the caller. */
 int host_memfd_new(int *ret_fd, const char *name, uint64_t bytes, struct lodge_err *e) MUST;
+/* One packet of a unix socket, with the descriptor @pass (-1: none). False: not all of it went, see
+ * errno. */
+bool host_packet_send(int fd, const void *data, size_t len, int pass) MUST;
+/* The bytes of one, at most @len; 0: the other end is closed; -1: errno, EAGAIN when @wait is false
+ * and there is none. *@ret_passed: owned, -1: none came. NULL: what comes is closed. */
+ssize_t host_packet_receive(int fd, void *data, size_t len, bool wait, int *ret_passed) MUST;
 /* Zeros in pages of their own, which take memory only once they are written: for what is large and
  * used in part (calloc clears what the heap has had already). NULL: no memory. */
 void *host_pages_new(size_t bytes) MUST;

@@ -3,6 +3,7 @@
 #include "save/internal.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 struct save_out {
@@ -96,6 +97,30 @@ void save_out_fields(struct save_out *o, const char *name, const struct state_fi
 	uint8_t *p = save_out_section(o, name, n);
 	if (p)
 		state_save(t, obj, p, n);
+}
+
+int save_out_copy(struct save_out *o, int fd, const char *prefix, struct lodge_err *e)
+{
+	char name[2 * SAVE_NAME_MAX];
+	struct save_in in = {.nsections = 0};
+	struct stat st;
+	if (fstat(fd, &st) < 0 || st.st_size > SAVE_BYTES_MAX)
+		return err_set(e, E2BIG, "the program's state is too large");
+	autofree uint8_t *buf = malloc((size_t)st.st_size + 1);
+	if (!buf)
+		return err_set(e, ENOMEM, "out of memory");
+	if (!host_pread(fd, buf, (size_t)st.st_size, 0))
+		return err_sys(e, "the program's state");
+	int r = save_in_parse(&in, buf, (size_t)st.st_size, e);
+	for (unsigned i = 0; r == 0 && i < in.nsections; i++) {
+		snprintf(name, sizeof name, "%s%s", prefix, in.section[i].name);
+		if (strlen(name) > SAVE_NAME_MAX)
+			return err_set(e, E2BIG, "the program's state is too large");
+		uint8_t *p = save_out_section(o, name, in.section[i].len);
+		if (p)
+			memcpy(p, in.section[i].p, in.section[i].len);
+	}
+	return r;
 }
 
 int save_out_bytes(struct save_out *o, const uint8_t **ret, size_t *ret_len, struct lodge_err *e)

@@ -24,6 +24,9 @@ uint8_t *save_out_section(struct save_out *o, const char *name, size_t len) MUST
 /* A section that is a table's fields of @obj. */
 void save_out_fields(struct save_out *o, const char *name, const struct state_field *t,
                      const void *obj);
+/* All sections of the state file @fd, checked, with @prefix before their names. Errors: E2BIG, and
+ * those of save_in_parse. */
+int save_out_copy(struct save_out *o, int fd, const char *prefix, struct lodge_err *e) MUST;
 /* Seal it and lend the whole file's bytes. Errors: ENOMEM, E2BIG of what came before. */
 int save_out_bytes(struct save_out *o, const uint8_t **ret, size_t *ret_len,
                    struct lodge_err *e) MUST;

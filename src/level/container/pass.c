@@ -28,49 +28,16 @@ int pass_connect(const char *path, struct lodge_err *e)
 
 int pass_send(int socket, const char *text, size_t len, int fd)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} u = {{0}};
-	union {
-		const char *in;
-		void *out;
-	} data = {text};
-	struct iovec v = {.iov_base = data.out, .iov_len = len};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = u.buf,
-	                   .msg_controllen = sizeof u.buf};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	ssize_t n;
-	do
-		n = sendmsg(socket, &m, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -1 : 0;
+	return host_packet_send(socket, text, len, fd) ? 0 : -1;
 }
 
-static int receive(int socket, int flags)
+static int receive(int socket, bool wait)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} u = {{0}};
 	char text[64];
-	struct iovec v = {.iov_base = text, .iov_len = sizeof text};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = u.buf,
-	                   .msg_controllen = sizeof u.buf};
-	ssize_t n;
-	int fd = -1;
-	do
-		n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC | flags);
-	while (n < 0 && errno == EINTR);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	int fd;
+	(void)!host_packet_receive(socket, text, sizeof text, wait, &fd);
 	return fd;
 }
 
-int pass_receive(int socket) { return receive(socket, 0); }
-int container_receive(int socket) { return receive(socket, MSG_DONTWAIT); }
+int pass_receive(int socket) { return receive(socket, true); }
+int container_receive(int socket) { return receive(socket, false); }

@@ -28,54 +28,6 @@ struct init {
 	bool halting;
 };
 
-bool kept_send(int fd, const void *message, size_t len, int pass)
-{
-	struct iovec v = {(void *)(uintptr_t)message, len};
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} c = {.buf = {0}};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
-	if (pass >= 0) {
-		m.msg_control = c.buf;
-		m.msg_controllen = sizeof c.buf;
-		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-		*h = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
-				      .cmsg_level = SOL_SOCKET,
-				      .cmsg_type = SCM_RIGHTS};
-		memcpy(CMSG_DATA(h), &pass, sizeof pass);
-	}
-	ssize_t n;
-	do
-		n = sendmsg(fd, &m, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)len;
-}
-
-bool kept_receive(int fd, void *message, size_t len, int *ret_passed)
-{
-	struct iovec v = {message, len};
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} c;
-	struct msghdr m = {
-	    .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof c.buf};
-	ssize_t n;
-	do
-		n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	struct cmsghdr *h = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
-	int passed = -1;
-	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-		memcpy(&passed, CMSG_DATA(h), sizeof passed);
-	if (ret_passed)
-		*ret_passed = passed;
-	else
-		auto_close(&passed);
-	return n == (ssize_t)len;
-}
-
 /* ---- the namespace ---- */
 
 /* An ordinary user becomes the same user in a user namespace, where making others is a right. */
@@ -121,7 +73,7 @@ static _Noreturn void lead_main(const struct init_plan *p)
 	host_signals_default();
 	umask(p->umask);
 	hello.value = p->run(p->user, p, &hello.err);
-	(void)!kept_send(p->ready, &hello, sizeof hello, -1);
+	(void)!host_packet_send(p->ready, &hello, sizeof hello, -1);
 	_exit(LODGE_EXIT_LODGE);
 }
 
@@ -249,7 +201,7 @@ static void control_do(struct init *i)
 	case CONTROL_KILL: kill(-1, SIGKILL); break;
 	case CONTROL_ENDED: answer.value = -EINVAL; break;
 	}
-	(void)!kept_send(i->plan->control, &answer, sizeof answer, -1);
+	(void)!host_packet_send(i->plan->control, &answer, sizeof answer, -1);
 }
 
 /* Nobody stays behind: the namespace ends with this process. */
@@ -259,7 +211,7 @@ static _Noreturn void ended(struct init *i, int status)
 	kill(-1, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		continue;
-	(void)!kept_send(i->plan->control, &m, sizeof m, -1);
+	(void)!host_packet_send(i->plan->control, &m, sizeof m, -1);
 	_exit(0);
 }
 
@@ -313,7 +265,7 @@ _Noreturn void init_main(const struct init_plan *p)
 	if (hello.value == 0 && first < 0)
 		hello.value = err_sys(&hello.err, "starting the program");
 	if (hello.value < 0)
-		(void)!kept_send(p->ready, &hello, sizeof hello, -1);
+		(void)!host_packet_send(p->ready, &hello, sizeof hello, -1);
 	close(p->ready);
 	close(p->life);
 	close(p->in);

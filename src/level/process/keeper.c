@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 
@@ -71,7 +72,7 @@ static int control_ask(struct guest *g, enum control what, int value, struct lod
 {
 	struct control_message m = {.what = what, .value = value};
 	struct pollfd f = {.fd = g->control, .events = POLLIN};
-	if (!g->pid || !kept_send(g->control, &m, sizeof m, -1))
+	if (!g->pid || !host_packet_send(g->control, &m, sizeof m, -1))
 		return err_set(e, ESRCH, "the program has ended");
 	while (poll(&f, 1, ANSWER_MS) > 0 && kept_receive(g->control, &m, sizeof m, NULL)) {
 		if (m.what == CONTROL_ENDED) /* the end of the connection follows */
@@ -84,6 +85,18 @@ static int control_ask(struct guest *g, enum control what, int value, struct lod
 		return 0;
 	}
 	return err_set(e, ESRCH, "the program has ended, or its first process does not answer");
+}
+
+/* Its first process kills the others and waits for them: when that one has ended nothing of them
+ * is left, and who starts the program again finds its addresses free. Killed, it would die before
+ * them. */
+static void program_kill(struct guest *g)
+{
+	autoclose int fd = (int)syscall(SYS_pidfd_open, g->pid, 0);
+	struct pollfd f = {.fd = fd, .events = POLLIN};
+	if (fd >= 0 && control_ask(g, CONTROL_KILL, 0, NULL) == 0)
+		(void)!poll(&f, 1, ANSWER_MS);
+	kill(g->pid, SIGKILL);
 }
 
 /* ---- its state ---- */
@@ -104,7 +117,7 @@ static int life_ask(struct guest *g, struct life_message *m, int pass, int *ret_
 	const int pid = m->pid;
 	*ret_passed = -1;
 	g->kept->asked = pid;
-	if (!kept_send(g->life, m, sizeof *m, pass))
+	if (!host_packet_send(g->life, m, sizeof *m, pass))
 		return err_set(e, ESRCH, "the program has ended");
 	int r = control_ask(g, CONTROL_HALT, 0, e); /* look at what I have sent */
 	if (r < 0)
@@ -118,31 +131,6 @@ static int life_ask(struct guest *g, struct life_message *m, int pass, int *ret_
 	} while (m->what != what || m->pid != pid);
 	m->err.msg[sizeof m->err.msg - 1] = 0;
 	return m->result < 0 ? err_set(e, -m->result, "%s", m->err.msg) : 0;
-}
-
-/* The sections of the file @fd, which came from the program, behind @prefix. */
-static int sections_take(struct save_out *o, int fd, const char *prefix, struct lodge_err *e)
-{
-	char name[2 * SAVE_NAME_MAX];
-	struct save_in in = {.nsections = 0};
-	struct stat st;
-	if (fstat(fd, &st) < 0 || st.st_size > SAVE_BYTES_MAX)
-		return err_set(e, E2BIG, "the program's state is too large");
-	autofree uint8_t *buf = malloc((size_t)st.st_size + 1);
-	if (!buf)
-		return err_set(e, ENOMEM, "out of memory");
-	if (!host_pread(fd, buf, (size_t)st.st_size, 0))
-		return err_sys(e, "the program's state");
-	int r = save_in_parse(&in, buf, (size_t)st.st_size, e);
-	for (unsigned i = 0; r == 0 && i < in.nsections; i++) {
-		snprintf(name, sizeof name, "%s%s", prefix, in.section[i].name);
-		if (strlen(name) > SAVE_NAME_MAX)
-			return err_set(e, E2BIG, "the program's state is too large");
-		uint8_t *p = save_out_section(o, name, in.section[i].len);
-		if (p)
-			memcpy(p, in.section[i].p, in.section[i].len);
-	}
-	return r;
 }
 
 /* A process that is to be saved. */
@@ -182,7 +170,7 @@ static int part_save(struct guest *g, struct part *p, struct save_out *o, const 
 	int fd;
 	int r = life_ask(g, &m, -1, &fd, e);
 	if (r == 0)
-		r = sections_take(o, fd, prefix, e);
+		r = save_out_copy(o, fd, prefix, e);
 	auto_close(&fd);
 	p->bytes = m.bytes;
 	return r;
@@ -421,8 +409,8 @@ static int guest_kill(void *self, struct lodge_err *e)
 	struct guest *g = self;
 	if (!g->pid)
 		return err_set(e, ESRCH, "the program does not run");
-	/* init, and with it all others, dies with its parent */
-	return kill(g->pid, SIGKILL) < 0 ? err_sys(e, "killing the program") : 0;
+	program_kill(g);
+	return 0;
 }
 
 static void guest_resize(void *self, unsigned rows, unsigned columns)
@@ -477,7 +465,7 @@ static void guest_destroy(void *self)
 {
 	struct guest *g = self;
 	if (g->pid) {
-		kill(g->pid, SIGKILL);
+		program_kill(g);
 		g->over = true;
 		while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
 			continue;

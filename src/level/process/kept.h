@@ -5,6 +5,7 @@
  *   keeper.c ---control---> init.c ---kick---> halt.c, in each process of the program
  *       \_________________life______________________/   (whoever speaks for it, while it halts) */
 #pragma once
+#include "host/host.h"
 #include "base/base.h"
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -64,6 +65,8 @@ struct init_plan {
 /* In a child of the keeper: makes the namespace and what runs in it. Ends with it. */
 _Noreturn void init_main(const struct init_plan *p);
 
-/* Send or receive one whole message, with a descriptor (-1: none; owned by who receives it). */
-bool kept_send(int fd, const void *message, size_t len, int pass) MUST;
-bool kept_receive(int fd, void *message, size_t len, int *ret_passed) MUST;
+/* One whole message. */
+static inline bool kept_receive(int fd, void *message, size_t len, int *ret_passed)
+{
+	return host_packet_receive(fd, message, len, true, ret_passed) == (ssize_t)len;
+}

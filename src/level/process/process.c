@@ -395,7 +395,7 @@ int process_kept(const struct lodge_config *c, const struct init_plan *plan, str
 	hello.value = r;
 	if (r < 0 && e)
 		hello.err = *e;
-	bool told = !first || kept_send(ready, &hello, sizeof hello, -1);
+	bool told = !first || host_packet_send(ready, &hello, sizeof hello, -1);
 	linux_fd_close(&p->sys, ready);
 	if (r < 0 || !told)
 		_exit(LODGE_EXIT_LODGE);

@@ -352,7 +352,7 @@ void speak(struct task *t)
 		answer = state_answer(t, &m);
 	else
 		m.result = memory_answer(t->p, fd, m.at, &m.err);
-	(void)!kept_send(t->p->life_fd, &m, sizeof m, answer);
+	(void)!host_packet_send(t->p->life_fd, &m, sizeof m, answer);
 	auto_close(&answer);
 	auto_close(&fd);
 }

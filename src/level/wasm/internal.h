@@ -41,8 +41,14 @@ struct message {
 };
 /* One whole message, with a descriptor (-1: none; a received one is owned). False: it broke; errno
  * EAGAIN: @wait is false, and there is none. */
-bool message_send(int fd, const struct message *m, int pass) MUST;
-bool message_receive(int fd, struct message *m, int *ret_passed, bool wait) MUST;
+static inline bool message_send(int fd, const struct message *m, int pass)
+{
+	return host_packet_send(fd, m, sizeof *m, pass);
+}
+static inline bool message_receive(int fd, struct message *m, int *ret_passed, bool wait)
+{
+	return host_packet_receive(fd, m, sizeof *m, wait, ret_passed) == (ssize_t)sizeof *m;
+}
 
 /* ---- program.c ---- */
 struct kept {

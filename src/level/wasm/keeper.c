@@ -122,27 +122,6 @@ static void state_forget(struct guest *g)
 	g->in_state = (struct save_in){.nsections = 0};
 }
 
-/* The sections of the file @fd, which came from the program. */
-static int sections_take(struct save_out *o, int fd, struct lodge_err *e)
-{
-	struct save_in in = {.nsections = 0};
-	struct stat st;
-	if (fstat(fd, &st) < 0 || st.st_size > SAVE_BYTES_MAX)
-		return err_set(e, E2BIG, "the program's state is too large");
-	autofree uint8_t *buf = malloc((size_t)st.st_size + 1);
-	if (!buf)
-		return err_set(e, ENOMEM, "out of memory");
-	if (!host_pread(fd, buf, (size_t)st.st_size, 0))
-		return err_sys(e, "the program's state");
-	int r = save_in_parse(&in, buf, (size_t)st.st_size, e);
-	for (unsigned i = 0; r == 0 && i < in.nsections; i++) {
-		uint8_t *p = save_out_section(o, in.section[i].name, in.section[i].len);
-		if (p)
-			memcpy(p, in.section[i].p, in.section[i].len);
-	}
-	return r;
-}
-
 int guest_save(void *self, struct save_out *o, struct lodge_err *e)
 {
 	struct guest *g = self;
@@ -157,7 +136,7 @@ int guest_save(void *self, struct save_out *o, struct lodge_err *e)
 	if (r == 0)
 		r = ask(g, &m, fd, e);
 	if (r == 0)
-		r = sections_take(o, fd, e);
+		r = save_out_copy(o, fd, "", e);
 	if (r == 0)
 		r = mem_new(&g->mem, gpa(0), m.value ? m.value : MEM_FRAME, e);
 	return r == 0 ? ask(g, &pages, mem_fd(g->mem), e) : r;
