@@ -165,6 +165,7 @@ TEST(lib_an_image_becomes_kernel_initrd_and_a_disk_of_its_own)
 TEST(lib_refuses_before_it_makes)
 {
 	char home[32], *json = NULL;
+	struct json_object *names = NULL;
 	const char *argv[] = {"x"};
 	struct lodge_guest *g = NULL;
 	struct lodge_err e;
@@ -178,8 +179,11 @@ TEST(lib_refuses_before_it_makes)
 	c.argc = 0;
 	c.size = 8;
 	CHECK(lodge_create(&g, &c, &e) == -EINVAL);
-	CHECK(lodge_list(&json, &e) == 0 && !strchr(json, '{'));
+	CHECK(lodge_list(&json, &e) == 0); /* what engines of the host run may be there, too */
+	CHECK(!strstr(json, "\"demo\"") && !strstr(json, "/dev/null/none"));
 	lodge_free(json);
+	CHECK(instance_names(&names, &e) == 0 && json_object_array_length(names) == 0);
+	json_object_put(names);
 	home_end(home);
 }
 
