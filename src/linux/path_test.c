@@ -377,7 +377,7 @@ TEST(linux_own_threads_are_not_told_of)
 	struct guest *g = guest_new();
 	uint64_t self = (uint64_t)gettid();
 	char text[4096], name[16];
-	pthread_t own;
+	pthread_t own = 0;
 	int ends[2], n, listed = 0;
 	CHECK(pipe(ends) == 0 && pthread_create(&own, NULL, waits, &ends[0]) == 0);
 	text_read(g, "/proc/self/status", text);
