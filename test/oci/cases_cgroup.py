@@ -448,7 +448,8 @@ def pause_delete(t):
 
 @case('runc pause', 'a signal to a paused container arrives when it resumes')
 def pause_kill(t):
-    t.running()
+    t.running('trap "exit 0" TERM; echo up >/up; while :; do sleep 0.05; done')
+    t.until(lambda: os.path.exists(t.path('rootfs/up')), 'it runs')
     t.must('pause', t.id)
     t.kill('TERM')
     t.must('resume', t.id)
