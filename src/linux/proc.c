@@ -144,8 +144,8 @@ static void maps_show(struct linux_task *t, FILE *f)
 		fclose(maps);
 }
 
-/* Lodge has threads of its own in the process: the number @n behind @from in the file @path of the
- * host is the guest's. */
+/* Lodge has threads of its own in the process: their number in the file @path of the host, @words
+ * words behind @from, is the guest's. */
 static void threads_show(struct linux_task *t, FILE *f, const char *path, const char *from,
 			 unsigned words)
 {

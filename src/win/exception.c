@@ -409,6 +409,8 @@ static bool guard_touched(struct win_exception *x, struct thread *t)
 	uint64_t at = x->parameters[1], bottom = le64_at(t->teb + TEB_STACK_ALLOCATION);
 	if (x->code != STATUS_ACCESS_VIOLATION)
 		return false;
+	if (space_held()) /* what is below is for code of the guest */
+		return stack_grows(t, at);
 	if (at >= bottom && at - bottom < STACK_BOTTOM) {
 		x->code = STATUS_STACK_OVERFLOW;
 		x->nparameters = 0;

@@ -126,6 +126,9 @@ int space_release(uint64_t base) MUST;
  * committed. False: that is no guard page, or @lo is elsewhere. For handlers of signals: takes no
  * memory, and may interrupt the functions above. */
 bool space_grow_stack(uint64_t lo, uint64_t at);
+/* For handlers of signals: this thread was interrupted in one of the functions above, none of which
+ * but space_grow_stack may be called then. */
+bool space_held(void);
 /* What @at is in; false: nothing, and *ret is the hole around it. */
 bool space_at(uint64_t at, struct region *ret);
 /* Map @fd there; the pages become those of the file, or with PAGE_(EXECUTE_)WRITECOPY copies. */

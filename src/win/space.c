@@ -289,19 +289,32 @@ int space_protect(uint64_t at, uint64_t len, uint32_t prot, uint32_t *ret_old)
 	return r;
 }
 
+bool space_held(void)
+{
+	if (pthread_mutex_lock(&space.lock) == EDEADLK)
+		return true;
+	pthread_mutex_unlock(&space.lock);
+	return false;
+}
+
+static bool stack_commit(uint64_t lo, uint64_t hi)
+{
+	return lo < hi && mprotect((void *)(uintptr_t)lo, hi - lo, PROT_READ | PROT_WRITE) == 0;
+}
+
 bool space_grow_stack(uint64_t lo, uint64_t at)
 {
 	uint64_t hi = (at & ~(uint64_t)(PAGE - 1)) + PAGE;
-	/* what was interrupted may be one of us: then pages change, and the table says so later */
-	bool ours = pthread_mutex_lock(&space.lock) == 0;
+	/* What was interrupted is one of us: the table is half changed, and not looked at. That the
+	 * pages are committed it says later, if at all; the guest's they are in any case. */
+	if (pthread_mutex_lock(&space.lock) == EDEADLK)
+		return stack_commit(lo, hi);
 	size_t i = first_behind(at);
 	bool grows = i < space.n && space.all[i].lo <= at && space.all[i].prot & PAGE_GUARD &&
-		     lo < hi && inside(lo, hi) && space.n + 3 <= space.cap &&
-		     mprotect((void *)(uintptr_t)lo, hi - lo, PROT_READ | PROT_WRITE) == 0;
-	if (grows && ours)
+		     lo < hi && inside(lo, hi) && space.n + 3 <= space.cap && stack_commit(lo, hi);
+	if (grows)
 		prot_set(lo, hi, PAGE_READWRITE);
-	if (ours)
-		pthread_mutex_unlock(&space.lock);
+	pthread_mutex_unlock(&space.lock);
 	return grows;
 }
 
