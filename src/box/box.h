@@ -28,6 +28,8 @@ struct box_alone {
 	uint64_t code_from;     /* system calls come from there on; others are SIGSYS */
 	int keep;               /* a descriptor that stays, as 3; -1: none */
 	bool forks;             /* it may make processes, which are as confined */
+	bool sockets;           /* and sockets, in a network that has its own loopback alone */
+	void (*meanwhile)(void); /* called while files of the host are still in sight; NULL: none */
 };
 /* The same without any other process: namespaces (but for pids, which it cannot signal), a root
  * that may be written and is gone with it, a short list of system calls. Descriptors 0 to 2 and the

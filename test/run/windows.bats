@@ -194,6 +194,20 @@ api() { # NAME LEAST: so many assertions at least
 	[[ "$output" = *"3 functions, all of them provided"* ]]
 }
 
+@test "its network is its own, and nothing is left of what made it" {
+	[ "$(id -u)" = 0 ] || skip "whose namespaces they are is root's to see"
+	"$LODGE" run probe.exe sleep 3>&- &
+	pid=$!
+	for _ in $(seq 100); do
+		grep -q '^Seccomp:.2' /proc/$pid/status && break
+		sleep 0.05
+	done
+	[ "$(readlink /proc/$pid/ns/net)" != "$(readlink /proc/self/ns/net)" ]
+	[ "$(ls /proc/$pid/task)" = $pid ]
+	kill -9 $pid
+	wait $pid || true
+}
+
 @test "a signal ends it" {
 	"$LODGE" run probe.exe sleep 3>&- &
 	pid=$! status=0

@@ -177,6 +177,13 @@ int windows_open(const char *path, const uint8_t **ret_file, uint64_t *ret_len, 
 	return r < 0 ? (err_in(e, r, "%s", path), -ENOEXEC) : 0;
 }
 
+/* What is looked up on the host, where it still can be. */
+static void host_look(void)
+{
+	tzset();
+	(void)!setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 static int become(const struct lodge_config *c, struct lodge_err *e)
 {
 	static struct plan p;
@@ -198,10 +205,9 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	    .folders = "/c/Temp\0/c/Windows/System32"
 		       "\0/c/Users/lodge/AppData/Local\0/c/Users/lodge/AppData/Roaming\0",
 	    .code_from = WIN_GUEST_END,
-	    .forks = true};
-	/* what is looked up on the host, where it still can be */
-	tzset();
-	(void)!setlocale(LC_CTYPE, "C.UTF-8");
+	    .forks = true,
+	    .sockets = true,
+	    .meanwhile = host_look};
 	if (r == 0)
 		r = host_library_load(&win_libm, e);
 	if (r == 0)
