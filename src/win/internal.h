@@ -178,6 +178,7 @@ struct library {
 	size_t n;
 };
 const struct library *library_find(const char *dll);
+extern const struct host_library win_libm; /* at WIN_LIBM */
 const void *library_symbol(const struct library *l, const char *name);
 /* A function that ends the guest when it is called, naming itself. */
 void *stub_new(const char *dll, const char *name, unsigned ordinal);
@@ -319,6 +320,8 @@ void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c
 char *path_linux(const char *path);
 char *path_linux_w(const wide *path);
 char *path_written(const char *path); /* as it is written, without a look */
+/* What path_linux gave, as the host finds it sooner; within @host, or itself. */
+const char *path_near(const char *host);
 /* Made whole: D:\a\b, without . and ..; malloc'ed. */
 char *path_full(const char *path);
 /* The error for what is not there: another one when its folder is not there either. */

@@ -510,12 +510,24 @@ static void *forward_find(const char *to, int depth)
 			     number ? (unsigned)strtoul(dot + 2, NULL, 10) : 0, depth + 1);
 }
 
+extern const char __start_win_math[], __stop_win_math[]; /* of crt_math.c */
+
+/* What calls libm has it loaded: few programs do. */
+static void *ours_ready(void *symbol)
+{
+	const char *at = symbol;
+	struct lodge_err e;
+	if (at >= __start_win_math && at < __stop_win_math && host_library_load(&win_libm, &e) < 0)
+		process_die(LODGE_EXIT_LODGE, "%s", e.msg);
+	return symbol;
+}
+
 void *module_symbol(struct module *m, const char *name, unsigned ordinal, int depth)
 {
 	const char *forward = NULL;
 	uint32_t rva = 0;
 	if (m->ours)
-		return win_find(m->library->name, name, ordinal);
+		return ours_ready(win_find(m->library->name, name, ordinal));
 	if (pe_export(&m->im, name, ordinal, &rva, &forward) < 0)
 		return NULL;
 	return forward ? forward_find(forward, depth) : m->im.at + rva;

@@ -29,7 +29,8 @@ struct win_start {
 
 /* Load the program and run it in this process, which ends with it. Returns on failure only, with
  * nothing of the guest run. Thread: the only one of the process. */
-extern const struct host_library win_libm; /* before win_run, while files of the host are there */
+/* The host's libm.so.6 is there when win_run is called, and stays. */
+#define WIN_LIBM "/libm.so.6"
 int win_run(const struct win_start *s, struct lodge_err *e) MUST;
 
 /* Guest code lies below, Lodge's own above: system calls from below are refused. */

@@ -5,6 +5,7 @@
 #include "box/box.h"
 #include "level/windows/internal.h"
 #include <fcntl.h>
+#include <link.h>
 #include <locale.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -65,7 +66,7 @@ static int volume_add(struct plan *p, const char *spec, struct lodge_err *e)
 			       "--volume %s: for a Windows program write SRC:C:\\FOLDER or "
 			       "SRC:D:\\, and :ro behind it",
 			       spec);
-	if (p->nbinds == countof(p->binds))
+	if (p->nbinds + 3 > countof(p->binds)) /* one and two of ours */
 		return err_set(e, E2BIG, "--volume: too many");
 	char *target = text("/%c%s%.*s", letter | 32, *rest == '\\' || *rest == '/' ? "" : "/",
 			    (int)(end - rest), rest);
@@ -115,6 +116,26 @@ static int program_place(struct plan *p, const char *program, const char *here, 
 	return p->program ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
+static int is_libc(struct dl_phdr_info *l, size_t size, void *ret)
+{
+	const char *slash = strrchr(l->dlpi_name, '/');
+	(void)size;
+	if (!slash || strcmp(slash, "/libc.so.6") != 0)
+		return 0;
+	*(char **)ret = text("%.*s/libm.so.6", (int)(slash - l->dlpi_name), l->dlpi_name);
+	return 1;
+}
+
+/* The host's mathematics, beside its C library, where no drive is. */
+static int libm_add(struct plan *p, struct lodge_err *e)
+{
+	char *path = NULL;
+	if (!dl_iterate_phdr(is_libc, &path) || !path)
+		return err_set(e, ENOENT, "libm.so.6 is not to be found: install the package libc6");
+	p->binds[p->nbinds++] = (struct box_bind){path, WIN_LIBM, true};
+	return 0;
+}
+
 /* Without --isolate and -v, the caller's folder is D: and where the program begins. */
 static int plan_make(struct plan *p, const struct lodge_config *c, const char *program,
 		     struct lodge_err *e)
@@ -133,6 +154,8 @@ static int plan_make(struct plan *p, const struct lodge_config *c, const char *p
 		r = volume_add(p, c->volumes[i], e);
 	if (r == 0)
 		r = program_place(p, program, here, isolated, e);
+	if (r == 0)
+		r = libm_add(p, e);
 	p->cwd = strdup(c->cwd ? c->cwd : own ? "D:\\" : "C:\\");
 	return r;
 }
@@ -208,8 +231,6 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	    .forks = true,
 	    .sockets = true,
 	    .meanwhile = host_look};
-	if (r == 0)
-		r = host_library_load(&win_libm, e);
 	if (r == 0)
 		r = box_enter_alone(&b, e);
 	if (r < 0)
