@@ -239,14 +239,21 @@ static int image_map(struct module *m, const uint8_t *file, uint64_t len, struct
 
 static int image_protect(struct module *m, struct lodge_err *e)
 {
-	uint64_t at = (uint64_t)(uintptr_t)m->im.at;
-	uint32_t old;
-	int r = space_protect(at, align_up(m->pe.headers_len, PAGE), PAGE_READONLY, &old);
-	for (unsigned i = 0; r == 0 && i < m->pe.nsections; i++) {
-		const struct pe_section *s = &m->pe.sections[i];
-		if (s->mem_len)
-			r = space_protect(at + s->rva, align_up(s->mem_len, PAGE), section_prot(s),
-					  &old);
+	uint64_t at = (uint64_t)(uintptr_t)m->im.at, from = 0;
+	uint64_t to = align_up(m->pe.headers_len, PAGE);
+	uint32_t old, prot = PAGE_READONLY;
+	int r = 0;
+	/* neighbours that are protected alike are one call of the host */
+	for (unsigned i = 0; r == 0 && i <= m->pe.nsections; i++) {
+		const struct pe_section *s = i < m->pe.nsections ? &m->pe.sections[i] : NULL;
+		if (s && !s->mem_len)
+			continue;
+		if (!s || s->rva != to || section_prot(s) != prot) {
+			r = space_protect(at + from, to - from, prot, &old);
+			from = s ? s->rva : 0;
+			prot = s ? section_prot(s) : 0;
+		}
+		to = s ? s->rva + align_up(s->mem_len, PAGE) : 0;
 	}
 	return r < 0 ? err_set(e, -r, "%s: cannot protect its sections", m->name) : 0;
 }
