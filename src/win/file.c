@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 static void parts_free(struct part *p);
 
@@ -35,20 +36,24 @@ static void file_closed(struct object *o)
 	pipe_end_close(f->end);
 }
 
-static struct file *file_new(int fd, uint32_t access, const char *path)
+/* @path (NULL: it has none) is its own then, also when there is no memory for it. */
+static struct file *file_new(int fd, uint32_t access, char *path)
 {
 	struct stat st;
 	struct file *f = object_new(KIND_FILE, sizeof *f);
-	if (!f)
+	if (!f) {
+		free(path);
 		return NULL;
+	}
 	f->o.fini = file_fini;
 	f->o.closed = file_closed;
 	f->o.manual = true;
 	f->o.count = 1;
 	f->fd = fd;
 	f->access = access;
-	f->path = path ? strdup(path) : NULL;
-	if (fstat(fd, &st) == 0) {
+	f->path = path;
+	/* not fstat, which glibc makes a look-up of "" */
+	if (syscall(SYS_fstat, fd, &st) == 0) {
 		f->folder = S_ISDIR(st.st_mode);
 		f->pipe = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
 		f->console = S_ISCHR(st.st_mode) && isatty(fd);
@@ -60,7 +65,7 @@ static struct file *file_new(int fd, uint32_t access, const char *path)
 
 handle file_handle(int fd, uint32_t access, const char *path, bool inherit)
 {
-	struct file *f = file_new(fd, access, path);
+	struct file *f = file_new(fd, access, path ? strdup(path) : NULL);
 	if (!f) {
 		close(fd);
 		return fail(ERROR_NOT_ENOUGH_MEMORY);
@@ -139,7 +144,7 @@ static uint32_t file_make(const char *host, int mode, uint32_t how, int *ret_fd,
 	int fd = -1;
 	*ret_was = true;
 	if (how == CREATE_NEW || how == CREATE_ALWAYS || how == OPEN_ALWAYS) {
-		fd = open(host, mode | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		fd = open(path_near(host), mode | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		*ret_was = fd < 0;
 		if (fd < 0 && errno == EEXIST && how == CREATE_NEW)
 			return ERROR_FILE_EXISTS;
@@ -147,7 +152,7 @@ static uint32_t file_make(const char *host, int mode, uint32_t how, int *ret_fd,
 			return ERROR_PATH_NOT_FOUND;
 	}
 	if (fd < 0)
-		fd = open(host, mode | O_CLOEXEC | O_NONBLOCK);
+		fd = open(path_near(host), mode | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return error_of(errno);
 	*ret_fd = fd;
@@ -202,12 +207,16 @@ static struct file *file_there(const char *path, const struct opening *o)
 {
 	if (o->how != OPEN_EXISTING || o->flags & FILE_FLAG_OPEN_REPARSE_POINT)
 		return NULL;
-	autofree char *host = path_written(path);
-	int fd = host ? open(host, open_mode(o->access) | O_CLOEXEC | O_NONBLOCK) : -1;
-	struct file *f = fd < 0 ? NULL : file_new(fd, o->access, host);
+	char *host = path_written(path);
+	int fd = host ? open(path_near(host), open_mode(o->access) | O_CLOEXEC | O_NONBLOCK) : -1;
+	if (fd < 0) {
+		free(host);
+		return NULL;
+	}
+	struct file *f = file_new(fd, o->access, host);
 	if (f && !f->folder)
 		return f;
-	if (fd >= 0 && !f)
+	if (!f)
 		close(fd);
 	object_unref(f ? &f->o : NULL);
 	return NULL;
@@ -234,8 +243,8 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 		return HANDLE_BAD;
 	int mode = open_mode(access);
 	bool link = flags & FILE_FLAG_OPEN_REPARSE_POINT && how == OPEN_EXISTING &&
-		    lstat(host, &st) == 0 && S_ISLNK(st.st_mode);
-	bool folder = !link && stat(host, &st) == 0 && S_ISDIR(st.st_mode);
+		    lstat(path_near(host), &st) == 0 && S_ISLNK(st.st_mode);
+	bool folder = !link && stat(path_near(host), &st) == 0 && S_ISDIR(st.st_mode);
 	if (link) /* itself, not where it leads */
 		mode = O_PATH | O_NOFOLLOW;
 	if (folder && how != CREATE_NEW) {
@@ -247,7 +256,7 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 	uint32_t error = file_make(host, mode, o.how, &fd, &o.was);
 	if (error)
 		return bad(error == ERROR_FILE_NOT_FOUND ? path_missing(host) : error);
-	if (!(f = file_new(fd, access, host))) {
+	if (!(f = file_new(fd, access, strdup(host)))) {
 		close(fd);
 		return bad(ERROR_NOT_ENOUGH_MEMORY);
 	}

@@ -10,6 +10,7 @@
 static WIN_STATE struct {
 	pthread_mutex_t lock;
 	char cwd[4096]; /* D:\a, without a backslash at the end but for the root */
+	char near[16];  /* "/d/": the folder that the process is in on this side, for good */
 } here = {.lock = PTHREAD_MUTEX_INITIALIZER};
 const char *path_cwd(void) { return here.cwd; }
 
@@ -118,20 +119,19 @@ char *path_full(const char *path)
 {
 	const char *rest;
 	bool exact;
-	size_t cap = strlen(path) + sizeof here.cwd + 16;
+	pthread_mutex_lock(&here.lock);
+	size_t n = 0, cap = strlen(path) + strlen(here.cwd) + 16;
 	char *out = malloc(cap);
-	if (!out || !*path) {
-		free(out);
-		last_error_set(out ? ERROR_PATH_NOT_FOUND : ERROR_NOT_ENOUGH_MEMORY);
+	if (out && *path)
+		n = path_root(path, &rest, out, &exact);
+	if (n && !is_slash(*rest) && out[0] == here.cwd[0])
+		n = parts_add(out, n, n, cap, here.cwd + 3, true);
+	n = n ? parts_add(out, n, 3, cap, rest, exact) : 0;
+	pthread_mutex_unlock(&here.lock);
+	if (!out) {
+		last_error_set(ERROR_NOT_ENOUGH_MEMORY);
 		return NULL;
 	}
-	size_t n = path_root(path, &rest, out, &exact);
-	if (n && !is_slash(*rest) && out[0] == here.cwd[0]) {
-		pthread_mutex_lock(&here.lock);
-		n = parts_add(out, n, n, cap, here.cwd + 3, true);
-		pthread_mutex_unlock(&here.lock);
-	}
-	n = n ? parts_add(out, n, 3, cap, rest, exact) : 0;
 	if (!n) {
 		free(out);
 		last_error_set(ERROR_PATH_NOT_FOUND);
@@ -211,6 +211,21 @@ static char *path_exact(const char *path, size_t *ret_root)
 	return host;
 }
 
+/* Two parts of each name less for the host to look up: where nearly all files are, we are. */
+const char *path_near(const char *host)
+{
+	size_t n = strlen(here.near);
+	return n && !strncmp(host, here.near, n) && host[n] ? host + n : host;
+}
+
+/* The folder of the drive @letter, from the start on. */
+static void near_set(char letter)
+{
+	const struct win_drive *d = drive_find(letter);
+	if (d && strlen(d->path) + 2 < sizeof here.near && chdir(d->path) == 0)
+		snprintf(here.near, sizeof here.near, "%s/", d->path);
+}
+
 char *path_written(const char *path)
 {
 	size_t root;
@@ -222,7 +237,7 @@ char *path_linux(const char *path)
 	struct stat st;
 	size_t root;
 	char *host = path_exact(path, &root);
-	if (host && host[root] && lstat(host, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+	if (host && host[root] && lstat(path_near(host), &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
 		case_mend(host, root);
 	return host;
 }
@@ -282,8 +297,10 @@ bool path_valid(const char *path)
 uint32_t path_cwd_set(const char *path)
 {
 	struct stat st;
-	if (!here.cwd[0])
+	if (!here.cwd[0]) {
 		memcpy(here.cwd, "C:\\", 4);
+		near_set(path[0]);
+	}
 	autofree char *full = path_full(path), *host = full ? path_linux(full) : NULL;
 	if (!host || stat(host, &st) < 0)
 		return host ? path_missing(host) : ERROR_FILE_NOT_FOUND;
