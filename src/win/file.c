@@ -19,7 +19,7 @@ static void file_fini(struct object *o)
 	share_leave(f);
 	pipe_end_free(f->end);
 	if (f->fd > 2)
-		close(f->fd);
+		(void)!syscall(SYS_close, f->fd);
 	if (f->delete_on_close && f->path)
 		(void)!(f->folder ? rmdir(f->path) : unlink(f->path));
 	object_unref(f->port);
@@ -208,7 +208,9 @@ static struct file *file_there(const char *path, const struct opening *o)
 	if (o->how != OPEN_EXISTING || o->flags & FILE_FLAG_OPEN_REPARSE_POINT)
 		return NULL;
 	char *host = path_written(path);
-	int fd = host ? open(path_near(host), open_mode(o->access) | O_CLOEXEC | O_NONBLOCK) : -1;
+	/* not open, which is a point of cancellation: nobody here is cancelled */
+	int flags = open_mode(o->access) | O_CLOEXEC | O_NONBLOCK;
+	int fd = host ? (int)syscall(SYS_open, path_near(host), flags) : -1;
 	if (fd < 0) {
 		free(host);
 		return NULL;

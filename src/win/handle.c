@@ -17,8 +17,9 @@ static WIN_STATE struct {
 
 void *object_new(enum kind k, size_t size)
 {
-	struct object *o = calloc(1, size);
+	struct object *o = malloc(size); /* calloc does not look into the thread's own cache */
 	if (o) {
+		memset(o, 0, size);
 		o->kind = k;
 		o->refs = 1;
 	}

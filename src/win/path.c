@@ -14,6 +14,12 @@ static WIN_STATE struct {
 } here = {.lock = PTHREAD_MUTEX_INITIALIZER};
 const char *path_cwd(void) { return here.cwd; }
 
+/* Does @path begin with these four? Nearly none does: the first is looked at here. */
+static bool has_prefix(const char *path, const char *four)
+{
+	return *path == *four && !strncmp(path, four, 4);
+}
+
 static bool is_slash(char c) { return c == '\\' || c == '/'; }
 static bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
 static char upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 32) : c; }
@@ -36,7 +42,7 @@ enum device path_device(const char *path)
 		     {"CONIN$", DEVICE_CONIN},
 		     {"CONOUT$", DEVICE_CONOUT},
 		     {"CON", DEVICE_CON}};
-	if (!strncmp(path, "\\\\.\\", 4) || !strncmp(path, "\\\\?\\", 4))
+	if (has_prefix(path, "\\\\.\\") || has_prefix(path, "\\\\?\\"))
 		path += 4;
 	if (!strchr("NnCc", *path)) /* most */
 		return DEVICE_NONE;
@@ -54,8 +60,8 @@ enum device path_device(const char *path)
  * another computer, or of no drive at all. */
 static size_t path_root(const char *path, const char **rest, char out[8], bool *exact)
 {
-	*exact = !strncmp(path, "\\\\?\\", 4) || !strncmp(path, "\\??\\", 4);
-	if (*exact || !strncmp(path, "\\\\.\\", 4))
+	*exact = has_prefix(path, "\\\\?\\") || has_prefix(path, "\\??\\");
+	if (*exact || has_prefix(path, "\\\\.\\"))
 		path += 4;
 	else if (is_slash(path[0]) && is_slash(path[1]))
 		return 0;
@@ -194,18 +200,19 @@ static char *path_exact(const char *path, size_t *ret_root)
 		return NULL;
 	}
 	size_t root = strlen(d->path), n = strlen(full + 3);
-	char *host = malloc(root + n + 2);
+	char *host = root > 2 ? realloc(full, root + n + 2) : full;
 	if (!host) {
 		last_error_set(ERROR_NOT_ENOUGH_MEMORY);
 		return NULL;
 	}
+	(void)take(full); /* it is @host now */
+	memmove(host + root + 1, host + 3, n + 1);
 	memcpy(host, d->path, root);
 	host[root] = '/';
-	memcpy(host + root + 1, full + 3, n + 1);
 	for (char *p = host + root; *p; p++)
 		if (*p == '\\')
 			*p = '/';
-	if (!full[3])
+	if (!n)
 		host[root ? root : 1] = 0;
 	*ret_root = root;
 	return host;
@@ -237,7 +244,8 @@ char *path_linux(const char *path)
 	struct stat st;
 	size_t root;
 	char *host = path_exact(path, &root);
-	if (host && host[root] && lstat(path_near(host), &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+	if (host && host[root] && lstat(path_near(host), &st) < 0 &&
+	    (errno == ENOENT || errno == ENOTDIR))
 		case_mend(host, root);
 	return host;
 }
@@ -289,7 +297,7 @@ uint32_t fail_path(const char *host)
 
 bool path_valid(const char *path)
 {
-	if (!strncmp(path, "\\\\?\\", 4))
+	if (has_prefix(path, "\\\\?\\"))
 		path += 4;
 	return *path && !path[strcspn(path, "<>\"|?*")];
 }

@@ -47,6 +47,8 @@ const char *pipe_path(const char *path)
 {
 	static const char *const before[] = {"\\\\.\\pipe\\", "\\\\?\\pipe\\", "//./pipe/",
 					     "//?/pipe/", "\\??\\pipe\\"};
+	if (*path != '\\' && *path != '/') /* most */
+		return NULL;
 	for (size_t i = 0; i < countof(before); i++)
 		if (!strncasecmp(path, before[i], strlen(before[i])))
 			return path + strlen(before[i]);
