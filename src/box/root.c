@@ -183,8 +183,10 @@ static int mount_one(const struct box_setup *s, struct box_root *r, size_t i, st
 	const struct oci_mount *m = &s->spec->mounts.at[i];
 	struct box_options o;
 	box_options_sort(&o, m);
-	if (is_type(m, "cgroup") || is_type(m, "cgroup2"))
-		return box_cgroups_mount(s, r, m, &o, e);
+	if (is_type(m, "cgroup") || is_type(m, "cgroup2")) {
+		int bad = s->placed ? s->placed(s->placed_arg, e) : 0;
+		return bad < 0 ? bad : box_cgroups_mount(s, r, m, &o, e);
+	}
 	if (o.what & OPTION_REMOUNT)
 		return remount(s, r, m, &o, e);
 	bool fresh = !(o.what & OPTION_BIND) && !(s->sources && s->sources[i] >= 0);

@@ -105,6 +105,7 @@ struct birth {
 	volatile int *notify;
 	struct cgroup_unit unit;
 	pid_t pid;
+	bool placed;        /* the child: in its control groups */
 	char *state;        /* owned: what hooks in the child get; without the pid */
 };
 bool birth_needs_sister(const struct box_spaces *s);
