@@ -459,6 +459,19 @@ LODGE_API int lodge_network_inspect(const char *name, char **ret_json, struct lo
 /* -EBUSY: containers are in it. */
 LODGE_API int lodge_network_remove(const char *name, struct lodge_err *e);
 
+/* ---- volumes: folders with a name, which outlive the guests that have them ---- */
+
+/* config.volumes makes those that it names by itself. 0 also when it is there. */
+LODGE_API int lodge_volume_create(const char *name, struct lodge_err *e);
+/* A JSON array of {name, path, created_ns, guests, processes}; lodge_free. */
+LODGE_API int lodge_volume_list(char **ret_json, struct lodge_err *e);
+/* One of them. -ENOENT: there is none. */
+LODGE_API int lodge_volume_inspect(const char *name, char **ret_json, struct lodge_err *e);
+/* With all that is in it. -EBUSY: a guest or a process has it. */
+LODGE_API int lodge_volume_remove(const char *name, struct lodge_err *e);
+/* All that nobody has; a JSON array of their names. */
+LODGE_API int lodge_volume_prune(char **ret_json, struct lodge_err *e);
+
 /* ---- the host ---- */
 
 struct lodge_probe {

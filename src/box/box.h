@@ -83,8 +83,8 @@ struct box_setup { /* borrowed */
 	bool own_users;       /* in a user namespace: no devices can be made */
 	bool own_cgroups;     /* in a cgroup namespace */
 	bool no_pivot;
-	/* Called before the first mount of control groups, which shows those that the process is in by
-	 * then; NULL: it is in them. */
+	/* Called before the first mount of control groups, which shows those that the process is in
+	 * by then; NULL: it is in them. */
 	int (*placed)(void *arg, struct lodge_err *e);
 	void *placed_arg;
 };

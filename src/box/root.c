@@ -203,7 +203,8 @@ static int mount_one(const struct box_setup *s, struct box_root *r, size_t i, st
 		return tree;
 	if (!fresh && (place = place_for(r, m, tree)) < 0)
 		return err_sys(e, "a place for %.200s", m->destination);
-	if (o.what & OPTION_COPY_UP && fresh && box_copy_up(place, tree) < 0)
+	if ((o.what & OPTION_COPY_UP && fresh && box_copy_up(place, tree) < 0) ||
+	    (o.what & OPTION_FILL && !fresh && box_fill(place, tree) < 0))
 		return err_sys(e, "copying into %.200s", m->destination);
 	if ((!fresh || o.what & OPTION_COPY_UP || o.below.set || o.below.clear) &&
 	    box_mount_attrs(tree, &o) < 0)

@@ -84,6 +84,14 @@ const char *human_size(uint64_t bytes, char *buf, size_t cap);
 struct json_object;
 const char *member_text(struct json_object *o, const char *key);
 int64_t member_number(struct json_object *o, const char *key);
+/* ---- subs.c: commands that are several ---- */
+struct sub {
+	const char *name;
+	int (*fn)(struct args *a, const char *name); /* once for each name; NULL: none was given */
+	enum { SUB_ALONE, SUB_NAMES, SUB_ANY } takes;
+};
+int subs_run(struct args *a, const char *command, const struct sub *subs, size_t n);
+void json_print(const char *text); /* for people */
 /* For lodge_image_pull: a bar on a terminal, lines of steps elsewhere. @user: struct progress. */
 struct progress {
 	bool tty;

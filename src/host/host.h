@@ -18,6 +18,8 @@ void host_random(void *buf, size_t len);
 int host_tree_each(pid_t pid, int (*fn)(void *arg, pid_t pid), void *arg) MUST;
 /* CPU time of all of them, and of those that have ended and were waited for. */
 uint64_t host_tree_cpu_ns(pid_t pid);
+/* When @pid began, in ticks of the clock; 0: it has ended, whether it was waited for or not. */
+uint64_t host_process_began(pid_t pid);
 
 /* ---- CPUs of the host, for all threads of this process and of those it has started ---- */
 unsigned host_cpus_online(void);

@@ -189,6 +189,8 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	if (r == 0)
 		r = first_check(&c, e);
 	if (r == 0)
+		r = life_volumes_make(&c, false, e);
+	if (r == 0)
 		r = life_config_check(&c, e);
 	if (r < 0)
 		return r;
@@ -282,6 +284,8 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
 	r = level_fits(l, &c, e);
+	if (r == 0)
+		r = life_volumes_make(&c, true, e);
 	if (r == 0 && c.flags & LODGE_ISOLATE && !l->confines)
 		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);

@@ -22,6 +22,13 @@ static int to_text(struct json_object *o, char **ret, struct lodge_err *e)
 	return *ret ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
+int json_give(struct json_object *o, char **ret, struct lodge_err *e)
+{
+	*ret = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+	return *ret ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
 /* What the folder tells, also of a damaged one. */
 static struct json_object *folder_json(const struct instance *i, bool whole)
 {

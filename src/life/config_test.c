@@ -70,7 +70,11 @@ TEST(config_volume_specs)
 	CHECK(life_volume_parse(&v, "/tmp:/mnt:ro", NULL) == 0 && v.readonly);
 	CHECK(!strcmp(v.source, "/tmp") && !strcmp(v.target, "/mnt"));
 	life_volume_fini(&v);
-	CHECK(life_volume_parse(&v, "rel:/mnt", NULL) == 0 && !v.readonly);
+	CHECK(life_volume_parse(&v, "./rel:/mnt", NULL) == 0 && !v.readonly);
+	CHECK(!strcmp(v.source, "./rel") && !life_volume_kept(v.source));
+	life_volume_fini(&v);
+	CHECK(life_volume_parse(&v, "rel:/mnt", NULL) == 0 && life_volume_kept(v.source));
+	CHECK(strstr(v.source, "/lodge/volumes/rel/data"));
 	life_volume_fini(&v);
 	CHECK(life_volume_parse(&v, "/tmp", NULL) < 0 &&
 	      life_volume_parse(&v, "/tmp:mnt", NULL) < 0);

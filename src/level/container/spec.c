@@ -308,8 +308,9 @@ static struct json_object *seccomp_make(void)
 
 /* ---- what it sees ---- */
 
-static void mount_add(struct json_object *a, const char *to, const char *type, const char *from,
-		      const char *options)
+/* It is @a's. */
+static struct json_object *mount_add(struct json_object *a, const char *to, const char *type,
+				     const char *from, const char *options)
 {
 	struct json_object *o = json_object_new_object();
 	put_text(o, "destination", to);
@@ -317,6 +318,18 @@ static void mount_add(struct json_object *a, const char *to, const char *type, c
 	put_text(o, "source", from);
 	put(o, "options", words(options));
 	json_object_array_add(a, o);
+	return o;
+}
+
+/* Ids from 0 on are @outside and those that follow. */
+static struct json_object *ids_map(uint32_t outside, uint32_t count)
+{
+	struct json_object *a = json_object_new_array(), *o = json_object_new_object();
+	put(o, "containerID", json_object_new_int64(0));
+	put(o, "hostID", json_object_new_int64(outside));
+	put(o, "size", json_object_new_int64(count));
+	json_object_array_add(a, o);
+	return a;
 }
 
 static void mounts_usual(const struct spec_wants *w, struct json_object *a)
@@ -338,6 +351,22 @@ static void mounts_usual(const struct spec_wants *w, struct json_object *a)
 			  "nosuid noexec nodev relatime ro");
 }
 
+/* One with a name is the guest's own: it begins with what the image has there, and its owners are
+ * the container's. */
+static void volume_add(const struct spec_wants *w, const struct life_volume *v,
+		       struct json_object *a)
+{
+	char options[64];
+	bool kept = life_volume_kept(v->source);
+	snprintf(options, sizeof options, "rbind rprivate %s%s", v->readonly ? "ro" : "rw",
+		 kept ? " lodge_fill" : "");
+	struct json_object *m = mount_add(a, v->target, "bind", v->source, options);
+	if (kept && w->users >= 0) {
+		put(m, "uidMappings", ids_map(w->uid, w->ids));
+		put(m, "gidMappings", ids_map(w->gid, w->ids));
+	}
+}
+
 static int mounts_make(const struct spec_wants *w, struct json_object *a, struct lodge_err *e)
 {
 	static const char *const files[] = {"hosts", "hostname", "resolv.conf"};
@@ -353,8 +382,7 @@ static int mounts_make(const struct spec_wants *w, struct json_object *a, struct
 		struct life_volume v = {0};
 		int r = life_volume_parse(&v, w->c->volumes[i], e);
 		if (r == 0)
-			mount_add(a, v.target, "bind", v.source,
-				  v.readonly ? "rbind rprivate ro" : "rbind rprivate rw");
+			volume_add(w, &v, a);
 		life_volume_fini(&v);
 		if (r < 0)
 			return r;

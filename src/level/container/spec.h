@@ -13,6 +13,7 @@ struct spec_wants {
 	const char *files;  /* folder with hosts, hostname and resolv.conf for it */
 	bool mapped;        /* in a user namespace */
 	uint32_t ids;       /* of users and groups, from 0 on; UINT32_MAX: all */
+	uint32_t uid, gid;  /* with users: who root is, outside */
 	int users;          /* of that namespace, if the runtime is to join it; -1 */
 	bool terminal;
 };

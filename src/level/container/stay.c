@@ -257,6 +257,8 @@ static int stay_bundle(struct stay *s, struct lodge_err *e)
 			       .files = s->folder,
 			       .mapped = s->mapped,
 			       .ids = s->ids,
+			       .uid = s->users.uid,
+			       .gid = s->users.gid,
 			       .users = s->users.space,
 			       .terminal = s->terminal};
 	if (r == 0)

@@ -74,7 +74,7 @@ static int volume_add(struct plan *p, const char *spec, struct lodge_err *e)
 			*c = '/';
 	drive_add(p, letter);
 	p->binds[p->nbinds++] =
-	    (struct box_bind){strndup(spec, (size_t)(colon - spec)), target, !strcmp(end, ":ro")};
+	    (struct box_bind){life_volume_source(spec), target, !strcmp(end, ":ro")};
 	return target ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
