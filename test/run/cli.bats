@@ -112,7 +112,7 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 @test "bad configurations are refused before anything is made" {
 	for bad in "--cpus 5000" "--accel warp" "-p 80" "-p 0:80" "-v /tmp" "-v /no/such:/mnt" \
 		"--disk /no/such.img" "--disk 100" "--bus usb" "--mmu sv32" "--net carrier-pigeon" \
-		"--name ../x" "--name -x" "-m 5000" "--kernel /no/such" "--timeout soon" "-e novalue"; do
+		"--name ../x" "--name -x" "-m 5000" "--kernel /no/such" "--timeout soon" "-e =novalue"; do
 		try lodge create $bad demo
 		[ "$status" -ne 0 ]
 		[ -n "$output" ]
