@@ -97,6 +97,9 @@ struct lodge_config {
 	uint64_t pids_limit;    /* of processes and threads; 0: 2048 */
 	uint64_t memory_reservation; /* memory to be left to it when it is scarce */
 	uint64_t memory_swap;   /* memory and swap together */
+	/* "KEY=VALUE" or "KEY": what its owner says of it, for lodge_list */
+	const char *const *labels;
+	size_t nlabels;
 };
 
 /* Called now and then during a long work. @total 0: unknown. Non-zero ends the work. */

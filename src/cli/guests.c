@@ -105,6 +105,7 @@ static int config_fill(struct lodge_config *c, const struct args *a)
 		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u) |
 		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u) |
 		   (arg_flag(a, "read-only") ? LODGE_READONLY : 0u);
+	c->labels = arg_list(a, "label", &c->nlabels);
 	int code = env_list(a, true, &c->env, &c->nenv);
 	if (code == 0)
 		code = mount_lists(a, &c->volumes, &c->nvolumes, &tmpfs, &ntmpfs);

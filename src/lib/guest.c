@@ -257,7 +257,8 @@ int lodge_becomes(const struct lodge_config *given)
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
 	const struct level *l = level_choose(&c, NULL);
-	bool kept = c.name || (c.timeout_ns && !(l && l->timed)) || c.restart || c.idle_timeout_ns;
+	bool kept = c.name || (c.timeout_ns && !(l && l->timed)) || c.restart ||
+		    c.idle_timeout_ns || c.nlabels;
 	if (l && l->whole && l->create && kept)
 		return 0;
 	if (!l || l->whole)
@@ -265,8 +266,9 @@ int lodge_becomes(const struct lodge_config *given)
 	if (c.user || c.flags & LODGE_READONLY) /* lodge_create says why not */
 		return 0;
 	/* what only a keeper can see to */
-	if (c.name || c.timeout_ns || c.restart || c.cpu_milli || c.cpu_weight || c.cpuset ||
-	    c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps || c.idle_timeout_ns)
+	if (c.name || c.nlabels || c.timeout_ns || c.restart || c.cpu_milli || c.cpu_weight ||
+	    c.cpuset || c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps ||
+	    c.idle_timeout_ns)
 		return 0;
 	return l->become != NULL;
 }

@@ -231,6 +231,10 @@ static int pair_check(const char *what, const char *s, struct lodge_err *e)
 	return 0;
 }
 static int env_check(const char *s, struct lodge_err *e) { return pair_check("env", s, e); }
+static int label_check(const char *s, struct lodge_err *e)
+{
+	return *s && *s != '=' ? 0 : err_set(e, EINVAL, "--label %s: write KEY or KEY=VALUE", s);
+}
 static int option_check(const char *s, struct lodge_err *e) { return pair_check("option", s, e); }
 static int text_check(const char *s, struct lodge_err *e)
 {
@@ -329,6 +333,8 @@ static int lists_check(const struct lodge_config *c, struct lodge_err *e)
 		r = list_check("env", c->env, c->nenv, env_check, e);
 	if (r == 0)
 		r = list_check("option", c->options, c->noptions, option_check, e);
+	if (r == 0)
+		r = list_check("label", c->labels, c->nlabels, label_check, e);
 	return r ? r : list_check("argument", c->argv, c->argc, text_check, e);
 }
 

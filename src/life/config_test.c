@@ -113,6 +113,7 @@ TEST(config_is_checked_in_one_place)
 TEST(config_survives_json)
 {
 	const char *disks[] = {"/dev/null,ro"}, *env[] = {"A=b", "C="}, *argv[] = {"x", "y z"};
+	const char *labels[] = {"a=b", "c"};
 	struct lodge_config c = {.size = sizeof c,
 				 .guest = "demo",
 				 .name = "n",
@@ -127,6 +128,8 @@ TEST(config_survives_json)
 				 .argc = 2,
 				 .kernel = "rel",
 				 .user = "7:8,9",
+				 .labels = labels,
+				 .nlabels = 2,
 				 .timeout_ns = 5};
 	struct life_config *lc = NULL;
 	CHECK(life_config_load(&lc, life_config_json(&c), NULL) == 0);
@@ -136,6 +139,7 @@ TEST(config_survives_json)
 	CHECK(lc->c.nenv == 2 && !strcmp(lc->c.env[1], "C=") && lc->c.argc == 2);
 	CHECK(!strcmp(lc->c.argv[1], "y z") && !strcmp(lc->c.disks[0], "/dev/null,ro"));
 	CHECK(!strcmp(lc->c.user, "7:8,9") && !lc->c.root);
+	CHECK(lc->c.nlabels == 2 && !strcmp(lc->c.labels[0], "a=b"));
 	CHECK(lc->c.kernel[0] == '/' && !lc->c.append && lc->c.nvolumes == 0);
 	life_config_free(lc);
 }

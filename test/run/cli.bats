@@ -459,3 +459,24 @@ while s.recv(4096): pass' "$s" || true
 	try lodge stats --format xml
 	[ "$status" -eq 125 ]
 }
+
+@test "labels: kept with a guest, and ls finds it by them, its name, state and level" {
+	lodge create --name one --label who=me --label mine demo
+	lodge create --name two -l who=you demo
+	[ "$(lodge ls -q -f label=who=me -f state=created)" = one ]
+	[ "$(lodge ls -aq --filter label=who)" = "one
+two" ]
+	[ "$(lodge ls -aq -f label=mine -f label=who=you)" = "one
+two" ] # any of one key
+	[ -z "$(lodge ls -aq -f name=on -f label=who=you)" ] # all of several
+	[ "$(lodge ls -aq -f name=on -f level=machine -f guest=demo)" = one ]
+	[ -z "$(lodge ls -q -f label=who)" ]
+	lodge ls -a --format json | python3 -c 'import json, sys
+assert [g["labels"] for g in json.load(sys.stdin)] == [{"who": "me", "mine": ""}, {"who": "you"}]'
+	try lodge ls --filter colour=red
+	[ "$status" -eq 125 ]
+	[[ $output == *label=* ]]
+	try lodge create -l =x demo
+	[ "$status" -ne 0 ]
+	lodge rm one two
+}
