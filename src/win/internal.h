@@ -186,6 +186,7 @@ void *stub_new(const char *dll, const char *name, unsigned ordinal);
 enum { TLS_SLOTS = 64 + 1024, FLS_SLOTS = 256, TEB_SIZE = 0x2000 };
 enum { STACK_BOTTOM = 4 * PAGE }; /* who touches it has an overflow */
 struct crt_thread;
+struct fiber;
 struct wait_node;
 struct thread {
 	uint8_t *teb;          /* guest memory */
@@ -193,10 +194,12 @@ struct thread {
 	uint32_t tid;
 	uint64_t stack_lo, stack_hi;
 	uint64_t tls[TLS_SLOTS - 64]; /* above those in the TEB */
-	uint64_t fls[FLS_SLOTS];
+	uint64_t *fls; /* FLS_SLOTS: its own, or those of the fiber that it runs */
+	uint64_t own_fls[FLS_SLOTS];
 	uint64_t start, argument; /* of the guest */
 	uint32_t exit_code;
-	bool fiber;
+	struct fiber *fiber; /* fiber.c: which it runs; NULL: it has not become one */
+	uint64_t home_lo, home_hi; /* of one that has: its own stack */
 	_Atomic(uint32_t) begun; /* futex: its number is known */
 	_Atomic(uint32_t) wake;  /* futex: something it waits for may have come */
 	uint8_t *tls_blocks;     /* owned: array of pointers, guest-visible */
@@ -232,7 +235,14 @@ void suspend_thread_end(struct thread *t);
 void suspended_wait(struct thread *t); /* itself, as long as it is suspended */
 void threads_lock(void);
 void threads_unlock(void);
-void fls_end(struct thread *t);
+/* The values in @fls end: the guest's functions for them are called. */
+void fls_end(uint64_t *fls);
+/* A stack of the guest's: 0 or a negative errno. */
+int stack_new(uint64_t *ret_lo, uint64_t *ret_hi, uint64_t size) MUST;
+/* fiber.c: the value of the slot @i of every fiber that does not run is taken away, for which @fn
+ * (0: none) is called. */
+void fibers_forget(uint32_t i, uint64_t fn);
+void fiber_thread_end(struct thread *t); /* it has left the stack of the fiber that it ran */
 uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
 /* ---- handles and what they stand for (handle.c, wait.c) ---- */

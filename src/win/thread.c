@@ -82,14 +82,14 @@ static void teb_fill(struct thread *t)
 	le64_put(teb + TEB_PEB, (uint64_t)(uintptr_t)process()->peb);
 }
 
-static int stack_new(struct thread *t, uint64_t size)
+int stack_new(uint64_t *ret_lo, uint64_t *ret_hi, uint64_t size)
 {
 	size = size < STACK_LEAST ? STACK_LEAST : size > STACK_MOST ? STACK_MOST : size;
 	size = align_up(size, GRANULE);
-	int r = space_reserve(&t->stack_lo, 0, size, PAGE_READWRITE, REGION_PRIVATE);
+	int r = space_reserve(ret_lo, 0, size, PAGE_READWRITE, REGION_PRIVATE);
 	if (r == 0)
-		r = space_commit(t->stack_lo + STACK_BOTTOM, size - STACK_BOTTOM, PAGE_READWRITE);
-	t->stack_hi = t->stack_lo + size;
+		r = space_commit(*ret_lo + STACK_BOTTOM, size - STACK_BOTTOM, PAGE_READWRITE);
+	*ret_hi = *ret_lo + size;
 	return r;
 }
 
@@ -105,6 +105,7 @@ static struct thread *thread_new(void)
 	o->t = t;
 	o->exit_code = STILL_ACTIVE;
 	t->object = &o->o;
+	t->fls = t->own_fls;
 	t->teb = space_new(TEB_SIZE, PAGE_READWRITE);
 	return t;
 }
@@ -165,7 +166,7 @@ int thread_main_run(void (*fn)(void *), struct lodge_err *e)
 {
 	struct thread *t = self;
 	uint64_t size = process()->main->pe.stack_reserve;
-	int r = stack_new(t, size ? size : STACK_USUAL);
+	int r = stack_new(&t->stack_lo, &t->stack_hi, size ? size : STACK_USUAL);
 	if (r == 0)
 		r = modules_tls_begin(t);
 	if (r < 0)
@@ -208,7 +209,7 @@ _Noreturn void thread_exit(uint32_t code)
 		process_exit(code);
 	if (!process()->exiting)
 		modules_tell(TELL_THREAD_DETACH);
-	fls_end(t);
+	fls_end(t->fls);
 	crt_thread_end(t);
 	modules_tls_end(t);
 	thread_gone(t, code);
@@ -232,6 +233,7 @@ static void *thread_main(void *arg)
 	futex_wake(&t->begun, 1);
 	suspended_wait(t);
 	thread_enter(thread_call, t, 0, &t->leave);
+	fiber_thread_end(t);
 	exceptions_thread_end(t);
 	suspend_thread_end(t);
 	if (t->io_wake)
@@ -246,7 +248,7 @@ static void *thread_main(void *arg)
 static uint32_t thread_create(struct thread *t, uint64_t size)
 {
 	pthread_attr_t a;
-	if (stack_new(t, size) < 0)
+	if (stack_new(&t->stack_lo, &t->stack_hi, size) < 0)
 		return ERROR_NOT_ENOUGH_MEMORY;
 	pthread_attr_init(&a);
 	pthread_attr_setstack(&a, (void *)(uintptr_t)(t->stack_lo + STACK_BOTTOM),
@@ -452,7 +454,6 @@ API(uint32_t, k32_TerminateThread, handle h, uint32_t code)
 	return fail(ERROR_NOT_SUPPORTED);
 }
 
-API(uint32_t, k32_IsThreadAFiber, void) { return self->fiber; }
 API(uint64_t, k32_SetThreadAffinityMask, handle h, uint64_t mask)
 {
 	(void)h;

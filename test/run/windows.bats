@@ -44,6 +44,7 @@ api() { # NAME LEAST: so many assertions at least
 @test "streams and descriptors of msvcrt" { api stream 360; }
 @test "sockets on the loopback" { api socket 180; }
 @test "memory, heaps, handles, threads, ntdll" { api thread 490; }
+@test "fibers" { api fiber 70; }
 
 @test "processes and file mappings" {
 	$MINGW-gcc -O1 -w "$SOURCES/child.c" -o child.exe
