@@ -23,9 +23,10 @@ static void tls_set(struct thread *t, uint32_t i, uint64_t v)
 		t->tls[i - TEB_SLOTS] = v;
 }
 
+/* The first is the system's, and Rust's library takes 0 for none. */
 static uint32_t slot_take(bool *used, uint32_t n)
 {
-	uint32_t i = 0;
+	uint32_t i = 1;
 	pthread_mutex_lock(&slots.lock);
 	while (i < n && used[i])
 		i++;
