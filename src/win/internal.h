@@ -218,6 +218,7 @@ struct thread {
 	void *alt_stack;
 	pthread_t pthread;
 	void *apc; /* wait.c: list of user APCs, owned */
+	void *timers; /* wait.c: those that call it; borrowed */
 	int io_wake;              /* pipe.c: eventfd that ends what it waits for; 0: none */
 	_Atomic(int) io_waits;
 };
@@ -319,6 +320,7 @@ uint32_t wait_for(struct object **o, uint32_t n, bool all, uint64_t timeout_ns, 
 uint64_t deadline_of_ms(uint32_t ms);
 #define NEVER UINT64_MAX
 void mutexes_abandon(struct thread *t);
+void timers_drop(struct thread *t); /* their calls have nobody any more */
 int futex_wait(_Atomic(uint32_t) *at, uint32_t is, uint64_t deadline_ns);
 void futex_wake(_Atomic(uint32_t) *at, int n);
 void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
@@ -347,6 +349,8 @@ struct file {
 	int fd;
 	bool folder, console, input, pipe, append, overlapped, socket, inherited, delete_on_close;
 	bool shut;  /* a socket that sends no more */
+	bool nowait; /* a pipe that is not waited for */
+	bool pipes; /* nt_open.c: the folder of all pipes */
 	char *path; /* host side; owned; NULL: none */
 	uint32_t access, share;
 	uint32_t need; /* what others have to share, once it is in the list of share.c */

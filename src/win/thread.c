@@ -184,6 +184,7 @@ static void thread_gone(struct thread *t, uint32_t code)
 {
 	struct thread_object *o = (struct thread_object *)(void *)t->object;
 	mutexes_abandon(t);
+	timers_drop(t);
 	threads_lock();
 	for (struct thread **p = &threads.all; *p; p = &(*p)->next)
 		if (*p == t) {
