@@ -2,7 +2,7 @@
 /* What can be waited for: events, mutexes, semaphores, timers, threads, processes. One lock covers
  * the state of all, so that waiting for several of them is one look; who has to sleep does so on a
  * futex of the thread's own. */
-#include "win/internal.h"
+#include "win/console.h"
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -79,8 +79,18 @@ void wait_signal(struct object *o, int64_t count)
 	pthread_mutex_unlock(&lock);
 }
 
+/* The file that is typed into; NULL: it is none. */
+static const struct file *typed_into(const struct object *o)
+{
+	const struct file *f = (const struct file *)(const void *)o;
+	return o->kind == KIND_FILE && f->console && f->input ? f : NULL;
+}
+
 static bool signaled(struct object *o, const struct thread *t)
 {
+	const struct file *console = typed_into(o);
+	if (console)
+		return console_ready(console);
 	if (o->kind == KIND_TIMER)
 		timer_look(o, host_monotonic_ns());
 	return o->kind == KIND_MUTEX ? !o->owner || o->owner == t : o->count > 0;
@@ -163,8 +173,11 @@ uint32_t wait_for(struct object **o, uint32_t n, bool all, uint64_t deadline, bo
 		    (deadline != NEVER && host_monotonic_ns() >= deadline))
 			break;
 		atomic_store(&t->wake, alertable && t->apc ? 1 : 0);
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < n; i++) {
 			node_add(o[i], &nodes[i], t);
+			if (typed_into(o[i]))
+				console_arm(typed_into(o[i]));
+		}
 		uint64_t until = next_due(o, n, deadline);
 		if (alertable)
 			until = calls_due(t, until);
