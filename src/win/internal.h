@@ -263,7 +263,8 @@ enum kind {
 	KIND_TOKEN,
 	KIND_NOTIFICATION,
 	KIND_KEY,
-	KIND_WAIT
+	KIND_WAIT,
+	KIND_SNAPSHOT
 };
 struct object {
 	enum kind kind;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files, folders and pipes as ntdll opens and makes them: names in the space of objects, whole or
  * from a folder that is open. */
-#include "win/pipe.h"
 #include "win/async.h"
+#include "win/pipe.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -37,8 +37,8 @@ static const char PIPES[] = "\\Device\\NamedPipe";
 
 /* What is opened: of these @path and @text are the guest's, malloc'ed; owned. */
 struct place {
-	char *path;    /* a file's, as functions of kernel32 take it; NULL: a pipe's */
-	char *pipe;    /* a pipe's name; "": all of them; NULL: a new one without a name */
+	char *path; /* a file's, as functions of kernel32 take it; NULL: a pipe's */
+	char *pipe; /* a pipe's name; "": all of them; NULL: a new one without a name */
 	bool is_pipe;
 };
 
@@ -139,10 +139,10 @@ static uint32_t folder_make(const char *path, uint32_t how, bool *ret_made)
 static uint32_t kind_check(handle h, uint32_t options)
 {
 	struct file *f = object_get(h, KIND_FILE);
-	uint32_t status = !f                                         ? STATUS_INVALID_HANDLE
-			  : f->folder && options & WANTS_NO_FOLDER   ? STATUS_FILE_IS_A_DIRECTORY
-			  : !f->folder && options & WANTS_FOLDER     ? STATUS_NOT_A_DIRECTORY
-								     : STATUS_SUCCESS;
+	uint32_t status = !f                                       ? STATUS_INVALID_HANDLE
+			  : f->folder && options & WANTS_NO_FOLDER ? STATUS_FILE_IS_A_DIRECTORY
+			  : !f->folder && options & WANTS_FOLDER   ? STATUS_NOT_A_DIRECTORY
+								   : STATUS_SUCCESS;
 	object_unref(f ? &f->o : NULL);
 	return status;
 }
@@ -181,10 +181,10 @@ static uint32_t file_open(const char *path, const struct wish *w, handle *ret, u
 		return bad;
 	}
 	bool was = how == OPEN || how == OVERWRITE || error == ERROR_ALREADY_EXISTS;
-	*ret_was = made || !was        ? WAS_CREATED
-		   : how == SUPERSEDE  ? WAS_SUPERSEDED
-		   : how >= OVERWRITE  ? WAS_OVERWRITTEN
-				       : WAS_OPENED;
+	*ret_was = made || !was       ? WAS_CREATED
+		   : how == SUPERSEDE ? WAS_SUPERSEDED
+		   : how >= OVERWRITE ? WAS_OVERWRITTEN
+				      : WAS_OPENED;
 	*ret = h;
 	return STATUS_SUCCESS;
 }
@@ -199,8 +199,8 @@ static uint32_t place_open(const struct place *p, const struct wish *w, handle *
 		return STATUS_OBJECT_NAME_INVALID;
 	if (!*p->pipe)
 		return pipes_open(ret, w->inherit);
-	handle h = pipe_open(p->pipe, w->access, w->options & SYNCHRONOUS ? 0 : FILE_FLAG_OVERLAPPED,
-			     w->inherit);
+	handle h = pipe_open(p->pipe, w->access,
+			     w->options & SYNCHRONOUS ? 0 : FILE_FLAG_OVERLAPPED, w->inherit);
 	if (h == HANDLE_BAD)
 		return last_error() == ERROR_PIPE_BUSY ? STATUS_PIPE_NOT_AVAILABLE
 						       : error_status(last_error());
@@ -322,15 +322,25 @@ API(uint32_t, nt_NtQueryFullAttributesFile, const struct attributes *a, struct n
 	uint32_t status = attributes_find(a, &d);
 	uint64_t size = status ? 0 : (uint64_t)d.size_high << 32 | d.size_low;
 	if (!status)
-		*ret = (struct network){time_of(d.created),
-					time_of(d.accessed),
-					time_of(d.written),
-					time_of(d.written),
-					align_up(size, PAGE),
-					size,
-					d.attributes,
-					0};
+		*ret = (struct network){time_of(d.created),   time_of(d.accessed),
+					time_of(d.written),   time_of(d.written),
+					align_up(size, PAGE), size,
+					d.attributes,         0};
 	return status;
+}
+
+/* The same file, once more. */
+API(handle, k32_ReOpenFile, handle h, uint32_t access, uint32_t share, uint32_t flags)
+{
+	struct file *f = object_get(h, KIND_FILE);
+	autofree char *g = f && f->path ? path_guest(f->path) : NULL;
+	object_unref(f ? &f->o : NULL);
+	if (!g) {
+		if (f)
+			last_error_set(ERROR_INVALID_HANDLE);
+		return HANDLE_BAD;
+	}
+	return io_open(g, access, share, OPEN_EXISTING, flags, false);
 }
 
 /* ---- calling off ---- */
@@ -342,9 +352,9 @@ API(uint32_t, nt_NtCancelIoFileEx, handle h, struct io_status *of, struct io_sta
 {
 	uint32_t before = last_error();
 	uint32_t ok = k32_CancelIoEx(h, (struct overlapped *)(void *)of);
-	uint32_t status = ok                                    ? STATUS_SUCCESS
-			  : last_error() == ERROR_NOT_FOUND     ? STATUS_NOT_FOUND
-								: STATUS_INVALID_HANDLE;
+	uint32_t status = ok                                ? STATUS_SUCCESS
+			  : last_error() == ERROR_NOT_FOUND ? STATUS_NOT_FOUND
+							    : STATUS_INVALID_HANDLE;
 	*ret = (struct io_status){status, 0};
 	last_error_set(before);
 	return status;

@@ -170,7 +170,8 @@ API(uint32_t, k32_CallNamedPipeA, const char *path, const void *in, uint32_t n, 
 	if (f && f->end)
 		f->end->by_message = f->end->messages;
 	object_unref(f ? &f->o : NULL);
-	uint32_t ok = k32_TransactNamedPipe(h, in, n, out, out_n, ret_n, NULL), error = last_error();
+	uint32_t ok = k32_TransactNamedPipe(h, in, n, out, out_n, ret_n, NULL),
+		 error = last_error();
 	k32_CloseHandle(h);
 	last_error_set(error);
 	return ok;

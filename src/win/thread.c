@@ -32,6 +32,7 @@ struct thread_object {
 	int priority;
 	uint64_t created, ended;
 	struct object *process; /* another; owned reference */
+	wide *description;      /* owned; under threads.lock */
 };
 
 uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
@@ -93,6 +94,13 @@ int stack_new(uint64_t *ret_lo, uint64_t *ret_hi, uint64_t size)
 	return r;
 }
 
+static void thread_object_fini(struct object *o)
+{
+	struct thread_object *t = (struct thread_object *)(void *)o;
+	object_unref(t->process);
+	free(t->description);
+}
+
 static struct thread *thread_new(void)
 {
 	struct thread *t = calloc(1, sizeof *t);
@@ -102,6 +110,7 @@ static struct thread *thread_new(void)
 		return NULL;
 	}
 	o->o.manual = true;
+	o->o.fini = thread_object_fini;
 	o->t = t;
 	o->exit_code = STILL_ACTIVE;
 	t->object = &o->o;
@@ -297,6 +306,19 @@ API(handle, k32_CreateThread, void *security, uint64_t size, uint64_t start, uin
 	return thread_make(size, start, argument, flags, ret_tid);
 }
 
+/* Of this process; others are not reached into. */
+API(handle, k32_CreateRemoteThread, handle where, void *security, uint64_t size, uint64_t start,
+    uint64_t argument, uint32_t flags, uint32_t *ret_tid)
+{
+	struct object *p = object_get(where, KIND_PROCESS);
+	bool mine = p == process_object();
+	object_unref(p);
+	(void)security;
+	if (!p || !mine)
+		return p ? fail(ERROR_ACCESS_DENIED) : 0;
+	return thread_make(size, start, argument, flags, ret_tid);
+}
+
 API(void, k32_ExitThread, uint32_t code) { thread_exit(code); }
 API(void, k32_FreeLibraryAndExitThread, uint64_t module, uint32_t code)
 {
@@ -310,18 +332,13 @@ API(handle, k32_GetCurrentThread, void) { return UINT64_MAX - 1; }
 
 struct thread *thread_of_object(struct object *o) { return ((struct thread_object *)(void *)o)->t; }
 
-static void foreign_fini(struct object *o)
-{
-	object_unref(((struct thread_object *)(void *)o)->process);
-}
-
 struct object *thread_foreign(struct object *of)
 {
 	struct thread_object *o = object_new(KIND_THREAD, sizeof *o);
 	if (!o)
 		return NULL;
 	object_ref(of);
-	o->o.fini = foreign_fini;
+	o->o.fini = thread_object_fini;
 	o->o.manual = true;
 	o->process = of;
 	o->exit_code = STILL_ACTIVE;
@@ -420,11 +437,40 @@ API(uint32_t, k32_SwitchToThread, void)
 	return 1;
 }
 
+#define E_FAILED_HANDLE     0x80070006u /* HRESULTs */
+#define E_FAILED_NO_MEMORY  0x8007000eu
+
 API(uint32_t, k32_SetThreadDescription, handle h, const wide *name)
 {
-	(void)h;
-	(void)name;
-	return 0;
+	struct thread_object *o = object_get(h, KIND_THREAD);
+	size_t n = wide_len(name) + 1;
+	wide *copy = o ? malloc(n * sizeof *copy) : NULL;
+	if (copy) {
+		memcpy(copy, name, n * sizeof *copy);
+		threads_lock();
+		free(o->description);
+		o->description = copy;
+		threads_unlock();
+	}
+	object_unref(o ? &o->o : NULL);
+	return copy ? 0 : o ? E_FAILED_NO_MEMORY : E_FAILED_HANDLE;
+}
+
+/* The copy is the caller's, who frees it by LocalFree. */
+API(uint32_t, k32_GetThreadDescription, handle h, wide **ret)
+{
+	struct thread_object *o = object_get(h, KIND_THREAD);
+	if (!o)
+		return E_FAILED_HANDLE;
+	threads_lock();
+	size_t n = o->description ? wide_len(o->description) : 0;
+	wide *copy = heap_alloc((n + 1) * sizeof *copy, true);
+	if (copy && n)
+		memcpy(copy, o->description, n * sizeof *copy);
+	threads_unlock();
+	object_unref(&o->o);
+	*ret = copy;
+	return copy ? 0 : E_FAILED_NO_MEMORY;
 }
 
 API(uint32_t, k32_SetThreadStackGuarantee, uint32_t *size)

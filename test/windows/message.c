@@ -123,8 +123,9 @@ static void big(void)
 {
 	static char out[60000], in[60000];
 	DWORD n, total = 0;
-	HANDLE s = CreateNamedPipeA(NAME, PIPE_ACCESS_DUPLEX, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE,
-				    1, 1 << 17, 1 << 17, 0, NULL);
+	HANDLE s =
+	    CreateNamedPipeA(NAME, PIPE_ACCESS_DUPLEX, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE, 1,
+			     1 << 17, 1 << 17, 0, NULL);
 	HANDLE c = client_of(0);
 	for (int i = 0; i < sizeof out; i++)
 		out[i] = (char)(i * 7 + i / 251);
@@ -267,7 +268,8 @@ static void questions(void)
 	CHECK(CallNamedPipeA(NAME, "call", 4, a, sizeof a, &n, 2000));
 	SAME(n, 6);
 	CHECK(!memcmp(a, "<call>", 6));
-	FAILS(CallNamedPipeW(L"\\\\.\\pipe\\lodge-messages", "again", 5, a, 2, &n, 2000), ERROR_MORE_DATA);
+	FAILS(CallNamedPipeW(L"\\\\.\\pipe\\lodge-messages", "again", 5, a, 2, &n, 2000),
+	      ERROR_MORE_DATA);
 	SAME(n, 2);
 	SAME(WaitForSingleObject(t, 5000), WAIT_OBJECT_0);
 	CloseHandle(t);
@@ -354,9 +356,11 @@ static void timers(void)
 
 static void names(void)
 {
-	HANDLE m = CreateMutexA(NULL, FALSE, "lodge-m"), s = CreateSemaphoreA(NULL, 1, 2, "lodge-s");
+	HANDLE m = CreateMutexA(NULL, FALSE, "lodge-m"),
+	       s = CreateSemaphoreA(NULL, 1, 2, "lodge-s");
 	HANDLE t = CreateWaitableTimerA(NULL, TRUE, "lodge-t");
-	HANDLE m2 = OpenMutexA(SYNCHRONIZE, FALSE, "lodge-m"), s2 = OpenSemaphoreA(SEMAPHORE_ALL_ACCESS, FALSE, "lodge-s");
+	HANDLE m2 = OpenMutexA(SYNCHRONIZE, FALSE, "lodge-m"),
+	       s2 = OpenSemaphoreA(SEMAPHORE_ALL_ACCESS, FALSE, "lodge-s");
 	CHECK(m2 && m2 != m);
 	CHECK(s2 && s2 != s);
 	SAME(WaitForSingleObject(s2, 0), WAIT_OBJECT_0);
@@ -372,7 +376,8 @@ static void names(void)
 	SAME(WaitForSingleObject(t, 2000), WAIT_OBJECT_0);
 	FAILS(OpenMutexA(SYNCHRONIZE, FALSE, "lodge-nosuch"), ERROR_FILE_NOT_FOUND);
 	FAILS(OpenSemaphoreA(SYNCHRONIZE, FALSE, "lodge-nosuch"), ERROR_FILE_NOT_FOUND);
-	CloseHandle(m), CloseHandle(s), CloseHandle(t), CloseHandle(m2), CloseHandle(s2), CloseHandle(t2);
+	CloseHandle(m), CloseHandle(s), CloseHandle(t), CloseHandle(m2), CloseHandle(s2),
+	    CloseHandle(t2);
 }
 
 int main(void)
