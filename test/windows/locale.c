@@ -126,11 +126,21 @@ static void locales(void)
 	SAME(GetGeoInfoW(244, GEO_ISO3, out, 200, 0), 4);
 }
 
+static void keys(void)
+{
+	SAME(MapVirtualKeyW(VK_RETURN, 0), 0x1c);
+	SAME(MapVirtualKeyW('A', 0), 0x1e);
+	SAME(MapVirtualKeyW('0', 0), 11);
+	SAME(MapVirtualKeyA(VK_ESCAPE, 0), 1);
+	SAME(MapVirtualKeyW('M', 2), 'M');
+}
+
 int main(void)
 {
 	dates();
 	times();
 	numbers();
 	locales();
+	keys();
 	return end();
 }
