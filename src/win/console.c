@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <unistd.h>
 
 enum {
 	INPUT_USUAL = 0x1e0, /* insert, quick edit, extended, automatic position */
@@ -21,6 +22,8 @@ static WIN_STATE struct {
 	wide rest[8]; /* read from the terminal, and not asked for yet */
 	unsigned nrest;
 	_Atomic(uint16_t) attributes;
+	struct termios before; /* the terminal, until the guest changed it */
+	_Atomic(bool) changed;
 } console;
 
 void console_begin(void)
@@ -29,6 +32,13 @@ void console_begin(void)
 	console.output_mode = OUTPUT_PROCESSED | OUTPUT_WRAP | OUTPUT_VT;
 	console.code_page = console.output_code_page = CODE_PAGE_UTF8;
 	console.attributes = 7;
+}
+
+/* Whoever started it finds the terminal as it was. Children leave it as they made it, as there. */
+void console_leave(void)
+{
+	if (console.changed && !process()->start->child)
+		tcsetattr(STDIN_FILENO, TCSANOW, &console.before);
 }
 
 uint32_t console_input_mode(void) { return console.input_mode; }
@@ -69,6 +79,9 @@ API(uint32_t, k32_SetConsoleMode, handle h, uint32_t mode)
 		console.output_mode = mode;
 	} else if (tcgetattr(f->fd, &t) == 0) {
 		console.input_mode = mode & ~7u;
+		if (!console.changed)
+			console.before = t;
+		console.changed = true;
 		t.c_lflag &= ~(tcflag_t)(ISIG | ICANON | ECHO);
 		t.c_lflag |= (mode & INPUT_PROCESSED ? ISIG : 0u) |
 			     (mode & INPUT_LINE ? ICANON : 0u) | (mode & INPUT_ECHO ? ECHO : 0u);

@@ -433,6 +433,7 @@ char *environment_get(const char *name);                   /* malloc'ed; NULL: n
 bool environment_set(const char *name, const char *value); /* NULL: take away */
 char **environment_copy(void);                             /* malloc'ed array of malloc'ed */
 void console_begin(void);
+void console_leave(void); /* of the process */
 void clock_page_begin(void);
 bool clock_page_fault(uint64_t at);
 void crt_begin(void);
