@@ -50,6 +50,7 @@ api() { # NAME LEAST: so many assertions at least
 @test "resources, texts in them, lists of what the program has" { api resource 68; }
 @test "interfaces and names of the network" { api network 79; }
 @test "dates, times, numbers as text" { api locale 100; }
+@test "who has called whom" { api trace 20; }
 @test "certificates" { api certificate 64; }
 
 @test "certificates that the host trusts" {
