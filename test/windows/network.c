@@ -26,10 +26,12 @@ static void adapters(void)
 	adapters_fn get = function("GetAdaptersAddresses");
 	static char room[60000];
 	ULONG size = 0;
-	SAME(get(AF_UNSPEC, 0, NULL, NULL, &size), ERROR_BUFFER_OVERFLOW);
+	SAME(get(AF_UNSPEC, GAA_FLAG_SKIP_DNS_SERVER, NULL, NULL, &size), ERROR_BUFFER_OVERFLOW);
 	CHECK(size >= sizeof(IP_ADAPTER_ADDRESSES) && size < sizeof room);
 	size = sizeof room;
-	SAME(get(AF_UNSPEC, GAA_FLAG_INCLUDE_PREFIX, NULL, (void *)room, &size), ERROR_SUCCESS);
+	SAME(get(AF_UNSPEC, GAA_FLAG_INCLUDE_PREFIX | GAA_FLAG_SKIP_DNS_SERVER, NULL, (void *)room,
+		 &size),
+	     ERROR_SUCCESS);
 	IP_ADAPTER_ADDRESSES *a = loopback_of((void *)room);
 	CHECK(a != NULL);
 	if (!a)
@@ -59,12 +61,16 @@ static void adapters(void)
 	SAME(v4, 1);
 	SAME(v6, 1);
 	size = sizeof room;
-	SAME(get(AF_INET, GAA_FLAG_SKIP_FRIENDLY_NAME, NULL, (void *)room, &size), ERROR_SUCCESS);
+	SAME(get(AF_INET, GAA_FLAG_SKIP_FRIENDLY_NAME | GAA_FLAG_SKIP_DNS_SERVER, NULL,
+		 (void *)room, &size),
+	     ERROR_SUCCESS);
 	a = loopback_of((void *)room);
 	CHECK(a && a->FirstUnicastAddress && !a->FirstUnicastAddress->Next);
 	CHECK(a && a->FirstUnicastAddress->Address.lpSockaddr->sa_family == AF_INET);
 	size = sizeof room;
-	SAME(get(AF_INET, GAA_FLAG_SKIP_UNICAST, NULL, (void *)room, &size), ERROR_SUCCESS);
+	SAME(get(AF_INET, GAA_FLAG_SKIP_UNICAST | GAA_FLAG_SKIP_DNS_SERVER, NULL, (void *)room,
+		 &size),
+	     ERROR_SUCCESS);
 	CHECK(!loopback_of((void *)room)->FirstUnicastAddress);
 	SAME(get(99, 0, NULL, (void *)room, &size), ERROR_INVALID_PARAMETER);
 }
