@@ -465,7 +465,7 @@ static const char USAGES[] = "2.5.29.37";
 API(uint32_t, crypt_CertGetEnhancedKeyUsage, const struct certificate *c, uint32_t flags,
     uint8_t *out, uint32_t *size)
 {
-	struct der list = {0}, oids, one;
+	struct der list = {0}, oids = {0}, one;
 	uint32_t n = 0;
 	(void)flags;
 	for (unsigned i = 0; i < c->x.nextensions; i++)

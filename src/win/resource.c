@@ -170,7 +170,7 @@ API(uint32_t, k32_EnumResourceNamesW, uint64_t h, const wide *kind, uint64_t fn,
 	struct module *m = module_asked(h);
 	struct wanted w = {0};
 	struct pe_key k;
-	uint32_t folder, below, on = 1;
+	uint32_t folder = 0, below, on = 1;
 	bool there = m && m->im.pe->dirs[PE_RESOURCE].rva;
 	bool found = there && wanted_begin(&w, kind) && entry_find(&m->im, 0, &w, &folder);
 	free(w.text);
