@@ -137,6 +137,18 @@ static int plan_make(struct plan *p, const struct lodge_config *c, const char *p
 	return r;
 }
 
+/* Certificates that the host trusts, for a program that can ask for them. A host without any has
+ * none to give. */
+static void roots_place(struct plan *p, const struct pe *head, const uint8_t *file, uint64_t len)
+{
+	char *real = pe_file_imports(head, file, len, "crypt32.dll")
+			 ? realpath("/etc/ssl/certs/ca-certificates.crt", NULL)
+			 : NULL;
+	if (real && p->nbinds < countof(p->binds))
+		p->binds[p->nbinds++] =
+		    (struct box_bind){real, strdup("/c/Windows/System32/" WIN_ROOTS), true};
+}
+
 static int options_check(const struct lodge_config *c, struct lodge_err *e)
 {
 	if (c->net && strcmp(c->net, "none") != 0)
@@ -190,6 +202,8 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 		r = windows_open(program, &s.file, &s.file_len, &head, e);
 	if (r == 0)
 		r = plan_make(&p, c, program, e);
+	if (r == 0)
+		roots_place(&p, &head, s.file, s.file_len);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 	const struct box_alone b = {
 	    .keep = null,
@@ -228,7 +242,11 @@ static int claims(const struct lodge_config *c)
 		return 0;
 	autoclose int fd = open(c->guest, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
-	return n > 0 && pe_claims(head, (uint64_t)n) ? 90 : 0;
+	size_t len = strlen(c->guest);
+	/* one whose headers are damaged goes by its name */
+	bool named = n > 1 && !memcmp(head, "MZ", 2) && len > 4 &&
+		     !strcasecmp(c->guest + len - 4, ".exe");
+	return named || (n > 0 && pe_claims(head, (uint64_t)n)) ? 90 : 0;
 }
 
 extern const struct level level_windows;
