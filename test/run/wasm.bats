@@ -98,9 +98,6 @@ setup() { cd "$T" || return 1; }
 }
 
 @test "what cannot be run is refused with the reason" {
-	printf '(module)' >a.wat
-	run -126 "$LODGE" run a.wat
-	[[ "$output" = *wat2wasm* ]]
 	printf '\0asm\1\0\0\0' >empty.wasm
 	run -126 "$LODGE" run empty.wasm
 	[[ "$output" = *"no function _start"* ]]
@@ -119,6 +116,33 @@ setup() { cd "$T" || return 1; }
 	[[ "$output" = *"give it a --name"* ]]
 	run -125 "$LODGE" run -w / probe.wasm
 	[[ "$output" = *workdir* ]]
+}
+
+@test "the text format: what wat2wasm makes of it, byte by byte" {
+	make --no-print-directory -C "$TOP" wat-conform
+}
+
+@test "a module in the text format runs as its binary does" {
+	wasm2wat --enable-all probe.wasm -o probe.wat
+	run -0 "$LODGE" run probe.wat args one 'two words'
+	[ "$output" = "$(printf '[%s]\n' one 'two words')" ]
+	# by what is in it, whatever it is called
+	{ printf ';; a comment\n(; another ;)' && cat probe.wat; } >text
+	run -7 "$LODGE" run text exit 7
+	run -0 "$LODGE" run -d --rm --name "wat-$$" probe.wat loop
+	"$LODGE" rm -f "wat-$$"
+}
+
+@test "a text is refused with the line, the column and the reason" {
+	printf '(module\n  (func (export "_start")\n    i32.ad))' >bad.wat
+	run -126 "$LODGE" run bad.wat
+	[ "$output" = "lodge: bad.wat:3:5: an instruction is expected, not i32.ad" ]
+	printf '(module)' >none.wat
+	run -126 "$LODGE" run none.wat
+	[[ "$output" = *"no function _start"* ]]
+	yes '(block' | head -1000000 | { printf '(func (export "_start")'; cat; } >deep.wat
+	run -126 "$LODGE" run deep.wat
+	[[ "$output" = *"deep.wat:1000001:1: ) is expected, and the text ends"* ]]
 }
 
 @test "python from npm runs a script as under Node" {
