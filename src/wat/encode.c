@@ -137,6 +137,7 @@ static struct wat *wat_new(const char *file, const char *text, size_t len, unsig
 	w->end = w->text + len;
 	w->e = e;
 	w->quoted = quoted;
+	w->lines_line = 1; /* where a line program begins */
 	host_random(&w->seed, sizeof w->seed);
 	byte_put(&w->types, 0); /* so that there is a first one */
 	mnemonics_init(w);

@@ -86,6 +86,35 @@ setup() { cd "$T" || return 1; }
 	[ "${lines[0]}" = "lodge: out of bounds memory access" ]
 }
 
+@test "a trap says which lines it interrupted, where the module has them" {
+	cat >lines.c <<-'EOT'
+		__attribute__((noinline)) static int inner(int *p, int n)
+		{
+			int r = 0;
+			for (int i = 0; i < n; i++)
+				r += 100 / (p[i] - i);
+			return r;
+		}
+		int main(int argc, char **argv)
+		{
+			int a[4] = {5, 6, 2, 7};
+			return inner(a, 3 + argc);
+		}
+	EOT
+	for version in 4 5; do
+		clang --target=wasm32-wasi -O1 -g "-gdwarf-$version" -w lines.c -o lines.wasm
+		run -134 "$LODGE" run lines.wasm
+		[ "${lines[0]}" = "lodge: integer divide by zero" ]
+		[[ "${lines[1]}" = *"<inner> at 0x"*"lines.c:5" ]]
+		[[ "${lines[2]}" = *"<main> at 0x"*"lines.c:11" ]]
+		[[ "${lines[-1]}" != *lines.c* ]]
+	done
+	printf '(module (func $f\n  unreachable)\n  (func (export "_start")\n  nop\n call $f))' >lines.wat
+	run -134 "$LODGE" run lines.wat
+	[[ "${lines[1]}" = "  function 0 <f> at 0x"*", lines.wat:2" ]]
+	[[ "${lines[2]}" = "  function 1 <_start> at 0x"*", lines.wat:5" ]]
+}
+
 @test "limits: fuel, time, memory" {
 	run -124 "$LODGE" run -o fuel=100000 probe.wasm loop
 	[ "${lines[0]}" = "lodge: all fuel is used up" ]
@@ -137,6 +166,9 @@ setup() { cd "$T" || return 1; }
 	printf '(module\n  (func (export "_start")\n    i32.ad))' >bad.wat
 	run -126 "$LODGE" run bad.wat
 	[ "$output" = "lodge: bad.wat:3:5: an instruction is expected, not i32.ad" ]
+	printf '(func (export "_start")\n  nop\n  (drop (i32.add (i32.const 1)\n    (i64.const 2))))' >bad.wat
+	run -126 "$LODGE" run bad.wat
+	[[ "$output" = "lodge: bad.wat: bad.wat:3: function 0: invalid at byte "*": type mismatch: i32 is wanted, i64 is there" ]]
 	printf '(module)' >none.wat
 	run -126 "$LODGE" run none.wat
 	[[ "$output" = *"no function _start"* ]]
