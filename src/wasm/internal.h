@@ -273,6 +273,7 @@ struct func {
 	uint16_t nparams, nlocals, nresults; /* slots; locals with parameters */
 	uint32_t type;           /* canonical */
 	wasm_host_fn *host;      /* NULL: a function of the module */
+	void *host_user;         /* what it is called with */
 	struct insn *own;        /* owned */
 	uint32_t ninsns;
 	uint32_t seen;           /* its heat when code was dropped the last time */
@@ -447,6 +448,8 @@ enum wasm_trap tier_run(struct wasm *w, struct func *f, union wasm_slot *at);
  * there is not. */
 bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm_slot *at,
 	       enum wasm_trap *ret);
+/* This thread is on the stack of compiled code, and little of it is left. */
+bool tier_stack_is_low(const struct wasm *w);
 bool tier_fault_find(struct wasm *w, uint64_t *pc);
 void tier_interrupt(struct wasm *w); /* in a handler of a signal */
 /* The compiled frames from @code on (struct spot), innermost first. @each gets the instruction that

@@ -565,6 +565,17 @@ void wasm_signature(const struct wasm_module *m, uint32_t func, char ret[64])
 	ret[n] = 0;
 }
 
+uint32_t wasm_funcs(const struct wasm_module *m) { return m->nfuncs; }
+
+void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint8_t **ret, uint32_t *np,
+		    uint32_t *nr)
+{
+	const struct wtype *t = &m->types[m->funcs[func].type];
+	*ret = t->values;
+	*np = t->np;
+	*nr = t->nr;
+}
+
 bool wasm_import_at(const struct wasm_module *m, size_t i, struct wasm_import *ret)
 {
 	if (i >= m->nimports)

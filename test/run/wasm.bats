@@ -115,6 +115,22 @@ setup() { cd "$T" || return 1; }
 	[[ "${lines[2]}" = "  function 1 <_start> at 0x"*", lines.wat:5" ]]
 }
 
+@test "a module inside a program of ours" {
+	ln -sf "$TOP/build/liblodge.so" liblodge.so.0
+	for lib in liblodge.so liblodge.a; do
+		cc -std=c99 -pedantic -Wall -Wextra -Werror -I"$TOP/include" -o embedder \
+			"$TOP/docs/examples/wasm.c" "$TOP/build/$lib" \
+			$(pkg-config --libs liburing zlib json-c) -lfdt -lpthread
+		LD_LIBRARY_PATH=$PWD run -0 ./embedder
+		[ "${lines[0]}" = "hello from a module" ]
+		[ "${lines[1]}" = "1.5 to the 10th: 57.665" ]
+		[ "${lines[2]}" = "7 / 0: integer divide by zero" ]
+		[[ "${lines[3]}" = "  function 3 <divide> at 0x"* ]]
+		[ "${lines[4]}" = "7 / 2: 3" ]
+		[ "${lines[5]}" = "forever: the deadline has passed" ]
+	done
+}
+
 @test "limits: fuel, time, memory" {
 	run -124 "$LODGE" run -o fuel=100000 probe.wasm loop
 	[ "${lines[0]}" = "lodge: all fuel is used up" ]

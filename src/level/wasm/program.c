@@ -261,8 +261,7 @@ static int text_make(struct plan *p, const struct lodge_config *c, struct lodge_
 	int r = wat_encode(c->guest, p->bytes, p->len, &bytes, &len, e);
 	if (r < 0)
 		return r;
-	free(p->bytes);
-	p->bytes = (char *)bytes;
+	p->bytes = (char *)bytes; /* the text stays with the process */
 	p->len = len;
 	return 0;
 }
