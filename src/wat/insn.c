@@ -189,9 +189,25 @@ static void constant_take(struct wat *w, enum shape shape, struct bytes *to)
 		little_put(to, float_take(w, true), 8);
 }
 
+/* Segments, of which the text may have more than the module says before its code. */
+static void data_take(struct wat *w, const struct mnemonic *m, struct bytes *to)
+{
+	w->data_counted = true;
+	if (m->shape == SHAPE_DATA)
+		unsigned_put(to, index_take(w, SPACE_DATA));
+	else
+		init_take(w, SPACE_MEMORY, SPACE_DATA, to);
+}
+
+static void lanes_take(struct wat *w, unsigned n, struct bytes *to)
+{
+	while (n-- && !w->bad)
+		byte_put(to, (unsigned)unsigned_take(w, 8));
+}
+
 void operands_take(struct wat *w, const struct mnemonic *m, struct bytes *to)
 {
-	switch ((enum shape)m->shape) {
+	switch (m->shape) {
 	case SHAPE_LABEL: unsigned_put(to, label_take(w)); break;
 	case SHAPE_LABELS: labels_take(w, to); break;
 	case SHAPE_FUNC: unsigned_put(to, index_take(w, SPACE_FUNC)); break;
@@ -203,16 +219,10 @@ void operands_take(struct wat *w, const struct mnemonic *m, struct bytes *to)
 	case SHAPE_TABLE: default_take(w, SPACE_TABLE, to); break;
 	case SHAPE_TABLES: two_take(w, SPACE_TABLE, to); break;
 	case SHAPE_TABLE_INIT: init_take(w, SPACE_TABLE, SPACE_ELEM, to); break;
-	case SHAPE_DATA:
-		w->data_counted = true;
-		unsigned_put(to, index_take(w, SPACE_DATA));
-		break;
 	case SHAPE_MEMORY: default_take(w, SPACE_MEMORY, to); break;
 	case SHAPE_MEMORIES: two_take(w, SPACE_MEMORY, to); break;
-	case SHAPE_MEMORY_INIT:
-		w->data_counted = true;
-		init_take(w, SPACE_MEMORY, SPACE_DATA, to);
-		break;
+	case SHAPE_DATA:
+	case SHAPE_MEMORY_INIT: data_take(w, m, to); break;
 	case SHAPE_SELECT: select_take(w, to); break;
 	case SHAPE_ACCESS: access_take(w, m, to); break;
 	case SHAPE_ACCESS_LANE: access_lane_take(w, m, to); break;
@@ -221,22 +231,10 @@ void operands_take(struct wat *w, const struct mnemonic *m, struct bytes *to)
 	case SHAPE_F32:
 	case SHAPE_F64: constant_take(w, m->shape, to); break;
 	case SHAPE_V128: vector_take(w, to); break;
-	case SHAPE_LANE: byte_put(to, (unsigned)unsigned_take(w, 8)); break;
-	case SHAPE_SHUFFLE:
-		for (unsigned i = 0; i < 16 && !w->bad; i++)
-			byte_put(to, (unsigned)unsigned_take(w, 8));
-		break;
+	case SHAPE_LANE: lanes_take(w, 1, to); break;
+	case SHAPE_SHUFFLE: lanes_take(w, 16, to); break;
 	case SHAPE_NULL: byte_put(to, heap_take(w)); break;
 	case SHAPE_FENCE: byte_put(to, 0); break;
-	case SHAPE_NONE:
-	case SHAPE_BLOCK:
-	case SHAPE_TRY_TABLE:
-	case SHAPE_IF:
-	case SHAPE_TRY:
-	case SHAPE_ELSE:
-	case SHAPE_END:
-	case SHAPE_CATCH:
-	case SHAPE_CATCH_ALL:
-	case SHAPE_DELEGATE: break;
+	default: break; /* nothing, or a block: body.c */
 	}
 }
