@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* liblodge: run a guest. The only header an embedder includes.
+/* liblodge: run a guest. The only header an embedder includes; lodge/wasm.h has modules of
+ * WebAssembly inside its own process.
  *
  * A guest is a folder of plain files and, while it runs, one keeper process that owns it. A
  * struct lodge_guest is a name for it: any process of the same user may open the same guest.

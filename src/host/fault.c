@@ -243,5 +243,10 @@ int host_fault_begin(struct lodge_err *e)
 	return r ? err_set(e, r, "cannot handle address faults") : 0;
 }
 
-void host_fault_taken_by(const struct host_fault_taker *t) { taker = t; }
+const struct host_fault_taker *host_fault_taken_by(const struct host_fault_taker *t)
+{
+	const struct host_fault_taker *before = taker;
+	taker = t;
+	return before;
+}
 void host_fault_last(struct host_fault *ret) { *ret = last; }

@@ -174,12 +174,12 @@ struct host_fault {
 int host_fault_begin(struct lodge_err *e) MUST;
 /* Who looks at this thread's other faults; NULL: nobody. @catch gets the address of the instruction
  * and may change it to where the thread goes on; false: the fault is none of its own. It runs in
- * the signal handler. @t is borrowed. */
+ * the signal handler. @t is borrowed. Returns who did before. */
 struct host_fault_taker {
 	bool (*catch)(void *user, const struct host_fault *f, uint64_t *pc);
 	void *user;
 };
-void host_fault_taken_by(const struct host_fault_taker *t);
+const struct host_fault_taker *host_fault_taken_by(const struct host_fault_taker *t);
 /* The last fault that was mended or taken on this thread. */
 void host_fault_last(struct host_fault *ret);
 /* @size 1, 2, 4 or 8 bytes at @at, in one access if that is aligned. False: a fault. */

@@ -48,6 +48,7 @@ static int funcs_new(struct wasm *w, struct lodge_err *e,
 		wasm_host_fn *fn = find(w->user, i, &im, e);
 		if (!fn)
 			return -EINVAL;
+		w->funcs[func].host_user = w->user;
 		w->funcs[func++].host = fn;
 	}
 	return 0;
@@ -323,21 +324,47 @@ enum wasm_trap wasm_start(struct wasm *w)
 	return m->start < 0 ? WASM_OK : wasm_call(w, (uint32_t)m->start, &none);
 }
 
-enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at)
+/* In the slots from @stack on. */
+static enum wasm_trap call_at(struct wasm *w, uint32_t func, union wasm_slot *at,
+			      union wasm_slot *stack)
 {
 	struct func *f = &w->funcs[func];
-	if (f->nslots > (uint64_t)(w->stack_end - w->stack))
+	if (f->nslots > (uint64_t)(w->stack_end - stack) || tier_stack_is_low(w))
 		return WASM_TRAP_STACK;
-	memcpy(w->stack, at, f->nparams * sizeof *at);
-	w->top = w->frames;
+	memcpy(stack, at, f->nparams * sizeof *at);
 	w->ntrace = 0;
-	host_fault_taken_by(&w->taker);
-	enum wasm_trap t = wasm_run(w, f, w->stack, NULL);
-	host_fault_taken_by(NULL);
+	const struct host_fault_taker *before = host_fault_taken_by(&w->taker);
+	enum wasm_trap t = wasm_run(w, f, stack, NULL);
+	host_fault_taken_by(before);
 	if (t == WASM_OK)
-		memcpy(at, w->stack, f->nresults * sizeof *at);
+		memcpy(at, stack, f->nresults * sizeof *at);
 	return t;
 }
+
+enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at)
+{
+	w->top = w->frames;
+	return call_at(w, func, at, w->stack);
+}
+
+enum wasm_trap wasm_call_within(struct wasm *w, uint32_t func, union wasm_slot *at,
+				union wasm_slot *unused)
+{
+	struct frame *top = w->top;
+	enum wasm_trap t = call_at(w, func, at, unused);
+	w->top = top;
+	return t;
+}
+
+void wasm_host_user(struct wasm *w, uint32_t func, void *user) { w->funcs[func].host_user = user; }
+
+void wasm_limit(struct wasm *w, uint64_t fuel, uint64_t deadline_ns)
+{
+	w->fuel = fuel > INT64_MAX ? INT64_MAX : (int64_t)fuel;
+	w->deadline_ns = deadline_ns;
+}
+
+uint64_t wasm_fuel(const struct wasm *w) { return w->fuel > 0 ? (uint64_t)w->fuel : 0; }
 
 const char *wasm_error(const struct wasm *w) { return w->err.msg; }
 

@@ -92,6 +92,10 @@ struct wdata {
 	uint32_t memory;
 	struct span offset, bytes;
 };
+struct debug { /* sections of DWARF, and where addresses of code are counted from */
+	struct span line, str, line_str;
+	const uint8_t *code;
+};
 struct wasm_module {
 	const uint8_t *bytes;
 	size_t len;
@@ -111,7 +115,18 @@ struct wasm_module {
 	uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, ntags;
 	uint32_t nexports, nelems, ndatas;
 	struct span names; /* the section "name" */
+	struct debug debug;
 };
+/* line.c: the lines of @n addresses; line 0: nothing says. A name may have anything in it. */
+struct line_place {
+	struct span file;
+	uint64_t line;
+};
+void lines_find(const struct debug *d, const uint64_t *addresses, uint32_t n,
+		struct line_place *ret);
+enum { LINE_TEXT = 160 };
+/* "file:line", without what a terminal would take for its own; "" for line 0. */
+void line_text(const struct line_place *p, char ret[LINE_TEXT]);
 static inline uint8_t table_index_type(const struct wasm_module *m, uint32_t i)
 {
 	return i < m->ntables && m->tables[i].is64 ? WASM_I64 : WASM_I32;
@@ -258,6 +273,7 @@ struct func {
 	uint16_t nparams, nlocals, nresults; /* slots; locals with parameters */
 	uint32_t type;           /* canonical */
 	wasm_host_fn *host;      /* NULL: a function of the module */
+	void *host_user;         /* what it is called with */
 	struct insn *own;        /* owned */
 	uint32_t ninsns;
 	uint32_t seen;           /* its heat when code was dropped the last time */
@@ -432,6 +448,8 @@ enum wasm_trap tier_run(struct wasm *w, struct func *f, union wasm_slot *at);
  * there is not. */
 bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm_slot *at,
 	       enum wasm_trap *ret);
+/* This thread is on the stack of compiled code, and little of it is left. */
+bool tier_stack_is_low(const struct wasm *w);
 bool tier_fault_find(struct wasm *w, uint64_t *pc);
 void tier_interrupt(struct wasm *w); /* in a handler of a signal */
 /* The compiled frames from @code on (struct spot), innermost first. @each gets the instruction that

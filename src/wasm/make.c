@@ -314,6 +314,19 @@ static void op_read(struct make *g)
 		unknown(g, op);
 }
 
+/* The reason with its function, and the line if the module says which. */
+static int failed(const struct make *g, uint32_t func, struct lodge_err *e)
+{
+	const struct debug *d = &g->m->debug;
+	const uint64_t address =
+	    (uint64_t)((g->op_at - g->r.base) - (d->code - g->m->bytes));
+	struct line_place line;
+	char text[LINE_TEXT];
+	lines_find(d, &address, 1, &line);
+	line_text(&line, text);
+	return err_in(e, g->r.bad, "%s%sfunction %u", text, *text ? ": " : "", func);
+}
+
 /* The block that is the whole function. */
 static void body_begin(struct make *g)
 {
@@ -362,7 +375,7 @@ int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool
 		free(g.code);
 		free(g.offsets);
 		free(g.catches);
-		return g.r.bad ? err_in(e, g.r.bad, "function %u", func) : 0;
+		return g.r.bad ? failed(&g, func, e) : 0;
 	}
 	uint32_t results = g.type->rslots;
 	*out = (struct made){.at = g.code,

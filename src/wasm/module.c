@@ -402,6 +402,7 @@ static void datas_read(struct wasm_module *m, struct reader *r)
 
 static void code_read(struct wasm_module *m, struct reader *r)
 {
+	m->debug.code = r->p;
 	uint32_t n = reader_u32(r);
 	if (n != m->nfuncs - m->nimported) {
 		reader_fail(r, EBADMSG, "function and code section have inconsistent lengths");
@@ -439,8 +440,16 @@ static void custom_read(struct wasm_module *m, struct reader *r)
 {
 	uint32_t n;
 	const char *name = reader_name(r, &n);
-	if (name && n == 4 && !memcmp(name, "name", 4))
-		m->names = (struct span){r->p, (uint32_t)(r->end - r->p)};
+	const struct {
+		const char *name;
+		struct span *to;
+	} known[] = {{"name", &m->names},
+		     {".debug_line", &m->debug.line},
+		     {".debug_str", &m->debug.str},
+		     {".debug_line_str", &m->debug.line_str}};
+	for (size_t i = 0; name && i < countof(known); i++)
+		if (n == strlen(known[i].name) && !memcmp(name, known[i].name, n))
+			*known[i].to = (struct span){r->p, (uint32_t)(r->end - r->p)};
 	r->p = r->end;
 }
 
@@ -554,6 +563,17 @@ void wasm_signature(const struct wasm_module *m, uint32_t func, char ret[64])
 		}
 	}
 	ret[n] = 0;
+}
+
+uint32_t wasm_funcs(const struct wasm_module *m) { return m->nfuncs; }
+
+void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint8_t **ret, uint32_t *np,
+		    uint32_t *nr)
+{
+	const struct wtype *t = &m->types[m->funcs[func].type];
+	*ret = t->values;
+	*np = t->np;
+	*nr = t->nr;
 }
 
 bool wasm_import_at(const struct wasm_module *m, size_t i, struct wasm_import *ret)

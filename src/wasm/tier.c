@@ -116,10 +116,11 @@ void tier_walk(const struct wasm *w, const uint64_t *code, const uint32_t *inner
 	}
 }
 
-static bool stack_is_low(const struct wasm *w)
+bool tier_stack_is_low(const struct wasm *w)
 {
 	const uint8_t *here = __builtin_frame_address(0);
-	return here - w->tier->stack < STACK_SLACK / 2;
+	return w->tier && w->tier->stack &&
+	       (uintptr_t)here - (uintptr_t)w->tier->stack < STACK_SLACK / 2;
 }
 
 static enum wasm_trap interpret(struct wasm *w, struct func *f, union wasm_slot *at,
@@ -129,7 +130,7 @@ static enum wasm_trap interpret(struct wasm *w, struct func *f, union wasm_slot 
 	struct frame *top = w->top;
 	enum wasm_trap t = WASM_TRAP_STACK;
 	w->crossing = &here;
-	if (!stack_is_low(w))
+	if (!tier_stack_is_low(w))
 		t = wasm_run(w, f, at, NULL);
 	else
 		trace_note(w, f, 0);
@@ -142,7 +143,7 @@ static enum wasm_trap host_call(struct wasm *w, struct func *f, union wasm_slot 
 				const uint64_t *from)
 {
 	enum wasm_trap t;
-	while ((t = f->host(w->user, w, at)) == WASM_AGAIN)
+	while ((t = f->host(f->host_user, w, at)) == WASM_AGAIN)
 		if (w->asked && (t = halt(w, (struct spot){f, SPOT_BEGIN, from})))
 			break;
 	if (t)

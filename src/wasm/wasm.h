@@ -62,6 +62,11 @@ struct wasm_import {
 };
 bool wasm_import_at(const struct wasm_module *m, size_t i, struct wasm_import *ret);
 
+/* The type of function @func: @np types of parameters, @nr of results, at *@ret. */
+uint32_t wasm_funcs(const struct wasm_module *m); /* also those that are imported */
+void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint8_t **ret, uint32_t *np,
+		    uint32_t *nr);
+
 /* ---- instances ---- */
 struct wasm;
 /* A function of the host: reads arguments at @at, one slot each (v128: two), and leaves results
@@ -138,3 +143,14 @@ void wasm_trace(const struct wasm *w, FILE *out);
 /* @len bytes of memory 0 at @at, for one call; NULL: not all of them are there. */
 void *wasm_memory(struct wasm *w, uint64_t at, uint64_t len);
 uint64_t wasm_memory_size(const struct wasm *w);
+
+/* ---- for programs that have instances inside them ---- */
+/* wasm_call, from a function of the host that this instance has called: from @unused on nobody uses
+ * slots, which are those behind the function's arguments and results. */
+enum wasm_trap wasm_call_within(struct wasm *w, uint32_t func, union wasm_slot *at,
+				union wasm_slot *unused) MUST;
+/* What the function of the host that import @func is gets, in the place of @user of wasm_new. */
+void wasm_host_user(struct wasm *w, uint32_t func, void *user);
+/* From the next wasm_call on; for limits that the instance was made with, other than 0. */
+void wasm_limit(struct wasm *w, uint64_t fuel, uint64_t deadline_ns);
+uint64_t wasm_fuel(const struct wasm *w);

@@ -7,6 +7,7 @@
 #include "box/box.h"
 #include "life/life.h"
 #include "wasi/wasi.h"
+#include "wat/wat.h"
 
 enum { FOLDERS_MAX = 64, SIGNAL_KICK = 64 };
 
@@ -24,6 +25,8 @@ struct plan {
 };
 /* wasm.c: check @c, for the foreground or a keeper. EINVAL, with what to do instead. */
 int plan_make(struct plan *p, const struct lodge_config *c, bool kept, struct lodge_err *e) MUST;
+/* Is the file @path, which begins with these bytes, a module in the text format? */
+bool text_is_module(const char *path, const char *bytes, size_t len);
 
 /* ---- from the keeper to the program and back, one answer to each ---- */
 enum ask {

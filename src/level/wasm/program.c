@@ -39,7 +39,8 @@ static const struct state_field fields[] = {STATE(struct saved_program, phase, 1
 static int module_load(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	int r = file_load(AT_FDCWD, c->guest, MODULE_MAX, &p->bytes, &p->len, e);
-	if (r == 0 && !wasm_claims((const uint8_t *)p->bytes, p->len))
+	if (r == 0 && !wasm_claims((const uint8_t *)p->bytes, p->len) &&
+	    !text_is_module(c->guest, p->bytes, p->len))
 		r = err_set(e, ENOEXEC, "%s: this is no WebAssembly module", c->guest);
 	const char *slash = strrchr(c->guest, '/');
 	if (r == 0 && !(p->argv = calloc(c->argc + 2, sizeof *p->argv)))
@@ -250,6 +251,21 @@ static int state_read(struct program *g, struct lodge_err *e)
 	return r;
 }
 
+/* In the box: a module in the text format becomes a binary one. */
+static int text_make(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
+{
+	uint8_t *bytes;
+	size_t len;
+	if (wasm_claims((const uint8_t *)p->bytes, p->len))
+		return 0;
+	int r = wat_encode(c->guest, p->bytes, p->len, &bytes, &len, e);
+	if (r < 0)
+		return r;
+	p->bytes = (char *)bytes; /* the text stays with the process */
+	p->len = len;
+	return 0;
+}
+
 static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 {
 	const struct lodge_config *c = g->c;
@@ -273,6 +289,13 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 	if (r == 0)
 		r = wasm_new(&g->w, g->m, &limits, wasi_find, g->s, e);
 	return r == 0 && g->kept && g->kept->state ? state_read(g, e) : r;
+}
+
+/* In the box: what is wrong with the module is told with its name. */
+static int program_enter(struct program *g, struct plan *p, struct lodge_err *e)
+{
+	int r = text_make(p, g->c, e);
+	return r < 0 ? r : err_in(e, program_make(g, p, e), "%s", g->c->guest);
 }
 
 static _Noreturn void program_run(struct program *g)
@@ -300,12 +323,12 @@ int program_become(struct plan *p, const struct lodge_config *c, struct lodge_er
 		r = box_enter_with(p, -1, e);
 	if (r < 0)
 		return r;
-	r = program_make(g, p, e);
+	r = program_enter(g, p, e);
 	if (r == 0)
 		program_run(g);
 	if (e)
 		e->code = ENOEXEC; /* it is there, and cannot be run */
-	return err_in(e, -ENOEXEC, "%s", c->guest);
+	return -ENOEXEC;
 }
 
 /* ---- under a keeper ---- */
@@ -336,7 +359,7 @@ static int kept_make(struct program *g, struct plan *p, struct lodge_err *e)
 	if (r < 0)
 		return r;
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* that of before went with other rights */
-	r = err_in(e, program_make(g, p, e), "%s", g->c->guest);
+	r = program_enter(g, p, e);
 	if (r == 0 && sigaction(SIGNAL_KICK, &a, NULL) < 0)
 		r = err_sys(e, "a handler of signals");
 	return r;
