@@ -95,7 +95,7 @@ struct wdata {
 struct wasm_module {
 	const uint8_t *bytes;
 	size_t len;
-	bool lazy, has_data_count;
+	bool lazy, mapped, has_data_count;
 	int64_t start; /* -1: none */
 	uint32_t data_count;
 	uint32_t nimported; /* functions among funcs, first */
@@ -333,6 +333,15 @@ struct wasm {
 	uint64_t exn_bytes;
 	uint64_t thrown; /* the one that is on its way */
 	struct host_fault_taker taker;
+	/* segments that are copied when they are touched (data.c): pieces of memory 0 that wait, a
+	 * bit each, and the segments, in order. Owned */
+	uint8_t *pieces;
+	uint64_t npieces;
+	struct active {
+		uint64_t to, len;
+		const uint8_t *at;
+	} *active;
+	uint32_t nactive;
 	/* ---- standing still: state.c ---- */
 	volatile bool asked;
 	uint32_t slice_max;
@@ -417,6 +426,14 @@ enum wasm_trap wasm_help(struct wasm *w, enum help h, union wasm_slot *at, uint3
 uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages); /* UINT64_MAX: no */
 enum wasm_trap segment_copy(struct wasm *w, uint32_t elem, uint32_t table, uint64_t to,
 			    uint64_t from, uint64_t n);
+
+/* ---- active segments (data.c) ---- */
+enum wasm_trap data_start(struct wasm *w);
+void data_free(struct wasm *w);
+/* A fault at the host's @address: true: it was of a piece that waited, and is there now. */
+bool data_touched(struct wasm *w, uint64_t address);
+/* Before the kernel is given these bytes of memory 0. */
+void data_need(struct wasm *w, uint64_t at, uint64_t len);
 
 /* ---- the compiled tier (tier.c) ---- */
 enum { HEAT_NEVER = UINT32_MAX };

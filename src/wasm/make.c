@@ -334,15 +334,34 @@ static void body_begin(struct make *g)
 				    .otherwise = NO_PATCH};
 }
 
+/* The bytes of a function, or a copy of them, if they may change while they are read. */
+static bool body_take(const struct wasm_module *m, const struct span *body, uint8_t **copy,
+		      struct reader *ret)
+{
+	*ret = (struct reader){.base = m->bytes, .p = body->at, .end = body->at + body->len};
+	if (!m->mapped)
+		return true;
+	if (!(*copy = malloc(body->len + 1)))
+		return false;
+	memcpy(*copy, body->at, body->len);
+	/* what says where an error is counts from there */
+	ret->base = *copy - (body->at - m->bytes);
+	ret->p = *copy;
+	ret->end = *copy + body->len;
+	return true;
+}
+
 int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool want_offsets,
 	      struct lodge_err *e)
 {
 	const struct wfunc *f = &m->funcs[func];
 	struct make g = {.m = m, .type = &m->types[f->type], .fresh = UINT32_MAX};
-	g.r = (struct reader){
-	    .base = m->bytes, .p = f->body.at, .end = f->body.at + f->body.len, .e = e};
+	autofree uint8_t *copy = NULL;
+	if (!body_take(m, &f->body, &copy, &g.r))
+		return err_set(e, ENOMEM, "out of memory");
+	g.r.e = e;
 	g.emits = out;
-	g.op_at = f->body.at;
+	g.op_at = g.r.p;
 	if (want_offsets && !(g.offsets = malloc(64 * sizeof *g.offsets)))
 		return err_set(e, ENOMEM, "out of memory");
 	locals_read(&g);

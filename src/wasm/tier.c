@@ -255,7 +255,8 @@ static bool compile(struct tier *t, struct func *f)
 	if ((!t->cache && !begin(t)) ||
 	    func_make(w->m, (uint32_t)(f - w->funcs), &made, false, NULL) < 0)
 		return false;
-	if (made.interpreted) {
+	/* the file of a module may have changed since the interpreter's code was made */
+	if (made.interpreted || (f->own && (made.n != f->ninsns || made.nslots != f->nslots))) {
 		made_fini(&made);
 		return false;
 	}

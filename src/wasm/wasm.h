@@ -47,7 +47,12 @@ const char *wasm_trap_text(enum wasm_trap t);
 struct wasm_module;
 /* Does it begin like a module of this version, or any? */
 bool wasm_claims(const uint8_t *bytes, size_t len);
-enum { WASM_LAZY = 1 }; /* functions are validated when they are first called */
+enum {
+	WASM_LAZY = 1,   /* functions are validated when they are first called */
+	/* the bytes are a private, writable mapping of a file, which others may change: whatever
+	 * they do, what is run was validated */
+	WASM_MAPPED = 2
+};
 /* Decode and validate @len bytes, borrowed until wasm_module_free. EBADMSG: malformed; EINVAL:
  * invalid; ENOTSUP: of a proposal that is not here; each with the offset and the reason. */
 int wasm_module_new(struct wasm_module **ret, const uint8_t *bytes, size_t len, unsigned flags,

@@ -20,6 +20,7 @@ struct plan {
 	uint64_t fuel;
 	char *bytes; /* the module, owned */
 	size_t len;
+	bool mapped; /* they are the file's, which may change */
 	const char **argv; /* owned */
 };
 /* wasm.c: check @c, for the foreground or a keeper. EINVAL, with what to do instead. */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -36,9 +37,28 @@ static const struct state_field fields[] = {STATE(struct saved_program, phase, 1
 
 /* ---- the way into the box ---- */
 
+/* A large module is not read, only mapped: most of it nobody looks at. False: it is small, or cannot
+ * be; what is wrong with it is told when it is read. */
+static bool module_map(struct plan *p, const char *path)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < LAZY_FROM ||
+	    st.st_size > MODULE_MAX)
+		return false;
+	p->len = (size_t)st.st_size;
+	/* written to, which makes pages our own, by wasm_module_new alone */
+	void *at = mmap(NULL, p->len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	p->bytes = at == MAP_FAILED ? NULL : at;
+	p->mapped = p->bytes;
+	return p->mapped;
+}
+
 static int module_load(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
 {
-	int r = file_load(AT_FDCWD, c->guest, MODULE_MAX, &p->bytes, &p->len, e);
+	int r = module_map(p, c->guest)
+		    ? 0
+		    : file_load(AT_FDCWD, c->guest, MODULE_MAX, &p->bytes, &p->len, e);
 	if (r == 0 && !wasm_claims((const uint8_t *)p->bytes, p->len))
 		r = err_set(e, ENOEXEC, "%s: this is no WebAssembly module", c->guest);
 	const char *slash = strrchr(c->guest, '/');
@@ -82,6 +102,14 @@ static void on_deadline(int sig)
 	(void)sig;
 	text_write("lodge: the time is over (--timeout)\n");
 	_exit(124);
+}
+
+/* The file of a module that is mapped has become shorter. */
+static void on_short(int sig)
+{
+	(void)sig;
+	text_write("lodge: the file of the module changed while it ran: it is too short now\n");
+	_exit(LODGE_EXIT_LODGE);
 }
 
 static int deadline_set(uint64_t timeout_ns, struct lodge_err *e)
@@ -263,11 +291,14 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 		c->timeout_ns && !g->kept ? host_monotonic_ns() + c->timeout_ns : 0};
 	g->wasi = (struct wasi_config){p->argv, c->argc + 1, c->env, c->nenv, p->folders, p->n};
 	int r = wasi_new(&g->s, &g->wasi, e);
+	if (p->mapped)
+		(void)signal(SIGBUS, on_short);
 	if (r == 0 && !g->kept)
 		r = deadline_set(c->timeout_ns, e);
 	if (r == 0)
 		r = wasm_module_new(&g->m, (const uint8_t *)p->bytes, p->len,
-				    p->len >= LAZY_FROM ? WASM_LAZY : 0, e);
+				    (p->len >= LAZY_FROM ? WASM_LAZY : 0) |
+					(p->mapped ? WASM_MAPPED : 0), e);
 	if (r == 0)
 		r = entry_find(g->m, &g->start, e);
 	if (r == 0)
