@@ -85,8 +85,9 @@ static void pieces_close(struct wasm *w)
 	for (uint64_t from = 0, to; from < w->npieces; from = to + 1) {
 		for (to = from; piece_waits(w, to); to++)
 			continue;
-		if (to > from && mprotect(w->base + from * PIECE, (to - from) * PIECE, PROT_NONE) < 0)
-			data_need(w, from * PIECE, (to - from) * PIECE);
+		uint64_t at = from * PIECE, len = (to - from) * PIECE;
+		if (len && mprotect(w->base + at, len, PROT_NONE) < 0)
+			data_need(w, at, len);
 	}
 }
 

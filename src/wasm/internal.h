@@ -456,11 +456,15 @@ void tier_interrupt(struct wasm *w); /* in a handler of a signal */
 typedef void tier_frame_fn(void *user, const struct func *f, uint32_t insn, bool calls);
 void tier_walk(const struct wasm *w, const uint64_t *code, const uint32_t *innermost,
 	       tier_frame_fn *each, void *user);
-/* lift.c: the IR of @made, a function of type @t, into @f. *@ret_kept: code of it will call
- * tier_one with instructions of @made. */
+/* lift.c: the IR of @made, a function of type @t, into @f. Instructions that code of it will call
+ * tier_one with are added to @helps. */
 struct jit_fn;
+struct helps {
+	struct help_insn { struct insn insn[2]; } *at; /* owned */
+	uint32_t n, cap;
+};
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
-	       bool *ret_kept);
+	       struct helps *helps);
 /* one.c: what instructions do that compiled code calls C for. */
 bool tier_one_knows(uint64_t code); /* one that reads slot a, and writes slot d */
 enum wasm_trap tier_one(struct wasm *w, const struct insn *i, union wasm_slot *frame);

@@ -65,7 +65,7 @@ void jit_fn_free(struct jit_fn *f)
 	free(f);
 }
 
-void jit_fn_begin(struct jit_fn *f, const void *self, uint32_t nslots, uint32_t nargs,
+void jit_fn_begin(struct jit_fn *f, uint64_t self, uint32_t nslots, uint32_t nargs,
 		  uint32_t nlocals, enum jit_fn_result result, uint32_t nresults)
 {
 	f->self = self;
@@ -74,7 +74,8 @@ void jit_fn_begin(struct jit_fn *f, const void *self, uint32_t nslots, uint32_t 
 	f->nlocals = nlocals;
 	f->result = result;
 	f->nresults = nresults;
-	f->nins = f->nuses = f->ngroups = f->nwaits = f->nstubs = f->npolled = f->nconsts = f->nlines = 0;
+	f->nins = f->nuses = f->ngroups = f->nwaits = f->nstubs = f->npolled = 0;
+	f->nconsts = f->nlines = 0;
 	f->bad = false;
 	f->entries = 0;
 }
@@ -107,7 +108,8 @@ static void use_note(struct jit_fn *f, const struct ir_block *b, const struct ir
 
 void jit_fn_add(struct jit_fn *f, const struct ir_block *b)
 {
-	if (f->bad || b->full || !room(f, &f->groups, f->ngroups + 1, &f->cap_groups, sizeof *f->groups) ||
+	if (f->bad || b->full ||
+	    !room(f, &f->groups, f->ngroups + 1, &f->cap_groups, sizeof *f->groups) ||
 	    !room(f, &f->ins, f->nins + b->n, &f->cap_ins, sizeof *f->ins) ||
 	    !room(f, &f->uses, f->nuses + b->n, &f->cap_uses, sizeof *f->uses)) {
 		f->bad = true;
@@ -372,10 +374,10 @@ static void callee_find(struct jit_fn *f, const struct ir_ins *i, struct ir_invo
 {
 	struct jit_asm *a = &f->g->a;
 	const struct jit_fn_owner *o = &f->c->fn;
-	x_movi(a, RDX, i->imm);
-	x_alum(a, true, ALU_CMP, RAX, RDX, (int32_t)o->table_n);
+	x_load(a, true, RDX, BASE_REG, CONTEXT(tables));
+	x_alum(a, true, ALU_CMP, RAX, RDX, (int32_t)(i->imm + o->table_n));
 	fn_stub(f, FN_TRAP, o->trap_undefined, x_jcc32(a, CC_AE));
-	x_load(a, true, RDX, RDX, (int32_t)o->table_at);
+	x_load(a, true, RDX, RDX, (int32_t)(i->imm + o->table_at));
 	asm_rmx(a, true, 0x8b, RAX, RDX, RAX, 3, 0);
 	x_test(a, true, RAX, RAX);
 	fn_stub(f, FN_TRAP, o->trap_null, x_jcc32(a, CC_E));
@@ -387,11 +389,12 @@ static void help(struct jit_fn *f, const struct ir_ins *i)
 {
 	struct jit_asm *a = &f->g->a;
 	fn_lost_move(f, false);
-	x_movi(a, RDI, (uint64_t)(uintptr_t)f->c->fn.self);
-	x_movi(a, RSI, i->imm);
+	x_load(a, true, RDI, BASE_REG, CONTEXT(self));
+	x_load(a, true, RSI, BASE_REG, CONTEXT(helps));
+	if (i->imm)
+		x_alui(a, true, ALU_ADD, RSI, (int32_t)i->imm);
 	x_lea(a, RDX, STATE_REG, -BIAS);
-	x_movi(a, RAX, (uint64_t)(uintptr_t)f->c->fn.help);
-	asm_rr(a, false, 0xff, 2, RAX);
+	asm_rm(a, false, 0xff, 2, BASE_REG, CONTEXT(help));
 	x_test(a, true, RAX, RAX);
 	fn_stub(f, FN_TRAP_RAX, 0, x_jcc32(a, CC_NE));
 	fn_lost_move(f, true);
@@ -412,9 +415,10 @@ static void tail(struct jit_fn *f, struct ir_invoke v)
 static const uint8_t *code_of(const struct jit_fn *f, uint64_t callee)
 {
 	const uint8_t *code;
-	if (callee == (uint64_t)(uintptr_t)f->self)
+	if (callee == f->self)
 		return f->g->a.start;
-	memcpy(&code, (const uint8_t *)(uintptr_t)callee + f->c->fn.callee_code, sizeof code);
+	const uint8_t *record = (const uint8_t *)f->c->fn.records + callee;
+	memcpy(&code, record + f->c->fn.callee_code, sizeof code);
 	uint64_t off = (uint64_t)(code - f->c->x);
 	return off >= f->c->first && off < f->c->used ? f->c->w + off : NULL;
 }
@@ -436,7 +440,9 @@ static void invoke(struct jit_fn *f, const struct ir_ins *i)
 	} else {
 		code = v.kind == IR_INVOKE_DIRECT ? code_of(f, i->imm) : NULL;
 		if (!code)
-			x_movi(a, RAX, i->imm);
+			x_load(a, true, RAX, BASE_REG, CONTEXT(records));
+		if (!code && i->imm)
+			x_alui(a, true, ALU_ADD, RAX, (int32_t)i->imm);
 	}
 	if (v.kind >= IR_INVOKE_TAIL) {
 		tail(f, v);

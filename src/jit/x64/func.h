@@ -39,12 +39,12 @@ struct fn_block {
 	uint64_t *in, *kill;   /* bits by slot: live at the start; written before they are read */
 };
 struct jit_fn {
-	const void *self;
+	uint64_t self;
 	uint32_t nslots, nargs, nlocals, nresults, words;
 	enum jit_fn_result result;
 	struct ir_ins *ins;    /* owned, as are all below */
 	uint32_t nins, cap_ins;
-	/* of each group its first instruction and its first use of slots; one more than there are */
+	/* of each group its first instruction and its first use of slots; one more than all */
 	struct fn_group { uint32_t ins, use; uint8_t end; bool calls; } *groups;
 	uint32_t ngroups, cap_groups;
 	struct fn_use { uint32_t ins; uint8_t op, type; } *uses; /* gets, puts, invokes, ends */
