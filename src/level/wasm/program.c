@@ -14,7 +14,6 @@
 
 enum {
 	MODULE_MAX = 1 << 30,
-	LAZY_FROM = 16 << 20, /* modules as large as this are validated as they are called */
 	EXIT_TRAP = 134,      /* as a shell says it of a program that was aborted */
 	CONTROL_FD = 3,       /* where the box leaves the one descriptor that it keeps */
 };
@@ -28,6 +27,7 @@ struct program {
 	struct wasi *s;
 	struct wasm *w;
 	uint32_t start; /* the function _start */
+	struct code_cache code;
 	uint64_t phase;
 };
 struct saved_program {
@@ -37,8 +37,8 @@ static const struct state_field fields[] = {STATE(struct saved_program, phase, 1
 
 /* ---- the way into the box ---- */
 
-/* A large module is not read, only mapped: most of it nobody looks at. False: it is small, or cannot
- * be; what is wrong with it is told when it is read. */
+/* A large module is not read, only mapped: most of it nobody looks at. False: it is small, or
+ * cannot be; what is wrong with it is told when it is read. */
 static bool module_map(struct plan *p, const char *path)
 {
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -148,6 +148,8 @@ static int trap_tell(const struct wasm *w, enum wasm_trap t)
 
 static int program_ended(const struct program *g, enum wasm_trap t)
 {
+	if (g->code.tell >= 0)
+		code_cache_tell(g->w, CONTROL_FD);
 	return t == WASM_OK		? 0
 	       : t == WASM_TRAP_EXIT ? wasi_exit_code(g->s)
 				     : trap_tell(g->w, t);
@@ -297,12 +299,13 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 		r = deadline_set(c->timeout_ns, e);
 	if (r == 0)
 		r = wasm_module_new(&g->m, (const uint8_t *)p->bytes, p->len,
-				    (p->len >= LAZY_FROM ? WASM_LAZY : 0) |
-					(p->mapped ? WASM_MAPPED : 0), e);
+				    plan_flags(p), e);
 	if (r == 0)
 		r = entry_find(g->m, &g->start, e);
 	if (r == 0)
 		r = wasm_new(&g->w, g->m, &limits, wasi_find, g->s, e);
+	if (r == 0 && g->code.bytes)
+		(void)!wasm_code_load(g->w, g->code.bytes, g->code.len);
 	return r == 0 && g->kept && g->kept->state ? state_read(g, e) : r;
 }
 
@@ -327,8 +330,11 @@ int program_become(struct plan *p, const struct lodge_config *c, struct lodge_er
 	struct program *g = &the_program;
 	g->c = c;
 	int r = module_load(p, c, e);
+	g->code.tell = -1;
+	if (r == 0 && p->keeps_code)
+		code_cache_open(&g->code, p);
 	if (r == 0)
-		r = box_enter_with(p, -1, e);
+		r = box_enter_with(p, g->code.tell, e);
 	if (r < 0)
 		return r;
 	r = program_make(g, p, e);
@@ -380,6 +386,7 @@ _Noreturn void program_kept(const struct lodge_config *c, const struct kept *k)
 	struct message hello = {.what = ASK_READY};
 	g->c = c;
 	g->kept = k;
+	g->code.tell = -1;
 	streams_begin(k);
 	hello.result = kept_make(g, &p, &hello.err);
 	/* the box has moved it, if it was entered */
