@@ -505,7 +505,7 @@ static void lift_plain(struct lift *l)
 		break;
 	case CODE_CLAMP:
 	case CODE_TABLE_GET: helper(l, i->a, 1, i->d, 1); break;
-	case CODE_TABLE_SET: /* what it reads lies together, or it is not for here */
+	case CODE_TABLE_SET:
 		l->cannot |= i->a != i->d + 1;
 		helper(l, i->d, 2, i->d, 0);
 		break;

@@ -169,8 +169,10 @@ static void table_op(struct make *g, unsigned op)
 		return;
 	}
 	struct val v = {0};
-	if (op == 0x26)
+	if (op == 0x26) {
+		(void)vals_settle(g, 2); /* together, as helpers of compiled code want them */
 		v = val_pop(g, g->m->tables[i].type);
+	}
 	struct val at = val_pop(g, table_index_type(g->m, i));
 	uint16_t b = val_use(g, &v), a = index_use(g, &at, i);
 	if (op == 0x25)
