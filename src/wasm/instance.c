@@ -207,8 +207,8 @@ static int stack_new(struct wasm *w, uint32_t slots, struct lodge_err *e)
 
 static bool fault_catch(void *user, const struct host_fault *f, uint64_t *pc)
 {
-	(void)f;
-	return wasm_fault_find(pc) || tier_fault_find(user, pc);
+	return data_touched(user, f->at) || wasm_fault_find(pc) ||
+	       tier_fault_find(user, pc);
 }
 
 int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_limits *l,
@@ -280,6 +280,7 @@ void wasm_free(struct wasm *w)
 	free(w->memories);
 	if (w->base)
 		munmap(w->base - w->front, w->front + base_span(w));
+	data_free(w);
 	free(w->data_dropped);
 	free(w->elem_dropped);
 	free(w);
@@ -308,19 +309,9 @@ enum wasm_trap wasm_start(struct wasm *w)
 		if (t)
 			return t;
 	}
-	for (uint32_t i = 0; i < m->ndatas; i++) {
-		const struct wdata *s = &m->datas[i];
-		if (s->mode != SEGMENT_ACTIVE)
-			continue;
-		struct memory *to = &w->memories[s->memory];
-		uint64_t at =
-		    constant_value(w, s->offset, to->is64 ? WASM_I64 : WASM_I32).lo;
-		if (at > to->len || s->bytes.len > to->len - at)
-			return WASM_TRAP_MEMORY;
-		if (s->bytes.len)
-			memcpy(to->at + at, s->bytes.at, s->bytes.len);
-		w->data_dropped[i] = true;
-	}
+	enum wasm_trap t = data_start(w);
+	if (t)
+		return t;
 	return m->start < 0 ? WASM_OK : wasm_call(w, (uint32_t)m->start, &none);
 }
 
@@ -374,6 +365,7 @@ void *wasm_memory(struct wasm *w, uint64_t at, uint64_t len)
 	const struct memory *m = w->m->nmemories ? w->memories : NULL;
 	if (!m || at > m->len || len > m->len - at)
 		return NULL;
+	data_need(w, at, len);
 	return m->at ? m->at + at : nothing;
 }
 

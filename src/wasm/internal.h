@@ -99,7 +99,7 @@ struct debug { /* sections of DWARF, and where addresses of code are counted fro
 struct wasm_module {
 	const uint8_t *bytes;
 	size_t len;
-	bool lazy, has_data_count;
+	bool lazy, mapped, has_data_count;
 	int64_t start; /* -1: none */
 	uint32_t data_count;
 	uint32_t nimported; /* functions among funcs, first */
@@ -349,6 +349,15 @@ struct wasm {
 	uint64_t exn_bytes;
 	uint64_t thrown; /* the one that is on its way */
 	struct host_fault_taker taker;
+	/* segments that are copied when they are touched (data.c): pieces of memory 0 that wait, a
+	 * bit each, and the segments, in order. Owned */
+	uint8_t *pieces;
+	uint64_t npieces;
+	struct active {
+		uint64_t to, len;
+		const uint8_t *at;
+	} *active;
+	uint32_t nactive;
 	/* ---- standing still: state.c ---- */
 	volatile bool asked;
 	uint32_t slice_max;
@@ -434,6 +443,14 @@ uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages); /* UINT6
 enum wasm_trap segment_copy(struct wasm *w, uint32_t elem, uint32_t table, uint64_t to,
 			    uint64_t from, uint64_t n);
 
+/* ---- active segments (data.c) ---- */
+enum wasm_trap data_start(struct wasm *w);
+void data_free(struct wasm *w);
+/* A fault at the host's @address: true: it was of a piece that waited, and is there now. */
+bool data_touched(struct wasm *w, uint64_t address);
+/* Before the kernel is given these bytes of memory 0. */
+void data_need(struct wasm *w, uint64_t at, uint64_t len);
+
 /* ---- the compiled tier (tier.c) ---- */
 enum { HEAT_NEVER = UINT32_MAX };
 size_t tier_front(const struct wasm_module *m); /* bytes before w->base: context and globals */
@@ -457,11 +474,15 @@ void tier_interrupt(struct wasm *w); /* in a handler of a signal */
 typedef void tier_frame_fn(void *user, const struct func *f, uint32_t insn, bool calls);
 void tier_walk(const struct wasm *w, const uint64_t *code, const uint32_t *innermost,
 	       tier_frame_fn *each, void *user);
-/* lift.c: the IR of @made, a function of type @t, into @f. *@ret_kept: code of it will call
- * tier_one with instructions of @made. */
+/* lift.c: the IR of @made, a function of type @t, into @f. Instructions that code of it will call
+ * tier_one with are added to @helps. */
 struct jit_fn;
+struct helps {
+	struct help_insn { struct insn insn[2]; } *at; /* owned */
+	uint32_t n, cap;
+};
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
-	       bool *ret_kept);
+	       struct helps *helps);
 /* one.c: what instructions do that compiled code calls C for. */
 bool tier_one_knows(uint64_t code); /* one that reads slot a, and writes slot d */
 enum wasm_trap tier_one(struct wasm *w, const struct insn *i, union wasm_slot *frame);

@@ -47,7 +47,7 @@ static uint32_t place_of(const struct wasm *w, const struct func *f, uint32_t i)
 {
 	struct made made;
 	uint32_t at = 0;
-	if (!f->own || i >= f->ninsns ||
+	if ((!f->own && f->code != &w->tiered) ||
 	    func_make(w->m, (uint32_t)(f - w->funcs), &made, true, NULL) < 0)
 		return 0;
 	if (i < made.n)
