@@ -445,6 +445,10 @@ static void effect(struct jit_fn *f, uint32_t n)
 			gen_put(g, n);
 		break;
 	case IR_store: fn_store(f, n); break;
+	case IR_amo:
+		if (!g->uses[n])
+			fn_atomic(f, i, NULL);
+		break;
 	case IR_guard: guard(f, i); break;
 	case IR_invoke: invoke(f, i); break;
 	case IR_br:
