@@ -357,6 +357,7 @@ static void help(struct jit_fn *f, const struct ir_ins *i)
 	x_movi(a, RDI, (uint64_t)(uintptr_t)f->c->fn.self);
 	x_movi(a, RSI, i->imm);
 	x_lea(a, RDX, STATE_REG, -BIAS);
+	x_lea(a, RCX, RSP, -8);
 	x_movi(a, RAX, (uint64_t)(uintptr_t)f->c->fn.help);
 	asm_rr(a, false, 0xff, 2, RAX);
 	x_test(a, true, RAX, RAX);
