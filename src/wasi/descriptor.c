@@ -161,6 +161,7 @@ void wasi_free(struct wasi *s)
 		close(s->roots[k]);
 	free(s->roots);
 	free(s->at);
+	threads_free(s);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

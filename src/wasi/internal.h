@@ -8,7 +8,7 @@
 #include <time.h>
 
 enum { DESCRIPTORS_MAX = 4096, IOVS_MAX = 1024, PATH_LEN_MAX = 4096 };
-enum { THREADS_MAX = 256 };
+enum { THREADS_MAX = 256, SPARES = 8 };
 enum {
 	W_2BIG = 1, W_AGAIN = 6, W_BADF = 8, W_FAULT = 21, W_ILSEQ = 25, W_INTR = 27, W_INVAL = 28,
 	W_IO = 29, W_ISDIR = 31, W_MFILE = 33, W_NAMETOOLONG = 37, W_NOENT = 44, W_NOMEM = 48,
@@ -71,6 +71,8 @@ struct wasi {
 	/* ---- threads (thread.c) ---- */
 	struct wasi_thread *threads[THREADS_MAX]; /* owned; 0 is not used. Atomic for a signal */
 	int tids[THREADS_MAX];                    /* atomic: of the host; 0: none */
+	struct wasm *spare[SPARES];               /* owned: of threads that have ended */
+	unsigned nspare;
 	uint32_t last_id;
 	pthread_cond_t changed;
 	unsigned running, standing; /* threads, with the first one; those that stand still */
@@ -96,6 +98,7 @@ enum { THREAD_START, THREAD_MAIN }; /* phases: the start function; wasi_thread_s
 int64_t thread_entry(const struct wasm_module *m); /* wasi_thread_start; -1: there is none */
 /* With the lock held. EAGAIN: they are too many; others as wasm_thread_new. */
 int thread_new(struct wasi *s, uint32_t id, struct wasi_thread **ret, struct lodge_err *e) MUST;
+void threads_free(struct wasi *s); /* none of which runs */
 enum wasm_trap wasi_thread_spawn(void *user, struct wasm *w, union wasm_slot *at);
 /* CLOCK_MONOTONIC and times of CPUs as the program sees them; others as they are. */
 uint64_t guest_clock_ns(const struct wasi *s, clockid_t id);

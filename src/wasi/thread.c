@@ -90,6 +90,18 @@ static uint32_t id_new(struct wasi *s)
 	}
 }
 
+/* One that a thread has left, with the code that it has made, or a new one. */
+static int instance_get(struct wasi *s, struct wasi_thread *t, struct lodge_err *e)
+{
+	while (s->nspare) {
+		t->w = s->spare[--s->nspare];
+		if (wasm_thread_again(t->w, t))
+			return 0;
+		wasm_free(t->w);
+	}
+	return wasm_thread_new(&t->w, s->main.w, t, e);
+}
+
 int thread_new(struct wasi *s, uint32_t id, struct wasi_thread **ret, struct lodge_err *e)
 {
 	unsigned place = place_find(s);
@@ -98,7 +110,7 @@ int thread_new(struct wasi *s, uint32_t id, struct wasi_thread **ret, struct lod
 		return err_set(e, place ? ENOMEM : EAGAIN, "a program has at most %d threads",
 			       THREADS_MAX);
 	*t = (struct wasi_thread){.all = s, .place = place, .id = id};
-	int r = wasm_thread_new(&t->w, s->main.w, t, e);
+	int r = instance_get(s, t, e);
 	if (r < 0) {
 		free(t);
 		return r;
@@ -116,8 +128,22 @@ static void thread_free(struct wasi_thread *t)
 	__atomic_store_n(&s->tids[t->place], 0, __ATOMIC_RELAXED);
 	s->running--;
 	pthread_cond_broadcast(&s->changed); /* those that stand may have waited for it */
-	wasm_free(t->w);
+	if (s->nspare < SPARES)
+		s->spare[s->nspare++] = t->w;
+	else
+		wasm_free(t->w);
 	free(t);
+}
+
+void threads_free(struct wasi *s)
+{
+	while (s->nspare)
+		wasm_free(s->spare[--s->nspare]);
+	for (unsigned i = 1; i < THREADS_MAX; i++)
+		if (s->threads[i]) {
+			wasm_free(s->threads[i]->w);
+			free(s->threads[i]);
+		}
 }
 
 /* ---- a thread's life ---- */

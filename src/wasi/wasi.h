@@ -27,7 +27,8 @@ struct wasi_config {
 struct wasi;
 /* All of @c but the descriptors is borrowed until wasi_free. Descriptors 0 to 2 are as they are. */
 int wasi_new(struct wasi **ret, const struct wasi_config *c, struct lodge_err *e) MUST;
-void wasi_free(struct wasi *s); /* closes what the program has left open; NULL is fine */
+/* Closes what the program has left open; no thread but the first one runs. NULL is fine. */
+void wasi_free(struct wasi *s);
 /* @w is the program's first instance. */
 void wasi_attach(struct wasi *s, struct wasm *w);
 /* For wasm_new, with the struct wasi as its user. EINVAL: no such function, or not of this type. */

@@ -194,6 +194,13 @@ static int memories_new(struct wasm *w, struct lodge_err *e)
 	return 0;
 }
 
+void globals_begin(struct wasm *w)
+{
+	const struct wasm_module *m = w->m;
+	for (uint32_t i = 0; i < m->nglobals; i++)
+		w->globals[i] = constant_value(w, m->globals[i].init, m->globals[i].type);
+}
+
 static int globals_new(struct wasm *w, struct lodge_err *e)
 {
 	const struct wasm_module *m = w->m;
@@ -202,8 +209,7 @@ static int globals_new(struct wasm *w, struct lodge_err *e)
 	w->elem_dropped = calloc(m->nelems + 1, 1);
 	if (!w->data_dropped || !w->elem_dropped)
 		return err_set(e, ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < m->nglobals; i++)
-		w->globals[i] = constant_value(w, m->globals[i].init, m->globals[i].type);
+	globals_begin(w);
 	return 0;
 }
 

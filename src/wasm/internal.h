@@ -456,6 +456,7 @@ enum wasm_trap fuel_take(struct wasm *w, int64_t *fuel);
 void fuel_give(struct wasm *w, int64_t n);
 uint64_t fuel_of(const struct wasm *w);
 void fuel_load(struct wasm *w, uint64_t saved); /* of a state: what fuel_of said */
+void globals_begin(struct wasm *w); /* instance.c: as they are initialized */
 /* ---- wait.c ---- */
 void lines_init(struct group *g);
 void lines_fini(struct group *g);

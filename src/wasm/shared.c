@@ -100,6 +100,34 @@ uint64_t common_grow(struct wasm *w, struct memory *m, uint64_t pages)
 	return ret;
 }
 
+/* ---- instances that are used again ---- */
+
+bool wasm_thread_again(struct wasm *w, void *user)
+{
+	const struct wasm_module *m = w->m;
+	for (uint32_t i = 0; i < m->nmemories; i++)
+		if (!w->memories[i].common)
+			return false;
+	for (uint32_t i = 0; i < m->ntables; i++) {
+		struct table *t = &w->tables[i];
+		t->n = m->tables[i].min;
+		memset(t->at, 0, t->n * sizeof *t->at);
+	}
+	memset(w->data_dropped, 0, m->ndatas);
+	memset(w->elem_dropped, 0, m->nelems);
+	globals_begin(w);
+	exns_free(w);
+	w->exns = NULL;
+	w->nexns = w->live_exns = w->exns_look = w->exns_free = 0;
+	w->exn_bytes = w->thrown = 0;
+	wait_forget(w);
+	__atomic_store_n(&w->asked, false, __ATOMIC_RELAXED);
+	w->frames_end = w->frames + FRAMES;
+	w->back.f = NULL;
+	w->user = user;
+	return true;
+}
+
 /* ---- fuel ---- */
 
 enum wasm_trap fuel_take(struct wasm *w, int64_t *fuel)

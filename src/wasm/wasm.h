@@ -99,6 +99,9 @@ int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_l
  * itself; the module outlives all. @user is what functions of the host get. Any thread, while @of
  * is there. EINVAL: no memory of the module is shared; ENOMEM. */
 int wasm_thread_new(struct wasm **ret, struct wasm *of, void *user, struct lodge_err *e) MUST;
+/* One of those whose run has returned becomes as it was when it was new, but for the code that it
+ * has made, and may be for another thread. False: it has a memory of its own, and cannot. */
+bool wasm_thread_again(struct wasm *w, void *user) MUST;
 void wasm_free(struct wasm *w); /* NULL is fine */
 /* Copy the active segments and run the start function. */
 enum wasm_trap wasm_start(struct wasm *w) MUST;
