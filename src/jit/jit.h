@@ -318,7 +318,8 @@ struct jit_fn_owner {
 	/* The callee has no code: run it in the frame @at; 0, or a trap. Or make its code, and
 	 * return the address. *@from: where the caller goes on; its frame is behind that. */
 	uint64_t (*call)(void *self, void *callee, void *at, const uint64_t *from);
-	uint64_t (*help)(void *self, void *what, void *frame); /* 0 or a trap */
+	/* 0 or a trap; *@from: where the caller goes on; its frame is behind that */
+	uint64_t (*help)(void *self, void *what, void *frame, const uint64_t *from);
 	/* fuel is below 0; at[0]: the group that is about to be made, -1: the function begins;
 	 * at[1]: an address in it, its frame is behind that */
 	uint64_t (*poll)(void *self, const uint64_t *at);

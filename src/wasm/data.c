@@ -102,7 +102,7 @@ enum wasm_trap data_start(struct wasm *w)
 			continue;
 		struct memory *to = &w->memories[s->memory];
 		uint64_t at = constant_value(w, s->offset, to->is64 ? WASM_I64 : WASM_I32).lo;
-		if (at > to->len || s->bytes.len > to->len - at) {
+		if (at > memory_len(to) || s->bytes.len > memory_len(to) - at) {
 			t = WASM_TRAP_MEMORY;
 			break;
 		}

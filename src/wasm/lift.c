@@ -407,6 +407,12 @@ static void lift_shladd(struct lift *l, uint8_t type)
 static void lift_atomic(struct lift *l)
 {
 	struct atomic_shape s = {0};
+	if (l->i[1].d == ATOMIC_FENCE) {
+		helper(l, l->i->d, 0, l->i->d, 0);
+		return;
+	}
+	if (atomic_lift(l->w, l->i, &l->b))
+		return;
 	l->cannot |= !atomic_shape(l->i[1].d, &s);
 	helper(l, l->i->d, s.n + 1u, l->i->d, s.out != WASM_NONE);
 }

@@ -82,7 +82,7 @@ static uint64_t on_poll(void *self, const uint64_t *at)
 	int64_t fuel;
 	enum wasm_trap t = slice_next(w, &fuel);
 	fuel_set(w);
-	if (t || !w->asked)
+	if (t || !wasm_asked(w))
 		return t;
 	return halt(w, (struct spot){NULL, (uint32_t)at[0], at + 1});
 }
@@ -126,7 +126,7 @@ static enum wasm_trap host_call(struct wasm *w, struct func *f, union wasm_slot 
 {
 	enum wasm_trap t;
 	while ((t = f->host(f->host_user, w, at)) == WASM_AGAIN)
-		if (w->asked && (t = halt(w, (struct spot){f, SPOT_BEGIN, from})))
+		if (wasm_asked(w) && (t = halt(w, (struct spot){f, SPOT_BEGIN, from})))
 			break;
 	if (t)
 		trace_note(w, f, 0);
@@ -150,9 +150,18 @@ static uint64_t on_call(void *self, void *callee, void *at, const uint64_t *from
 			       : interpret(w, f, at, from);
 }
 
-static uint64_t on_help(void *self, void *what, void *frame)
+/* What waits may be interrupted, and is done again after the instance has stood still. */
+static uint64_t on_help(void *self, void *what, void *frame, const uint64_t *from)
 {
-	return tier_one(self, what, frame);
+	struct wasm *w = self;
+	enum wasm_trap t;
+	while ((t = tier_one(w, what, frame)) == WASM_AGAIN) {
+		const struct unit *u = unit_at(w->tier, *from - 1);
+		uint32_t off = jit_cache_offset(w->tier->cache, *from - 1) - u->code.code;
+		if ((t = halt(w, (struct spot){NULL, jit_fn_group(&u->code, off), from})))
+			break;
+	}
+	return t;
 }
 
 /* ---- made ---- */

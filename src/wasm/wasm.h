@@ -3,7 +3,7 @@
  * interpreted. Knows no system interface: whoever instantiates a module gives it the functions that
  * it imports. Spec: WASM-CORE 2.0, and of 3.0 relaxed SIMD, exceptions, tail calls,
  * extended constant expressions, several memories, 64-bit memories and tables; atomic accesses of
- * the threads proposal. */
+ * the threads proposal, between instances that share memories, each on a thread of its own. */
 #pragma once
 #include "base/base.h"
 #include <stdio.h>
@@ -74,6 +74,7 @@ void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint8_t **
 
 /* ---- instances ---- */
 struct wasm;
+const struct wasm_module *wasm_module_of(const struct wasm *w);
 /* A function of the host: reads arguments at @at, one slot each (v128: two), and leaves results
  * there. What is not WASM_OK ends the run. */
 typedef enum wasm_trap wasm_host_fn(void *user, struct wasm *w, union wasm_slot *at);
@@ -96,12 +97,21 @@ struct wasm_limits {
 	void *halted_user;
 };
 /* Make an instance. @find gives the function for import @i (see wasm_import_at), which is one, or
- * NULL after it has set @e. Segments are copied; what the start function is, is run by wasm_start.
+ * NULL after it has set @e; a shared memory that is imported is made here. Segments are copied;
+ * what the start function is, is run by wasm_start.
  * Thread: an instance belongs to the one that made it. EINVAL, ENOMEM. */
+typedef wasm_host_fn *wasm_find_fn(void *user, size_t i, const struct wasm_import *im,
+				   struct lodge_err *e);
 int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_limits *l,
-	     wasm_host_fn *(*find)(void *user, size_t i, const struct wasm_import *im,
-				   struct lodge_err *e),
-	     void *user, struct lodge_err *e) MUST;
+	     wasm_find_fn *find, void *user, struct lodge_err *e) MUST;
+/* Another instance of the program that @of is, for a thread of its own: it has the same shared
+ * memories, functions of the host, limits and fuel, and its own of all else. Each is freed for
+ * itself; the module outlives all. @user is what functions of the host get. Any thread, while @of
+ * is there. EINVAL: no memory of the module is shared; ENOMEM. */
+int wasm_thread_new(struct wasm **ret, struct wasm *of, void *user, struct lodge_err *e) MUST;
+/* One of those whose run has returned becomes as it was when it was new, but for the code that it
+ * has made, and may be for another thread. False: it has a memory of its own, and cannot. */
+bool wasm_thread_again(struct wasm *w, void *user) MUST;
 void wasm_free(struct wasm *w); /* NULL is fine */
 /* Copy the active segments and run the start function. */
 enum wasm_trap wasm_start(struct wasm *w) MUST;
@@ -128,7 +138,8 @@ bool wasm_code_load(struct wasm *w, const uint8_t *p, size_t len) MUST;
 size_t wasm_code_list(const struct wasm *w, uint32_t *to, size_t max, size_t *ret_new);
 /* Compile these, as far as they are functions of the module and can be. With limits.heat 1. */
 void wasm_code_make(struct wasm *w, const uint32_t *funcs, size_t n);
-/* Call limits.halted soon. From the thread that runs, in a handler of a signal. */
+/* Call limits.halted soon. In a handler of a signal of the thread that runs; from another thread a
+ * call that waits goes on, and the request may be missed once. */
 void wasm_interrupt(struct wasm *w);
 
 /* ---- state (state.c; lodge-state(5)) ----

@@ -394,6 +394,7 @@ static void help(struct jit_fn *f, const struct ir_ins *i)
 	if (i->imm)
 		x_alui(a, true, ALU_ADD, RSI, (int32_t)i->imm);
 	x_lea(a, RDX, STATE_REG, -BIAS);
+	x_lea(a, RCX, RSP, -8);
 	asm_rm(a, false, 0xff, 2, BASE_REG, CONTEXT(help));
 	x_test(a, true, RAX, RAX);
 	fn_stub(f, FN_TRAP_RAX, 0, x_jcc32(a, CC_NE));
@@ -484,6 +485,10 @@ static void effect(struct jit_fn *f, uint32_t n)
 			gen_put(g, n);
 		break;
 	case IR_store: fn_store(f, n); break;
+	case IR_amo:
+		if (!g->uses[n])
+			fn_atomic(f, i, NULL);
+		break;
 	case IR_guard: guard(f, i); break;
 	case IR_invoke: invoke(f, i); break;
 	case IR_br:

@@ -141,6 +141,20 @@ struct fn_cond fn_compare(struct jit_fn *f, const struct ir_ins *i);
 void fn_float(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to);
 unsigned fn_xmm(struct jit_fn *f, uint32_t v, unsigned temp); /* in this register, or @temp */
 
+/* Memory beyond base. */
+struct fn_beyond {
+	unsigned index; /* NOREG: none */
+	int32_t disp;
+};
+/* The address @v: a constant, or an i32 without a sign plus one. Overwrites rcx and rdx; rcx may be
+ * the index. */
+struct fn_beyond fn_place(struct jit_fn *f, uint32_t v);
+/* @op with @reg and what lies there; @pfx: 0x66, 0xf2, 0xf3 or 0; @byte: @reg is one of 8 bits */
+void fn_op_at(struct jit_fn *f, unsigned pfx, bool w, unsigned op, unsigned reg,
+	      struct fn_beyond p, bool byte);
+/* IR_amo and IR_cas (func_atomic.c); @to NULL: nobody wants the old value. */
+void fn_atomic(struct jit_fn *f, const struct ir_ins *i, const struct fn_loc *to);
+
 /* What arguments and results of other files' instructions need. */
 struct fn_loc;
 unsigned fn_xmm_for(struct fn_loc to);

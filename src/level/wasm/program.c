@@ -28,6 +28,7 @@ struct program {
 	struct wasm *w;
 	uint32_t start; /* the function _start */
 	struct code_cache code;
+	uint64_t npages; /* bytes, of the first thread's state */
 	uint64_t phase;
 };
 struct saved_program {
@@ -147,14 +148,19 @@ static int trap_tell(const struct wasm *w, enum wasm_trap t)
 	return t == WASM_TRAP_FUEL || t == WASM_TRAP_DEADLINE ? 124 : EXIT_TRAP;
 }
 
-static int program_ended(const struct program *g, enum wasm_trap t)
+/* The end of all threads, by the one of the instance @w; the first one that gets here says why. */
+static _Noreturn void program_end(const struct program *g, const struct wasm *w, enum wasm_trap t)
 {
-	if (g->code.tell >= 0)
+	static pthread_mutex_t ending = PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_lock(&ending);
+	if (g->code.tell >= 0 && w == g->w) /* of the others, nobody knows what they do now */
 		code_cache_tell(g->w, CONTROL_FD);
-	return t == WASM_OK		? 0
-	       : t == WASM_TRAP_EXIT ? wasi_exit_code(g->s)
-				     : trap_tell(g->w, t);
+	_exit(t == WASM_OK	     ? 0
+	      : t == WASM_TRAP_EXIT ? wasi_exit_code(g->s)
+				     : trap_tell(w, t));
 }
+
+static void on_trapped(void *user, struct wasm *w, enum wasm_trap t) { program_end(user, w, t); }
 
 /* ---- asked by the keeper ---- */
 
@@ -181,8 +187,11 @@ static int state_write(struct program *g, int fd, uint64_t *ret_pages, struct lo
 	const struct wasm_sink to = {section_new, o};
 	save_out_fields(o, "program", fields, &own);
 	r = wasm_save(g->w, &to, ret_pages, e);
+	g->npages = *ret_pages;
 	if (r == 0)
 		r = wasi_save(g->s, &to, e);
+	if (r == 0)
+		r = wasi_threads_save(g->s, &to, ret_pages, e);
 	if (r == 0)
 		r = save_out_bytes(o, &p, &len, e);
 	if (r == 0 && !host_pwrite(fd, p, len, 0))
@@ -200,6 +209,8 @@ static bool answer(struct program *g, struct message *m, int fd)
 		m->result = state_write(g, fd, &m->value, &m->err);
 	if (m->what == ASK_PAGES)
 		m->result = wasm_save_pages(g->w, fd, 0, &m->err);
+	if (m->what == ASK_PAGES && m->result == 0)
+		m->result = wasi_threads_save_pages(g->s, fd, g->npages, &m->err);
 	auto_close(&fd);
 	if (!message_send(CONTROL_FD, m, -1))
 		_exit(LODGE_EXIT_LODGE); /* the keeper is gone */
@@ -222,24 +233,25 @@ static void stand(struct program *g, bool first)
 	}
 }
 
+static void speak(void *user) { stand(user, true); }
+
 static enum wasm_trap on_halt(void *user, struct wasm *w)
 {
 	struct program *g = user;
 	(void)w;
-	wasi_halted(g->s);
-	stand(g, true);
-	wasi_goes_on(g->s);
+	wasi_gather(g->s, speak, g);
 	return WASM_OK;
 }
 
 /* What a signal finds; there is one program in a process. */
 static struct program the_program;
 
-static void on_kick(int sig)
+static void on_kick(int sig, siginfo_t *how, void *context)
 {
 	(void)sig;
+	(void)context;
 	if (the_program.w)
-		wasm_interrupt(the_program.w);
+		wasi_kick(the_program.s, how->si_code != SI_TKILL);
 }
 
 /* ---- the run ---- */
@@ -277,6 +289,8 @@ static int state_read(struct program *g, struct lodge_err *e)
 		r = wasi_load(g->s, &from, e);
 	if (r == 0)
 		r = wasm_load(g->w, &from, e);
+	if (r == 0)
+		r = wasi_threads_load(g->s, &from, e);
 	g->phase = own.phase;
 	return r;
 }
@@ -308,7 +322,8 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 	    .halted_user = g,
 	    .deadline_ns =
 		c->timeout_ns && !g->kept ? host_monotonic_ns() + c->timeout_ns : 0};
-	g->wasi = (struct wasi_config){p->argv, c->argc + 1, c->env, c->nenv, p->folders, p->n};
+	g->wasi = (struct wasi_config){p->argv,	   c->argc + 1, c->env, c->nenv,    p->folders,
+				       p->n,	   on_trapped,	g,	SIGNAL_KICK};
 	int r = wasi_new(&g->s, &g->wasi, e);
 	if (p->mapped)
 		(void)signal(SIGBUS, on_short);
@@ -323,6 +338,8 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 		r = wasm_new(&g->w, g->m, &limits, wasi_find, g->s, e);
 	if (r == 0 && g->code.bytes)
 		(void)!wasm_code_load(g->w, g->code.bytes, g->code.len);
+	if (r == 0)
+		wasi_attach(g->s, g->w);
 	return r == 0 && g->kept && g->kept->state ? state_read(g, e) : r;
 }
 
@@ -346,7 +363,7 @@ static _Noreturn void program_run(struct program *g)
 		g->phase = PHASE_MAIN;
 		t = wasm_call(g->w, g->start, &none);
 	}
-	_exit(program_ended(g, t));
+	program_end(g, g->w, t);
 }
 
 int program_become(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
@@ -388,7 +405,8 @@ static void streams_begin(const struct kept *k)
 
 static int kept_make(struct program *g, struct plan *p, struct lodge_err *e)
 {
-	struct sigaction a = {.sa_handler = on_kick}; /* calls that wait end: no SA_RESTART */
+	/* calls that wait end: no SA_RESTART */
+	struct sigaction a = {.sa_sigaction = on_kick, .sa_flags = SA_SIGINFO};
 	int r = plan_make(p, g->c, true, e);
 	if (r == 0)
 		r = module_load(p, g->c, e);
@@ -422,6 +440,10 @@ _Noreturn void program_kept(const struct lodge_config *c, const struct kept *k)
 	if (k->state) {
 		stand(g, false);
 		wasi_goes_on(g->s);
+		if (wasi_threads_go(g->s, &hello.err) < 0) {
+			text_write(hello.err.msg);
+			_exit(LODGE_EXIT_LODGE);
+		}
 	}
 	program_run(g);
 }
