@@ -85,6 +85,10 @@ struct box_setup { /* borrowed */
 	bool own_users;       /* in a user namespace: no devices can be made */
 	bool own_cgroups;     /* in a cgroup namespace */
 	bool no_pivot;
+	/* Called before the first mount of control groups, which shows those that the process is in
+	 * by then; NULL: it is in them. */
+	int (*placed)(void *arg, struct lodge_err *e);
+	void *placed_arg;
 };
 struct box_root {
 	int fd;               /* the mount that becomes / */
@@ -124,6 +128,7 @@ struct box_rights { /* sets of capabilities */
 	unsigned last;
 };
 const char *box_capability_at(size_t i);      /* NULL past the end */
+bool box_capability_held(size_t i);           /* may what this process starts have it? */
 int box_capability_find(const char *name);    /* "CAP_KILL" or "kill"; -1: none */
 void box_rights_read(struct box_rights *ret, const struct oci_process *p);
 int box_rights_bound(const struct box_rights *r, struct lodge_err *e) MUST; /* the bounding set */

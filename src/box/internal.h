@@ -67,6 +67,7 @@ enum {
 	OPTION_COPY_UP = 1 << 3,
 	OPTION_IDMAP = 1 << 4,
 	OPTION_IDMAP_ALL = 1 << 5,
+	OPTION_FILL = 1 << 6,
 };
 struct box_attrs {
 	uint64_t set, clear; /* MOUNT_ATTR_... */
@@ -109,3 +110,4 @@ int box_cgroups_mount(const struct box_setup *s, struct box_root *r, const struc
                       const struct box_options *o, struct lodge_err *e) MUST;
 /* copyup.c: what is at @place, into @tree; -1 and errno */
 int box_copy_up(int place, int tree);
+int box_fill(int place, int tree); /* the same, if @tree has nothing; and its mode */

@@ -101,6 +101,9 @@ static void arguments_add(struct sieve *s, bool forks)
 	by_value(s, SYS_clone, 0, clones, forks ? 2 : 1, SECCOMP_RET_ALLOW, DENIED);
 	by_value(s, SYS_prctl, 0, prctls, countof(prctls), SECCOMP_RET_ALLOW, DENIED);
 	by_value(s, SYS_prlimit64, 0, itself, countof(itself), SECCOMP_RET_ALLOW, DENIED);
+	/* signals from one thread of it to another; its children's numbers would be others */
+	const unsigned itself_as[] = {(unsigned)getpid()};
+	by_value(s, SYS_tgkill, 0, itself_as, forks ? 0 : 1, SECCOMP_RET_ALLOW, DENIED);
 	when_called(s, SYS_clone3, 1); /* its flags lie in memory: clone is used instead */
 	answer(s, ABSENT);
 }

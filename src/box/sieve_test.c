@@ -26,6 +26,8 @@ static int wrong_with(const struct box_alone *b)
 	    {SYS_getrandom, 0, 0, 0, 0},
 	    {SYS_pidfd_open, -1, 0, 0, EINVAL},
 	    {SYS_kill, getpid(), 0, 0, EPERM},
+	    {SYS_tgkill, getpid(), gettid(), 0, b->forks ? EPERM : 0},
+	    {SYS_tgkill, getppid(), getppid(), 0, EPERM},
 	    {SYS_ptrace, 0, 0, 0, EPERM},
 	    {SYS_unshare, 0, 0, 0, EPERM},
 	    {SYS_io_uring_setup, 1, 0, 0, EPERM},

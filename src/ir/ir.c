@@ -15,7 +15,7 @@ const char *const ir_type_name[IR_TYPES] = {
 	"void", "i32", "i64", "f16", "f32", "f64", "v128", "ref",
 };
 const char *const ir_amo_name[] = {
-	"swap", "add", "xor", "and", "or", "min", "max", "minu", "maxu",
+	"swap", "add", "xor", "and", "or", "min", "max", "minu", "maxu", "sub",
 };
 
 struct ir_val ir_emit(struct ir_block *b, struct ir_ins i)

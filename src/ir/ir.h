@@ -17,7 +17,8 @@ enum ir_op {
 enum ir_field { IR_FIELD_IMM, IR_FIELD_PC, IR_FIELD_NEXT, IR_FIELD_AUX,
 	        IR_FIELD_RD, IR_FIELD_RS1, IR_FIELD_RS2, IR_FIELD_RS3 };
 enum ir_amo { IR_AMO_swap, IR_AMO_add, IR_AMO_xor, IR_AMO_and, IR_AMO_or,
-	      IR_AMO_min, IR_AMO_max, IR_AMO_minu, IR_AMO_maxu };
+	      IR_AMO_min, IR_AMO_max, IR_AMO_minu, IR_AMO_maxu,
+	      IR_AMO_sub /* of functions only */ };
 /* Floating-point operations: FPOP rows name functions of the fp room. */
 enum fp_op {
 #define FPOP(name, ret, a, b, c, rm) FP_##name,

@@ -21,7 +21,7 @@ uint32_t errno_of(int host)
 	return W_IO;
 }
 
-void *guest(struct wasi *s, uint32_t at, uint64_t len) { return wasm_memory(s->w, at, len); }
+void *guest(struct wasi *s, uint32_t at, uint64_t len) { return wasm_memory(s->me->w, at, len); }
 
 /* ---- the table ---- */
 
@@ -30,7 +30,7 @@ static enum wasm_trap call_ended(struct wasi *s, union wasm_slot *at, uint32_t r
 {
 	if (r == W_INTR)
 		return WASM_AGAIN;
-	s->since_ns = 0;
+	s->me->since_ns = 0;
 	at[0].i32 = r;
 	return s->exits ? WASM_TRAP_EXIT : WASM_OK;
 }
@@ -38,18 +38,22 @@ static enum wasm_trap call_ended(struct wasi *s, union wasm_slot *at, uint32_t r
 #define BOTH(name, signature)                                                                      \
 	static enum wasm_trap call_##name(void *user, struct wasm *w, union wasm_slot *at)         \
 	{                                                                                          \
-		struct wasi *s = user;                                                             \
-		s->w = w;                                                                          \
-		return call_ended(s, at, wasi_##name(s, at));                                      \
+		struct wasi_thread *t = user;                                                      \
+		t->locked = call_begin(t, w);                                                      \
+		enum wasm_trap r = call_ended(t->all, at, wasi_##name(t->all, at));                \
+		call_end(t->all, t->locked);                                                       \
+		return r;                                                                          \
 	}
 #include "wasi/calls.def"
 
 static enum wasm_trap call_proc_exit(void *user, struct wasm *w, union wasm_slot *at)
 {
-	struct wasi *s = user;
-	(void)w;
-	s->exits = true;
-	s->exit_code = (int)(at[0].i32 & 255);
+	struct wasi_thread *t = user;
+	t->locked = call_begin(t, w);
+	if (!t->all->exits)
+		t->all->exit_code = (int)(at[0].i32 & 255);
+	t->all->exits = true;
+	call_end(t->all, t->locked);
 	return WASM_TRAP_EXIT;
 }
 
@@ -73,6 +77,9 @@ static bool text_is(const char *at, uint32_t len, const char *s)
 
 wasm_host_fn *wasi_find(void *user, size_t n, const struct wasm_import *im, struct lodge_err *e)
 {
+	if (text_is(im->module, im->module_len, "wasi") &&
+	    text_is(im->name, im->name_len, "thread-spawn") && !strcmp(im->signature, "i:i"))
+		return wasi_thread_spawn;
 	unsigned of = text_is(im->module, im->module_len, "wasi_snapshot_preview1") ? NEW
 		      : text_is(im->module, im->module_len, "wasi_unstable")	   ? UNSTABLE
 										   : 0;
@@ -213,9 +220,11 @@ uint32_t wasi_random_get(struct wasi *s, const union wasm_slot *a)
 
 uint32_t wasi_sched_yield(struct wasi *s, const union wasm_slot *a)
 {
-	(void)s;
+	struct away away;
 	(void)a;
+	(void)!away_begin(s, NULL, &away);
 	sched_yield();
+	away_end(s, &away);
 	return 0;
 }
 

@@ -105,8 +105,15 @@ int wasi_new(struct wasi **ret, const struct wasi_config *c, struct lodge_err *e
 {
 	struct wasi *s = calloc(1, sizeof *s);
 	uint32_t i = 0, r = s ? 0 : W_NOMEM;
-	if (s)
+	if (s) {
 		s->c = c;
+		s->main.all = s;
+		s->me = &s->main;
+		s->running = 1;
+		s->tids[0] = gettid();
+		pthread_mutex_init(&s->lock, NULL);
+		pthread_cond_init(&s->changed, NULL);
+	}
 	for (int fd = 0; fd < 3 && !r; fd++) {
 		struct stat st;
 		bool file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
@@ -154,6 +161,9 @@ void wasi_free(struct wasi *s)
 		close(s->roots[k]);
 	free(s->roots);
 	free(s->at);
+	threads_free(s);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 

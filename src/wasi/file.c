@@ -47,11 +47,17 @@ static uint32_t transfer(struct wasi *s, const union wasm_slot *a, bool write, b
 		r = iovs_read(s, a[1].i32, a[2].i32, v);
 	if (r)
 		return r;
-	int n = (int)a[2].i32;
-	int64_t done = placed && write ? pwritev(d->fd, v, n, (off_t)a[3].i64)
-		       : placed	       ? preadv(d->fd, v, n, (off_t)a[3].i64)
-		       : write	       ? writev(d->fd, v, n)
-				       : readv(d->fd, v, n);
+	int n = (int)a[2].i32, fd = d->fd;
+	struct away away;
+	bool waits = d->type != TYPE_REGULAR;
+	if (waits && !away_begin(s, &fd, &away))
+		return errno_of(errno);
+	int64_t done = placed && write ? pwritev(fd, v, n, (off_t)a[3].i64)
+		       : placed	       ? preadv(fd, v, n, (off_t)a[3].i64)
+		       : write	       ? writev(fd, v, n)
+				       : readv(fd, v, n);
+	if (waits)
+		away_end(s, &away);
 	return size_put(s, a[placed ? 4 : 3].i32, done);
 }
 

@@ -8,10 +8,12 @@
 #include <time.h>
 
 enum { DESCRIPTORS_MAX = 4096, IOVS_MAX = 1024, PATH_LEN_MAX = 4096 };
+enum { THREADS_MAX = 256, SPARES = 8 };
 enum {
-	W_2BIG = 1, W_BADF = 8, W_FAULT = 21, W_ILSEQ = 25, W_INTR = 27, W_INVAL = 28, W_IO = 29,
-	W_ISDIR = 31, W_MFILE = 33, W_NAMETOOLONG = 37, W_NOENT = 44, W_NOMEM = 48, W_NOSYS = 52,
-	W_NOTDIR = 54, W_NOTEMPTY = 55, W_NOTSUP = 58, W_PERM = 63, W_NOTCAPABLE = 76
+	W_2BIG = 1, W_AGAIN = 6, W_BADF = 8, W_FAULT = 21, W_ILSEQ = 25, W_INTR = 27, W_INVAL = 28,
+	W_IO = 29, W_ISDIR = 31, W_MFILE = 33, W_NAMETOOLONG = 37, W_NOENT = 44, W_NOMEM = 48,
+	W_NOSYS = 52, W_NOTDIR = 54, W_NOTEMPTY = 55, W_NOTSUP = 58, W_PERM = 63,
+	W_NOTCAPABLE = 76
 };
 /* Rights, as preview 1 numbers them. */
 enum right {
@@ -39,9 +41,24 @@ struct descriptor {
 	char *path;
 	uint32_t root;
 };
+struct wasi;
+struct wasi_thread { /* the first one, or one of thread.c */
+	struct wasi *all;
+	struct wasm *w;    /* owned, but the first one's */
+	bool locked;       /* the call that it makes holds the lock */
+	uint64_t since_ns; /* when the call began that waits, and may be begun again; 0: none */
+	unsigned place;    /* in wasi.threads */
+	uint32_t id, arg;
+	int64_t entry;     /* the function wasi_thread_start */
+	uint64_t phase, npages;
+	bool goes_on;      /* of a state */
+};
 struct wasi {
+	struct wasi_thread main;     /* first: both are users of an instance */
 	const struct wasi_config *c; /* borrowed */
-	struct wasm *w;              /* that calls, for one call */
+	pthread_mutex_t lock;        /* of all below, once there are several threads */
+	bool several;                /* atomic; for good */
+	struct wasi_thread *me;      /* that calls, for one call */
 	struct descriptor *at;       /* owned */
 	uint32_t n;
 	int *roots;                  /* owned: the folders, whatever the program does to its own */
@@ -50,9 +67,39 @@ struct wasi {
 	/* ---- time of a program that stood still, or has been somewhere else (save.c) ---- */
 	int64_t away_ns;     /* how far its monotonic clock is behind ours */
 	uint64_t cpu_ns;     /* that it had used up before this process was it */
-	uint64_t since_ns;   /* when the call began that waits, and may be begun again; 0: none */
 	uint64_t stood_ns;   /* since when it stands still */
+	/* ---- threads (thread.c) ---- */
+	struct wasi_thread *threads[THREADS_MAX]; /* owned; 0 is not used. Atomic for a signal */
+	int tids[THREADS_MAX];                    /* atomic: of the host; 0: none */
+	struct wasm *spare[SPARES];               /* owned: of threads that have ended */
+	unsigned nspare;
+	uint32_t last_id;
+	pthread_cond_t changed;
+	unsigned running, standing; /* threads, with the first one; those that stand still */
+	uint64_t round;             /* how often they have gone on */
+	bool speaks;                /* one of them does for all */
 };
+/* A call of the module, by @t's instance: true: it has the lock, for call_end. */
+bool call_begin(struct wasi_thread *t, struct wasm *w);
+void call_end(struct wasi *s, bool locked);
+/* Within a call, around one of the host that may wait: others may call meanwhile, and what was
+ * found in the table is not to be looked at again. *@fd (NULL: none) becomes one that nobody
+ * closes. False: errno. */
+struct away {
+	struct wasi_thread *me;
+	bool several;
+	int fd;
+};
+bool away_begin(struct wasi *s, int *fd, struct away *ret) MUST;
+void away_end(struct wasi *s, struct away *a);
+/* Threads (thread.c). */
+enum { THREAD_ID_MAX = (1 << 29) - 1 };
+enum { THREAD_START, THREAD_MAIN }; /* phases: the start function; wasi_thread_start */
+int64_t thread_entry(const struct wasm_module *m); /* wasi_thread_start; -1: there is none */
+/* With the lock held. EAGAIN: they are too many; others as wasm_thread_new. */
+int thread_new(struct wasi *s, uint32_t id, struct wasi_thread **ret, struct lodge_err *e) MUST;
+void threads_free(struct wasi *s); /* none of which runs */
+enum wasm_trap wasi_thread_spawn(void *user, struct wasm *w, union wasm_slot *at);
 /* CLOCK_MONOTONIC and times of CPUs as the program sees them; others as they are. */
 uint64_t guest_clock_ns(const struct wasi *s, clockid_t id);
 

@@ -25,7 +25,7 @@ static void clock_read(const struct wasi *s, struct subscription *u, uint32_t id
 {
 	static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC,
 					   CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID};
-	uint64_t from = s->since_ns;
+	uint64_t from = s->me->since_ns;
 	if (id >= countof(clocks) || flags & ~1) {
 		u->error = W_INVAL;
 		return;
@@ -60,9 +60,28 @@ static void subscription_read(struct wasi *s, const uint8_t *p, bool old, struct
 	}
 }
 
+/* Numbers that no other thread closes. */
+static uint32_t fds_lend(const struct wasi *s, struct pollfd *fds, unsigned n)
+{
+	unsigned i = 0;
+	while (s->me->locked && i < n && (fds[i].fd = fcntl(fds[i].fd, F_DUPFD_CLOEXEC, 3)) >= 0)
+		i++;
+	if (!s->me->locked || i == n)
+		return 0;
+	while (i-- > 0)
+		close(fds[i].fd);
+	return W_MFILE;
+}
+
+static void fds_return(const struct wasi *s, const struct pollfd *fds, unsigned n)
+{
+	for (unsigned i = 0; s->me->locked && i < n; i++)
+		close(fds[i].fd);
+}
+
 /* Wait until one of them is due; 0 or an error. */
-static uint32_t wait_for(const struct subscription *u, uint32_t n, struct pollfd *fds,
-			 unsigned nfds)
+static uint32_t wait_for(struct wasi *s, const struct subscription *u, uint32_t n,
+			 struct pollfd *fds, unsigned nfds)
 {
 	uint64_t due = UINT64_MAX;
 	for (uint32_t i = 0; i < n; i++) {
@@ -73,7 +92,11 @@ static uint32_t wait_for(const struct subscription *u, uint32_t n, struct pollfd
 	}
 	uint64_t now = host_monotonic_ns(), left = due > now ? due - now : 0;
 	struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-	return ppoll(fds, nfds, due == UINT64_MAX ? NULL : &t, NULL) < 0 ? errno_of(errno) : 0;
+	struct away away;
+	(void)!away_begin(s, NULL, &away);
+	int r = ppoll(fds, nfds, due == UINT64_MAX ? NULL : &t, NULL);
+	away_end(s, &away);
+	return r < 0 ? errno_of(errno) : 0;
 }
 
 static uint32_t events_put(uint8_t *to, const struct subscription *u, uint32_t n,
@@ -114,12 +137,18 @@ static uint32_t poll_all(struct wasi *s, const union wasm_slot *a, bool old)
 	autofree struct pollfd *fds = calloc(n, sizeof *fds);
 	if (!u || !fds)
 		return W_NOMEM;
-	if (!s->since_ns)
-		s->since_ns = host_monotonic_ns();
+	if (!s->me->since_ns)
+		s->me->since_ns = host_monotonic_ns();
 	for (uint32_t i = 0; i < n; i++)
 		subscription_read(s, in + each * i, old, &u[i], fds, &nfds);
-	uint32_t r = wait_for(u, n, fds, nfds);
-	return r ? r : size_put(s, a[3].i32, events_put(out, u, n, fds));
+	uint32_t r = fds_lend(s, fds, nfds);
+	if (r)
+		return r;
+	r = wait_for(s, u, n, fds, nfds);
+	if (!r)
+		r = size_put(s, a[3].i32, events_put(out, u, n, fds));
+	fds_return(s, fds, nfds);
+	return r;
 }
 
 uint32_t wasi_poll_oneoff(struct wasi *s, const union wasm_slot *a)
@@ -141,10 +170,16 @@ uint32_t wasi_sock_accept(struct wasi *s, const union wasm_slot *a)
 	uint32_t r = to ? descriptor_get(s, a[0].i32, MAY_ACCEPT, &d) : W_FAULT;
 	if (r || a[1].i32 & ~4u)
 		return r ? r : W_INVAL;
-	int fd = accept4(d->fd, NULL, NULL, SOCK_CLOEXEC | (a[1].i32 & 4 ? SOCK_NONBLOCK : 0));
+	const struct descriptor of = *d;
+	int by = of.fd;
+	struct away away;
+	if (!away_begin(s, &by, &away))
+		return errno_of(errno);
+	int fd = accept4(by, NULL, NULL, SOCK_CLOEXEC | (a[1].i32 & 4 ? SOCK_NONBLOCK : 0));
+	away_end(s, &away);
 	if (fd < 0)
 		return errno_of(errno);
-	r = descriptor_add(s, fd, d->rights, d->inherited, &got);
+	r = descriptor_add(s, fd, of.rights, of.inherited, &got);
 	if (!r)
 		le32_put(to, got);
 	return r;
@@ -163,8 +198,13 @@ uint32_t wasi_sock_recv(struct wasi *s, const union wasm_slot *a)
 	if (r || a[3].i32 & ~3u)
 		return r ? r : W_INVAL;
 	struct msghdr m = {.msg_iov = v, .msg_iovlen = a[2].i32};
-	int64_t n = recvmsg(d->fd, &m,
+	int fd = d->fd;
+	struct away away;
+	if (!away_begin(s, &fd, &away))
+		return errno_of(errno);
+	int64_t n = recvmsg(fd, &m,
 			    (a[3].i32 & 1 ? MSG_PEEK : 0) | (a[3].i32 & 2 ? MSG_WAITALL : 0));
+	away_end(s, &away);
 	if (n >= 0)
 		le16_put(flags, m.msg_flags & MSG_TRUNC ? 1 : 0);
 	return size_put(s, a[4].i32, n);
@@ -182,7 +222,13 @@ uint32_t wasi_sock_send(struct wasi *s, const union wasm_slot *a)
 	if (r || a[3].i32)
 		return r ? r : W_INVAL;
 	const struct msghdr m = {.msg_iov = v, .msg_iovlen = a[2].i32};
-	return size_put(s, a[4].i32, sendmsg(d->fd, &m, MSG_NOSIGNAL));
+	int fd = d->fd;
+	struct away away;
+	if (!away_begin(s, &fd, &away))
+		return errno_of(errno);
+	int64_t n = sendmsg(fd, &m, MSG_NOSIGNAL);
+	away_end(s, &away);
+	return size_put(s, a[4].i32, n);
 }
 
 uint32_t wasi_sock_shutdown(struct wasi *s, const union wasm_slot *a)

@@ -42,8 +42,11 @@ void wasi_goes_on(struct wasi *s)
 {
 	uint64_t stood = host_monotonic_ns() - s->stood_ns;
 	s->away_ns += (int64_t)stood;
-	if (s->since_ns)
-		s->since_ns += stood;
+	if (s->main.since_ns)
+		s->main.since_ns += stood;
+	for (unsigned i = 1; i < THREADS_MAX; i++)
+		if (s->threads[i] && s->threads[i]->since_ns)
+			s->threads[i]->since_ns += stood;
 }
 
 /* ---- saved ---- */
@@ -158,8 +161,8 @@ int wasi_save(struct wasi *s, const struct wasm_sink *to, struct lodge_err *e)
 	const struct saved_wasi own = {
 	    .mono_ns = s->stood_ns - (uint64_t)s->away_ns,
 	    .cpu_ns = guest_clock_ns(s, CLOCK_PROCESS_CPUTIME_ID),
-	    .waits = s->since_ns != 0,
-	    .waited_ns = s->since_ns ? s->stood_ns - s->since_ns : 0};
+	    .waits = s->main.since_ns != 0,
+	    .waited_ns = s->main.since_ns ? s->stood_ns - s->main.since_ns : 0};
 	int r = 0;
 	if (!(g.files = malloc(8 * FILE_WORDS * ((size_t)s->n + 1))))
 		return err_set(e, ENOMEM, "out of memory");
@@ -314,6 +317,6 @@ int wasi_load(struct wasi *s, const struct wasm_source *from, struct lodge_err *
 	wasi_halted(s);
 	s->away_ns = (int64_t)(s->stood_ns - own.mono_ns);
 	s->cpu_ns = own.cpu_ns;
-	s->since_ns = own.waits ? s->stood_ns - min_u64(own.waited_ns, s->stood_ns - 1) : 0;
+	s->main.since_ns = own.waits ? s->stood_ns - min_u64(own.waited_ns, s->stood_ns - 1) : 0;
 	return r;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Atomic accesses, by the host's own. An instance has one thread, so nobody ever waits to be
- * notified: a wait ends with its time, or with the deadline. Spec: the threads proposal of
+/* Atomic accesses, by the host's own; who waits is in wait.c. Spec: the threads proposal of
  * WebAssembly, whose instructions have the prefix 0xfe */
 #include "wasm/internal.h"
 
@@ -69,59 +68,90 @@ static uint64_t access_any(void *p, unsigned bytes, unsigned kind, uint64_t x, u
 	}
 }
 
-/* Nobody will notify: sleep @ns (negative: for good), but not beyond the deadline. */
-static enum wasm_trap sleep_until_over(const struct wasm *w, int64_t ns)
-{
-	const uint64_t begin = host_monotonic_ns();
-	for (;;) {
-		uint64_t now = host_monotonic_ns(), gone = now - begin, left = UINT64_MAX;
-		if (w->deadline_ns && now >= w->deadline_ns)
-			return WASM_TRAP_DEADLINE;
-		if (ns >= 0 && gone >= (uint64_t)ns)
-			return WASM_OK;
-		if (ns >= 0)
-			left = (uint64_t)ns - gone;
-		if (w->deadline_ns && w->deadline_ns - now < left)
-			left = w->deadline_ns - now;
-		left = left > 1000000000 ? 999999999 : left;
-		const struct timespec t = {.tv_nsec = (long)left};
-		(void)nanosleep(&t, NULL);
-	}
-}
-
-static enum wasm_trap wait_for(const struct wasm *w, void *p, unsigned bytes, union wasm_slot *at)
-{
-	uint64_t want = bytes == 4 ? at[1].i32 : at[1].i64;
-	if (access_any(p, bytes, ATOMIC_LOAD, 0, 0) != want) {
-		at[0].i64 = 1;
-		return WASM_OK;
-	}
-	enum wasm_trap t = sleep_until_over(w, (int64_t)at[2].i64);
-	at[0].i64 = 2;
-	return t;
-}
-
 enum wasm_trap atomic_run(struct wasm *w, const struct insn *i, union wasm_slot *at)
 {
 	struct atomic_shape s;
 	unsigned op = i[1].d;
 	const struct memory *m = &w->memories[i[1].k];
 	uint64_t beyond;
-	if (!atomic_shape(op, &s) || !address_check(m, at[0], i[1].code, s.bytes, &beyond))
-		return WASM_TRAP_MEMORY;
-	uint8_t *p = w->base + beyond;
-	if ((uintptr_t)p % s.bytes)
-		return WASM_TRAP_UNALIGNED;
-	if (op == ATOMIC_NOTIFY) {
-		at[0].i64 = 0;
+	if (op == ATOMIC_FENCE) {
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		return WASM_OK;
 	}
-	if (op < FIRST && !w->m->memories[i[1].k].shared)
+	if (!atomic_shape(op, &s))
+		return WASM_TRAP_MEMORY;
+	if (((m->is64 ? at[0].i64 : at[0].i32) + i[1].code) % s.bytes)
+		return WASM_TRAP_UNALIGNED;
+	if (!address_check(m, at[0], i[1].code, s.bytes, &beyond))
+		return WASM_TRAP_MEMORY;
+	uint8_t *p = w->base + beyond;
+	const struct place_shared place = {p, beyond - m->beyond, i[1].k, s.bytes};
+	if (op == ATOMIC_NOTIFY) {
+		at[0].i64 = m->common ? shared_notify(w, &place, at[1].i32) : 0;
+		return WASM_OK;
+	}
+	if (op < FIRST && !m->common)
 		return WASM_TRAP_UNSHARED;
-	if (op < FIRST)
-		return wait_for(w, p, s.bytes, at);
+	if (op < FIRST) {
+		uint32_t got = 0;
+		uint64_t want = op == ATOMIC_WAIT32 ? at[1].i32 : at[1].i64;
+		enum wasm_trap t = shared_wait(w, &place, want, (int64_t)at[2].i64, &got);
+		if (t == WASM_OK)
+			at[0].i64 = got;
+		return t;
+	}
 	uint64_t old = access_any(p, s.bytes, (op - FIRST) / WIDTHS, at[1].i64, at[2].i64);
 	if (s.out)
 		at[0].i64 = old;
 	return WASM_OK;
+}
+
+/* ---- compiled ---- */
+
+static unsigned amo_of(unsigned kind)
+{
+	switch (kind) {
+	case ATOMIC_ADD: return IR_AMO_add;
+	case ATOMIC_SUB: return IR_AMO_sub;
+	case ATOMIC_AND: return IR_AMO_and;
+	case ATOMIC_OR: return IR_AMO_or;
+	case ATOMIC_XOR: return IR_AMO_xor;
+	default: return IR_AMO_swap;
+	}
+}
+
+static uint8_t ir_of(uint8_t type) { return type == WASM_I64 ? IR_I64 : IR_I32; }
+
+bool atomic_lift(const struct wasm *w, const struct insn *i, struct ir_block *b)
+{
+	struct atomic_shape s;
+	const unsigned op = i[1].d, kind = (op - FIRST) / WIDTHS;
+	if (op < FIRST || i[1].k || w->m->memories[0].is64 || i[1].code > UINT32_MAX ||
+	    !atomic_shape(op, &s))
+		return false;
+	const uint64_t d = 8ull * i->d, mask = s.bytes - 1u;
+	const uint8_t type = ir_of(s.in[0]);
+	struct ir_val x = ir_get(b, IR_I32, d), low = x, v, y;
+	if (i[1].code & mask)
+		low = ir_2i(b, IR_add, x, i[1].code & mask);
+	if (mask)
+		ir_guard(b, ir_2i(b, IR_eq, ir_2i(b, IR_and, low, mask), 0), WASM_TRAP_UNALIGNED);
+	struct ir_val at = ir_2i(b, IR_add, ir_zext(b, x, 32), i[1].code);
+	struct ir_ins r = {.op = IR_amo, .type = type, .a = at.i};
+	if (kind == ATOMIC_LOAD) {
+		r.op = IR_load;
+		r.imm = s.bytes;
+	} else if (kind == ATOMIC_CMPXCHG) {
+		v = ir_get(b, type, d + 8);
+		y = ir_get(b, type, d + 16);
+		r = (struct ir_ins){
+		    .op = IR_cas, .type = type, .a = at.i, .b = v.i, .c = y.i, .imm = s.bytes};
+	} else {
+		r.b = ir_get(b, type, d + 8).i;
+		r.imm = (uint64_t)amo_of(kind) << 8 | s.bytes;
+	}
+	struct ir_val old = ir_emit(b, r);
+	if (s.out)
+		ir_put(b, d, old);
+	return true;
 }

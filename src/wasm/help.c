@@ -13,14 +13,22 @@ static uint64_t memories_len(const struct wasm *w)
 {
 	uint64_t n = 0;
 	for (uint32_t i = 0; i < w->m->nmemories; i++)
-		n += w->memories[i].len;
+		n += memory_len(&w->memories[i]);
 	return n;
+}
+
+bool memories_fit(const struct wasm *w, uint64_t more)
+{
+	uint64_t all = memories_len(w);
+	return !w->memory_max || (all <= w->memory_max && more <= w->memory_max - all);
 }
 
 uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages)
 {
-	uint64_t had = m->len / PAGE, add = pages * PAGE, all = memories_len(w);
-	if (pages > (m->max - m->len) / PAGE || (w->memory_max && all + add > w->memory_max))
+	uint64_t had = m->len / PAGE, add = pages * PAGE;
+	if (m->common)
+		return common_grow(w, m, pages);
+	if (pages > (m->max - m->len) / PAGE || !memories_fit(w, add))
 		return UINT64_MAX;
 	if (!pages)
 		return had;
@@ -43,9 +51,9 @@ uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages)
 bool address_check(const struct memory *m, union wasm_slot at, uint64_t offset, uint64_t bytes,
 		   uint64_t *ret)
 {
-	uint64_t sum;
-	if (__builtin_add_overflow(m->is64 ? at.i64 : at.i32, offset, &sum) || sum > m->len ||
-	    bytes > m->len - sum)
+	uint64_t sum, len = memory_len(m);
+	if (__builtin_add_overflow(m->is64 ? at.i64 : at.i32, offset, &sum) || sum > len ||
+	    bytes > len - sum)
 		return false;
 	*ret = m->beyond + sum;
 	return true;
@@ -61,7 +69,7 @@ static enum wasm_trap memory_copy(struct wasm *w, union wasm_slot *at, uint32_t 
 	struct memory *to = &w->memories[i], *from = &w->memories[j];
 	uint64_t d = memory_index(to, at[0]), s = memory_index(from, at[1]);
 	uint64_t n = to->is64 && from->is64 ? at[2].i64 : at[2].i32;
-	if (!inside(d, n, to->len) || !inside(s, n, from->len))
+	if (!inside(d, n, memory_len(to)) || !inside(s, n, memory_len(from)))
 		return WASM_TRAP_MEMORY;
 	if (n)
 		memmove(to->at + d, from->at + s, n);
@@ -72,7 +80,7 @@ static enum wasm_trap memory_fill(struct wasm *w, union wasm_slot *at, uint32_t 
 {
 	struct memory *m = &w->memories[i];
 	uint64_t d = memory_index(m, at[0]), n = memory_index(m, at[2]);
-	if (!inside(d, n, m->len))
+	if (!inside(d, n, memory_len(m)))
 		return WASM_TRAP_MEMORY;
 	if (n)
 		memset(m->at + d, (uint8_t)at[1].i32, n);
@@ -84,7 +92,8 @@ static enum wasm_trap memory_init(struct wasm *w, union wasm_slot *at, uint32_t 
 	struct memory *m = &w->memories[j];
 	const struct wdata *s = &w->m->datas[i];
 	uint64_t d = memory_index(m, at[0]), n = at[2].i32;
-	if (!inside(d, n, m->len) || !inside(at[1].i32, n, w->data_dropped[i] ? 0 : s->bytes.len))
+	if (!inside(d, n, memory_len(m)) ||
+	    !inside(at[1].i32, n, w->data_dropped[i] ? 0 : s->bytes.len))
 		return WASM_TRAP_MEMORY;
 	if (n)
 		memcpy(m->at + d, s->bytes.at + at[1].i32, n);
@@ -150,7 +159,7 @@ enum wasm_trap wasm_help(struct wasm *w, enum help h, union wasm_slot *at, uint3
 	struct memory *m;
 	uint64_t v;
 	switch (h) {
-	case HELP_MEMORY_SIZE: at[0].i64 = w->memories[i].len / PAGE; break;
+	case HELP_MEMORY_SIZE: at[0].i64 = memory_len(&w->memories[i]) / PAGE; break;
 	case HELP_MEMORY_GROW:
 		m = &w->memories[i];
 		at[0].i64 = memory_grow(w, m, memory_index(m, at[0]));

@@ -22,9 +22,32 @@ const char *wasm_trap_text(enum wasm_trap t)
 /* ---- functions ---- */
 
 
-static int funcs_new(struct wasm *w, struct lodge_err *e,
-		     wasm_host_fn *(*find)(void *, size_t, const struct wasm_import *,
-					   struct lodge_err *))
+/* What is imported: functions, which @find knows or @of has, and shared memories, which are made
+ * here as are the module's own. */
+static int imports_find(struct wasm *w, const struct wasm *of, wasm_find_fn *find,
+			struct lodge_err *e)
+{
+	const struct wasm_module *m = w->m;
+	struct wasm_import im;
+	uint32_t func = 0;
+	for (size_t i = 0; wasm_import_at(m, i, &im); i++) {
+		if (im.kind == WASM_MEMORY && m->memories[m->imports[i].index].shared)
+			continue;
+		if (im.kind != WASM_FUNC)
+			return err_set(e, EINVAL, "import %.*s.%.*s: only functions and shared "
+				       "memories can be one",
+				       (int)im.module_len, im.module, (int)im.name_len, im.name);
+		wasm_host_fn *fn = of ? of->funcs[func].host : find(w->user, i, &im, e);
+		if (!fn)
+			return -EINVAL;
+		w->funcs[func].host_user = w->user;
+		w->funcs[func++].host = fn;
+	}
+	return 0;
+}
+
+static int funcs_new(struct wasm *w, const struct wasm *of, wasm_find_fn *find,
+		     struct lodge_err *e)
 {
 	const struct wasm_module *m = w->m;
 	w->funcs = calloc(m->nfuncs + 1, sizeof *w->funcs);
@@ -39,18 +62,7 @@ static int funcs_new(struct wasm *w, struct lodge_err *e,
 					    .nresults = t->rslots,
 					    .type = t->canon};
 	}
-	struct wasm_import im;
-	uint32_t func = 0;
-	for (size_t i = 0; wasm_import_at(m, i, &im); i++) {
-		if (im.kind != WASM_FUNC)
-			return err_set(e, EINVAL, "import %.*s.%.*s: only functions can be one",
-				       (int)im.module_len, im.module, (int)im.name_len, im.name);
-		wasm_host_fn *fn = find(w->user, i, &im, e);
-		if (!fn)
-			return -EINVAL;
-		w->funcs[func++].host = fn;
-	}
-	return 0;
+	return imports_find(w, of, find, e);
 }
 
 static bool code_is_cold(const struct wasm *w, const struct func *f)
@@ -112,14 +124,19 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 
 /* ---- memories and tables ---- */
 
-static int memory_new(struct wasm *w, struct memory *ret, const struct wlimits *l, bool first,
-		      struct lodge_err *e)
+static int memory_new(struct wasm *w, uint32_t i, struct lodge_err *e)
 {
+	struct memory *ret = &w->memories[i];
+	const struct wlimits *l = &w->m->memories[i];
 	uint64_t pages = l->has_max ? l->max : l->is64 ? 1ull << 48 : PAGES32;
 	*ret = (struct memory){.max = pages * PAGE, .is64 = l->is64};
 	if (l->min > (1ull << 47) / PAGE)
 		return err_set(e, ENOMEM, "a memory of %llu pages", (unsigned long long)l->min);
-	if (first && !l->is64) {
+	if (l->shared) {
+		int r = common_map(w, i, ret, e);
+		if (r < 0 || w->second)
+			return r;
+	} else if (i == 0 && !l->is64) {
 		ret->span = MEMORY_SPAN + PAGE;
 		ret->at = w->base;
 	}
@@ -158,7 +175,7 @@ static int memories_new(struct wasm *w, struct lodge_err *e)
 	if (!w->memories || !w->tables)
 		return err_set(e, ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < m->nmemories; i++) {
-		int r = memory_new(w, &w->memories[i], &m->memories[i], i == 0, e);
+		int r = memory_new(w, i, e);
 		if (r < 0)
 			return r;
 	}
@@ -178,6 +195,13 @@ static int memories_new(struct wasm *w, struct lodge_err *e)
 	return 0;
 }
 
+void globals_begin(struct wasm *w)
+{
+	const struct wasm_module *m = w->m;
+	for (uint32_t i = 0; i < m->nglobals; i++)
+		w->globals[i] = constant_value(w, m->globals[i].init, m->globals[i].type);
+}
+
 static int globals_new(struct wasm *w, struct lodge_err *e)
 {
 	const struct wasm_module *m = w->m;
@@ -186,8 +210,7 @@ static int globals_new(struct wasm *w, struct lodge_err *e)
 	w->elem_dropped = calloc(m->nelems + 1, 1);
 	if (!w->data_dropped || !w->elem_dropped)
 		return err_set(e, ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < m->nglobals; i++)
-		w->globals[i] = constant_value(w, m->globals[i].init, m->globals[i].type);
+	globals_begin(w);
 	return 0;
 }
 
@@ -206,14 +229,36 @@ static int stack_new(struct wasm *w, uint32_t slots, struct lodge_err *e)
 
 static bool fault_catch(void *user, const struct host_fault *f, uint64_t *pc)
 {
-	(void)f;
-	return wasm_fault_find(pc) || tier_fault_find(user, pc);
+	return data_touched(user, f->at) || wasm_fault_find(pc) ||
+	       tier_fault_find(user, pc);
 }
 
-int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_limits *l,
-	     wasm_host_fn *(*find)(void *user, size_t i, const struct wasm_import *im,
-				   struct lodge_err *e),
-	     void *user, struct lodge_err *e)
+/* What an instance has that is like nobody else's or @of's. */
+static int instance_make(struct wasm *w, const struct wasm_limits *l, struct wasm *of,
+			 wasm_find_fn *find, struct lodge_err *e)
+{
+	int r = host_fault_begin(e);
+	if (r == 0 && !of)
+		r = group_new(w, l, e);
+	if (r == 0)
+		r = stack_new(w, l->stack_slots, e);
+	if (r == 0)
+		r = funcs_new(w, of, find, e);
+	if (r == 0)
+		r = base_new(w, e);
+	if (r == 0)
+		r = memories_new(w, e);
+	if (r == 0)
+		r = globals_new(w, e);
+	if (r == 0 && l->compiles && !w->fueled)
+		tier_init(w, l->heat);
+	return r;
+}
+
+/* @of: an instance of the same program, whose group is joined; NULL: there is none. */
+static int instance_new(struct wasm **ret, const struct wasm_module *m,
+			const struct wasm_limits *l, struct wasm *of, wasm_find_fn *find,
+			void *user, struct lodge_err *e)
 {
 	struct wasm *w = calloc(1, sizeof *w);
 	if (!w)
@@ -234,25 +279,33 @@ int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_l
 	w->tiered.go = w->labels[CODE_TIER];
 	w->made_least = w->made_limit = l->code_kept ? l->code_kept : MADE_BYTES;
 	w->taker = (struct host_fault_taker){fault_catch, w};
-	int r = host_fault_begin(e);
-	if (r == 0)
-		r = stack_new(w, l->stack_slots, e);
-	if (r == 0)
-		r = funcs_new(w, e, find);
-	if (r == 0)
-		r = base_new(w, e);
-	if (r == 0)
-		r = memories_new(w, e);
-	if (r == 0)
-		r = globals_new(w, e);
-	if (r == 0 && l->compiles && !w->fueled)
-		tier_init(w, l->heat);
+	if (of) {
+		w->second = true;
+		w->group = of->group;
+		pthread_mutex_lock(&w->group->lock);
+		w->group->users++;
+		pthread_mutex_unlock(&w->group->lock);
+	}
+	int r = instance_make(w, l, of, find, e);
 	if (r < 0) {
 		wasm_free(w);
 		return r;
 	}
 	*ret = w;
 	return 0;
+}
+
+int wasm_new(struct wasm **ret, const struct wasm_module *m, const struct wasm_limits *l,
+	     wasm_find_fn *find, void *user, struct lodge_err *e)
+{
+	return instance_new(ret, m, l, NULL, find, user, e);
+}
+
+int wasm_thread_new(struct wasm **ret, struct wasm *of, void *user, struct lodge_err *e)
+{
+	if (!of->group)
+		return err_set(e, EINVAL, "the module has no shared memory");
+	return instance_new(ret, of->m, &of->group->limits, of, NULL, user, e);
 }
 
 void wasm_free(struct wasm *w)
@@ -264,6 +317,7 @@ void wasm_free(struct wasm *w)
 		free(w->funcs[i].catches);
 	}
 	exns_free(w);
+	wait_forget(w);
 	for (uint32_t i = 0; w->tables && i < w->m->ntables; i++)
 		free(w->tables[i].at);
 	tier_free(w);
@@ -279,6 +333,8 @@ void wasm_free(struct wasm *w)
 	free(w->memories);
 	if (w->base)
 		munmap(w->base - w->front, w->front + base_span(w));
+	data_free(w);
+	group_leave(w);
 	free(w->data_dropped);
 	free(w->elem_dropped);
 	free(w);
@@ -307,47 +363,69 @@ enum wasm_trap wasm_start(struct wasm *w)
 		if (t)
 			return t;
 	}
-	for (uint32_t i = 0; i < m->ndatas; i++) {
-		const struct wdata *s = &m->datas[i];
-		if (s->mode != SEGMENT_ACTIVE)
-			continue;
-		struct memory *to = &w->memories[s->memory];
-		uint64_t at =
-		    constant_value(w, s->offset, to->is64 ? WASM_I64 : WASM_I32).lo;
-		if (at > to->len || s->bytes.len > to->len - at)
-			return WASM_TRAP_MEMORY;
-		if (s->bytes.len)
-			memcpy(to->at + at, s->bytes.at, s->bytes.len);
-		w->data_dropped[i] = true;
-	}
+	enum wasm_trap t = data_start(w);
+	if (t)
+		return t;
 	return m->start < 0 ? WASM_OK : wasm_call(w, (uint32_t)m->start, &none);
+}
+
+/* In the slots from @stack on. */
+static enum wasm_trap call_at(struct wasm *w, uint32_t func, union wasm_slot *at,
+			      union wasm_slot *stack)
+{
+	struct func *f = &w->funcs[func];
+	if (f->nslots > (uint64_t)(w->stack_end - stack) || tier_stack_is_low(w))
+		return WASM_TRAP_STACK;
+	memcpy(stack, at, f->nparams * sizeof *at);
+	w->ntrace = 0;
+	const struct host_fault_taker *before = host_fault_taken_by(&w->taker);
+	enum wasm_trap t = wasm_run(w, f, stack, NULL);
+	host_fault_taken_by(before);
+	if (t == WASM_OK)
+		memcpy(at, stack, f->nresults * sizeof *at);
+	return t;
 }
 
 enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at)
 {
-	struct func *f = &w->funcs[func];
-	if (f->nslots > (uint64_t)(w->stack_end - w->stack))
-		return WASM_TRAP_STACK;
-	memcpy(w->stack, at, f->nparams * sizeof *at);
 	w->top = w->frames;
-	w->ntrace = 0;
-	host_fault_taken_by(&w->taker);
-	enum wasm_trap t = wasm_run(w, f, w->stack, NULL);
-	host_fault_taken_by(NULL);
-	if (t == WASM_OK)
-		memcpy(at, w->stack, f->nresults * sizeof *at);
+	return call_at(w, func, at, w->stack);
+}
+
+enum wasm_trap wasm_call_within(struct wasm *w, uint32_t func, union wasm_slot *at,
+				union wasm_slot *unused)
+{
+	struct frame *top = w->top;
+	enum wasm_trap t = call_at(w, func, at, unused);
+	w->top = top;
 	return t;
 }
 
+void wasm_host_user(struct wasm *w, uint32_t func, void *user) { w->funcs[func].host_user = user; }
+
+void wasm_limit(struct wasm *w, uint64_t fuel, uint64_t deadline_ns)
+{
+	w->fuel = fuel > INT64_MAX ? INT64_MAX : (int64_t)fuel;
+	w->deadline_ns = deadline_ns;
+}
+
+uint64_t wasm_fuel(const struct wasm *w) { return w->fuel > 0 ? (uint64_t)w->fuel : 0; }
+
+const struct wasm_module *wasm_module_of(const struct wasm *w) { return w->m; }
 const char *wasm_error(const struct wasm *w) { return w->err.msg; }
 
 void *wasm_memory(struct wasm *w, uint64_t at, uint64_t len)
 {
 	static uint8_t nothing[1];
 	const struct memory *m = w->m->nmemories ? w->memories : NULL;
-	if (!m || at > m->len || len > m->len - at)
+	uint64_t has = m ? memory_len(m) : 0;
+	if (!m || at > has || len > has - at)
 		return NULL;
+	data_need(w, at, len);
 	return m->at ? m->at + at : nothing;
 }
 
-uint64_t wasm_memory_size(const struct wasm *w) { return w->m->nmemories ? w->memories->len : 0; }
+uint64_t wasm_memory_size(const struct wasm *w) 
+{
+	return w->m->nmemories ? memory_len(w->memories) : 0;
+}

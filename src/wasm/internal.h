@@ -92,10 +92,14 @@ struct wdata {
 	uint32_t memory;
 	struct span offset, bytes;
 };
+struct debug { /* sections of DWARF, and where addresses of code are counted from */
+	struct span line, str, line_str;
+	const uint8_t *code;
+};
 struct wasm_module {
 	const uint8_t *bytes;
 	size_t len;
-	bool lazy, has_data_count;
+	bool lazy, mapped, has_data_count;
 	int64_t start; /* -1: none */
 	uint32_t data_count;
 	uint32_t nimported; /* functions among funcs, first */
@@ -111,7 +115,18 @@ struct wasm_module {
 	uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, ntags;
 	uint32_t nexports, nelems, ndatas;
 	struct span names; /* the section "name" */
+	struct debug debug;
 };
+/* line.c: the lines of @n addresses; line 0: nothing says. A name may have anything in it. */
+struct line_place {
+	struct span file;
+	uint64_t line;
+};
+void lines_find(const struct debug *d, const uint64_t *addresses, uint32_t n,
+		struct line_place *ret);
+enum { LINE_TEXT = 160 };
+/* "file:line", without what a terminal would take for its own; "" for line 0. */
+void line_text(const struct line_place *p, char ret[LINE_TEXT]);
 static inline uint8_t table_index_type(const struct wasm_module *m, uint32_t i)
 {
 	return i < m->ntables && m->tables[i].is64 ? WASM_I64 : WASM_I32;
@@ -207,6 +222,10 @@ struct atomic_shape {
 bool atomic_shape(unsigned op, struct atomic_shape *ret); /* false: there is no such */
 struct insn;
 struct wasm;
+/* WASM_AGAIN: it waits, and the instance is wanted to stand still; it is run again after that. */
+struct ir_block;
+/* The IR of the instruction @i; false: C does it. */
+bool atomic_lift(const struct wasm *w, const struct insn *i, struct ir_block *b);
 enum wasm_trap atomic_run(struct wasm *w, const struct insn *i, union wasm_slot *at);
 
 /* ---- exceptions (throw.c) ---- */
@@ -258,6 +277,7 @@ struct func {
 	uint16_t nparams, nlocals, nresults; /* slots; locals with parameters */
 	uint32_t type;           /* canonical */
 	wasm_host_fn *host;      /* NULL: a function of the module */
+	void *host_user;         /* what it is called with */
 	struct insn *own;        /* owned */
 	uint32_t ninsns;
 	uint32_t seen;           /* its heat when code was dropped the last time */
@@ -274,10 +294,11 @@ struct table {
 };
 struct memory {
 	uint8_t *at;
-	uint64_t len, max; /* bytes */
+	uint64_t len, max; /* bytes; memory_len */
 	uint64_t beyond;   /* @at less w->base */
 	uint64_t span;     /* reserved bytes from @at on */
 	bool is64;
+	struct common *common; /* borrowed: one that other instances have, too; NULL: own */
 };
 struct frame {
 	const struct insn *ip; /* of the call; NULL: the host's */
@@ -296,6 +317,32 @@ struct spot {
 struct crossing {
 	const struct crossing *before;
 	const uint64_t *code;
+};
+
+/* ---- what the instances of a program share (shared.c), and who waits (wait.c) ---- */
+struct common { /* a shared memory */
+	int fd;       /* owned: its bytes; -1: nobody has it yet */
+	uint64_t len; /* atomic; changed with the group locked */
+};
+enum { LINES = 64 };
+struct waiter {
+	struct waiter *next;
+	uint64_t at, turn, end_ns; /* where; before whom; until when, UINT64_MAX: for good */
+	uint32_t memory;
+	uint32_t state;            /* a futex, atomic */
+	bool inside;               /* it waits, or has been notified and does not know it */
+};
+struct group {
+	pthread_mutex_t lock;
+	uint32_t users, nmemories;
+	struct common *memories; /* owned, by number; those that are shared are used */
+	struct wasm_limits limits;
+	int64_t fuel;            /* atomic: what no instance has taken */
+	uint64_t turns;          /* atomic: of waits so far */
+	struct wait_line {
+		pthread_mutex_t lock;
+		struct waiter *first;
+	} lines[LINES];
 };
 struct wasm {
 	const struct wasm_module *m;
@@ -333,8 +380,22 @@ struct wasm {
 	uint64_t exn_bytes;
 	uint64_t thrown; /* the one that is on its way */
 	struct host_fault_taker taker;
+	/* segments that are copied when they are touched (data.c): pieces of memory 0 that wait, a
+	 * bit each, and the segments, in order. Owned */
+	uint8_t *pieces;
+	uint64_t npieces;
+	struct active {
+		uint64_t to, len;
+		const uint8_t *at;
+	} *active;
+	uint32_t nactive;
+	/* ---- of a module with shared memories ---- */
+	struct group *group;  /* shared; NULL: it has none */
+	bool second;          /* made by wasm_thread_new */
+	struct waiter wait;
 	/* ---- standing still: state.c ---- */
-	volatile bool asked;
+	bool asked;           /* atomic */
+	uint64_t loaded_ns;   /* when its state was */
 	uint32_t slice_max;
 	/* of code for the interpreter; when some is dropped, and what always may be there */
 	size_t made_bytes, made_limit, made_least;
@@ -396,6 +457,51 @@ void trace_note(struct wasm *w, const struct func *f, uint32_t insn);
 bool address_check(const struct memory *m, union wasm_slot at, uint64_t offset, uint64_t bytes,
 		   uint64_t *ret);
 enum wasm_trap slice_next(struct wasm *w, int64_t *fuel);
+static inline bool wasm_asked(const struct wasm *w)
+{
+	return __atomic_load_n(&w->asked, __ATOMIC_RELAXED);
+}
+/* ---- shared.c ---- */
+int group_new(struct wasm *w, const struct wasm_limits *l, struct lodge_err *e) MUST;
+void group_leave(struct wasm *w);
+/* The shared memory @i as @m, whose max is set. */
+int common_map(struct wasm *w, uint32_t i, struct memory *m, struct lodge_err *e) MUST;
+uint64_t common_grow(struct wasm *w, struct memory *m, uint64_t pages); /* UINT64_MAX: no */
+static inline uint64_t memory_len(const struct memory *m)
+{
+	return m->common ? __atomic_load_n(&m->common->len, __ATOMIC_SEQ_CST) : m->len;
+}
+/* Is memory @i part of the state of @w? Shared ones are of the first instance's. */
+static inline bool memory_is_saved(const struct wasm *w, uint32_t i)
+{
+	return !w->second || !w->memories[i].common;
+}
+/* Up to *@fuel branches, less if there are less; and what is left of them. */
+enum wasm_trap fuel_take(struct wasm *w, int64_t *fuel);
+void fuel_give(struct wasm *w, int64_t n);
+uint64_t fuel_of(const struct wasm *w);
+void fuel_load(struct wasm *w, uint64_t saved); /* of a state: what fuel_of said */
+void globals_begin(struct wasm *w); /* instance.c: as they are initialized */
+/* ---- wait.c ---- */
+void lines_init(struct group *g);
+void lines_fini(struct group *g);
+struct place_shared {
+	void *p;     /* aligned */
+	uint64_t at; /* of shared memory @memory */
+	uint32_t memory;
+	unsigned bytes;
+};
+/* @ns negative: for good. *@ret: what the instruction gives. WASM_TRAP_DEADLINE, WASM_AGAIN. */
+enum wasm_trap shared_wait(struct wasm *w, const struct place_shared *at, uint64_t want,
+			   int64_t ns, uint32_t *ret);
+uint32_t shared_notify(struct wasm *w, const struct place_shared *at, uint32_t most);
+void wait_forget(struct wasm *w);            /* leave the line */
+void wait_stood(struct wasm *w, uint64_t ns); /* that time does not count */
+struct saved_wait { /* the section "wasm/wait": five words */
+	uint64_t notified, memory, at, turn, left_ns;
+};
+bool wait_save(const struct wasm *w, struct saved_wait *ret); /* false: it does not wait */
+bool wait_load(struct wasm *w, const struct saved_wait *s);   /* false: not in such a memory */
 /* ---- state (save.c, load.c) ---- */
 /* The instance is wanted to stand still, and does, at @at. */
 enum wasm_trap halt(struct wasm *w, struct spot at);
@@ -415,8 +521,17 @@ static inline uint64_t pages_of(uint64_t n) { return align_up(n * sizeof(uint64_
 /* help.c */
 enum wasm_trap wasm_help(struct wasm *w, enum help h, union wasm_slot *at, uint32_t i, uint32_t j);
 uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages); /* UINT64_MAX: no */
+bool memories_fit(const struct wasm *w, uint64_t more); /* may it have so many bytes more? */
 enum wasm_trap segment_copy(struct wasm *w, uint32_t elem, uint32_t table, uint64_t to,
 			    uint64_t from, uint64_t n);
+
+/* ---- active segments (data.c) ---- */
+enum wasm_trap data_start(struct wasm *w);
+void data_free(struct wasm *w);
+/* A fault at the host's @address: true: it was of a piece that waited, and is there now. */
+bool data_touched(struct wasm *w, uint64_t address);
+/* Before the kernel is given these bytes of memory 0. */
+void data_need(struct wasm *w, uint64_t at, uint64_t len);
 
 /* ---- the compiled tier (tier.c) ---- */
 enum { HEAT_NEVER = UINT32_MAX };
@@ -432,6 +547,8 @@ enum wasm_trap tier_run(struct wasm *w, struct func *f, union wasm_slot *at);
  * there is not. */
 bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm_slot *at,
 	       enum wasm_trap *ret);
+/* This thread is on the stack of compiled code, and little of it is left. */
+bool tier_stack_is_low(const struct wasm *w);
 bool tier_fault_find(struct wasm *w, uint64_t *pc);
 void tier_interrupt(struct wasm *w); /* in a handler of a signal */
 /* The compiled frames from @code on (struct spot), innermost first. @each gets the instruction that
@@ -439,11 +556,15 @@ void tier_interrupt(struct wasm *w); /* in a handler of a signal */
 typedef void tier_frame_fn(void *user, const struct func *f, uint32_t insn, bool calls);
 void tier_walk(const struct wasm *w, const uint64_t *code, const uint32_t *innermost,
 	       tier_frame_fn *each, void *user);
-/* lift.c: the IR of @made, a function of type @t, into @f. *@ret_kept: code of it will call
- * tier_one with instructions of @made. */
+/* lift.c: the IR of @made, a function of type @t, into @f. Instructions that code of it will call
+ * tier_one with are added to @helps. */
 struct jit_fn;
+struct helps {
+	struct help_insn { struct insn insn[2]; } *at; /* owned */
+	uint32_t n, cap;
+};
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
-	       bool *ret_kept);
+	       struct helps *helps);
 /* one.c: what instructions do that compiled code calls C for. */
 bool tier_one_knows(uint64_t code); /* one that reads slot a, and writes slot d */
 enum wasm_trap tier_one(struct wasm *w, const struct insn *i, union wasm_slot *frame);

@@ -4,6 +4,7 @@
 #include "ir/ir.h"
 #include "jit/jit.h"
 #include "wasm/internal.h"
+#include <stdlib.h>
 
 enum lift_kind {
 	LIFT_NONE, /* no row: by hand, or as a helper */
@@ -109,7 +110,8 @@ struct lift {
 	uint32_t n;          /* the instruction */
 	const struct insn *i; /* the same */
 	struct ir_block b;
-	bool cannot, helps;
+	bool cannot;
+	struct helps *helps;
 };
 
 static uint8_t ir_type_of_wasm(uint8_t t)
@@ -313,8 +315,7 @@ static void lift_call(struct lift *l)
 			      .type = indirect ? i->k : 0};
 	struct ir_val a = indirect ? get(l, IR_I32, i->a) : number(l, IR_I32, 0);
 	invoke(l, v, a.i,
-	       indirect ? (uint64_t)(uintptr_t)&w->tables[i[1].k]
-			: (uint64_t)(uintptr_t)&w->funcs[i->k],
+	       indirect ? i[1].k * sizeof *w->tables : i->k * sizeof *w->funcs,
 	       one ? ir_type_of_wasm(t->values[t->np]) : IR_VOID);
 }
 
@@ -326,8 +327,21 @@ static void helper(struct lift *l, uint32_t at, unsigned nargs, uint32_t to, uns
 			      .nargs = (uint16_t)nargs,
 			      .nresults = (uint16_t)nresults,
 			      .to = (uint16_t)to};
-	l->helps = true;
-	invoke(l, v, number(l, IR_I32, 0).i, (uint64_t)(uintptr_t)l->i, IR_VOID);
+	struct helps *h = l->helps;
+	if (h->n == h->cap) {
+		uint32_t cap = h->cap ? 2 * h->cap : 64;
+		struct help_insn *p = realloc(h->at, cap * sizeof *p);
+		if (!p) {
+			l->cannot = true;
+			return;
+		}
+		h->at = p;
+		h->cap = cap;
+	}
+	h->at[h->n] = (struct help_insn){{l->i[0]}};
+	if (code_is_double(l->i->code))
+		h->at[h->n].insn[1] = l->i[1];
+	invoke(l, v, number(l, IR_I32, 0).i, h->n++ * sizeof *h->at, IR_VOID);
 }
 
 static void lift_help(struct lift *l)
@@ -393,6 +407,12 @@ static void lift_shladd(struct lift *l, uint8_t type)
 static void lift_atomic(struct lift *l)
 {
 	struct atomic_shape s = {0};
+	if (l->i[1].d == ATOMIC_FENCE) {
+		helper(l, l->i->d, 0, l->i->d, 0);
+		return;
+	}
+	if (atomic_lift(l->w, l->i, &l->b))
+		return;
 	l->cannot |= !atomic_shape(l->i[1].d, &s);
 	helper(l, l->i->d, s.n + 1u, l->i->d, s.out != WASM_NONE);
 }
@@ -491,7 +511,7 @@ static void lift_plain(struct lift *l)
 		break;
 	case CODE_CLAMP:
 	case CODE_TABLE_GET: helper(l, i->a, 1, i->d, 1); break;
-	case CODE_TABLE_SET: /* what it reads lies together, or it is not for here */
+	case CODE_TABLE_SET:
 		l->cannot |= i->a != i->d + 1;
 		helper(l, i->d, 2, i->d, 0);
 		break;
@@ -516,9 +536,10 @@ static void lift_plain(struct lift *l)
 }
 
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
-	       bool *ret_kept)
+	       struct helps *helps)
 {
-	struct lift l = {.w = w, .type = t, .made = made, .cannot = made->interpreted};
+	struct lift l = {
+	    .w = w, .type = t, .made = made, .cannot = made->interpreted, .helps = helps};
 	bool second = false;
 	for (; l.n < made->n && !l.cannot; l.n++) {
 		l.i = &made->at[l.n];
@@ -531,6 +552,5 @@ bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, s
 		second = !second && code_is_double(l.i->code);
 		jit_fn_add(f, &l.b);
 	}
-	*ret_kept = l.helps;
 	return !l.cannot;
 }

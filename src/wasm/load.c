@@ -72,6 +72,11 @@ int wasm_saved_pages(const struct wasm_source *from, uint64_t *ret, struct lodge
 static void pages_take(const struct wasm_source *s, uint64_t from, struct memory *m)
 {
 	bool moves = s->movable && m->span >= MEMORY_SPAN;
+	const uint8_t *p = s->pages + from;
+	uint64_t len = m->common ? memory_len(m) : 0;
+	for (uint64_t at = 0; at < len; at += 4096) /* a file has what is not zero */
+		if (!is_zero(p + at, 4096))
+			memcpy(m->at + at, p + at, 4096);
 	if (m->len && (!moves || mremap(s->pages + from, m->len, m->len,
 					MREMAP_MAYMOVE | MREMAP_FIXED, m->at) == MAP_FAILED))
 		memcpy(m->at, s->pages + from, m->len);
@@ -85,9 +90,15 @@ static int memories_load(struct wasm *w, const struct wasm_source *from, uint64_
 	for (uint32_t i = 0; r == 0 && i < w->m->nmemories; i++) {
 		struct memory *m = &w->memories[i];
 		uint64_t len = le64_at(p + 8 * i);
-		if (len % PAGE || len < m->len || len > m->max)
+		if (!memory_is_saved(w, i)) {
+			if (len)
+				return damaged(e, "a thread's memory");
+			continue;
+		}
+		uint64_t had = memory_len(m);
+		if (len % PAGE || len < had || len > m->max)
 			return damaged(e, "a memory's size");
-		if (memory_grow(w, m, (len - m->len) / PAGE) == UINT64_MAX)
+		if (memory_grow(w, m, (len - had) / PAGE) == UINT64_MAX)
 			return err_set(e, ENOMEM, "the state has a memory of %llu MiB, which %s",
 				       (unsigned long long)(len >> 20),
 				       w->memory_max ? "is more than it may have (-m)"
@@ -169,6 +180,8 @@ static void known_mark(struct known *k)
 		if (code_branches(code))
 			k->marks[i + (uint32_t)k->at[i].rel] |= MARK_TARGET;
 		if (code_branches(code) || code == CODE_BR_TABLE)
+			k->marks[i] |= MARK_TARGET;
+		if (code == CODE_ATOMIC) /* one that waits is run again */
 			k->marks[i] |= MARK_TARGET;
 		if (code == CODE_CALL)
 			k->marks[i + 1] |= MARK_CALL;
@@ -316,6 +329,20 @@ static int exceptions_load(struct wasm *w, const struct wasm_source *from, struc
 	return exns_load(w, p, p ? len : 0) ? 0 : damaged(e, "section wasm/exceptions");
 }
 
+static int waiting_load(struct wasm *w, const struct wasm_source *from, struct lodge_err *e)
+{
+	size_t len = 0;
+	const uint8_t *p = from->find(from->user, "wasm/wait", &len);
+	struct saved_wait s;
+	if (!p)
+		return 0;
+	if (len != sizeof s)
+		return damaged(e, "section wasm/wait");
+	s = (struct saved_wait){le64_at(p), le64_at(p + 8), le64_at(p + 16), le64_at(p + 24),
+				le64_at(p + 32)};
+	return wait_load(w, &s) ? 0 : damaged(e, "a thread waits in no shared memory");
+}
+
 int wasm_load(struct wasm *w, const struct wasm_source *from, struct lodge_err *e)
 {
 	struct saved s;
@@ -339,8 +366,11 @@ int wasm_load(struct wasm *w, const struct wasm_source *from, struct lodge_err *
 		r = exceptions_load(w, from, e);
 	if (r == 0)
 		r = run_load(w, from, &s, at, e);
+	if (r == 0)
+		r = waiting_load(w, from, e);
 	if (r == 0 && w->fueled && s.fueled)
-		w->fuel = s.fuel > INT64_MAX ? INT64_MAX : (int64_t)s.fuel;
+		fuel_load(w, s.fuel);
+	w->loaded_ns = host_monotonic_ns();
 	return r;
 }
 
@@ -348,8 +378,9 @@ enum wasm_trap wasm_go_on(struct wasm *w)
 {
 	w->top = w->frames;
 	w->ntrace = 0;
-	host_fault_taken_by(&w->taker);
+	wait_stood(w, host_monotonic_ns() - w->loaded_ns);
+	const struct host_fault_taker *before = host_fault_taken_by(&w->taker);
 	enum wasm_trap t = wasm_run(w, w->back.f, w->back.fp, NULL);
-	host_fault_taken_by(NULL);
+	host_fault_taken_by(before);
 	return t;
 }

@@ -104,9 +104,13 @@ static void access_op(struct make *g, unsigned op)
 void op_atomic(struct make *g, unsigned op)
 {
 	struct atomic_shape s;
-	if (op == ATOMIC_FENCE) { /* what is done by one thread is in order */
+	if (op == ATOMIC_FENCE) {
 		if (reader_byte(&g->r))
 			reader_fail(&g->r, EBADMSG, "zero byte expected behind atomic.fence");
+		if (!g->m->nmemories) /* there is nothing to be in order */
+			return;
+		(void)emit(g, CODE_ATOMIC, (uint16_t)g->top, 0);
+		*emit_second(g) = (struct insn){.code = 0, .d = ATOMIC_FENCE};
 		return;
 	}
 	if (!atomic_shape(op, &s)) {

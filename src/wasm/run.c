@@ -38,9 +38,7 @@ enum wasm_trap slice_next(struct wasm *w, int64_t *fuel)
 	*fuel = w->slice_max ? w->slice_max : w->tier ? SLICE_TIER : SLICE;
 	if (!w->fueled)
 		return WASM_OK;
-	*fuel = w->fuel < *fuel ? w->fuel : *fuel;
-	w->fuel -= *fuel;
-	return *fuel ? WASM_OK : WASM_TRAP_FUEL;
+	return fuel_take(w, fuel);
 }
 
 /* The calls that wait in [@base, @top), innermost first. */
@@ -139,7 +137,8 @@ leave:
 	ip = top->ip;
 	if (unlikely(top == base)) {
 		w->top = base;
-		w->fuel += w->fueled ? fuel : 0;
+		if (w->fueled)
+			fuel_give(w, fuel);
 		return WASM_OK;
 	}
 	goto *ip->go;
@@ -148,7 +147,7 @@ poll:
 		goto trapped;
 	--fuel;
 	w->top = top;
-	if (unlikely(w->asked)) {
+	if (unlikely(wasm_asked(w))) {
 		w->slice = fuel;
 		if ((trap = halt(w, spot_of(cur, ip))))
 			goto trapped;
@@ -185,7 +184,8 @@ trapped_below: /* what @cur calls has noted its own, and @cur */
 	}
 	frames_note(w, base, top);
 	w->top = base;
-	w->fuel += w->fueled && fuel > 0 ? fuel : 0;
+	if (w->fueled && fuel > 0)
+		fuel_give(w, fuel);
 	return trap;
 
 #include "wasm/bodies.def"

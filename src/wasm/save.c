@@ -53,16 +53,18 @@ bool code_branches(uint64_t code)
 
 void wasm_interrupt(struct wasm *w)
 {
-	w->asked = true;
+	__atomic_store_n(&w->asked, true, __ATOMIC_RELAXED);
 	tier_interrupt(w);
 }
 
 enum wasm_trap halt(struct wasm *w, struct spot at)
 {
-	w->asked = false;
+	uint64_t began = host_monotonic_ns();
+	__atomic_store_n(&w->asked, false, __ATOMIC_RELAXED);
 	w->here = at;
 	enum wasm_trap t = w->halted ? w->halted(w->halted_user, w) : WASM_OK;
 	w->here = (struct spot){0};
+	wait_stood(w, host_monotonic_ns() - began);
 	return t;
 }
 
@@ -195,7 +197,7 @@ static void instance_save(const struct wasm *w, const struct wasm_sink *to)
 	const struct wasm_module *m = w->m;
 	uint8_t *p = section(to, "wasm/memories", 8 * (size_t)m->nmemories);
 	for (uint32_t i = 0; p && i < m->nmemories; i++)
-		le64_put(p + 8 * i, w->memories[i].len);
+		le64_put(p + 8 * i, memory_is_saved(w, i) ? memory_len(&w->memories[i]) : 0);
 	p = section(to, "wasm/tables", 8 * (size_t)m->ntables);
 	for (uint32_t i = 0; p && i < m->ntables; i++)
 		le64_put(p + 8 * i, w->tables[i].n);
@@ -209,6 +211,14 @@ static void instance_save(const struct wasm *w, const struct wasm_sink *to)
 		p[i] = w->data_dropped[i];
 	for (uint32_t i = 0; p && i < m->nelems; i++)
 		p[m->ndatas + i] = w->elem_dropped[i];
+	struct saved_wait wait;
+	p = wait_save(w, &wait) ? section(to, "wasm/wait", sizeof wait) : NULL;
+	if (p) {
+		const uint64_t words[] = {wait.notified, wait.memory, wait.at, wait.turn,
+					  wait.left_ns};
+		for (unsigned i = 0; i < countof(words); i++)
+			le64_put(p + 8 * i, words[i]);
+	}
 	size_t len = exns_saved_len(w);
 	p = len ? section(to, "wasm/exceptions", len) : NULL;
 	if (p)
@@ -238,12 +248,12 @@ int wasm_save(struct wasm *w, const struct wasm_sink *to, uint64_t *ret_pages,
 		    .module_sum = bytes_sum(w->m->bytes, w->m->len),
 		    .nslots = w->nsaved = slots_used(&k),
 		    .fueled = w->fueled,
-		    .fuel = w->fueled ? (uint64_t)(w->fuel + w->slice) : 0};
+		    .fuel = w->fueled ? fuel_of(w) : 0};
 		head_save(&s, to);
 		frames_save(&k, to);
 		instance_save(w, to);
 		for (uint32_t i = 0; i < w->m->nmemories; i++)
-			pages += w->memories[i].len;
+			pages += memory_is_saved(w, i) ? memory_len(&w->memories[i]) : 0;
 		for (uint32_t i = 0; i < w->m->ntables; i++)
 			pages += pages_of(w->tables[i].n);
 		*ret_pages = pages + pages_of(s.nslots);
@@ -287,8 +297,9 @@ int wasm_save_pages(const struct wasm *w, int fd, uint64_t at, struct lodge_err 
 {
 	bool ok = true;
 	for (uint32_t i = 0; ok && i < w->m->nmemories; i++) {
-		ok = data_write(fd, w->memories[i].at, w->memories[i].len, at);
-		at += w->memories[i].len;
+		uint64_t len = memory_is_saved(w, i) ? memory_len(&w->memories[i]) : 0;
+		ok = data_write(fd, w->memories[i].at, len, at);
+		at += len;
 	}
 	for (uint32_t i = 0; ok && i < w->m->ntables; i++) {
 		ok = table_write(w, &w->tables[i], fd, at);

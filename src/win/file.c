@@ -315,6 +315,9 @@ static bool wait_ready(int fd, short events)
 int64_t io_read(struct file *f, void *buf, size_t len, int64_t at)
 {
 	struct thread *t = thread_self();
+	bool more;
+	if (pipe_has_messages(f))
+		return message_read(f, buf, (uint32_t)len, &more);
 	for (;;) {
 		atomic_store(&t->blocked, 1);
 		ssize_t n = at >= 0 && !f->pipe && !f->console ? pread(f->fd, buf, len, at)
@@ -335,6 +338,8 @@ int64_t io_write(struct file *f, const void *buf, size_t len, int64_t at)
 	size_t done = 0;
 	struct thread *t = thread_self();
 	const char *p = buf;
+	if (pipe_has_messages(f))
+		return message_write(f, buf, (uint32_t)len);
 	if (f->append && !f->pipe && !f->console)
 		at = lseek(f->fd, 0, SEEK_END);
 	while (done < len) {
@@ -387,11 +392,22 @@ static uint32_t transfer_end(struct file *f, struct overlapped *o, int64_t r, ui
 	return error ? fail(error) : 1;
 }
 
+static bool readable_now(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	return poll(&p, 1, 0) > 0;
+}
+
 /* Nothing at all is read of a pipe when there is something to read. */
-static int64_t file_read(struct file *f, void *buf, uint32_t n, const struct overlapped *o)
+static int64_t file_read(struct file *f, void *buf, uint32_t n, const struct overlapped *o,
+			 bool *ret_more)
 {
 	if (f->folder)
 		return -EINVAL;
+	if (f->nowait && f->pipe && !readable_now(f->fd))
+		return -ENODATA;
+	if (pipe_has_messages(f))
+		return message_read(f, buf, n, ret_more);
 	if (f->pipe && !n)
 		return pipe_await(f);
 	int64_t r = io_read(f, buf, n, overlapped_at(o));
@@ -407,16 +423,24 @@ API(uint32_t, k32_ReadFile, handle h, void *buf, uint32_t n, uint32_t *ret_n, st
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	uint32_t ok;
-	if (o && f->overlapped && (f->end || f->socket)) {
+	uint32_t ok, listens = pipe_listens(f);
+	if (listens) {
+		ok = fail(listens);
+	} else if (o && f->overlapped && (f->end || f->socket)) {
 		ok = pipe_overlapped(f, buf, n, ret_n, o, false);
 	} else {
-		int64_t r = file_read(f, buf, n, o);
-		uint32_t end = f->pipe && (n || r < 0) ? ERROR_BROKEN_PIPE
-			       : n && o && !f->console ? ERROR_HANDLE_EOF
-						       : 0;
+		bool more = false;
+		int64_t r = file_read(f, buf, n, o, &more);
+		uint32_t end = pipe_has_messages(f) && r == 0 ? 0
+			       : f->pipe && (n || r < 0)      ? ERROR_BROKEN_PIPE
+			       : n && o && !f->console        ? ERROR_HANDLE_EOF
+							      : 0;
 		r = f->pipe && (r == -EPIPE || r == -ECONNRESET) ? 0 : r;
 		ok = transfer_end(f, o, r, ret_n, end);
+		if (more && o)
+			o->status = STATUS_BUFFER_OVERFLOW;
+		if (more)
+			ok = fail(ERROR_MORE_DATA);
 	}
 	object_unref(&f->o);
 	return ok;
@@ -430,8 +454,10 @@ API(uint32_t, k32_WriteFile, handle h, const void *buf, uint32_t n, uint32_t *re
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	uint32_t ok;
-	if (o && f->overlapped && (f->end || f->socket)) {
+	uint32_t ok, listens = pipe_listens(f);
+	if (listens) {
+		ok = fail(listens);
+	} else if (o && f->overlapped && (f->end || f->socket)) {
 		ok = pipe_overlapped(f, (void *)(uintptr_t)buf, n, ret_n, o, true);
 	} else {
 		int64_t r = io_write(f, buf, n, overlapped_at(o));

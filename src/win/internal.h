@@ -187,6 +187,7 @@ void *stub_new(const char *dll, const char *name, unsigned ordinal);
 enum { TLS_SLOTS = 64 + 1024, FLS_SLOTS = 256, TEB_SIZE = 0x2000 };
 enum { STACK_BOTTOM = 4 * PAGE }; /* who touches it has an overflow */
 struct crt_thread;
+struct fiber;
 struct wait_node;
 struct thread {
 	uint8_t *teb;          /* guest memory */
@@ -194,10 +195,12 @@ struct thread {
 	uint32_t tid;
 	uint64_t stack_lo, stack_hi;
 	uint64_t tls[TLS_SLOTS - 64]; /* above those in the TEB */
-	uint64_t fls[FLS_SLOTS];
+	uint64_t *fls; /* FLS_SLOTS: its own, or those of the fiber that it runs */
+	uint64_t own_fls[FLS_SLOTS];
 	uint64_t start, argument; /* of the guest */
 	uint32_t exit_code;
-	bool fiber;
+	struct fiber *fiber; /* fiber.c: which it runs; NULL: it has not become one */
+	uint64_t home_lo, home_hi; /* of one that has: its own stack */
 	_Atomic(uint32_t) begun; /* futex: its number is known */
 	_Atomic(uint32_t) wake;  /* futex: something it waits for may have come */
 	uint8_t *tls_blocks;     /* owned: array of pointers, guest-visible */
@@ -216,6 +219,7 @@ struct thread {
 	void *alt_stack;
 	pthread_t pthread;
 	void *apc; /* wait.c: list of user APCs, owned */
+	void *timers; /* wait.c: those that call it; borrowed */
 	int io_wake;              /* pipe.c: eventfd that ends what it waits for; 0: none */
 	_Atomic(int) io_waits;
 };
@@ -233,7 +237,14 @@ void suspend_thread_end(struct thread *t);
 void suspended_wait(struct thread *t); /* itself, as long as it is suspended */
 void threads_lock(void);
 void threads_unlock(void);
-void fls_end(struct thread *t);
+/* The values in @fls end: the guest's functions for them are called. */
+void fls_end(uint64_t *fls);
+/* A stack of the guest's: 0 or a negative errno. */
+int stack_new(uint64_t *ret_lo, uint64_t *ret_hi, uint64_t size) MUST;
+/* fiber.c: the value of the slot @i of every fiber that does not run is taken away, for which @fn
+ * (0: none) is called. */
+void fibers_forget(uint32_t i, uint64_t fn);
+void fiber_thread_end(struct thread *t); /* it has left the stack of the fiber that it ran */
 uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
 /* ---- handles and what they stand for (handle.c, wait.c) ---- */
@@ -253,7 +264,8 @@ enum kind {
 	KIND_TOKEN,
 	KIND_NOTIFICATION,
 	KIND_KEY,
-	KIND_WAIT
+	KIND_WAIT,
+	KIND_SNAPSHOT
 };
 struct object {
 	enum kind kind;
@@ -310,6 +322,7 @@ uint32_t wait_for(struct object **o, uint32_t n, bool all, uint64_t timeout_ns, 
 uint64_t deadline_of_ms(uint32_t ms);
 #define NEVER UINT64_MAX
 void mutexes_abandon(struct thread *t);
+void timers_drop(struct thread *t); /* their calls have nobody any more */
 int futex_wait(_Atomic(uint32_t) *at, uint32_t is, uint64_t deadline_ns);
 void futex_wake(_Atomic(uint32_t) *at, int n);
 void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
@@ -340,6 +353,8 @@ struct file {
 	int fd;
 	bool folder, console, input, pipe, append, overlapped, socket, inherited, delete_on_close;
 	bool shut;  /* a socket that sends no more */
+	bool nowait; /* a pipe that is not waited for */
+	bool pipes; /* nt_open.c: the folder of all pipes */
 	char *path; /* host side; owned; NULL: none */
 	uint32_t access, share;
 	uint32_t need; /* what others have to share, once it is in the list of share.c */
@@ -421,6 +436,7 @@ char *environment_get(const char *name);                   /* malloc'ed; NULL: n
 bool environment_set(const char *name, const char *value); /* NULL: take away */
 char **environment_copy(void);                             /* malloc'ed array of malloc'ed */
 void console_begin(void);
+void console_leave(void); /* of the process */
 void clock_page_begin(void);
 bool clock_page_fault(uint64_t at);
 void crt_begin(void);

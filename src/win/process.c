@@ -15,6 +15,7 @@ struct process *process(void) { return &the; }
 _Noreturn void process_end(uint32_t code)
 {
 	process_tell(code);
+	console_leave();
 	_exit(code && !(code & 0xff) ? 255 : (int)(code & 0xff));
 }
 
@@ -51,6 +52,7 @@ _Noreturn void process_die(int exit_code, const char *fmt, ...)
 		crt_flush();
 	(void)!write(2, buf, (size_t)n);
 	process_tell((uint32_t)exit_code);
+	console_leave();
 	_exit(exit_code);
 }
 

@@ -183,3 +183,14 @@ API(uint32_t, k32_K32EnumProcessModules, handle p, uint64_t *all, uint32_t size,
 	*ret_size = n * 8;
 	return 1;
 }
+
+API(uint32_t, k32_K32GetModuleBaseNameW, handle p, uint64_t h, wide *buf, uint32_t n)
+{
+	struct object *o = object_get(p, KIND_PROCESS);
+	const struct module *m = h ? module_of_handle(h) : process()->main;
+	bool mine = o == process_object();
+	object_unref(o);
+	if (!o || !mine || !m)
+		return o ? fail(ERROR_INVALID_HANDLE) : 0;
+	return wide_give(m->name, buf, n);
+}

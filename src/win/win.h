@@ -36,6 +36,9 @@ int win_run(const struct win_start *s, struct lodge_err *e) MUST;
 /* Guest code lies below, Lodge's own above: system calls from below are refused. */
 #define WIN_GUEST_END UINT64_C(0x500000000000)
 
+/* What the host trusts, as PEM: a file that who calls win_run may put into the guest's System32. */
+#define WIN_ROOTS "roots.pem"
+
 /* Is there the library @dll ("KERNEL32.dll", an API set, ...)? */
 bool win_has_library(const char *dll);
 /* The function or variable @name, or (NULL) @ordinal, of a library that is ours; NULL: it is not

@@ -259,13 +259,7 @@ static void compare_put(struct jit_fn *f, const struct ir_ins *i, struct fn_loc 
 
 /* ---- memory ---- */
 
-struct beyond {
-	unsigned index; /* NOREG: none */
-	int32_t disp;
-};
-
-/* The address @v: a constant, or an i32 without a sign plus one. Overwrites rcx. */
-static struct beyond place_of(struct jit_fn *f, uint32_t v)
+struct fn_beyond fn_place(struct jit_fn *f, uint32_t v)
 {
 	const struct ir_ins *i = arg(f, v);
 	struct jit_asm *a = &f->g->a;
@@ -277,20 +271,20 @@ static struct beyond place_of(struct jit_fn *f, uint32_t v)
 	if (is_const(i)) {
 		k += i->imm;
 		if (fits32((int64_t)k))
-			return (struct beyond){NOREG, (int32_t)k};
+			return (struct fn_beyond){NOREG, (int32_t)k};
 		x_movi(a, RCX, k);
-		return (struct beyond){RCX, 0};
+		return (struct fn_beyond){RCX, 0};
 	}
 	unsigned r = fn_int_in(f, i->op == IR_zext ? i->a : (uint32_t)(i - f->b.ins), RCX);
 	if (fits32((int64_t)k))
-		return (struct beyond){r, (int32_t)k};
+		return (struct fn_beyond){r, (int32_t)k};
 	x_movi(a, RDX, k);
 	asm_rmx(a, true, 0x8d, RCX, RDX, r, 0, 0);
-	return (struct beyond){RCX, 0};
+	return (struct fn_beyond){RCX, 0};
 }
 
-static void op_at(struct jit_fn *f, unsigned pfx, bool w, unsigned op, unsigned reg,
-		  struct beyond p, bool byte)
+void fn_op_at(struct jit_fn *f, unsigned pfx, bool w, unsigned op, unsigned reg,
+	      struct fn_beyond p, bool byte)
 {
 	struct jit_asm *a = &f->g->a;
 	if (pfx)
@@ -308,21 +302,21 @@ static void op_at(struct jit_fn *f, unsigned pfx, bool w, unsigned op, unsigned 
 static void load(struct jit_fn *f, const struct ir_ins *i, const struct ir_ins *ext,
 		 struct fn_loc to)
 {
-	struct beyond p = place_of(f, i->a);
+	struct fn_beyond p = fn_place(f, i->a);
 	uint8_t type = ext ? ext->type : i->type;
 	if (fn_is_xmm(i->type)) {
 		unsigned d = fn_xmm_for(to);
-		op_at(f, prefix_of(i->type), false, 0x0f10, d, p, false);
+		fn_op_at(f, prefix_of(i->type), false, 0x0f10, d, p, false);
 		fn_xmm_put(f, d, i->type, to);
 		return;
 	}
 	bool is_signed = ext && ext->op == IR_sext, w = is_signed && type == IR_I64;
 	unsigned d = fn_int_for(to);
 	switch (i->imm) {
-	case 1: op_at(f, 0, w, is_signed ? 0x0fbe : 0x0fb6, d, p, false); break;
-	case 2: op_at(f, 0, w, is_signed ? 0x0fbf : 0x0fb7, d, p, false); break;
-	case 4: op_at(f, 0, w, w ? 0x63 : 0x8b, d, p, false); break;
-	default: op_at(f, 0, true, 0x8b, d, p, false);
+	case 1: fn_op_at(f, 0, w, is_signed ? 0x0fbe : 0x0fb6, d, p, false); break;
+	case 2: fn_op_at(f, 0, w, is_signed ? 0x0fbf : 0x0fb7, d, p, false); break;
+	case 4: fn_op_at(f, 0, w, w ? 0x63 : 0x8b, d, p, false); break;
+	default: fn_op_at(f, 0, true, 0x8b, d, p, false);
 	}
 	fn_int_put(f, d, type, to);
 }
@@ -331,20 +325,21 @@ void fn_store(struct jit_fn *f, uint32_t n)
 {
 	const struct ir_ins *i = &f->b.ins[n], *v = arg(f, i->b);
 	struct jit_asm *a = &f->g->a;
-	struct beyond p = place_of(f, i->a);
+	struct fn_beyond p = fn_place(f, i->a);
 	unsigned bytes = (unsigned)i->imm;
 	if (fn_is_xmm(v->type) && !is_const(v)) {
-		op_at(f, prefix_of(v->type), false, 0x0f11, fn_xmm(f, i->b, 0), p, false);
+		fn_op_at(f, prefix_of(v->type), false, 0x0f11, fn_xmm(f, i->b, 0), p, false);
 		return;
 	}
 	if (is_const(v) && fits32((int64_t)v->imm)) {
-		op_at(f, bytes == 2 ? 0x66 : 0, bytes == 8, bytes == 1 ? 0xc6 : 0xc7, 0, p, false);
+		fn_op_at(f, bytes == 2 ? 0x66 : 0, bytes == 8, bytes == 1 ? 0xc6 : 0xc7, 0, p,
+			 false);
 		for (unsigned k = 0; k < (bytes == 8 ? 4 : bytes); k++)
 			a8(a, (unsigned)(v->imm >> 8 * k & 255));
 		return;
 	}
 	unsigned r = fn_int_in(f, i->b, RAX);
-	op_at(f, bytes == 2 ? 0x66 : 0, bytes == 8, bytes == 1 ? 0x88 : 0x89, r, p, bytes == 1);
+	fn_op_at(f, bytes == 2 ? 0x66 : 0, bytes == 8, bytes == 1 ? 0x88 : 0x89, r, p, bytes == 1);
 }
 
 /* ---- choices, rotations, bits ---- */
@@ -423,6 +418,8 @@ bool fn_put_special(struct jit_fn *f, uint32_t n)
 		compare_put(f, v, to);
 	else if (v->op == IR_vop)
 		fn_vector(f, v, to);
+	else if (v->op == IR_amo || v->op == IR_cas)
+		fn_atomic(f, v, &to);
 	else if (v->op == IR_select && fn_is_xmm(v->type))
 		choose_float(f, v, to);
 	else if (v->op == IR_select)

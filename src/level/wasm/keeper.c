@@ -158,7 +158,7 @@ int guest_fit(void *self, const struct save_in *in, struct lodge_err *e)
 		return r;
 	g->in_state.buf = take(buf);
 	const struct wasm_source from = {.find = program_section, .user = &g->in_state};
-	r = wasm_saved_pages(&from, &bytes, e);
+	r = wasi_saved_pages(&from, &bytes, e);
 	return r == 0 ? mem_new(&g->mem, gpa(0), bytes ? bytes : MEM_FRAME, e) : r;
 }
 

@@ -7,13 +7,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 
 enum {
 	MODULE_MAX = 1 << 30,
-	LAZY_FROM = 16 << 20, /* modules as large as this are validated as they are called */
 	EXIT_TRAP = 134,      /* as a shell says it of a program that was aborted */
 	CONTROL_FD = 3,       /* where the box leaves the one descriptor that it keeps */
 };
@@ -27,6 +27,8 @@ struct program {
 	struct wasi *s;
 	struct wasm *w;
 	uint32_t start; /* the function _start */
+	struct code_cache code;
+	uint64_t npages; /* bytes, of the first thread's state */
 	uint64_t phase;
 };
 struct saved_program {
@@ -36,10 +38,30 @@ static const struct state_field fields[] = {STATE(struct saved_program, phase, 1
 
 /* ---- the way into the box ---- */
 
+/* A large module is not read, only mapped: most of it nobody looks at. False: it is small, or
+ * cannot be; what is wrong with it is told when it is read. */
+static bool module_map(struct plan *p, const char *path)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < LAZY_FROM ||
+	    st.st_size > MODULE_MAX)
+		return false;
+	p->len = (size_t)st.st_size;
+	/* written to, which makes pages our own, by wasm_module_new alone */
+	void *at = mmap(NULL, p->len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	p->bytes = at == MAP_FAILED ? NULL : at;
+	p->mapped = p->bytes;
+	return p->mapped;
+}
+
 static int module_load(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
 {
-	int r = file_load(AT_FDCWD, c->guest, MODULE_MAX, &p->bytes, &p->len, e);
-	if (r == 0 && !wasm_claims((const uint8_t *)p->bytes, p->len))
+	int r = module_map(p, c->guest)
+		    ? 0
+		    : file_load(AT_FDCWD, c->guest, MODULE_MAX, &p->bytes, &p->len, e);
+	if (r == 0 && !wasm_claims((const uint8_t *)p->bytes, p->len) &&
+	    !text_is_module(c->guest, p->bytes, p->len))
 		r = err_set(e, ENOEXEC, "%s: this is no WebAssembly module", c->guest);
 	const char *slash = strrchr(c->guest, '/');
 	if (r == 0 && !(p->argv = calloc(c->argc + 2, sizeof *p->argv)))
@@ -84,6 +106,14 @@ static void on_deadline(int sig)
 	_exit(124);
 }
 
+/* The file of a module that is mapped has become shorter. */
+static void on_short(int sig)
+{
+	(void)sig;
+	text_write("lodge: the file of the module changed while it ran: it is too short now\n");
+	_exit(LODGE_EXIT_LODGE);
+}
+
 static int deadline_set(uint64_t timeout_ns, struct lodge_err *e)
 {
 	const uint64_t ns = timeout_ns + 100000000;
@@ -118,12 +148,19 @@ static int trap_tell(const struct wasm *w, enum wasm_trap t)
 	return t == WASM_TRAP_FUEL || t == WASM_TRAP_DEADLINE ? 124 : EXIT_TRAP;
 }
 
-static int program_ended(const struct program *g, enum wasm_trap t)
+/* The end of all threads, by the one of the instance @w; the first one that gets here says why. */
+static _Noreturn void program_end(const struct program *g, const struct wasm *w, enum wasm_trap t)
 {
-	return t == WASM_OK		? 0
-	       : t == WASM_TRAP_EXIT ? wasi_exit_code(g->s)
-				     : trap_tell(g->w, t);
+	static pthread_mutex_t ending = PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_lock(&ending);
+	if (g->code.tell >= 0 && w == g->w) /* of the others, nobody knows what they do now */
+		code_cache_tell(g->w, CONTROL_FD);
+	_exit(t == WASM_OK	     ? 0
+	      : t == WASM_TRAP_EXIT ? wasi_exit_code(g->s)
+				     : trap_tell(w, t));
 }
+
+static void on_trapped(void *user, struct wasm *w, enum wasm_trap t) { program_end(user, w, t); }
 
 /* ---- asked by the keeper ---- */
 
@@ -150,8 +187,11 @@ static int state_write(struct program *g, int fd, uint64_t *ret_pages, struct lo
 	const struct wasm_sink to = {section_new, o};
 	save_out_fields(o, "program", fields, &own);
 	r = wasm_save(g->w, &to, ret_pages, e);
+	g->npages = *ret_pages;
 	if (r == 0)
 		r = wasi_save(g->s, &to, e);
+	if (r == 0)
+		r = wasi_threads_save(g->s, &to, ret_pages, e);
 	if (r == 0)
 		r = save_out_bytes(o, &p, &len, e);
 	if (r == 0 && !host_pwrite(fd, p, len, 0))
@@ -169,6 +209,8 @@ static bool answer(struct program *g, struct message *m, int fd)
 		m->result = state_write(g, fd, &m->value, &m->err);
 	if (m->what == ASK_PAGES)
 		m->result = wasm_save_pages(g->w, fd, 0, &m->err);
+	if (m->what == ASK_PAGES && m->result == 0)
+		m->result = wasi_threads_save_pages(g->s, fd, g->npages, &m->err);
 	auto_close(&fd);
 	if (!message_send(CONTROL_FD, m, -1))
 		_exit(LODGE_EXIT_LODGE); /* the keeper is gone */
@@ -191,24 +233,25 @@ static void stand(struct program *g, bool first)
 	}
 }
 
+static void speak(void *user) { stand(user, true); }
+
 static enum wasm_trap on_halt(void *user, struct wasm *w)
 {
 	struct program *g = user;
 	(void)w;
-	wasi_halted(g->s);
-	stand(g, true);
-	wasi_goes_on(g->s);
+	wasi_gather(g->s, speak, g);
 	return WASM_OK;
 }
 
 /* What a signal finds; there is one program in a process. */
 static struct program the_program;
 
-static void on_kick(int sig)
+static void on_kick(int sig, siginfo_t *how, void *context)
 {
 	(void)sig;
+	(void)context;
 	if (the_program.w)
-		wasm_interrupt(the_program.w);
+		wasi_kick(the_program.s, how->si_code != SI_TKILL);
 }
 
 /* ---- the run ---- */
@@ -246,8 +289,26 @@ static int state_read(struct program *g, struct lodge_err *e)
 		r = wasi_load(g->s, &from, e);
 	if (r == 0)
 		r = wasm_load(g->w, &from, e);
+	if (r == 0)
+		r = wasi_threads_load(g->s, &from, e);
 	g->phase = own.phase;
 	return r;
+}
+
+/* In the box: a module in the text format becomes a binary one. */
+static int text_make(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
+{
+	uint8_t *bytes;
+	size_t len;
+	if (wasm_claims((const uint8_t *)p->bytes, p->len))
+		return 0;
+	int r = wat_encode(c->guest, p->bytes, p->len, &bytes, &len, e);
+	if (r < 0)
+		return r;
+	p->bytes = (char *)bytes; /* the text stays with the process */
+	p->len = len;
+	p->mapped = false;
+	return 0;
 }
 
 static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
@@ -261,18 +322,32 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 	    .halted_user = g,
 	    .deadline_ns =
 		c->timeout_ns && !g->kept ? host_monotonic_ns() + c->timeout_ns : 0};
-	g->wasi = (struct wasi_config){p->argv, c->argc + 1, c->env, c->nenv, p->folders, p->n};
+	g->wasi = (struct wasi_config){p->argv,	   c->argc + 1, c->env, c->nenv,    p->folders,
+				       p->n,	   on_trapped,	g,	SIGNAL_KICK};
 	int r = wasi_new(&g->s, &g->wasi, e);
+	if (p->mapped)
+		(void)signal(SIGBUS, on_short);
 	if (r == 0 && !g->kept)
 		r = deadline_set(c->timeout_ns, e);
 	if (r == 0)
 		r = wasm_module_new(&g->m, (const uint8_t *)p->bytes, p->len,
-				    p->len >= LAZY_FROM ? WASM_LAZY : 0, e);
+				    plan_flags(p), e);
 	if (r == 0)
 		r = entry_find(g->m, &g->start, e);
 	if (r == 0)
 		r = wasm_new(&g->w, g->m, &limits, wasi_find, g->s, e);
+	if (r == 0 && g->code.bytes)
+		(void)!wasm_code_load(g->w, g->code.bytes, g->code.len);
+	if (r == 0)
+		wasi_attach(g->s, g->w);
 	return r == 0 && g->kept && g->kept->state ? state_read(g, e) : r;
+}
+
+/* In the box: what is wrong with the module is told with its name. */
+static int program_enter(struct program *g, struct plan *p, struct lodge_err *e)
+{
+	int r = text_make(p, g->c, e);
+	return r < 0 ? r : err_in(e, program_make(g, p, e), "%s", g->c->guest);
 }
 
 static _Noreturn void program_run(struct program *g)
@@ -288,7 +363,7 @@ static _Noreturn void program_run(struct program *g)
 		g->phase = PHASE_MAIN;
 		t = wasm_call(g->w, g->start, &none);
 	}
-	_exit(program_ended(g, t));
+	program_end(g, g->w, t);
 }
 
 int program_become(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
@@ -296,16 +371,19 @@ int program_become(struct plan *p, const struct lodge_config *c, struct lodge_er
 	struct program *g = &the_program;
 	g->c = c;
 	int r = module_load(p, c, e);
+	g->code.tell = -1;
+	if (r == 0 && p->keeps_code && wasm_claims((const uint8_t *)p->bytes, p->len))
+		code_cache_open(&g->code, p);
 	if (r == 0)
-		r = box_enter_with(p, -1, e);
+		r = box_enter_with(p, g->code.tell, e);
 	if (r < 0)
 		return r;
-	r = program_make(g, p, e);
+	r = program_enter(g, p, e);
 	if (r == 0)
 		program_run(g);
 	if (e)
 		e->code = ENOEXEC; /* it is there, and cannot be run */
-	return err_in(e, -ENOEXEC, "%s", c->guest);
+	return -ENOEXEC;
 }
 
 /* ---- under a keeper ---- */
@@ -327,7 +405,8 @@ static void streams_begin(const struct kept *k)
 
 static int kept_make(struct program *g, struct plan *p, struct lodge_err *e)
 {
-	struct sigaction a = {.sa_handler = on_kick}; /* calls that wait end: no SA_RESTART */
+	/* calls that wait end: no SA_RESTART */
+	struct sigaction a = {.sa_sigaction = on_kick, .sa_flags = SA_SIGINFO};
 	int r = plan_make(p, g->c, true, e);
 	if (r == 0)
 		r = module_load(p, g->c, e);
@@ -336,7 +415,7 @@ static int kept_make(struct program *g, struct plan *p, struct lodge_err *e)
 	if (r < 0)
 		return r;
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* that of before went with other rights */
-	r = err_in(e, program_make(g, p, e), "%s", g->c->guest);
+	r = program_enter(g, p, e);
 	if (r == 0 && sigaction(SIGNAL_KICK, &a, NULL) < 0)
 		r = err_sys(e, "a handler of signals");
 	return r;
@@ -349,6 +428,7 @@ _Noreturn void program_kept(const struct lodge_config *c, const struct kept *k)
 	struct message hello = {.what = ASK_READY};
 	g->c = c;
 	g->kept = k;
+	g->code.tell = -1;
 	streams_begin(k);
 	hello.result = kept_make(g, &p, &hello.err);
 	/* the box has moved it, if it was entered */
@@ -360,6 +440,10 @@ _Noreturn void program_kept(const struct lodge_config *c, const struct kept *k)
 	if (k->state) {
 		stand(g, false);
 		wasi_goes_on(g->s);
+		if (wasi_threads_go(g->s, &hello.err) < 0) {
+			text_write(hello.err.msg);
+			_exit(LODGE_EXIT_LODGE);
+		}
 	}
 	program_run(g);
 }

@@ -66,7 +66,7 @@ static int volume_add(struct plan *p, const char *spec, struct lodge_err *e)
 			       "--volume %s: for a Windows program write SRC:C:\\FOLDER or "
 			       "SRC:D:\\, and :ro behind it",
 			       spec);
-	if (p->nbinds + 3 > countof(p->binds)) /* one and two of ours */
+	if (p->nbinds + 4 > countof(p->binds)) /* one and three of ours */
 		return err_set(e, E2BIG, "--volume: too many");
 	char *target = text("/%c%s%.*s", letter | 32, *rest == '\\' || *rest == '/' ? "" : "/",
 			    (int)(end - rest), rest);
@@ -75,7 +75,7 @@ static int volume_add(struct plan *p, const char *spec, struct lodge_err *e)
 			*c = '/';
 	drive_add(p, letter);
 	p->binds[p->nbinds++] =
-	    (struct box_bind){strndup(spec, (size_t)(colon - spec)), target, !strcmp(end, ":ro")};
+	    (struct box_bind){life_volume_source(spec), target, !strcmp(end, ":ro")};
 	return target ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
@@ -160,6 +160,18 @@ static int plan_make(struct plan *p, const struct lodge_config *c, const char *p
 	return r;
 }
 
+/* Certificates that the host trusts, for a program that can ask for them. A host without any has
+ * none to give. */
+static void roots_place(struct plan *p, const struct pe *head, const uint8_t *file, uint64_t len)
+{
+	char *real = pe_file_imports(head, file, len, "crypt32.dll")
+			 ? realpath("/etc/ssl/certs/ca-certificates.crt", NULL)
+			 : NULL;
+	if (real && p->nbinds < countof(p->binds))
+		p->binds[p->nbinds++] =
+		    (struct box_bind){real, strdup("/c/Windows/System32/" WIN_ROOTS), true};
+}
+
 static int options_check(const struct lodge_config *c, struct lodge_err *e)
 {
 	if (c->net && strcmp(c->net, "none") != 0)
@@ -220,6 +232,8 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 		r = windows_open(program, &s.file, &s.file_len, &head, e);
 	if (r == 0)
 		r = plan_make(&p, c, program, e);
+	if (r == 0)
+		roots_place(&p, &head, s.file, s.file_len);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 	const struct box_alone b = {
 	    .keep = null,
@@ -255,7 +269,11 @@ static int claims(const struct lodge_config *c)
 		return 0;
 	autoclose int fd = open(c->guest, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
-	return n > 0 && pe_claims(head, (uint64_t)n) ? 90 : 0;
+	size_t len = strlen(c->guest);
+	/* one whose headers are damaged goes by its name */
+	bool named = n > 1 && !memcmp(head, "MZ", 2) && len > 4 &&
+		     !strcasecmp(c->guest + len - 4, ".exe");
+	return named || (n > 0 && pe_claims(head, (uint64_t)n)) ? 90 : 0;
 }
 
 extern const struct level level_windows;
