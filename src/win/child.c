@@ -337,6 +337,11 @@ uint32_t process_pid(const struct object *o)
 	return ((const struct process_object *)(const void *)o)->pid;
 }
 
+uint32_t process_code(const struct object *o)
+{
+	return ((const struct process_object *)(const void *)o)->exit_code;
+}
+
 /* ---- functions ---- */
 
 API(uint32_t, k32_TerminateProcess, handle h, uint32_t code)

@@ -222,7 +222,8 @@ char *path_linux(const char *path)
 	struct stat st;
 	size_t root;
 	char *host = path_exact(path, &root);
-	if (host && host[root] && lstat(host, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+	if (host && host[root] && lstat(host, &st) < 0 && (errno == ENOENT || errno == ENOTDIR) &&
+	    !own_program_make(host))
 		case_mend(host, root);
 	return host;
 }

@@ -17,6 +17,7 @@ struct win_start {
 	size_t ndrives;
 	const char *program;     /* as the guest sees it: D:\tools\a.exe */
 	const char *cwd;         /* the same way */
+	bool batch; /* @program is a batch file, which cmd.exe runs; there is no @file */
 	const char *const *argv; /* after the program's name */
 	size_t argc;
 	const char *const *env; /* NAME=VALUE, UTF-8, on top of the usual ones */
@@ -24,6 +25,8 @@ struct win_start {
 	const uint8_t *file; /* the program's, mapped for good */
 	uint64_t file_len;
 	int null_fd; /* /dev/null; -1: none */
+	void (*own)(void *arg); /* a program of ours, which does not return; NULL: that in @file */
+	void *own_arg;
 	const struct win_child *child; /* one that a guest has started; NULL: the first */
 };
 
