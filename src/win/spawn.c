@@ -285,10 +285,11 @@ static uint32_t start_run(struct child_start *c, uint32_t flags, struct object *
 	uint32_t job = 0,
 		 bad = jobs_begin() ? job_enter(flags, &job) : ERROR_NOT_ENOUGH_MEMORY;
 	c->child.jobs = jobs_shared();
-	if (bad || child_new(c, flags & CREATE_SUSPENDED, job, p, t) == 0)
+	int r = bad ? 0 : child_new(c, flags & CREATE_SUSPENDED, job, p, t);
+	if (r == 0)
 		return bad;
 	job_leave(job);
-	return ERROR_NO_SYSTEM_RESOURCES;
+	return r == -EDQUOT ? ERROR_NOT_ENOUGH_QUOTA : ERROR_NO_SYSTEM_RESOURCES;
 }
 
 struct object *program_start(const char *program, const char *line, const int std[3])
