@@ -182,7 +182,7 @@ BUILT_IN(cmd_move)
 BUILT_IN(cmd_ren)
 {
 	const char *s = args;
-	size_t n;
+	size_t n = 0;
 	autofree char *a = word_next(&s), *b = word_next(&s);
 	if (!a || !b || strpbrk(b, "\\/:")) {
 		complain(c, "The syntax of the command is incorrect.\n");

@@ -210,7 +210,7 @@ BUILT_IN(cmd_mkdir)
 /* All that is below @path, and itself. 0 or the first error. */
 static uint32_t tree_remove(const char *path)
 {
-	size_t n;
+	size_t n = 0;
 	uint32_t bad = 0;
 	autofree char *all = path_join(path, "*"), *host = path_linux(path);
 	struct stat st;
