@@ -51,12 +51,6 @@ char *program_lookup(const char *name)
 	return found;
 }
 
-static bool is_script(const char *path)
-{
-	size_t n = strlen(path);
-	return n > 4 && (!strcasecmp(path + n - 4, ".bat") || !strcasecmp(path + n - 4, ".cmd"));
-}
-
 /* What @text begins with, and where the rest does. NULL: no such file; *ret_name is the word. */
 static char *program_of(const char *text, char **ret_name, const char **ret_rest)
 {
@@ -93,7 +87,7 @@ uint32_t program_run(struct cmd *c, const char *text, bool called)
 			 bare);
 		return c->level = c->batch ? 9009 : 1;
 	}
-	if (is_script(path))
+	if (win_is_batch(path))
 		return batch_run(c, path, name, rest, called);
 	struct object *p = program_start(path, text, c->fd);
 	if (p)
@@ -111,7 +105,7 @@ struct object *program_begin(struct cmd *c, const char *text)
 	if (!*text || command_find(text, NULL))
 		return NULL;
 	autofree char *path = program_of(text, &name, &rest);
-	return path && !is_script(path) ? program_start(path, text, c->fd) : NULL;
+	return path && !win_is_batch(path) ? program_start(path, text, c->fd) : NULL;
 }
 
 uint32_t process_wait(struct object *o)

@@ -23,6 +23,12 @@ static const struct {
 #undef PROGRAM
 };
 
+bool win_is_batch(const char *path)
+{
+	size_t n = strlen(path);
+	return n > 4 && (!strcasecmp(path + n - 4, ".bat") || !strcasecmp(path + n - 4, ".cmd"));
+}
+
 static void image_fill(uint8_t *f, const char *name)
 {
 	memset(f, 0, FILE_LEN);

@@ -134,12 +134,6 @@ static uint32_t batch_made(struct request *r, char **found, char **host)
 	return *host ? 0 : ERROR_FILE_NOT_FOUND;
 }
 
-static bool is_batch(const char *path)
-{
-	size_t n = strlen(path);
-	return n > 4 && (!strcasecmp(path + n - 4, ".bat") || !strcasecmp(path + n - 4, ".cmd"));
-}
-
 /* The file, mapped for good, if it can be run. 0 or an error of Windows. */
 static uint32_t program_open(const char *host, struct win_start *s)
 {
@@ -236,7 +230,7 @@ static uint32_t start_make(struct child_start *c, struct request *r)
 							       : NULL;
 	if (!found)
 		return ERROR_FILE_NOT_FOUND;
-	uint32_t bad = is_batch(found) ? batch_made(r, &found, &host) : 0;
+	uint32_t bad = win_is_batch(found) ? batch_made(r, &found, &host) : 0;
 	c->start = *process()->start;
 	c->start.program = found;
 	if (!bad)

@@ -35,6 +35,9 @@ struct win_start {
 extern const struct host_library win_libm; /* before win_run, while files of the host are there */
 int win_run(const struct win_start *s, struct lodge_err *e) MUST;
 
+/* Is @path named as batch files are? Nothing in such a file says what it is. */
+bool win_is_batch(const char *path);
+
 /* Guest code lies below, Lodge's own above: system calls from below are refused. */
 #define WIN_GUEST_END UINT64_C(0x500000000000)
 

@@ -44,6 +44,9 @@ script() { # NAME
 	[ "$output" = $'[one] [two words] args\r' ]
 	run -6 "$LODGE" run ./args.cmd
 	[ "$output" = $'[] [] args\r' ]
+	run -0 "$LODGE" run --explain args.cmd
+	[[ "$output" = *"a batch file"* ]]
+	run -126 "$LODGE" run "$T"
 }
 
 @test "system, _popen, _spawn of the C runtime" {

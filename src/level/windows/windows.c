@@ -177,13 +177,6 @@ int windows_open(const char *path, const uint8_t **ret_file, uint64_t *ret_len, 
 	return r < 0 ? (err_in(e, r, "%s", path), -ENOEXEC) : 0;
 }
 
-/* Nothing in such a file says what it is. */
-static bool is_batch(const char *path)
-{
-	size_t n = strlen(path);
-	return n > 4 && (!strcasecmp(path + n - 4, ".bat") || !strcasecmp(path + n - 4, ".cmd"));
-}
-
 static int become(const struct lodge_config *c, struct lodge_err *e)
 {
 	static struct plan p;
@@ -193,7 +186,7 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	autofree char *program = r == 0 ? realpath(c->guest, NULL) : NULL;
 	if (r == 0 && !program)
 		r = err_sys(e, "%s", c->guest);
-	s.batch = r == 0 && is_batch(program);
+	s.batch = r == 0 && win_is_batch(program);
 	if (r == 0 && !s.batch)
 		r = windows_open(program, &s.file, &s.file_len, &head, e);
 	if (r == 0)
@@ -234,7 +227,7 @@ static int claims(const struct lodge_config *c)
 	uint8_t head[HEAD];
 	if (!c->guest || c->kernel || c->firmware || c->root)
 		return 0;
-	if (is_batch(c->guest) && access(c->guest, F_OK) == 0)
+	if (win_is_batch(c->guest) && access(c->guest, F_OK) == 0)
 		return 90;
 	autoclose int fd = open(c->guest, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
