@@ -343,6 +343,11 @@ uint32_t fail_path(const char *host); /* as fail_errno, of what was done with @h
 bool path_valid(const char *path);    /* without characters that no name may have */
 /* The other way: malloc'ed; NULL: it is on no drive. */
 char *path_guest(const char *host);
+/* Programs of ours (own.c): a file that is there when it is looked for. False: there is none. */
+bool own_program_make(const char *host);
+void (*own_program_of(const uint8_t *file, uint64_t len))(void *arg); /* NULL: it is no such file */
+extern const char path_interpreter[]; /* of cmd.exe */
+void cmd_main(void *unused); /* which it is, for a process that has begun; does not return */
 const char *path_cwd(void); /* guest's; valid until it is changed */
 uint32_t path_cwd_set(const char *path);
 enum device { DEVICE_NONE, DEVICE_NUL, DEVICE_CONIN, DEVICE_CONOUT, DEVICE_CON };

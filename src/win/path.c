@@ -245,7 +245,7 @@ char *path_linux(const char *path)
 	size_t root;
 	char *host = path_exact(path, &root);
 	if (host && host[root] && lstat(path_near(host), &st) < 0 &&
-	    (errno == ENOENT || errno == ENOTDIR))
+	    (errno == ENOENT || errno == ENOTDIR) && !own_program_make(host))
 		case_mend(host, root);
 	return host;
 }

@@ -17,6 +17,7 @@ struct win_start {
 	size_t ndrives;
 	const char *program;     /* as the guest sees it: D:\tools\a.exe */
 	const char *cwd;         /* the same way */
+	bool batch; /* @program is a batch file, which cmd.exe runs; there is no @file */
 	const char *const *argv; /* after the program's name */
 	size_t argc;
 	const char *const *env; /* NAME=VALUE, UTF-8, on top of the usual ones */
@@ -24,6 +25,8 @@ struct win_start {
 	const uint8_t *file; /* the program's, mapped for good */
 	uint64_t file_len;
 	int null_fd; /* /dev/null; -1: none */
+	void (*own)(void *arg); /* a program of ours, which does not return; NULL: that in @file */
+	void *own_arg;
 	const struct win_child *child; /* one that a guest has started; NULL: the first */
 };
 
@@ -32,6 +35,9 @@ struct win_start {
 /* The host's libm.so.6 is there when win_run is called, and stays. */
 #define WIN_LIBM "/libm.so.6"
 int win_run(const struct win_start *s, struct lodge_err *e) MUST;
+
+/* Is @path named as batch files are? Nothing in such a file says what it is. */
+bool win_is_batch(const char *path);
 
 /* Guest code lies below, Lodge's own above: system calls from below are refused. */
 #define WIN_GUEST_END UINT64_C(0x500000000000)

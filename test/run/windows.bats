@@ -442,3 +442,14 @@ patch() {
 	run -125 "$LODGE" run -d nocrt.exe
 	[[ "$output" = *"in the foreground"* ]]
 }
+
+@test "processes that start others without end: a guest has so many, and all end with it" {
+	$MINGW-gcc -O1 -w "$SOURCES/probe/bomb.c" -o bomb.exe
+	run -5 timeout 100 "$LODGE" run bomb.exe
+	[ "$output" = $'error 1816\r' ]
+	for _ in $(seq 50); do
+		pgrep -f "$LODGE run bomb.exe" >/dev/null || return 0
+		sleep 0.1
+	done
+	false
+}

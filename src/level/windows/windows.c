@@ -228,7 +228,8 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	autofree char *program = r == 0 ? realpath(c->guest, NULL) : NULL;
 	if (r == 0 && !program)
 		r = err_sys(e, "%s", c->guest);
-	if (r == 0)
+	s.batch = r == 0 && win_is_batch(program);
+	if (r == 0 && !s.batch)
 		r = windows_open(program, &s.file, &s.file_len, &head, e);
 	if (r == 0)
 		r = plan_make(&p, c, program, e);
@@ -267,6 +268,8 @@ static int claims(const struct lodge_config *c)
 	uint8_t head[HEAD];
 	if (!c->guest || c->kernel || c->firmware || c->root)
 		return 0;
+	if (win_is_batch(c->guest) && access(c->guest, F_OK) == 0)
+		return 90;
 	autoclose int fd = open(c->guest, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
 	size_t len = strlen(c->guest);
