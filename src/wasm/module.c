@@ -116,7 +116,7 @@ static void types_join(struct wasm_module *m, struct reader *r)
 
 static void types_read(struct wasm_module *m, struct reader *r)
 {
-	uint32_t n = reader_count(r, "types", 3);
+	uint32_t n = reader_count(r, "types", 2);
 	MORE(r, m->types, 0, n);
 	for (uint32_t i = 0; i < n && !r->bad; i++, m->ntypes++)
 		type_read(r, &m->types[i]);
@@ -252,7 +252,7 @@ static void funcs_read(struct wasm_module *m, struct reader *r)
 
 static void globals_read(struct wasm_module *m, struct reader *r)
 {
-	for (uint32_t n = reader_count(r, "globals", 4); n && !r->bad; n--) {
+	for (uint32_t n = reader_count(r, "globals", 3); n && !r->bad; n--) {
 		struct wglobal *g = global_read(m, r);
 		const uint8_t *at = r->p;
 		if (r->bad || constant_read(m, r, g->type, NULL, NULL) < 0)

@@ -94,11 +94,11 @@ const char *reader_name(struct reader *r, uint32_t *ret_len)
 uint32_t reader_count(struct reader *r, const char *what, uint32_t least)
 {
 	uint32_t n = reader_u32(r);
-	if (n > COUNT_MAX || (uint64_t)n * least > (uint64_t)(r->end - r->p)) {
+	if ((uint64_t)n * least > (uint64_t)(r->end - r->p))
 		reader_fail(r, EBADMSG, "unexpected end: %u %s", n, what);
-		return 0;
-	}
-	return n;
+	else if (n > COUNT_MAX)
+		reader_fail(r, ENOTSUP, "%u %s: at most %u", n, what, COUNT_MAX);
+	return r->bad ? 0 : n;
 }
 
 bool type_is_reference(uint8_t t)

@@ -5,8 +5,9 @@
 .PHONY: wasm-conform wat-conform
 $O/wasm-runner: test/wasm/runner.c $O/parts.a
 	$Q$(CC) $(ALL) -o $@ $< $O/parts.a $(LIBS)
-wasm-conform: $O/wasm-runner
+wasm-conform: $O/wasm-runner $O/tests
 	test/wasm/conform $(abspath $<)
+	test/wasm/random $(abspath $< $O/tests) 100
 $O/wat-encode: test/wasm/encode.c $O/parts.a
 	$Q$(CC) $(ALL) -o $@ $< $O/parts.a $(LIBS)
 wat-conform: $O/wat-encode
