@@ -145,8 +145,10 @@ static uint64_t on_call(void *self, void *callee, void *at, const uint64_t *from
 		trace_note(w, f, 0);
 		return t;
 	}
-	return tier_warm(w, f) ? (uint64_t)(uintptr_t)f->compiled
-			       : interpret(w, f, at, from);
+	if (tier_warm(w, f))
+		return (uint64_t)(uintptr_t)f->compiled;
+	f->heat -= f->heat != HEAT_NEVER; /* the interpreter counts this call as well */
+	return interpret(w, f, at, from);
 }
 
 static uint64_t on_help(void *self, void *what, void *frame)
