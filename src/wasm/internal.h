@@ -158,6 +158,9 @@ enum code {
 	CODE_HELP,          /* a C function over slots that lie together: enum help */
 	CODE_ADDRESS,       /* of ours, of an access to a memory that has to be checked */
 	CODE_SHLADD32, CODE_SHLADD64,
+	/* a sum or difference whose one side is the product a * b, the other one c */
+#define FUSED(t, name, op, first, second) CODE_##t##_##name,
+#include "wasm/fused.def"
 	CODE_ATOMIC,        /* slots from d on; then code: offset, k: memory, d: the operation */
 	CODE_CLAMP,         /* 64 bits into 32: what does not fit is the largest of them */
 	CODE_SIMD,          /* of simd.def: slots d, a, b, c; then k: enum ir_vop, d: a lane,
@@ -176,9 +179,10 @@ enum code {
 #define DIVIDE(code, name, t, trap, value) CODE_##name,
 #define CHECKED(code, name, from, to, trap, value) CODE_##name,
 #include "wasm/num.def"
-/* at an address of memory 0; at one that CODE_ADDRESS has made */
-#define LOAD(code, name, t, bytes, from) CODE_##name, CODE_##name##_at,
-#define STORE(code, name, t, bytes, to) CODE_##name, CODE_##name##_at,
+/* at an address of memory 0; at one that CODE_ADDRESS has made; in an array of memory 0: a load of
+ * b + (a << c), a store of a at d + (b << c), in 32 bits */
+#define LOAD(code, name, t, bytes, from) CODE_##name, CODE_##name##_at, CODE_##name##_in,
+#define STORE(code, name, t, bytes, to) CODE_##name, CODE_##name##_at, CODE_##name##_in,
 #include "wasm/mem.def"
 	CODE_COUNT
 };

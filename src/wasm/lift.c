@@ -12,7 +12,8 @@ enum lift_kind {
 	LIFT_CMP, LIFT_CMP_K, LIFT_IF, LIFT_IF_K, LIFT_UNLESS, LIFT_UNLESS_K,
 	LIFT_DIVIDE, LIFT_FLOAT, LIFT_FCMP, LIFT_FIF, LIFT_FUNLESS,
 	LIFT_ONE, LIFT_FONE, LIFT_EXTEND, LIFT_BITS,
-	LIFT_LOAD, LIFT_LOAD_AT, LIFT_STORE, LIFT_STORE_AT
+	LIFT_LOAD, LIFT_LOAD_AT, LIFT_LOAD_IN, LIFT_STORE, LIFT_STORE_AT, LIFT_STORE_IN,
+	LIFT_FUSED
 };
 struct row {
 	uint8_t kind, op, type, from; /* op: of the IR, or enum ir_fop */
@@ -53,12 +54,25 @@ struct row {
 #define EXTEND(name, bits, type, sign)								   \
 	[CODE_##name] = {.kind = LIFT_EXTEND, 0, type, .is_signed = sign, .bytes = bits},
 #define BITS(name, to, from) [CODE_##name] = {.kind = LIFT_BITS, 0, to, from},
-#define LOADS(name, t, n, sign)									   \
+#define LOADS_V(name, t, n, sign)								   \
 	[CODE_##name] = {.kind = LIFT_LOAD, 0, t, .is_signed = sign, .bytes = n},		   \
 	[CODE_##name##_at] = {.kind = LIFT_LOAD_AT, 0, t, .is_signed = sign, .bytes = n},
-#define STORES(name, t, n)									   \
+#define STORES_V(name, t, n)									   \
 	[CODE_##name] = {.kind = LIFT_STORE, 0, t, .bytes = n},					   \
 	[CODE_##name##_at] = {.kind = LIFT_STORE_AT, 0, t, .bytes = n},
+#define LOADS(name, t, n, sign)									   \
+	LOADS_V(name, t, n, sign)								   \
+	[CODE_##name##_in] = {.kind = LIFT_LOAD_IN, 0, t, .is_signed = sign, .bytes = n},
+#define STORES(name, t, n)									   \
+	STORES_V(name, t, n)									   \
+	[CODE_##name##_in] = {.kind = LIFT_STORE_IN, 0, t, .bytes = n},
+/* is_signed: the product comes second */
+#define FUSED(t, name, op, first, second)							   \
+	[CODE_##t##_##name] = {LIFT_FUSED, FOP_##op, TYPE_##t, .is_signed = IS_SECOND_##first},
+#define TYPE_f32 IR_F32
+#define TYPE_f64 IR_F64
+#define IS_SECOND_p false
+#define IS_SECOND_z true
 
 static const struct row rows[CODE_COUNT] = {
     TWO(add, IR_add) TWO(sub, IR_sub) TWO(mul, IR_mul) TWO(and, IR_and) TWO(or, IR_or)
@@ -100,7 +114,8 @@ static const struct row rows[CODE_COUNT] = {
     STORES(f32_store, IR_F32, 4) STORES(f64_store, IR_F64, 8)
     STORES(i32_store8, IR_I32, 1) STORES(i32_store16, IR_I32, 2)
     STORES(i64_store8, IR_I64, 1) STORES(i64_store16, IR_I64, 2) STORES(i64_store32, IR_I64, 4)
-    LOADS(v128_load, IR_V128, 16, false) STORES(v128_store, IR_V128, 16)
+    LOADS_V(v128_load, IR_V128, 16, false) STORES_V(v128_store, IR_V128, 16)
+#include "wasm/fused.def"
 };
 
 struct lift {
@@ -198,6 +213,14 @@ static void lift_float(struct lift *l, const struct row *r)
 		put(l, i->d, v);
 }
 
+static void lift_fused(struct lift *l, const struct row *r)
+{
+	const struct insn *i = l->i;
+	struct ir_val x = get(l, r->type, i->a), y = get(l, r->type, i->b);
+	struct ir_val z = get(l, r->type, i->c), p = fop(l, FOP_mul, r->type, x, y);
+	put(l, i->d, fop(l, r->op, r->type, r->is_signed ? z : p, r->is_signed ? p : z));
+}
+
 static void lift_divide(struct lift *l, const struct row *r)
 {
 	const struct insn *i = l->i;
@@ -221,9 +244,18 @@ static struct ir_val address(struct lift *l, uint32_t slot, bool checked)
 	return ir_2i(&l->b, IR_add, v, l->i->k);
 }
 
+/* base + (index << of the instruction) */
+static struct ir_val element(struct lift *l, uint32_t base, uint32_t index)
+{
+	struct ir_val x = ir_2i(&l->b, IR_shl, get(l, IR_I32, index), l->i->c);
+	return ir_zext(&l->b, ir_2(&l->b, IR_add, get(l, IR_I32, base), x), 32);
+}
+
 static void lift_load(struct lift *l, const struct row *r)
 {
-	struct ir_val at = address(l, l->i->a, r->kind == LIFT_LOAD_AT);
+	struct ir_val at = r->kind == LIFT_LOAD_IN
+			       ? element(l, l->i->b, l->i->a)
+			       : address(l, l->i->a, r->kind == LIFT_LOAD_AT);
 	struct ir_val v = typed(l, (struct ir_ins){
 				       .op = IR_load, .type = r->type, .a = at.i, .imm = r->bytes});
 	if (r->is_signed)
@@ -274,7 +306,13 @@ static void lift_row(struct lift *l, const struct row *r)
 	case LIFT_FIF:
 	case LIFT_FUNLESS: lift_float(l, r); break;
 	case LIFT_LOAD:
-	case LIFT_LOAD_AT: lift_load(l, r); break;
+	case LIFT_LOAD_AT:
+	case LIFT_LOAD_IN: lift_load(l, r); break;
+	case LIFT_STORE_IN:
+		x = element(l, i->d, i->b);
+		ir_store(&l->b, x, get(l, r->type, i->a), r->bytes);
+		break;
+	case LIFT_FUSED: lift_fused(l, r); break;
 	case LIFT_STORE:
 	case LIFT_STORE_AT:
 		x = address(l, i->d, r->kind == LIFT_STORE_AT);

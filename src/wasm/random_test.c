@@ -141,6 +141,18 @@ static unsigned address(struct maker *m)
 {
 	unsigned i = !m->plain && !pick(m, 6);
 	address_of(m, i);
+	if (i || pick(m, 3))
+		return i;
+	expression(m, N_I32); /* an element of an array that begins there */
+	byte(m, 0x41);
+	sleb(m, 0x3ff);
+	byte(m, 0x71);
+	if (pick(m, 4)) {
+		byte(m, 0x41);
+		sleb(m, pick(m, 5));
+		byte(m, 0x74);
+	}
+	byte(m, 0x6a);
 	return i;
 }
 
@@ -149,7 +161,7 @@ static void memarg(struct maker *m, unsigned i)
 	uleb(m, i ? 0x40 : 0);
 	if (i)
 		byte(m, i);
-	uleb(m, pick(m, 100) ? pick(m, 8) : pick(m, 2) ? 0xfffffff0 : pick(m, 70000));
+	uleb(m, pick(m, 100) ? pick(m, 2) * pick(m, 8) : pick(m, 2) ? 0xfffffff0 : pick(m, 70000));
 }
 
 static void vector_load(struct maker *m)

@@ -146,8 +146,10 @@ static uint64_t on_call(void *self, void *callee, void *at, const uint64_t *from
 		trace_note(w, f, 0);
 		return t;
 	}
-	return tier_warm(w, f) ? (uint64_t)(uintptr_t)f->compiled
-			       : interpret(w, f, at, from);
+	if (tier_warm(w, f))
+		return (uint64_t)(uintptr_t)f->compiled;
+	f->heat -= f->heat != HEAT_NEVER; /* the interpreter counts this call as well */
+	return interpret(w, f, at, from);
 }
 
 /* What waits may be interrupted, and is done again after the instance has stood still. */

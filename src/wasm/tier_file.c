@@ -13,6 +13,7 @@ struct head {
 struct unit_kept {
 	uint32_t func, code, len, frame, first, nlines, ndoors, spare;
 };
+enum { CALLED_AGAIN = 2 };
 static const char magic[8] = "lodgewc1";
 
 /* ---- written ---- */
@@ -208,12 +209,21 @@ size_t wasm_code_list(const struct wasm *w, uint32_t *to, size_t max, size_t *re
 	for (uint32_t i = 0; t && i < t->n && n < max; i++)
 		to[n++] = (uint32_t)(t->units[i].f - w->funcs);
 	*ret_new = t && n ? t->n - t->from_file : 0;
+	/* nobody waits for what is compiled behind the run: a second call is enough */
+	for (uint32_t i = 0; t && i < w->m->nfuncs && n < max; i++) {
+		const struct func *f = &w->funcs[i];
+		if (f->code == &w->tiered || f->heat < CALLED_AGAIN || f->heat == HEAT_NEVER)
+			continue;
+		to[n++] = i;
+		++*ret_new;
+	}
 	return n;
 }
 
-void wasm_code_make(struct wasm *w, const uint32_t *funcs, size_t n)
+void wasm_code_make(struct wasm *w, const uint32_t *funcs, size_t n, uint64_t max)
 {
-	for (size_t i = 0; i < n; i++)
+	const struct tier *t = w->tier;
+	for (size_t i = 0; t && i < n && (!t->cache || jit_cache_used(t->cache) < max); i++)
 		if (funcs[i] >= w->m->nimported && funcs[i] < w->m->nfuncs)
 			(void)tier_warm(w, &w->funcs[funcs[i]]);
 }

@@ -47,7 +47,7 @@ static void kept_in_order(const struct wasm_module *m, const uint32_t funcs[FUNC
 	size_t len = 0, fresh;
 	struct wasm *w = instance(m, 1);
 	CHECK(wasm_code_save(w, &bytes, &len) == -ENOENT);
-	wasm_code_make(w, (const uint32_t[]){funcs[0], funcs[1], funcs[2], 99}, FUNCS + 1);
+	wasm_code_make(w, (const uint32_t[]){funcs[0], funcs[1], funcs[2], 99}, FUNCS + 1, 1 << 20);
 	CHECK(wasm_code_save(w, &bytes, &len) == 0);
 	wasm_free(w);
 	w = instance(m, 1000000);
@@ -56,6 +56,7 @@ static void kept_in_order(const struct wasm_module *m, const uint32_t funcs[FUNC
 	CHECK(!memcmp(list, funcs, sizeof *funcs * FUNCS));
 	check(w);
 	CHECK(!w->funcs[0].own && !w->funcs[1].own && !w->funcs[2].own); /* nothing was made */
+	CHECK(wasm_code_list(w, list, FUNCS + 1, &fresh) == FUNCS && fresh == 0);
 	wasm_free(w);
 	free(bytes);
 }
@@ -69,6 +70,24 @@ TEST(wasm_code_is_kept_and_taken)
 	wasm_module_free(m);
 }
 
+TEST(wasm_functions_that_are_called_again_are_listed)
+{
+	const struct wasm_limits limits = {.compiles = true, .heat = 1000};
+	uint32_t list[FUNCS];
+	size_t fresh;
+	struct wasm_module *m;
+	struct wasm *w;
+	CHECK(wasm_module_new(&m, (const uint8_t *)module, sizeof module - 1, 0, NULL) == 0);
+	CHECK(wasm_new(&w, m, &limits, NULL, NULL, NULL) == 0);
+	CHECK(wasm_start(w) == WASM_OK);
+	CHECK(wasm_code_list(w, list, FUNCS, &fresh) == 0 && fresh == 0);
+	CHECK(call(w, 2, 3) == 39); /* itself once, f1 and f0 more often */
+	CHECK(wasm_code_list(w, list, FUNCS, &fresh) == 2 && fresh == 2);
+	CHECK(list[0] == 0 && list[1] == 1);
+	wasm_free(w);
+	wasm_module_free(m);
+}
+
 TEST(wasm_code_that_is_damaged_is_not_there)
 {
 	struct wasm_module *m;
@@ -76,7 +95,7 @@ TEST(wasm_code_that_is_damaged_is_not_there)
 	size_t len = 0;
 	CHECK(wasm_module_new(&m, (const uint8_t *)module, sizeof module - 1, 0, NULL) == 0);
 	struct wasm *w = instance(m, 1);
-	wasm_code_make(w, (const uint32_t[]){0, 1, 2}, FUNCS);
+	wasm_code_make(w, (const uint32_t[]){0, 1, 2}, FUNCS, 1 << 20);
 	CHECK(wasm_code_save(w, &bytes, &len) == 0);
 	wasm_free(w);
 	for (size_t i = 0; i < len * 8; i += i < 512 ? 1 : 29) {

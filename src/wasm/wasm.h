@@ -133,11 +133,12 @@ int wasm_code_save(const struct wasm *w, uint8_t **ret, size_t *ret_len) MUST;
 /* Before wasm_start. False: damaged, made otherwise, or this instance does not compile: it goes on
  * without. */
 bool wasm_code_load(struct wasm *w, const uint8_t *p, size_t len) MUST;
-/* The functions that are compiled, in order, at most @max; how many of them did not come from
- * wasm_code_load. */
+/* The functions that are compiled, in order, and those that were called more than once, at most
+ * @max; how many of them did not come from wasm_code_load. */
 size_t wasm_code_list(const struct wasm *w, uint32_t *to, size_t max, size_t *ret_new);
-/* Compile these, as far as they are functions of the module and can be. With limits.heat 1. */
-void wasm_code_make(struct wasm *w, const uint32_t *funcs, size_t n);
+/* Compile these, as far as they are functions of the module and can be, until there are @max bytes.
+ * With limits.heat 1. */
+void wasm_code_make(struct wasm *w, const uint32_t *funcs, size_t n, uint64_t max);
 /* Call limits.halted soon. In a handler of a signal of the thread that runs; from another thread a
  * call that waits goes on, and the request may be missed once. */
 void wasm_interrupt(struct wasm *w);

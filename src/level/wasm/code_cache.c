@@ -18,7 +18,8 @@
 
 enum {
 	MODULE_FROM = 1 << 20, /* smaller ones are compiled in no time */
-	CODE_MAX = 64 << 20,   /* of one */
+	CODE_MAX = 16 << 20,   /* of one, without what is said of it */
+	FILE_MAX = 2 * CODE_MAX,
 	LIST_MAX = 1 << 18,    /* functions */
 	WORTH = 8,             /* more than a 1/WORTH of the code is new: it is made again */
 	CPU_SECONDS = 60
@@ -146,7 +147,7 @@ static void code_find(struct code_cache *k)
 	struct stat st;
 	autoclose int fd = openat(k->dir, k->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || !is_ours(fd, S_IFREG) || fstat(fd, &st) < 0 || st.st_size < 1 ||
-	    st.st_size > CODE_MAX)
+	    st.st_size > FILE_MAX)
 		return;
 	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
@@ -185,8 +186,8 @@ static _Noreturn void compiler(const struct plan *p, const uint32_t *funcs, size
 	    wasm_module_new(&m, (const uint8_t *)p->bytes, p->len, plan_flags(p), NULL) < 0 ||
 	    wasm_new(&w, m, &limits, nobody, NULL, NULL) < 0)
 		_exit(1);
-	wasm_code_make(w, funcs, n);
-	if (wasm_code_save(w, &bytes, &len) < 0 || len > CODE_MAX ||
+	wasm_code_make(w, funcs, n, CODE_MAX);
+	if (wasm_code_save(w, &bytes, &len) < 0 || len > FILE_MAX ||
 	    !host_pwrite(OUT, bytes, len, 0))
 		_exit(1);
 	_exit(0);
@@ -214,7 +215,7 @@ static uint32_t *list_read(int from, size_t *ret_n)
 static void code_write(const struct code_cache *k, int fd)
 {
 	struct stat st;
-	if (fstat(fd, &st) < 0 || st.st_size < 1 || st.st_size > CODE_MAX)
+	if (fstat(fd, &st) < 0 || st.st_size < 1 || st.st_size > FILE_MAX)
 		return;
 	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p != MAP_FAILED && file_replace(k->dir, k->name, p, (size_t)st.st_size, NULL) == 0)
