@@ -30,7 +30,7 @@ static void captured(void)
 {
 	outer(0);
 	CHECK(n >= 5);
-	CHECK(in(got[0], inner) || in(got[1], inner)); /* Windows begins with itself */
+	CHECK(in(got[0], inner) || in(got[1], inner)); /* Wine begins with itself */
 	int at = in(got[0], inner) ? 0 : 1;
 	CHECK(in(got[at + 1], middle));
 	CHECK(in(got[at + 2], outer));
