@@ -47,7 +47,7 @@ api() { # NAME LEAST: so many assertions at least
 @test "fibers" { api fiber 70; }
 @test "pipes of messages, timers that call" { api message 205; }
 @test "files, folders and pipes as ntdll opens them" { api ntopen 80; }
-@test "resources, texts in them, lists of what the program has" { api resource 68; }
+@test "resources, texts in them, lists of what the program has" { api resource 81; }
 @test "interfaces and names of the network" { api network 79; }
 @test "dates, times, numbers as text" { api locale 100; }
 @test "who has called whom" { api trace 17; }
