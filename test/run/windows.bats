@@ -48,8 +48,9 @@ api() { # NAME LEAST: so many assertions at least
 @test "pipes of messages, timers that call" { api message 205; }
 @test "files, folders and pipes as ntdll opens them" { api ntopen 80; }
 @test "resources, texts in them, lists of what the program has" { api resource 81; }
-@test "interfaces and names of the network" { api network 79; }
+@test "interfaces and names of the network" { api network 63; }
 @test "dates, times, numbers as text" { api locale 100; }
+@test "file mappings" { api mapping 44; }
 @test "who has called whom" { api trace 17; }
 @test "certificates" { api certificate 64; }
 
