@@ -99,8 +99,7 @@ API(uint16_t, nt_RtlCaptureStackBackTrace, uint32_t skip, uint32_t n, uint64_t *
 	    .rbp = frame[0], .rip = frame[1], .rsp = (uint64_t)(uintptr_t)(frame + 2)};
 	uint16_t got = 0;
 	uint32_t sum = 0;
-	/* the first of all is this function itself */
-	for (uint32_t i = 1; got < n && c.rip < WIN_GUEST_END; i++) {
+	for (uint32_t i = 0; got < n && c.rip < WIN_GUEST_END; i++) {
 		if (i >= skip) {
 			ret[got++] = c.rip;
 			sum += (uint32_t)c.rip;

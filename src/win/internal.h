@@ -308,6 +308,7 @@ bool object_inherits(handle h, bool set, bool on);
 /* Name @o (object.name may be NULL); another of that name comes back instead, *ret_old true. */
 struct object *object_name(struct object *o, const char *name, bool *ret_old);
 struct object *object_named(const char *name, enum kind k);
+bool object_unname(struct object *o); /* nobody finds it any more; false: it has handles again */
 
 /* All objects of a kind that have handles, one after the other. */
 void handles_each(enum kind k, void (*fn)(struct object *o, void *arg), void *arg);

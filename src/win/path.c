@@ -544,6 +544,30 @@ API(uint32_t, k32_GetLogicalDriveStringsW, uint32_t n, wide *buf)
 	return at;
 }
 
+/* What a drive's letter stands for: a volume, numbered as drives are. Of NULL, all names. */
+API(uint32_t, k32_QueryDosDeviceW, const wide *device, wide *buf, uint32_t n)
+{
+	char text[64];
+	uint32_t mask = k32_GetLogicalDrives(), used = 0;
+	autofree char *d = device ? text_from(device, SIZE_MAX) : NULL;
+	unsigned at = d && is_letter(d[0]) ? (unsigned)(d[0] & ~32) - 'A' : 26;
+	if (d && (at == 26 || d[1] != ':' || d[2] || !(mask & 1u << at)))
+		return fail(ERROR_FILE_NOT_FOUND);
+	for (unsigned i = 0; i < 26; i++) {
+		if (!(mask & 1u << i) || (d && i != at))
+			continue;
+		snprintf(text, sizeof text, d ? "\\Device\\HarddiskVolume%u" : "%c:",
+			 d ? i + 1 : i + 'A');
+		uint32_t len = (uint32_t)strlen(text) + 1;
+		if (n < used + len + 1)
+			return fail(ERROR_INSUFFICIENT_BUFFER);
+		wide_give(text, buf + used, n - used);
+		used += len;
+	}
+	buf[used++] = 0;
+	return used;
+}
+
 enum { DRIVE_NO_ROOT_DIR = 1, DRIVE_FIXED = 3 };
 API(uint32_t, k32_GetDriveTypeW, const wide *root)
 {

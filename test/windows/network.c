@@ -21,58 +21,54 @@ static IP_ADAPTER_ADDRESSES *loopback_of(IP_ADAPTER_ADDRESSES *a)
 	return a;
 }
 
+/* What is wrong with it, a bit for each; 0: nothing. */
+static int loopback_wrong(const IP_ADAPTER_ADDRESSES *a)
+{
+	int v4 = 0, v6 = 0;
+	if (!a)
+		return 1;
+	for (const IP_ADAPTER_UNICAST_ADDRESS *u = a->FirstUnicastAddress; u; u = u->Next) {
+		const struct sockaddr_in *in = (void *)u->Address.lpSockaddr;
+		const struct sockaddr_in6 *in6 = (void *)in;
+		if (in->sin_family == AF_INET)
+			v4 += u->Address.iSockaddrLength == sizeof *in &&
+			      u->OnLinkPrefixLength == 8 &&
+			      ntohl(in->sin_addr.s_addr) == INADDR_LOOPBACK &&
+			      u->DadState == IpDadStatePreferred;
+		else if (in->sin_family == AF_INET6)
+			v6 += u->OnLinkPrefixLength == 128 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+	}
+	return !(a->AdapterName && a->AdapterName[0] == '{') << 1 |
+	       !(a->FriendlyName && *a->FriendlyName) << 2 |
+	       !(a->Description && a->DnsSuffix) << 3 | (a->OperStatus != IfOperStatusUp) << 4 |
+	       (a->PhysicalAddressLength != 0) << 5 | (a->IfIndex != 1) << 6 |
+	       (a->Luid.Info.IfType != IF_TYPE_SOFTWARE_LOOPBACK) << 7 | (v4 != 1) << 8 |
+	       (v6 != 1) << 9;
+}
+
 static void adapters(void)
 {
 	adapters_fn get = function("GetAdaptersAddresses");
 	static char room[60000];
-	ULONG size = 0;
-	SAME(get(AF_UNSPEC, GAA_FLAG_SKIP_DNS_SERVER, NULL, NULL, &size), ERROR_BUFFER_OVERFLOW);
+	IP_ADAPTER_ADDRESSES *all = (void *)room, *a;
+	ULONG size = 0, flags = GAA_FLAG_SKIP_DNS_SERVER;
+	SAME(get(AF_UNSPEC, flags, NULL, NULL, &size), ERROR_BUFFER_OVERFLOW);
 	CHECK(size >= sizeof(IP_ADAPTER_ADDRESSES) && size < sizeof room);
 	size = sizeof room;
-	SAME(get(AF_UNSPEC, GAA_FLAG_INCLUDE_PREFIX | GAA_FLAG_SKIP_DNS_SERVER, NULL, (void *)room,
-		 &size),
-	     ERROR_SUCCESS);
-	IP_ADAPTER_ADDRESSES *a = loopback_of((void *)room);
-	CHECK(a != NULL);
-	if (!a)
-		return;
-	CHECK(a->AdapterName && a->AdapterName[0] == '{');
-	CHECK(a->FriendlyName && *a->FriendlyName);
-	CHECK(a->Description && a->DnsSuffix);
-	SAME(a->OperStatus, IfOperStatusUp);
-	SAME(a->PhysicalAddressLength, 0);
-	SAME(a->IfIndex, 1);
-	SAME(a->Luid.Info.IfType, IF_TYPE_SOFTWARE_LOOPBACK);
-	int v4 = 0, v6 = 0;
-	for (IP_ADAPTER_UNICAST_ADDRESS *u = a->FirstUnicastAddress; u; u = u->Next) {
-		struct sockaddr_in *in = (void *)u->Address.lpSockaddr;
-		if (in->sin_family == AF_INET) {
-			v4++;
-			SAME(u->Address.iSockaddrLength, sizeof *in);
-			SAME(ntohl(in->sin_addr.s_addr), INADDR_LOOPBACK);
-			SAME(u->OnLinkPrefixLength, 8);
-			SAME(u->DadState, IpDadStatePreferred);
-		} else if (in->sin_family == AF_INET6) {
-			v6++;
-			CHECK(IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)in)->sin6_addr));
-			SAME(u->OnLinkPrefixLength, 128);
-		}
-	}
-	SAME(v4, 1);
-	SAME(v6, 1);
+	SAME(get(AF_UNSPEC, flags | GAA_FLAG_INCLUDE_PREFIX, NULL, all, &size), ERROR_SUCCESS);
+	SAME(loopback_wrong(loopback_of(all)), 0);
+	memset(room, 0, sizeof room);
 	size = sizeof room;
-	SAME(get(AF_INET, GAA_FLAG_SKIP_FRIENDLY_NAME | GAA_FLAG_SKIP_DNS_SERVER, NULL,
-		 (void *)room, &size),
-	     ERROR_SUCCESS);
-	a = loopback_of((void *)room);
-	CHECK(a && a->FirstUnicastAddress && !a->FirstUnicastAddress->Next);
-	CHECK(a && a->FirstUnicastAddress->Address.lpSockaddr->sa_family == AF_INET);
+	SAME(get(AF_INET, flags | GAA_FLAG_SKIP_FRIENDLY_NAME, NULL, all, &size), ERROR_SUCCESS);
+	a = loopback_of(all);
+	CHECK(a && a->FirstUnicastAddress && !a->FirstUnicastAddress->Next &&
+	      a->FirstUnicastAddress->Address.lpSockaddr->sa_family == AF_INET);
+	memset(room, 0, sizeof room);
 	size = sizeof room;
-	SAME(get(AF_INET, GAA_FLAG_SKIP_UNICAST | GAA_FLAG_SKIP_DNS_SERVER, NULL, (void *)room,
-		 &size),
-	     ERROR_SUCCESS);
-	CHECK(!loopback_of((void *)room)->FirstUnicastAddress);
-	SAME(get(99, 0, NULL, (void *)room, &size), ERROR_INVALID_PARAMETER);
+	SAME(get(AF_INET, flags | GAA_FLAG_SKIP_UNICAST, NULL, all, &size), ERROR_SUCCESS);
+	a = loopback_of(all);
+	CHECK(a && !a->FirstUnicastAddress);
+	SAME(get(99, 0, NULL, all, &size), ERROR_INVALID_PARAMETER);
 }
 
 static void numbers(void)

@@ -236,6 +236,7 @@ int main(void)
 	full = (void *)GetProcAddress(nt, "NtQueryFullAttributesFile");
 	cancel = (void *)GetProcAddress(nt, "NtCancelIoFileEx");
 	CHECK(create && open && pipe && attributes && full && cancel);
+	DeleteFileA("nt-new.txt"); /* of one that was broken off */
 	files();
 	folders();
 	pipes();

@@ -176,6 +176,27 @@ static void descriptions(void)
 	LocalFree(text);
 }
 
+static void kinds(void)
+{
+	wchar_t path[300];
+	DWORD kind = 99;
+	GetModuleFileNameW(NULL, path, 300);
+	CHECK(GetBinaryTypeW(path, &kind));
+	SAME(kind, SCS_64BIT_BINARY);
+	FAILS(GetBinaryTypeW(L"nosuch.exe", &kind), ERROR_FILE_NOT_FOUND);
+	HANDLE h = CreateFileA("none.exe", GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
+	DWORD n;
+	WriteFile(h, "no program", 10, &n, NULL);
+	CloseHandle(h);
+	FAILS(GetBinaryTypeW(L"none.exe", &kind), ERROR_BAD_EXE_FORMAT);
+	DeleteFileA("none.exe");
+	CHECK(QueryDosDeviceW(L"C:", path, 300) > 8);
+	CHECK(!wcsncmp(path, L"\\Device\\", 8));
+	FAILS(QueryDosDeviceW(L"Y:", path, 300), ERROR_FILE_NOT_FOUND);
+	FAILS(QueryDosDeviceW(L"C:", path, 3), ERROR_INSUFFICIENT_BUFFER);
+	CHECK(QueryDosDeviceW(NULL, path, 300) > 3 || GetLastError() == ERROR_INSUFFICIENT_BUFFER);
+}
+
 int main(void)
 {
 	found();
@@ -183,5 +204,6 @@ int main(void)
 	lists();
 	snapshots();
 	descriptions();
+	kinds();
 	return end();
 }

@@ -30,7 +30,7 @@ static void captured(void)
 {
 	outer(0);
 	CHECK(n >= 5);
-	CHECK(in(got[0], inner) || in(got[1], inner)); /* Windows begins with itself */
+	CHECK(in(got[0], inner) || in(got[1], inner)); /* Wine begins with itself */
 	int at = in(got[0], inner) ? 0 : 1;
 	CHECK(in(got[at + 1], middle));
 	CHECK(in(got[at + 2], outer));
@@ -81,7 +81,10 @@ APART static int walks(walk_fn walk) { return walked(walk) + 1; }
 static void stack(void)
 {
 	walk_fn walk = (void *)GetProcAddress(LoadLibraryA("dbghelp.dll"), "StackWalk64");
-	CHECK(walk != NULL);
+	BOOL(WINAPI * begin)
+	(HANDLE, const char *, BOOL) =
+	    (void *)GetProcAddress(GetModuleHandleA("dbghelp.dll"), "SymInitialize");
+	CHECK(walk && begin && begin(GetCurrentProcess(), NULL, TRUE));
 	SAME(walks(walk), 2);
 	CHECK(deep >= 4);
 	CHECK(in(got[1], walks));
