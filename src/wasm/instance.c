@@ -317,6 +317,7 @@ void wasm_free(struct wasm *w)
 	}
 	exns_free(w);
 	wait_forget(w);
+	group_leave(w);
 	for (uint32_t i = 0; w->tables && i < w->m->ntables; i++)
 		free(w->tables[i].at);
 	tier_free(w);
@@ -332,7 +333,6 @@ void wasm_free(struct wasm *w)
 	free(w->memories);
 	if (w->base)
 		munmap(w->base - w->front, w->front + base_span(w));
-	group_leave(w);
 	free(w->data_dropped);
 	free(w->elem_dropped);
 	free(w);
