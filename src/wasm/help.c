@@ -9,25 +9,19 @@ static bool inside(uint64_t at, uint64_t n, uint64_t all) { return at <= all && 
 
 /* ---- memories ---- */
 
-static uint64_t memories_len(const struct wasm *w)
-{
-	uint64_t n = 0;
-	for (uint32_t i = 0; i < w->m->nmemories; i++)
-		n += memory_len(&w->memories[i]);
-	return n;
-}
-
 bool memories_fit(const struct wasm *w, uint64_t more)
 {
-	uint64_t all = memories_len(w);
+	uint64_t all = w->group ? w->group->own_bytes : 0;
+	for (uint32_t i = 0; i < w->m->nmemories; i++)
+		if (w->memories[i].common || !w->group)
+			all += memory_len(&w->memories[i]);
 	return !w->memory_max || (all <= w->memory_max && more <= w->memory_max - all);
 }
 
-uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages)
+/* One that this instance has for itself. */
+static uint64_t own_grow(struct wasm *w, struct memory *m, uint64_t pages)
 {
 	uint64_t had = m->len / PAGE, add = pages * PAGE;
-	if (m->common)
-		return common_grow(w, m, pages);
 	if (pages > (m->max - m->len) / PAGE || !memories_fit(w, add))
 		return UINT64_MAX;
 	if (!pages)
@@ -45,6 +39,19 @@ uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages)
 		return UINT64_MAX;
 	}
 	m->len += add;
+	if (w->group)
+		w->group->own_bytes += add;
+	return had;
+}
+
+uint64_t memory_grow(struct wasm *w, struct memory *m, uint64_t pages)
+{
+	if (!w->group)
+		return own_grow(w, m, pages);
+	pthread_mutex_lock(&w->group->lock);
+	uint64_t had = m->common ? common_grow(m, pages, memories_fit(w, pages * PAGE))
+				 : own_grow(w, m, pages);
+	pthread_mutex_unlock(&w->group->lock);
 	return had;
 }
 

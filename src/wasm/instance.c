@@ -318,6 +318,7 @@ void wasm_free(struct wasm *w)
 	}
 	exns_free(w);
 	wait_forget(w);
+	group_leave(w);
 	for (uint32_t i = 0; w->tables && i < w->m->ntables; i++)
 		free(w->tables[i].at);
 	tier_free(w);
@@ -334,7 +335,6 @@ void wasm_free(struct wasm *w)
 	if (w->base)
 		munmap(w->base - w->front, w->front + base_span(w));
 	data_free(w);
-	group_leave(w);
 	free(w->data_dropped);
 	free(w->elem_dropped);
 	free(w);

@@ -339,6 +339,7 @@ struct waiter {
 struct group {
 	pthread_mutex_t lock;
 	uint32_t users, nmemories;
+	uint64_t own_bytes;      /* of memories that instances have for themselves */
 	struct common *memories; /* owned, by number; those that are shared are used */
 	struct wasm_limits limits;
 	int64_t fuel;            /* atomic: what no instance has taken */
@@ -470,7 +471,8 @@ int group_new(struct wasm *w, const struct wasm_limits *l, struct lodge_err *e) 
 void group_leave(struct wasm *w);
 /* The shared memory @i as @m, whose max is set. */
 int common_map(struct wasm *w, uint32_t i, struct memory *m, struct lodge_err *e) MUST;
-uint64_t common_grow(struct wasm *w, struct memory *m, uint64_t pages); /* UINT64_MAX: no */
+/* With the group locked; @fits: there may be so many more. UINT64_MAX: no. */
+uint64_t common_grow(struct memory *m, uint64_t pages, bool fits);
 static inline uint64_t memory_len(const struct memory *m)
 {
 	return m->common ? __atomic_load_n(&m->common->len, __ATOMIC_SEQ_CST) : m->len;

@@ -43,6 +43,8 @@ void group_leave(struct wasm *w)
 	if (!g)
 		return;
 	pthread_mutex_lock(&g->lock);
+	for (uint32_t i = 0; w->memories && i < w->m->nmemories; i++)
+		g->own_bytes -= w->memories[i].common ? 0 : w->memories[i].len;
 	bool last = --g->users == 0;
 	pthread_mutex_unlock(&g->lock);
 	if (!last)
@@ -85,19 +87,15 @@ int common_map(struct wasm *w, uint32_t i, struct memory *m, struct lodge_err *e
 	return 0;
 }
 
-uint64_t common_grow(struct wasm *w, struct memory *m, uint64_t pages)
+uint64_t common_grow(struct memory *m, uint64_t pages, bool fits)
 {
 	struct common *c = m->common;
-	uint64_t had, ret = UINT64_MAX;
-	pthread_mutex_lock(&w->group->lock);
-	had = memory_len(m);
-	if (pages <= (m->max - had) / PAGE && memories_fit(w, pages * PAGE) &&
-	    (!pages || ftruncate(c->fd, (off_t)(had + pages * PAGE)) == 0)) {
-		__atomic_store_n(&c->len, had + pages * PAGE, __ATOMIC_SEQ_CST);
-		ret = had / PAGE;
-	}
-	pthread_mutex_unlock(&w->group->lock);
-	return ret;
+	uint64_t had = memory_len(m);
+	if (pages > (m->max - had) / PAGE || !fits ||
+	    (pages && ftruncate(c->fd, (off_t)(had + pages * PAGE)) < 0))
+		return UINT64_MAX;
+	__atomic_store_n(&c->len, had + pages * PAGE, __ATOMIC_SEQ_CST);
+	return had / PAGE;
 }
 
 /* ---- instances that are used again ---- */

@@ -50,6 +50,17 @@ lines() {
 	diff want got
 }
 
+@test "sums, storms, a number that goes around: what workers of Node say" {
+	command -v node >/dev/null || skip "no node here"
+	for what in sum storm 'pass 200'; do
+		# shellcheck disable=SC2086
+		timeout 60 node "$TOP/test/wasm/threads.mjs" threads.wasm $what >want
+		# shellcheck disable=SC2086
+		timeout 60 "$LODGE" run threads.wasm $what >got
+		diff want got
+	done
+}
+
 @test "waits: time, another value, so many as are notified; a storm loses none" {
 	run -0 timeout 60 "$LODGE" run threads.wasm waits
 	[ "$output" = "$(printf '%s\n' 'time 2 1' 'other 1 0' 'two 2 0' 'five 5 5' 'sleeps 1 1')" ]
@@ -86,6 +97,23 @@ lines() {
 	[ "$output" = 'threads 255 6' ] # EAGAIN of preview 1
 	run -0 timeout 60 "$LODGE" run threads.wasm crowd
 	[ "$output" = 'crowd 800 0' ]
+}
+
+@test "memories that threads have for themselves count, all of them" {
+	cat >own.wat <<-'END'
+	(module (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+		(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+		(memory 1 1 shared) (memory 1 4)
+		(func (export "wasi_thread_start") (param i32 i32)
+			(drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
+		(func (export "_start") (local i32)
+			(loop (if (i32.gt_s (call $spawn (i32.const 0)) (i32.const 0)) (then
+				(local.set 0 (i32.add (local.get 0) (i32.const 1)))
+				(br 1))))
+			(call $exit (local.get 0))))
+	END
+	wat2wasm --enable-threads --enable-multi-memory own.wat -o own.wasm
+	run -14 timeout 20 "$LODGE" run -m 1M own.wasm # of 16 pages the first one has two
 }
 
 @test "a module without wasi_thread_start, or with another memory, gets no thread" {
@@ -130,6 +158,17 @@ lines() {
 		"$LODGE" logs one | cmp want -
 		"$LODGE" rm -f one
 	done
+}
+
+@test "saved while threads begin and end" {
+	"$LODGE" run -d --name one threads.wasm crowds
+	for n in $(seq 6); do
+		lines one "$n"
+		"$LODGE" suspend one
+		"$LODGE" resume one
+	done
+	lines one 9
+	run ! grep -v '^crowd 800 0$' <("$LODGE" logs one)
 }
 
 @test "a snapshot, cloned, migrated: each copy says what is left" {

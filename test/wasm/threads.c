@@ -288,6 +288,14 @@ static void crowd(void)
 	say("crowd", woken, 0);
 }
 
+static void crowds(void)
+{
+	for (;;) {
+		woken = 0;
+		crowd();
+	}
+}
+
 static void one(void (*fn)(void *))
 {
 	all_start(fn, 1);
@@ -324,6 +332,8 @@ static int wasm_only(const char *what)
 		all_start(talker, MANY), all_join(MANY);
 	else if (same(what, "crowd"))
 		crowd();
+	else if (same(what, "crowds"))
+		crowds();
 	else
 		return 0;
 	return 1;
