@@ -188,10 +188,10 @@ TEST(wasm_embedded_instances_are_apart)
 	lodge_wasm_free(b);
 }
 
-TEST(wasm_embedded_limits)
+static void fuel_try(const char *text)
 {
-	struct lodge_wasm_module *m = module(traps);
-	struct lodge_wasm_config c = {.size = sizeof c, .fuel = 1000};
+	struct lodge_wasm_module *m = module(text);
+	const struct lodge_wasm_config c = {.size = sizeof c, .fuel = 1000};
 	struct lodge_wasm *w = NULL;
 	struct lodge_err e;
 	int32_t v = 0;
@@ -203,7 +203,22 @@ TEST(wasm_embedded_limits)
 	CHECK(lodge_wasm_refuel(w, 500, &e) == 0 && call_i32(w, "count", 1, &v, &e) == 0);
 	CHECK(v == 2);
 	lodge_wasm_free(w);
-	c = (struct lodge_wasm_config){.size = sizeof c, .timeout_ns = 20000000};
+	lodge_wasm_module_free(m);
+}
+
+TEST(wasm_embedded_limits)
+{
+	struct lodge_wasm_module *m = module(traps);
+	struct lodge_wasm_config c = {.size = sizeof c, .timeout_ns = 20000000};
+	struct lodge_wasm *w = NULL;
+	struct lodge_err e;
+	int32_t v = 0;
+	fuel_try(traps);
+	/* what instances of a program would share */
+	fuel_try("(memory 1 1 shared) (global $n (mut i32) (i32.const 0))"
+		 "(func (export \"count\") (param i32) (result i32)"
+		 "  (global.set $n (i32.add (global.get $n) (local.get 0))) (global.get $n))"
+		 "(func (export \"loop\") (param i32) (result i32) (loop (br 0)) (unreachable))");
 	CHECK(lodge_wasm_new(&w, m, &c, &e) == 0);
 	for (unsigned i = 0; i < 3; i++) {
 		CHECK(call_i32(w, "loop", 0, &v, &e) == -ETIMEDOUT);

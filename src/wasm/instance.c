@@ -405,11 +405,15 @@ void wasm_host_user(struct wasm *w, uint32_t func, void *user) { w->funcs[func].
 
 void wasm_limit(struct wasm *w, uint64_t fuel, uint64_t deadline_ns)
 {
-	w->fuel = fuel > INT64_MAX ? INT64_MAX : (int64_t)fuel;
+	fuel_load(w, fuel);
 	w->deadline_ns = deadline_ns;
 }
 
-uint64_t wasm_fuel(const struct wasm *w) { return w->fuel > 0 ? (uint64_t)w->fuel : 0; }
+uint64_t wasm_fuel(const struct wasm *w)
+{
+	int64_t n = w->group ? __atomic_load_n(&w->group->fuel, __ATOMIC_RELAXED) : w->fuel;
+	return n > 0 ? (uint64_t)n : 0;
+}
 
 const struct wasm_module *wasm_module_of(const struct wasm *w) { return w->m; }
 const char *wasm_error(const struct wasm *w) { return w->err.msg; }

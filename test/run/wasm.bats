@@ -174,6 +174,24 @@ setup() { cd "$T" || return 1; }
 	# by what is in it, whatever it is called
 	{ printf ';; a comment\n(; another ;)' && cat probe.wat; } >text
 	run -7 "$LODGE" run text exit 7
+	# what wat2wasm does not know: try_table, whose clauses are not in its own label
+	cat >clauses.wat <<-'EOT'
+		(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+		  (memory (export "memory") 1)
+		  (tag $e (param i32))
+		  (func (export "_start") (local $x exnref)
+		    (block $o (result i32)
+		      (block $h (result i32 exnref)
+		        (try_table $h (catch_ref $e $h)
+		          (try_table (catch_all $h) (nop))
+		          (throw $e (i32.const 33)))
+		        unreachable)
+		      (local.set $x)
+		      (drop)
+		      (try_table (result i32) (catch $e $o) (throw_ref (local.get $x))))
+		    (call $exit)))
+	EOT
+	run -33 "$LODGE" run clauses.wat
 	run -0 "$LODGE" run -d --rm --name "wat-$$" probe.wat loop
 	"$LODGE" rm -f "wat-$$"
 }
