@@ -33,7 +33,7 @@ struct network {
 	struct lodge_err why;
 };
 /* A network namespace with its loopback up, made by a thread in the user namespace that this one
- * is in. @n stays where it is until network_enter or network_fini, after which there is no thread. */
+ * is in. @n stays where it is until network_enter or network_fini: then there is no thread. */
 void network_begin(struct network *n);
 int network_enter(struct network *n, struct lodge_err *e) MUST;
 void network_fini(struct network *n);

@@ -131,7 +131,8 @@ static int libm_add(struct plan *p, struct lodge_err *e)
 {
 	char *path = NULL;
 	if (!dl_iterate_phdr(is_libc, &path) || !path)
-		return err_set(e, ENOENT, "libm.so.6 is not to be found: install the package libc6");
+		return err_set(e, ENOENT,
+			       "libm.so.6 is not to be found: install the package libc6");
 	p->binds[p->nbinds++] = (struct box_bind){path, WIN_LIBM, true};
 	return 0;
 }
