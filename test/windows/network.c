@@ -52,10 +52,11 @@ static void adapters(void)
 	static char room[60000];
 	IP_ADAPTER_ADDRESSES *all = (void *)room, *a;
 	ULONG size = 0, flags = GAA_FLAG_SKIP_DNS_SERVER;
+	ULONG prefixes = flags | GAA_FLAG_INCLUDE_PREFIX;
 	SAME(get(AF_UNSPEC, flags, NULL, NULL, &size), ERROR_BUFFER_OVERFLOW);
 	CHECK(size >= sizeof(IP_ADAPTER_ADDRESSES) && size < sizeof room);
 	size = sizeof room;
-	SAME(get(AF_UNSPEC, flags | GAA_FLAG_INCLUDE_PREFIX, NULL, all, &size), ERROR_SUCCESS);
+	SAME(get(AF_UNSPEC, prefixes, NULL, all, &size), ERROR_SUCCESS);
 	SAME(loopback_wrong(loopback_of(all)), 0);
 	memset(room, 0, sizeof room);
 	size = sizeof room;
