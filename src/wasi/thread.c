@@ -241,7 +241,10 @@ void wasi_attach(struct wasi *s, struct wasm *w) { s->main.w = w; }
 void wasi_kick(struct wasi *s, bool from_outside)
 {
 	int self = gettid();
-	wasm_interrupt(current ? current->w : s->main.w);
+	const bool first = self == __atomic_load_n(&s->tids[0], __ATOMIC_RELAXED);
+	const struct wasi_thread *me = current ? current : first ? &s->main : NULL;
+	if (me && me->w) /* else it is a thread that begins or ends, or none of the program's */
+		wasm_interrupt(me->w);
 	for (unsigned i = 0; from_outside && i < THREADS_MAX; i++) {
 		int tid = __atomic_load_n(&s->tids[i], __ATOMIC_RELAXED);
 		if (tid && tid != self)
