@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* liblodge: run a guest. The only header an embedder includes.
+/* liblodge: run a guest. The only header an embedder includes; lodge/wasm.h has modules of
+ * WebAssembly inside its own process.
  *
  * A guest is a folder of plain files and, while it runs, one keeper process that owns it. A
  * struct lodge_guest is a name for it: any process of the same user may open the same guest.
@@ -97,6 +98,9 @@ struct lodge_config {
 	uint64_t pids_limit;    /* of processes and threads; 0: 2048 */
 	uint64_t memory_reservation; /* memory to be left to it when it is scarce */
 	uint64_t memory_swap;   /* memory and swap together */
+	/* "KEY=VALUE" or "KEY": what its owner says of it, for lodge_list */
+	const char *const *labels;
+	size_t nlabels;
 };
 
 /* Called now and then during a long work. @total 0: unknown. Non-zero ends the work. */
@@ -458,6 +462,19 @@ LODGE_API int lodge_network_list(char **ret_json, struct lodge_err *e);
 LODGE_API int lodge_network_inspect(const char *name, char **ret_json, struct lodge_err *e);
 /* -EBUSY: containers are in it. */
 LODGE_API int lodge_network_remove(const char *name, struct lodge_err *e);
+
+/* ---- volumes: folders with a name, which outlive the guests that have them ---- */
+
+/* config.volumes makes those that it names by itself. 0 also when it is there. */
+LODGE_API int lodge_volume_create(const char *name, struct lodge_err *e);
+/* A JSON array of {name, path, created_ns, guests, processes}; lodge_free. */
+LODGE_API int lodge_volume_list(char **ret_json, struct lodge_err *e);
+/* One of them. -ENOENT: there is none. */
+LODGE_API int lodge_volume_inspect(const char *name, char **ret_json, struct lodge_err *e);
+/* With all that is in it. -EBUSY: a guest or a process has it. */
+LODGE_API int lodge_volume_remove(const char *name, struct lodge_err *e);
+/* All that nobody has; a JSON array of their names. */
+LODGE_API int lodge_volume_prune(char **ret_json, struct lodge_err *e);
 
 /* ---- the host ---- */
 

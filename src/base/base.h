@@ -160,6 +160,12 @@ int file_make_folders(const char *path, unsigned mode, unsigned mode_above,
  * none. However deep it is; on overlayfs, each folder of a lower layer costs two descriptors. */
 int file_remove_tree(int dirfd, const char *name, struct lodge_err *e) MUST;
 
+/* ---- utf8.c ---- */
+/* Bytes of the character that begins at @p, of @left bytes (at least one); 0: it is none. */
+unsigned utf8_len(const uint8_t *p, size_t left);
+/* The character @v, at most 0x10ffff; returns its bytes. A surrogate becomes three of them. */
+unsigned utf8_encode(uint8_t ret[4], uint32_t v);
+
 /* ---- sha256.c ---- */
 /* The SHA-256 of @len bytes: equal only for what is equal. */
 void sha256(const void *data, size_t len, uint8_t ret[32]);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SHA-256 of a piece of memory. FIPS 180-4 §6.2 */
-#include "base/base.h"
+#include "base/sha256.h"
+#include <immintrin.h>
+#include <sys/platform/x86.h>
 
 static uint32_t ror(uint32_t x, unsigned n) { return x >> n | x << (32 - n); }
 
@@ -47,22 +49,77 @@ static void block(uint32_t h[8], const uint8_t *p)
 		h[i] += v[i];
 }
 
-void sha256(const void *data, size_t len, uint8_t ret[32])
+static void blocks_plain(uint32_t h[8], const uint8_t *p, size_t len)
 {
+	for (size_t i = 0; i < len; i += 64)
+		block(h, p + i);
+}
+
+/* The same by the CPU's instructions, which want the words in this order: s0 A B E F, s1 C D G H,
+ * the first ones on top. Four rounds at a time; the words of 16 rounds are in w. */
+__attribute__((target("sha,ssse3,sse4.1"))) static void
+blocks_fast(uint32_t h[8], const uint8_t *p, size_t len)
+{
+	const __m128i *state = (const __m128i *)(const void *)h;
+	const __m128i turn = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+	__m128i ab = _mm_shuffle_epi32(_mm_loadu_si128(state), 0xb1);
+	__m128i s1 = _mm_shuffle_epi32(_mm_loadu_si128(state + 1), 0x1b);
+	__m128i s0 = _mm_alignr_epi8(ab, s1, 8), w[4];
+	s1 = _mm_blend_epi16(s1, ab, 0xf0);
+	for (const uint8_t *end = p + len; p < end; p += 64) {
+		const __m128i was0 = s0, was1 = s1;
+		for (unsigned i = 0; i < 4; i++)
+			w[i] = _mm_shuffle_epi8(
+			    _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)), turn);
+#pragma GCC unroll 16
+		for (unsigned i = 0; i < 16; i++) {
+			__m128i k = _mm_loadu_si128((const __m128i *)(const void *)(roots + 4 * i));
+			__m128i m = _mm_add_epi32(w[i & 3], k);
+			s1 = _mm_sha256rnds2_epu32(s1, s0, m);
+			s0 = _mm_sha256rnds2_epu32(s0, s1, _mm_shuffle_epi32(m, 0x0e));
+			__m128i a = w[(i + 1) & 3], b = w[(i + 2) & 3], c = w[(i + 3) & 3];
+			m = _mm_add_epi32(_mm_sha256msg1_epu32(w[i & 3], a),
+					  _mm_alignr_epi8(c, b, 4));
+			w[i & 3] = _mm_sha256msg2_epu32(m, c);
+		}
+		s0 = _mm_add_epi32(s0, was0);
+		s1 = _mm_add_epi32(s1, was1);
+	}
+	ab = _mm_shuffle_epi32(s0, 0x1b);
+	s1 = _mm_shuffle_epi32(s1, 0xb1);
+	_mm_storeu_si128((__m128i *)(void *)h, _mm_blend_epi16(ab, s1, 0xf0));
+	_mm_storeu_si128((__m128i *)(void *)(h + 4), _mm_alignr_epi8(s1, ab, 8));
+}
+
+static bool is_fast(void)
+{
+	const struct cpuid_feature *f = __x86_get_cpuid_feature_leaf(x86_cpu_SHA / 128);
+	return f->active_array[x86_cpu_SHA % 128 / 32] >> x86_cpu_SHA % 32 & 1;
+}
+
+static void sum_by(bool fast, const void *data, size_t len, uint8_t ret[32])
+{
+	void (*const blocks)(uint32_t *, const uint8_t *, size_t) =
+	    fast ? blocks_fast : blocks_plain;
 	const uint8_t *p = data;
 	uint8_t last[128] = { 0 };
 	uint32_t h[8];
 	size_t n = len / 64 * 64, tail = len - n, end = tail < 56 ? 64 : 128;
 	memcpy(h, begin, sizeof h);
-	for (size_t i = 0; i < n; i += 64)
-		block(h, p + i);
+	blocks(h, p, n);
 	if (tail)
 		memcpy(last, p + n, tail);
 	last[tail] = 0x80;
 	for (unsigned i = 0; i < 8; i++)
 		last[end - 1 - i] = (uint8_t)((uint64_t)len * 8 >> 8 * i);
-	for (size_t i = 0; i < end; i += 64)
-		block(h, last + i);
+	blocks(h, last, end);
 	for (unsigned i = 0; i < 32; i++)
 		ret[i] = (uint8_t)(h[i / 4] >> (24 - i % 4 * 8));
 }
+
+void sha256(const void *data, size_t len, uint8_t ret[32])
+{
+	sum_by(is_fast(), data, len, ret);
+}
+
+void sha256_plain(const void *data, size_t len, uint8_t ret[32]) { sum_by(false, data, len, ret); }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/base.h"
+#include "base/sha256.h"
 #include "test/test.h"
 #include <stdio.h>
 
@@ -30,4 +30,16 @@ TEST(sha256_of_known_texts)
 	              "f1809a48a497200e046d39ccc7112cd0"));
 	CHECK(sums_to(many, 64, "ffe054fe7ae0cb6dc65c3af9b61d5209"
 	              "f439851db43d0ba5997337df154668eb"));
+}
+
+TEST(sha256_is_the_same_without_instructions_for_it)
+{
+	uint8_t text[1000], a[32], b[32];
+	for (unsigned i = 0; i < sizeof text; i++)
+		text[i] = (uint8_t)(i * 31 + (i >> 3));
+	for (size_t n = 0; n <= sizeof text; n++) {
+		sha256(text, n, a);
+		sha256_plain(text, n, b);
+		CHECK(!memcmp(a, b, sizeof a));
+	}
 }

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 
 enum { KEPT_FD = 3 };
-#define SPACES_ALONE (CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP)
+#define SPACES_ALONE (CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
 /* Make @path, and the folders on the way. */
 static int folders_make(const char *path, struct lodge_err *e)
@@ -34,18 +34,12 @@ static int descriptors_close(int keep, struct lodge_err *e)
 	return 0;
 }
 
-int box_enter_alone(const struct box_alone *b, struct lodge_err *e)
+/* Files as the guest sees them. */
+static int root_enter(const struct box_alone *b, struct lodge_err *e)
 {
-	const struct host_ids ids = {.uid = geteuid(), .gid = getegid()};
 	const struct box as = {.binds = b->binds, .n_binds = b->n_binds};
 	struct mounts m = {.root = -1, .program = -1};
-	int r = host_userns_enter(SPACES_ALONE, &ids, e);
-	if (r == 0)
-		r = mounts_binds_open(&m, &as, e);
-	if (r == 0)
-		r = sethostname("lodge", 5) < 0 ? err_sys(e, "the host's name") : 0;
-	if (r == 0)
-		r = loopback_up(e);
+	int r = mounts_binds_open(&m, &as, e);
 	if (r == 0)
 		r = mounts_stage(&m, e);
 	for (const char *f = b->folders; r == 0 && f && *f; f += strlen(f) + 1)
@@ -53,9 +47,29 @@ int box_enter_alone(const struct box_alone *b, struct lodge_err *e)
 	if (r == 0)
 		r = mounts_finish(&m, &as, false, e);
 	mounts_fini(&m);
+	return r;
+}
+
+/* A guest that can make no socket has no use for a network of its own either: what tells one
+ * network from another are sockets, and those that were opened for it stay in theirs. */
+int box_enter_alone(const struct box_alone *b, struct lodge_err *e)
+{
+	const struct host_ids ids = {.uid = geteuid(), .gid = getegid()};
+	struct network n = {.space = -1};
+	int r = host_userns_enter(SPACES_ALONE, &ids, e);
+	if (r < 0)
+		return r;
+	if (b->sockets)
+		network_begin(&n);
+	if (b->meanwhile)
+		b->meanwhile();
+	r = sethostname("lodge", 5) < 0 ? err_sys(e, "the host's name") : root_enter(b, e);
+	if (r == 0 && b->sockets)
+		r = network_enter(&n, e);
+	network_fini(&n);
 	if (r == 0)
 		r = descriptors_close(b->keep, e);
 	if (r == 0)
 		r = rights_drop(e);
-	return r == 0 ? sieve_load(b->code_from, b->forks, e) : r;
+	return r == 0 ? sieve_load(b, e) : r;
 }

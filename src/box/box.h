@@ -28,6 +28,8 @@ struct box_alone {
 	uint64_t code_from;     /* system calls come from there on; others are SIGSYS */
 	int keep;               /* a descriptor that stays, as 3; -1: none */
 	bool forks;             /* it may make processes, which are as confined */
+	bool sockets;           /* and sockets, in a network that has its own loopback alone */
+	void (*meanwhile)(void); /* called while files of the host are still in sight; NULL: none */
 };
 /* The same without any other process: namespaces (but for pids, which it cannot signal), a root
  * that may be written and is gone with it, a short list of system calls. Descriptors 0 to 2 and the
@@ -83,6 +85,10 @@ struct box_setup { /* borrowed */
 	bool own_users;       /* in a user namespace: no devices can be made */
 	bool own_cgroups;     /* in a cgroup namespace */
 	bool no_pivot;
+	/* Called before the first mount of control groups, which shows those that the process is in
+	 * by then; NULL: it is in them. */
+	int (*placed)(void *arg, struct lodge_err *e);
+	void *placed_arg;
 };
 struct box_root {
 	int fd;               /* the mount that becomes / */
@@ -122,6 +128,7 @@ struct box_rights { /* sets of capabilities */
 	unsigned last;
 };
 const char *box_capability_at(size_t i);      /* NULL past the end */
+bool box_capability_held(size_t i);           /* may what this process starts have it? */
 int box_capability_find(const char *name);    /* "CAP_KILL" or "kill"; -1: none */
 void box_rights_read(struct box_rights *ret, const struct oci_process *p);
 int box_rights_bound(const struct box_rights *r, struct lodge_err *e) MUST; /* the bounding set */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tmpcopyup: a new file system begins with what its place had. By descriptors; links stay links. */
+/* tmpcopyup: a new file system, or an empty volume, begins with what its place had. By descriptors;
+ * links stay links. */
 #include "box/internal.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -110,4 +111,25 @@ int box_copy_up(int place, int tree)
 	if (from < 0 || to < 0 || fstat(from, &st) < 0)
 		return -1;
 	return folder_copy(from, to, 0) < 0 ? -1 : fchown(to, st.st_uid, st.st_gid);
+}
+
+int box_fill(int place, int tree)
+{
+	struct stat st;
+	int own = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = own < 0 ? NULL : fdopendir(own);
+	bool empty = true;
+	if (!d) {
+		auto_close(&own);
+		return -1;
+	}
+	for (struct dirent *de; empty && (de = readdir(d));)
+		empty = !strcmp(de->d_name, ".") || !strcmp(de->d_name, "..");
+	int r = !empty ? 0 : fstat(place, &st) < 0 ? -1 : box_copy_up(place, tree);
+	if (r == 0 && empty)
+		r = fchmod(dirfd(d), st.st_mode & 07777);
+	int why = errno;
+	closedir(d);
+	errno = why;
+	return r;
 }

@@ -4,35 +4,25 @@
 #include "box/internal.h"
 #include <linux/capability.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 
 enum { PROCESSES = 4096, FIRST_FD = 3 };
 #define SPACES                                                                                     \
 	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP)
 
-/* A network of its own has one interface, which is down. */
-int loopback_up(struct lodge_err *e)
-{
-	struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-	autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &r) < 0
-		       ? err_sys(e, "--isolate: the loopback interface") : 0;
-}
-
 int rights_drop(struct lodge_err *e)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2] = {{0}};
-	for (unsigned long c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
-		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
-			return err_sys(e, "--isolate: dropping capabilities");
+	unsigned long c = 0;
+	while (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) == 0)
+		c++;
+	if (c == 0 || errno != EINVAL) /* that is of the first one that there is not */
+		return err_sys(e, "--isolate: dropping capabilities");
 	(void)!prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capset, &head, none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "--isolate: dropping capabilities");

@@ -3,7 +3,9 @@
 #pragma once
 #include "box/box.h"
 #include <linux/openat2.h>
+#include <pthread.h>
 #include <seccomp.h>
+#include <stdatomic.h>
 
 /* mounts.c, in order. Sources are looked up before the view of the host is gone. */
 struct mounts {
@@ -21,12 +23,26 @@ int mounts_binds_open(struct mounts *m, const struct box *b, struct lodge_err *e
 int mounts_stage(struct mounts *m, struct lodge_err *e) MUST;
 int mounts_finish(struct mounts *m, const struct box *b, bool read_only, struct lodge_err *e) MUST;
 
-/* enter.c */
+/* network.c */
 int loopback_up(struct lodge_err *e) MUST;
+struct network {
+	pthread_t thread;
+	bool runs;         /* there is the thread */
+	atomic_bool taken; /* somebody makes it */
+	int result, space; /* of the thread; a descriptor, owned */
+	struct lodge_err why;
+};
+/* A network namespace with its loopback up, made by a thread in the user namespace that this one
+ * is in. @n stays where it is until network_enter or network_fini, after which there is no thread. */
+void network_begin(struct network *n);
+int network_enter(struct network *n, struct lodge_err *e) MUST;
+void network_fini(struct network *n);
+
+/* enter.c */
 int rights_drop(struct lodge_err *e) MUST;
 
-/* sieve.c. System calls of alone.def, from code at @code_from and above. */
-int sieve_load(uint64_t code_from, bool forks, struct lodge_err *e) MUST;
+/* sieve.c. System calls of alone.def, as far as @b lets it make them. */
+int sieve_load(const struct box_alone *b, struct lodge_err *e) MUST;
 
 /* seccomp.c */
 extern const struct host_library box_seccomp;
@@ -51,6 +67,7 @@ enum {
 	OPTION_COPY_UP = 1 << 3,
 	OPTION_IDMAP = 1 << 4,
 	OPTION_IDMAP_ALL = 1 << 5,
+	OPTION_FILL = 1 << 6,
 };
 struct box_attrs {
 	uint64_t set, clear; /* MOUNT_ATTR_... */
@@ -93,3 +110,4 @@ int box_cgroups_mount(const struct box_setup *s, struct box_root *r, const struc
                       const struct box_options *o, struct lodge_err *e) MUST;
 /* copyup.c: what is at @place, into @tree; -1 and errno */
 int box_copy_up(int place, int tree);
+int box_fill(int place, int tree); /* the same, if @tree has nothing; and its mode */

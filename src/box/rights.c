@@ -16,6 +16,11 @@ static const char *const names[] = {
 
 const char *box_capability_at(size_t i) { return i < countof(names) ? names[i] : NULL; }
 
+bool box_capability_held(size_t i)
+{
+	return prctl(PR_CAPBSET_READ, (unsigned long)i, 0, 0, 0) == 1;
+}
+
 int box_capability_find(const char *name)
 {
 	for (size_t i = 0; i < countof(names); i++)

@@ -183,8 +183,10 @@ static int mount_one(const struct box_setup *s, struct box_root *r, size_t i, st
 	const struct oci_mount *m = &s->spec->mounts.at[i];
 	struct box_options o;
 	box_options_sort(&o, m);
-	if (is_type(m, "cgroup") || is_type(m, "cgroup2"))
-		return box_cgroups_mount(s, r, m, &o, e);
+	if (is_type(m, "cgroup") || is_type(m, "cgroup2")) {
+		int bad = s->placed ? s->placed(s->placed_arg, e) : 0;
+		return bad < 0 ? bad : box_cgroups_mount(s, r, m, &o, e);
+	}
 	if (o.what & OPTION_REMOUNT)
 		return remount(s, r, m, &o, e);
 	bool fresh = !(o.what & OPTION_BIND) && !(s->sources && s->sources[i] >= 0);
@@ -201,7 +203,8 @@ static int mount_one(const struct box_setup *s, struct box_root *r, size_t i, st
 		return tree;
 	if (!fresh && (place = place_for(r, m, tree)) < 0)
 		return err_sys(e, "a place for %.200s", m->destination);
-	if (o.what & OPTION_COPY_UP && fresh && box_copy_up(place, tree) < 0)
+	if ((o.what & OPTION_COPY_UP && fresh && box_copy_up(place, tree) < 0) ||
+	    (o.what & OPTION_FILL && !fresh && box_fill(place, tree) < 0))
 		return err_sys(e, "copying into %.200s", m->destination);
 	if ((!fresh || o.what & OPTION_COPY_UP || o.below.set || o.below.clear) &&
 	    box_mount_attrs(tree, &o) < 0)

@@ -14,17 +14,14 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-enum { CALLS = 512, PROGRAM_MAX = 1024, RANGES_MAX = 128, SIGNAL_OF_GUEST = SECCOMP_RET_TRAP };
+enum { CALLS = 512, WORD = 32, PROGRAM_MAX = 256, SIGNAL_OF_GUEST = SECCOMP_RET_TRAP };
 #define DENIED (SECCOMP_RET_ERRNO | EPERM)
 #define ABSENT (SECCOMP_RET_ERRNO | ENOSYS)
 
 struct sieve {
 	struct sock_filter at[PROGRAM_MAX];
 	unsigned n;
-	struct {
-		unsigned from, to;
-	} ranges[RANGES_MAX]; /* of numbers that are allowed */
-	unsigned nranges;
+	uint32_t asked[CALLS / WORD]; /* calls whose arguments are looked at */
 };
 
 static void add(struct sieve *s, unsigned code, unsigned k, unsigned yes, unsigned no)
@@ -37,11 +34,20 @@ static void load(struct sieve *s, size_t off)
 {
 	add(s, BPF_LD | BPF_W | BPF_ABS, (unsigned)off, 0, 0);
 }
+static bool is_in(const uint32_t *words, unsigned nr) { return words[nr / WORD] >> nr % WORD & 1; }
+static void put_in(uint32_t *words, unsigned nr) { words[nr / WORD] |= 1u << nr % WORD; }
 static void answer(struct sieve *s, unsigned what) { add(s, BPF_RET | BPF_K, what, 0, 0); }
 /* What follows is skipped, @n instructions of it, unless A is @v. */
 static void when_equal(struct sieve *s, unsigned v, unsigned n)
 {
 	add(s, BPF_JMP | BPF_JEQ | BPF_K, v, 0, n);
+}
+
+/* The call @nr: @n instructions say. */
+static void when_called(struct sieve *s, unsigned nr, unsigned n)
+{
+	put_in(s->asked, nr);
+	when_equal(s, nr, n);
 }
 
 /* ---- arguments ---- */
@@ -52,7 +58,7 @@ static size_t argument(unsigned i) { return offsetof(struct seccomp_data, args) 
 static void by_value(struct sieve *s, unsigned nr, unsigned i, const unsigned *values, unsigned n,
 		     unsigned other, unsigned common)
 {
-	when_equal(s, nr, 2 + 2 * n);
+	when_called(s, nr, 2 + 2 * n);
 	load(s, argument(i));
 	for (unsigned k = 0; k < n; k++) {
 		when_equal(s, values[k], 1);
@@ -61,14 +67,28 @@ static void by_value(struct sieve *s, unsigned nr, unsigned i, const unsigned *v
 	answer(s, common);
 }
 
-static void arguments_add(struct sieve *s, bool forks)
+/* Without any, those that it was begun with are all that it has, and lead where they led. */
+static void sockets_add(struct sieve *s, bool sockets)
 {
 	static const unsigned families[] = {AF_INET, AF_INET6};
 	static const unsigned pairs[] = {AF_UNIX}; /* they reach nobody else */
+	static const unsigned none[] = {SYS_socket, SYS_socketpair, SYS_bind, SYS_connect,
+					SYS_listen};
+	if (sockets) {
+		by_value(s, SYS_socket, 0, families, countof(families), SECCOMP_RET_ALLOW, DENIED);
+		by_value(s, SYS_socketpair, 0, pairs, countof(pairs), SECCOMP_RET_ALLOW, DENIED);
+		return;
+	}
+	for (size_t i = 0; i < countof(none); i++) {
+		when_called(s, none[i], 1);
+		answer(s, DENIED);
+	}
+}
+
+static void arguments_add(struct sieve *s, bool forks)
+{
 	static const unsigned ioctls[] = {TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP};
 	static const unsigned fcntls[] = {F_SETOWN, F_SETSIG, F_SETOWN_EX}; /* signals to others */
-	by_value(s, SYS_socket, 0, families, countof(families), SECCOMP_RET_ALLOW, DENIED);
-	by_value(s, SYS_socketpair, 0, pairs, countof(pairs), SECCOMP_RET_ALLOW, DENIED);
 	by_value(s, SYS_ioctl, 1, ioctls, countof(ioctls), DENIED, SECCOMP_RET_ALLOW);
 	by_value(s, SYS_fcntl, 1, fcntls, countof(fcntls), DENIED, SECCOMP_RET_ALLOW);
 	/* threads, and processes if it may: the flags of pthread_create and fork, no others */
@@ -84,64 +104,64 @@ static void arguments_add(struct sieve *s, bool forks)
 	/* signals from one thread of it to another; its children's numbers would be others */
 	const unsigned itself_as[] = {(unsigned)getpid()};
 	by_value(s, SYS_tgkill, 0, itself_as, forks ? 0 : 1, SECCOMP_RET_ALLOW, DENIED);
-	when_equal(s, SYS_clone3, 1); /* its flags lie in memory: clone is used instead */
+	when_called(s, SYS_clone3, 1); /* its flags lie in memory: clone is used instead */
 	answer(s, ABSENT);
 }
 
-/* ---- numbers: a tree of ranges ---- */
+/* ---- numbers ---- */
 
-static void ranges_find(struct sieve *s)
+/* Those of the list that nothing else is asked of. A is the number: the word that it is in is
+ * chosen, then its bit. Most calls are in the first word, and end here. */
+static void listed_add(struct sieve *s, const uint32_t *asked)
 {
 	static const unsigned listed[] = {
 #define ALONE(name) SYS_##name,
 #include "box/alone.def"
 	};
-	bool is[CALLS + 1] = {false};
+	uint32_t words[CALLS / WORD] = {0};
+	unsigned n = 0, done = 0;
 	for (size_t i = 0; i < countof(listed); i++)
-		is[listed[i]] = true;
-	for (unsigned nr = 0; nr < CALLS; nr++) {
-		if (!is[nr])
+		if (!is_in(asked, listed[i]))
+			put_in(words, listed[i]);
+	for (unsigned w = 0; w < countof(words); w++)
+		n += words[w] != 0;
+	add(s, BPF_MISC | BPF_TAX, 0, 0, 0);
+	add(s, BPF_ALU | BPF_AND | BPF_K, WORD - 1, 0, 0);
+	add(s, BPF_ST, 0, 0, 0);
+	add(s, BPF_MISC | BPF_TXA, 0, 0, 0);
+	add(s, BPF_ALU | BPF_RSH | BPF_K, 5, 0, 0);
+	for (unsigned w = 0; w < countof(words); w++) {
+		if (!words[w])
 			continue;
-		assert(s->nranges < RANGES_MAX);
-		s->ranges[s->nranges].from = nr;
-		while (is[nr])
-			nr++;
-		s->ranges[s->nranges++].to = nr;
+		when_equal(s, w, 2);
+		add(s, BPF_LD | BPF_IMM, words[w], 0, 0);
+		add(s, BPF_JMP | BPF_JA, 3 * (n - ++done) + 1, 0, 0);
 	}
+	add(s, BPF_LD | BPF_IMM, 0, 0, 0);
+	add(s, BPF_LDX | BPF_MEM, 0, 0, 0);
+	add(s, BPF_ALU | BPF_RSH | BPF_X, 0, 0, 0);
+	add(s, BPF_JMP | BPF_JSET | BPF_K, 1, 0, 1);
+	answer(s, SECCOMP_RET_ALLOW);
 }
 
-/* A is the number; ranges [lo, hi). */
-static void tree_add(struct sieve *s, unsigned lo, unsigned hi)
+int sieve_load(const struct box_alone *b, struct lodge_err *e)
 {
-	if (hi - lo == 1) {
-		add(s, BPF_JMP | BPF_JGE | BPF_K, s->ranges[lo].from, 0, 2);
-		add(s, BPF_JMP | BPF_JGE | BPF_K, s->ranges[lo].to, 1, 0);
-		answer(s, SECCOMP_RET_ALLOW);
-		answer(s, DENIED);
-		return;
-	}
-	unsigned mid = lo + (hi - lo) / 2;
-	add(s, BPF_JMP | BPF_JGE | BPF_K, s->ranges[mid].from, 0, 1);
-	unsigned jump = s->n;
-	add(s, BPF_JMP | BPF_JA, 0, 0, 0);
-	tree_add(s, lo, mid);
-	s->at[jump].k = s->n - jump - 1;
-	tree_add(s, mid, hi);
-}
-
-int sieve_load(uint64_t code_from, bool forks, struct lodge_err *e)
-{
-	struct sieve s = {.n = 0};
+	struct sieve s = {.n = 0}, asks = {.n = 0};
+	sockets_add(&asks, b->sockets);
+	arguments_add(&asks, b->forks);
 	load(&s, offsetof(struct seccomp_data, arch));
 	add(&s, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
 	answer(&s, SIGNAL_OF_GUEST); /* int $0x80 is none of ours */
 	load(&s, offsetof(struct seccomp_data, instruction_pointer) + 4);
-	add(&s, BPF_JMP | BPF_JGE | BPF_K, (unsigned)(code_from >> 32), 1, 0);
+	add(&s, BPF_JMP | BPF_JGE | BPF_K, (unsigned)(b->code_from >> 32), 1, 0);
 	answer(&s, SIGNAL_OF_GUEST);
 	load(&s, offsetof(struct seccomp_data, nr));
-	arguments_add(&s, forks);
-	ranges_find(&s);
-	tree_add(&s, 0, s.nranges);
+	listed_add(&s, asks.asked);
+	load(&s, offsetof(struct seccomp_data, nr));
+	assert(s.n + asks.n < PROGRAM_MAX);
+	memcpy(s.at + s.n, asks.at, asks.n * sizeof *asks.at);
+	s.n += asks.n;
+	answer(&s, DENIED);
 	const struct sock_fprog p = {.len = (uint16_t)s.n, .filter = s.at};
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p) < 0)

@@ -84,6 +84,20 @@ const char *human_size(uint64_t bytes, char *buf, size_t cap);
 struct json_object;
 const char *member_text(struct json_object *o, const char *key);
 int64_t member_number(struct json_object *o, const char *key);
+/* ---- lists.c: 0 or an exit code ---- */
+int env_list(const struct args *a, bool files, const char *const **ret, size_t *ret_n);
+/* Volumes, and what --tmpfs would say. */
+int mount_lists(const struct args *a, const char *const **ret_volumes, size_t *ret_n,
+		const char *const **ret_tmpfs, size_t *ret_ntmpfs);
+
+/* ---- subs.c: commands that are several ---- */
+struct sub {
+	const char *name;
+	int (*fn)(struct args *a, const char *name); /* once for each name; NULL: none was given */
+	enum { SUB_ALONE, SUB_NAMES, SUB_ANY } takes;
+};
+int subs_run(struct args *a, const char *command, const struct sub *subs, size_t n);
+void json_print(const char *text); /* for people */
 /* For lodge_image_pull: a bar on a terminal, lines of steps elsewhere. @user: struct progress. */
 struct progress {
 	bool tty;
@@ -117,8 +131,8 @@ int exec_session(struct args *a, const char *name, struct lodge_exec_config *c);
 /* ---- shared by commands that make guests ---- */
 extern const struct option_row guest_options[];
 extern const size_t nguest_options;
-/* Fill @c from parsed guest_options and operands; @env_list is borrowed. */
-void config_from_args(struct lodge_config *c, struct args *a);
+/* Fill @c from parsed guest_options and operands; what it points to stays. 0 or an exit code. */
+int config_from_args(struct lodge_config *c, struct args *a);
 /* Pull the image that @c needs if it is not in the cache. 0 or an exit code. */
 int image_need(const struct args *a, const struct lodge_config *c);
 /* Say on stderr what the last call on @g could not do as it was asked. */

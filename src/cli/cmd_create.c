@@ -4,6 +4,7 @@
 static const struct option_row options[] = {
 #define OPTION(name, letter, kind, arg, value, setting, help)                                      \
 	{name, letter, kind, arg, value, help, setting},
+#define OWN(name, kind, arg, help) {name, 0, kind, arg, NULL, help, false},
 #include "cli/guest_options.def"
 };
 
@@ -12,8 +13,9 @@ static int create(struct args *a)
 	struct lodge_config c;
 	struct lodge_guest *g = NULL;
 	struct lodge_err e;
-	config_from_args(&c, a);
-	int r = image_need(a, &c);
+	int r = config_from_args(&c, a);
+	if (r == 0)
+		r = image_need(a, &c);
 	if (r)
 		return r;
 	if (lodge_create(&g, &c, &e) < 0)

@@ -9,17 +9,92 @@ static const struct option_row options[] = {
     {"quiet", 'q', OPT_FLAG, NULL, NULL, "names only", false},
     {"engine", 0, OPT_TEXT, "NAME", NULL,
      "only containers of this engine (podman, containerd, ...), or guests of lodge", false},
+    {"filter", 'f', OPT_LIST, "KEY=VALUE", NULL,
+     "only those whose name (a part is enough), state, level, guest or label (KEY or KEY=VALUE)\n"
+     "is that; of one key any of several, of several keys all", false},
     {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json", false},
 };
 
+static bool label_has(struct json_object *o, const char *want)
+{
+	struct json_object *labels = NULL, *value = NULL;
+	char key[128];
+	snprintf(key, sizeof key, "%.*s", (int)strcspn(want, "="), want);
+	want = strchr(want, '=');
+	return json_object_object_get_ex(o, "labels", &labels) &&
+	       json_object_object_get_ex(labels, key, &value) &&
+	       (!want || !strcmp(json_object_get_string(value), want + 1));
+}
+
+static bool is_filtered(struct json_object *o, const char *key, const char *want)
+{
+	if (!strcmp(key, "label"))
+		return label_has(o, want);
+	const char *have = member_text(o, !strcmp(key, "status") ? "state" : key);
+	return !strcmp(key, "name") ? strstr(have, want) != NULL : !strcmp(have, want);
+}
+
+static const char *const filter_keys[] = {"name", "state", "status", "level", "guest", "label"};
+
+/* For each key of the filters, one of the values that were given. */
+static bool fits_all(const struct args *a, struct json_object *o)
+{
+	size_t n;
+	const char *const *f = arg_list(a, "filter", &n);
+	for (size_t k = 0; k < countof(filter_keys); k++) {
+		size_t len = strlen(filter_keys[k]);
+		bool asked = false, found = false;
+		for (size_t i = 0; i < n; i++) {
+			if (strncmp(f[i], filter_keys[k], len) != 0 || f[i][len] != '=')
+				continue;
+			asked = true;
+			found |= is_filtered(o, filter_keys[k], f[i] + len + 1);
+		}
+		if (asked && !found)
+			return false;
+	}
+	return true;
+}
+
+static int filters_check(const struct args *a)
+{
+	size_t n;
+	const char *const *f = arg_list(a, "filter", &n);
+	for (size_t i = 0; i < n; i++) {
+		bool known = false;
+		for (size_t k = 0; k < countof(filter_keys); k++) {
+			size_t len = strlen(filter_keys[k]);
+			known |= !strncmp(f[i], filter_keys[k], len) && f[i][len] == '=';
+		}
+		if (!known)
+			return fail_text(a, "--filter %s: name=, state=, level=, guest= and label= "
+					    "are there", f[i]);
+	}
+	return 0;
+}
+
+/* Who asks for a state wants those that do not run, too. */
+static bool asks_for_state(const struct args *a)
+{
+	size_t n;
+	const char *const *f = arg_list(a, "filter", &n);
+	for (size_t i = 0; i < n; i++)
+		if (!strncmp(f[i], "state=", 6) || !strncmp(f[i], "status=", 7))
+			return true;
+	return false;
+}
+
 /* Leave in @list what shall be shown. */
-static struct json_object *ls_select(struct json_object *list, bool all, const char *engine)
+static struct json_object *ls_select(const struct args *a, struct json_object *list, bool all,
+				     const char *engine)
 {
 	struct json_object *ret = json_object_new_array();
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
 		const char *state = member_text(o, "state"), *of = member_text(o, "engine");
 		if (engine && strcmp(engine, *of ? of : "lodge") != 0)
+			continue;
+		if (!fits_all(a, o))
 			continue;
 		if (all || !strcmp(state, "running") || !strcmp(state, "paused") ||
 		    !strcmp(state, "suspended"))
@@ -83,6 +158,8 @@ static int ls(struct args *a)
 {
 	char *text = NULL;
 	struct lodge_err e;
+	if (filters_check(a))
+		return LODGE_EXIT_LODGE;
 	if (lodge_list(&text, &e) < 0)
 		return fail(a, &e);
 	struct json_object *all = json_tokener_parse(text);
@@ -90,7 +167,8 @@ static int ls(struct args *a)
 	const char *engine = arg_text(a, "engine");
 	if (arg_flag(a, "quiet") && !engine)
 		engine = "lodge";
-	struct json_object *list = ls_select(all, arg_flag(a, "all"), engine);
+	struct json_object *list = ls_select(a, all, arg_flag(a, "all") || asks_for_state(a),
+					     engine);
 	lodge_free(text);
 	if (a->json) {
 		puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
@@ -116,7 +194,8 @@ const struct command command_ls = {
 	    "Containers that an engine has made with lodge-oci are listed as well, with the\n"
 	    "engine and the folder of their state; other commands take their id, or its\n"
 	    "beginning, as NAME: pause, resume, stop, kill, exec, shell, top, stats, update,\n"
-	    "inspect, cp, and logs (of podman's driver k8s-file). With -q, only with --engine.\n",
+	    "inspect, cp, and logs (of podman's driver k8s-file). With -q, only with --engine.\n"
+	    "Who filters by state need not say -a.\n",
     .options = options,
     .noptions = countof(options),
     .run = ls,

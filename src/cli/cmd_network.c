@@ -33,10 +33,7 @@ static int network_inspect(struct args *a, const char *name)
 	char *text = NULL;
 	if (lodge_network_inspect(name, &text, &e) < 0)
 		return fail(a, &e);
-	struct json_object *o = json_tokener_parse(text);
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-	                                           JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	json_print(text);
 	lodge_free(text);
 	return 0;
 }
@@ -88,30 +85,11 @@ static int network_ls(struct args *a, const char *name)
 
 static int network(struct args *a)
 {
-	static const struct {
-		const char *name;
-		int (*fn)(struct args *a, const char *name);
-		bool names;
-	} subs[] = {{"create", network_create, true}, {"ls", network_ls, false},
-		    {"rm", network_rm, true}, {"inspect", network_inspect, true}};
-	int code = 0;
-	for (size_t i = 0; i < countof(subs); i++) {
-		if (strcmp(a->operands[0], subs[i].name))
-			continue;
-		if (!subs[i].names && a->noperands > 1)
-			return fail_text(a, "network %s: '%s' is one word too many", subs[i].name,
-			                 a->operands[1]);
-		if (subs[i].names && a->noperands < 2)
-			return fail_text(a, "network %s needs a name", subs[i].name);
-		if (!subs[i].names)
-			return subs[i].fn(a, NULL);
-		for (size_t k = 1; k < a->noperands; k++) {
-			int r = subs[i].fn(a, a->operands[k]);
-			code = r ? r : code;
-		}
-		return code;
-	}
-	return fail_text(a, "network '%s'; create, ls, rm and inspect exist", a->operands[0]);
+	static const struct sub subs[] = {{"create", network_create, SUB_NAMES},
+					  {"ls", network_ls, SUB_ALONE},
+					  {"rm", network_rm, SUB_NAMES},
+					  {"inspect", network_inspect, SUB_NAMES}};
+	return subs_run(a, "network", subs, countof(subs));
 }
 
 const struct command command_network = {

@@ -9,6 +9,7 @@ static const struct option_row options[] = {
      false},
 #define OPTION(name, letter, kind, arg, value, setting, help)                                      \
 	{name, letter, kind, arg, value, help, setting},
+#define OWN(name, kind, arg, help) {name, 0, kind, arg, NULL, help, false},
 #include "cli/guest_options.def"
 };
 
@@ -127,8 +128,9 @@ static int run(struct args *a)
 	struct lodge_err e;
 	bool detach = arg_flag(a, "detach");
 	bool terminal = isatty(0) && isatty(1) && !detach;
-	config_from_args(&c, a);
-	int r = image_need(a, &c);
+	int r = config_from_args(&c, a);
+	if (r == 0)
+		r = image_need(a, &c);
 	if (r)
 		return r;
 	if (arg_flag(a, "explain"))

@@ -25,13 +25,15 @@ int exec_session(struct args *a, const char *name, struct lodge_exec_config *c)
 {
 	struct lodge_guest *g = NULL;
 	struct lodge_err e;
-	c->env = arg_list(a, "env", &c->nenv);
+	int code = env_list(a, false, &c->env, &c->nenv);
+	if (code)
+		return code;
 	c->cwd = arg_text(a, "workdir");
 	c->user = arg_text(a, "user");
 	c->wait_ns = arg_number(a, "wait");
 	if (lodge_open(&g, name, &e) < 0)
 		return fail(a, &e);
-	int code = exec_guest(a, g, c);
+	code = exec_guest(a, g, c);
 	lodge_close(g);
 	return code;
 }

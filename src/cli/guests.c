@@ -5,43 +5,67 @@
 const struct option_row guest_options[] = {
 #define OPTION(name, letter, kind, arg, value, setting, help)                                      \
 	{name, letter, kind, arg, value, help, setting},
+#define OWN(name, kind, arg, help) {name, 0, kind, arg, NULL, help, false},
 #include "cli/guest_options.def"
 };
 const size_t nguest_options = countof(guest_options);
 
-/* What levels have of their own goes to them as "key=value"; it lives as long as the program. */
-static const char *const *options_join(const struct args *a, size_t *ret_n)
+static const struct own {
+	const char *name;
+	enum option_kind kind;
+} owns[] = {
+#define OPTION(name, letter, kind, arg, value, setting, help)
+#define OWN(name, kind, arg, help) {name, kind},
+#include "cli/guest_options.def"
+};
+
+static size_t own_join(const struct args *a, const struct own *o, const char **to)
 {
-	static const char *const texts[] = {"entrypoint", "hostname", "userns", "health-cmd",
-					    "health-interval", "health-timeout",
-					    "health-retries", "health-start-period"};
-	static const char *const lists[] = {"cap-add", "cap-drop", "uidmap", "gidmap"};
-	size_t n = 0, k, all = countof(texts);
-	const char *const *given = arg_list(a, "option", &n);
-	size_t counts[countof(lists)];
-	const char *const *values[countof(lists)];
-	for (size_t i = 0; i < countof(lists); i++) {
-		values[i] = arg_list(a, lists[i], &counts[i]);
-		all += counts[i];
-	}
-	const char **to = calloc(n + all, sizeof *to);
+	size_t n = 0, k = 0;
+	const char *const *values = o->kind == OPT_LIST ? arg_list(a, o->name, &n) : NULL;
+	const char *text = o->kind == OPT_LIST   ? NULL
+			   : o->kind != OPT_FLAG ? arg_text(a, o->name)
+			   : arg_flag(a, o->name) ? "true" : NULL;
 	char *one;
-	for (k = 0; to && k < n; k++)
-		to[k] = given[k];
-	for (size_t i = 0; to && i < countof(texts); i++)
-		if (arg_text(a, texts[i]) &&
-		    asprintf(&one, "%s=%s", texts[i], arg_text(a, texts[i])) >= 0)
+	for (size_t i = 0; i < n; i++)
+		if (asprintf(&one, "%s=%s", o->name, values[i]) >= 0)
 			to[k++] = one;
-	for (size_t i = 0; to && i < countof(lists); i++)
-		for (size_t j = 0; j < counts[i]; j++)
-			if (asprintf(&one, "%s=%s", lists[i], values[i][j]) >= 0)
-				to[k++] = one;
-	*ret_n = to ? k : 0;
+	if (text && asprintf(&one, "%s=%s", o->name, text) >= 0)
+		to[k++] = one;
+	return k;
+}
+
+/* What levels have of their own goes to them as "key=value"; it lives as long as the program. */
+static const char *const *options_join(const struct args *a, const char *const *tmpfs,
+				       size_t ntmpfs, size_t *ret_n)
+{
+	size_t n = 0, k = 0, some, all;
+	const char *const *given = arg_list(a, "option", &n);
+	char *one;
+	all = n + ntmpfs;
+	for (size_t i = 0; i < countof(owns); i++) {
+		some = 1;
+		if (owns[i].kind == OPT_LIST)
+			(void)arg_list(a, owns[i].name, &some);
+		all += some;
+	}
+	const char **to = calloc(all + 1, sizeof *to);
+	for (; to && k < n; k++)
+		to[k] = given[k];
+	for (size_t i = 0; to && i < countof(owns); i++)
+		if (strcmp(owns[i].name, "tmpfs")) /* --mount is of that kind, too */
+			k += own_join(a, &owns[i], to + k);
+	for (size_t i = 0; to && i < ntmpfs; i++)
+		if (asprintf(&one, "tmpfs=%s", tmpfs[i]) >= 0)
+			to[k++] = one;
+	*ret_n = k;
 	return to;
 }
 
-static void config_fill(struct lodge_config *c, const struct args *a)
+static int config_fill(struct lodge_config *c, const struct args *a)
 {
+	const char *const *tmpfs;
+	size_t ntmpfs;
 	*c = (struct lodge_config){.size = sizeof *c};
 	c->guest = a->noperands ? a->operands[0] : NULL;
 	c->argv = a->noperands > 1 ? a->operands + 1 : NULL;
@@ -76,30 +100,33 @@ static void config_fill(struct lodge_config *c, const struct args *a)
 	c->timeout_ns = arg_number(a, "timeout");
 	c->idle_timeout_ns = arg_number(a, "idle-timeout");
 	c->disks = arg_list(a, "disk", &c->ndisks);
-	c->volumes = arg_list(a, "volume", &c->nvolumes);
 	c->publish = arg_list(a, "publish", &c->npublish);
-	c->env = arg_list(a, "env", &c->nenv);
-	c->options = options_join(a, &c->noptions);
 	c->flags = (arg_flag(a, "rm") ? LODGE_RM : 0u) | (arg_flag(a, "tty") ? LODGE_TTY : 0u) |
 		   (arg_flag(a, "interactive") ? LODGE_INTERACTIVE : 0u) |
 		   (arg_flag(a, "isolate") ? LODGE_ISOLATE : 0u) |
 		   (arg_flag(a, "read-only") ? LODGE_READONLY : 0u);
+	c->labels = arg_list(a, "label", &c->nlabels);
+	int code = env_list(a, true, &c->env, &c->nenv);
+	if (code == 0)
+		code = mount_lists(a, &c->volumes, &c->nvolumes, &tmpfs, &ntmpfs);
+	if (code == 0)
+		c->options = options_join(a, tmpfs, ntmpfs, &c->noptions);
+	return code;
 }
 
 /* A default of the user's is for those guests that know it; what he says here is for this one. */
-void config_from_args(struct lodge_config *c, struct args *a)
+int config_from_args(struct lodge_config *c, struct args *a)
 {
 	bool dropped = false;
-	config_fill(c, a);
-	for (size_t i = 0; i < a->cmd->noptions; i++) {
+	int code = config_fill(c, a);
+	for (size_t i = 0; code == 0 && i < a->cmd->noptions; i++) {
 		const char *name = a->cmd->options[i].name;
 		if (!arg_is_default(a, name) || lodge_takes(c, name))
 			continue;
 		arg_forget(a, name);
 		dropped = true;
 	}
-	if (dropped)
-		config_fill(c, a);
+	return dropped && code == 0 ? config_fill(c, a) : code;
 }
 
 int image_need(const struct args *a, const struct lodge_config *c)

@@ -36,7 +36,7 @@ install: build man $O/lodge.pc
 	$(INSTALL) -m 755 $O/liblodge.so $(DESTDIR)$(LIBDIR)/liblodge.so.0
 	ln -sf liblodge.so.0 $(DESTDIR)$(LIBDIR)/liblodge.so
 	$(INSTALL) -m 644 $O/lodge.pc $(DESTDIR)$(LIBDIR)/pkgconfig/lodge.pc
-	$(INSTALL) -m 644 include/lodge/lodge.h $(DESTDIR)$(PREFIX)/include/lodge/lodge.h
+	$(INSTALL) -m 644 include/lodge/*.h $(DESTDIR)$(PREFIX)/include/lodge/
 	$(INSTALL) -m 644 docs/openapi.yaml $(DESTDIR)$(DATADIR)/lodge/openapi.yaml
 	$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(DATADIR)/man/man1
 	$(INSTALL) -m 644 $(MAN5) $(DESTDIR)$(DATADIR)/man/man5

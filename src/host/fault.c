@@ -217,10 +217,12 @@ static void on_fault(int sig, siginfo_t *si, void *context)
 	}
 }
 
-/* Others may have put theirs in since: this is looked at whenever a thread begins. */
+/* Others may have put theirs in since: this is looked at whenever a thread begins. Not blocked
+ * while it runs: whom it passes faults to may make accesses that fault, too. */
 static int install(int sig, struct sigaction *before)
 {
-	struct sigaction a = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK }, now;
+	struct sigaction now, a = { .sa_sigaction = on_fault,
+				    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	sigemptyset(&a.sa_mask);
 	if (sigaction(sig, NULL, &now) < 0)
 		return errno;
@@ -241,5 +243,10 @@ int host_fault_begin(struct lodge_err *e)
 	return r ? err_set(e, r, "cannot handle address faults") : 0;
 }
 
-void host_fault_taken_by(const struct host_fault_taker *t) { taker = t; }
+const struct host_fault_taker *host_fault_taken_by(const struct host_fault_taker *t)
+{
+	const struct host_fault_taker *before = taker;
+	taker = t;
+	return before;
+}
 void host_fault_last(struct host_fault *ret) { *ret = last; }

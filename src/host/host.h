@@ -18,6 +18,8 @@ void host_random(void *buf, size_t len);
 int host_tree_each(pid_t pid, int (*fn)(void *arg, pid_t pid), void *arg) MUST;
 /* CPU time of all of them, and of those that have ended and were waited for. */
 uint64_t host_tree_cpu_ns(pid_t pid);
+/* When @pid began, in ticks of the clock; 0: it has ended, whether it was waited for or not. */
+uint64_t host_process_began(pid_t pid);
 
 /* ---- CPUs of the host, for all threads of this process and of those it has started ---- */
 unsigned host_cpus_online(void);
@@ -172,12 +174,12 @@ struct host_fault {
 int host_fault_begin(struct lodge_err *e) MUST;
 /* Who looks at this thread's other faults; NULL: nobody. @catch gets the address of the instruction
  * and may change it to where the thread goes on; false: the fault is none of its own. It runs in
- * the signal handler. @t is borrowed. */
+ * the signal handler. @t is borrowed. Returns who did before. */
 struct host_fault_taker {
 	bool (*catch)(void *user, const struct host_fault *f, uint64_t *pc);
 	void *user;
 };
-void host_fault_taken_by(const struct host_fault_taker *t);
+const struct host_fault_taker *host_fault_taken_by(const struct host_fault_taker *t);
 /* The last fault that was mended or taken on this thread. */
 void host_fault_last(struct host_fault *ret);
 /* @size 1, 2, 4 or 8 bytes at @at, in one access if that is aligned. False: a fault. */

@@ -308,6 +308,8 @@ struct jit_fn_context { /* lies right below base */
 	uint64_t fault_pc;                   /* set before jit_fn_fault */
 	uint64_t spare;
 	uint64_t vector[6]; /* operands of what C does with vectors */
+	/* from the owner; code has no addresses in it but these, and so can be kept in a file */
+	uint64_t self, records, tables, helps, help, vectors;
 };
 /* d := a vector operation of these, as enum ir_vop says; scalars are where vectors would begin. */
 typedef void jit_fn_vector(void *d, const void *x, const void *y, const void *z, unsigned lane);
@@ -317,12 +319,16 @@ struct jit_fn_owner {
 	 * return the address. *@from: where the caller goes on; its frame is behind that. */
 	uint64_t (*call)(void *self, void *callee, void *at, const uint64_t *from);
 	/* 0 or a trap; *@from: where the caller goes on; its frame is behind that */
-	uint64_t (*help)(void *self, uint64_t what, void *frame, const uint64_t *from);
+	uint64_t (*help)(void *self, void *what, void *frame, const uint64_t *from);
 	/* fuel is below 0; at[0]: the group that is about to be made, -1: the function begins;
 	 * at[1]: an address in it, its frame is behind that */
 	uint64_t (*poll)(void *self, const uint64_t *at);
-	/* What does a vector operation that the host has no instructions for. */
-	jit_fn_vector *(*vector)(unsigned vop);
+	/* What does a vector operation that the host has no instructions for: a jit_fn_vector * in
+	 * each entry of so many bytes, by enum ir_vop. */
+	const void *vectors;
+	uint32_t vector_step;
+	/* callees, whose distance from here an IR_invoke names; and tables */
+	void *records, *tables;
 	/* A trap, in code at @pc (of group @group if that is not -1) with so much below its frame
 	 * on the stack. */
 	void (*trapped)(void *self, uint64_t trap, int64_t group, uint64_t pc, uint64_t sp);
@@ -339,7 +345,15 @@ enum jit_fn_result { JIT_FN_NONE, JIT_FN_INT, JIT_FN_FLOAT, JIT_FN_RESULTS };
 /* A cache for functions; jit_cache_free. The owner's fields are copied. */
 int jit_fn_cache_new(struct jit_cache **ret, const struct jit_fn_owner *o, uint64_t bytes,
 		     struct lodge_err *e) MUST;
-void jit_fn_context_init(struct jit_fn_context *x);
+void jit_fn_context_init(struct jit_fn_context *x, const struct jit_fn_owner *o);
+/* What code of functions depends on beside the IR, and what of it is the CPU's: two caches that
+ * differ in it must not be given each other's code. */
+uint64_t jit_fn_traits(const struct jit_cache *c);
+uint64_t jit_traits(void);
+/* The offset of the first function; and @len bytes of functions from there on, of another cache
+ * whose first one was at @first. False: there are some, or they do not fit. */
+uint64_t jit_fn_first(const struct jit_cache *c);
+bool jit_fn_put(struct jit_cache *c, uint64_t first, const uint8_t *code, uint64_t len) MUST;
 /* What callees without code have in its place. */
 const uint8_t *jit_fn_stub(const struct jit_cache *c);
 /* Where a thread goes on that faulted in memory beyond base. */
@@ -367,9 +381,9 @@ bool jit_fn_is_entry(const struct jit_cache *c, uint64_t pc);
 struct jit_fn;
 struct jit_fn *jit_fn_new(void); /* NULL: no memory */
 void jit_fn_free(struct jit_fn *f);
-/* Begin with the function of the record @self, of so many slots; the first @nargs of them come from
- * the caller, and up to @nlocals are zero. */
-void jit_fn_begin(struct jit_fn *f, const void *self, uint32_t nslots, uint32_t nargs,
+/* Begin with the function whose record is at @self, of so many slots; the first @nargs of them come
+ * from the caller, and up to @nlocals are zero. */
+void jit_fn_begin(struct jit_fn *f, uint64_t self, uint32_t nslots, uint32_t nargs,
 		  uint32_t nlocals, enum jit_fn_result result, uint32_t nresults);
 void jit_fn_add(struct jit_fn *f, const struct ir_block *b);
 /* Make code of it. -ENOSPC: the cache is full; -ENOTSUP: too large; -ENOMEM. */

@@ -3,7 +3,7 @@
 #include "lib/lib.h"
 #include <stdio.h>
 
-enum { FITS_MAX = 64 };
+enum { FITS_MAX = 96 };
 
 struct fit {
 	const char *option, *levels, *instead;
@@ -15,6 +15,8 @@ static const struct {
 } keys[] = {
 #define KEY(name, levels) {name, levels},
 #include "lib/keys.def"
+#define OWN(name, levels, instead) {name, levels},
+#include "lib/own.def"
 };
 
 static size_t fits_list(struct fit *to, const struct lodge_config *c, const struct level *l)
@@ -24,6 +26,9 @@ static size_t fits_list(struct fit *to, const struct lodge_config *c, const stru
 #define FITS(option, given, levels, instead)                                                       \
 	to[n++] = (struct fit){option, levels, instead, (given) != 0};
 #include "lib/fits.def"
+#define OWN(name, levels, instead) \
+	to[n++] = (struct fit){"--" name, levels, instead, life_option(c, name) != NULL};
+#include "lib/own.def"
 	return n;
 }
 

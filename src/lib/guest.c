@@ -189,6 +189,8 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 	if (r == 0)
 		r = first_check(&c, e);
 	if (r == 0)
+		r = life_volumes_make(&c, false, e);
+	if (r == 0)
 		r = life_config_check(&c, e);
 	if (r < 0)
 		return r;
@@ -255,7 +257,8 @@ int lodge_becomes(const struct lodge_config *given)
 	if (config_import(&c, given, NULL) < 0 || (c.guest && image_find(c.guest)))
 		return 0;
 	const struct level *l = level_choose(&c, NULL);
-	bool kept = c.name || (c.timeout_ns && !(l && l->timed)) || c.restart || c.idle_timeout_ns;
+	bool kept = c.name || (c.timeout_ns && !(l && l->timed)) || c.restart ||
+		    c.idle_timeout_ns || c.nlabels;
 	if (l && l->whole && l->create && kept)
 		return 0;
 	if (!l || l->whole)
@@ -263,8 +266,9 @@ int lodge_becomes(const struct lodge_config *given)
 	if (c.user || c.flags & LODGE_READONLY) /* lodge_create says why not */
 		return 0;
 	/* what only a keeper can see to */
-	if (c.name || c.timeout_ns || c.restart || c.cpu_milli || c.cpu_weight || c.cpuset ||
-	    c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps || c.idle_timeout_ns)
+	if (c.name || c.nlabels || c.timeout_ns || c.restart || c.cpu_milli || c.cpu_weight ||
+	    c.cpuset || c.memory_limit || c.disk_iops || c.disk_bps || c.net_bps ||
+	    c.idle_timeout_ns)
 		return 0;
 	return l->become != NULL;
 }
@@ -282,6 +286,8 @@ int lodge_become(const struct lodge_config *given, struct lodge_err *e)
 	if (!l->become)
 		return err_set(e, EOPNOTSUPP, "the level %s runs under a keeper", l->name);
 	r = level_fits(l, &c, e);
+	if (r == 0)
+		r = life_volumes_make(&c, true, e);
 	if (r == 0 && c.flags & LODGE_ISOLATE && !l->confines)
 		r = isolate_enter(&c, e);
 	return r < 0 ? r : l->become(&c, e);

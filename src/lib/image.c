@@ -96,11 +96,8 @@ int lodge_image_list(char **ret_json, struct lodge_err *e)
 		if (image_ready(&images[i]))
 			json_object_array_add(a, image_json(&images[i]));
 	int r = images_list(a, e);
-	if (r == 0) {
-		*ret_json =
-		    strdup(json_object_to_json_string_ext(a, JSON_C_TO_STRING_NOSLASHESCAPE));
-		r = *ret_json ? 0 : err_set(e, ENOMEM, "out of memory");
-	}
+	if (r == 0)
+		return json_give(a, ret_json, e);
 	json_object_put(a);
 	return r;
 }

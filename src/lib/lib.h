@@ -110,6 +110,8 @@ int prepare_config(struct instance *i, const struct lodge_config *c, struct json
  * system can, keeps holes, and is at least @min_size long. */
 int copy_sparse(const char *from, int dirfd, const char *to, uint64_t min_size,
                 struct lodge_err *e) MUST;
+/* look.c: @o, which is given away, as text that lodge_free frees. */
+int json_give(struct json_object *o, char **ret, struct lodge_err *e) MUST;
 /* isolate.c: this process is confined, as box_enter says, and @c names what it sees then. */
 int isolate_enter(struct lodge_config *c, struct lodge_err *e) MUST;
 const struct level *level_choose(const struct lodge_config *c, struct lodge_err *e);

@@ -22,6 +22,26 @@ static int to_text(struct json_object *o, char **ret, struct lodge_err *e)
 	return *ret ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
+int json_give(struct json_object *o, char **ret, struct lodge_err *e)
+{
+	*ret = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+	return *ret ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
+/* {KEY: VALUE}; the last one of a key counts. */
+static struct json_object *labels_json(const struct lodge_config *c)
+{
+	struct json_object *o = json_object_new_object();
+	for (size_t i = 0; i < c->nlabels; i++) {
+		const char *is = strchrnul(c->labels[i], '=');
+		autofree char *key = strndup(c->labels[i], (size_t)(is - c->labels[i]));
+		if (key)
+			put(o, key, *is ? is + 1 : "");
+	}
+	return o;
+}
+
 /* What the folder tells, also of a damaged one. */
 static struct json_object *folder_json(const struct instance *i, bool whole)
 {
@@ -34,7 +54,8 @@ static struct json_object *folder_json(const struct instance *i, bool whole)
 		put(o, "damaged", e.msg);
 	put(o, "name", i->name);
 	put(o, "state", life_name(r.state));
-	put(o, "level", r.level[0] ? r.level : lc && lc->c.level ? lc->c.level : "");
+	const struct level *l = r.level[0] || !lc ? NULL : level_of(i, NULL);
+	put(o, "level", r.level[0] ? r.level : l ? l->name : lc && lc->c.level ? lc->c.level : "");
 	put(o, "guest", lc ? lc->c.guest ? lc->c.guest : lc->c.kernel ? lc->c.kernel : "" : "?");
 	put_n(o, "pid", r.pid);
 	put_n(o, "exit_code", r.exit_code);
@@ -42,6 +63,8 @@ static struct json_object *folder_json(const struct instance *i, bool whole)
 	json_object_object_add(o, "oom_killed", json_object_new_boolean(r.oom_killed));
 	if (r.health[0])
 		put(o, "health", r.health);
+	if (lc && lc->c.nlabels)
+		json_object_object_add(o, "labels", labels_json(&lc->c));
 	put_n(o, "created_ns", (int64_t)r.created_ns);
 	put_n(o, "started_ns", (int64_t)r.started_ns);
 	put_n(o, "ended_ns", (int64_t)r.ended_ns);

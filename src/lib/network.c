@@ -4,17 +4,6 @@
 #include "lib/lib.h"
 #include <json-c/json.h>
 
-/* @o, which is owned, as text. */
-static int text_give(struct json_object *o, char **ret, struct lodge_err *e)
-{
-	char *text = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
-	if (!text)
-		return err_set(e, ENOMEM, "out of memory");
-	*ret = text;
-	return 0;
-}
-
 int lodge_network_create(const char *name, const char *subnet, struct lodge_err *e)
 {
 	return container_network_create(name, subnet, e);
@@ -24,14 +13,14 @@ int lodge_network_list(char **ret_json, struct lodge_err *e)
 {
 	struct json_object *a = NULL;
 	int r = container_network_list(&a, e);
-	return r < 0 ? r : text_give(a, ret_json, e);
+	return r < 0 ? r : json_give(a, ret_json, e);
 }
 
 int lodge_network_inspect(const char *name, char **ret_json, struct lodge_err *e)
 {
 	struct json_object *o = NULL;
 	int r = container_network_inspect(name, &o, e);
-	return r < 0 ? r : text_give(o, ret_json, e);
+	return r < 0 ? r : json_give(o, ret_json, e);
 }
 
 int lodge_network_remove(const char *name, struct lodge_err *e)

@@ -180,35 +180,6 @@ int life_disk_parse(struct life_disk *ret, const char *spec, struct lodge_err *e
 	return 0;
 }
 
-void life_volume_fini(struct life_volume *v)
-{
-	free(v->source);
-	free(v->target);
-	*v = (struct life_volume){0};
-}
-
-int life_volume_parse(struct life_volume *ret, const char *spec, struct lodge_err *e)
-{
-	struct life_volume v = {0};
-	const char *colon = strchr(spec, ':');
-	const char *dst = colon ? colon + 1 : NULL;
-	const char *end = dst ? strchrnul(dst, ':') : NULL;
-	if (!dst || colon == spec || *dst != '/' ||
-	    (*end && strcmp(end, ":ro") && strcmp(end, ":rw")))
-		return err_set(e, EINVAL,
-			       "--volume %s: write SRC:DST or SRC:DST:ro, DST beginning with /",
-			       spec);
-	v.source = strndup(spec, (size_t)(colon - spec));
-	v.target = strndup(dst, (size_t)(end - dst));
-	v.readonly = !strcmp(end, ":ro");
-	if (!v.source || !v.target) {
-		life_volume_fini(&v);
-		return err_set(e, ENOMEM, "out of memory");
-	}
-	*ret = v;
-	return 0;
-}
-
 const char *life_option(const struct lodge_config *c, const char *key)
 {
 	size_t n = strlen(key);
@@ -260,6 +231,10 @@ static int pair_check(const char *what, const char *s, struct lodge_err *e)
 	return 0;
 }
 static int env_check(const char *s, struct lodge_err *e) { return pair_check("env", s, e); }
+static int label_check(const char *s, struct lodge_err *e)
+{
+	return *s && *s != '=' ? 0 : err_set(e, EINVAL, "--label %s: write KEY or KEY=VALUE", s);
+}
 static int option_check(const char *s, struct lodge_err *e) { return pair_check("option", s, e); }
 static int text_check(const char *s, struct lodge_err *e)
 {
@@ -358,6 +333,8 @@ static int lists_check(const struct lodge_config *c, struct lodge_err *e)
 		r = list_check("env", c->env, c->nenv, env_check, e);
 	if (r == 0)
 		r = list_check("option", c->options, c->noptions, option_check, e);
+	if (r == 0)
+		r = list_check("label", c->labels, c->nlabels, label_check, e);
 	return r ? r : list_check("argument", c->argv, c->argc, text_check, e);
 }
 

@@ -49,6 +49,7 @@ static const struct field fields[] = {
     {"pids_limit", F_U64, AT(pids_limit), 0},
     {"memory_reservation", F_U64, AT(memory_reservation), 0},
     {"memory_swap", F_U64, AT(memory_swap), 0},
+    {"labels", F_LIST, AT(labels), AT(nlabels)},
 };
 
 /* @path against the current folder; malloc'ed. Symbolic links are kept: they may be moved later. */

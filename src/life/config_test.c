@@ -70,7 +70,11 @@ TEST(config_volume_specs)
 	CHECK(life_volume_parse(&v, "/tmp:/mnt:ro", NULL) == 0 && v.readonly);
 	CHECK(!strcmp(v.source, "/tmp") && !strcmp(v.target, "/mnt"));
 	life_volume_fini(&v);
-	CHECK(life_volume_parse(&v, "rel:/mnt", NULL) == 0 && !v.readonly);
+	CHECK(life_volume_parse(&v, "./rel:/mnt", NULL) == 0 && !v.readonly);
+	CHECK(!strcmp(v.source, "./rel") && !life_volume_kept(v.source));
+	life_volume_fini(&v);
+	CHECK(life_volume_parse(&v, "rel:/mnt", NULL) == 0 && life_volume_kept(v.source));
+	CHECK(strstr(v.source, "/lodge/volumes/rel/data"));
 	life_volume_fini(&v);
 	CHECK(life_volume_parse(&v, "/tmp", NULL) < 0 &&
 	      life_volume_parse(&v, "/tmp:mnt", NULL) < 0);
@@ -109,6 +113,7 @@ TEST(config_is_checked_in_one_place)
 TEST(config_survives_json)
 {
 	const char *disks[] = {"/dev/null,ro"}, *env[] = {"A=b", "C="}, *argv[] = {"x", "y z"};
+	const char *labels[] = {"a=b", "c"};
 	struct lodge_config c = {.size = sizeof c,
 				 .guest = "demo",
 				 .name = "n",
@@ -123,6 +128,8 @@ TEST(config_survives_json)
 				 .argc = 2,
 				 .kernel = "rel",
 				 .user = "7:8,9",
+				 .labels = labels,
+				 .nlabels = 2,
 				 .timeout_ns = 5};
 	struct life_config *lc = NULL;
 	CHECK(life_config_load(&lc, life_config_json(&c), NULL) == 0);
@@ -132,6 +139,7 @@ TEST(config_survives_json)
 	CHECK(lc->c.nenv == 2 && !strcmp(lc->c.env[1], "C=") && lc->c.argc == 2);
 	CHECK(!strcmp(lc->c.argv[1], "y z") && !strcmp(lc->c.disks[0], "/dev/null,ro"));
 	CHECK(!strcmp(lc->c.user, "7:8,9") && !lc->c.root);
+	CHECK(lc->c.nlabels == 2 && !strcmp(lc->c.labels[0], "a=b"));
 	CHECK(lc->c.kernel[0] == '/' && !lc->c.append && lc->c.nvolumes == 0);
 	life_config_free(lc);
 }

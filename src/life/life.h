@@ -190,6 +190,7 @@ int life_disk_branch(const struct life_disk *d, size_t n, const char *dir, char 
 /* The configuration @into rests on the disks of @of, too: whoever removes files looks there. */
 void life_disk_files_note(struct json_object *into, struct json_object *of);
 
+/* ---- volumes (volume.c) ---- */
 /* "SRC:DST[:ro]". Freed by volume_fini. The virtio-fs tag of volume i is "lodge<i>". */
 struct life_volume {
 	char *source, *target; /* in the host, in the guest */
@@ -197,6 +198,20 @@ struct life_volume {
 };
 int life_volume_parse(struct life_volume *ret, const char *spec, struct lodge_err *e) MUST;
 void life_volume_fini(struct life_volume *v);
+/* What stands before the first colon of @spec, as a path: where the volume of that name is, or as
+ * it stands. malloc'ed; NULL: out of memory. */
+char *life_volume_source(const char *spec);
+bool life_volume_kept(const char *source); /* is that one with a name? */
+/* Make those that @c names and that are not there. @here: this process, whatever it becomes, has
+ * them until it ends; else a guest does, by its configuration. */
+int life_volumes_make(const struct lodge_config *c, bool here, struct lodge_err *e) MUST;
+/* 0 also when it is there. EINVAL: no name. */
+int life_volume_create(const char *name, struct lodge_err *e) MUST;
+/* Objects of name, path, created_ns, guests and processes that have it; owned by the caller. */
+int life_volume_list(struct json_object **ret, struct lodge_err *e) MUST;
+int life_volume_inspect(const char *name, struct json_object **ret, struct lodge_err *e) MUST;
+/* With all that is in it. ENOENT; EBUSY: somebody has it. */
+int life_volume_remove(const char *name, struct lodge_err *e) MUST;
 
 /* Value of @key among c->options ("key=value"); NULL: not given. Borrowed from @c. */
 const char *life_option(const struct lodge_config *c, const char *key);

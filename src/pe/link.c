@@ -59,6 +59,39 @@ int pe_imports_next(struct pe_imports *w, struct pe_import *ret, struct lodge_er
 	return 1;
 }
 
+/* Where of the file @n bytes of the image are; NULL: nowhere in one piece. */
+static const uint8_t *file_at(const struct pe *p, const uint8_t *file, uint64_t len, uint64_t rva,
+			      uint64_t n)
+{
+	for (unsigned i = 0; i < p->nsections; i++) {
+		const struct pe_section *s = &p->sections[i];
+		uint64_t in = rva - s->rva;
+		if (rva >= s->rva && in < s->file_len && n <= s->file_len - in &&
+		    s->off + in + n <= len)
+			return file + s->off + in;
+	}
+	return NULL;
+}
+
+bool pe_file_imports(const struct pe *p, const uint8_t *file, uint64_t len, const char *dll)
+{
+	size_t name_len = strlen(dll) + 1;
+	for (int delayed = 0; delayed < 2; delayed++) {
+		uint64_t at = p->dirs[delayed ? PE_DELAY : PE_IMPORT].rva;
+		uint32_t size = delayed ? DELAY_DESCRIPTOR : DESCRIPTOR;
+		const uint8_t *d;
+		for (; at && (d = file_at(p, file, len, at, size)); at += size) {
+			uint32_t name = le32_at(d + (delayed ? 4 : 12));
+			const uint8_t *t = file_at(p, file, len, name, name_len);
+			if (!name)
+				break;
+			if (t && !strncasecmp((const char *)t, dll, name_len))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* ---- exports: the .edata Section ---- */
 
 static int export_number(const struct pe_image *im, const uint8_t *d, const char *name,

@@ -82,11 +82,31 @@ int pe_imports_library(struct pe_imports *w, struct lodge_err *e) MUST;
 /* 1: *ret is the next of this library; 0: there is none; -EINVAL. */
 int pe_imports_next(struct pe_imports *w, struct pe_import *ret, struct lodge_err *e) MUST;
 
+/* Does a file import from the library @dll ("crypt32.dll"), delayed or not? Without the image. */
+bool pe_file_imports(const struct pe *p, const uint8_t *file, uint64_t len, const char *dll) MUST;
+
 /* ---- what it gives ---- */
 /* Find @name, or (NULL) @ordinal. 0: *ret_rva is its place; or *ret_forward, "LIBRARY.name", is
  * where it is (else NULL). -ENOENT: no such export. */
 int pe_export(const struct pe_image *im, const char *name, uint32_t ordinal, uint32_t *ret_rva,
 	      const char **ret_forward) MUST;
+
+/* ---- what else is in it, by kind, name and language ---- */
+/* A kind, name or language: a number, or (text) units of UTF-16 in the image. */
+struct pe_key {
+	uint32_t number;
+	const uint8_t *text; /* NULL: by number */
+	uint32_t units;
+};
+struct pe_resource {
+	uint32_t rva, len; /* inside the image */
+};
+/* The key of the @i'th entry of the folder @folder (0: of kinds), and in *ret_at the folder below
+ * it or, of a language, what pe_resource_data takes. -ENOENT: there are not so many, or it is
+ * damaged. */
+int pe_resource_entry(const struct pe_image *im, uint32_t folder, uint32_t i, struct pe_key *ret,
+		      uint32_t *ret_at) MUST;
+int pe_resource_data(const struct pe_image *im, uint32_t at, struct pe_resource *ret) MUST;
 
 /* ---- memory of each thread ---- */
 struct pe_tls {

@@ -135,3 +135,61 @@ TEST(pe_images_are_bounded)
 	pe_imports_begin(&w, &im, false);
 	CHECK(pe_imports_library(&w, NULL) == -EINVAL);
 }
+
+/* A folder of one kind, one name (a text), one language, and 4 bytes. */
+TEST(pe_resources_are_bounded)
+{
+	static uint8_t f[FILE_LEN], mem[0x3000];
+	struct pe p;
+	struct pe_key k;
+	struct pe_resource r;
+	uint32_t at;
+	image_make(f);
+	le32_put(f + OPT + 112 + 16, 0x2000);
+	le32_put(f + OPT + 112 + 20, 0x100);
+	for (unsigned i = 0; i < 3; i++) {
+		uint8_t *d = f + 0x600 + 24 * i;
+		le16_put(d + 14, 1);
+		le32_put(d + 16, i == 1 ? 0x80000060 : 10);
+		le32_put(d + 20, i == 2 ? 0x48 : 0x80000000 + 24 * (i + 1));
+	}
+	le32_put(f + 0x648, 0x2070);
+	le32_put(f + 0x64c, 4);
+	memcpy(f + 0x660, "\2\0A\0B\0", 6);
+	memcpy(f + 0x670, "data", 4);
+	CHECK(pe_read(&p, f, sizeof f, NULL) == 0);
+	struct pe_image im = {mem, sizeof mem, &p};
+	pe_fill(&im, f, sizeof f);
+	CHECK(pe_resource_entry(&im, 0, 0, &k, &at) == 0);
+	CHECK(!k.text && k.number == 10);
+	CHECK(pe_resource_entry(&im, 0, 1, &k, &at) == -ENOENT);
+	CHECK(pe_resource_entry(&im, 24, 0, &k, &at) == 0);
+	CHECK(k.units == 2 && le16_at(k.text + 2) == 'B');
+	CHECK(pe_resource_entry(&im, at, 0, &k, &at) == 0);
+	CHECK(pe_resource_data(&im, at, &r) == 0);
+	CHECK(r.len == 4 && !memcmp(mem + r.rva, "data", 4));
+	le32_put(mem + 0x204c, 0x1000); /* longer than the image */
+	CHECK(pe_resource_data(&im, at, &r) == -ENOENT);
+	le16_put(mem + 0x2060, 0xffff); /* a name that is */
+	CHECK(pe_resource_entry(&im, 24, 0, &k, &at) == -ENOENT);
+	CHECK(pe_resource_entry(&im, 0xfffffff0, 0, &k, &at) == -ENOENT);
+	CHECK(pe_resource_entry(&im, 0, 0xffffffff, &k, &at) == -ENOENT);
+}
+
+TEST(pe_imports_are_found_in_the_file)
+{
+	static uint8_t f[FILE_LEN];
+	struct pe p;
+	image_make(f);
+	memcpy(f + 0x600, "CRYPT32.dll", 12);
+	le32_put(f + 0x680 + 12, 0x2000);
+	le32_put(f + 0x680 + 16, 0x20c0);
+	le32_put(f + OPT + 112 + 8, 0x2080);
+	CHECK(pe_read(&p, f, sizeof f, NULL) == 0);
+	CHECK(pe_file_imports(&p, f, sizeof f, "crypt32.dll"));
+	CHECK(!pe_file_imports(&p, f, sizeof f, "crypt32"));
+	CHECK(!pe_file_imports(&p, f, sizeof f, "ws2_32.dll"));
+	CHECK(!pe_file_imports(&p, f, 0x680, "crypt32.dll"));
+	p.dirs[PE_IMPORT].rva = 0xfffffff0;
+	CHECK(!pe_file_imports(&p, f, sizeof f, "crypt32.dll"));
+}

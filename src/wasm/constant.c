@@ -45,7 +45,7 @@ static void function_value(struct machine *c)
 	uint32_t i = reader_u32(c->r);
 	if (!c->r->bad && i >= c->m->nfuncs)
 		reader_fail(c->r, EINVAL, "unknown function %u", i);
-	if (!c->r->bad)
+	if (!c->r->bad && !c->m->funcs[i].declared) /* threads may share the module later */
 		c->m->funcs[i].declared = true;
 	value_push(c, WASM_FUNCREF, (uint64_t)i + 1);
 }

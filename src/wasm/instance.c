@@ -40,6 +40,7 @@ static int imports_find(struct wasm *w, const struct wasm *of, wasm_find_fn *fin
 		wasm_host_fn *fn = of ? of->funcs[func].host : find(w->user, i, &im, e);
 		if (!fn)
 			return -EINVAL;
+		w->funcs[func].host_user = w->user;
 		w->funcs[func++].host = fn;
 	}
 	return 0;
@@ -228,8 +229,8 @@ static int stack_new(struct wasm *w, uint32_t slots, struct lodge_err *e)
 
 static bool fault_catch(void *user, const struct host_fault *f, uint64_t *pc)
 {
-	(void)f;
-	return wasm_fault_find(pc) || tier_fault_find(user, pc);
+	return data_touched(user, f->at) || wasm_fault_find(pc) ||
+	       tier_fault_find(user, pc);
 }
 
 /* What an instance has that is like nobody else's or @of's. */
@@ -333,6 +334,7 @@ void wasm_free(struct wasm *w)
 	free(w->memories);
 	if (w->base)
 		munmap(w->base - w->front, w->front + base_span(w));
+	data_free(w);
 	free(w->data_dropped);
 	free(w->elem_dropped);
 	free(w);
@@ -361,36 +363,56 @@ enum wasm_trap wasm_start(struct wasm *w)
 		if (t)
 			return t;
 	}
-	for (uint32_t i = 0; i < m->ndatas; i++) {
-		const struct wdata *s = &m->datas[i];
-		if (s->mode != SEGMENT_ACTIVE)
-			continue;
-		struct memory *to = &w->memories[s->memory];
-		uint64_t at =
-		    constant_value(w, s->offset, to->is64 ? WASM_I64 : WASM_I32).lo;
-		if (at > memory_len(to) || s->bytes.len > memory_len(to) - at)
-			return WASM_TRAP_MEMORY;
-		if (s->bytes.len)
-			memcpy(to->at + at, s->bytes.at, s->bytes.len);
-		w->data_dropped[i] = true;
-	}
+	enum wasm_trap t = data_start(w);
+	if (t)
+		return t;
 	return m->start < 0 ? WASM_OK : wasm_call(w, (uint32_t)m->start, &none);
+}
+
+/* In the slots from @stack on. */
+static enum wasm_trap call_at(struct wasm *w, uint32_t func, union wasm_slot *at,
+			      union wasm_slot *stack)
+{
+	struct func *f = &w->funcs[func];
+	if (f->nslots > (uint64_t)(w->stack_end - stack) || tier_stack_is_low(w))
+		return WASM_TRAP_STACK;
+	memcpy(stack, at, f->nparams * sizeof *at);
+	w->ntrace = 0;
+	const struct host_fault_taker *before = host_fault_taken_by(&w->taker);
+	enum wasm_trap t = wasm_run(w, f, stack, NULL);
+	host_fault_taken_by(before);
+	if (t == WASM_OK)
+		memcpy(at, stack, f->nresults * sizeof *at);
+	return t;
 }
 
 enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at)
 {
-	struct func *f = &w->funcs[func];
-	if (f->nslots > (uint64_t)(w->stack_end - w->stack))
-		return WASM_TRAP_STACK;
-	memcpy(w->stack, at, f->nparams * sizeof *at);
 	w->top = w->frames;
-	w->ntrace = 0;
-	host_fault_taken_by(&w->taker);
-	enum wasm_trap t = wasm_run(w, f, w->stack, NULL);
-	host_fault_taken_by(NULL);
-	if (t == WASM_OK)
-		memcpy(at, w->stack, f->nresults * sizeof *at);
+	return call_at(w, func, at, w->stack);
+}
+
+enum wasm_trap wasm_call_within(struct wasm *w, uint32_t func, union wasm_slot *at,
+				union wasm_slot *unused)
+{
+	struct frame *top = w->top;
+	enum wasm_trap t = call_at(w, func, at, unused);
+	w->top = top;
 	return t;
+}
+
+void wasm_host_user(struct wasm *w, uint32_t func, void *user) { w->funcs[func].host_user = user; }
+
+void wasm_limit(struct wasm *w, uint64_t fuel, uint64_t deadline_ns)
+{
+	fuel_load(w, fuel);
+	w->deadline_ns = deadline_ns;
+}
+
+uint64_t wasm_fuel(const struct wasm *w)
+{
+	int64_t n = w->group ? __atomic_load_n(&w->group->fuel, __ATOMIC_RELAXED) : w->fuel;
+	return n > 0 ? (uint64_t)n : 0;
 }
 
 const struct wasm_module *wasm_module_of(const struct wasm *w) { return w->m; }
@@ -403,6 +425,7 @@ void *wasm_memory(struct wasm *w, uint64_t at, uint64_t len)
 	uint64_t has = m ? memory_len(m) : 0;
 	if (!m || at > has || len > has - at)
 		return NULL;
+	data_need(w, at, len);
 	return m->at ? m->at + at : nothing;
 }
 

@@ -92,10 +92,14 @@ struct wdata {
 	uint32_t memory;
 	struct span offset, bytes;
 };
+struct debug { /* sections of DWARF, and where addresses of code are counted from */
+	struct span line, str, line_str;
+	const uint8_t *code;
+};
 struct wasm_module {
 	const uint8_t *bytes;
 	size_t len;
-	bool lazy, has_data_count;
+	bool lazy, mapped, has_data_count;
 	int64_t start; /* -1: none */
 	uint32_t data_count;
 	uint32_t nimported; /* functions among funcs, first */
@@ -111,7 +115,18 @@ struct wasm_module {
 	uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, ntags;
 	uint32_t nexports, nelems, ndatas;
 	struct span names; /* the section "name" */
+	struct debug debug;
 };
+/* line.c: the lines of @n addresses; line 0: nothing says. A name may have anything in it. */
+struct line_place {
+	struct span file;
+	uint64_t line;
+};
+void lines_find(const struct debug *d, const uint64_t *addresses, uint32_t n,
+		struct line_place *ret);
+enum { LINE_TEXT = 160 };
+/* "file:line", without what a terminal would take for its own; "" for line 0. */
+void line_text(const struct line_place *p, char ret[LINE_TEXT]);
 static inline uint8_t table_index_type(const struct wasm_module *m, uint32_t i)
 {
 	return i < m->ntables && m->tables[i].is64 ? WASM_I64 : WASM_I32;
@@ -143,6 +158,9 @@ enum code {
 	CODE_HELP,          /* a C function over slots that lie together: enum help */
 	CODE_ADDRESS,       /* of ours, of an access to a memory that has to be checked */
 	CODE_SHLADD32, CODE_SHLADD64,
+	/* a sum or difference whose one side is the product a * b, the other one c */
+#define FUSED(t, name, op, first, second) CODE_##t##_##name,
+#include "wasm/fused.def"
 	CODE_ATOMIC,        /* slots from d on; then code: offset, k: memory, d: the operation */
 	CODE_CLAMP,         /* 64 bits into 32: what does not fit is the largest of them */
 	CODE_SIMD,          /* of simd.def: slots d, a, b, c; then k: enum ir_vop, d: a lane,
@@ -161,9 +179,10 @@ enum code {
 #define DIVIDE(code, name, t, trap, value) CODE_##name,
 #define CHECKED(code, name, from, to, trap, value) CODE_##name,
 #include "wasm/num.def"
-/* at an address of memory 0; at one that CODE_ADDRESS has made */
-#define LOAD(code, name, t, bytes, from) CODE_##name, CODE_##name##_at,
-#define STORE(code, name, t, bytes, to) CODE_##name, CODE_##name##_at,
+/* at an address of memory 0; at one that CODE_ADDRESS has made; in an array of memory 0: a load of
+ * b + (a << c), a store of a at d + (b << c), in 32 bits */
+#define LOAD(code, name, t, bytes, from) CODE_##name, CODE_##name##_at, CODE_##name##_in,
+#define STORE(code, name, t, bytes, to) CODE_##name, CODE_##name##_at, CODE_##name##_in,
 #include "wasm/mem.def"
 	CODE_COUNT
 };
@@ -262,6 +281,7 @@ struct func {
 	uint16_t nparams, nlocals, nresults; /* slots; locals with parameters */
 	uint32_t type;           /* canonical */
 	wasm_host_fn *host;      /* NULL: a function of the module */
+	void *host_user;         /* what it is called with */
 	struct insn *own;        /* owned */
 	uint32_t ninsns;
 	uint32_t seen;           /* its heat when code was dropped the last time */
@@ -365,6 +385,15 @@ struct wasm {
 	uint64_t exn_bytes;
 	uint64_t thrown; /* the one that is on its way */
 	struct host_fault_taker taker;
+	/* segments that are copied when they are touched (data.c): pieces of memory 0 that wait, a
+	 * bit each, and the segments, in order. Owned */
+	uint8_t *pieces;
+	uint64_t npieces;
+	struct active {
+		uint64_t to, len;
+		const uint8_t *at;
+	} *active;
+	uint32_t nactive;
 	/* ---- of a module with shared memories ---- */
 	struct group *group;  /* shared; NULL: it has none */
 	bool second;          /* made by wasm_thread_new */
@@ -502,6 +531,14 @@ bool memories_fit(const struct wasm *w, uint64_t more); /* may it have so many b
 enum wasm_trap segment_copy(struct wasm *w, uint32_t elem, uint32_t table, uint64_t to,
 			    uint64_t from, uint64_t n);
 
+/* ---- active segments (data.c) ---- */
+enum wasm_trap data_start(struct wasm *w);
+void data_free(struct wasm *w);
+/* A fault at the host's @address: true: it was of a piece that waited, and is there now. */
+bool data_touched(struct wasm *w, uint64_t address);
+/* Before the kernel is given these bytes of memory 0. */
+void data_need(struct wasm *w, uint64_t at, uint64_t len);
+
 /* ---- the compiled tier (tier.c) ---- */
 enum { HEAT_NEVER = UINT32_MAX };
 size_t tier_front(const struct wasm_module *m); /* bytes before w->base: context and globals */
@@ -516,6 +553,8 @@ enum wasm_trap tier_run(struct wasm *w, struct func *f, union wasm_slot *at);
  * there is not. */
 bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm_slot *at,
 	       enum wasm_trap *ret);
+/* This thread is on the stack of compiled code, and little of it is left. */
+bool tier_stack_is_low(const struct wasm *w);
 bool tier_fault_find(struct wasm *w, uint64_t *pc);
 void tier_interrupt(struct wasm *w); /* in a handler of a signal */
 /* The compiled frames from @code on (struct spot), innermost first. @each gets the instruction that
@@ -523,11 +562,15 @@ void tier_interrupt(struct wasm *w); /* in a handler of a signal */
 typedef void tier_frame_fn(void *user, const struct func *f, uint32_t insn, bool calls);
 void tier_walk(const struct wasm *w, const uint64_t *code, const uint32_t *innermost,
 	       tier_frame_fn *each, void *user);
-/* lift.c: the IR of @made, a function of type @t, into @f. *@ret_kept: code of it will call
- * tier_one with instructions of @made. */
+/* lift.c: the IR of @made, a function of type @t, into @f. Instructions that code of it will call
+ * tier_one with are added to @helps. */
 struct jit_fn;
+struct helps {
+	struct help_insn { struct insn insn[2]; } *at; /* owned */
+	uint32_t n, cap;
+};
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
-	       bool *ret_kept);
+	       struct helps *helps);
 /* one.c: what instructions do that compiled code calls C for. */
 bool tier_one_knows(uint64_t code); /* one that reads slot a, and writes slot d */
 enum wasm_trap tier_one(struct wasm *w, const struct insn *i, union wasm_slot *frame);

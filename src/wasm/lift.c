@@ -4,6 +4,7 @@
 #include "ir/ir.h"
 #include "jit/jit.h"
 #include "wasm/internal.h"
+#include <stdlib.h>
 
 enum lift_kind {
 	LIFT_NONE, /* no row: by hand, or as a helper */
@@ -11,7 +12,8 @@ enum lift_kind {
 	LIFT_CMP, LIFT_CMP_K, LIFT_IF, LIFT_IF_K, LIFT_UNLESS, LIFT_UNLESS_K,
 	LIFT_DIVIDE, LIFT_FLOAT, LIFT_FCMP, LIFT_FIF, LIFT_FUNLESS,
 	LIFT_ONE, LIFT_FONE, LIFT_EXTEND, LIFT_BITS,
-	LIFT_LOAD, LIFT_LOAD_AT, LIFT_STORE, LIFT_STORE_AT
+	LIFT_LOAD, LIFT_LOAD_AT, LIFT_LOAD_IN, LIFT_STORE, LIFT_STORE_AT, LIFT_STORE_IN,
+	LIFT_FUSED
 };
 struct row {
 	uint8_t kind, op, type, from; /* op: of the IR, or enum ir_fop */
@@ -52,12 +54,25 @@ struct row {
 #define EXTEND(name, bits, type, sign)								   \
 	[CODE_##name] = {.kind = LIFT_EXTEND, 0, type, .is_signed = sign, .bytes = bits},
 #define BITS(name, to, from) [CODE_##name] = {.kind = LIFT_BITS, 0, to, from},
-#define LOADS(name, t, n, sign)									   \
+#define LOADS_V(name, t, n, sign)								   \
 	[CODE_##name] = {.kind = LIFT_LOAD, 0, t, .is_signed = sign, .bytes = n},		   \
 	[CODE_##name##_at] = {.kind = LIFT_LOAD_AT, 0, t, .is_signed = sign, .bytes = n},
-#define STORES(name, t, n)									   \
+#define STORES_V(name, t, n)									   \
 	[CODE_##name] = {.kind = LIFT_STORE, 0, t, .bytes = n},					   \
 	[CODE_##name##_at] = {.kind = LIFT_STORE_AT, 0, t, .bytes = n},
+#define LOADS(name, t, n, sign)									   \
+	LOADS_V(name, t, n, sign)								   \
+	[CODE_##name##_in] = {.kind = LIFT_LOAD_IN, 0, t, .is_signed = sign, .bytes = n},
+#define STORES(name, t, n)									   \
+	STORES_V(name, t, n)									   \
+	[CODE_##name##_in] = {.kind = LIFT_STORE_IN, 0, t, .bytes = n},
+/* is_signed: the product comes second */
+#define FUSED(t, name, op, first, second)							   \
+	[CODE_##t##_##name] = {LIFT_FUSED, FOP_##op, TYPE_##t, .is_signed = IS_SECOND_##first},
+#define TYPE_f32 IR_F32
+#define TYPE_f64 IR_F64
+#define IS_SECOND_p false
+#define IS_SECOND_z true
 
 static const struct row rows[CODE_COUNT] = {
     TWO(add, IR_add) TWO(sub, IR_sub) TWO(mul, IR_mul) TWO(and, IR_and) TWO(or, IR_or)
@@ -99,7 +114,8 @@ static const struct row rows[CODE_COUNT] = {
     STORES(f32_store, IR_F32, 4) STORES(f64_store, IR_F64, 8)
     STORES(i32_store8, IR_I32, 1) STORES(i32_store16, IR_I32, 2)
     STORES(i64_store8, IR_I64, 1) STORES(i64_store16, IR_I64, 2) STORES(i64_store32, IR_I64, 4)
-    LOADS(v128_load, IR_V128, 16, false) STORES(v128_store, IR_V128, 16)
+    LOADS_V(v128_load, IR_V128, 16, false) STORES_V(v128_store, IR_V128, 16)
+#include "wasm/fused.def"
 };
 
 struct lift {
@@ -109,7 +125,8 @@ struct lift {
 	uint32_t n;          /* the instruction */
 	const struct insn *i; /* the same */
 	struct ir_block b;
-	bool cannot, helps;
+	bool cannot;
+	struct helps *helps;
 };
 
 static uint8_t ir_type_of_wasm(uint8_t t)
@@ -196,6 +213,14 @@ static void lift_float(struct lift *l, const struct row *r)
 		put(l, i->d, v);
 }
 
+static void lift_fused(struct lift *l, const struct row *r)
+{
+	const struct insn *i = l->i;
+	struct ir_val x = get(l, r->type, i->a), y = get(l, r->type, i->b);
+	struct ir_val z = get(l, r->type, i->c), p = fop(l, FOP_mul, r->type, x, y);
+	put(l, i->d, fop(l, r->op, r->type, r->is_signed ? z : p, r->is_signed ? p : z));
+}
+
 static void lift_divide(struct lift *l, const struct row *r)
 {
 	const struct insn *i = l->i;
@@ -219,9 +244,18 @@ static struct ir_val address(struct lift *l, uint32_t slot, bool checked)
 	return ir_2i(&l->b, IR_add, v, l->i->k);
 }
 
+/* base + (index << of the instruction) */
+static struct ir_val element(struct lift *l, uint32_t base, uint32_t index)
+{
+	struct ir_val x = ir_2i(&l->b, IR_shl, get(l, IR_I32, index), l->i->c);
+	return ir_zext(&l->b, ir_2(&l->b, IR_add, get(l, IR_I32, base), x), 32);
+}
+
 static void lift_load(struct lift *l, const struct row *r)
 {
-	struct ir_val at = address(l, l->i->a, r->kind == LIFT_LOAD_AT);
+	struct ir_val at = r->kind == LIFT_LOAD_IN
+			       ? element(l, l->i->b, l->i->a)
+			       : address(l, l->i->a, r->kind == LIFT_LOAD_AT);
 	struct ir_val v = typed(l, (struct ir_ins){
 				       .op = IR_load, .type = r->type, .a = at.i, .imm = r->bytes});
 	if (r->is_signed)
@@ -272,7 +306,13 @@ static void lift_row(struct lift *l, const struct row *r)
 	case LIFT_FIF:
 	case LIFT_FUNLESS: lift_float(l, r); break;
 	case LIFT_LOAD:
-	case LIFT_LOAD_AT: lift_load(l, r); break;
+	case LIFT_LOAD_AT:
+	case LIFT_LOAD_IN: lift_load(l, r); break;
+	case LIFT_STORE_IN:
+		x = element(l, i->d, i->b);
+		ir_store(&l->b, x, get(l, r->type, i->a), r->bytes);
+		break;
+	case LIFT_FUSED: lift_fused(l, r); break;
 	case LIFT_STORE:
 	case LIFT_STORE_AT:
 		x = address(l, i->d, r->kind == LIFT_STORE_AT);
@@ -313,8 +353,7 @@ static void lift_call(struct lift *l)
 			      .type = indirect ? i->k : 0};
 	struct ir_val a = indirect ? get(l, IR_I32, i->a) : number(l, IR_I32, 0);
 	invoke(l, v, a.i,
-	       indirect ? (uint64_t)(uintptr_t)&w->tables[i[1].k]
-			: (uint64_t)(uintptr_t)&w->funcs[i->k],
+	       indirect ? i[1].k * sizeof *w->tables : i->k * sizeof *w->funcs,
 	       one ? ir_type_of_wasm(t->values[t->np]) : IR_VOID);
 }
 
@@ -326,8 +365,21 @@ static void helper(struct lift *l, uint32_t at, unsigned nargs, uint32_t to, uns
 			      .nargs = (uint16_t)nargs,
 			      .nresults = (uint16_t)nresults,
 			      .to = (uint16_t)to};
-	l->helps = true;
-	invoke(l, v, number(l, IR_I32, 0).i, (uint64_t)(uintptr_t)l->i, IR_VOID);
+	struct helps *h = l->helps;
+	if (h->n == h->cap) {
+		uint32_t cap = h->cap ? 2 * h->cap : 64;
+		struct help_insn *p = realloc(h->at, cap * sizeof *p);
+		if (!p) {
+			l->cannot = true;
+			return;
+		}
+		h->at = p;
+		h->cap = cap;
+	}
+	h->at[h->n] = (struct help_insn){{l->i[0]}};
+	if (code_is_double(l->i->code))
+		h->at[h->n].insn[1] = l->i[1];
+	invoke(l, v, number(l, IR_I32, 0).i, h->n++ * sizeof *h->at, IR_VOID);
 }
 
 static void lift_help(struct lift *l)
@@ -497,7 +549,7 @@ static void lift_plain(struct lift *l)
 		break;
 	case CODE_CLAMP:
 	case CODE_TABLE_GET: helper(l, i->a, 1, i->d, 1); break;
-	case CODE_TABLE_SET: /* what it reads lies together, or it is not for here */
+	case CODE_TABLE_SET:
 		l->cannot |= i->a != i->d + 1;
 		helper(l, i->d, 2, i->d, 0);
 		break;
@@ -522,9 +574,10 @@ static void lift_plain(struct lift *l)
 }
 
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
-	       bool *ret_kept)
+	       struct helps *helps)
 {
-	struct lift l = {.w = w, .type = t, .made = made, .cannot = made->interpreted};
+	struct lift l = {
+	    .w = w, .type = t, .made = made, .cannot = made->interpreted, .helps = helps};
 	bool second = false;
 	for (; l.n < made->n && !l.cannot; l.n++) {
 		l.i = &made->at[l.n];
@@ -537,6 +590,5 @@ bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, s
 		second = !second && code_is_double(l.i->code);
 		jit_fn_add(f, &l.b);
 	}
-	*ret_kept = l.helps;
 	return !l.cannot;
 }

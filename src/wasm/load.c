@@ -379,8 +379,8 @@ enum wasm_trap wasm_go_on(struct wasm *w)
 	w->top = w->frames;
 	w->ntrace = 0;
 	wait_stood(w, host_monotonic_ns() - w->loaded_ns);
-	host_fault_taken_by(&w->taker);
+	const struct host_fault_taker *before = host_fault_taken_by(&w->taker);
 	enum wasm_trap t = wasm_run(w, w->back.f, w->back.fp, NULL);
-	host_fault_taken_by(NULL);
+	host_fault_taken_by(before);
 	return t;
 }

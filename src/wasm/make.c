@@ -169,8 +169,10 @@ static void table_op(struct make *g, unsigned op)
 		return;
 	}
 	struct val v = {0};
-	if (op == 0x26)
+	if (op == 0x26) {
+		(void)vals_settle(g, 2); /* together, as helpers of compiled code want them */
 		v = val_pop(g, g->m->tables[i].type);
+	}
 	struct val at = val_pop(g, table_index_type(g->m, i));
 	uint16_t b = val_use(g, &v), a = index_use(g, &at, i);
 	if (op == 0x25)
@@ -314,6 +316,19 @@ static void op_read(struct make *g)
 		unknown(g, op);
 }
 
+/* The reason with its function, and the line if the module says which. */
+static int failed(const struct make *g, uint32_t func, struct lodge_err *e)
+{
+	const struct debug *d = &g->m->debug;
+	const uint64_t address =
+	    (uint64_t)((g->op_at - g->r.base) - (d->code - g->m->bytes));
+	struct line_place line;
+	char text[LINE_TEXT];
+	lines_find(d, &address, 1, &line);
+	line_text(&line, text);
+	return err_in(e, g->r.bad, "%s%sfunction %u", text, *text ? ": " : "", func);
+}
+
 /* The block that is the whole function. */
 static void body_begin(struct make *g)
 {
@@ -334,15 +349,34 @@ static void body_begin(struct make *g)
 				    .otherwise = NO_PATCH};
 }
 
+/* The bytes of a function, or a copy of them, if they may change while they are read. */
+static bool body_take(const struct wasm_module *m, const struct span *body, uint8_t **copy,
+		      struct reader *ret)
+{
+	*ret = (struct reader){.base = m->bytes, .p = body->at, .end = body->at + body->len};
+	if (!m->mapped)
+		return true;
+	if (!(*copy = malloc(body->len + 1)))
+		return false;
+	memcpy(*copy, body->at, body->len);
+	/* what says where an error is counts from there */
+	ret->base = *copy - (body->at - m->bytes);
+	ret->p = *copy;
+	ret->end = *copy + body->len;
+	return true;
+}
+
 int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool want_offsets,
 	      struct lodge_err *e)
 {
 	const struct wfunc *f = &m->funcs[func];
 	struct make g = {.m = m, .type = &m->types[f->type], .fresh = UINT32_MAX};
-	g.r = (struct reader){
-	    .base = m->bytes, .p = f->body.at, .end = f->body.at + f->body.len, .e = e};
+	autofree uint8_t *copy = NULL;
+	if (!body_take(m, &f->body, &copy, &g.r))
+		return err_set(e, ENOMEM, "out of memory");
+	g.r.e = e;
 	g.emits = out;
-	g.op_at = f->body.at;
+	g.op_at = g.r.p;
 	if (want_offsets && !(g.offsets = malloc(64 * sizeof *g.offsets)))
 		return err_set(e, ENOMEM, "out of memory");
 	locals_read(&g);
@@ -362,7 +396,7 @@ int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool
 		free(g.code);
 		free(g.offsets);
 		free(g.catches);
-		return g.r.bad ? err_in(e, g.r.bad, "function %u", func) : 0;
+		return g.r.bad ? failed(&g, func, e) : 0;
 	}
 	uint32_t results = g.type->rslots;
 	*out = (struct made){.at = g.code,

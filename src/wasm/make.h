@@ -87,6 +87,13 @@ struct condition {
 	uint16_t d, a;
 };
 struct condition condition_take(struct make *g, const struct val *v);
+/* The last instruction, if it made @v and nobody else knows. */
+struct insn *fresh_of(struct make *g, const struct val *v);
+/* The slot of @v, which is no constant. */
+static inline uint16_t val_slot(const struct val *v)
+{
+	return v->where == IN_LOCAL ? v->slot : v->home;
+}
 struct insn *emit_condition(struct make *g, const struct condition *c, bool when);
 void op_control(struct make *g, unsigned op);  /* make_control.c */
 void op_memory(struct make *g, unsigned op);   /* make_memory.c: loads, stores, size, grow */

@@ -71,9 +71,36 @@ static bool address_use(struct make *g, const struct val *v, struct memarg m, ui
 	return true;
 }
 
+/* The last instruction, taken out of the code, if it is the sum that is the address @v of an access
+ * to memory 0, and what is stored there, @stored, may be put into its slot before. */
+static bool sum_take(struct make *g, const struct val *v, struct memarg m,
+		     const struct val *stored, struct insn *ret)
+{
+	const struct insn *i = fresh_of(g, v);
+	if (m.memory || m.type != WASM_I32 || m.offset || !i ||
+	    (i->code != CODE_SHLADD32 && i->code != CODE_i32_add))
+		return false;
+	if (stored && stored->where == CONSTANT &&
+	    (i->a == stored->home || i->b == stored->home))
+		return false;
+	*ret = *i;
+	if (i->code == CODE_i32_add)
+		ret->c = 0;
+	g->n--;
+	g->fresh = UINT32_MAX;
+	return true;
+}
+
 void emit_load(struct make *g, struct memarg m, struct val where, enum code code, uint8_t type)
 {
 	uint16_t at;
+	struct insn sum;
+	if (code != CODE_v128_load && sum_take(g, &where, m, NULL, &sum)) {
+		struct insn *i = emit_value(g, code + 2u, type, sum.a);
+		i->b = sum.b;
+		i->c = sum.c;
+		return;
+	}
 	bool checked = address_use(g, &where, m, &at);
 	emit_value(g, code + (checked ? 1u : 0u), type, at)->k = (uint32_t)m.offset;
 }
@@ -95,10 +122,17 @@ static void access_op(struct make *g, unsigned op)
 	struct val where = val_pop(g, m.type);
 	if (g->r.bad)
 		return;
-	if (s->store)
+	struct insn sum;
+	if (s->store && sum_take(g, &where, m, &value, &sum)) {
+		uint16_t from = val_use(g, &value);
+		struct insn *i = emit(g, s->code + 2u, sum.b, from);
+		i->b = sum.a;
+		i->c = sum.c;
+	} else if (s->store) {
 		emit_store(g, m, where, s->code, val_use(g, &value));
-	else
+	} else {
 		emit_load(g, m, where, s->code, access_type(op));
+	}
 }
 
 void op_atomic(struct make *g, unsigned op)

@@ -63,8 +63,7 @@ static bool small(const struct val *v)
 	return v->where == CONSTANT && (uint64_t)(int64_t)(int32_t)v->k == v->k;
 }
 
-/* The last instruction, if it made @v and nobody else knows. */
-static struct insn *fresh_of(struct make *g, const struct val *v)
+struct insn *fresh_of(struct make *g, const struct val *v)
 {
 	if (!g->emits || g->dead || g->fresh != g->n || !g->n || v->where != AT_HOME ||
 	    g->maker != g->n - 1)
@@ -87,8 +86,37 @@ static bool shifted_add(struct make *g, const struct number_op *o, const struct 
 		const struct insn was = *i;
 		g->n--;
 		i = emit_value(g, wide ? CODE_SHLADD64 : CODE_SHLADD32, o->out, was.a);
-		i->b = other->where == IN_LOCAL ? other->slot : other->home;
+		i->b = val_slot(other);
 		i->c = (uint16_t)(was.k & (wide ? 63 : 31));
+		return true;
+	}
+	return false;
+}
+
+/* A sum or a difference of a product and z. */
+static bool with_product(struct make *g, const struct number_op *o, const struct val *x,
+			 const struct val *y)
+{
+	static const struct {
+		uint16_t code, product, first, second; /* fused, with the product there */
+	} rows[] = {
+	    {CODE_f32_add, CODE_f32_mul, CODE_f32_mul_add, CODE_f32_add_mul},
+	    {CODE_f32_sub, CODE_f32_mul, CODE_f32_mul_sub, CODE_f32_sub_mul},
+	    {CODE_f64_add, CODE_f64_mul, CODE_f64_mul_add, CODE_f64_add_mul},
+	    {CODE_f64_sub, CODE_f64_mul, CODE_f64_mul_sub, CODE_f64_sub_mul},
+	};
+	for (size_t n = 0; n < 2 * countof(rows); n++) {
+		bool second = n & 1;
+		const struct val *z = second ? x : y;
+		struct insn *i = fresh_of(g, second ? y : x);
+		if (!i || o->code != rows[n / 2].code || i->code != rows[n / 2].product ||
+		    z->where == CONSTANT)
+			continue;
+		const struct insn was = *i;
+		g->n--;
+		i = emit_value(g, second ? rows[n / 2].second : rows[n / 2].first, o->out, was.a);
+		i->b = was.b;
+		i->c = val_slot(z);
 		return true;
 	}
 	return false;
@@ -104,6 +132,8 @@ static void two(struct make *g, unsigned op, const struct number_op *o)
 		y = t;
 	}
 	if ((o->code == CODE_i32_add || o->code == CODE_i64_add) && shifted_add(g, o, &x, &y))
+		return;
+	if (o->kind == NUMBER_TWO && with_product(g, o, &x, &y))
 		return;
 	if (constants && small(&y)) {
 		uint16_t a = val_use(g, &x);

@@ -12,6 +12,19 @@ enum section {
 
 bool wasm_claims(const uint8_t *b, size_t len) { return len >= 4 && !memcmp(b, "\0asm", 4); }
 
+enum { OFFSET_MAX = 64 /* bytes of one, in a mapped file */ };
+
+/* Of a mapped file: a page that is written to is a copy, which nobody else changes. */
+static void bytes_own(const struct wasm_module *m, const uint8_t *at, uint64_t len)
+{
+	const uint8_t *end = at + len;
+	while (m->mapped && at < end) {
+		volatile uint8_t *p = (volatile uint8_t *)(uintptr_t)at;
+		*p = *p;
+		at += 4096 - ((uintptr_t)at & 4095);
+	}
+}
+
 /* Room for @n entries of @size bytes behind @*have of them. */
 static void *array_more(struct reader *r, void *at, size_t size, uint32_t have, uint32_t n)
 {
@@ -103,7 +116,7 @@ static void types_join(struct wasm_module *m, struct reader *r)
 
 static void types_read(struct wasm_module *m, struct reader *r)
 {
-	uint32_t n = reader_count(r, "types", 3);
+	uint32_t n = reader_count(r, "types", 2);
 	MORE(r, m->types, 0, n);
 	for (uint32_t i = 0; i < n && !r->bad; i++, m->ntypes++)
 		type_read(r, &m->types[i]);
@@ -239,7 +252,7 @@ static void funcs_read(struct wasm_module *m, struct reader *r)
 
 static void globals_read(struct wasm_module *m, struct reader *r)
 {
-	for (uint32_t n = reader_count(r, "globals", 4); n && !r->bad; n--) {
+	for (uint32_t n = reader_count(r, "globals", 3); n && !r->bad; n--) {
 		struct wglobal *g = global_read(m, r);
 		const uint8_t *at = r->p;
 		if (r->bad || constant_read(m, r, g->type, NULL, NULL) < 0)
@@ -382,7 +395,10 @@ static void data_read(struct wasm_module *m, struct reader *r, struct wdata *d)
 		d->memory = flags == 2 ? reader_u32(r) : 0;
 		if (!r->bad && d->memory >= m->nmemories)
 			reader_fail(r, EINVAL, "unknown memory %u", d->memory);
+		bytes_own(m, r->p, min_u64((uint64_t)(r->end - r->p), OFFSET_MAX));
 		offset_read(m, r, &d->offset, !r->bad && m->memories[d->memory].is64);
+		if (m->mapped && d->offset.len > OFFSET_MAX)
+			reader_fail(r, ENOTSUP, "an offset of more than %u bytes", OFFSET_MAX);
 	}
 	d->bytes.len = reader_u32(r);
 	d->bytes.at = reader_bytes(r, d->bytes.len);
@@ -402,6 +418,7 @@ static void datas_read(struct wasm_module *m, struct reader *r)
 
 static void code_read(struct wasm_module *m, struct reader *r)
 {
+	m->debug.code = r->p;
 	uint32_t n = reader_u32(r);
 	if (n != m->nfuncs - m->nimported) {
 		reader_fail(r, EBADMSG, "function and code section have inconsistent lengths");
@@ -439,8 +456,16 @@ static void custom_read(struct wasm_module *m, struct reader *r)
 {
 	uint32_t n;
 	const char *name = reader_name(r, &n);
-	if (name && n == 4 && !memcmp(name, "name", 4))
-		m->names = (struct span){r->p, (uint32_t)(r->end - r->p)};
+	const struct {
+		const char *name;
+		struct span *to;
+	} known[] = {{"name", &m->names},
+		     {".debug_line", &m->debug.line},
+		     {".debug_str", &m->debug.str},
+		     {".debug_line_str", &m->debug.line_str}};
+	for (size_t i = 0; name && i < countof(known); i++)
+		if (n == strlen(known[i].name) && !memcmp(name, known[i].name, n))
+			*known[i].to = (struct span){r->p, (uint32_t)(r->end - r->p)};
 	r->p = r->end;
 }
 
@@ -467,6 +492,13 @@ static unsigned section_rank(uint8_t id)
 					: 2u * id;
 }
 
+/* What is looked at again after it was validated. Functions are copied when they are made; nobody
+ * relies on what data and names say. */
+static bool section_stays(uint8_t id)
+{
+	return id != SECTION_CODE && id != SECTION_DATA && id != SECTION_CUSTOM;
+}
+
 static void module_read(struct wasm_module *m, struct reader *r)
 {
 	unsigned rank = 0;
@@ -485,6 +517,8 @@ static void module_read(struct wasm_module *m, struct reader *r)
 		if (!reader_bytes(r, len))
 			return;
 		s.end = r->p;
+		if (section_stays(id))
+			bytes_own(m, s.p, len);
 		if (id > SECTION_TAG)
 			reader_fail(&s, EBADMSG, "malformed section id %u", id);
 		else if (id && section_rank(id) <= rank)
@@ -509,6 +543,7 @@ int wasm_module_new(struct wasm_module **ret, const uint8_t *bytes, size_t len, 
 		return err_set(e, ENOMEM, "out of memory");
 	*m = (struct wasm_module){.bytes = bytes, .len = len, .start = -1};
 	m->lazy = flags & WASM_LAZY;
+	m->mapped = flags & WASM_MAPPED;
 	struct reader r = {.base = bytes, .p = bytes, .end = bytes + len, .e = e};
 	module_read(m, &r);
 	for (uint32_t i = m->nimported; !m->lazy && !r.bad && i < m->nfuncs; i++)
@@ -554,6 +589,17 @@ void wasm_signature(const struct wasm_module *m, uint32_t func, char ret[64])
 		}
 	}
 	ret[n] = 0;
+}
+
+uint32_t wasm_funcs(const struct wasm_module *m) { return m->nfuncs; }
+
+void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint8_t **ret, uint32_t *np,
+		    uint32_t *nr)
+{
+	const struct wtype *t = &m->types[m->funcs[func].type];
+	*ret = t->values;
+	*np = t->np;
+	*nr = t->nr;
 }
 
 bool wasm_import_at(const struct wasm_module *m, size_t i, struct wasm_import *ret)

@@ -78,24 +78,6 @@ const uint8_t *reader_bytes(struct reader *r, uint64_t n)
 	return p;
 }
 
-/* Bytes of the UTF-8 sequence at @p; 0: none. */
-static unsigned utf8_len(const uint8_t *p, size_t left)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned n = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
-	if (n < 2)
-		return n;
-	if (n > left)
-		return 0;
-	uint32_t v = *p & (0x7fu >> n);
-	for (unsigned i = 1; i < n; i++) {
-		if (p[i] >> 6 != 2)
-			return 0;
-		v = v << 6 | (p[i] & 63);
-	}
-	return v < least[n] || v > 0x10ffff || (v >= 0xd800 && v < 0xe000) ? 0 : n;
-}
-
 const char *reader_name(struct reader *r, uint32_t *ret_len)
 {
 	uint32_t n = reader_u32(r);
@@ -112,11 +94,11 @@ const char *reader_name(struct reader *r, uint32_t *ret_len)
 uint32_t reader_count(struct reader *r, const char *what, uint32_t least)
 {
 	uint32_t n = reader_u32(r);
-	if (n > COUNT_MAX || (uint64_t)n * least > (uint64_t)(r->end - r->p)) {
+	if ((uint64_t)n * least > (uint64_t)(r->end - r->p))
 		reader_fail(r, EBADMSG, "unexpected end: %u %s", n, what);
-		return 0;
-	}
-	return n;
+	else if (n > COUNT_MAX)
+		reader_fail(r, ENOTSUP, "%u %s: at most %u", n, what, COUNT_MAX);
+	return r->bad ? 0 : n;
 }
 
 bool type_is_reference(uint8_t t)

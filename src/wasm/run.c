@@ -48,20 +48,18 @@ static void frames_note(struct wasm *w, const struct frame *base, const struct f
 		trace_note(w, top[-1].f, (uint32_t)(top[-1].ip - top[-1].f->own) - 1);
 }
 
-/* The function that the call @ip means by the element @i of its table. */
-static enum wasm_trap callee_find(const struct wasm *w, const struct insn *ip, uint32_t i,
-				  struct func **ret)
+/* The function that the call @ip means by the element @i of its table; NULL: none that it may call,
+ * and why. */
+static struct func *callee_find(const struct wasm *w, const struct insn *ip, uint32_t i)
 {
 	const struct table *t = &w->tables[ip[1].k];
-	if (i >= t->n)
-		return WASM_TRAP_UNDEFINED;
-	struct func *f = (struct func *)(uintptr_t)t->at[i];
-	if (!f)
-		return WASM_TRAP_NULL;
-	if (f->type != ip->k)
-		return WASM_TRAP_SIGNATURE;
-	*ret = f;
-	return WASM_OK;
+	struct func *f = i < t->n ? (struct func *)(uintptr_t)t->at[i] : NULL;
+	return f && f->type == ip->k ? f : NULL;
+}
+static enum wasm_trap callee_trap(const struct wasm *w, const struct insn *ip, uint32_t i)
+{
+	const struct table *t = &w->tables[ip[1].k];
+	return i >= t->n ? WASM_TRAP_UNDEFINED : t->at[i] ? WASM_TRAP_SIGNATURE : WASM_TRAP_NULL;
 }
 
 /* At the head of a loop of @f or where it begins. */
@@ -70,6 +68,13 @@ static struct spot spot_of(const struct func *f, const struct insn *ip)
 	bool inside = f->own && ip >= f->own && ip < f->own + f->ninsns;
 	return (struct spot){f, inside ? (uint32_t)(ip - f->own) : SPOT_BEGIN, NULL};
 }
+
+/* Most bodies want it, and gcc cannot know. clang takes such a wish in asm only. */
+#ifdef __clang__
+#define IN_REGISTER(type, v, name) type v
+#else
+#define IN_REGISTER(type, v, name) register type v __asm__(name)
+#endif
 
 #define SLOT(n) fp[ip->n]
 #define NEXT()  goto *(++ip)->go
@@ -101,22 +106,24 @@ enum wasm_trap wasm_run(struct wasm *w, struct func *f, union wasm_slot *at,
 		*ret = labels;
 		return WASM_OK;
 	}
-	uint8_t *const mem = w->m->nmemories ? w->memories[0].at : NULL;
-	struct frame *const base = w->top, *top = base;
+	IN_REGISTER(uint8_t *const, mem, "r15") = w->m->nmemories ? w->memories[0].at : NULL;
+	struct frame *const base = w->top;
 	const struct insn *ip = NULL, *resume = NULL;
 	union wasm_slot *fp = at;
 	struct func *cur = NULL;
 	enum wasm_trap trap;
-	int64_t fuel;
-	if ((trap = slice_next(w, &fuel)))
+	int64_t slice; /* what has its address taken lies in memory: not what bodies use */
+	IN_REGISTER(int64_t, fuel, "r14");
+	if ((trap = slice_next(w, &slice)))
 		return trap;
+	fuel = slice;
 	if (unlikely(w->back.f))
 		goto go_on;
 
 call: /* of @f, with arguments at @at, and on at @resume */
-	if (unlikely(top == w->frames_end))
+	if (unlikely(w->top == w->frames_end))
 		TRAP(WASM_TRAP_STACK);
-	*top++ = (struct frame){resume, fp, cur};
+	*w->top++ = (struct frame){resume, fp, cur};
 	fp = at;
 enter: /* @f, in the frame @fp, arguments in place */
 	cur = f;
@@ -131,35 +138,34 @@ frame_begin:
 		goto poll;
 	goto *ip->go;
 leave:
-	--top;
-	fp = top->fp;
-	cur = top->f;
-	ip = top->ip;
-	if (unlikely(top == base)) {
-		w->top = base;
+	--w->top;
+	fp = w->top->fp;
+	cur = w->top->f;
+	ip = w->top->ip;
+	if (unlikely(!ip)) { /* the host's record */
 		if (w->fueled)
 			fuel_give(w, fuel);
 		return WASM_OK;
 	}
 	goto *ip->go;
 poll:
-	if ((trap = slice_next(w, &fuel)))
+	if ((trap = slice_next(w, &slice)))
 		goto trapped;
-	--fuel;
-	w->top = top;
+	fuel = slice - 1;
 	if (unlikely(wasm_asked(w))) {
 		w->slice = fuel;
 		if ((trap = halt(w, spot_of(cur, ip))))
 			goto trapped;
 	}
-	if (w->tier && tier_loop(w, cur, ip, fp, &trap)) {
-		if (trap)
+	enum wasm_trap end;
+	if (w->tier && tier_loop(w, cur, ip, fp, &end)) {
+		if ((trap = end))
 			goto trapped_below;
 		goto leave;
 	}
 	goto *ip->go;
 go_on: /* of a state: frames are there */
-	top = w->back.top;
+	w->top = w->back.top;
 	ip = w->back.ip;
 	cur = w->back.f;
 	w->back.f = NULL;
@@ -173,16 +179,16 @@ trapped:
 	trace_note(w, cur, cur->own ? (uint32_t)(ip - cur->own) : 0);
 trapped_below: /* what @cur calls has noted its own, and @cur */
 	if (trap == WASM_TRAP_EXCEPTION) {
-		struct catcher c = {cur, ip, fp, base, top};
+		struct catcher c = {cur, ip, fp, base, w->top};
 		bool caught = exn_catch(w, &c);
 		cur = c.f;
-		top = c.top;
+		w->top = c.top;
 		fp = c.fp;
 		ip = c.ip;
 		if (caught)
 			goto *ip->go;
 	}
-	frames_note(w, base, top);
+	frames_note(w, base, w->top);
 	w->top = base;
 	if (w->fueled && fuel > 0)
 		fuel_give(w, fuel);

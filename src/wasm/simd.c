@@ -174,7 +174,7 @@ int simd_find(unsigned code)
 {
 	static const int16_t by_code[0x114] = {
 #define SIMD(code, name, in, out, lanes, meaning) [code] = VOP_##name + 1,
-#define SAME(code, name) [code] = VOP_##name + 1,
+#define SAME(code, name, as) [code] = VOP_##as + 1,
 #include "wasm/simd.def"
 	};
 	return code < countof(by_code) ? by_code[code] - 1 : -1;

@@ -72,3 +72,28 @@ TEST(wasm_tables_have_indices_of_64_bits)
 	CHECK(RUN("\xd2\0\x42\2\xfc\x0f\0\xfc\x10\0\x7e\xa7\x0b") == 24);
 	CHECK(RUN("\xd2\0" HIGH "\xfc\x0f\0\x42\x7f\x51\x0b") == 1);
 }
+
+/* f(i) puts itself at element i of its table: an index of a local, a value made for it. */
+TEST(wasm_what_sets_elements_is_compiled)
+{
+	static const char set[] = "\0asm\1\0\0\0"
+				  "\1\5\1\x60\1\x7f\0"
+				  "\3\2\1\0"
+				  "\4\4\1\x70\0\2"
+				  "\x9\5\1\3\0\1\0"
+				  "\xa\xa\1\x8\0\x20\0\xd2\0\x26\0\x0b";
+	const struct wasm_limits limits = {.compiles = true, .heat = 1};
+	union wasm_slot v[2] = {{.i32 = 1}};
+	struct wasm_module *m;
+	struct wasm *w;
+	CHECK(wasm_module_new(&m, (const uint8_t *)set, sizeof set - 1, 0, NULL) == 0);
+	CHECK(wasm_new(&w, m, &limits, NULL, NULL, NULL) == 0);
+	CHECK(wasm_start(w) == WASM_OK);
+	CHECK(wasm_call(w, 0, v) == WASM_OK);
+	CHECK(!w->tier || w->funcs[0].code == &w->tiered);
+	CHECK(!w->tables[0].at[0] && w->tables[0].at[1] == (uint64_t)(uintptr_t)&w->funcs[0]);
+	v[0].i32 = 2;
+	CHECK(wasm_call(w, 0, v) == WASM_TRAP_TABLE);
+	wasm_free(w);
+	wasm_module_free(m);
+}

@@ -2,8 +2,7 @@
 /* The compiled tier: functions that are called often, and loops that go round often, through the IR
  * into host code. Calls between the two kinds of code work both ways; a function that cannot be
  * compiled stays where it is. docs/decisions/0031 */
-#include "jit/jit.h"
-#include "wasm/internal.h"
+#include "wasm/tier.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -14,23 +13,6 @@ enum {
 	STACK_SLACK = 512 << 10, /* for C */
 	FUEL = 1 << 8,       /* between two looks at the clock */
 	FUEL_KEPT = 1 << 30, /* where a signal ends it */
-};
-
-struct unit { /* one compiled function */
-	struct func *f;
-	struct jit_fn_code code;
-	struct insn *kept; /* owned; what is called by tier_one; NULL: nothing is */
-};
-struct tier {
-	struct wasm *w;
-	struct jit_cache *cache;
-	struct jit_gen *gen;
-	struct jit_fn *fn;
-	struct unit *units; /* by address */
-	uint32_t n, cap;
-	uint32_t heat;
-	bool failed; /* there will be no code any more */
-	uint8_t *stack;
 };
 
 /* ---- what lies before w->base ---- */
@@ -116,10 +98,11 @@ void tier_walk(const struct wasm *w, const uint64_t *code, const uint32_t *inner
 	}
 }
 
-static bool stack_is_low(const struct wasm *w)
+bool tier_stack_is_low(const struct wasm *w)
 {
 	const uint8_t *here = __builtin_frame_address(0);
-	return here - w->tier->stack < STACK_SLACK / 2;
+	return w->tier && w->tier->stack &&
+	       (uintptr_t)here - (uintptr_t)w->tier->stack < STACK_SLACK / 2;
 }
 
 static enum wasm_trap interpret(struct wasm *w, struct func *f, union wasm_slot *at,
@@ -129,7 +112,7 @@ static enum wasm_trap interpret(struct wasm *w, struct func *f, union wasm_slot 
 	struct frame *top = w->top;
 	enum wasm_trap t = WASM_TRAP_STACK;
 	w->crossing = &here;
-	if (!stack_is_low(w))
+	if (!tier_stack_is_low(w))
 		t = wasm_run(w, f, at, NULL);
 	else
 		trace_note(w, f, 0);
@@ -142,7 +125,7 @@ static enum wasm_trap host_call(struct wasm *w, struct func *f, union wasm_slot 
 				const uint64_t *from)
 {
 	enum wasm_trap t;
-	while ((t = f->host(w->user, w, at)) == WASM_AGAIN)
+	while ((t = f->host(f->host_user, w, at)) == WASM_AGAIN)
 		if (wasm_asked(w) && (t = halt(w, (struct spot){f, SPOT_BEGIN, from})))
 			break;
 	if (t)
@@ -163,17 +146,18 @@ static uint64_t on_call(void *self, void *callee, void *at, const uint64_t *from
 		trace_note(w, f, 0);
 		return t;
 	}
-	return tier_warm(w, f) ? (uint64_t)(uintptr_t)f->compiled
-			       : interpret(w, f, at, from);
+	if (tier_warm(w, f))
+		return (uint64_t)(uintptr_t)f->compiled;
+	f->heat -= f->heat != HEAT_NEVER; /* the interpreter counts this call as well */
+	return interpret(w, f, at, from);
 }
 
 /* What waits may be interrupted, and is done again after the instance has stood still. */
-static uint64_t on_help(void *self, uint64_t what, void *frame, const uint64_t *from)
+static uint64_t on_help(void *self, void *what, void *frame, const uint64_t *from)
 {
-	const struct insn *i = (const struct insn *)(uintptr_t)what;
 	struct wasm *w = self;
 	enum wasm_trap t;
-	while ((t = tier_one(w, i, frame)) == WASM_AGAIN) {
+	while ((t = tier_one(w, what, frame)) == WASM_AGAIN) {
 		const struct unit *u = unit_at(w->tier, *from - 1);
 		uint32_t off = jit_cache_offset(w->tier->cache, *from - 1) - u->code.code;
 		if ((t = halt(w, (struct spot){NULL, jit_fn_group(&u->code, off), from})))
@@ -181,8 +165,6 @@ static uint64_t on_help(void *self, uint64_t what, void *frame, const uint64_t *
 	}
 	return t;
 }
-
-static jit_fn_vector *vector_fn(unsigned vop) { return simd_ops[vop].fn; }
 
 /* ---- made ---- */
 
@@ -200,7 +182,7 @@ static const struct wtype *type_of(const struct wasm *w, const struct func *f)
 }
 
 /* Room for generated code, and the stack that it runs on; when the first function wants some. */
-static bool begin(struct tier *t)
+bool tier_begin(struct tier *t)
 {
 	struct wasm *w = t->w;
 	const struct jit_fn_owner o = {
@@ -218,7 +200,10 @@ static bool begin(struct tier *t)
 	    .trap_undefined = WASM_TRAP_UNDEFINED,
 	    .trap_null = WASM_TRAP_NULL,
 	    .trap_signature = WASM_TRAP_SIGNATURE,
-	    .vector = vector_fn,
+	    .vectors = simd_ops, /* which begin with the function */
+	    .vector_step = sizeof simd_ops[0],
+	    .records = w->funcs,
+	    .tables = w->tables,
 	    .counts = w->deadline_ns || w->halted,
 	    .exact = w->halted,
 	};
@@ -231,7 +216,7 @@ static bool begin(struct tier *t)
 	    jit_fn_cache_new(&t->cache, &o, CODE_BYTES, NULL) < 0 ||
 	    jit_gen_new(&t->gen, t->cache, NULL) < 0 || !(t->fn = jit_fn_new()))
 		return false;
-	jit_fn_context_init(x);
+	jit_fn_context_init(x, &o);
 	fuel_set(w);
 	x->slots_end = (uint64_t)(uintptr_t)w->stack_end - 8 * JIT_FN_SPARE;
 	x->stack_low = (uint64_t)(uintptr_t)t->stack;
@@ -242,7 +227,12 @@ static bool begin(struct tier *t)
 	return true;
 }
 
-static bool unit_add(struct tier *t, const struct unit *u)
+void tier_helps_moved(struct tier *t)
+{
+	context(t->w)->helps = (uint64_t)(uintptr_t)t->helps.at;
+}
+
+bool tier_unit_add(struct tier *t, const struct unit *u)
 {
 	if (t->n == t->cap) {
 		uint32_t cap = t->cap ? 2 * t->cap : 64;
@@ -262,27 +252,28 @@ static bool compile(struct tier *t, struct func *f)
 	struct made made;
 	struct unit u = {.f = f};
 	const struct wtype *type = type_of(w, f);
-	if ((!t->cache && !begin(t)) ||
+	if ((!t->cache && !tier_begin(t)) ||
 	    func_make(w->m, (uint32_t)(f - w->funcs), &made, false, NULL) < 0)
 		return false;
-	if (made.interpreted) {
+	/* the file of a module may have changed since the interpreter's code was made */
+	if (made.interpreted || (f->own && (made.n != f->ninsns || made.nslots != f->nslots))) {
 		made_fini(&made);
 		return false;
 	}
-	jit_fn_begin(t->fn, f, made.nslots, f->nparams, made.nlocals, result_of(type),
-		     type->rslots > 1 ? type->rslots : 0);
-	bool kept;
-	int r = func_lift(w, type, &made, t->fn, &kept) ? 0 : -ENOTSUP;
+	jit_fn_begin(t->fn, (uint64_t)(f - w->funcs) * sizeof *f, made.nslots, f->nparams,
+		     made.nlocals, result_of(type), type->rslots > 1 ? type->rslots : 0);
+	uint32_t helps = t->helps.n;
+	int r = func_lift(w, type, &made, t->fn, &t->helps) ? 0 : -ENOTSUP;
+	tier_helps_moved(t);
 	if (r == 0)
 		r = jit_fn_end(t->fn, t->cache, t->gen, &u.code);
-	u.kept = kept ? made.at : NULL;
-	if (r == 0 && !unit_add(t, &u)) {
+	made_fini(&made);
+	if (r == 0 && !tier_unit_add(t, &u)) {
 		jit_fn_code_fini(&u.code);
 		r = -ENOMEM;
 	}
-	if (r < 0 || !kept)
-		free(made.at);
 	if (r < 0) {
+		t->helps.n = helps;
 		t->failed |= r == -ENOSPC;
 		return false;
 	}
@@ -381,10 +372,9 @@ void tier_free(struct wasm *w)
 	struct tier *t = w->tier;
 	if (!t)
 		return;
-	for (uint32_t i = 0; i < t->n; i++) {
+	for (uint32_t i = 0; i < t->n; i++)
 		jit_fn_code_fini(&t->units[i].code);
-		free(t->units[i].kept);
-	}
+	free(t->helps.at);
 	free(t->units);
 	jit_fn_free(t->fn);
 	if (t->gen)

@@ -47,7 +47,7 @@ static uint32_t place_of(const struct wasm *w, const struct func *f, uint32_t i)
 {
 	struct made made;
 	uint32_t at = 0;
-	if (!f->own || i >= f->ninsns ||
+	if ((!f->own && f->code != &w->tiered) ||
 	    func_make(w->m, (uint32_t)(f - w->funcs), &made, true, NULL) < 0)
 		return 0;
 	if (i < made.n)
@@ -56,10 +56,12 @@ static uint32_t place_of(const struct wasm *w, const struct func *f, uint32_t i)
 	return at;
 }
 
-static void frame_write(const struct wasm *w, const struct func *f, uint32_t insn, FILE *out)
+static void frame_write(const struct wasm *w, const struct func *f, uint32_t at,
+			const struct line_place *line, FILE *out)
 {
-	uint32_t i = (uint32_t)(f - w->funcs), at = f->host ? 0 : place_of(w, f, insn);
+	uint32_t i = (uint32_t)(f - w->funcs);
 	struct span name;
+	char text[LINE_TEXT];
 	fprintf(out, "  function %u", i);
 	if (name_find(w->m, i, &name) || export_name(w->m, i, &name)) {
 		fputs(" <", out);
@@ -70,7 +72,8 @@ static void frame_write(const struct wasm *w, const struct func *f, uint32_t ins
 	}
 	if (at)
 		fprintf(out, " at 0x%x", at);
-	fputc('\n', out);
+	line_text(line, text);
+	fprintf(out, "%s%s\n", *text ? ", " : "", text);
 }
 
 void trace_note(struct wasm *w, const struct func *f, uint32_t insn)
@@ -82,8 +85,20 @@ void trace_note(struct wasm *w, const struct func *f, uint32_t insn)
 
 void wasm_trace(const struct wasm *w, FILE *out)
 {
-	for (uint32_t n = 0; n < w->ntrace && n < FRAMES_SHOWN; n++)
-		frame_write(w, w->trace[n].f, w->trace[n].insn, out);
+	const struct debug *d = &w->m->debug;
+	uint32_t shown = w->ntrace < FRAMES_SHOWN ? w->ntrace : FRAMES_SHOWN;
+	uint32_t at[FRAMES_SHOWN] = {0};
+	uint64_t addresses[FRAMES_SHOWN] = {0};
+	struct line_place lines[FRAMES_SHOWN];
+	for (uint32_t n = 0; n < shown; n++) {
+		const struct func *f = w->trace[n].f;
+		at[n] = f->host ? 0 : place_of(w, f, w->trace[n].insn);
+		/* no address is below 1: functions of the host have no line */
+		addresses[n] = at[n] ? at[n] - (uint64_t)(d->code - w->m->bytes) : 0;
+	}
+	lines_find(d, addresses, shown, lines);
+	for (uint32_t n = 0; n < shown; n++)
+		frame_write(w, w->trace[n].f, at[n], &lines[n], out);
 	if (w->ntrace > FRAMES_SHOWN)
 		fprintf(out, "  and %u more\n", w->ntrace - FRAMES_SHOWN);
 }

@@ -47,7 +47,12 @@ const char *wasm_trap_text(enum wasm_trap t);
 struct wasm_module;
 /* Does it begin like a module of this version, or any? */
 bool wasm_claims(const uint8_t *bytes, size_t len);
-enum { WASM_LAZY = 1 }; /* functions are validated when they are first called */
+enum {
+	WASM_LAZY = 1,   /* functions are validated when they are first called */
+	/* the bytes are a private, writable mapping of a file, which others may change: whatever
+	 * they do, what is run was validated */
+	WASM_MAPPED = 2
+};
 /* Decode and validate @len bytes, borrowed until wasm_module_free. EBADMSG: malformed; EINVAL:
  * invalid; ENOTSUP: of a proposal that is not here; each with the offset and the reason. */
 int wasm_module_new(struct wasm_module **ret, const uint8_t *bytes, size_t len, unsigned flags,
@@ -61,6 +66,11 @@ struct wasm_import {
 	char signature[64]; /* of a function: "iIfF:i", upper case is 64 bits; '?': other */
 };
 bool wasm_import_at(const struct wasm_module *m, size_t i, struct wasm_import *ret);
+
+/* The type of function @func: @np types of parameters, @nr of results, at *@ret. */
+uint32_t wasm_funcs(const struct wasm_module *m); /* also those that are imported */
+void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint8_t **ret, uint32_t *np,
+		    uint32_t *nr);
 
 /* ---- instances ---- */
 struct wasm;
@@ -111,6 +121,24 @@ void wasm_signature(const struct wasm_module *m, uint32_t func, char ret[64]);
 /* Call function @func with @n slots of arguments at @at, where its results are then; there is room
  * for the larger of both. */
 enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at) MUST;
+/* ---- compiled code, kept (tier_file.c) ----
+ * Bytes that an instance of the same module takes, in a process of the same Lodge on a CPU with the
+ * same wasm_code_traits. Who gives it others than wasm_code_save made runs what they say. */
+/* What the code depends on: the SHA-256 of the sections of a module but its data and custom ones,
+ * whose lengths are all that is looked at; false: they are damaged. And of the CPU. */
+bool wasm_code_key(const uint8_t *bytes, size_t len, uint8_t ret[32]) MUST;
+uint64_t wasm_code_traits(void);
+/* -ENOENT: nothing is compiled; -ENOMEM. *@ret is malloc'ed. */
+int wasm_code_save(const struct wasm *w, uint8_t **ret, size_t *ret_len) MUST;
+/* Before wasm_start. False: damaged, made otherwise, or this instance does not compile: it goes on
+ * without. */
+bool wasm_code_load(struct wasm *w, const uint8_t *p, size_t len) MUST;
+/* The functions that are compiled, in order, and those that were called more than once, at most
+ * @max; how many of them did not come from wasm_code_load. */
+size_t wasm_code_list(const struct wasm *w, uint32_t *to, size_t max, size_t *ret_new);
+/* Compile these, as far as they are functions of the module and can be, until there are @max bytes.
+ * With limits.heat 1. */
+void wasm_code_make(struct wasm *w, const uint32_t *funcs, size_t n, uint64_t max);
 /* Call limits.halted soon. In a handler of a signal of the thread that runs; from another thread a
  * call that waits goes on, and the request may be missed once. */
 void wasm_interrupt(struct wasm *w);
@@ -149,3 +177,14 @@ void wasm_trace(const struct wasm *w, FILE *out);
 /* @len bytes of memory 0 at @at, for one call; NULL: not all of them are there. */
 void *wasm_memory(struct wasm *w, uint64_t at, uint64_t len);
 uint64_t wasm_memory_size(const struct wasm *w);
+
+/* ---- for programs that have instances inside them ---- */
+/* wasm_call, from a function of the host that this instance has called: from @unused on nobody uses
+ * slots, which are those behind the function's arguments and results. */
+enum wasm_trap wasm_call_within(struct wasm *w, uint32_t func, union wasm_slot *at,
+				union wasm_slot *unused) MUST;
+/* What the function of the host that import @func is gets, in the place of @user of wasm_new. */
+void wasm_host_user(struct wasm *w, uint32_t func, void *user);
+/* From the next wasm_call on; for limits that the instance was made with, other than 0. */
+void wasm_limit(struct wasm *w, uint64_t fuel, uint64_t deadline_ns);
+uint64_t wasm_fuel(const struct wasm *w);

@@ -40,7 +40,8 @@ void pending_free(struct pending *p)
 
 static void pending_tell(struct pending *p)
 {
-	uint32_t status = p->result >= 0            ? STATUS_SUCCESS
+	uint32_t status = p->result >= 0 && p->more ? STATUS_BUFFER_OVERFLOW
+			  : p->result >= 0          ? STATUS_SUCCESS
 			  : p->result == -ECANCELED ? STATUS_CANCELLED
 						    : status_of((int)-p->result);
 	uint64_t n = p->result > 0 ? (uint64_t)p->result : 0;

@@ -15,6 +15,7 @@ struct pending {
 	uint64_t fn;           /* of the guest, called when @thread lets itself be; 0: none */
 	struct object *thread; /* who asked; a reference */
 	int64_t result;
+	bool more; /* it has a message's beginning; there is more of it */
 	struct pending *next;
 };
 /* Zeroed, @size bytes that begin with a struct pending; NULL: no memory. */

@@ -91,6 +91,25 @@ API(wide *, ole_CharLowerW, wide *s)
 		*p = wide_lower(*p);
 	return s;
 }
+/* One character, or a text; what is no ASCII stays as it is in UTF-8. */
+API(char *, ole_CharUpperA, char *s)
+{
+	uint64_t v = (uint64_t)(uintptr_t)s;
+	if (v < 65536)
+		return (char *)(uintptr_t)(v < 128 ? wide_upper((wide)v) : v);
+	for (char *p = s; *p; p++)
+		*p = *p > 0 ? (char)wide_upper((wide)*p) : *p;
+	return s;
+}
+API(char *, ole_CharLowerA, char *s)
+{
+	uint64_t v = (uint64_t)(uintptr_t)s;
+	if (v < 65536)
+		return (char *)(uintptr_t)(v < 128 ? wide_lower((wide)v) : v);
+	for (char *p = s; *p; p++)
+		*p = *p > 0 ? (char)wide_lower((wide)*p) : *p;
+	return s;
+}
 API(int32_t, ole_GetSystemMetrics, int32_t what)
 {
 	(void)what;
@@ -101,6 +120,43 @@ API(int32_t, ole_MessageBoxA, uint64_t window, const char *text, const char *tit
 	(void)window;
 	(void)kind;
 	process_die(1, "it wants to show a message: %s: %s", title ? title : "", text ? text : "");
+}
+
+API(int32_t, ole_MessageBoxW, uint64_t window, const wide *text, const wide *title, uint32_t kind)
+{
+	autofree char *t = text ? text_from(text, SIZE_MAX) : NULL;
+	autofree char *n = title ? text_from(title, SIZE_MAX) : NULL;
+	return ole_MessageBoxA(window, t, n, kind);
+}
+
+/* Of a key: its place on the keyboard of the PC (0), or its character (2). 0: none. */
+API(uint32_t, ole_MapVirtualKeyW, uint32_t code, uint32_t kind)
+{
+	static const char rows[] = "\b\t\r\x1b QWERTYUIOPASDFGHJKLZXCVBNM1234567890";
+	static const uint8_t places[] = {14, 15, 28, 1,  57, 16, 17, 18, 19, 20, 21, 22, 23, 24,
+					 25, 30, 31, 32, 33, 34, 35, 36, 37, 38, 44, 45, 46, 47,
+					 48, 49, 50, 2,	 3,  4,	 5,  6,	 7,  8,	 9,  10, 11};
+	const char *at = code && code < 128 ? strchr(rows, (int)code) : NULL;
+	if (!at || (kind != 0 && kind != 2))
+		return 0;
+	return kind == 2 ? code : places[at - rows];
+}
+
+/* There is no desktop that windows could be on. */
+API(uint64_t, ole_GetProcessWindowStation, void)
+{
+	return fail(ERROR_NOT_SUPPORTED);
+}
+API(uint32_t, ole_GetUserObjectInformationW, uint64_t h, int32_t what, void *out, uint32_t cap,
+    uint32_t *ret_n)
+{
+	(void)h;
+	(void)what;
+	(void)out;
+	(void)cap;
+	if (ret_n)
+		*ret_n = 0;
+	return fail(ERROR_INVALID_HANDLE);
 }
 
 /* ---- arguments: 2n backslashes and a quote are n and the quote's end, 2n+1 are n and a quote ----

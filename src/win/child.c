@@ -26,7 +26,8 @@ struct process_object {
 	struct family *family;      /* owned mapping; NULL: this process */
 	struct object *main_thread; /* a reference, until it has ended */
 	pthread_t keeper;
-	int stop; /* eventfd: the keeper shall end; owned */
+	int stop;                /* eventfd: the keeper shall end; owned */
+	struct running *running; /* its place among all, until it has ended */
 	_Atomic(uint32_t) killed;
 	uint64_t created;
 	struct process_object *next; /* of the children that have not ended */
@@ -176,6 +177,7 @@ static void process_ended(struct process_object *p)
 	while (wait4((pid_t)p->pid, &status, 0, &u) < 0 && errno == EINTR)
 		continue;
 	child_forget(p);
+	running_drop(p->running);
 	uint32_t code = code_of(p, status);
 	usage_tell(p, &u, code >> 30 == 3); /* STATUS_... of an exception */
 	wait_locked();
@@ -206,6 +208,7 @@ static void *keeper_main(void *arg)
 	thread_foreign_tid(p->main_thread, p->pid);
 	if (pid > 0) {
 		child_remember(p);
+		running_is(p->running, p->pid);
 		job_began(p->family->job, p->pid);
 	}
 	int fd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
@@ -251,6 +254,10 @@ int child_new(struct child_start *c, bool suspended, uint32_t job, struct object
 	struct process_object *p = object_new(KIND_PROCESS, sizeof *p);
 	if (!p)
 		return -ENOMEM;
+	if (!(p->running = running_take())) {
+		free(p);
+		return -EDQUOT;
+	}
 	p->family = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	p->stop = eventfd(0, EFD_CLOEXEC);
 	if (p->family == MAP_FAILED || p->stop < 0) {
@@ -258,6 +265,7 @@ int child_new(struct child_start *c, bool suspended, uint32_t job, struct object
 			munmap(p->family, PAGE);
 		if (p->stop >= 0)
 			close(p->stop);
+		running_drop(p->running);
 		free(p);
 		return -ENOMEM;
 	}
@@ -280,6 +288,7 @@ int child_new(struct child_start *c, bool suspended, uint32_t job, struct object
 		*ret_thread = t;
 		return 0;
 	}
+	running_drop(p->running);
 	object_unref(t);
 	object_unref(t);
 	object_unref(&p->o);
@@ -335,6 +344,11 @@ _Atomic(uint32_t) *job_of_process(struct object *o)
 uint32_t process_pid(const struct object *o)
 {
 	return ((const struct process_object *)(const void *)o)->pid;
+}
+
+uint32_t process_code(const struct object *o)
+{
+	return ((const struct process_object *)(const void *)o)->exit_code;
 }
 
 /* ---- functions ---- */

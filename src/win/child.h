@@ -16,3 +16,9 @@ int child_new(struct child_start *c, bool suspended, uint32_t job, struct object
 /* End the process @o, which has @code then; returns when it has ended. */
 void child_kill(struct object *o, uint32_t code);
 uint32_t process_pid(const struct object *o);
+uint32_t process_code(const struct object *o); /* as GetExitCodeProcess */
+/* Start @program (a path) with the line @line and these descriptors as its standard ones (-1: those
+ * of this process), in the current folder: a reference to its process; NULL: last error set. */
+struct object *program_start(const char *program, const char *line, const int std[3]) MUST;
+/* The same of a function of ours, which has what this process has on its heap, and returns not. */
+struct object *own_start(void (*own)(void *arg), void *arg, const int std[3]) MUST;

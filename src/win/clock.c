@@ -286,6 +286,15 @@ API(uint32_t, k32_GetDynamicTimeZoneInformation, struct zone *ret)
 	return k32_GetTimeZoneInformation(ret);
 }
 
+/* The rules of the host are not told as rules: of every year it is what holds now. */
+API(uint32_t, k32_GetTimeZoneInformationForYear, uint16_t year, const void *zone, struct zone *ret)
+{
+	(void)year;
+	(void)zone;
+	k32_GetTimeZoneInformation(ret);
+	return 1;
+}
+
 static const uint64_t QPC_HZ = 10000000;
 API(uint32_t, k32_QueryPerformanceCounter, uint64_t *ret)
 {

@@ -1,36 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The console is the terminal that the guest was started on, if it was; its text is UTF-8. */
-#include "win/internal.h"
+#include "win/console.h"
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <unistd.h>
 
 enum {
-	INPUT_PROCESSED = 1,
-	INPUT_LINE = 2,
-	INPUT_ECHO = 4,
+	INPUT_USUAL = 0x1e0, /* insert, quick edit, extended, automatic position */
 	OUTPUT_PROCESSED = 1,
 	OUTPUT_WRAP = 2,
 	OUTPUT_VT = 4,
 	CODE_PAGE_UTF8 = 65001
 };
 static WIN_STATE struct {
-	_Atomic(uint32_t) output_mode, code_page, output_code_page;
+	_Atomic(uint32_t) output_mode, input_mode, code_page, output_code_page;
 	_Atomic(uint64_t) handlers[16]; /* of Ctrl-C; functions of the guest */
 	_Atomic(bool) ignored;
 	char title[256];
 	wide rest[8]; /* read from the terminal, and not asked for yet */
 	unsigned nrest;
 	_Atomic(uint16_t) attributes;
+	struct termios before; /* the terminal, until the guest changed it */
+	_Atomic(bool) changed;
 } console;
 
 void console_begin(void)
 {
+	console.input_mode = INPUT_USUAL;
 	console.output_mode = OUTPUT_PROCESSED | OUTPUT_WRAP | OUTPUT_VT;
 	console.code_page = console.output_code_page = CODE_PAGE_UTF8;
 	console.attributes = 7;
 }
+
+/* Whoever started it finds the terminal as it was. Children leave it as they made it, as there. */
+void console_leave(void)
+{
+	if (console.changed && !process()->start->child)
+		tcsetattr(STDIN_FILENO, TCSANOW, &console.before);
+}
+
+uint32_t console_input_mode(void) { return console.input_mode; }
 
 static struct file *console_get(handle h)
 {
@@ -51,7 +62,8 @@ API(uint32_t, k32_GetConsoleMode, handle h, uint32_t *ret)
 	uint32_t mode = console.output_mode;
 	if (f->input && tcgetattr(f->fd, &t) == 0)
 		mode = (t.c_lflag & ISIG ? INPUT_PROCESSED : 0) |
-		       (t.c_lflag & ICANON ? INPUT_LINE : 0) | (t.c_lflag & ECHO ? INPUT_ECHO : 0);
+		       (t.c_lflag & ICANON ? INPUT_LINE : 0) |
+		       (t.c_lflag & ECHO ? INPUT_ECHO : 0) | console.input_mode;
 	*ret = mode;
 	object_unref(&f->o);
 	return 1;
@@ -66,6 +78,10 @@ API(uint32_t, k32_SetConsoleMode, handle h, uint32_t mode)
 	if (!f->input) {
 		console.output_mode = mode;
 	} else if (tcgetattr(f->fd, &t) == 0) {
+		console.input_mode = mode & ~7u;
+		if (!console.changed)
+			console.before = t;
+		console.changed = true;
 		t.c_lflag &= ~(tcflag_t)(ISIG | ICANON | ECHO);
 		t.c_lflag |= (mode & INPUT_PROCESSED ? ISIG : 0u) |
 			     (mode & INPUT_LINE ? ICANON : 0u) | (mode & INPUT_ECHO ? ECHO : 0u);
@@ -123,6 +139,8 @@ API(uint32_t, k32_ReadConsoleW, handle h, wide *buf, uint32_t n, uint32_t *ret_n
 			sizeof console.rest - sizeof console.rest[0]);
 		console.nrest--;
 	}
+	if (!got && n)
+		got = console_written(f, buf, n);
 	size_t want = got || n < 3 ? (n ? 1 : 0) : n - 2 < sizeof raw / 2 ? n - 2 : sizeof raw / 2;
 	int64_t r = got ? 0 : io_read(f, raw, want, -1);
 	object_unref(&f->o);
@@ -238,19 +256,46 @@ API(uint32_t, k32_SetConsoleCursorInfo, handle h, const struct cursor *c)
 	return r < 0 ? fail(error_of((int)-r)) : 1;
 }
 
-API(uint32_t, k32_GetNumberOfConsoleInputEvents, handle h, uint32_t *ret)
+/* @what, @n times from @xy on; the cursor stays. */
+static uint32_t output_fill(handle h, const char *what, uint32_t n, uint32_t xy, uint32_t *ret_n)
 {
-	int n = 0;
 	struct file *f = console_get(h);
 	if (!f)
 		return 0;
-	uint32_t ok = f->input ? 1 : fail(ERROR_INVALID_HANDLE);
-	if (ok) {
-		(void)!ioctl(f->fd, FIONREAD, &n);
-		*ret = (uint32_t)n;
-	}
+	n = n < 0x8000 ? n : 0x8000;
+	size_t len = strlen(what), used = 0;
+	autofree char *buf = malloc(40 + len * n);
+	if (buf)
+		used = (size_t)sprintf(buf, "\0337\033[%u;%uH", (xy >> 16) + 1, (xy & 0xffff) + 1);
+	for (uint32_t i = 0; buf && i < n; i++, used += len)
+		memcpy(buf + used, what, len);
+	if (buf)
+		used += (size_t)sprintf(buf + used, "\0338");
+	int64_t r = buf ? io_write(f, buf, used, -1) : -ENOMEM;
 	object_unref(&f->o);
-	return ok;
+	*ret_n = r < 0 ? 0 : n;
+	return r < 0 ? fail(error_of((int)-r)) : 1;
+}
+
+API(uint32_t, k32_FillConsoleOutputCharacterW, handle h, wide c, uint32_t n, uint32_t xy,
+    uint32_t *ret_n)
+{
+	autofree char *t = text_from(&c, 1);
+	return t ? output_fill(h, t, n, xy, ret_n) : fail(ERROR_NOT_ENOUGH_MEMORY);
+}
+
+/* Colours of what is there cannot be changed alone: it is as they are. */
+API(uint32_t, k32_FillConsoleOutputAttribute, handle h, uint16_t a, uint32_t n, uint32_t xy,
+    uint32_t *ret_n)
+{
+	(void)a;
+	(void)xy;
+	struct file *f = console_get(h);
+	if (!f)
+		return 0;
+	object_unref(&f->o);
+	*ret_n = n;
+	return 1;
 }
 
 API(uint32_t, k32_GetConsoleCP, void) { return console.code_page; }

@@ -2,6 +2,7 @@
 /* The environment of the guest: names without regard to case. It gets the usual ones and what the
  * user gives; the host's stay outside. */
 #include "win/internal.h"
+#include <sched.h>
 #include <stdio.h>
 
 enum { VARIABLES_MAX = 65536 };
@@ -94,10 +95,13 @@ void environment_begin(void)
 					       {"USERPROFILE", "C:\\Users\\lodge"},
 					       {"windir", "C:\\Windows"}};
 	char cpus[16];
+	cpu_set_t set;
 	bool first = !process()->start->child; /* others have what they are given */
 	for (size_t i = 0; first && i < countof(usual); i++)
 		environment_set(usual[i][0], usual[i][1]);
-	snprintf(cpus, sizeof cpus, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+	CPU_ZERO(&set);
+	sched_getaffinity(0, sizeof set, &set); /* what sysconf says, when there is no /proc */
+	snprintf(cpus, sizeof cpus, "%d", CPU_COUNT(&set));
 	if (first)
 		environment_set("NUMBER_OF_PROCESSORS", cpus);
 	for (size_t i = 0; i < process()->start->nenv; i++) {

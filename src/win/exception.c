@@ -577,13 +577,3 @@ API(void, k32_RaiseFailFastException, const struct win_exception *x, void *c, ui
 	(void)flags;
 	unhandled(x ? x : &own);
 }
-
-API(uint16_t, nt_RtlCaptureStackBackTrace, uint32_t skip, uint32_t n, uint64_t *ret, uint32_t *hash)
-{
-	(void)skip;
-	(void)n;
-	(void)ret;
-	if (hash)
-		*hash = 0;
-	return 0; /* no frames: as where none can be told */
-}

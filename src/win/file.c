@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 static void parts_free(struct part *p);
 
@@ -18,7 +19,7 @@ static void file_fini(struct object *o)
 	share_leave(f);
 	pipe_end_free(f->end);
 	if (f->fd > 2)
-		close(f->fd);
+		(void)!syscall(SYS_close, f->fd);
 	if (f->delete_on_close && f->path)
 		(void)!(f->folder ? rmdir(f->path) : unlink(f->path));
 	object_unref(f->port);
@@ -35,20 +36,24 @@ static void file_closed(struct object *o)
 	pipe_end_close(f->end);
 }
 
-static struct file *file_new(int fd, uint32_t access, const char *path)
+/* @path (NULL: it has none) is its own then, also when there is no memory for it. */
+static struct file *file_new(int fd, uint32_t access, char *path)
 {
 	struct stat st;
 	struct file *f = object_new(KIND_FILE, sizeof *f);
-	if (!f)
+	if (!f) {
+		free(path);
 		return NULL;
+	}
 	f->o.fini = file_fini;
 	f->o.closed = file_closed;
 	f->o.manual = true;
 	f->o.count = 1;
 	f->fd = fd;
 	f->access = access;
-	f->path = path ? strdup(path) : NULL;
-	if (fstat(fd, &st) == 0) {
+	f->path = path;
+	/* not fstat, which glibc makes a look-up of "" */
+	if (syscall(SYS_fstat, fd, &st) == 0) {
 		f->folder = S_ISDIR(st.st_mode);
 		f->pipe = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
 		f->console = S_ISCHR(st.st_mode) && isatty(fd);
@@ -60,7 +65,7 @@ static struct file *file_new(int fd, uint32_t access, const char *path)
 
 handle file_handle(int fd, uint32_t access, const char *path, bool inherit)
 {
-	struct file *f = file_new(fd, access, path);
+	struct file *f = file_new(fd, access, path ? strdup(path) : NULL);
 	if (!f) {
 		close(fd);
 		return fail(ERROR_NOT_ENOUGH_MEMORY);
@@ -139,7 +144,7 @@ static uint32_t file_make(const char *host, int mode, uint32_t how, int *ret_fd,
 	int fd = -1;
 	*ret_was = true;
 	if (how == CREATE_NEW || how == CREATE_ALWAYS || how == OPEN_ALWAYS) {
-		fd = open(host, mode | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		fd = open(path_near(host), mode | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		*ret_was = fd < 0;
 		if (fd < 0 && errno == EEXIST && how == CREATE_NEW)
 			return ERROR_FILE_EXISTS;
@@ -147,7 +152,7 @@ static uint32_t file_make(const char *host, int mode, uint32_t how, int *ret_fd,
 			return ERROR_PATH_NOT_FOUND;
 	}
 	if (fd < 0)
-		fd = open(host, mode | O_CLOEXEC | O_NONBLOCK);
+		fd = open(path_near(host), mode | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return error_of(errno);
 	*ret_fd = fd;
@@ -202,12 +207,18 @@ static struct file *file_there(const char *path, const struct opening *o)
 {
 	if (o->how != OPEN_EXISTING || o->flags & FILE_FLAG_OPEN_REPARSE_POINT)
 		return NULL;
-	autofree char *host = path_written(path);
-	int fd = host ? open(host, open_mode(o->access) | O_CLOEXEC | O_NONBLOCK) : -1;
-	struct file *f = fd < 0 ? NULL : file_new(fd, o->access, host);
+	char *host = path_written(path);
+	/* not open, which is a point of cancellation: nobody here is cancelled */
+	int flags = open_mode(o->access) | O_CLOEXEC | O_NONBLOCK;
+	int fd = host ? (int)syscall(SYS_open, path_near(host), flags) : -1;
+	if (fd < 0) {
+		free(host);
+		return NULL;
+	}
+	struct file *f = file_new(fd, o->access, host);
 	if (f && !f->folder)
 		return f;
-	if (fd >= 0 && !f)
+	if (!f)
 		close(fd);
 	object_unref(f ? &f->o : NULL);
 	return NULL;
@@ -234,8 +245,8 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 		return HANDLE_BAD;
 	int mode = open_mode(access);
 	bool link = flags & FILE_FLAG_OPEN_REPARSE_POINT && how == OPEN_EXISTING &&
-		    lstat(host, &st) == 0 && S_ISLNK(st.st_mode);
-	bool folder = !link && stat(host, &st) == 0 && S_ISDIR(st.st_mode);
+		    lstat(path_near(host), &st) == 0 && S_ISLNK(st.st_mode);
+	bool folder = !link && stat(path_near(host), &st) == 0 && S_ISDIR(st.st_mode);
 	if (link) /* itself, not where it leads */
 		mode = O_PATH | O_NOFOLLOW;
 	if (folder && how != CREATE_NEW) {
@@ -247,7 +258,7 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 	uint32_t error = file_make(host, mode, o.how, &fd, &o.was);
 	if (error)
 		return bad(error == ERROR_FILE_NOT_FOUND ? path_missing(host) : error);
-	if (!(f = file_new(fd, access, host))) {
+	if (!(f = file_new(fd, access, strdup(host)))) {
 		close(fd);
 		return bad(ERROR_NOT_ENOUGH_MEMORY);
 	}
@@ -304,6 +315,9 @@ static bool wait_ready(int fd, short events)
 int64_t io_read(struct file *f, void *buf, size_t len, int64_t at)
 {
 	struct thread *t = thread_self();
+	bool more;
+	if (pipe_has_messages(f))
+		return message_read(f, buf, (uint32_t)len, &more);
 	for (;;) {
 		atomic_store(&t->blocked, 1);
 		ssize_t n = at >= 0 && !f->pipe && !f->console ? pread(f->fd, buf, len, at)
@@ -324,6 +338,8 @@ int64_t io_write(struct file *f, const void *buf, size_t len, int64_t at)
 	size_t done = 0;
 	struct thread *t = thread_self();
 	const char *p = buf;
+	if (pipe_has_messages(f))
+		return message_write(f, buf, (uint32_t)len);
 	if (f->append && !f->pipe && !f->console)
 		at = lseek(f->fd, 0, SEEK_END);
 	while (done < len) {
@@ -376,11 +392,22 @@ static uint32_t transfer_end(struct file *f, struct overlapped *o, int64_t r, ui
 	return error ? fail(error) : 1;
 }
 
+static bool readable_now(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	return poll(&p, 1, 0) > 0;
+}
+
 /* Nothing at all is read of a pipe when there is something to read. */
-static int64_t file_read(struct file *f, void *buf, uint32_t n, const struct overlapped *o)
+static int64_t file_read(struct file *f, void *buf, uint32_t n, const struct overlapped *o,
+			 bool *ret_more)
 {
 	if (f->folder)
 		return -EINVAL;
+	if (f->nowait && f->pipe && !readable_now(f->fd))
+		return -ENODATA;
+	if (pipe_has_messages(f))
+		return message_read(f, buf, n, ret_more);
 	if (f->pipe && !n)
 		return pipe_await(f);
 	int64_t r = io_read(f, buf, n, overlapped_at(o));
@@ -396,16 +423,24 @@ API(uint32_t, k32_ReadFile, handle h, void *buf, uint32_t n, uint32_t *ret_n, st
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	uint32_t ok;
-	if (o && f->overlapped && (f->end || f->socket)) {
+	uint32_t ok, listens = pipe_listens(f);
+	if (listens) {
+		ok = fail(listens);
+	} else if (o && f->overlapped && (f->end || f->socket)) {
 		ok = pipe_overlapped(f, buf, n, ret_n, o, false);
 	} else {
-		int64_t r = file_read(f, buf, n, o);
-		uint32_t end = f->pipe && (n || r < 0) ? ERROR_BROKEN_PIPE
-			       : n && o && !f->console ? ERROR_HANDLE_EOF
-						       : 0;
+		bool more = false;
+		int64_t r = file_read(f, buf, n, o, &more);
+		uint32_t end = pipe_has_messages(f) && r == 0 ? 0
+			       : f->pipe && (n || r < 0)      ? ERROR_BROKEN_PIPE
+			       : n && o && !f->console        ? ERROR_HANDLE_EOF
+							      : 0;
 		r = f->pipe && (r == -EPIPE || r == -ECONNRESET) ? 0 : r;
 		ok = transfer_end(f, o, r, ret_n, end);
+		if (more && o)
+			o->status = STATUS_BUFFER_OVERFLOW;
+		if (more)
+			ok = fail(ERROR_MORE_DATA);
 	}
 	object_unref(&f->o);
 	return ok;
@@ -419,8 +454,10 @@ API(uint32_t, k32_WriteFile, handle h, const void *buf, uint32_t n, uint32_t *re
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	uint32_t ok;
-	if (o && f->overlapped && (f->end || f->socket)) {
+	uint32_t ok, listens = pipe_listens(f);
+	if (listens) {
+		ok = fail(listens);
+	} else if (o && f->overlapped && (f->end || f->socket)) {
 		ok = pipe_overlapped(f, (void *)(uintptr_t)buf, n, ret_n, o, true);
 	} else {
 		int64_t r = io_write(f, buf, n, overlapped_at(o));

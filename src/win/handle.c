@@ -17,8 +17,9 @@ static WIN_STATE struct {
 
 void *object_new(enum kind k, size_t size)
 {
-	struct object *o = calloc(1, size);
+	struct object *o = malloc(size); /* calloc does not look into the thread's own cache */
 	if (o) {
+		memset(o, 0, size);
 		o->kind = k;
 		o->refs = 1;
 	}
@@ -27,18 +28,35 @@ void *object_new(enum kind k, size_t size)
 
 void object_ref(struct object *o) { atomic_fetch_add(&o->refs, 1); }
 
+/* Under the lock: nobody finds it from here on. */
+static void name_remove(const struct object *o)
+{
+	for (struct object **p = &table.named; *p; p = &(*p)->next_named)
+		if (*p == o) {
+			*p = o->next_named;
+			break;
+		}
+}
+
+bool object_unname(struct object *o)
+{
+	pthread_mutex_lock(&table.lock);
+	bool closed = o->handles == 0;
+	if (closed)
+		name_remove(o);
+	pthread_mutex_unlock(&table.lock);
+	return closed;
+}
+
 void object_unref(struct object *o)
 {
 	if (!o)
 		return;
-	if (o->name) { /* nobody finds it from here on */
+	if (o->name) {
 		pthread_mutex_lock(&table.lock);
 		bool last = atomic_fetch_sub(&o->refs, 1) == 1;
-		for (struct object **p = &table.named; last && *p; p = &(*p)->next_named)
-			if (*p == o) {
-				*p = o->next_named;
-				break;
-			}
+		if (last)
+			name_remove(o);
 		pthread_mutex_unlock(&table.lock);
 		if (!last)
 			return;

@@ -178,6 +178,7 @@ struct library {
 	size_t n;
 };
 const struct library *library_find(const char *dll);
+extern const struct host_library win_libm; /* at WIN_LIBM */
 const void *library_symbol(const struct library *l, const char *name);
 /* A function that ends the guest when it is called, naming itself. */
 void *stub_new(const char *dll, const char *name, unsigned ordinal);
@@ -186,6 +187,7 @@ void *stub_new(const char *dll, const char *name, unsigned ordinal);
 enum { TLS_SLOTS = 64 + 1024, FLS_SLOTS = 256, TEB_SIZE = 0x2000 };
 enum { STACK_BOTTOM = 4 * PAGE }; /* who touches it has an overflow */
 struct crt_thread;
+struct fiber;
 struct wait_node;
 struct thread {
 	uint8_t *teb;          /* guest memory */
@@ -193,10 +195,12 @@ struct thread {
 	uint32_t tid;
 	uint64_t stack_lo, stack_hi;
 	uint64_t tls[TLS_SLOTS - 64]; /* above those in the TEB */
-	uint64_t fls[FLS_SLOTS];
+	uint64_t *fls; /* FLS_SLOTS: its own, or those of the fiber that it runs */
+	uint64_t own_fls[FLS_SLOTS];
 	uint64_t start, argument; /* of the guest */
 	uint32_t exit_code;
-	bool fiber;
+	struct fiber *fiber; /* fiber.c: which it runs; NULL: it has not become one */
+	uint64_t home_lo, home_hi; /* of one that has: its own stack */
 	_Atomic(uint32_t) begun; /* futex: its number is known */
 	_Atomic(uint32_t) wake;  /* futex: something it waits for may have come */
 	uint8_t *tls_blocks;     /* owned: array of pointers, guest-visible */
@@ -215,6 +219,7 @@ struct thread {
 	void *alt_stack;
 	pthread_t pthread;
 	void *apc; /* wait.c: list of user APCs, owned */
+	void *timers; /* wait.c: those that call it; borrowed */
 	int io_wake;              /* pipe.c: eventfd that ends what it waits for; 0: none */
 	_Atomic(int) io_waits;
 };
@@ -232,7 +237,14 @@ void suspend_thread_end(struct thread *t);
 void suspended_wait(struct thread *t); /* itself, as long as it is suspended */
 void threads_lock(void);
 void threads_unlock(void);
-void fls_end(struct thread *t);
+/* The values in @fls end: the guest's functions for them are called. */
+void fls_end(uint64_t *fls);
+/* A stack of the guest's: 0 or a negative errno. */
+int stack_new(uint64_t *ret_lo, uint64_t *ret_hi, uint64_t size) MUST;
+/* fiber.c: the value of the slot @i of every fiber that does not run is taken away, for which @fn
+ * (0: none) is called. */
+void fibers_forget(uint32_t i, uint64_t fn);
+void fiber_thread_end(struct thread *t); /* it has left the stack of the fiber that it ran */
 uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
 /* ---- handles and what they stand for (handle.c, wait.c) ---- */
@@ -252,7 +264,8 @@ enum kind {
 	KIND_TOKEN,
 	KIND_NOTIFICATION,
 	KIND_KEY,
-	KIND_WAIT
+	KIND_WAIT,
+	KIND_SNAPSHOT
 };
 struct object {
 	enum kind kind;
@@ -295,6 +308,7 @@ bool object_inherits(handle h, bool set, bool on);
 /* Name @o (object.name may be NULL); another of that name comes back instead, *ret_old true. */
 struct object *object_name(struct object *o, const char *name, bool *ret_old);
 struct object *object_named(const char *name, enum kind k);
+bool object_unname(struct object *o); /* nobody finds it any more; false: it has handles again */
 
 /* All objects of a kind that have handles, one after the other. */
 void handles_each(enum kind k, void (*fn)(struct object *o, void *arg), void *arg);
@@ -309,6 +323,7 @@ uint32_t wait_for(struct object **o, uint32_t n, bool all, uint64_t timeout_ns, 
 uint64_t deadline_of_ms(uint32_t ms);
 #define NEVER UINT64_MAX
 void mutexes_abandon(struct thread *t);
+void timers_drop(struct thread *t); /* their calls have nobody any more */
 int futex_wait(_Atomic(uint32_t) *at, uint32_t is, uint64_t deadline_ns);
 void futex_wake(_Atomic(uint32_t) *at, int n);
 void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
@@ -319,6 +334,8 @@ void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c
 char *path_linux(const char *path);
 char *path_linux_w(const wide *path);
 char *path_written(const char *path); /* as it is written, without a look */
+/* What path_linux gave, as the host finds it sooner; within @host, or itself. */
+const char *path_near(const char *host);
 /* Made whole: D:\a\b, without . and ..; malloc'ed. */
 char *path_full(const char *path);
 /* The error for what is not there: another one when its folder is not there either. */
@@ -327,6 +344,11 @@ uint32_t fail_path(const char *host); /* as fail_errno, of what was done with @h
 bool path_valid(const char *path);    /* without characters that no name may have */
 /* The other way: malloc'ed; NULL: it is on no drive. */
 char *path_guest(const char *host);
+/* Programs of ours (own.c): a file that is there when it is looked for. False: there is none. */
+bool own_program_make(const char *host);
+void (*own_program_of(const uint8_t *file, uint64_t len))(void *arg); /* NULL: it is no such file */
+extern const char path_interpreter[]; /* of cmd.exe */
+void cmd_main(void *unused); /* which it is, for a process that has begun; does not return */
 const char *path_cwd(void); /* guest's; valid until it is changed */
 uint32_t path_cwd_set(const char *path);
 enum device { DEVICE_NONE, DEVICE_NUL, DEVICE_CONIN, DEVICE_CONOUT, DEVICE_CON };
@@ -337,6 +359,8 @@ struct file {
 	int fd;
 	bool folder, console, input, pipe, append, overlapped, socket, inherited, delete_on_close;
 	bool shut;  /* a socket that sends no more */
+	bool nowait; /* a pipe that is not waited for */
+	bool pipes; /* nt_open.c: the folder of all pipes */
 	char *path; /* host side; owned; NULL: none */
 	uint32_t access, share;
 	uint32_t need; /* what others have to share, once it is in the list of share.c */
@@ -418,6 +442,7 @@ char *environment_get(const char *name);                   /* malloc'ed; NULL: n
 bool environment_set(const char *name, const char *value); /* NULL: take away */
 char **environment_copy(void);                             /* malloc'ed array of malloc'ed */
 void console_begin(void);
+void console_leave(void); /* of the process */
 void clock_page_begin(void);
 bool clock_page_fault(uint64_t at);
 void crt_begin(void);

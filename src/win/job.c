@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs: processes that are counted, limited and ended together. Who makes one can end it, with the
- * children that it has put there, and theirs go with them; so only the counts are shared. Of the
- * limits there are those of the number of processes and of each one's memory, the latter by the
- * host's RLIMIT_DATA, which counts Lodge's memory, too. */
+ * children that it has put there, and theirs go with them; so only the counts are shared. What a
+ * process may use is in job_limit.c. */
 #include "win/job.h"
 #include "win/child.h"
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 
 enum { CHAIN_MAX = 32 };
 #define STARTING UINT32_MAX /* as a number of a process: it has none yet */
 enum { CREATE_BREAKAWAY = 0x1000000 };
 enum { MSG_LIMIT = 3, MSG_ZERO, MSG_NEW = 6, MSG_EXIT, MSG_CRASH };
-enum { OWN_MEMORY = 32 << 20 }; /* Lodge's, of what the host counts */
 
 static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct jobs *shared;
 	struct job *all; /* that this process has */
-	uint64_t memory; /* the limit that is in force */
 } jobs = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct jobs *jobs_shared(void)
@@ -248,22 +244,6 @@ void job_ended(uint32_t pid, const struct usage *u, bool crashed)
 		below_ended(pid);
 }
 
-void job_limits_apply(void)
-{
-	uint64_t least = 0;
-	struct rlimit l;
-	if (!jobs_shared())
-		return;
-	for (uint32_t at = *job_of_process(process_object()); at; at = slot_at(at)->parent)
-		if (slot_at(at)->flags & LIMIT_MEMORY && (!least || slot_at(at)->memory < least))
-			least = slot_at(at)->memory;
-	if (least == jobs.memory || getrlimit(RLIMIT_DATA, &l) < 0)
-		return;
-	jobs.memory = least;
-	l.rlim_cur = least && least + OWN_MEMORY < l.rlim_max ? least + OWN_MEMORY : l.rlim_max;
-	(void)!setrlimit(RLIMIT_DATA, &l);
-}
-
 /* ---- the object ---- */
 
 static void job_fini(struct object *o)
@@ -296,7 +276,7 @@ static struct job *job_new(void)
 			continue;
 		s->parent = s->flags = s->most = s->active = s->total = 0;
 		s->terminated = s->faults = 0;
-		s->user = s->kernel = s->memory = 0;
+		s->user = s->kernel = s->memory = s->time = 0;
 		j->job = i + 1;
 		j->o.fini = job_fini;
 		pthread_mutex_lock(&jobs.lock);

@@ -91,8 +91,9 @@ static uint32_t ids_fill(uint8_t *out, uint32_t len, uint32_t *ret_len, uint32_t
 static uint32_t query(uint32_t job, uint32_t class, void *out, uint32_t len, uint32_t *ret_len)
 {
 	const struct slot *s = slot_at(job);
-	const struct extended x = {.basic = {.flags = s->flags, .active = s->most},
-				   .process_memory = s->memory};
+	const struct extended x = {
+	    .basic = {.process_time = (int64_t)s->time, .flags = s->flags, .active = s->most},
+	    .process_memory = s->memory};
 	struct accounting a;
 	const void *from = &x;
 	uint32_t n;
@@ -135,13 +136,15 @@ static uint32_t limits_set(uint32_t job, const struct limits *l, const struct ex
 	struct slot *s = slot_at(job);
 	if (l->flags & ~(uint32_t)LIMITS)
 		return l->flags >> 15 ? ERROR_INVALID_PARAMETER : ERROR_NOT_SUPPORTED;
-	if (!x && l->flags & ~(uint32_t)(LIMIT_ACTIVE))
+	if (!x && l->flags & ~(uint32_t)(LIMIT_ACTIVE | LIMIT_PROCESS_TIME))
 		return ERROR_INVALID_PARAMETER;
 	if ((l->flags & LIMIT_ACTIVE && !l->active) ||
+	    (l->flags & LIMIT_PROCESS_TIME && l->process_time <= 0) ||
 	    (x && l->flags & LIMIT_MEMORY && !x->process_memory))
 		return ERROR_INVALID_PARAMETER;
 	s->most = l->active;
 	s->memory = x ? x->process_memory : 0;
+	s->time = l->flags & LIMIT_PROCESS_TIME ? (uint64_t)l->process_time : 0;
 	s->flags = l->flags;
 	job_limits_apply();
 	return 0;

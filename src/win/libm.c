@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The host's mathematics: loaded when a Windows program starts, since nobody else needs it. Names
- * are others, for in a program that has libm the library's own would be taken for ours. */
-#include "win/win.h"
+/* The host's mathematics: loaded when a Windows program asks for a function of it, since few do.
+ * Names are others, for in a program that has libm the library's own would be taken for ours. */
+#include "win/internal.h"
 
 #undef HOST_CALL
 #define HOST_CALL(name)                                                                            \
@@ -21,7 +21,7 @@ extern void *win_libm_at[];
 extern const char win_libm_names[];
 
 const struct host_library win_libm = {
-	.file = "libm.so.6",
+	.file = WIN_LIBM,
 	.package = "libc6",
 	.at = win_libm_at,
 	.names = win_libm_names,

@@ -239,14 +239,21 @@ static int image_map(struct module *m, const uint8_t *file, uint64_t len, struct
 
 static int image_protect(struct module *m, struct lodge_err *e)
 {
-	uint64_t at = (uint64_t)(uintptr_t)m->im.at;
-	uint32_t old;
-	int r = space_protect(at, align_up(m->pe.headers_len, PAGE), PAGE_READONLY, &old);
-	for (unsigned i = 0; r == 0 && i < m->pe.nsections; i++) {
-		const struct pe_section *s = &m->pe.sections[i];
-		if (s->mem_len)
-			r = space_protect(at + s->rva, align_up(s->mem_len, PAGE), section_prot(s),
-					  &old);
+	uint64_t at = (uint64_t)(uintptr_t)m->im.at, from = 0;
+	uint64_t to = align_up(m->pe.headers_len, PAGE);
+	uint32_t old, prot = PAGE_READONLY;
+	int r = 0;
+	/* neighbours that are protected alike are one call of the host */
+	for (unsigned i = 0; r == 0 && i <= m->pe.nsections; i++) {
+		const struct pe_section *s = i < m->pe.nsections ? &m->pe.sections[i] : NULL;
+		if (s && !s->mem_len)
+			continue;
+		if (!s || s->rva != to || section_prot(s) != prot) {
+			r = space_protect(at + from, to - from, prot, &old);
+			from = s ? s->rva : 0;
+			prot = s ? section_prot(s) : 0;
+		}
+		to = s ? s->rva + align_up(s->mem_len, PAGE) : 0;
 	}
 	return r < 0 ? err_set(e, -r, "%s: cannot protect its sections", m->name) : 0;
 }
@@ -510,12 +517,24 @@ static void *forward_find(const char *to, int depth)
 			     number ? (unsigned)strtoul(dot + 2, NULL, 10) : 0, depth + 1);
 }
 
+extern const char __start_win_math[], __stop_win_math[]; /* of crt_math.c */
+
+/* What calls libm has it loaded: few programs do. */
+static void *ours_ready(void *symbol)
+{
+	const char *at = symbol;
+	struct lodge_err e;
+	if (at >= __start_win_math && at < __stop_win_math && host_library_load(&win_libm, &e) < 0)
+		process_die(LODGE_EXIT_LODGE, "%s", e.msg);
+	return symbol;
+}
+
 void *module_symbol(struct module *m, const char *name, unsigned ordinal, int depth)
 {
 	const char *forward = NULL;
 	uint32_t rva = 0;
 	if (m->ours)
-		return win_find(m->library->name, name, ordinal);
+		return ours_ready(win_find(m->library->name, name, ordinal));
 	if (pe_export(&m->im, name, ordinal, &rva, &forward) < 0)
 		return NULL;
 	return forward ? forward_find(forward, depth) : m->im.at + rva;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files as ntdll has them: statuses, and an IO_STATUS_BLOCK. And those of kernel32 that tell of
  * their end by a call. */
-#include "win/internal.h"
+#include "win/pipe.h"
 
 struct io_status {
 	uint64_t status, n;
@@ -12,7 +12,7 @@ static uint32_t end_status(const struct file *f, int64_t r, uint32_t n)
 {
 	if (r < 0)
 		return status_of((int)-r);
-	if (r > 0 || !n || f->console)
+	if (r > 0 || !n || f->console || pipe_has_messages(f))
 		return STATUS_SUCCESS;
 	return f->pipe ? STATUS_PIPE_BROKEN : STATUS_END_OF_FILE;
 }
@@ -47,10 +47,14 @@ API(uint32_t, nt_NtReadFile, handle h, handle event, uint64_t fn, uint64_t arg,
 		return STATUS_INVALID_HANDLE;
 	int64_t from = at && *at != AT_POINTER ? *at : -1;
 	event_reset(event, 0);
-	int64_t r = f->folder ? -EINVAL : io_read(f, buf, n, from);
+	bool more = false;
+	int64_t r = f->folder              ? -EINVAL
+		    : pipe_has_messages(f) ? message_read(f, buf, n, &more)
+					   : io_read(f, buf, n, from);
 	if (from >= 0 && r > 0)
 		io_seek(f, from + r);
-	return transfer_told(f, io, end_status(f, r, n), r, event, fn, arg);
+	uint32_t status = more ? STATUS_BUFFER_OVERFLOW : end_status(f, r, n);
+	return transfer_told(f, io, status, r, event, fn, arg);
 }
 
 API(uint32_t, nt_NtWriteFile, handle h, handle event, uint64_t fn, uint64_t arg,

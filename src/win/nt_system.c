@@ -70,6 +70,26 @@ API(uint32_t, nt_NtQuerySystemInformation, uint32_t class, void *out, uint32_t n
 	return STATUS_SUCCESS;
 }
 
+API(uint32_t, k32_GetSystemTimes, uint64_t *idle, uint64_t *kernel, uint64_t *user)
+{
+	uint32_t n = cpus();
+	autofree uint8_t *all = calloc(n, CPU_TIMES);
+	uint64_t sum[3] = {0};
+	if (!all)
+		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	cpu_times_put(all, n);
+	for (uint32_t i = 0; i < n; i++)
+		for (unsigned k = 0; k < 3; k++)
+			sum[k] += le64_at(all + (size_t)i * CPU_TIMES + 8 * (size_t)k);
+	if (idle)
+		*idle = sum[0];
+	if (kernel)
+		*kernel = sum[1];
+	if (user)
+		*user = sum[2];
+	return 1;
+}
+
 API(uint32_t, nt_NtQueryInformationProcess, handle h, uint32_t class, void *out, uint32_t n,
     uint32_t *ret_n)
 {

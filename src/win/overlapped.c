@@ -29,13 +29,18 @@ void overlapped_end(struct file *f, struct overlapped *o, uint32_t status, uint6
 	/* what fails at once has told the caller */
 	bool failed = at_once && status >> 30 == 3;
 	bool quiet = o->event & 1 || failed || (at_once && f->modes & 1 && !status);
-	const struct overlapped was = *o; /* the guest may reuse it once it has a status */
+	const struct overlapped was = *o; /* the guest may reuse it once it has a status, */
+	struct object *port = quiet ? NULL : f->port; /* and give the file a port */
+	uint64_t key = f->port_key;
+	if (port)
+		object_ref(port);
 	o->n = n;
 	atomic_store((_Atomic(uint64_t) *)(void *)&o->status, status);
 	futex_wake(state_of(o), INT_MAX);
 	event_set(&was, 1);
-	if (f->port && !quiet)
-		port_post(f->port, n, f->port_key, (uint64_t)(uintptr_t)o, status);
+	if (port)
+		port_post(port, n, key, (uint64_t)(uintptr_t)o, status);
+	object_unref(port);
 }
 
 /* ---- functions ---- */

@@ -10,8 +10,15 @@
 static WIN_STATE struct {
 	pthread_mutex_t lock;
 	char cwd[4096]; /* D:\a, without a backslash at the end but for the root */
+	char near[16];  /* "/d/": the folder that the process is in on this side, for good */
 } here = {.lock = PTHREAD_MUTEX_INITIALIZER};
 const char *path_cwd(void) { return here.cwd; }
+
+/* Does @path begin with these four? Nearly none does: the first is looked at here. */
+static bool has_prefix(const char *path, const char *four)
+{
+	return *path == *four && !strncmp(path, four, 4);
+}
 
 static bool is_slash(char c) { return c == '\\' || c == '/'; }
 static bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
@@ -35,7 +42,7 @@ enum device path_device(const char *path)
 		     {"CONIN$", DEVICE_CONIN},
 		     {"CONOUT$", DEVICE_CONOUT},
 		     {"CON", DEVICE_CON}};
-	if (!strncmp(path, "\\\\.\\", 4) || !strncmp(path, "\\\\?\\", 4))
+	if (has_prefix(path, "\\\\.\\") || has_prefix(path, "\\\\?\\"))
 		path += 4;
 	if (!strchr("NnCc", *path)) /* most */
 		return DEVICE_NONE;
@@ -53,8 +60,8 @@ enum device path_device(const char *path)
  * another computer, or of no drive at all. */
 static size_t path_root(const char *path, const char **rest, char out[8], bool *exact)
 {
-	*exact = !strncmp(path, "\\\\?\\", 4) || !strncmp(path, "\\??\\", 4);
-	if (*exact || !strncmp(path, "\\\\.\\", 4))
+	*exact = has_prefix(path, "\\\\?\\") || has_prefix(path, "\\??\\");
+	if (*exact || has_prefix(path, "\\\\.\\"))
 		path += 4;
 	else if (is_slash(path[0]) && is_slash(path[1]))
 		return 0;
@@ -118,20 +125,19 @@ char *path_full(const char *path)
 {
 	const char *rest;
 	bool exact;
-	size_t cap = strlen(path) + sizeof here.cwd + 16;
+	pthread_mutex_lock(&here.lock);
+	size_t n = 0, cap = strlen(path) + strlen(here.cwd) + 16;
 	char *out = malloc(cap);
-	if (!out || !*path) {
-		free(out);
-		last_error_set(out ? ERROR_PATH_NOT_FOUND : ERROR_NOT_ENOUGH_MEMORY);
+	if (out && *path)
+		n = path_root(path, &rest, out, &exact);
+	if (n && !is_slash(*rest) && out[0] == here.cwd[0])
+		n = parts_add(out, n, n, cap, here.cwd + 3, true);
+	n = n ? parts_add(out, n, 3, cap, rest, exact) : 0;
+	pthread_mutex_unlock(&here.lock);
+	if (!out) {
+		last_error_set(ERROR_NOT_ENOUGH_MEMORY);
 		return NULL;
 	}
-	size_t n = path_root(path, &rest, out, &exact);
-	if (n && !is_slash(*rest) && out[0] == here.cwd[0]) {
-		pthread_mutex_lock(&here.lock);
-		n = parts_add(out, n, n, cap, here.cwd + 3, true);
-		pthread_mutex_unlock(&here.lock);
-	}
-	n = n ? parts_add(out, n, 3, cap, rest, exact) : 0;
 	if (!n) {
 		free(out);
 		last_error_set(ERROR_PATH_NOT_FOUND);
@@ -194,21 +200,37 @@ static char *path_exact(const char *path, size_t *ret_root)
 		return NULL;
 	}
 	size_t root = strlen(d->path), n = strlen(full + 3);
-	char *host = malloc(root + n + 2);
+	char *host = root > 2 ? realloc(full, root + n + 2) : full;
 	if (!host) {
 		last_error_set(ERROR_NOT_ENOUGH_MEMORY);
 		return NULL;
 	}
+	(void)take(full); /* it is @host now */
+	memmove(host + root + 1, host + 3, n + 1);
 	memcpy(host, d->path, root);
 	host[root] = '/';
-	memcpy(host + root + 1, full + 3, n + 1);
 	for (char *p = host + root; *p; p++)
 		if (*p == '\\')
 			*p = '/';
-	if (!full[3])
+	if (!n)
 		host[root ? root : 1] = 0;
 	*ret_root = root;
 	return host;
+}
+
+/* Two parts of each name less for the host to look up: where nearly all files are, we are. */
+const char *path_near(const char *host)
+{
+	size_t n = strlen(here.near);
+	return n && !strncmp(host, here.near, n) && host[n] ? host + n : host;
+}
+
+/* The folder of the drive @letter, from the start on. */
+static void near_set(char letter)
+{
+	const struct win_drive *d = drive_find(letter);
+	if (d && strlen(d->path) + 2 < sizeof here.near && chdir(d->path) == 0)
+		snprintf(here.near, sizeof here.near, "%s/", d->path);
 }
 
 char *path_written(const char *path)
@@ -222,7 +244,8 @@ char *path_linux(const char *path)
 	struct stat st;
 	size_t root;
 	char *host = path_exact(path, &root);
-	if (host && host[root] && lstat(host, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+	if (host && host[root] && lstat(path_near(host), &st) < 0 &&
+	    (errno == ENOENT || errno == ENOTDIR) && !own_program_make(host))
 		case_mend(host, root);
 	return host;
 }
@@ -274,7 +297,7 @@ uint32_t fail_path(const char *host)
 
 bool path_valid(const char *path)
 {
-	if (!strncmp(path, "\\\\?\\", 4))
+	if (has_prefix(path, "\\\\?\\"))
 		path += 4;
 	return *path && !path[strcspn(path, "<>\"|?*")];
 }
@@ -282,8 +305,10 @@ bool path_valid(const char *path)
 uint32_t path_cwd_set(const char *path)
 {
 	struct stat st;
-	if (!here.cwd[0])
+	if (!here.cwd[0]) {
 		memcpy(here.cwd, "C:\\", 4);
+		near_set(path[0]);
+	}
 	autofree char *full = path_full(path), *host = full ? path_linux(full) : NULL;
 	if (!host || stat(host, &st) < 0)
 		return host ? path_missing(host) : ERROR_FILE_NOT_FOUND;
@@ -517,6 +542,30 @@ API(uint32_t, k32_GetLogicalDriveStringsW, uint32_t n, wide *buf)
 		}
 	buf[at] = 0;
 	return at;
+}
+
+/* What a drive's letter stands for: a volume, numbered as drives are. Of NULL, all names. */
+API(uint32_t, k32_QueryDosDeviceW, const wide *device, wide *buf, uint32_t n)
+{
+	char text[64];
+	uint32_t mask = k32_GetLogicalDrives(), used = 0;
+	autofree char *d = device ? text_from(device, SIZE_MAX) : NULL;
+	unsigned at = d && is_letter(d[0]) ? (unsigned)(d[0] & ~32) - 'A' : 26;
+	if (d && (at == 26 || d[1] != ':' || d[2] || !(mask & 1u << at)))
+		return fail(ERROR_FILE_NOT_FOUND);
+	for (unsigned i = 0; i < 26; i++) {
+		if (!(mask & 1u << i) || (d && i != at))
+			continue;
+		snprintf(text, sizeof text, d ? "\\Device\\HarddiskVolume%u" : "%c:",
+			 d ? i + 1 : i + 'A');
+		uint32_t len = (uint32_t)strlen(text) + 1;
+		if (n < used + len + 1)
+			return fail(ERROR_INSUFFICIENT_BUFFER);
+		wide_give(text, buf + used, n - used);
+		used += len;
+	}
+	buf[used++] = 0;
+	return used;
 }
 
 enum { DRIVE_NO_ROOT_DIR = 1, DRIVE_FIXED = 3 };

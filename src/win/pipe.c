@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pipes. One with a name is a pair of sockets, whose second one waits for a client; names are of
- * this process and, as handles, of those that inherit from it. DEVIATES: streams of bytes only. */
+ * this process and, as handles, of those that inherit from it. Those of messages are packets, which
+ * pipe_message.c reads and writes. */
 #include "win/pipe.h"
 #include "win/async.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -17,19 +19,9 @@ struct security {
 };
 enum {
 	PIPE_DUPLEX = 3,
-	PIPE_FIRST = 0x80000,
-	PIPE_MODE_MESSAGES = 4 | 2,
 	PIPE_NAME_MAX = 256,
-	PIPE_INSTANCES_MAX = 255
-};
-/* An end of a named pipe, of a file; a server's is in the list of its name. */
-struct pipe_end {
-	struct pipe_name *name; /* borrowed; NULL: a client's, or in a child */
-	struct file *f;         /* whose it is */
-	int other;              /* the client's end, until somebody opens it; -1; owned */
-	bool connected;
-	uint32_t server, client; /* processes */
-	struct pipe_end *next;
+	PIPE_INSTANCES_MAX = 255,
+	PIPE_USUAL = 4096
 };
 struct pipe_name {
 	char *text; /* owned */
@@ -47,6 +39,8 @@ const char *pipe_path(const char *path)
 {
 	static const char *const before[] = {"\\\\.\\pipe\\", "\\\\?\\pipe\\", "//./pipe/",
 					     "//?/pipe/", "\\??\\pipe\\"};
+	if (*path != '\\' && *path != '/') /* most */
+		return NULL;
 	for (size_t i = 0; i < countof(before); i++)
 		if (!strncasecmp(path, before[i], strlen(before[i])))
 			return path + strlen(before[i]);
@@ -111,6 +105,7 @@ void pipe_end_free(struct pipe_end *e)
 	pipe_end_close(e);
 	if (e->other >= 0)
 		close(e->other);
+	free(e->rest);
 	free(e);
 }
 
@@ -120,6 +115,7 @@ void pipe_end_inherit(struct pipe_end *e)
 		return;
 	e->name = NULL;
 	e->other = -1; /* the parent's */
+	pthread_mutex_init(&e->reading, NULL);
 }
 
 /* ---- the server's side ---- */
@@ -169,38 +165,85 @@ static handle pipe_bad(uint32_t error)
 	return HANDLE_BAD;
 }
 
-API(handle, k32_CreateNamedPipeA, const char *path, uint32_t mode, uint32_t kind, uint32_t most,
-    uint32_t out, uint32_t in, uint32_t timeout_ms, const struct security *sec)
+static struct pipe_end *end_new(bool messages)
+{
+	struct pipe_end *e = calloc(1, sizeof *e);
+	if (!e)
+		return NULL;
+	pthread_mutex_init(&e->reading, NULL);
+	e->messages = messages;
+	e->other = -1;
+	return e;
+}
+
+/* Both ends, the server's first. */
+static int pair_make(const struct pipe_end *e, int sv[2])
+{
+	static const int yes = 1;
+	int type = e->messages ? SOCK_SEQPACKET : SOCK_STREAM;
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, sv) < 0)
+		return -1;
+	/* by what comes with it, one of no bytes is told from none */
+	for (int i = 0; e->messages && i < 2; i++)
+		(void)!setsockopt(sv[i], SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes);
+	return 0;
+}
+
+handle pipe_make(const char *name, const struct pipe_wish *w)
 {
 	int sv[2];
-	const char *name = pipe_path(path);
-	(void)out;
-	(void)in;
-	(void)timeout_ms;
-	if (!name || !*name || strlen(name) > PIPE_NAME_MAX)
-		return pipe_bad(ERROR_INVALID_NAME);
-	if (!(mode & PIPE_DUPLEX) || !most || most > PIPE_INSTANCES_MAX)
-		return pipe_bad(ERROR_INVALID_PARAMETER);
-	if (kind & PIPE_MODE_MESSAGES)
-		return pipe_bad(ERROR_NOT_SUPPORTED);
-	struct pipe_end *e = calloc(1, sizeof *e);
-	if (!e || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
+	char none[PIPE_NAME_MAX];
+	static WIN_STATE _Atomic(uint32_t) made;
+	if (!name) /* one that no path can name */
+		snprintf(none, sizeof none, "\\%u", made++);
+	struct pipe_end *e = end_new(w->kind & PIPE_TYPE_MESSAGE);
+	if (!e || pair_make(e, sv) < 0) {
 		free(e);
 		return pipe_bad(ERROR_NO_SYSTEM_RESOURCES);
 	}
+	e->by_message = w->kind & PIPE_READ_MESSAGE;
+	e->most_out = w->out;
+	e->most_in = w->in;
 	e->other = sv[1];
 	e->server = process()->pid;
 	pthread_mutex_lock(&pipes.lock);
-	uint32_t bad = end_add(e, name, mode, most);
+	uint32_t bad = end_add(e, name ? name : none, w->mode, w->most);
 	pthread_mutex_unlock(&pipes.lock);
 	if (bad) {
 		close(sv[0]);
 		pipe_end_free(e);
 		return pipe_bad(bad);
 	}
-	handle h = end_handle(sv[0], pipe_access(mode), mode, e, sec && sec->inherit);
+	handle h = end_handle(sv[0], pipe_access(w->mode), w->mode, e, w->inherit);
+	struct file *f = h && w->kind & PIPE_NOWAIT ? object_get(h, KIND_FILE) : NULL;
+	if (f)
+		f->nowait = true;
+	object_unref(f ? &f->o : NULL);
 	pthread_cond_broadcast(&pipes.changed);
 	return h ? h : HANDLE_BAD;
+}
+
+char *pipe_name_of(const struct file *f)
+{
+	pthread_mutex_lock(&pipes.lock);
+	char *name = f->end->name ? strdup(f->end->name->text) : NULL;
+	pthread_mutex_unlock(&pipes.lock);
+	return name;
+}
+
+API(handle, k32_CreateNamedPipeA, const char *path, uint32_t mode, uint32_t kind, uint32_t most,
+    uint32_t out, uint32_t in, uint32_t timeout_ms, const struct security *sec)
+{
+	const char *name = pipe_path(path);
+	const struct pipe_wish w = {mode, kind, most, out, in, sec && sec->inherit};
+	(void)timeout_ms;
+	if (!name || !*name || *name == '\\' || strlen(name) > PIPE_NAME_MAX)
+		return pipe_bad(ERROR_INVALID_NAME);
+	if (!(mode & PIPE_DUPLEX) || !most || most > PIPE_INSTANCES_MAX)
+		return pipe_bad(ERROR_INVALID_PARAMETER);
+	if ((kind & (PIPE_TYPE_MESSAGE | PIPE_READ_MESSAGE)) == PIPE_READ_MESSAGE)
+		return pipe_bad(ERROR_INVALID_PARAMETER);
+	return pipe_make(name, &w);
 }
 
 API(handle, k32_CreateNamedPipeW, const wide *path, uint32_t mode, uint32_t kind, uint32_t most,
@@ -216,8 +259,10 @@ static uint32_t end_renew(struct pipe_end *e)
 	int sv[2];
 	if (e->other >= 0)
 		return 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+	if (pair_make(e, sv) < 0)
 		return ERROR_NO_SYSTEM_RESOURCES;
+	e->rest_at = e->rest_n = 0;
+	e->has_rest = false;
 	int r = dup3(sv[0], e->f->fd, O_CLOEXEC);
 	close(sv[0]);
 	e->other = r < 0 ? -1 : sv[1];
@@ -249,8 +294,7 @@ static uint32_t connect_wait(struct file *f, struct overlapped *o)
 	return 0;
 }
 
-/* The file of @h, if it is an end of a named pipe, with a reference. */
-static struct file *end_get(handle h, bool server)
+struct file *pipe_end_get(handle h, bool server)
 {
 	struct file *f = object_get(h, KIND_FILE);
 	if (f && f->end && (!server || f->end->name))
@@ -263,7 +307,7 @@ static struct file *end_get(handle h, bool server)
 
 API(uint32_t, k32_ConnectNamedPipe, handle h, struct overlapped *o)
 {
-	struct file *f = end_get(h, true);
+	struct file *f = pipe_end_get(h, true);
 	if (!f)
 		return 0;
 	pthread_mutex_lock(&pipes.lock);
@@ -275,7 +319,7 @@ API(uint32_t, k32_ConnectNamedPipe, handle h, struct overlapped *o)
 
 API(uint32_t, k32_DisconnectNamedPipe, handle h)
 {
-	struct file *f = end_get(h, true);
+	struct file *f = pipe_end_get(h, true);
 	if (!f)
 		return 0;
 	async_cancel(f, NULL, NULL);
@@ -301,7 +345,7 @@ static struct pipe_end *end_free_of(const struct pipe_name *n)
 
 handle pipe_open(const char *text, uint32_t access, uint32_t flags, bool inherit)
 {
-	struct pipe_end *own = calloc(1, sizeof *own);
+	struct pipe_end *own = end_new(false);
 	struct file *server = NULL;
 	int fd = -1;
 	if (!own)
@@ -314,8 +358,12 @@ handle pipe_open(const char *text, uint32_t access, uint32_t flags, bool inherit
 		e->other = -1;
 		e->connected = true;
 		e->client = process()->pid;
-		*own = (struct pipe_end){
-		    .other = -1, .connected = true, .server = e->server, .client = e->client};
+		own->connected = true;
+		own->server = e->server;
+		own->client = e->client;
+		own->messages = e->messages;
+		own->most_out = e->most_in;
+		own->most_in = e->most_out;
 		server = e->f;
 		object_ref(&server->o);
 		pthread_cond_broadcast(&pipes.changed);
@@ -362,7 +410,7 @@ API(uint32_t, k32_WaitNamedPipeW, const wide *path, uint32_t ms)
 
 static uint32_t pid_of(handle h, bool server, uint32_t *ret)
 {
-	struct file *f = end_get(h, false);
+	struct file *f = pipe_end_get(h, false);
 	if (!f)
 		return 0;
 	*ret = server ? f->end->server : f->end->client;
@@ -391,7 +439,9 @@ API(uint32_t, k32_GetNamedPipeHandleStateA, handle h, uint32_t *ret_state, uint3
 		return 0;
 	uint32_t ok = f->pipe ? 1 : fail(ERROR_INVALID_FUNCTION);
 	if (ok && ret_state)
-		*ret_state = fcntl(f->fd, F_GETFL) & O_NONBLOCK ? 1 : 0;
+		*ret_state =
+		    (f->nowait ? PIPE_NOWAIT : 0) |
+		    (f->end && f->end->by_message ? PIPE_READ_MESSAGE : 0);
 	pthread_mutex_lock(&pipes.lock);
 	if (ok && ret_n)
 		*ret_n = f->end && f->end->name ? f->end->name->n : 1;
@@ -413,30 +463,54 @@ API(uint32_t, k32_CreatePipe, handle *ret_read, handle *ret_write, const struct 
 	return *ret_read && *ret_write;
 }
 
-API(uint32_t, k32_PeekNamedPipe, handle h, void *buf, uint32_t n, uint32_t *ret_n,
-    uint32_t *ret_there, uint32_t *ret_left)
+/* Of bytes; 0 or an error. */
+static uint32_t bytes_peek(const struct file *f, void *buf, uint32_t n, struct peeked *ret)
 {
 	int there = 0;
 	ssize_t got = 0;
+	struct pollfd p = {.fd = f->fd, .events = POLLIN};
+	if (ioctl(f->fd, FIONREAD, &there) < 0)
+		return ERROR_INVALID_FUNCTION;
+	if (!there && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
+		return ERROR_BROKEN_PIPE;
+	/* of pipes that have no name the host tells only how much there is */
+	if (buf && n && there && (got = recv(f->fd, buf, n, MSG_PEEK | MSG_DONTWAIT)) < 0)
+		return ERROR_NOT_SUPPORTED;
+	ret->got = (uint32_t)got;
+	ret->there = (uint32_t)there;
+	return 0;
+}
+
+uint32_t pipe_listens(const struct file *f)
+{
+	if (!f->end || !f->end->name || f->end->connected)
+		return 0;
+	return f->end->other >= 0 ? ERROR_PIPE_LISTENING : ERROR_PIPE_NOT_CONNECTED;
+}
+
+API(uint32_t, k32_PeekNamedPipe, handle h, void *buf, uint32_t n, uint32_t *ret_n,
+    uint32_t *ret_there, uint32_t *ret_left)
+{
+	struct peeked p = {0};
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	struct pollfd p = {.fd = f->fd, .events = POLLIN};
-	uint32_t ok =
-	    f->pipe && ioctl(f->fd, FIONREAD, &there) == 0 ? 1 : fail(ERROR_INVALID_FUNCTION);
-	if (ok && !there && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
-		ok = fail(ERROR_BROKEN_PIPE);
-	/* of pipes that have no name the host tells only how much there is */
-	if (ok && buf && n && there && (got = recv(f->fd, buf, n, MSG_PEEK | MSG_DONTWAIT)) < 0)
-		ok = fail(ERROR_NOT_SUPPORTED);
-	if (ret_n)
-		*ret_n = got > 0 ? (uint32_t)got : 0;
-	if (ret_there)
-		*ret_there = (uint32_t)there;
-	if (ret_left)
-		*ret_left = 0;
+	uint32_t listens = pipe_listens(f);
+	listens = listens == ERROR_PIPE_LISTENING ? ERROR_BAD_PIPE : listens;
+	uint32_t bad = !f->pipe                        ? ERROR_INVALID_FUNCTION
+		       : listens                       ? listens
+		       : f->end && f->end->messages    ? message_peek(f, buf, n, &p)
+						       : bytes_peek(f, buf, n, &p);
 	object_unref(&f->o);
-	return ok;
+	if (bad)
+		return fail(bad);
+	if (ret_n)
+		*ret_n = p.got;
+	if (ret_there)
+		*ret_there = p.there;
+	if (ret_left)
+		*ret_left = p.left;
+	return 1;
 }
 
 API(uint32_t, k32_SetNamedPipeHandleState, handle h, const uint32_t *mode, const uint32_t *most,
@@ -448,13 +522,37 @@ API(uint32_t, k32_SetNamedPipeHandleState, handle h, const uint32_t *mode, const
 	if (!f)
 		return 0;
 	uint32_t ok = f->pipe ? 1 : fail(ERROR_INVALID_FUNCTION);
-	if (ok && mode && *mode & 2)
-		ok = fail(ERROR_INVALID_PARAMETER); /* messages, of a pipe that has none */
-	if (ok && mode) {                           /* bit 0: do not wait */
-		int flags = fcntl(f->fd, F_GETFL);
-		flags = *mode & 1 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
-		(void)!fcntl(f->fd, F_SETFL, flags);
+	if (ok && mode && (*mode > (PIPE_NOWAIT | PIPE_READ_MESSAGE) ||
+			   (*mode & PIPE_READ_MESSAGE && !(f->end && f->end->messages))))
+		ok = fail(ERROR_INVALID_PARAMETER);
+	if (ok && mode) {
+		f->nowait = *mode & PIPE_NOWAIT;
+		if (f->end)
+			f->end->by_message = *mode & PIPE_READ_MESSAGE;
 	}
+	object_unref(&f->o);
+	return ok;
+}
+
+API(uint32_t, k32_GetNamedPipeInfo, handle h, uint32_t *ret_flags, uint32_t *ret_out,
+    uint32_t *ret_in, uint32_t *ret_most)
+{
+	struct file *f = object_get(h, KIND_FILE);
+	const struct pipe_end *e = f ? f->end : NULL;
+	if (!f)
+		return 0;
+	uint32_t ok = f->pipe ? 1 : fail(ERROR_INVALID_FUNCTION);
+	pthread_mutex_lock(&pipes.lock);
+	if (ok && ret_flags)
+		*ret_flags = (e && e->name ? PIPE_SERVER : 0) |
+			     (e && e->messages ? PIPE_TYPE_MESSAGE : 0);
+	if (ok && ret_out)
+		*ret_out = e ? e->most_out : PIPE_USUAL;
+	if (ok && ret_in)
+		*ret_in = e ? e->most_in : PIPE_USUAL;
+	if (ok && ret_most)
+		*ret_most = e && e->name ? e->name->most : e ? PIPE_INSTANCES_MAX : 1;
+	pthread_mutex_unlock(&pipes.lock);
 	object_unref(&f->o);
 	return ok;
 }
@@ -510,6 +608,8 @@ static int64_t read_attempt(struct pending *p)
 {
 	struct transfer *t = (struct transfer *)(void *)p;
 	uint8_t one;
+	if (p->f->end && p->f->end->messages)
+		return message_read_now(p->f, t->buf, t->n, &p->more);
 	ssize_t r = t->n ? recv(p->f->fd, t->buf, t->n, MSG_DONTWAIT)
 			 : recv(p->f->fd, &one, 1, MSG_DONTWAIT | MSG_PEEK);
 	if (r < 0)
@@ -520,6 +620,8 @@ static int64_t read_attempt(struct pending *p)
 static int64_t write_attempt(struct pending *p)
 {
 	struct transfer *t = (struct transfer *)(void *)p;
+	if (p->f->end && p->f->end->messages)
+		return message_write_now(p->f, t->buf, t->n);
 	while (t->done < t->n) {
 		ssize_t r =
 		    send(p->f->fd, t->buf + t->done, t->n - t->done, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -543,11 +645,12 @@ uint32_t pipe_overlapped(struct file *f, void *buf, uint32_t n, uint32_t *ret_n,
 	int64_t r = t->p.attempt(&t->p);
 	if (r == -EAGAIN)
 		return fail(async_start(&t->p) == 0 ? ERROR_IO_PENDING : ERROR_NOT_ENOUGH_MEMORY);
+	bool more = t->p.more;
 	pending_free(&t->p);
 	if (r < 0)
 		return fail(r == -EPIPE && !write ? ERROR_BROKEN_PIPE : error_of((int)-r));
 	if (ret_n)
 		*ret_n = (uint32_t)r;
-	overlapped_end(f, o, STATUS_SUCCESS, (uint64_t)r, true);
-	return 1;
+	overlapped_end(f, o, more ? STATUS_BUFFER_OVERFLOW : STATUS_SUCCESS, (uint64_t)r, true);
+	return more ? fail(ERROR_MORE_DATA) : 1;
 }

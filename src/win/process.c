@@ -15,6 +15,7 @@ struct process *process(void) { return &the; }
 _Noreturn void process_end(uint32_t code)
 {
 	process_tell(code);
+	console_leave();
 	_exit(code && !(code & 0xff) ? 255 : (int)(code & 0xff));
 }
 
@@ -51,6 +52,7 @@ _Noreturn void process_die(int exit_code, const char *fmt, ...)
 		crt_flush();
 	(void)!write(2, buf, (size_t)n);
 	process_tell((uint32_t)exit_code);
+	console_leave();
 	_exit(exit_code);
 }
 
@@ -86,11 +88,15 @@ static int command_line_make(struct lodge_err *e)
 	FILE *f = open_memstream(&the.command_line8, &len);
 	if (!f)
 		return err_sys(e, "the command line");
+	if (the.start->batch)
+		fprintf(f, "%s /d /s /c \"", path_interpreter);
 	argument_add(f, the.start->program);
 	for (size_t i = 0; i < the.start->argc; i++) {
 		fputc(' ', f);
 		argument_add(f, the.start->argv[i]);
 	}
+	if (the.start->batch)
+		fputc('"', f);
 	if (fclose(f) != 0 || !(the.command_line = text_wide(the.command_line8, SIZE_MAX)))
 		return err_set(e, ENOMEM, "out of memory");
 	return 0;
@@ -177,6 +183,8 @@ int win_run(const struct win_start *s, struct lodge_err *e)
 	crt_begin();
 	clock_page_begin();
 	job_limits_apply();
+	if (s->own || s->batch)
+		(s->own ? s->own : cmd_main)(s->own_arg);
 	r = module_main(&the.main, e);
 	if (r < 0 && r != -ENOENT && e)
 		e->code = ENOEXEC;

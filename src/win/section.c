@@ -36,6 +36,18 @@ static WIN_STATE struct {
 	struct view *all; /* owned */
 } views = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* The name goes with the last handle, though views may keep what it was the name of. */
+static void section_closed(struct object *o)
+{
+	struct section *s = (struct section *)(void *)o;
+	if (!object_unname(o) || !s->path)
+		return;
+	if (flock(s->fd, LOCK_EX | LOCK_NB) == 0)
+		unlink(s->path);
+	free(s->path);
+	s->path = NULL;
+}
+
 static void section_fini(struct object *o)
 {
 	struct section *s = (struct section *)(void *)o;
@@ -60,6 +72,7 @@ static struct section *section_new(int fd, uint32_t prot)
 		return NULL;
 	}
 	s->o.fini = section_fini;
+	s->o.closed = section_closed;
 	s->fd = fd;
 	s->prot = prot;
 	s->size = (uint64_t)st.st_size;

@@ -23,9 +23,10 @@ static void tls_set(struct thread *t, uint32_t i, uint64_t v)
 		t->tls[i - TEB_SLOTS] = v;
 }
 
+/* The first is the system's, and Rust's library takes 0 for none. */
 static uint32_t slot_take(bool *used, uint32_t n)
 {
-	uint32_t i = 0;
+	uint32_t i = 1;
 	pthread_mutex_lock(&slots.lock);
 	while (i < n && used[i])
 		i++;
@@ -83,14 +84,28 @@ API(uint32_t, k32_FlsAlloc, uint64_t fn)
 	return i;
 }
 
+/* The value that some thread has there, which it then has no more; 0: none has. */
+static uint64_t fls_take(uint32_t i)
+{
+	uint64_t v = 0;
+	threads_lock();
+	for (struct thread *t = threads_first(); t && !v; t = t->next) {
+		v = t->fls[i];
+		t->fls[i] = 0;
+	}
+	threads_unlock();
+	return v;
+}
+
 API(uint32_t, k32_FlsFree, uint32_t i)
 {
 	if (i >= FLS_SLOTS || !slots.fls[i])
 		return fail(ERROR_INVALID_PARAMETER);
-	uint64_t fn = slots.fls_end[i], v = thread_self()->fls[i];
-	thread_self()->fls[i] = 0;
-	if (fn && v)
-		guest_call4(fn, v, 0, 0, 0);
+	uint64_t fn = slots.fls_end[i], v;
+	while ((v = fls_take(i)))
+		if (fn)
+			guest_call4(fn, v, 0, 0, 0);
+	fibers_forget(i, fn);
 	slots.fls_end[i] = 0;
 	slots.fls[i] = false;
 	return 1;
@@ -112,11 +127,11 @@ API(uint32_t, k32_FlsSetValue, uint32_t i, uint64_t v)
 	return 1;
 }
 
-void fls_end(struct thread *t)
+void fls_end(uint64_t *fls)
 {
 	for (uint32_t i = 0; i < FLS_SLOTS; i++) {
-		uint64_t v = t->fls[i], fn = slots.fls_end[i];
-		t->fls[i] = 0;
+		uint64_t v = fls[i], fn = slots.fls_end[i];
+		fls[i] = 0;
 		if (v && fn)
 			guest_call4(fn, v, 0, 0, 0);
 	}

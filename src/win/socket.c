@@ -567,6 +567,9 @@ API(int32_t, ws_select, int32_t nfds, struct fd_set_win *r, struct fd_set_win *w
 	if (got < 0)
 		return socket_fail(errno);
 	got = set_take(p, &k, r, POLLIN | POLLHUP | POLLERR);
+	/* a connection that failed is an exception, where they are asked for */
+	for (unsigned i = k; x && i < k + (w ? w->n : 0) && i < n; i++)
+		p[i].revents = p[i].revents & POLLERR ? 0 : p[i].revents;
 	got += set_take(p, &k, w, POLLOUT | POLLERR);
 	return got + set_take(p, &k, x, POLLPRI | POLLERR);
 }

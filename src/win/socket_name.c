@@ -16,6 +16,7 @@ enum {
 };
 enum {
 	WSA_HOST_NOT_FOUND = 11001,
+	WSA_NO_DATA = 11004,
 	WSA_TYPE_NOT_FOUND = 10109,
 	WSA_NO_MEMORY = 8,
 	WSA_FAULT = 10014,
@@ -229,6 +230,92 @@ API(int32_t, ws_GetHostNameW, wide *out, int32_t cap)
 	return 0;
 }
 
+/* HOSTENT and SERVENT, with what they point to: one of each thread, as long as it asks no more. */
+struct host_entry {
+	char *name, **aliases;
+	int16_t family, len, pad[2];
+	char **addresses;
+};
+struct service_entry {
+	char *name, **aliases, *protocol;
+	uint16_t port, pad[3];
+};
+static _Thread_local struct {
+	struct host_entry h;
+	struct service_entry s;
+	char name[256], protocol[8], address[16];
+	char *none[1], *addresses[2];
+} entry;
+
+static struct host_entry *host_entry(const char *name, int16_t family, int16_t len)
+{
+	snprintf(entry.name, sizeof entry.name, "%s", name);
+	entry.addresses[0] = entry.address;
+	entry.h = (struct host_entry){.name = entry.name,
+				      .aliases = entry.none,
+				      .family = family,
+				      .len = len,
+				      .addresses = entry.addresses};
+	return &entry.h;
+}
+
+API(struct host_entry *, ws_gethostbyname, const char *name)
+{
+	const char *host = name ? name : "";
+	uint8_t address[4];
+	if (inet_pton(AF_INET, host, address) != 1) {
+		if (!own_name(host)) {
+			last_error_set(WSA_HOST_NOT_FOUND);
+			return NULL;
+		}
+		(void)inet_pton(AF_INET, "127.0.0.1", address);
+	}
+	memcpy(entry.address, address, sizeof address);
+	return host_entry(*host ? host : "lodge", AF_INET, sizeof address);
+}
+
+API(struct host_entry *, ws_gethostbyaddr, const uint8_t *address, int32_t len, int32_t family)
+{
+	static const uint8_t own6[16] = {[15] = 1};
+	bool v6 = family == FAMILY_INET6 && len == 16, v4 = family == AF_INET && len == 4;
+	if (!(v4 && address[0] == 127) && !(v6 && !memcmp(address, own6, 16))) {
+		last_error_set(v4 || v6 ? WSA_HOST_NOT_FOUND : WSA_FAMILY);
+		return NULL;
+	}
+	memcpy(entry.address, address, (size_t)len);
+	return host_entry("localhost", (int16_t)family, (int16_t)len);
+}
+
+static struct service_entry *service_entry(size_t i, const char *protocol)
+{
+	bool known = !protocol || !strcmp(protocol, "tcp") || !strcmp(protocol, "udp");
+	if (i == countof(services) || !known) {
+		last_error_set(WSA_NO_DATA);
+		return NULL;
+	}
+	snprintf(entry.name, sizeof entry.name, "%s", services[i].name);
+	snprintf(entry.protocol, sizeof entry.protocol, "%s", protocol ? protocol : "tcp");
+	entry.s = (struct service_entry){
+	    entry.name, entry.none, entry.protocol, htons(services[i].port), {0}};
+	return &entry.s;
+}
+
+API(struct service_entry *, ws_getservbyname, const char *name, const char *protocol)
+{
+	size_t i = 0;
+	while (i < countof(services) && strcasecmp(services[i].name, name) != 0)
+		i++;
+	return service_entry(i, protocol);
+}
+
+API(struct service_entry *, ws_getservbyport, int32_t port, const char *protocol)
+{
+	size_t i = 0;
+	while (i < countof(services) && htons(services[i].port) != (uint16_t)port)
+		i++;
+	return service_entry(i, protocol);
+}
+
 API(uint32_t, ws_inet_addr, const char *s)
 {
 	struct in_addr a;
@@ -263,17 +350,4 @@ API(const char *, ws_inet_ntoa, struct in_addr a)
 {
 	static _Thread_local char text[INET_ADDRSTRLEN];
 	return inet_ntop(AF_INET, &a, text, sizeof text);
-}
-
-/* ---- interfaces: a program finds none but its loopback, which has no adapter here ---- */
-
-enum { ERROR_NO_ADAPTER = 232 };
-API(uint32_t, ip_GetAdaptersAddresses, uint32_t family, uint32_t flags, void *reserved, void *out,
-    uint32_t *size)
-{
-	(void)family;
-	(void)flags;
-	(void)reserved;
-	(void)out;
-	return size ? ERROR_NO_ADAPTER : ERROR_INVALID_PARAMETER;
 }

@@ -38,6 +38,7 @@ struct request {
 	uint32_t flags;
 	bool inherit;
 	const struct startup_info *how;
+	const int *std; /* descriptors; -1, or NULL: as they are here */
 };
 
 /* ---- which program ---- */
@@ -114,6 +115,25 @@ static char *program_of_line(const char *line, char **ret_host)
 	return NULL;
 }
 
+/* A batch file is for cmd.exe: the line says so. 0 or an error. */
+static uint32_t batch_made(struct request *r, char **found, char **host)
+{
+	char *line = NULL, *interpreter = strdup(path_interpreter);
+	const char *quotes = r->line ? "" : "\"", *what = r->line ? r->line : *found;
+	if (!interpreter ||
+	    asprintf(&line, "%s /c \"%s%s%s\"", interpreter, quotes, what, quotes) < 0) {
+		free(interpreter);
+		return ERROR_NOT_ENOUGH_MEMORY;
+	}
+	free(r->line);
+	r->line = line;
+	free(*found);
+	free(*host);
+	*found = interpreter;
+	*host = path_linux(interpreter);
+	return *host ? 0 : ERROR_FILE_NOT_FOUND;
+}
+
 /* The file, mapped for good, if it can be run. 0 or an error of Windows. */
 static uint32_t program_open(const char *host, struct win_start *s)
 {
@@ -130,6 +150,9 @@ static uint32_t program_open(const char *host, struct win_start *s)
 		return ERROR_NOT_ENOUGH_MEMORY;
 	s->file = p;
 	s->file_len = (uint64_t)st.st_size;
+	s->own = own_program_of(s->file, s->file_len);
+	if (s->own)
+		return 0;
 	return pe_read(&head, s->file, s->file_len, &e) < 0 || pe_runnable(&head, &e) < 0
 		   ? ERROR_BAD_EXE
 		   : 0;
@@ -174,7 +197,9 @@ static void startup_take(struct child_start *c, const struct request *r)
 {
 	bool given = r->how && r->how->flags & STARTF_USESTDHANDLES;
 	for (int i = 0; i < 3; i++)
-		c->std[i] = std_descriptor(given ? r->how->std[i] : std_handle(i));
+		c->std[i] = r->std && r->std[i] >= 0
+				? r->std[i]
+				: std_descriptor(given ? r->how->std[i] : std_handle(i));
 	if (!r->how)
 		return;
 	c->child.flags = r->how->flags;
@@ -184,6 +209,14 @@ static void startup_take(struct child_start *c, const struct request *r)
 		c->child.reserved2_len = r->how->reserved2_len;
 		memcpy(c->child.reserved2, r->how->reserved2, r->how->reserved2_len);
 	}
+}
+
+static void environment_give(struct win_start *s, const struct request *r)
+{
+	char **env = r->env ? r->env : environment_copy();
+	s->env = (const char *const *)(const void *)env;
+	for (s->nenv = 0; env && env[s->nenv]; s->nenv++)
+		continue;
 }
 
 /* 0 or an error; *c is filled, for child_new. */
@@ -197,9 +230,11 @@ static uint32_t start_make(struct child_start *c, struct request *r)
 							       : NULL;
 	if (!found)
 		return ERROR_FILE_NOT_FOUND;
+	uint32_t bad = win_is_batch(found) ? batch_made(r, &found, &host) : 0;
 	c->start = *process()->start;
 	c->start.program = found;
-	uint32_t bad = program_open(host, &c->start);
+	if (!bad)
+		bad = program_open(host, &c->start);
 	if (bad)
 		return bad;
 	char *cwd = path_full(r->cwd ? r->cwd : path_cwd());
@@ -208,10 +243,7 @@ static uint32_t start_make(struct child_start *c, struct request *r)
 	if (!folder || stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
 		return ERROR_DIRECTORY;
 	c->child.command_line = r->line ? r->line : found;
-	char **env = r->env ? r->env : environment_copy();
-	c->start.env = (const char *const *)(const void *)env;
-	for (c->start.nenv = 0; env && env[c->start.nenv]; c->start.nenv++)
-		continue;
+	environment_give(&c->start, r);
 	startup_take(c, r);
 	if (r->inherit)
 		c->child.handles = objects_inherited(&c->child.nhandles);
@@ -240,21 +272,68 @@ static void start_drop(struct child_start *c, struct request *r)
 	free(r->cwd);
 }
 
+/* 0 or an error. */
+static uint32_t start_run(struct child_start *c, uint32_t flags, struct object **p,
+			  struct object **t)
+{
+	uint32_t job = 0,
+		 bad = jobs_begin() ? job_enter(flags, &job) : ERROR_NOT_ENOUGH_MEMORY;
+	c->child.jobs = jobs_shared();
+	int r = bad ? 0 : child_new(c, flags & CREATE_SUSPENDED, job, p, t);
+	if (r == 0)
+		return bad;
+	job_leave(job);
+	return r == -EDQUOT ? ERROR_NOT_ENOUGH_QUOTA : ERROR_NO_SYSTEM_RESOURCES;
+}
+
+struct object *program_start(const char *program, const char *line, const int std[3])
+{
+	struct child_start c = {.std = {-1, -1, -1}};
+	struct object *p = NULL, *t = NULL;
+	struct request r = {
+	    .program = strdup(program), .line = strdup(line), .inherit = true, .std = std};
+	uint32_t bad = start_make(&c, &r);
+	if (!bad)
+		bad = start_run(&c, 0, &p, &t);
+	start_drop(&c, &r);
+	if (bad)
+		last_error_set(bad);
+	else
+		object_unref(t);
+	return p;
+}
+
+struct object *own_start(void (*own)(void *arg), void *arg, const int std[3])
+{
+	struct child_start c = {.start = *process()->start};
+	struct object *p = NULL, *t = NULL;
+	struct request r = {.std = std};
+	c.start.own = own;
+	c.start.own_arg = arg;
+	c.start.cwd = strdup(path_cwd());
+	c.child.command_line = process()->command_line8;
+	environment_give(&c.start, &r);
+	startup_take(&c, &r);
+	uint32_t bad = start_run(&c, 0, &p, &t);
+	start_drop(&c, &r);
+	if (bad)
+		last_error_set(bad);
+	else
+		object_unref(t);
+	return p;
+}
+
 static uint32_t spawn(struct request *r, const struct security *ps, const struct security *ts,
 		      struct process_information *ret)
 {
 	struct child_start c = {.std = {-1, -1, -1}};
 	struct object *p = NULL, *t = NULL;
-	uint32_t job = 0, bad = start_make(&c, r);
+	uint32_t bad = start_make(&c, r);
 	if (!bad)
-		bad = jobs_begin() ? job_enter(r->flags, &job) : ERROR_NOT_ENOUGH_MEMORY;
-	c.child.jobs = jobs_shared();
-	int e = bad ? 0 : child_new(&c, r->flags & CREATE_SUSPENDED, job, &p, &t);
-	if (e < 0)
-		job_leave(job);
+		bad = start_run(&c, r->flags, &p, &t);
 	start_drop(&c, r);
-	if (bad || e < 0)
-		return fail(bad ? bad : ERROR_NO_SYSTEM_RESOURCES);
+	if (bad)
+		return fail(bad);
 	ret->process = object_handle(p, ps && ps->inherit);
 	ret->thread = object_handle(t, ts && ts->inherit);
 	if (!ret->process || !ret->thread)

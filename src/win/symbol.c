@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Modules by their handles: GetModuleHandle, LoadLibrary, GetProcAddress and their like. */
 #include "win/internal.h"
+#include <fcntl.h>
 
 static uint64_t handle_of(const struct module *m) { return (uint64_t)(uintptr_t)m->im.at; }
 
@@ -181,5 +182,32 @@ API(uint32_t, k32_K32EnumProcessModules, handle p, uint64_t *all, uint32_t size,
 		if ((n + 1) * 8 <= size)
 			all[n] = handle_of(m);
 	*ret_size = n * 8;
+	return 1;
+}
+
+API(uint32_t, k32_K32GetModuleBaseNameW, handle p, uint64_t h, wide *buf, uint32_t n)
+{
+	struct object *o = object_get(p, KIND_PROCESS);
+	const struct module *m = h ? module_of_handle(h) : process()->main;
+	bool mine = o == process_object();
+	object_unref(o);
+	if (!o || !mine || !m)
+		return o ? fail(ERROR_INVALID_HANDLE) : 0;
+	return wide_give(m->name, buf, n);
+}
+
+/* What kind of program a file is, by its headers: of 32 or 64 bits. */
+API(uint32_t, k32_GetBinaryTypeW, const wide *path, uint32_t *ret)
+{
+	enum { HEAD = 4096, MACHINE_I386 = 0x14c, IS_32_BITS = 0, IS_64_BITS = 6 };
+	uint8_t head[HEAD];
+	autofree char *host = path_linux_w(path);
+	autoclose int fd = host ? open(host, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof head);
+	if (n < 0)
+		return fd < 0 && host ? fail(path_missing(host)) : fail_errno();
+	if (!pe_claims(head, (uint64_t)n))
+		return fail(ERROR_BAD_EXE_FORMAT);
+	*ret = le16_at(head + le32_at(head + 60) + 4) == MACHINE_I386 ? IS_32_BITS : IS_64_BITS;
 	return 1;
 }

@@ -317,6 +317,22 @@ API(uint32_t, k32_WaitOnAddress, const volatile void *at, const void *is, uint64
 	return atomic_load(&w.woken) ? 1 : fail(ERROR_TIMEOUT);
 }
 
+/* @timeout as ntdll counts: 100 ns, below 0 from now on; NULL: none. */
+API(uint32_t, nt_RtlWaitOnAddress, const volatile void *at, const void *is, uint64_t size,
+    const int64_t *timeout)
+{
+	uint32_t before = last_error();
+	int64_t left = !timeout        ? 0
+		       : *timeout <= 0 ? -*timeout
+				       : *timeout - (int64_t)filetime_now();
+	uint32_t ms = !timeout ? INFINITE : left <= 0 ? 0 : (uint32_t)((left + 9999) / 10000);
+	uint32_t ok = k32_WaitOnAddress(at, is, size, ms), error = last_error();
+	last_error_set(before);
+	return ok                       ? STATUS_SUCCESS
+	       : error == ERROR_TIMEOUT ? STATUS_TIMEOUT
+					: STATUS_INVALID_PARAMETER;
+}
+
 static void address_wake(const void *at, bool all)
 {
 	uint64_t a = (uint64_t)(uintptr_t)at;

@@ -218,6 +218,30 @@ API(uint32_t, k32_GlobalMemoryStatusEx, struct memory_status *ret)
 	return 1;
 }
 
+/* PERFORMANCE_INFORMATION, in pages; of processes it knows its own. */
+API(uint32_t, k32_K32GetPerformanceInfo, uint8_t *out, uint32_t size)
+{
+	enum { PERFORMANCE_SIZE = 104 };
+	struct sysinfo s;
+	uint32_t n = 0;
+	if (size < PERFORMANCE_SIZE || sysinfo(&s) < 0)
+		return fail(ERROR_BAD_LENGTH);
+	uint64_t all = (uint64_t)s.totalram * s.mem_unit / PAGE;
+	uint64_t unused = (uint64_t)s.freeram * s.mem_unit / PAGE;
+	const uint64_t pages[] = {all - unused, all, all - unused, all, unused, 0, 0, 0, 0, PAGE};
+	threads_lock();
+	for (const struct thread *t = threads_first(); t; t = t->next)
+		n++;
+	threads_unlock();
+	memset(out, 0, PERFORMANCE_SIZE);
+	le32_put(out, PERFORMANCE_SIZE);
+	for (size_t i = 0; i < countof(pages); i++)
+		le64_put(out + 8 + 8 * i, pages[i]);
+	le32_put(out + 92, 1);
+	le32_put(out + 96, n);
+	return 1;
+}
+
 API(uint32_t, k32_GetPhysicallyInstalledSystemMemory, uint64_t *ret_kib)
 {
 	struct sysinfo s;

@@ -73,33 +73,19 @@ size_t utf16_put_strict(const char *s, size_t n, wide *out, size_t cap, bool *re
 	return utf16_make(s, n, out, cap, false, ret_bad);
 }
 
-static unsigned utf8_encode(uint32_t c, char *o)
-{
-	if (c < 0x80) {
-		o[0] = (char)c;
-		return 1;
-	}
-	unsigned n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const uint8_t head[] = {0, 0, 0xc0, 0xe0, 0xf0};
-	for (unsigned i = n - 1; i > 0; i--, c >>= 6)
-		o[i] = (char)(0x80 | (c & 0x3f));
-	o[0] = (char)(head[n] | c);
-	return n;
-}
-
 size_t utf8_put(const wide *s, size_t n, char *out, size_t cap, bool *ret_bad)
 {
 	size_t got = 0;
 	bool bad = false;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t c = s[i];
-		char o[4];
+		uint8_t o[4];
 		if (c >= 0xd800 && c < 0xdc00 && i + 1 < n && s[i + 1] >= 0xdc00 &&
 		    s[i + 1] < 0xe000)
 			c = 0x10000 + ((c & 0x3ff) << 10) + (s[++i] & 0x3ff);
 		else if (c >= 0xd800 && c < 0xe000)
 			bad = true;
-		unsigned len = utf8_encode(c, o);
+		unsigned len = utf8_encode(o, c);
 		if (out && got + len <= cap)
 			memcpy(out + got, o, len);
 		got += len;

@@ -32,6 +32,7 @@ struct thread_object {
 	int priority;
 	uint64_t created, ended;
 	struct object *process; /* another; owned reference */
+	wide *description;      /* owned; under threads.lock */
 };
 
 uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
@@ -82,15 +83,22 @@ static void teb_fill(struct thread *t)
 	le64_put(teb + TEB_PEB, (uint64_t)(uintptr_t)process()->peb);
 }
 
-static int stack_new(struct thread *t, uint64_t size)
+int stack_new(uint64_t *ret_lo, uint64_t *ret_hi, uint64_t size)
 {
 	size = size < STACK_LEAST ? STACK_LEAST : size > STACK_MOST ? STACK_MOST : size;
 	size = align_up(size, GRANULE);
-	int r = space_reserve(&t->stack_lo, 0, size, PAGE_READWRITE, REGION_PRIVATE);
+	int r = space_reserve(ret_lo, 0, size, PAGE_READWRITE, REGION_PRIVATE);
 	if (r == 0)
-		r = space_commit(t->stack_lo + STACK_BOTTOM, size - STACK_BOTTOM, PAGE_READWRITE);
-	t->stack_hi = t->stack_lo + size;
+		r = space_commit(*ret_lo + STACK_BOTTOM, size - STACK_BOTTOM, PAGE_READWRITE);
+	*ret_hi = *ret_lo + size;
 	return r;
+}
+
+static void thread_object_fini(struct object *o)
+{
+	struct thread_object *t = (struct thread_object *)(void *)o;
+	object_unref(t->process);
+	free(t->description);
 }
 
 static struct thread *thread_new(void)
@@ -102,9 +110,11 @@ static struct thread *thread_new(void)
 		return NULL;
 	}
 	o->o.manual = true;
+	o->o.fini = thread_object_fini;
 	o->t = t;
 	o->exit_code = STILL_ACTIVE;
 	t->object = &o->o;
+	t->fls = t->own_fls;
 	t->teb = space_new(TEB_SIZE, PAGE_READWRITE);
 	return t;
 }
@@ -165,7 +175,7 @@ int thread_main_run(void (*fn)(void *), struct lodge_err *e)
 {
 	struct thread *t = self;
 	uint64_t size = process()->main->pe.stack_reserve;
-	int r = stack_new(t, size ? size : STACK_USUAL);
+	int r = stack_new(&t->stack_lo, &t->stack_hi, size ? size : STACK_USUAL);
 	if (r == 0)
 		r = modules_tls_begin(t);
 	if (r < 0)
@@ -183,6 +193,7 @@ static void thread_gone(struct thread *t, uint32_t code)
 {
 	struct thread_object *o = (struct thread_object *)(void *)t->object;
 	mutexes_abandon(t);
+	timers_drop(t);
 	threads_lock();
 	for (struct thread **p = &threads.all; *p; p = &(*p)->next)
 		if (*p == t) {
@@ -208,7 +219,7 @@ _Noreturn void thread_exit(uint32_t code)
 		process_exit(code);
 	if (!process()->exiting)
 		modules_tell(TELL_THREAD_DETACH);
-	fls_end(t);
+	fls_end(t->fls);
 	crt_thread_end(t);
 	modules_tls_end(t);
 	thread_gone(t, code);
@@ -232,6 +243,7 @@ static void *thread_main(void *arg)
 	futex_wake(&t->begun, 1);
 	suspended_wait(t);
 	thread_enter(thread_call, t, 0, &t->leave);
+	fiber_thread_end(t);
 	exceptions_thread_end(t);
 	suspend_thread_end(t);
 	if (t->io_wake)
@@ -246,7 +258,7 @@ static void *thread_main(void *arg)
 static uint32_t thread_create(struct thread *t, uint64_t size)
 {
 	pthread_attr_t a;
-	if (stack_new(t, size) < 0)
+	if (stack_new(&t->stack_lo, &t->stack_hi, size) < 0)
 		return ERROR_NOT_ENOUGH_MEMORY;
 	pthread_attr_init(&a);
 	pthread_attr_setstack(&a, (void *)(uintptr_t)(t->stack_lo + STACK_BOTTOM),
@@ -294,6 +306,19 @@ API(handle, k32_CreateThread, void *security, uint64_t size, uint64_t start, uin
 	return thread_make(size, start, argument, flags, ret_tid);
 }
 
+/* Of this process; others are not reached into. */
+API(handle, k32_CreateRemoteThread, handle where, void *security, uint64_t size, uint64_t start,
+    uint64_t argument, uint32_t flags, uint32_t *ret_tid)
+{
+	struct object *p = object_get(where, KIND_PROCESS);
+	bool mine = p == process_object();
+	object_unref(p);
+	(void)security;
+	if (!p || !mine)
+		return p ? fail(ERROR_ACCESS_DENIED) : 0;
+	return thread_make(size, start, argument, flags, ret_tid);
+}
+
 API(void, k32_ExitThread, uint32_t code) { thread_exit(code); }
 API(void, k32_FreeLibraryAndExitThread, uint64_t module, uint32_t code)
 {
@@ -307,18 +332,13 @@ API(handle, k32_GetCurrentThread, void) { return UINT64_MAX - 1; }
 
 struct thread *thread_of_object(struct object *o) { return ((struct thread_object *)(void *)o)->t; }
 
-static void foreign_fini(struct object *o)
-{
-	object_unref(((struct thread_object *)(void *)o)->process);
-}
-
 struct object *thread_foreign(struct object *of)
 {
 	struct thread_object *o = object_new(KIND_THREAD, sizeof *o);
 	if (!o)
 		return NULL;
 	object_ref(of);
-	o->o.fini = foreign_fini;
+	o->o.fini = thread_object_fini;
 	o->o.manual = true;
 	o->process = of;
 	o->exit_code = STILL_ACTIVE;
@@ -417,11 +437,40 @@ API(uint32_t, k32_SwitchToThread, void)
 	return 1;
 }
 
+#define E_FAILED_HANDLE     0x80070006u /* HRESULTs */
+#define E_FAILED_NO_MEMORY  0x8007000eu
+
 API(uint32_t, k32_SetThreadDescription, handle h, const wide *name)
 {
-	(void)h;
-	(void)name;
-	return 0;
+	struct thread_object *o = object_get(h, KIND_THREAD);
+	size_t n = wide_len(name) + 1;
+	wide *copy = o ? malloc(n * sizeof *copy) : NULL;
+	if (copy) {
+		memcpy(copy, name, n * sizeof *copy);
+		threads_lock();
+		free(o->description);
+		o->description = copy;
+		threads_unlock();
+	}
+	object_unref(o ? &o->o : NULL);
+	return copy ? 0 : o ? E_FAILED_NO_MEMORY : E_FAILED_HANDLE;
+}
+
+/* The copy is the caller's, who frees it by LocalFree. */
+API(uint32_t, k32_GetThreadDescription, handle h, wide **ret)
+{
+	struct thread_object *o = object_get(h, KIND_THREAD);
+	if (!o)
+		return E_FAILED_HANDLE;
+	threads_lock();
+	size_t n = o->description ? wide_len(o->description) : 0;
+	wide *copy = heap_alloc((n + 1) * sizeof *copy, true);
+	if (copy && n)
+		memcpy(copy, o->description, n * sizeof *copy);
+	threads_unlock();
+	object_unref(&o->o);
+	*ret = copy;
+	return copy ? 0 : E_FAILED_NO_MEMORY;
 }
 
 API(uint32_t, k32_SetThreadStackGuarantee, uint32_t *size)
@@ -452,7 +501,6 @@ API(uint32_t, k32_TerminateThread, handle h, uint32_t code)
 	return fail(ERROR_NOT_SUPPORTED);
 }
 
-API(uint32_t, k32_IsThreadAFiber, void) { return self->fiber; }
 API(uint64_t, k32_SetThreadAffinityMask, handle h, uint64_t mask)
 {
 	(void)h;

@@ -169,6 +169,32 @@ API(uint32_t, adv_EqualSid, const uint8_t *a, const uint8_t *b)
 	return a[1] == b[1] && !memcmp(a, b, adv_GetLengthSid(a));
 }
 
+/* @authority: 6 bytes; @n parts, the eight that follow. */
+API(uint32_t, adv_AllocateAndInitializeSid, const uint8_t *authority, uint8_t n, uint32_t a,
+    uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g, uint32_t h,
+    uint8_t **ret)
+{
+	const uint32_t parts[] = {a, b, c, d, e, f, g, h};
+	if (n > countof(parts))
+		return fail(ERROR_INVALID_PARAMETER);
+	uint8_t *sid = heap_alloc(SID_HEAD + 4u * n, true);
+	if (!sid)
+		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	sid[0] = 1;
+	sid[1] = n;
+	memcpy(sid + 2, authority, 6);
+	for (unsigned i = 0; i < n; i++)
+		le32_put(sid + SID_HEAD + 4 * (size_t)i, parts[i]);
+	*ret = sid;
+	return 1;
+}
+
+API(void *, adv_FreeSid, void *sid)
+{
+	heap_free(sid);
+	return NULL;
+}
+
 /* ---- descriptors ---- */
 
 API(uint32_t, adv_GetFileSecurityW, const wide *path, uint32_t what, void *out, uint32_t cap,

@@ -2,7 +2,7 @@
 /* What can be waited for: events, mutexes, semaphores, timers, threads, processes. One lock covers
  * the state of all, so that waiting for several of them is one look; who has to sleep does so on a
  * futex of the thread's own. */
-#include "win/internal.h"
+#include "win/console.h"
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -45,6 +45,10 @@ uint64_t deadline_of_ms(uint32_t ms)
 struct timer {
 	struct object o;
 	uint64_t due_ns, period_ns; /* due 0: not set */
+	/* A call when it is due, of the thread that asked for it; fn 0: none. */
+	struct thread *t;
+	uint64_t fn, arg, call_ns; /* call_ns 0: it was called, and has no period */
+	struct timer *next_call;
 };
 
 static void timer_look(struct object *o, uint64_t now)
@@ -75,8 +79,18 @@ void wait_signal(struct object *o, int64_t count)
 	pthread_mutex_unlock(&lock);
 }
 
+/* The file that is typed into; NULL: it is none. */
+static const struct file *typed_into(const struct object *o)
+{
+	const struct file *f = (const struct file *)(const void *)o;
+	return o->kind == KIND_FILE && f->console && f->input ? f : NULL;
+}
+
 static bool signaled(struct object *o, const struct thread *t)
 {
+	const struct file *console = typed_into(o);
+	if (console)
+		return console_ready(console);
 	if (o->kind == KIND_TIMER)
 		timer_look(o, host_monotonic_ns());
 	return o->kind == KIND_MUTEX ? !o->owner || o->owner == t : o->count > 0;
@@ -143,6 +157,7 @@ static void node_remove(struct object *o, struct wait_node *w)
 }
 
 static bool apc_run(struct thread *t);
+static uint64_t calls_due(const struct thread *t, uint64_t deadline);
 
 uint32_t wait_for(struct object **o, uint32_t n, bool all, uint64_t deadline, bool alertable)
 {
@@ -158,9 +173,14 @@ uint32_t wait_for(struct object **o, uint32_t n, bool all, uint64_t deadline, bo
 		    (deadline != NEVER && host_monotonic_ns() >= deadline))
 			break;
 		atomic_store(&t->wake, alertable && t->apc ? 1 : 0);
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < n; i++) {
 			node_add(o[i], &nodes[i], t);
+			if (typed_into(o[i]))
+				console_arm(typed_into(o[i]));
+		}
 		uint64_t until = next_due(o, n, deadline);
+		if (alertable)
+			until = calls_due(t, until);
 		pthread_mutex_unlock(&lock);
 		futex_wait(&t->wake, 0, until);
 		pthread_mutex_lock(&lock);
@@ -197,19 +217,78 @@ struct apc {
 	struct apc *next;
 };
 
-void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c)
+/* Under the lock. */
+static void apc_add(struct thread *t, const struct apc *what)
 {
 	struct apc *one = malloc(sizeof *one), **p;
 	if (!one)
 		return;
-	*one = (struct apc){.fn = fn, .a = a, .b = b, .c = c};
-	pthread_mutex_lock(&lock);
+	*one = *what;
 	for (p = (struct apc **)(void *)&t->apc; *p; p = &(*p)->next)
 		continue;
 	*p = one;
+}
+
+void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c)
+{
+	const struct apc one = {.fn = fn, .a = a, .b = b, .c = c};
+	pthread_mutex_lock(&lock);
+	apc_add(t, &one);
 	atomic_store(&t->wake, 1);
 	pthread_mutex_unlock(&lock);
 	futex_wake(&t->wake, 1);
+}
+
+/* ---- calls of timers: their thread looks for them when it lets itself be called ---- */
+
+static uint64_t calls_due(const struct thread *t, uint64_t deadline)
+{
+	for (const struct timer *m = t->timers; m; m = m->next_call)
+		if (m->call_ns && m->call_ns < deadline)
+			deadline = m->call_ns;
+	return deadline;
+}
+
+/* Under the lock: what is due becomes an APC; it was due at a time of day. */
+static void calls_look(struct thread *t)
+{
+	uint64_t now = t->timers ? host_monotonic_ns() : 0;
+	for (struct timer *m = t->timers; m; m = m->next_call) {
+		if (!m->call_ns || m->call_ns > now)
+			continue;
+		uint64_t day = filetime_now() - (now - m->call_ns) / 100;
+		const struct apc one = {
+		    .fn = m->fn, .a = m->arg, .b = (uint32_t)day, .c = day >> 32};
+		apc_add(t, &one);
+		uint64_t p = m->period_ns;
+		m->call_ns = p ? now + p - (now - m->call_ns) % p : 0;
+	}
+}
+
+/* Under the lock. */
+static void call_drop(struct timer *m)
+{
+	struct timer **p = m->t ? (struct timer **)(void *)&m->t->timers : NULL;
+	while (p && *p && *p != m)
+		p = &(*p)->next_call;
+	if (p && *p)
+		*p = m->next_call;
+	m->t = NULL;
+}
+
+static void timer_fini(struct object *o)
+{
+	pthread_mutex_lock(&lock);
+	call_drop((struct timer *)(void *)o);
+	pthread_mutex_unlock(&lock);
+}
+
+void timers_drop(struct thread *t)
+{
+	pthread_mutex_lock(&lock);
+	while (t->timers)
+		call_drop(t->timers);
+	pthread_mutex_unlock(&lock);
 }
 
 static bool apc_run(struct thread *t)
@@ -217,6 +296,7 @@ static bool apc_run(struct thread *t)
 	bool any = false;
 	for (;;) {
 		pthread_mutex_lock(&lock);
+		calls_look(t);
 		struct apc *one = t->apc;
 		if (one)
 			t->apc = one->next;
@@ -515,8 +595,10 @@ API(handle, k32_CreateWaitableTimerExW, void *sec, const wide *name, uint32_t fl
 	(void)access;
 	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
 	struct timer *t = object_new(KIND_TIMER, sizeof *t);
-	if (t)
+	if (t) {
 		t->o.manual = flags & 1;
+		t->o.fini = timer_fini;
+	}
 	return named(t ? &t->o : NULL, n, ERROR_NOT_ENOUGH_MEMORY);
 }
 
@@ -531,15 +613,24 @@ API(handle, k32_CreateWaitableTimerA, void *sec, uint32_t manual, const char *na
 	return k32_CreateWaitableTimerExW(sec, n, manual != 0, 0);
 }
 
-static uint32_t timer_set(handle h, uint64_t due_ns, uint64_t period_ns)
+static uint32_t timer_set(handle h, uint64_t due_ns, uint64_t period_ns, uint64_t fn, uint64_t arg)
 {
 	struct timer *t = object_get(h, KIND_TIMER);
+	struct thread *me = thread_self();
 	if (!t)
 		return 0;
 	pthread_mutex_lock(&lock);
+	call_drop(t);
 	t->o.count = 0;
-	t->due_ns = due_ns;
+	t->due_ns = t->call_ns = due_ns;
 	t->period_ns = period_ns;
+	if (fn) {
+		t->fn = fn;
+		t->arg = arg;
+		t->t = me;
+		t->next_call = me->timers;
+		me->timers = t;
+	}
 	wait_wake(&t->o);
 	pthread_mutex_unlock(&lock);
 	object_unref(&t->o);
@@ -549,12 +640,60 @@ static uint32_t timer_set(handle h, uint64_t due_ns, uint64_t period_ns)
 API(uint32_t, k32_SetWaitableTimer, handle h, const int64_t *due, int32_t period_ms, uint64_t fn,
     uint64_t arg, uint32_t resume)
 {
-	(void)arg;
 	(void)resume;
-	if (fn || period_ms < 0) /* a call when it is due is not there yet */
-		return fail(fn ? ERROR_NOT_SUPPORTED : ERROR_INVALID_PARAMETER);
+	if (period_ms < 0)
+		return fail(ERROR_INVALID_PARAMETER);
 	uint64_t at = deadline_of_nt(due);
-	return timer_set(h, at ? at : 1, (uint64_t)period_ms * 1000000);
+	return timer_set(h, at ? at : 1, (uint64_t)period_ms * 1000000, fn, arg);
 }
 
-API(uint32_t, k32_CancelWaitableTimer, handle h) { return timer_set(h, 0, 0); }
+/* The host does not gather wake-ups of one process, so the tolerance is not needed. */
+API(uint32_t, k32_SetWaitableTimerEx, handle h, const int64_t *due, int32_t period_ms, uint64_t fn,
+    uint64_t arg, const void *reason, uint32_t tolerance_ms)
+{
+	(void)reason;
+	(void)tolerance_ms;
+	return k32_SetWaitableTimer(h, due, period_ms, fn, arg, 0);
+}
+
+API(uint32_t, k32_CancelWaitableTimer, handle h) { return timer_set(h, 0, 0, 0, 0); }
+
+/* ---- by name ---- */
+
+API(handle, k32_OpenWaitableTimerW, uint32_t access, uint32_t inherit, const wide *name)
+{
+	(void)access;
+	(void)inherit;
+	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
+	return open_named(n, KIND_TIMER);
+}
+
+API(handle, k32_OpenMutexW, uint32_t access, uint32_t inherit, const wide *name)
+{
+	(void)access;
+	(void)inherit;
+	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
+	return open_named(n, KIND_MUTEX);
+}
+
+API(handle, k32_OpenMutexA, uint32_t access, uint32_t inherit, const char *name)
+{
+	(void)access;
+	(void)inherit;
+	return open_named(name, KIND_MUTEX);
+}
+
+API(handle, k32_OpenSemaphoreW, uint32_t access, uint32_t inherit, const wide *name)
+{
+	(void)access;
+	(void)inherit;
+	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
+	return open_named(n, KIND_SEMAPHORE);
+}
+
+API(handle, k32_OpenSemaphoreA, uint32_t access, uint32_t inherit, const char *name)
+{
+	(void)access;
+	(void)inherit;
+	return open_named(name, KIND_SEMAPHORE);
+}

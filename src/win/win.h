@@ -17,6 +17,7 @@ struct win_start {
 	size_t ndrives;
 	const char *program;     /* as the guest sees it: D:\tools\a.exe */
 	const char *cwd;         /* the same way */
+	bool batch; /* @program is a batch file, which cmd.exe runs; there is no @file */
 	const char *const *argv; /* after the program's name */
 	size_t argc;
 	const char *const *env; /* NAME=VALUE, UTF-8, on top of the usual ones */
@@ -24,16 +25,25 @@ struct win_start {
 	const uint8_t *file; /* the program's, mapped for good */
 	uint64_t file_len;
 	int null_fd; /* /dev/null; -1: none */
+	void (*own)(void *arg); /* a program of ours, which does not return; NULL: that in @file */
+	void *own_arg;
 	const struct win_child *child; /* one that a guest has started; NULL: the first */
 };
 
 /* Load the program and run it in this process, which ends with it. Returns on failure only, with
  * nothing of the guest run. Thread: the only one of the process. */
-extern const struct host_library win_libm; /* before win_run, while files of the host are there */
+/* The host's libm.so.6 is there when win_run is called, and stays. */
+#define WIN_LIBM "/libm.so.6"
 int win_run(const struct win_start *s, struct lodge_err *e) MUST;
+
+/* Is @path named as batch files are? Nothing in such a file says what it is. */
+bool win_is_batch(const char *path);
 
 /* Guest code lies below, Lodge's own above: system calls from below are refused. */
 #define WIN_GUEST_END UINT64_C(0x500000000000)
+
+/* What the host trusts, as PEM: a file that who calls win_run may put into the guest's System32. */
+#define WIN_ROOTS "roots.pem"
 
 /* Is there the library @dll ("KERNEL32.dll", an API set, ...)? */
 bool win_has_library(const char *dll);

@@ -17,6 +17,22 @@ static void imports_walk(const struct pe_image *im, bool delayed)
 			*i.slot += i.name ? strlen(i.name) : i.ordinal;
 }
 
+static void resources_walk(const struct pe_image *im, uint32_t folder, int depth, unsigned *n)
+{
+	struct pe_key k;
+	struct pe_resource r;
+	uint32_t below;
+	for (uint32_t i = 0; *n < 10000 && pe_resource_entry(im, folder, i, &k, &below) == 0; i++) {
+		++*n;
+		for (uint32_t u = 0; k.text && u < k.units; u++)
+			*n += le16_at(k.text + 2 * u) == 'x';
+		if (depth < 2)
+			resources_walk(im, below, depth + 1, n);
+		else if (pe_resource_data(im, below, &r) == 0 && r.len)
+			*n += im->at[r.rva + r.len - 1] == 'x';
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct pe p;
@@ -27,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (pe_read(&p, data, len, NULL) < 0)
 		return 0;
 	(void)!pe_runnable(&p, NULL);
+	(void)!pe_file_imports(&p, data, len, "crypt32.dll");
 	if (p.size > IMAGE_MOST || !p.nsections || p.nsections > PE_SECTIONS_MAX)
 		return 0;
 	struct pe_image im = {.at = calloc(1, p.size), .size = p.size, .pe = &p};
@@ -36,6 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	(void)!pe_relocate(&im, NULL);
 	imports_walk(&im, false);
 	imports_walk(&im, true);
+	unsigned n = 0;
+	resources_walk(&im, 0, 0, &n);
 	if (pe_export(&im, "name", 0, &rva, &forward) == 0 && rva >= p.size)
 		__builtin_trap();
 	for (uint32_t i = 0; i < 20; i++)

@@ -112,7 +112,7 @@ state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 @test "bad configurations are refused before anything is made" {
 	for bad in "--cpus 5000" "--accel warp" "-p 80" "-p 0:80" "-v /tmp" "-v /no/such:/mnt" \
 		"--disk /no/such.img" "--disk 100" "--bus usb" "--mmu sv32" "--net carrier-pigeon" \
-		"--name ../x" "--name -x" "-m 5000" "--kernel /no/such" "--timeout soon" "-e novalue"; do
+		"--name ../x" "--name -x" "-m 5000" "--kernel /no/such" "--timeout soon" "-e =novalue"; do
 		try lodge create $bad demo
 		[ "$status" -ne 0 ]
 		[ -n "$output" ]
@@ -458,4 +458,25 @@ while s.recv(4096): pass' "$s" || true
 	! grep -vE '^(# (HELP|TYPE) lodge_[a-z_]+ .*|lodge_[a-z_]+\{name="[^"]*"(,[a-z]+="[^"]*")*\} [0-9.e+]+)$' "$HOME_DIR/metrics"
 	try lodge stats --format xml
 	[ "$status" -eq 125 ]
+}
+
+@test "labels: kept with a guest, and ls finds it by them, its name, state and level" {
+	lodge create --name one --label who=me --label mine demo
+	lodge create --name two -l who=you demo
+	[ "$(lodge ls -q -f label=who=me -f state=created)" = one ]
+	[ "$(lodge ls -aq --filter label=who)" = "one
+two" ]
+	[ "$(lodge ls -aq -f label=mine -f label=who=you)" = "one
+two" ] # any of one key
+	[ -z "$(lodge ls -aq -f name=on -f label=who=you)" ] # all of several
+	[ "$(lodge ls -aq -f name=on -f level=machine -f guest=demo)" = one ]
+	[ -z "$(lodge ls -q -f label=who)" ]
+	lodge ls -a --format json | python3 -c 'import json, sys
+assert [g["labels"] for g in json.load(sys.stdin)] == [{"who": "me", "mine": ""}, {"who": "you"}]'
+	try lodge ls --filter colour=red
+	[ "$status" -eq 125 ]
+	[[ $output == *label=* ]]
+	try lodge create -l =x demo
+	[ "$status" -ne 0 ]
+	lodge rm one two
 }

@@ -13,7 +13,7 @@ setup_file() {
 	cp build/lodge "$LODGE"
 	mkdir -p "$T/in"
 	$MINGW-gcc -O1 -nostdlib -e start "$SOURCES/probe/nocrt.c" -lkernel32 -o "$T/in/nocrt.exe"
-	$MINGW-gcc -O1 -w "$SOURCES/probe/probe.c" -o "$T/in/probe.exe"
+	$MINGW-gcc -O1 -w "$SOURCES/probe/probe.c" -o "$T/in/probe.exe" -lws2_32
 	echo secret >"$T/secret"
 	cd "$T/in" || return 1
 	"$LODGE" run nocrt.exe >/dev/null 2>"$T/why" || [ $? = 7 ] || skip "no namespaces here: $(cat "$T/why")"
@@ -22,7 +22,7 @@ setup_file() {
 setup() { cd "$T/in" || return 1; }
 
 api() { # NAME LEAST: so many assertions at least
-	$MINGW-gcc -O1 -w "$SOURCES/$1.c" -o "$1.exe" -lws2_32 -lshell32 -lsynchronization
+	$MINGW-gcc -O1 -w "$SOURCES/$1.c" -o "$1.exe" -lws2_32 -lshell32 -lsynchronization -lcrypt32
 	run -0 timeout 100 "$LODGE" run "$1.exe"
 	echo "$output"
 	[[ "${lines[-1]}" =~ ^([0-9]+)\ assertions,\ 0\ failed ]]
@@ -44,6 +44,23 @@ api() { # NAME LEAST: so many assertions at least
 @test "streams and descriptors of msvcrt" { api stream 360; }
 @test "sockets on the loopback" { api socket 180; }
 @test "memory, heaps, handles, threads, ntdll" { api thread 490; }
+@test "fibers" { api fiber 70; }
+@test "pipes of messages, timers that call" { api message 205; }
+@test "files, folders and pipes as ntdll opens them" { api ntopen 80; }
+@test "resources, texts in them, lists of what the program has" { api resource 81; }
+@test "interfaces and names of the network" { api network 63; }
+@test "dates, times, numbers as text" { api locale 100; }
+@test "file mappings" { api mapping 44; }
+@test "who has called whom" { api trace 17; }
+@test "certificates" { api certificate 64; }
+
+@test "certificates that the host trusts" {
+	roots=/etc/ssl/certs/ca-certificates.crt
+	[ -r $roots ] || skip "the host has none"
+	$MINGW-gcc -O1 -w "$SOURCES/certificate.c" -o certificate.exe -lcrypt32
+	run -0 --separate-stderr "$LODGE" run certificate.exe
+	[ "${stderr%$'\r'}" = "$(grep -c 'BEGIN CERTIFICATE' $roots) roots" ]
+}
 
 @test "processes and file mappings" {
 	$MINGW-gcc -O1 -w "$SOURCES/child.c" -o child.exe
@@ -149,6 +166,40 @@ api() { # NAME LEAST: so many assertions at least
 	[ "$output" = $'yes\r' ]
 }
 
+@test "devices, processes, descriptors, ways out: none of it is there" {
+	for how in devices ways "processes $$"; do
+		exec 5<"$T/secret"
+		LODGE_TEST_SECRET=x run -0 timeout 60 "$LODGE" run probe.exe $how
+		exec 5<&-
+		echo "$output"
+		[[ "$output" != *REACHED* ]]
+		[ "${#lines[@]}" -gt 5 ]
+		run -0 timeout 60 "$LODGE" run --isolate probe.exe $how
+		[[ "$output" != *REACHED* ]]
+	done
+	[ ! -e "$T/made-by-guest" ]
+	[ ! -e "$T/in/hard" ]
+}
+
+@test "sockets of the host are not there" {
+	command -v python3 >/dev/null || skip "needs python3"
+	python3 -c 'import socket, sys, time
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+time.sleep(60)' >"$T/port" 3>&- &
+	listener=$!
+	for _ in $(seq 100); do
+		[ -s "$T/port" ] && break
+		sleep 0.1
+	done
+	run timeout 60 "$LODGE" run probe.exe sockets "$(cat "$T/port")"
+	kill $listener
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ "$output" != *REACHED* ]]
+	[ "${#lines[@]}" -ge 9 ]
+}
+
 @test "as another user than root, too" {
 	[ "$(id -u)" = 0 ] || skip "are not root"
 	run -42 setpriv --reuid 65534 --regid 65534 --clear-groups "$LODGE" run probe.exe args x
@@ -181,6 +232,46 @@ api() { # NAME LEAST: so many assertions at least
 	[[ "$output" = *"threads: 100"*"handles: bounded"* ]]
 }
 
+@test "exceptions in handlers of exceptions" {
+	for how in other overflow context nowhere filter; do
+		run -139 timeout 60 "$LODGE" run probe.exe handlers $how
+		[[ "$output" = *"no stack to handle it on"* ]]
+	done
+	run -19 timeout 60 "$LODGE" run probe.exe handlers exit
+	run -21 timeout 60 "$LODGE" run probe.exe handlers storm
+	run -134 timeout 60 "$LODGE" run probe.exe bounds
+	run -139 timeout 60 "$LODGE" run probe.exe thread-fault
+}
+
+@test "what it writes into TEB and PEB hurts nobody else" {
+	for byte in 0 238 255; do
+		run -23 timeout 60 "$LODGE" run probe.exe peb $byte
+	done
+	run -25 timeout 60 "$LODGE" run probe.exe thread-teb
+}
+
+@test "without memory, without threads: it is told, and goes on" {
+	run -26 bash -c 'ulimit -v 4000000; exec timeout 60 "$LODGE" run probe.exe memory'
+	[[ "$output" = *"reserved: much, then 8"*"malloc: ends"*"thread: no"* ]]
+	run -27 bash -c 'ulimit -v 4000000; exec timeout 60 "$LODGE" run probe.exe threads'
+	[[ "$output" = *"threads: bounded, 8"* ]]
+}
+
+@test "Lodge's own memory cannot be had" {
+	run -139 timeout 60 "$LODGE" run probe.exe ours
+	echo "$output"
+	[[ "$output" != *REACHED* ]]
+	[[ "$output" = *"query: no"*"an access violation at "* ]]
+}
+
+@test "system calls of Linux from code that it makes end it" {
+	for how in rwx text section data; do
+		run -159 timeout 60 "$LODGE" run probe.exe made $how
+		[[ "$output" = *"makes system calls of Linux by itself (39"* ]]
+	done
+	run -139 timeout 60 "$LODGE" run probe.exe made heap # which is not the guest's to change
+}
+
 @test "a function that is not there ends it only when it is called" {
 	run -122 "$LODGE" run probe.exe missing
 	[[ "$output" = *"the function KERNEL32.dll.ReplaceFileA is not provided (called by probe.exe, at 0x"* ]]
@@ -192,6 +283,20 @@ api() { # NAME LEAST: so many assertions at least
 	[[ "$output" = *"KERNEL32.dll.ReplaceFileA"* ]]
 	run -0 "$LODGE" run --explain nocrt.exe
 	[[ "$output" = *"3 functions, all of them provided"* ]]
+}
+
+@test "its network is its own, and nothing is left of what made it" {
+	[ "$(id -u)" = 0 ] || skip "whose namespaces they are is root's to see"
+	"$LODGE" run probe.exe sleep 3>&- &
+	pid=$!
+	for _ in $(seq 100); do
+		grep -q '^Seccomp:.2' /proc/$pid/status && break
+		sleep 0.05
+	done
+	[ "$(readlink /proc/$pid/ns/net)" != "$(readlink /proc/self/ns/net)" ]
+	[ "$(ls /proc/$pid/task)" = $pid ]
+	kill -9 $pid
+	wait $pid || true
 }
 
 @test "a signal ends it" {
@@ -207,6 +312,34 @@ api() { # NAME LEAST: so many assertions at least
 	$MINGW-g++ -O1 -static "$SOURCES/probe/throw.cc" -o throw.exe
 	run -5 timeout 60 "$LODGE" run throw.exe
 	[ "$output" = $'caught bottom after 6\r\nint 42\r\nagain\r\nthreads 22000\r' ]
+}
+
+@test "Rust: panics, destructors of threads, children with pipes, as on the host" {
+	root=$("$SOURCES/fetch-compilers") || skip "no rustc for Windows"
+	export LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu
+	rustc=("$root/usr/bin/rustc" --sysroot "$root/usr" -O "$SOURCES/probe/ends.rs")
+	"${rustc[@]}" -C linker=$MINGW-gcc --target x86_64-pc-windows-gnu -o ends.exe
+	"${rustc[@]}" -o ends
+	./ends >want 2>/dev/null
+	unset LD_LIBRARY_PATH
+	run -0 --separate-stderr timeout 60 "$LODGE" run ends.exe
+	diff want <(echo "$output" | tr -d '\r')
+	run -101 timeout 60 "$LODGE" run ends.exe panic
+	[[ "$output" = *"main ends, in a panic"* ]]
+}
+
+@test "Go: an HTTP server and 200 clients" { # test/windows/serve asks it for 5 minutes
+	"$SOURCES/fetch-compilers" >/dev/null || skip "no Go"
+	LODGE=$LODGE run -0 "$SOURCES/serve" 10
+	echo "$output"
+	[[ "$output" = *" answers, 0 wrong"* ]]
+}
+
+@test "keys that are typed, as records" {
+	command -v python3 >/dev/null || skip "needs python3"
+	$MINGW-gcc -O1 -w "$SOURCES/probe/keys.c" -o keys.exe
+	run -0 timeout 60 "$SOURCES/typed" "$LODGE" keys.exe
+	echo "$output"
 }
 
 @test "C++ of Microsoft's compilers: the same order of destructors" {
@@ -280,10 +413,45 @@ patch() {
 	done
 }
 
+@test "hostile programs are refused, or die alone" {
+	command -v python3 >/dev/null || skip "needs python3"
+	run -0 timeout 300 "$SOURCES/hostile" "$LODGE" probe.exe
+	echo "$output"
+	[[ "${lines[-1]}" =~ ^([0-9]+)\ programs,\ 0\ wrong$ ]]
+	[ "${BASH_REMATCH[1]}" -ge 380 ]
+}
+
+@test "libraries that need each other, and forward to themselves" {
+	printf 'LIBRARY one\nEXPORTS\nfrom_one\nround = two.round\nself = one.self\n' >one.def
+	printf 'LIBRARY two\nEXPORTS\nfrom_two\nround = one.round\n' >two.def
+	$MINGW-dlltool -d one.def -l libone.a
+	$MINGW-dlltool -d two.def -l libtwo.a
+	echo 'int from_two(void); int from_one(void) { return 3; } int call_two(void) { return from_two(); }' >one.c
+	echo 'int from_one(void); int from_two(void) { return from_one() + 1; }' >two.c
+	echo 'int from_two(void); int round(void); int main(int n, char **v) { return n > 1 ? round() : from_two(); }' >loop.c
+	$MINGW-gcc -shared -nostartfiles -e 0 one.c one.def libtwo.a -o one.dll
+	$MINGW-gcc -shared -nostartfiles -e 0 two.c two.def libone.a -o two.dll
+	$MINGW-gcc -fno-builtin loop.c libtwo.a libone.a -o loop.exe
+	run -4 timeout 20 "$LODGE" run loop.exe
+	run -122 timeout 20 "$LODGE" run loop.exe x
+	[[ "$output" = *"round is not provided"* ]]
+}
+
 @test "options of others are refused" {
 	run -125 "$LODGE" run --net user nocrt.exe
 	[[ "$output" = *"no network yet"* ]]
 	run -125 "$LODGE" run -o strace=x nocrt.exe
 	run -125 "$LODGE" run -d nocrt.exe
 	[[ "$output" = *"in the foreground"* ]]
+}
+
+@test "processes that start others without end: a guest has so many, and all end with it" {
+	$MINGW-gcc -O1 -w "$SOURCES/probe/bomb.c" -o bomb.exe
+	run -5 timeout 100 "$LODGE" run bomb.exe
+	[ "$output" = $'error 1816\r' ]
+	for _ in $(seq 50); do
+		pgrep -f "$LODGE run bomb.exe" >/dev/null || return 0
+		sleep 0.1
+	done
+	false
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runner MODULE: call every exported function that takes nothing, in order, and print what comes of
- * it as wasm-interp --run-all-exports does. runner -v MODULE: only say whether it is valid. */
+ * it as wasm-interp --run-all-exports does. runner -v MODULE...: only say of each whether it is
+ * valid. */
 #include "wasm/internal.h"
 #include <fcntl.h>
 
@@ -30,9 +31,24 @@ static void export_run(struct wasm *w, const struct wasm_module *m, const struct
 	putchar('\n');
 }
 
+static bool module_check(const char *path)
+{
+	struct wasm_module *m;
+	struct lodge_err e = {0};
+	char *bytes = NULL;
+	size_t len;
+	int r = file_load(AT_FDCWD, path, 1 << 30, &bytes, &len, &e);
+	if (r == 0)
+		r = wasm_module_new(&m, (const uint8_t *)bytes, len, 0, &e);
+	if (r == 0)
+		wasm_module_free(m);
+	free(bytes);
+	puts(r == 0 ? "valid" : e.msg);
+	return r == 0;
+}
+
 int main(int argc, char **argv)
 {
-	const bool only = argc == 3 && !strcmp(argv[1], "-v");
 	const bool compiles = argc == 3 && !strcmp(argv[1], "-c"); /* all, when they are called */
 	const struct wasm_limits limits = {
 	    .fuel = compiles ? 0 : 1ull << 32, .compiles = compiles, .heat = 1};
@@ -41,14 +57,18 @@ int main(int argc, char **argv)
 	struct lodge_err e = {0};
 	char *bytes;
 	size_t len;
+	if (argc > 2 && !strcmp(argv[1], "-v")) {
+		bool all = true;
+		for (int i = 2; i < argc; i++)
+			all &= module_check(argv[i]);
+		return !all;
+	}
 	if (argc < 2 || file_load(AT_FDCWD, argv[argc - 1], 1 << 30, &bytes, &len, &e) < 0 ||
 	    wasm_module_new(&m, (const uint8_t *)bytes, len, 0, &e) < 0 ||
-	    (!only && wasm_new(&w, m, &limits, none, NULL, &e) < 0)) {
+	    wasm_new(&w, m, &limits, none, NULL, &e) < 0) {
 		printf("error: %s\n", e.msg);
 		return 1;
 	}
-	if (only)
-		return 0;
 	enum wasm_trap t = wasm_start(w);
 	if (t)
 		printf("error: %s\n", wasm_trap_text(t));

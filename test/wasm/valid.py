@@ -60,7 +60,7 @@ def same(case):
     ours = subprocess.run([sys.argv[1], "-v", path], capture_output=True, text=True)
     os.unlink(path)
     if theirs != (ours.returncode == 0):
-        print(f"0xfd 0x{case[1][0]:x}: theirs {theirs}, ours: {ours.stdout.strip() or 'valid'}: {case[1][1].hex()}")
+        print(f"0xfd 0x{case[1][0]:x}: theirs {theirs}, ours: {ours.stdout.strip()}: {case[1][1].hex()}")
     return theirs, theirs == (ours.returncode == 0)
 
 

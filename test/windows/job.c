@@ -57,6 +57,9 @@ static int as_child(char **argv)
 		char *only = VirtualAlloc(NULL, 400 << 20, MEM_RESERVE, PAGE_READWRITE);
 		return (small != NULL) | (big != NULL) << 1 | (only != NULL) << 2;
 	}
+	if (!strcmp(argv[1], "burn"))
+		for (DWORD from = GetTickCount(); GetTickCount() - from < 4000;)
+			continue;
 	if (!strcmp(argv[1], "spin"))
 		for (DWORD from = GetTickCount(); GetTickCount() - from < 100;)
 			continue;
@@ -212,6 +215,23 @@ static void closed(void)
 	SAME(ended(p), 6);
 }
 
+/* Time that it spends in itself, not what passes. */
+static void timed(void)
+{
+	HANDLE job = CreateJobObjectA(NULL, NULL);
+	JOBOBJECT_BASIC_LIMIT_INFORMATION b = {.LimitFlags = JOB_OBJECT_LIMIT_PROCESS_TIME}, is;
+	FAILS(SetInformationJobObject(job, JobObjectBasicLimitInformation, &b, sizeof b),
+	      ERROR_INVALID_PARAMETER);
+	b.PerProcessUserTimeLimit.QuadPart = 3000000;
+	CHECK(SetInformationJobObject(job, JobObjectBasicLimitInformation, &b, sizeof b));
+	CHECK(QueryInformationJobObject(job, JobObjectBasicLimitInformation, &is, sizeof is, NULL));
+	SAME(is.LimitFlags, JOB_OBJECT_LIMIT_PROCESS_TIME);
+	SAME(is.PerProcessUserTimeLimit.QuadPart, 3000000);
+	SAME(ended(started_in(job, "spin")), 0);
+	SAME(ended(started_in(job, "burn")), ERROR_NOT_ENOUGH_QUOTA);
+	CHECK(CloseHandle(job));
+}
+
 static void told(void)
 {
 	DWORD what = 0;
@@ -309,6 +329,7 @@ int main(int argc, char **argv)
 	limited();
 	left();
 	closed();
+	timed();
 	told();
 	named();
 	refused();

@@ -34,6 +34,14 @@ int jit_probe(struct lodge_err *e)
 	return 0;
 }
 
+static bool has_avx512(void)
+{
+	return cpu_has(x86_cpu_AVX2) && cpu_has(x86_cpu_AVX512F) && cpu_has(x86_cpu_AVX512VL) &&
+	       cpu_has(x86_cpu_AVX512BW);
+}
+
+uint64_t jit_traits(void) { return (uint64_t)cpu_has(x86_cpu_AVX2) | (uint64_t)has_avx512() << 1; }
+
 static int cache_map(struct jit_cache *c, struct lodge_err *e)
 {
 	autoclose int fd = -1;
@@ -76,8 +84,7 @@ int jit_cache_new(struct jit_cache **ret, const struct jit_guest *g, uint64_t by
 		return err_set(e, ENOMEM, "no memory for a code cache");
 	c->g = *g;
 	c->avx2 = cpu_has(x86_cpu_AVX2);
-	c->avx512 = !g->narrow && c->avx2 && cpu_has(x86_cpu_AVX512F) &&
-	            cpu_has(x86_cpu_AVX512VL) && cpu_has(x86_cpu_AVX512BW);
+	c->avx512 = !g->narrow && has_avx512();
 	c->bytes = align_up(bytes < BYTES_MIN ? BYTES_MIN : bytes, 4096);
 	memset(c->home, -1, sizeof c->home);
 	for (unsigned n = 0; n < countof(homes); n++)

@@ -9,14 +9,15 @@ enum { GROUPS_MAX = 200000, GROUP_BYTES = 512 };
 
 static int32_t slot_at(uint32_t slot) { return at(8 * (uint64_t)slot); }
 
-/* Room for one more of *@p, of @size bytes each. False: no memory. */
+/* Room for more than @n of *@p, of @size bytes each; less than 256 more than before. False: no
+ * memory. */
 static bool room(struct jit_fn *f, void *p, uint32_t n, uint32_t *cap, size_t size)
 {
 	void *was;
 	memcpy(&was, p, sizeof was);
 	if (n < *cap)
 		return true;
-	uint32_t to = *cap ? 2 * *cap : 256;
+	uint32_t to = *cap ? 2 * *cap : 1024;
 	void *q = realloc(was, to * size);
 	if (!q)
 		return !(f->bad = true);
@@ -53,6 +54,7 @@ void jit_fn_free(struct jit_fn *f)
 	live_free(f);
 	free(f->ins);
 	free(f->groups);
+	free(f->uses);
 	free(f->segs);
 	free(f->webs);
 	free(f->waits);
@@ -63,7 +65,7 @@ void jit_fn_free(struct jit_fn *f)
 	free(f);
 }
 
-void jit_fn_begin(struct jit_fn *f, const void *self, uint32_t nslots, uint32_t nargs,
+void jit_fn_begin(struct jit_fn *f, uint64_t self, uint32_t nslots, uint32_t nargs,
 		  uint32_t nlocals, enum jit_fn_result result, uint32_t nresults)
 {
 	f->self = self;
@@ -72,31 +74,64 @@ void jit_fn_begin(struct jit_fn *f, const void *self, uint32_t nslots, uint32_t 
 	f->nlocals = nlocals;
 	f->result = result;
 	f->nresults = nresults;
-	f->nins = f->ngroups = f->nwaits = f->nstubs = f->npolled = f->nconsts = f->nlines = 0;
+	f->nins = f->nuses = f->ngroups = f->nwaits = f->nstubs = f->npolled = 0;
+	f->nconsts = f->nlines = 0;
 	f->bad = false;
 	f->entries = 0;
 }
 
+static enum fn_end end_of(const struct ir_ins *i)
+{
+	switch ((int)i->op) {
+	case IR_br: return FN_BRANCHES;
+	case IR_jump: return FN_JUMPS;
+	case IR_table:
+	case IR_ret:
+	case IR_end: return FN_STOPS;
+	case IR_invoke:
+		return ir_invoke_of(i).kind >= IR_INVOKE_TAIL &&
+			       ir_invoke_of(i).kind != IR_INVOKE_HELPER
+			   ? FN_STOPS
+			   : FN_FALLS;
+	default: return FN_FALLS;
+	}
+}
+
+/* Slots that @i, the instruction @n, reads or writes; @b: its block. There is room. */
+static void use_note(struct jit_fn *f, const struct ir_block *b, const struct ir_ins *i, uint32_t n)
+{
+	if (i->op != IR_get && i->op != IR_put && i->op != IR_invoke && i->op != IR_end)
+		return;
+	uint8_t type = i->op == IR_get ? i->type : i->op == IR_put ? b->ins[i->a].type : IR_VOID;
+	f->uses[f->nuses++] = (struct fn_use){n, i->op, type};
+}
+
 void jit_fn_add(struct jit_fn *f, const struct ir_block *b)
 {
-	if (f->bad || b->full || !room(f, &f->groups, f->ngroups + 1, &f->cap_groups, 4)) {
+	if (f->bad || b->full ||
+	    !room(f, &f->groups, f->ngroups + 1, &f->cap_groups, sizeof *f->groups) ||
+	    !room(f, &f->ins, f->nins + b->n, &f->cap_ins, sizeof *f->ins) ||
+	    !room(f, &f->uses, f->nuses + b->n, &f->cap_uses, sizeof *f->uses)) {
 		f->bad = true;
 		return;
 	}
-	f->groups[f->ngroups++] = f->nins;
+	struct fn_group *g = &f->groups[f->ngroups++];
+	*g = (struct fn_group){.ins = f->nins, .use = f->nuses};
 	for (uint32_t n = 0; n < b->n; n++) {
-		if (!room(f, &f->ins, f->nins, &f->cap_ins, sizeof *f->ins))
-			return;
-		f->ins[f->nins++] = b->ins[n];
+		const struct ir_ins *i = &b->ins[n];
+		use_note(f, b, i, f->nins);
+		g->calls |= fn_calls(i);
+		f->ins[f->nins++] = *i;
 	}
-	f->groups[f->ngroups] = f->nins;
+	g->end = (uint8_t)(b->n ? end_of(&b->ins[b->n - 1]) : FN_FALLS);
+	g[1] = (struct fn_group){.ins = f->nins, .use = f->nuses};
 }
 
 /* ---- places ---- */
 
 struct fn_loc fn_loc(struct jit_fn *f, const struct ir_ins *i)
 {
-	const struct fn_web *w = fn_web(f, i->d);
+	const struct fn_web *w = fn_web_of(f, i->d);
 	if (w->reg == NOREG)
 		return (struct fn_loc){NOREG, false, STATE_REG,
 				       slot_at(f->segs[i->d].slot)};
@@ -131,7 +166,7 @@ void fn_const_load(struct jit_fn *f, unsigned x, uint64_t lo, uint64_t hi)
 static void web_move(struct jit_fn *f, uint32_t seg, bool load)
 {
 	struct jit_asm *a = &f->g->a;
-	const struct fn_web *w = fn_web(f, seg);
+	const struct fn_web *w = fn_web_of(f, seg);
 	int32_t disp = slot_at(f->segs[seg].slot);
 	if (w->reg == NOREG)
 		return;
@@ -159,7 +194,7 @@ void fn_lost_move(struct jit_fn *f, bool load)
 
 static void held_note(struct jit_fn *f, uint32_t seg)
 {
-	unsigned r = fn_web(f, seg)->reg;
+	unsigned r = fn_web_of(f, seg)->reg;
 	if (r != NOREG)
 		f->held[r] = seg;
 }
@@ -230,7 +265,7 @@ static void entry(struct jit_fn *f)
 	const struct fn_block *p = f->blocks;
 	for (uint32_t n = 0; n < p->nins; n++) {
 		uint32_t seg = p->ins_at + n, slot = f->segs[seg].slot;
-		unsigned r = fn_web(f, seg)->reg;
+		unsigned r = fn_web_of(f, seg)->reg;
 		if (slot < f->nargs) {
 			web_move(f, seg, true);
 		} else if (r == NOREG) {
@@ -339,10 +374,10 @@ static void callee_find(struct jit_fn *f, const struct ir_ins *i, struct ir_invo
 {
 	struct jit_asm *a = &f->g->a;
 	const struct jit_fn_owner *o = &f->c->fn;
-	x_movi(a, RDX, i->imm);
-	x_alum(a, true, ALU_CMP, RAX, RDX, (int32_t)o->table_n);
+	x_load(a, true, RDX, BASE_REG, CONTEXT(tables));
+	x_alum(a, true, ALU_CMP, RAX, RDX, (int32_t)(i->imm + o->table_n));
 	fn_stub(f, FN_TRAP, o->trap_undefined, x_jcc32(a, CC_AE));
-	x_load(a, true, RDX, RDX, (int32_t)o->table_at);
+	x_load(a, true, RDX, RDX, (int32_t)(i->imm + o->table_at));
 	asm_rmx(a, true, 0x8b, RAX, RDX, RAX, 3, 0);
 	x_test(a, true, RAX, RAX);
 	fn_stub(f, FN_TRAP, o->trap_null, x_jcc32(a, CC_E));
@@ -354,12 +389,13 @@ static void help(struct jit_fn *f, const struct ir_ins *i)
 {
 	struct jit_asm *a = &f->g->a;
 	fn_lost_move(f, false);
-	x_movi(a, RDI, (uint64_t)(uintptr_t)f->c->fn.self);
-	x_movi(a, RSI, i->imm);
+	x_load(a, true, RDI, BASE_REG, CONTEXT(self));
+	x_load(a, true, RSI, BASE_REG, CONTEXT(helps));
+	if (i->imm)
+		x_alui(a, true, ALU_ADD, RSI, (int32_t)i->imm);
 	x_lea(a, RDX, STATE_REG, -BIAS);
 	x_lea(a, RCX, RSP, -8);
-	x_movi(a, RAX, (uint64_t)(uintptr_t)f->c->fn.help);
-	asm_rr(a, false, 0xff, 2, RAX);
+	asm_rm(a, false, 0xff, 2, BASE_REG, CONTEXT(help));
 	x_test(a, true, RAX, RAX);
 	fn_stub(f, FN_TRAP_RAX, 0, x_jcc32(a, CC_NE));
 	fn_lost_move(f, true);
@@ -380,9 +416,10 @@ static void tail(struct jit_fn *f, struct ir_invoke v)
 static const uint8_t *code_of(const struct jit_fn *f, uint64_t callee)
 {
 	const uint8_t *code;
-	if (callee == (uint64_t)(uintptr_t)f->self)
+	if (callee == f->self)
 		return f->g->a.start;
-	memcpy(&code, (const uint8_t *)(uintptr_t)callee + f->c->fn.callee_code, sizeof code);
+	const uint8_t *record = (const uint8_t *)f->c->fn.records + callee;
+	memcpy(&code, record + f->c->fn.callee_code, sizeof code);
 	uint64_t off = (uint64_t)(code - f->c->x);
 	return off >= f->c->first && off < f->c->used ? f->c->w + off : NULL;
 }
@@ -404,7 +441,9 @@ static void invoke(struct jit_fn *f, const struct ir_ins *i)
 	} else {
 		code = v.kind == IR_INVOKE_DIRECT ? code_of(f, i->imm) : NULL;
 		if (!code)
-			x_movi(a, RAX, i->imm);
+			x_load(a, true, RAX, BASE_REG, CONTEXT(records));
+		if (!code && i->imm)
+			x_alui(a, true, ALU_ADD, RAX, (int32_t)i->imm);
 	}
 	if (v.kind >= IR_INVOKE_TAIL) {
 		tail(f, v);
@@ -478,14 +517,14 @@ static void effect(struct jit_fn *f, uint32_t n)
 static void group_take(struct jit_fn *f, uint32_t group)
 {
 	struct ir_block *b = &f->b;
-	b->n = f->groups[group + 1] - f->groups[group];
+	b->n = f->groups[group + 1].ins - f->groups[group].ins;
 	b->full = false;
-	memcpy(b->ins, &f->ins[f->groups[group]], b->n * sizeof *b->ins);
-	for (uint32_t n = 0; n < b->n; n++) {
-		struct ir_ins *i = &b->ins[n];
+	memcpy(b->ins, &f->ins[f->groups[group].ins], b->n * sizeof *b->ins);
+	for (uint32_t u = f->groups[group].use; u < f->groups[group + 1].use; u++) {
+		struct ir_ins *i = &b->ins[f->uses[u].ins - f->groups[group].ins];
 		if (i->op != IR_get && i->op != IR_put)
 			continue;
-		unsigned r = fn_web(f, i->d)->reg;
+		unsigned r = fn_web_of(f, i->d)->reg;
 		if (r < FN_INTS)
 			i->imm = FN_HOMES + 8ull * r;
 	}
@@ -516,9 +555,9 @@ static void group_make(struct jit_fn *f, uint32_t group)
 	gen_prepare(g, &f->b);
 	for (uint32_t n = 0; n < f->b.n && !g->cannot && !f->bad; n++)
 		effect(f, n);
-	for (uint32_t n = 0; n < f->b.n; n++)
-		if (f->b.ins[n].op == IR_put)
-			held_note(f, f->b.ins[n].d);
+	for (uint32_t u = f->groups[group].use; u < f->groups[group + 1].use; u++)
+		if (f->uses[u].op == IR_put)
+			held_note(f, f->ins[f->uses[u].ins].d);
 	line_note(f, (uint32_t)(g->a.p - begin));
 }
 
@@ -583,9 +622,11 @@ static bool doors_find(const struct jit_fn *f, struct jit_fn_code *ret)
 {
 	uint32_t cap = 0;
 	for (uint32_t k = 0; k < f->ngroups; k++) {
-		const struct ir_ins *i = &f->ins[f->groups[k + 1] - 1];
-		if (f->groups[k + 1] == f->groups[k] || (i->op != IR_br && i->op != IR_jump) ||
-		    i->imm > k)
+		const struct fn_group *g = &f->groups[k];
+		if (g->end != FN_BRANCHES && g->end != FN_JUMPS)
+			continue;
+		const struct ir_ins *i = &f->ins[g[1].ins - 1];
+		if (i->imm > k)
 			continue;
 		bool known = false;
 		for (uint32_t d = 0; d < ret->ndoors && !known; d++)

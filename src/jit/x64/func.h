@@ -39,13 +39,16 @@ struct fn_block {
 	uint64_t *in, *kill;   /* bits by slot: live at the start; written before they are read */
 };
 struct jit_fn {
-	const void *self;
+	uint64_t self;
 	uint32_t nslots, nargs, nlocals, nresults, words;
 	enum jit_fn_result result;
 	struct ir_ins *ins;    /* owned, as are all below */
 	uint32_t nins, cap_ins;
-	uint32_t *groups;      /* first instruction of each; one more than there are */
+	/* of each group its first instruction and its first use of slots; one more than all */
+	struct fn_group { uint32_t ins, use; uint8_t end; bool calls; } *groups;
 	uint32_t ngroups, cap_groups;
+	struct fn_use { uint32_t ins; uint8_t op, type; } *uses; /* gets, puts, invokes, ends */
+	uint32_t nuses, cap_uses;
 	bool bad;              /* memory ran out */
 	/* func_live.c */
 	struct fn_block *blocks;
@@ -89,6 +92,7 @@ struct jit_fn {
 	uint32_t frame;
 	uint32_t entries;      /* of a table, that are still to come */
 };
+enum fn_end { FN_FALLS, FN_BRANCHES, FN_JUMPS, FN_STOPS }; /* how a group ends */
 enum fn_stub_kind { FN_TRAP, FN_TRAP_RAX, FN_POLL, FN_POLL_ENTRY };
 
 extern const uint8_t fn_int[FN_INTS];
@@ -103,6 +107,11 @@ uint32_t fn_top(struct jit_fn *f, uint32_t seg);
 static inline struct fn_web *fn_web(struct jit_fn *f, uint32_t seg)
 {
 	return &f->webs[fn_top(f, seg)];
+}
+/* The same, after fn_map, which leaves no long ways to the top. */
+static inline const struct fn_web *fn_web_of(const struct jit_fn *f, uint32_t seg)
+{
+	return &f->webs[f->segs[seg].up];
 }
 bool fn_live(struct jit_fn *f) MUST;  /* blocks, segments, webs; false: see bad, else too large */
 bool fn_map(struct jit_fn *f) MUST;   /* registers */

@@ -7,24 +7,38 @@
 
 enum { DEPTH_MAX = 5, BITS_MAX = 1 << 26 };
 
-static struct ir_ins *last_of(const struct jit_fn *f, uint32_t group)
-{
-	return f->groups[group + 1] > f->groups[group] ? &f->ins[f->groups[group + 1] - 1] : NULL;
-}
-
-static bool is_jump(const struct ir_ins *i) { return i && (i->op == IR_br || i->op == IR_jump); }
-
 /* Does control go on behind the group? */
-static bool falls(const struct ir_ins *i)
+static bool falls(const struct fn_group *g)
 {
-	if (!i || i->op == IR_br)
-		return true;
-	return i->op != IR_jump && i->op != IR_table && i->op != IR_ret && i->op != IR_end &&
-	       !(i->op == IR_invoke && ir_invoke_of(i).kind >= IR_INVOKE_TAIL &&
-		 ir_invoke_of(i).kind != IR_INVOKE_HELPER);
+	return g->end == FN_FALLS || g->end == FN_BRANCHES;
+}
+static bool is_jump(const struct fn_group *g)
+{
+	return g->end == FN_BRANCHES || g->end == FN_JUMPS;
+}
+/* Where the jump at the end of group @k leads. */
+static uint32_t target_of(const struct jit_fn *f, uint32_t k)
+{
+	return (uint32_t)f->ins[f->groups[k + 1].ins - 1].imm;
 }
 
 /* ---- blocks ---- */
+
+/* @until: by the first group of a loop, what is behind its last one; 0: no loop begins there. */
+static void depths_find(struct jit_fn *f, const uint32_t *until)
+{
+	uint32_t ends[DEPTH_MAX * 4], n = 0;
+	for (uint32_t k = 0; k < f->ngroups; k++) {
+		uint32_t left = 0;
+		for (uint32_t i = 0; i < n; i++)
+			if (ends[i] > k)
+				ends[left++] = ends[i];
+		n = left;
+		if (until[k] && n < countof(ends))
+			ends[n++] = until[k];
+		f->depth[k] = (uint8_t)(n < DEPTH_MAX ? n : DEPTH_MAX);
+	}
+}
 
 static bool heads_find(struct jit_fn *f)
 {
@@ -38,18 +52,17 @@ static bool heads_find(struct jit_fn *f)
 	}
 	f->block_of[0] = 1;
 	for (uint32_t k = 0; k < n; k++) {
-		const struct ir_ins *i = last_of(f, k);
-		if (is_jump(i)) {
-			f->block_of[i->imm] = 1;
-			if (i->imm <= k)
-				until[i->imm] = k + 1;
+		const struct fn_group *g = &f->groups[k];
+		if (is_jump(g)) {
+			uint32_t to = target_of(f, k);
+			f->block_of[to] = 1;
+			if (to <= k)
+				until[to] = k + 1;
 		}
-		if (is_jump(i) || !falls(i))
+		if (g->end != FN_FALLS)
 			f->block_of[k + 1] = 1;
 	}
-	for (uint32_t k = 0; k < n; k++)
-		for (uint32_t j = k; j < until[k]; j++)
-			f->depth[j] = (uint8_t)(f->depth[j] + (f->depth[j] < DEPTH_MAX));
+	depths_find(f, until);
 	free(until);
 	return true;
 }
@@ -81,9 +94,10 @@ static bool blocks_make(struct jit_fn *f)
 	}
 	for (b = 0; b < n; b++) {
 		struct fn_block *p = &f->blocks[b];
-		const struct ir_ins *i = last_of(f, p->end - 1);
-		p->succ[0] = falls(i) && b + 1 < n ? b + 1 : FN_NONE;
-		p->succ[1] = is_jump(i) ? f->block_of[i->imm] : FN_NONE;
+		const struct fn_group *g = &f->groups[p->end - 1];
+		p->succ[0] = falls(g) && b + 1 < n ? b + 1 : FN_NONE;
+		p->succ[1] = is_jump(g) ? f->block_of[target_of(f, p->end - 1)] : FN_NONE;
+		const struct ir_ins *i = g[1].ins > g->ins ? &f->ins[g[1].ins - 1] : NULL;
 		p->ntable = i && i->op == IR_table ? (uint32_t)i->imm + 1 : 0;
 	}
 	return true;
@@ -105,37 +119,31 @@ static void slot_read(struct fn_block *p, uint32_t slot)
 		bit_set(p->in, slot);
 }
 
-/* How many slots the get or put @i of @group reads or writes; 0: it is none. */
-static uint32_t slots_of(const struct jit_fn *f, uint32_t group, const struct ir_ins *i)
-{
-	if (i->op != IR_get && i->op != IR_put)
-		return 0;
-	uint8_t type = i->op == IR_get ? i->type : f->ins[f->groups[group] + i->a].type;
-	return type == IR_V128 ? 2 : 1;
-}
-
 static void block_scan(struct jit_fn *f, struct fn_block *p)
 {
-	for (uint32_t n = f->groups[p->first], group = p->first; n < f->groups[p->end]; n++) {
-		const struct ir_ins *i = &f->ins[n];
-		while (n >= f->groups[group + 1])
-			group++;
-		for (uint32_t s = 0; s < slots_of(f, group, i); s++)
-			if (i->op == IR_get)
-				slot_read(p, (uint32_t)i->imm / 8 + s);
-			else
-				bit_set(p->kill, (uint32_t)i->imm / 8 + s);
-		if (i->op == IR_end)
+	const struct fn_use *end = &f->uses[f->groups[p->end].use];
+	for (const struct fn_use *u = &f->uses[f->groups[p->first].use]; u < end; u++) {
+		const struct ir_ins *i = &f->ins[u->ins];
+		uint32_t slot = (uint32_t)i->imm / 8;
+		if (u->op == IR_get) {
+			slot_read(p, slot);
+			if (u->type == IR_V128)
+				slot_read(p, slot + 1);
+		} else if (u->op == IR_put) {
+			bit_set(p->kill, slot);
+			if (u->type == IR_V128)
+				bit_set(p->kill, slot + 1);
+		} else if (u->op == IR_end) {
 			for (uint32_t s = 0; s < f->nresults; s++)
 				slot_read(p, s);
-		if (i->op != IR_invoke)
-			continue;
-		struct ir_invoke v = ir_invoke_of(i);
-		uint32_t to = v.kind == IR_INVOKE_HELPER ? v.to : v.at;
-		for (uint32_t s = 0; s < v.nargs; s++)
-			slot_read(p, v.at + s);
-		for (uint32_t s = 0; s < v.nresults; s++)
-			bit_set(p->kill, to + s);
+		} else {
+			struct ir_invoke v = ir_invoke_of(i);
+			uint32_t to = v.kind == IR_INVOKE_HELPER ? v.to : v.at;
+			for (uint32_t s = 0; s < v.nargs; s++)
+				slot_read(p, v.at + s);
+			for (uint32_t s = 0; s < v.nresults; s++)
+				bit_set(p->kill, to + s);
+		}
 	}
 }
 
@@ -230,7 +238,8 @@ static uint32_t seg_read(struct jit_fn *f, uint32_t slot, uint32_t group, bool b
 		s = f->cur[slot] = seg_new(f, slot, 2 * group);
 	if (f->segs[s].to < 2 * group + 1)
 		f->segs[s].to = 2 * group + 1;
-	fn_web(f, s)->slot |= by_slot;
+	if (by_slot)
+		fn_web(f, s)->slot = true;
 	return s;
 }
 
@@ -261,28 +270,29 @@ static void upper_walk(struct jit_fn *f, bool reads, uint32_t slot, uint32_t gro
 
 static void group_walk(struct jit_fn *f, uint32_t group)
 {
-	uint32_t read = FN_NONE;
-	for (uint32_t n = f->groups[group]; n < f->groups[group + 1] && !f->bad; n++) {
-		struct ir_ins *i = &f->ins[n];
+	uint32_t read = FN_NONE, end = f->groups[group + 1].use;
+	for (uint32_t n = f->groups[group].use; n < end && !f->bad; n++) {
+		const struct fn_use *u = &f->uses[n];
+		struct ir_ins *i = &f->ins[u->ins];
 		uint32_t slot = (uint32_t)i->imm / 8;
-		if (i->op == IR_get) {
+		if (u->op == IR_get) {
 			i->d = seg_read(f, slot, group, false);
-			seg_touch(f, i->d, group, i->type);
+			seg_touch(f, i->d, group, u->type);
 			read = read == FN_NONE ? i->d : read;
-		} else if (i->op == IR_put) {
+		} else if (u->op == IR_put) {
 			i->d = f->cur[slot] = seg_new(f, slot, 2 * group + 1);
 			if (f->bad)
 				return;
-			seg_touch(f, i->d, group, f->ins[f->groups[group] + i->a].type);
+			seg_touch(f, i->d, group, u->type);
 			f->webs[i->d].hint = read;
-		} else if (i->op == IR_invoke) {
+		} else if (u->op == IR_invoke) {
 			invoke_walk(f, i, group);
-		} else if (i->op == IR_end) {
+		} else {
 			for (uint32_t s = 0; s < f->nresults; s++)
 				(void)seg_read(f, s, group, true);
 		}
-		if (slots_of(f, group, i) == 2)
-			upper_walk(f, i->op == IR_get, slot + 1, group);
+		if (u->type == IR_V128)
+			upper_walk(f, u->op == IR_get, slot + 1, group);
 	}
 }
 
@@ -339,9 +349,8 @@ static void calls_count(struct jit_fn *f)
 {
 	for (uint32_t k = 0; k < f->ngroups; k++) {
 		f->calls[k + 1] = f->calls[k];
-		for (uint32_t n = f->groups[k]; n < f->groups[k + 1]; n++)
-			if (fn_calls(&f->ins[n]) && f->calls[k] < 1u << 30)
-				f->calls[k + 1] += weight_at(f, k);
+		if (f->groups[k].calls && f->calls[k] < 1u << 30)
+			f->calls[k + 1] += weight_at(f, k);
 	}
 }
 

@@ -7,16 +7,34 @@
 /* The last four are kept across calls. */
 const uint8_t fn_int[FN_INTS] = {RSI, RDI, R8, R9, R10, R11, RBX, R12, R13, R14};
 
+/* What webs are worth, by logarithm, in steps of 3 %: those of one step are alike. */
+enum { MANTISSA = 5, WORTHS = 52 << MANTISSA };
 struct rank {
-	uint64_t worth;
-	uint32_t top;
+	uint32_t worth, top;
 };
 
-static int rank_compare(const void *x, const void *y)
+static uint32_t worth_of(const struct fn_web *w)
 {
-	const struct rank *a = x, *b = y;
-	return a->worth != b->worth ? (a->worth < b->worth ? 1 : -1)
-				    : (a->top > b->top) - (a->top < b->top);
+	float f = (float)(((uint64_t)w->weight << 20) / w->size);
+	uint32_t bits; /* of numbers that are not negative: in their order */
+	memcpy(&bits, &f, sizeof bits);
+	bits >>= 23 - MANTISSA;
+	return bits < 127 << MANTISSA ? 0 : bits - (127 << MANTISSA);
+}
+
+/* The highest first; alike ones in the order that they have. */
+static void ranks_sort(struct rank *p, uint32_t n, uint32_t *ret_tops)
+{
+	uint32_t before[WORTHS + 1] = {0}, sum = 0;
+	for (uint32_t k = 0; k < n; k++)
+		before[p[k].worth]++;
+	for (uint32_t k = WORTHS + 1; k-- > 0;) {
+		uint32_t here = before[k];
+		before[k] = sum;
+		sum += here;
+	}
+	for (uint32_t k = 0; k < n; k++)
+		ret_tops[before[p[k].worth]++] = p[k].top;
 }
 
 /* The bits of word @w that lie in [from, to). */
@@ -98,9 +116,11 @@ bool fn_map(struct jit_fn *f)
 	size_t words = 2 * (size_t)f->ngroups / 64 + 2;
 	uint64_t *bits = calloc(FN_REGS * words, 8);
 	struct rank *all = malloc((f->nsegs + 1) * sizeof *all);
-	if (!bits || !all) {
+	uint32_t *tops = malloc((f->nsegs + 1) * sizeof *tops);
+	if (!bits || !all || !tops) {
 		free(bits);
 		free(all);
+		free(tops);
 		return !(f->bad = true);
 	}
 	for (unsigned r = 0; r < FN_REGS; r++)
@@ -109,15 +129,17 @@ bool fn_map(struct jit_fn *f)
 	f->kept = 0;
 	for (uint32_t s = 0; s < f->nsegs; s++) {
 		struct fn_web *w = &f->webs[s];
+		f->segs[s].up = fn_top(f, s);
 		if (f->segs[s].up != s || w->slot || !w->type)
 			continue;
 		measure(f, s);
-		all[n++] = (struct rank){((uint64_t)w->weight << 20) / w->size, s};
+		all[n++] = (struct rank){worth_of(w), s};
 	}
-	qsort(all, n, sizeof *all, rank_compare);
+	ranks_sort(all, n, tops);
 	for (uint32_t k = 0; k < n; k++)
-		choose(f, all[k].top);
+		choose(f, tops[k]);
 	free(all);
+	free(tops);
 	free(bits);
 	memset(f->busy, 0, sizeof f->busy);
 	return true;

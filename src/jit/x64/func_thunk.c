@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What functions share: the way in, out by a return or a trap, and calls of the owner's C. */
 #include "jit/x64/func.h"
+#include <sys/mman.h>
 
 #define CONTEXT(field)                                                                             \
 	((int32_t)offsetof(struct jit_fn_context, field) - (int32_t)sizeof(struct jit_fn_context))
@@ -169,14 +170,37 @@ int jit_fn_cache_new(struct jit_cache **ret, const struct jit_fn_owner *o, uint6
 	return 0;
 }
 
-void jit_fn_context_init(struct jit_fn_context *x)
+void jit_fn_context_init(struct jit_fn_context *x, const struct jit_fn_owner *o)
 {
+	x->self = (uint64_t)(uintptr_t)o->self;
+	x->records = (uint64_t)(uintptr_t)o->records;
+	x->tables = (uint64_t)(uintptr_t)o->tables;
+	x->help = (uint64_t)(uintptr_t)o->help;
+	x->vectors = (uint64_t)(uintptr_t)o->vectors;
 	for (unsigned n = 0; n < 2; n++) {
 		x->sign64[n] = 1ull << 63;
 		x->abs64[n] = ~x->sign64[n];
 		x->sign32[n] = 0x8000000080000000;
 		x->abs32[n] = ~x->sign32[n];
 	}
+}
+
+uint64_t jit_fn_traits(const struct jit_cache *c)
+{
+	return (uint64_t)c->avx2 | (uint64_t)c->avx512 << 1 | (uint64_t)c->fn.counts << 2 |
+	       (uint64_t)c->fn.exact << 3;
+}
+
+uint64_t jit_fn_first(const struct jit_cache *c) { return align_up(c->first, 16); }
+
+bool jit_fn_put(struct jit_cache *c, uint64_t first, const uint8_t *code, uint64_t len)
+{
+	if (c->used != c->first || first != jit_fn_first(c) || len > c->split - first)
+		return false;
+	(void)!madvise(c->w + first / 4096 * 4096, len, MADV_POPULATE_WRITE);
+	memcpy(c->w + first, code, len);
+	c->used = first + len;
+	return true;
 }
 
 const uint8_t *jit_fn_stub(const struct jit_cache *c) { return c->x + c->ft.call; }

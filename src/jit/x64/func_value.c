@@ -33,6 +33,7 @@ static void xmm_const(struct jit_fn *f, unsigned x, uint64_t v, bool wide)
 	asm_vrr(a, 1, PP_66, wide, 0x6e, x, 0, RAX); /* vmovd, vmovq */
 }
 
+static unsigned product(struct jit_fn *f, const struct ir_ins *i);
 unsigned fn_xmm(struct jit_fn *f, uint32_t v, unsigned temp)
 {
 	const struct ir_ins *i = arg(f, v);
@@ -41,6 +42,8 @@ unsigned fn_xmm(struct jit_fn *f, uint32_t v, unsigned temp)
 		xmm_const(f, temp, i->imm, i->type == IR_F64);
 		return temp;
 	}
+	if (i->op == IR_fop)
+		return product(f, i);
 	if (i->op == IR_vconst) {
 		fn_vector_const(f, temp, i->imm, arg(f, i->a)->imm);
 		return temp;
@@ -111,11 +114,20 @@ static void vex_op(struct jit_fn *f, unsigned op, uint8_t type, unsigned d, unsi
 {
 	struct jit_asm *a = &f->g->a;
 	const struct ir_ins *i = arg(f, y);
-	struct fn_loc l = is_const(i) ? (struct fn_loc){0} : fn_loc(f, i);
-	if (!is_const(i) && l.reg == NOREG)
+	bool in_slot = i->op == IR_get;
+	struct fn_loc l = in_slot ? fn_loc(f, i) : (struct fn_loc){0};
+	if (in_slot && l.reg == NOREG)
 		asm_vrm(a, 1, pp_of(type), false, op, d, x, l.base, l.disp);
 	else
 		asm_vrr(a, 1, pp_of(type), false, op, d, x, fn_xmm(f, y, 1));
+}
+
+/* A product that is used at once, in a register that others leave alone. */
+static unsigned product(struct jit_fn *f, const struct ir_ins *i)
+{
+	enum { PRODUCT = 2 };
+	vex_op(f, 0x59, i->type, PRODUCT, fn_xmm(f, i->a, PRODUCT), i->b);
+	return PRODUCT;
 }
 
 static void ucomis(struct jit_fn *f, uint8_t type, unsigned x, unsigned y)
@@ -275,7 +287,15 @@ struct fn_beyond fn_place(struct jit_fn *f, uint32_t v)
 		x_movi(a, RCX, k);
 		return (struct fn_beyond){RCX, 0};
 	}
-	unsigned r = fn_int_in(f, i->op == IR_zext ? i->a : (uint32_t)(i - f->b.ins), RCX);
+	uint32_t n = i->op == IR_zext ? i->a : (uint32_t)(i - f->b.ins);
+	unsigned r = RCX;
+	if (arg(f, n)->op == IR_get || is_const(arg(f, n))) {
+		r = fn_int_in(f, n, RCX);
+	} else { /* a sum of 32 bits */
+		gen_take(f->g, RCX);
+		gen_into(f->g, n, RCX);
+		gen_temp_free(f->g, RCX);
+	}
 	if (fits32((int64_t)k))
 		return (struct fn_beyond){r, (int32_t)k};
 	x_movi(a, RDX, k);

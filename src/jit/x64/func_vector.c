@@ -766,8 +766,8 @@ static void call(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 	x_lea(a, RDX, BASE_REG, CONTEXT(vector) + 16);
 	x_lea(a, RCX, BASE_REG, CONTEXT(vector) + 32);
 	x_movi(a, R8, lane_of(i));
-	x_movi(a, RAX, (uint64_t)(uintptr_t)f->c->fn.vector(vop_of(i)));
-	asm_rr(a, false, 0xff, 2, RAX);
+	x_load(a, true, RAX, BASE_REG, CONTEXT(vectors));
+	asm_rm(a, false, 0xff, 2, RAX, (int32_t)(vop_of(i) * f->c->fn.vector_step));
 	fn_lost_move(f, true);
 	if (fn_is_xmm(i->type)) {
 		unsigned d = fn_xmm_for(to);

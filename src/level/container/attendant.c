@@ -3,6 +3,7 @@
  * the root and makes the network; it is the container's parent, and says how that ended. The keeper
  * itself stays outside, where its guest's folder and control groups are. */
 #include "level/container/internal.h"
+#include "level/container/spec.h"
 #include "level/container/stay.h"
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -135,7 +136,9 @@ static int attendant_begin(struct attendant *a, int *ret_master, struct lodge_er
 
 static int stop_signal(const struct stay *s)
 {
-	int n = s->image.stop_signal ? host_signal_find(s->image.stop_signal) : SIGTERM;
+	const char *own = spec_option(s->c, "stop-signal", 0);
+	const char *text = own ? own : s->image.stop_signal;
+	int n = text ? host_signal_find(text) : SIGTERM;
 	return n > 0 ? n : SIGTERM;
 }
 

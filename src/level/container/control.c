@@ -19,7 +19,7 @@ const char *container_status_name(enum container_status s)
 
 static bool is_alive(const struct container *c)
 {
-	return c->pid && c->started && store_started(c->pid) == c->started;
+	return c->pid && c->started && host_process_began(c->pid) == c->started;
 }
 
 enum container_status container_status(struct container *c)

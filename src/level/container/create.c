@@ -285,7 +285,7 @@ static int first_raise(struct birth *b, struct lodge_err *e)
 	if (r < 0)
 		return r;
 	b->c->pid = b->pid;
-	b->c->started = store_started(b->pid);
+	b->c->started = host_process_began(b->pid);
 	r = store_save(b->c, e);
 	if (r == 0 && note_send(b->ends[0], NOTE_GO, b->pid) < 0) {
 		struct note n; /* it has said why it ended */

@@ -201,7 +201,7 @@ static int status_check(struct visit *v, struct lodge_err *e)
 	if (s == CONTAINER_CREATING)
 		return err_set(e, EBUSY, "cannot exec in a container that is being created");
 	v->pidfd = (int)syscall(SYS_pidfd_open, v->c->pid, 0);
-	if (v->pidfd < 0 || store_started(v->c->pid) != v->c->started)
+	if (v->pidfd < 0 || host_process_began(v->c->pid) != v->c->started)
 		return err_set(e, ESRCH, "cannot exec in a stopped container");
 	return 0;
 }

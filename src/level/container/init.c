@@ -84,10 +84,27 @@ bool birth_needs_sister(const struct box_spaces *s)
 	       (s->make & CLONE_NEWUSER && joins);
 }
 
+/* Until the runtime has put this process into its control groups. Each write there may wait for all
+ * processors of the host, so the mounts are made meanwhile. */
+static int placed_wait(void *arg, struct lodge_err *e)
+{
+	struct birth *b = arg;
+	struct note n;
+	if (b->placed)
+		return 0;
+	int r = note_wait(b->ends[1], NOTE_GO, &n, e);
+	if (r < 0)
+		return r;
+	b->c->pid = n.value;
+	b->placed = true;
+	if (b->spaces.make & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0)
+		return err_sys(e, "a cgroup namespace");
+	return 0;
+}
+
 static int spaces_enter(struct birth *b, struct lodge_err *e)
 {
 	const unsigned later = CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWCGROUP;
-	struct note n;
 	int r = 0;
 	if (birth_needs_sister(&b->spaces)) {
 		r = sister_start(b, e);
@@ -101,15 +118,10 @@ static int spaces_enter(struct birth *b, struct lodge_err *e)
 		r = err_sys(e, "namespaces");
 	if (r == 0 && b->spaces.make & CLONE_NEWTIME)
 		r = box_time_offsets(b->setup.proc, b->setup.spec->lin, e);
-	/* from here on in our control groups */
-	if (r == 0)
-		r = note_wait(b->ends[1], NOTE_GO, &n, e);
-	if (r < 0)
-		return r;
-	b->c->pid = n.value;
-	if (b->spaces.make & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0)
-		return err_sys(e, "a cgroup namespace");
-	return b->spaces.make & CLONE_NEWNET ? loopback_up(e) : 0;
+	/* without root, who may write oom_score_adj is decided by what PR_SET_DUMPABLE changes */
+	if (r == 0 && b->q->rootless)
+		r = placed_wait(b, e);
+	return r == 0 && b->spaces.make & CLONE_NEWNET ? loopback_up(e) : r;
 }
 
 /* ---- the root ---- */
@@ -151,9 +163,13 @@ static int console_make(struct birth *b, int root, struct lodge_err *e)
 static int root_make(struct birth *b, struct lodge_err *e)
 {
 	struct box_root root;
+	b->setup.placed = placed_wait;
+	b->setup.placed_arg = b;
 	int r = box_root_open(&root, &b->setup, e);
 	if (r == 0)
 		r = box_root_mount(&root, &b->setup, e);
+	if (r == 0)
+		r = placed_wait(b, e); /* from here on within the limits, and those on devices */
 	if (r == 0)
 		r = box_devices_make(&root, &b->setup, e);
 	if (r == 0)
@@ -171,7 +187,9 @@ static int root_make(struct birth *b, struct lodge_err *e)
 /* No mount namespace of its own, or that of another container: its root is there already. */
 static int root_given(struct birth *b, struct lodge_err *e)
 {
-	int r = hooks_inside(b, e);
+	int r = placed_wait(b, e);
+	if (r == 0)
+		r = hooks_inside(b, e);
 	if (r < 0)
 		return r;
 	if (chdir(b->setup.root) < 0 || chroot(".") < 0 || chdir("/") < 0)

@@ -11,8 +11,6 @@ int store_write(const struct container *c, const char *name, const char *text, s
 int store_remove(struct container *c, struct lodge_err *e) MUST;
 /* Of filters of system calls; -1: none can be had. Owned by the caller. */
 int store_cache(const char *root);
-/* When @pid began, in ticks of the clock; 0: it has ended, whether it was waited for or not. */
-uint64_t store_started(pid_t pid);
 int store_pid_file(const char *path, pid_t pid, struct lodge_err *e) MUST;
 
 /* ---- record.c: state.json ---- */
@@ -105,6 +103,7 @@ struct birth {
 	volatile int *notify;
 	struct cgroup_unit unit;
 	pid_t pid;
+	bool placed;        /* the child: in its control groups */
 	char *state;        /* owned: what hooks in the child get; without the pid */
 };
 bool birth_needs_sister(const struct box_spaces *s);

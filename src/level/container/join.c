@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 static const char eth[] = "eth0", record[] = "network";
-enum { RECORD_MAX = 65536, HOSTS_MAX = 1 << 20 };
+enum { RECORD_MAX = 65536, HOSTS_MAX = 1 << 20, HOSTS_MORE_MAX = 1 << 20 };
 
 /* ---- names: /etc/hosts of each member ---- */
 
@@ -84,7 +84,12 @@ static int hosts_write(void *arg, const struct network_lease *l)
 	fputs("127.0.0.1\tlocalhost\n::1\tlocalhost\n", h.to);
 	(void)!network_leases(m->n, hosts_self, &h, NULL);
 	(void)!network_leases(m->n, hosts_other, &h, NULL);
-	snprintf(path, sizeof path, "%.3800s/../containers/%s/hosts", m->n->all, l->id);
+	autofree char *more = NULL;
+	size_t more_len;
+	snprintf(path, sizeof path, "%.3800s/../containers/%s/hosts.more", m->n->all, l->id);
+	if (file_load(AT_FDCWD, path, HOSTS_MORE_MAX, &more, &more_len, NULL) == 0)
+		fputs(more, h.to);
+	*strrchr(path, '.') = 0;
 	if (fclose(h.to) == 0)
 		hosts_put(path, text, len);
 	return 0;

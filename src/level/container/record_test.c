@@ -44,7 +44,7 @@ TEST(status_of_one_that_is_no_more)
 {
 	struct container c = CONTAINER_NONE;
 	c.pid = getpid();
-	c.started = store_started(c.pid);
+	c.started = host_process_began(c.pid);
 	CHECK(c.started && container_status(&c) != CONTAINER_STOPPED);
 	c.started++; /* the number is another's */
 	CHECK(container_status(&c) == CONTAINER_STOPPED);

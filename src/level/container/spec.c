@@ -23,8 +23,7 @@ static void put_text(struct json_object *o, const char *key, const char *v)
 {
 	put(o, key, text_new(v));
 }
-/* An array of the words of @text. */
-static struct json_object *words(const char *text)
+struct json_object *spec_words(const char *text)
 {
 	struct json_object *a = json_object_new_array();
 	while (*text) {
@@ -211,6 +210,16 @@ static const char *const usual[] = {
     "CAP_SYS_CHROOT",
 };
 
+/* Those that can be given: all, but where this process itself is confined. */
+static uint64_t caps_held(void)
+{
+	uint64_t ret = 0;
+	for (size_t i = 0; box_capability_at(i); i++)
+		if (box_capability_held(i))
+			ret |= UINT64_C(1) << i;
+	return ret;
+}
+
 static int caps_change(const struct lodge_config *c, const char *key, bool to, uint64_t *set,
 		       struct lodge_err *e)
 {
@@ -220,7 +229,7 @@ static int caps_change(const struct lodge_config *c, const char *key, bool to, u
 		int at = box_capability_find(word);
 		if (!every && at < 0)
 			return err_set(e, EINVAL, "--%s %s: no such capability", key, word);
-		uint64_t which = every ? UINT64_MAX : UINT64_C(1) << at;
+		uint64_t which = !every ? UINT64_C(1) << at : to ? caps_held() : UINT64_MAX;
 		*set = to ? *set | which : *set & ~which;
 	}
 	return 0;
@@ -286,56 +295,85 @@ static struct json_object *seccomp_make(void)
 	for (size_t i = 0; i < countof(calls); i++)
 		json_object_array_add(names, text_new(calls[i]));
 	json_object_array_add(list, call_rule(names, "SCMP_ACT_ALLOW"));
-	struct json_object *clone = call_rule(words("clone"), "SCMP_ACT_ALLOW");
+	struct json_object *clone = call_rule(spec_words("clone"), "SCMP_ACT_ALLOW");
 	rule_arg(clone, "SCMP_CMP_MASKED_EQ", SPACES, 0);
 	json_object_array_add(list, clone);
-	struct json_object *later = call_rule(words("clone3"), "SCMP_ACT_ERRNO");
+	struct json_object *later = call_rule(spec_words("clone3"), "SCMP_ACT_ERRNO");
 	put(later, "errnoRet", json_object_new_int(ENOSYS));
 	json_object_array_add(list, later);
 	for (size_t i = 0; i < countof(kinds); i++) {
-		struct json_object *one = call_rule(words("personality"), "SCMP_ACT_ALLOW");
+		struct json_object *one = call_rule(spec_words("personality"), "SCMP_ACT_ALLOW");
 		rule_arg(one, "SCMP_CMP_EQ", kinds[i], 0);
 		json_object_array_add(list, one);
 	}
-	struct json_object *sock = call_rule(words("socket"), "SCMP_ACT_ALLOW");
+	struct json_object *sock = call_rule(spec_words("socket"), "SCMP_ACT_ALLOW");
 	rule_arg(sock, "SCMP_CMP_NE", VSOCK, 0);
 	json_object_array_add(list, sock);
 	put_text(s, "defaultAction", "SCMP_ACT_ERRNO");
-	put(s, "architectures", words("SCMP_ARCH_X86_64 SCMP_ARCH_X86 SCMP_ARCH_X32"));
+	put(s, "architectures", spec_words("SCMP_ARCH_X86_64 SCMP_ARCH_X86 SCMP_ARCH_X32"));
 	put(s, "syscalls", list);
 	return s;
 }
 
 /* ---- what it sees ---- */
 
-static void mount_add(struct json_object *a, const char *to, const char *type, const char *from,
-		      const char *options)
+struct json_object *spec_mount_add(struct json_object *a, const char *to, const char *type,
+				   const char *from, const char *options)
 {
 	struct json_object *o = json_object_new_object();
 	put_text(o, "destination", to);
 	put_text(o, "type", type);
 	put_text(o, "source", from);
-	put(o, "options", words(options));
+	put(o, "options", spec_words(options));
 	json_object_array_add(a, o);
+	return o;
+}
+
+/* Ids from 0 on are @outside and those that follow. */
+static struct json_object *ids_map(uint32_t outside, uint32_t count)
+{
+	struct json_object *a = json_object_new_array(), *o = json_object_new_object();
+	put(o, "containerID", json_object_new_int64(0));
+	put(o, "hostID", json_object_new_int64(outside));
+	put(o, "size", json_object_new_int64(count));
+	json_object_array_add(a, o);
+	return a;
 }
 
 static void mounts_usual(const struct spec_wants *w, struct json_object *a)
 {
-	mount_add(a, "/proc", "proc", "proc", "nosuid noexec nodev");
-	mount_add(a, "/dev", "tmpfs", "tmpfs", "nosuid noexec strictatime mode=755 size=65536k");
-	mount_add(a, "/dev/pts", "devpts", "devpts",
+	spec_mount_add(a, "/proc", "proc", "proc", "nosuid noexec nodev");
+	spec_mount_add(a, "/dev", "tmpfs", "tmpfs",
+		       "nosuid noexec strictatime mode=755 size=65536k");
+	spec_mount_add(a, "/dev/pts", "devpts", "devpts",
 		  w->ids <= 5 ? "nosuid noexec newinstance ptmxmode=0666 mode=0620"
 			    : "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5");
-	mount_add(a, "/dev/shm", "tmpfs", "shm", "nosuid noexec nodev mode=1777 size=65536k");
-	mount_add(a, "/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev");
+	spec_mount_add(a, "/dev/shm", "tmpfs", "shm", "nosuid noexec nodev mode=1777 size=65536k");
+	spec_mount_add(a, "/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev");
 	/* of a network that is its own, or the host's root's */
 	if (w->netns || !w->mapped)
-		mount_add(a, "/sys", "sysfs", "sysfs", "nosuid noexec nodev ro");
+		spec_mount_add(a, "/sys", "sysfs", "sysfs", "nosuid noexec nodev ro");
 	else
-		mount_add(a, "/sys", "none", "/sys", "rbind nosuid noexec nodev ro");
+		spec_mount_add(a, "/sys", "none", "/sys", "rbind nosuid noexec nodev ro");
 	if (!w->mapped || w->users >= 0)
-		mount_add(a, "/sys/fs/cgroup", "cgroup", "cgroup",
+		spec_mount_add(a, "/sys/fs/cgroup", "cgroup", "cgroup",
 			  "nosuid noexec nodev relatime ro");
+}
+
+/* One with a name is the guest's own: it begins with what the image has there, and its owners are
+ * the container's. */
+static void volume_add(const struct spec_wants *w, const struct life_volume *v,
+		       struct json_object *a)
+{
+	char options[64];
+	bool kept = life_volume_kept(v->source);
+	snprintf(options, sizeof options, "rbind rprivate %s%s", v->readonly ? "ro" : "rw",
+		 kept ? " lodge_fill" : "");
+	struct json_object *m = spec_mount_add(a, v->target, "bind", v->source, options);
+	if (kept && w->users >= 0) {
+		put(m, "uidMappings", ids_map(w->uid, w->ids));
+		put(m, "gidMappings", ids_map(w->gid, w->ids));
+	}
 }
 
 static int mounts_make(const struct spec_wants *w, struct json_object *a, struct lodge_err *e)
@@ -347,14 +385,13 @@ static int mounts_make(const struct spec_wants *w, struct json_object *a, struct
 		snprintf(from, sizeof from, "%.4000s/%s", w->files, files[i]);
 		snprintf(to, sizeof to, "/etc/%s", files[i]);
 		if (access(from, F_OK) == 0)
-			mount_add(a, to, "bind", from, "bind rprivate");
+			spec_mount_add(a, to, "bind", from, "bind rprivate");
 	}
 	for (size_t i = 0; i < w->c->nvolumes; i++) {
 		struct life_volume v = {0};
 		int r = life_volume_parse(&v, w->c->volumes[i], e);
 		if (r == 0)
-			mount_add(a, v.target, "bind", v.source,
-				  v.readonly ? "rbind rprivate ro" : "rbind rprivate rw");
+			volume_add(w, &v, a);
 		life_volume_fini(&v);
 		if (r < 0)
 			return r;
@@ -438,11 +475,11 @@ static void linux_make(const struct spec_wants *w, struct json_object *spec)
 	if (!filter || strcmp(filter, "off"))
 		put(lin, "seccomp", seccomp_make());
 	put(lin, "maskedPaths",
-	    words("/proc/acpi /proc/asound /proc/kcore /proc/keys /proc/latency_stats "
+	    spec_words("/proc/acpi /proc/asound /proc/kcore /proc/keys /proc/latency_stats "
 		  "/proc/timer_list /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware "
 		  "/sys/devices/virtual/powercap"));
 	put(lin, "readonlyPaths",
-	    words("/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"));
+	    spec_words("/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"));
 	put(spec, "linux", lin);
 }
 
@@ -478,6 +515,9 @@ int spec_make(char **ret, const struct spec_wants *w, struct lodge_err *e)
 		r = mounts_make(w, mounts, e);
 	if (r == 0) {
 		linux_make(w, spec);
+		r = spec_wishes(w, spec, e);
+	}
+	if (r == 0) {
 		*ret = strdup(json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PRETTY));
 		r = *ret ? 0 : err_set(e, ENOMEM, "out of memory");
 	}

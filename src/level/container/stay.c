@@ -199,11 +199,25 @@ static int stay_join(struct stay *s, const char *network, struct lodge_err *e)
 	return network_join(&s->hold, &q, e);
 }
 
+static int stay_hosts(const struct stay *s, const char *usual, const char *more,
+		      struct lodge_err *e)
+{
+	autofree char *text = NULL;
+	if (asprintf(&text, "%s%s", usual, more) < 0)
+		return err_set(e, ENOMEM, "out of memory");
+	return stay_file(s, "hosts", text, e);
+}
+
 static int stay_net(struct stay *s, const char **ret_space, char path[64], struct lodge_err *e)
 {
 	const char *kind = s->c->net ? s->c->net : "user";
+	autofree char *more = NULL, *servers = NULL;
 	char text[512];
-	int r = 0;
+	int r = spec_hosts(&more, s->c, e);
+	if (r == 0)
+		r = spec_resolvers(&servers, s->c, e);
+	if (r == 0 && *more)
+		r = stay_file(s, "hosts.more", more, e);
 	bool user = !strcmp(kind, "user"), host = !strcmp(kind, "host");
 	bool bridge = !user && !host && strcmp(kind, "none") != 0;
 	if (!strncmp(kind, "tap:", 4))
@@ -213,7 +227,7 @@ static int stay_net(struct stay *s, const char **ret_space, char path[64], struc
 		return err_set(e, EINVAL, "--net %s publishes no ports: --net user and networks do",
 			       kind);
 	*ret_space = host ? NULL : path;
-	if (!host)
+	if (r == 0 && !host)
 		r = uplink_make(&s->uplink, s->users.space, user, s->c->publish, s->c->npublish, e);
 	snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), s->uplink.space);
 	if (r == 0 && bridge)
@@ -221,12 +235,12 @@ static int stay_net(struct stay *s, const char **ret_space, char path[64], struc
 	snprintf(text, sizeof text, "127.0.0.1\tlocalhost\n::1\tlocalhost\n%s\t%.200s\n",
 		 user ? "10.0.2.15" : "127.0.1.1", stay_host(s));
 	if (r == 0 && !bridge)
-		r = stay_file(s, "hosts", text, e);
+		r = stay_hosts(s, text, more, e);
 	snprintf(text, sizeof text, "%.200s\n", stay_host(s));
 	if (r == 0)
 		r = stay_file(s, "hostname", text, e);
-	if (r == 0 && user)
-		r = stay_file(s, "resolv.conf", "nameserver 10.0.2.3\n", e);
+	if (r == 0 && (user || servers))
+		r = stay_file(s, "resolv.conf", servers ? servers : "nameserver 10.0.2.3\n", e);
 	return r;
 }
 
@@ -257,6 +271,8 @@ static int stay_bundle(struct stay *s, struct lodge_err *e)
 			       .files = s->folder,
 			       .mapped = s->mapped,
 			       .ids = s->ids,
+			       .uid = s->users.uid,
+			       .gid = s->users.gid,
 			       .users = s->users.space,
 			       .terminal = s->terminal};
 	if (r == 0)

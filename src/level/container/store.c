@@ -213,25 +213,6 @@ int store_cache(const char *root)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -1 : own_folder(path);
 }
 
-uint64_t store_started(pid_t pid)
-{
-	char path[32], text[512];
-	char state = 0;
-	unsigned long long ticks = 0;
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (n <= 0)
-		return 0;
-	text[n] = 0;
-	const char *p = strrchr(text, ')'); /* a name may hold anything */
-	if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-	                 "%*d %*d %*d %llu", &state, &ticks) != 2 ||
-	    state == 'Z' || state == 'X')
-		return 0;
-	return ticks;
-}
-
 static int name_order(const void *a, const void *b)
 {
 	struct json_object *const *x = a, *const *y = b;

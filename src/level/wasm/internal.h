@@ -7,6 +7,7 @@
 #include "box/box.h"
 #include "life/life.h"
 #include "wasi/wasi.h"
+#include "wat/wat.h"
 
 enum { FOLDERS_MAX = 64, SIGNAL_KICK = 64 };
 
@@ -18,12 +19,21 @@ struct plan {
 	struct wasi_folder folders[FOLDERS_MAX];
 	size_t n;
 	uint64_t fuel;
+	bool keeps_code; /* in the cache folder */
 	char *bytes; /* the module, owned */
 	size_t len;
+	bool mapped; /* they are the file's, which may change */
 	const char **argv; /* owned */
 };
+enum { LAZY_FROM = 16 << 20 }; /* modules as large as this are validated as they are called */
+static inline unsigned plan_flags(const struct plan *p) /* of wasm_module_new */
+{
+	return (p->len >= LAZY_FROM ? WASM_LAZY : 0u) | (p->mapped ? WASM_MAPPED : 0u);
+}
 /* wasm.c: check @c, for the foreground or a keeper. EINVAL, with what to do instead. */
 int plan_make(struct plan *p, const struct lodge_config *c, bool kept, struct lodge_err *e) MUST;
+/* Is the file @path, which begins with these bytes, a module in the text format? */
+bool text_is_module(const char *path, const char *bytes, size_t len);
 
 /* ---- from the keeper to the program and back, one answer to each ---- */
 enum ask {
@@ -49,6 +59,22 @@ static inline bool message_receive(int fd, struct message *m, int *ret_passed, b
 {
 	return host_packet_receive(fd, m, sizeof *m, wait, ret_passed) == (ssize_t)sizeof *m;
 }
+
+/* ---- code_cache.c: compiled code of large modules, from run to run ---- */
+struct code_cache {
+	char name[65];
+	int dir;         /* of the folder; -1 */
+	uint8_t *bytes;  /* what is there for this module; a mapping, NULL: nothing */
+	size_t len;
+	int tell;        /* for code_cache_tell; -1: nobody listens */
+};
+/* Before the box: look for code, and start the process that will write some. */
+void code_cache_open(struct code_cache *k, const struct plan *p);
+/* At the end of the run, in the box: which functions were compiled, to code_cache.tell, which is
+ * @fd now. */
+void code_cache_tell(const struct wasm *w, int fd);
+/* Remove what was not used for longest, until no more than @max bytes are left. */
+void code_cache_trim(int dir, uint64_t max);
 
 /* ---- program.c ---- */
 struct kept {

@@ -7,13 +7,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 
 enum {
 	MODULE_MAX = 1 << 30,
-	LAZY_FROM = 16 << 20, /* modules as large as this are validated as they are called */
 	EXIT_TRAP = 134,      /* as a shell says it of a program that was aborted */
 	CONTROL_FD = 3,       /* where the box leaves the one descriptor that it keeps */
 };
@@ -27,6 +27,7 @@ struct program {
 	struct wasi *s;
 	struct wasm *w;
 	uint32_t start; /* the function _start */
+	struct code_cache code;
 	uint64_t npages; /* bytes, of the first thread's state */
 	uint64_t phase;
 };
@@ -37,10 +38,30 @@ static const struct state_field fields[] = {STATE(struct saved_program, phase, 1
 
 /* ---- the way into the box ---- */
 
+/* A large module is not read, only mapped: most of it nobody looks at. False: it is small, or
+ * cannot be; what is wrong with it is told when it is read. */
+static bool module_map(struct plan *p, const char *path)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < LAZY_FROM ||
+	    st.st_size > MODULE_MAX)
+		return false;
+	p->len = (size_t)st.st_size;
+	/* written to, which makes pages our own, by wasm_module_new alone */
+	void *at = mmap(NULL, p->len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	p->bytes = at == MAP_FAILED ? NULL : at;
+	p->mapped = p->bytes;
+	return p->mapped;
+}
+
 static int module_load(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
 {
-	int r = file_load(AT_FDCWD, c->guest, MODULE_MAX, &p->bytes, &p->len, e);
-	if (r == 0 && !wasm_claims((const uint8_t *)p->bytes, p->len))
+	int r = module_map(p, c->guest)
+		    ? 0
+		    : file_load(AT_FDCWD, c->guest, MODULE_MAX, &p->bytes, &p->len, e);
+	if (r == 0 && !wasm_claims((const uint8_t *)p->bytes, p->len) &&
+	    !text_is_module(c->guest, p->bytes, p->len))
 		r = err_set(e, ENOEXEC, "%s: this is no WebAssembly module", c->guest);
 	const char *slash = strrchr(c->guest, '/');
 	if (r == 0 && !(p->argv = calloc(c->argc + 2, sizeof *p->argv)))
@@ -85,6 +106,14 @@ static void on_deadline(int sig)
 	_exit(124);
 }
 
+/* The file of a module that is mapped has become shorter. */
+static void on_short(int sig)
+{
+	(void)sig;
+	text_write("lodge: the file of the module changed while it ran: it is too short now\n");
+	_exit(LODGE_EXIT_LODGE);
+}
+
 static int deadline_set(uint64_t timeout_ns, struct lodge_err *e)
 {
 	const uint64_t ns = timeout_ns + 100000000;
@@ -124,6 +153,8 @@ static _Noreturn void program_end(const struct program *g, const struct wasm *w,
 {
 	static pthread_mutex_t ending = PTHREAD_MUTEX_INITIALIZER;
 	pthread_mutex_lock(&ending);
+	if (g->code.tell >= 0 && w == g->w) /* of the others, nobody knows what they do now */
+		code_cache_tell(g->w, CONTROL_FD);
 	_exit(t == WASM_OK	     ? 0
 	      : t == WASM_TRAP_EXIT ? wasi_exit_code(g->s)
 				     : trap_tell(w, t));
@@ -264,6 +295,22 @@ static int state_read(struct program *g, struct lodge_err *e)
 	return r;
 }
 
+/* In the box: a module in the text format becomes a binary one. */
+static int text_make(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
+{
+	uint8_t *bytes;
+	size_t len;
+	if (wasm_claims((const uint8_t *)p->bytes, p->len))
+		return 0;
+	int r = wat_encode(c->guest, p->bytes, p->len, &bytes, &len, e);
+	if (r < 0)
+		return r;
+	p->bytes = (char *)bytes; /* the text stays with the process */
+	p->len = len;
+	p->mapped = false;
+	return 0;
+}
+
 static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 {
 	const struct lodge_config *c = g->c;
@@ -278,18 +325,29 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 	g->wasi = (struct wasi_config){p->argv,	   c->argc + 1, c->env, c->nenv,    p->folders,
 				       p->n,	   on_trapped,	g,	SIGNAL_KICK};
 	int r = wasi_new(&g->s, &g->wasi, e);
+	if (p->mapped)
+		(void)signal(SIGBUS, on_short);
 	if (r == 0 && !g->kept)
 		r = deadline_set(c->timeout_ns, e);
 	if (r == 0)
 		r = wasm_module_new(&g->m, (const uint8_t *)p->bytes, p->len,
-				    p->len >= LAZY_FROM ? WASM_LAZY : 0, e);
+				    plan_flags(p), e);
 	if (r == 0)
 		r = entry_find(g->m, &g->start, e);
 	if (r == 0)
 		r = wasm_new(&g->w, g->m, &limits, wasi_find, g->s, e);
+	if (r == 0 && g->code.bytes)
+		(void)!wasm_code_load(g->w, g->code.bytes, g->code.len);
 	if (r == 0)
 		wasi_attach(g->s, g->w);
 	return r == 0 && g->kept && g->kept->state ? state_read(g, e) : r;
+}
+
+/* In the box: what is wrong with the module is told with its name. */
+static int program_enter(struct program *g, struct plan *p, struct lodge_err *e)
+{
+	int r = text_make(p, g->c, e);
+	return r < 0 ? r : err_in(e, program_make(g, p, e), "%s", g->c->guest);
 }
 
 static _Noreturn void program_run(struct program *g)
@@ -313,16 +371,19 @@ int program_become(struct plan *p, const struct lodge_config *c, struct lodge_er
 	struct program *g = &the_program;
 	g->c = c;
 	int r = module_load(p, c, e);
+	g->code.tell = -1;
+	if (r == 0 && p->keeps_code && wasm_claims((const uint8_t *)p->bytes, p->len))
+		code_cache_open(&g->code, p);
 	if (r == 0)
-		r = box_enter_with(p, -1, e);
+		r = box_enter_with(p, g->code.tell, e);
 	if (r < 0)
 		return r;
-	r = program_make(g, p, e);
+	r = program_enter(g, p, e);
 	if (r == 0)
 		program_run(g);
 	if (e)
 		e->code = ENOEXEC; /* it is there, and cannot be run */
-	return err_in(e, -ENOEXEC, "%s", c->guest);
+	return -ENOEXEC;
 }
 
 /* ---- under a keeper ---- */
@@ -354,7 +415,7 @@ static int kept_make(struct program *g, struct plan *p, struct lodge_err *e)
 	if (r < 0)
 		return r;
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* that of before went with other rights */
-	r = err_in(e, program_make(g, p, e), "%s", g->c->guest);
+	r = program_enter(g, p, e);
 	if (r == 0 && sigaction(SIGNAL_KICK, &a, NULL) < 0)
 		r = err_sys(e, "a handler of signals");
 	return r;
@@ -367,6 +428,7 @@ _Noreturn void program_kept(const struct lodge_config *c, const struct kept *k)
 	struct message hello = {.what = ASK_READY};
 	g->c = c;
 	g->kept = k;
+	g->code.tell = -1;
 	streams_begin(k);
 	hello.result = kept_make(g, &p, &hello.err);
 	/* the box has moved it, if it was entered */

@@ -20,7 +20,12 @@ static int fuel_parse(const char *text, uint64_t *ret, struct lodge_err *e)
 
 static int options_check(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
 {
-	const char *fuel = life_option(c, "fuel");
+	const char *fuel = life_option(c, "fuel"), *cache = life_option(c, "cache");
+	if (cache && strcmp(cache, "on") != 0 && strcmp(cache, "off") != 0)
+		return err_set(e, EINVAL, "-o cache=%s: it is on or off", cache);
+	/* of runs whose code is like that of others: see jit_fn_owner.counts */
+	p->keeps_code = (!cache || !strcmp(cache, "on")) && !fuel && !c->timeout_ns &&
+			(!c->accel || strcmp(c->accel, "interpret") != 0);
 	return fuel ? fuel_parse(fuel, &p->fuel, e) : 0;
 }
 
@@ -45,11 +50,10 @@ static int config_check(const struct lodge_config *c, bool kept, struct lodge_er
 	return 0;
 }
 
-/* Text is not read here. */
-static bool is_text(const char *path)
+bool text_is_module(const char *path, const char *bytes, size_t len)
 {
 	size_t n = strlen(path);
-	return n > 4 && !strcmp(path + n - 4, ".wat");
+	return (n > 4 && !strcmp(path + n - 4, ".wat")) || wat_claims(bytes, len);
 }
 
 static int volumes_plan(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
@@ -75,10 +79,6 @@ int plan_make(struct plan *p, const struct lodge_config *c, bool kept, struct lo
 		r = config_check(c, kept, e);
 	if (r == 0)
 		r = volumes_plan(p, c, e);
-	if (r == 0 && is_text(c->guest))
-		r = err_set(e, ENOEXEC,
-			    "%s: the text format is not read here; wat2wasm makes a module",
-			    c->guest);
 	return r;
 }
 
@@ -92,12 +92,15 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 /* A module is nobody else's, also one that will be refused: this level knows why. */
 static int claims(const struct lodge_config *c)
 {
-	uint8_t head[4];
+	char head[4096];
 	if (!c->guest || c->kernel || c->firmware)
 		return 0;
 	autoclose int fd = open(c->guest, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
-	return n > 0 && (wasm_claims(head, (size_t)n) || is_text(c->guest)) ? 90 : 0;
+	return n > 0 && (wasm_claims((const uint8_t *)head, (size_t)n) ||
+			 text_is_module(c->guest, head, (size_t)n))
+		   ? 90
+		   : 0;
 }
 
 extern const struct level level_wasm;

@@ -61,6 +61,10 @@ int windows_explain(const struct lodge_config *c, char **ret, struct lodge_err *
 	struct pe p;
 	size_t n;
 	char *text = NULL;
+	if (win_is_batch(c->guest)) {
+		*ret = strdup("a batch file: cmd.exe, which is part of Lodge, runs it\n");
+		return *ret ? 0 : err_set(e, ENOMEM, "out of memory");
+	}
 	int r = windows_open(c->guest, &file, &len, &p, e);
 	if (r < 0)
 		return r;

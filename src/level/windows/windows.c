@@ -5,6 +5,7 @@
 #include "box/box.h"
 #include "level/windows/internal.h"
 #include <fcntl.h>
+#include <link.h>
 #include <locale.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -65,7 +66,7 @@ static int volume_add(struct plan *p, const char *spec, struct lodge_err *e)
 			       "--volume %s: for a Windows program write SRC:C:\\FOLDER or "
 			       "SRC:D:\\, and :ro behind it",
 			       spec);
-	if (p->nbinds == countof(p->binds))
+	if (p->nbinds + 4 > countof(p->binds)) /* one and three of ours */
 		return err_set(e, E2BIG, "--volume: too many");
 	char *target = text("/%c%s%.*s", letter | 32, *rest == '\\' || *rest == '/' ? "" : "/",
 			    (int)(end - rest), rest);
@@ -74,7 +75,7 @@ static int volume_add(struct plan *p, const char *spec, struct lodge_err *e)
 			*c = '/';
 	drive_add(p, letter);
 	p->binds[p->nbinds++] =
-	    (struct box_bind){strndup(spec, (size_t)(colon - spec)), target, !strcmp(end, ":ro")};
+	    (struct box_bind){life_volume_source(spec), target, !strcmp(end, ":ro")};
 	return target ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
@@ -115,6 +116,26 @@ static int program_place(struct plan *p, const char *program, const char *here, 
 	return p->program ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
+static int is_libc(struct dl_phdr_info *l, size_t size, void *ret)
+{
+	const char *slash = strrchr(l->dlpi_name, '/');
+	(void)size;
+	if (!slash || strcmp(slash, "/libc.so.6") != 0)
+		return 0;
+	*(char **)ret = text("%.*s/libm.so.6", (int)(slash - l->dlpi_name), l->dlpi_name);
+	return 1;
+}
+
+/* The host's mathematics, beside its C library, where no drive is. */
+static int libm_add(struct plan *p, struct lodge_err *e)
+{
+	char *path = NULL;
+	if (!dl_iterate_phdr(is_libc, &path) || !path)
+		return err_set(e, ENOENT, "libm.so.6 is not to be found: install the package libc6");
+	p->binds[p->nbinds++] = (struct box_bind){path, WIN_LIBM, true};
+	return 0;
+}
+
 /* Without --isolate and -v, the caller's folder is D: and where the program begins. */
 static int plan_make(struct plan *p, const struct lodge_config *c, const char *program,
 		     struct lodge_err *e)
@@ -133,8 +154,22 @@ static int plan_make(struct plan *p, const struct lodge_config *c, const char *p
 		r = volume_add(p, c->volumes[i], e);
 	if (r == 0)
 		r = program_place(p, program, here, isolated, e);
+	if (r == 0)
+		r = libm_add(p, e);
 	p->cwd = strdup(c->cwd ? c->cwd : own ? "D:\\" : "C:\\");
 	return r;
+}
+
+/* Certificates that the host trusts, for a program that can ask for them. A host without any has
+ * none to give. */
+static void roots_place(struct plan *p, const struct pe *head, const uint8_t *file, uint64_t len)
+{
+	char *real = pe_file_imports(head, file, len, "crypt32.dll")
+			 ? realpath("/etc/ssl/certs/ca-certificates.crt", NULL)
+			 : NULL;
+	if (real && p->nbinds < countof(p->binds))
+		p->binds[p->nbinds++] =
+		    (struct box_bind){real, strdup("/c/Windows/System32/" WIN_ROOTS), true};
 }
 
 static int options_check(const struct lodge_config *c, struct lodge_err *e)
@@ -177,6 +212,13 @@ int windows_open(const char *path, const uint8_t **ret_file, uint64_t *ret_len, 
 	return r < 0 ? (err_in(e, r, "%s", path), -ENOEXEC) : 0;
 }
 
+/* What is looked up on the host, where it still can be. */
+static void host_look(void)
+{
+	tzset();
+	(void)!setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 static int become(const struct lodge_config *c, struct lodge_err *e)
 {
 	static struct plan p;
@@ -186,10 +228,13 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	autofree char *program = r == 0 ? realpath(c->guest, NULL) : NULL;
 	if (r == 0 && !program)
 		r = err_sys(e, "%s", c->guest);
-	if (r == 0)
+	s.batch = r == 0 && win_is_batch(program);
+	if (r == 0 && !s.batch)
 		r = windows_open(program, &s.file, &s.file_len, &head, e);
 	if (r == 0)
 		r = plan_make(&p, c, program, e);
+	if (r == 0)
+		roots_place(&p, &head, s.file, s.file_len);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 	const struct box_alone b = {
 	    .keep = null,
@@ -198,12 +243,9 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	    .folders = "/c/Temp\0/c/Windows/System32"
 		       "\0/c/Users/lodge/AppData/Local\0/c/Users/lodge/AppData/Roaming\0",
 	    .code_from = WIN_GUEST_END,
-	    .forks = true};
-	/* what is looked up on the host, where it still can be */
-	tzset();
-	(void)!setlocale(LC_CTYPE, "C.UTF-8");
-	if (r == 0)
-		r = host_library_load(&win_libm, e);
+	    .forks = true,
+	    .sockets = true,
+	    .meanwhile = host_look};
 	if (r == 0)
 		r = box_enter_alone(&b, e);
 	if (r < 0)
@@ -226,9 +268,15 @@ static int claims(const struct lodge_config *c)
 	uint8_t head[HEAD];
 	if (!c->guest || c->kernel || c->firmware || c->root)
 		return 0;
+	if (win_is_batch(c->guest) && access(c->guest, F_OK) == 0)
+		return 90;
 	autoclose int fd = open(c->guest, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
-	return n > 0 && pe_claims(head, (uint64_t)n) ? 90 : 0;
+	size_t len = strlen(c->guest);
+	/* one whose headers are damaged goes by its name */
+	bool named = n > 1 && !memcmp(head, "MZ", 2) && len > 4 &&
+		     !strcasecmp(c->guest + len - 4, ".exe");
+	return named || (n > 0 && pe_claims(head, (uint64_t)n)) ? 90 : 0;
 }
 
 extern const struct level level_windows;

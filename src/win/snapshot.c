@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CreateToolhelp32Snapshot: lists, as they were, of what the guest sees: itself, its threads, its
+ * modules. Other processes are none of its business, those that it has started have handles. */
+#include "win/internal.h"
+
+enum { OF_PROCESSES = 2, OF_THREADS = 4, OF_MODULES = 8, PRIORITY = 8 };
+enum { NAME_MAX_UNITS = 260, MODULE_NAME_UNITS = 256 };
+
+/* PROCESSENTRY32W, THREADENTRY32, MODULEENTRY32W */
+struct process_entry {
+	uint32_t size, usage, pid, pad;
+	uint64_t heap;
+	uint32_t module, threads, parent;
+	int32_t priority;
+	uint32_t flags;
+	wide name[NAME_MAX_UNITS];
+};
+struct thread_entry {
+	uint32_t size, usage, tid, pid;
+	int32_t priority, change;
+	uint32_t flags;
+};
+struct module_entry {
+	uint32_t size, id, pid, usage, usage_here, pad;
+	uint64_t base;
+	uint32_t len, pad2;
+	uint64_t handle;
+	wide name[MODULE_NAME_UNITS], path[NAME_MAX_UNITS];
+};
+static_assert(sizeof(struct process_entry) == 568 && sizeof(struct module_entry) == 1080,
+	      "tlhelp32.h");
+
+struct snapshot {
+	struct object o;
+	uint32_t what, nthreads, nmodules;
+	uint32_t process_at, thread_at, module_at;
+	uint32_t *threads; /* owned */
+	struct {
+		uint64_t base;
+		uint32_t len;
+		char *name, *path; /* owned */
+	} * modules;               /* owned */
+};
+
+static void snapshot_fini(struct object *o)
+{
+	struct snapshot *s = (struct snapshot *)(void *)o;
+	for (uint32_t i = 0; i < s->nmodules; i++) {
+		free(s->modules[i].name);
+		free(s->modules[i].path);
+	}
+	free(s->modules);
+	free(s->threads);
+}
+
+static bool threads_take(struct snapshot *s)
+{
+	uint32_t n = 0;
+	threads_lock();
+	for (const struct thread *t = threads_first(); t; t = t->next)
+		n++;
+	s->threads = calloc(n + 1, sizeof *s->threads);
+	for (const struct thread *t = threads_first(); t && s->threads; t = t->next)
+		s->threads[s->nthreads++] = t->tid;
+	threads_unlock();
+	return s->threads != NULL;
+}
+
+static bool modules_take(struct snapshot *s)
+{
+	uint32_t n = 0;
+	for (const struct module *m = module_first(); m; m = m->next)
+		n++;
+	s->modules = calloc(n + 1, sizeof *s->modules);
+	for (const struct module *m = module_first(); m && s->modules && s->nmodules < n;
+	     m = m->next) {
+		__typeof__(&s->modules[0]) to = &s->modules[s->nmodules++];
+		to->base = (uint64_t)(uintptr_t)m->im.at;
+		to->len = m->im.size;
+		to->name = strdup(m->name);
+		to->path = strdup(m->path ? m->path : m->name);
+		if (!to->name || !to->path)
+			return false;
+	}
+	return s->modules != NULL;
+}
+
+API(handle, k32_CreateToolhelp32Snapshot, uint32_t flags, uint32_t pid)
+{
+	if (flags & OF_MODULES && pid && pid != process()->pid) {
+		last_error_set(ERROR_ACCESS_DENIED);
+		return HANDLE_BAD;
+	}
+	struct snapshot *s = object_new(KIND_SNAPSHOT, sizeof *s);
+	if (!s)
+		return fail(ERROR_NOT_ENOUGH_MEMORY), HANDLE_BAD;
+	s->o.fini = snapshot_fini;
+	s->what = flags;
+	if ((flags & OF_THREADS && !threads_take(s)) || (flags & OF_MODULES && !modules_take(s))) {
+		object_unref(&s->o);
+		return fail(ERROR_NOT_ENOUGH_MEMORY), HANDLE_BAD;
+	}
+	handle h = object_handle(&s->o, false);
+	return h ? h : HANDLE_BAD;
+}
+
+/* The next one's number of @n, or an error: from the first again if @first. */
+static bool next_of(uint32_t *at, bool first, uint32_t n, uint32_t *ret)
+{
+	if (first)
+		*at = 0;
+	if (*at >= n)
+		return fail(ERROR_NO_MORE_FILES) != 0;
+	*ret = (*at)++;
+	return true;
+}
+
+static uint32_t process_next(handle h, struct process_entry *e, bool first)
+{
+	struct snapshot *s = object_get(h, KIND_SNAPSHOT);
+	uint32_t i = 0, n = 0;
+	if (!s)
+		return 0;
+	bool fits = e->size >= sizeof *e;
+	bool there = fits && next_of(&s->process_at, first, s->what & OF_PROCESSES ? 1 : 0, &i);
+	object_unref(&s->o);
+	if (!there)
+		return fits ? 0 : fail(ERROR_BAD_LENGTH);
+	threads_lock();
+	for (const struct thread *t = threads_first(); t; t = t->next)
+		n++;
+	threads_unlock();
+	*e = (struct process_entry){
+	    .size = sizeof *e, .pid = process()->pid, .threads = n, .priority = PRIORITY};
+	wide_give(process()->main->name, e->name, NAME_MAX_UNITS);
+	return 1;
+}
+
+API(uint32_t, k32_Process32FirstW, handle h, struct process_entry *e)
+{
+	return process_next(h, e, true);
+}
+API(uint32_t, k32_Process32NextW, handle h, struct process_entry *e)
+{
+	return process_next(h, e, false);
+}
+
+static uint32_t thread_next(handle h, struct thread_entry *e, bool first)
+{
+	struct snapshot *s = object_get(h, KIND_SNAPSHOT);
+	uint32_t i = 0, ok = 0;
+	if (!s)
+		return 0;
+	if (e->size < sizeof *e) {
+		ok = fail(ERROR_BAD_LENGTH);
+	} else if (next_of(&s->thread_at, first, s->nthreads, &i)) {
+		*e = (struct thread_entry){.size = sizeof *e,
+					   .tid = s->threads[i],
+					   .pid = process()->pid,
+					   .priority = PRIORITY};
+		ok = 1;
+	}
+	object_unref(&s->o);
+	return ok;
+}
+
+API(uint32_t, k32_Thread32First, handle h, struct thread_entry *e)
+{
+	return thread_next(h, e, true);
+}
+API(uint32_t, k32_Thread32Next, handle h, struct thread_entry *e)
+{
+	return thread_next(h, e, false);
+}
+
+static uint32_t module_next(handle h, struct module_entry *e, bool first)
+{
+	struct snapshot *s = object_get(h, KIND_SNAPSHOT);
+	uint32_t i = 0, ok = 0;
+	if (!s)
+		return 0;
+	if (e->size < sizeof *e) {
+		ok = fail(ERROR_BAD_LENGTH);
+	} else if (next_of(&s->module_at, first, s->nmodules, &i)) {
+		*e = (struct module_entry){.size = sizeof *e,
+					   .id = 1,
+					   .pid = process()->pid,
+					   .usage = 0xffff,
+					   .usage_here = 0xffff,
+					   .base = s->modules[i].base,
+					   .len = s->modules[i].len,
+					   .handle = s->modules[i].base};
+		wide_give(s->modules[i].name, e->name, MODULE_NAME_UNITS);
+		wide_give(s->modules[i].path, e->path, NAME_MAX_UNITS);
+		ok = 1;
+	}
+	object_unref(&s->o);
+	return ok;
+}
+
+API(uint32_t, k32_Module32FirstW, handle h, struct module_entry *e)
+{
+	return module_next(h, e, true);
+}
+API(uint32_t, k32_Module32NextW, handle h, struct module_entry *e)
+{
+	return module_next(h, e, false);
+}
