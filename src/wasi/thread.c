@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
-enum { STACK_BYTES = 1 << 20 };
+enum { STACK_BYTES = 1 << 20, HANDED_MAX = 8 << 20 };
 
 /* ---- one call at a time ---- */
 
@@ -90,6 +90,15 @@ static uint32_t id_new(struct wasi *s)
 	}
 }
 
+/* What the thread that spawns it has compiled, which has no addresses in it. */
+static void code_hand_on(const struct wasi *s, struct wasm *to)
+{
+	autofree uint8_t *p = NULL;
+	size_t n;
+	if (s->me->w && wasm_code_save(s->me->w, &p, &n) == 0 && n <= HANDED_MAX)
+		(void)!wasm_code_load(to, p, n);
+}
+
 /* One that a thread has left, with the code that it has made, or a new one. */
 static int instance_get(struct wasi *s, struct wasi_thread *t, struct lodge_err *e)
 {
@@ -99,7 +108,10 @@ static int instance_get(struct wasi *s, struct wasi_thread *t, struct lodge_err 
 			return 0;
 		wasm_free(t->w);
 	}
-	return wasm_thread_new(&t->w, s->main.w, t, e);
+	int r = wasm_thread_new(&t->w, s->main.w, t, e);
+	if (r == 0)
+		code_hand_on(s, t->w);
+	return r;
 }
 
 int thread_new(struct wasi *s, uint32_t id, struct wasi_thread **ret, struct lodge_err *e)
@@ -241,7 +253,10 @@ void wasi_attach(struct wasi *s, struct wasm *w) { s->main.w = w; }
 void wasi_kick(struct wasi *s, bool from_outside)
 {
 	int self = gettid();
-	wasm_interrupt(current ? current->w : s->main.w);
+	const bool first = self == __atomic_load_n(&s->tids[0], __ATOMIC_RELAXED);
+	const struct wasi_thread *me = current ? current : first ? &s->main : NULL;
+	if (me && me->w) /* else it is a thread that begins or ends, or none of the program's */
+		wasm_interrupt(me->w);
 	for (unsigned i = 0; from_outside && i < THREADS_MAX; i++) {
 		int tid = __atomic_load_n(&s->tids[i], __ATOMIC_RELAXED);
 		if (tid && tid != self)

@@ -123,6 +123,8 @@ bool wasm_thread_again(struct wasm *w, void *user)
 	w->frames_end = w->frames + FRAMES;
 	w->back.f = NULL;
 	w->user = user;
+	for (uint32_t i = 0; i < m->nimported; i++)
+		w->funcs[i].host_user = user;
 	return true;
 }
 
