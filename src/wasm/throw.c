@@ -90,7 +90,7 @@ enum wasm_trap exn_throw(struct wasm *w, uint32_t tag, const union wasm_slot *at
 	struct exn *x = exn_new(w, end);
 	union wasm_slot *values = x ? malloc((n + 1) * sizeof *values) : NULL;
 	if (!values)
-		return WASM_TRAP_NOMEM;
+		return WASM_TRAP_HOARD;
 	memcpy(values, at, n * sizeof *values);
 	*x = (struct exn){.values = values, .n = n, .tag = tag, .used = true};
 	w->live_exns++;

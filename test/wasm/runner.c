@@ -33,7 +33,7 @@ static void export_run(struct wasm *w, const struct wasm_module *m, const struct
 
 static bool module_check(const char *path)
 {
-	struct wasm_module *m;
+	struct wasm_module *m = NULL;
 	struct lodge_err e = {0};
 	char *bytes = NULL;
 	size_t len;
