@@ -156,7 +156,7 @@ static bool strings_module(struct wat *w, struct bytes *ret, bool *ret_text)
 	if (!word_take(w, "binary") && !word_take(w, "quote"))
 		return false;
 	while (w->t.kind == TOKEN_STRING && !w->bad) {
-		string_take(w, ret, false);
+		quote_take(w, ret, false);
 		if (*ret_text) /* two strings are no word together */
 			byte_put(ret, ' ');
 	}

@@ -20,7 +20,7 @@ static void exports_take(struct wat *w, enum wasm_kind kind, uint32_t index)
 {
 	while (open_take(w, "export")) {
 		w->scratch.n = 0;
-		string_take(w, &w->scratch, true);
+		quote_take(w, &w->scratch, true);
 		export_put(w, &w->scratch, kind, index);
 		close_take(w);
 	}
@@ -34,7 +34,7 @@ static void name_import(struct wat *w)
 		(void)wat_fail(w, at, "an import behind what is defined here: imports come first");
 	for (unsigned i = 0; i < 2; i++) {
 		w->scratch.n = 0;
-		string_take(w, &w->scratch, true);
+		quote_take(w, &w->scratch, true);
 		sized_put(to, &w->scratch);
 	}
 	w->entries[OUT_IMPORT]++;
@@ -197,7 +197,7 @@ static void strings_take(struct wat *w, struct bytes *to)
 {
 	to->n = 0;
 	while (w->t.kind == TOKEN_STRING && !w->bad)
-		string_take(w, to, false);
+		quote_take(w, to, false);
 }
 
 static void memory_take(struct wat *w)
@@ -310,7 +310,7 @@ static void export_take(struct wat *w)
 		     {"global", SPACE_GLOBAL, WASM_GLOBAL},
 		     {"tag", SPACE_TAG, WASM_TAG}};
 	w->scratch.n = 0;
-	string_take(w, &w->scratch, true);
+	quote_take(w, &w->scratch, true);
 	for (size_t i = 0; i < countof(kinds); i++)
 		if (open_take(w, kinds[i].word)) {
 			uint32_t index = index_take(w, kinds[i].space);

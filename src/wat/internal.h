@@ -152,7 +152,7 @@ void close_take(struct wat *w);
 /* What is in the list that was opened last, and its end. */
 void list_skip(struct wat *w);
 /* The bytes that a string stands for, behind those of @to; @name: they have to be UTF-8. */
-void string_take(struct wat *w, struct bytes *to, bool name);
+void quote_take(struct wat *w, struct bytes *to, bool name);
 
 /* ---- numbers (number.c): of the token, which is taken ---- */
 bool token_is_number(const struct token *t); /* without a sign */

@@ -318,7 +318,7 @@ static const char *escape_read(struct wat *w, const char *p, const char *end, st
 	return end;
 }
 
-void string_take(struct wat *w, struct bytes *to, bool name)
+void quote_take(struct wat *w, struct bytes *to, bool name)
 {
 	const struct token t = w->t;
 	const char *p = memchr(t.at, '"', t.len), *end = t.at + t.len - 1;

@@ -161,7 +161,7 @@ static uint32_t quoted_take(struct wat *w)
 {
 	struct bytes text = {0};
 	const char *at = w->t.at;
-	string_take(w, &text, true);
+	quote_take(w, &text, true);
 	if (!w->bad && !text.n)
 		(void)wat_fail(w, at, "an empty identifier");
 	bytes_put(&w->kept, &text.at, sizeof text.at);
