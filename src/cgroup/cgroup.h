@@ -35,7 +35,11 @@ void cgroup_fini(struct cgroup *g);
 int cgroup_make(struct cgroup *g, const struct oci_resources *r, struct lodge_err *e) MUST;
 /* The groups are there: open those that are. */
 int cgroup_open(struct cgroup *g, struct lodge_err *e) MUST;
-int cgroup_enter(const struct cgroup *g, pid_t pid, struct lodge_err *e) MUST;
+/* @pid 0: this process, which has one thread. @itself: it enters those of version 1 by cgroup_join;
+ * with another's number, and with 0 in version 2, the kernel may wait for all processors. */
+int cgroup_enter(const struct cgroup *g, pid_t pid, bool itself, struct lodge_err *e) MUST;
+/* This process, which has one thread, into the group of version 1 whose folder @fd is. */
+int cgroup_join(int fd, struct lodge_err *e) MUST;
 /* @path below each of the groups, for exec --cgroup; @controllers NULL: in all hierarchies. */
 int cgroup_enter_below(const struct cgroup *g, const char *path, const char *controllers, pid_t pid,
                        struct lodge_err *e) MUST;

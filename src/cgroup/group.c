@@ -150,15 +150,24 @@ int cgroup_open(struct cgroup *g, struct lodge_err *e)
 	return 0;
 }
 
-int cgroup_enter(const struct cgroup *g, pid_t pid, struct lodge_err *e)
+int cgroup_enter(const struct cgroup *g, pid_t pid, bool itself, struct lodge_err *e)
 {
 	char text[16];
 	snprintf(text, sizeof text, "%d", (int)pid);
-	for (size_t i = 0; i < g->n; i++)
-		if (g->at[i].fd >= 0 && cgroup_write(&g->at[i], "cgroup.procs", text) < 0 &&
+	for (size_t i = 0; i < g->n; i++) {
+		const struct cgroup_part *p = &g->at[i];
+		const char *file = pid || p->v2 ? "cgroup.procs" : "tasks";
+		if (p->fd >= 0 && !(itself && !p->v2) && cgroup_write(p, file, text) < 0 &&
 		    !(g->rootless && is_forbidden(errno)))
-			return err_sys(e, "entering control group %.300s", g->at[i].dir);
+			return err_sys(e, "entering control group %.300s", p->dir);
+	}
 	return 0;
+}
+
+int cgroup_join(int fd, struct lodge_err *e)
+{
+	const struct cgroup_part p = {.fd = fd};
+	return cgroup_write(&p, "tasks", "0") < 0 ? err_sys(e, "entering a control group") : 0;
 }
 
 int cgroup_enter_below(const struct cgroup *g, const char *path, const char *controllers, pid_t pid,

@@ -260,6 +260,20 @@ static int groups_make(struct birth *b, struct lodge_err *e)
 	return r;
 }
 
+static int groups_enter(struct birth *b, struct lodge_err *e)
+{
+	const struct cgroup *g = &b->c->cgroup;
+	const struct note n = {.kind = NOTE_GROUP};
+	bool itself = birth_enters_itself(b);
+	int r = cgroup_enter(g, b->pid, itself, e);
+	for (size_t i = 0; r == 0 && itself && i < g->n; i++)
+		if (!g->at[i].v2 && g->at[i].fd >= 0)
+			/* one that has ended says so in the next note */
+			(void)!pass_send(b->ends[0], (const char *)&n, offsetof(struct note, e),
+					 g->at[i].fd);
+	return r;
+}
+
 /* From the clone until the child goes on: whatever it has to wait for. */
 static int first_raise(struct birth *b, struct lodge_err *e)
 {
@@ -276,7 +290,7 @@ static int first_raise(struct birth *b, struct lodge_err *e)
 			r = groups_make(b, e);
 	}
 	if (r == 0)
-		r = cgroup_enter(&b->c->cgroup, b->pid, e);
+		r = groups_enter(b, e);
 	if (r == 0)
 		r = oom_set(b, e);
 	const struct oci_lin *l = b->setup.spec->lin;

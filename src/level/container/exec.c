@@ -77,7 +77,7 @@ static int groups_enter(const struct visit *v, struct lodge_err *e)
 {
 	const struct oci_process *p = v->x->process;
 	char text[16];
-	int r = cgroup_enter(&v->c->cgroup, 0, e);
+	int r = cgroup_enter(&v->c->cgroup, 0, false, e);
 	if (r == 0)
 		r = below_enter(v, e);
 	snprintf(text, sizeof text, "%d", (int)p->oom_score_adj.v);

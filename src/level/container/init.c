@@ -75,6 +75,12 @@ static int loopback_up(struct lodge_err *e)
 	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &r) < 0 ? err_sys(e, "the loopback interface") : 0;
 }
 
+bool birth_enters_itself(const struct birth *b)
+{
+	return !b->q->rootless && !(b->spaces.make & CLONE_NEWUSER) &&
+	       b->spaces.join[OCI_USER] < 0;
+}
+
 bool birth_needs_sister(const struct box_spaces *s)
 {
 	bool joins = false;
@@ -90,9 +96,15 @@ static int placed_wait(void *arg, struct lodge_err *e)
 {
 	struct birth *b = arg;
 	struct note n;
+	int fd, r;
 	if (b->placed)
 		return 0;
-	int r = note_wait(b->ends[1], NOTE_GO, &n, e);
+	while ((r = note_group(b->ends[1], NOTE_GO, &n, &fd, e)) == 0 && fd >= 0) {
+		r = cgroup_join(fd, e);
+		close(fd);
+		if (r < 0)
+			return r;
+	}
 	if (r < 0)
 		return r;
 	b->c->pid = n.value;

@@ -18,7 +18,7 @@ char *record_text(const struct container *c);
 int record_parse(struct container *c, const char *text, size_t len, struct lodge_err *e) MUST;
 
 /* ---- note.c: what the processes of a creation tell each other ---- */
-enum note_kind { NOTE_NONE, NOTE_ERROR, NOTE_GO, NOTE_MAPS, NOTE_PID, NOTE_HOOKS, NOTE_READY,
+enum note_kind { NOTE_NONE, NOTE_ERROR, NOTE_GO, NOTE_GROUP, NOTE_MAPS, NOTE_PID, NOTE_HOOKS, NOTE_READY,
 	         NOTE_NOTIFY };
 struct note {
 	int kind, value;
@@ -31,6 +31,9 @@ int note_send_error(int fd, const struct lodge_err *e);
 enum note_kind note_read(int fd, struct note *ret);
 /* Wait for @kind; an error that comes instead is returned. */
 int note_wait(int fd, enum note_kind kind, struct note *ret, struct lodge_err *e) MUST;
+/* The same, or NOTE_GROUP before it, with the folder in *@ret_group, owned; else that is -1. */
+int note_group(int fd, enum note_kind kind, struct note *ret, int *ret_group,
+               struct lodge_err *e) MUST;
 
 /* ---- pass.c: descriptors over sockets ---- */
 int pass_connect(const char *path, struct lodge_err *e) MUST;
@@ -107,6 +110,9 @@ struct birth {
 	char *state;        /* owned: what hooks in the child get; without the pid */
 };
 bool birth_needs_sister(const struct box_spaces *s);
+/* Whether the first process enters control groups of version 1 itself: the kernel makes nobody wait
+ * for that. It gets their folders as NOTE_GROUP, before NOTE_GO. */
+bool birth_enters_itself(const struct birth *b);
 /* The listener of @pid's filter, if it has told its number in @notify, to @spec's listenerPath. */
 int listener_pass(volatile int *notify, pid_t pid, struct container *c, const struct oci_seccomp *s,
                   struct lodge_err *e) MUST;

@@ -31,25 +31,39 @@ int note_send_error(int fd, const struct lodge_err *e)
 	return send_all(fd, &n, sizeof n);
 }
 
-enum note_kind note_read(int fd, struct note *ret)
+static enum note_kind read_with(int fd, struct note *ret, int *ret_passed)
 {
-	ssize_t n;
 	memset(ret, 0, sizeof *ret);
-	do
-		n = recv(fd, ret, sizeof *ret, 0);
-	while (n < 0 && errno == EINTR);
+	ssize_t n = host_packet_receive(fd, ret, sizeof *ret, true, ret_passed);
 	if (n < (ssize_t)offsetof(struct note, e))
 		ret->kind = NOTE_NONE;
 	ret->e.msg[sizeof ret->e.msg - 1] = 0;
 	return (enum note_kind)ret->kind;
 }
 
-int note_wait(int fd, enum note_kind kind, struct note *ret, struct lodge_err *e)
+enum note_kind note_read(int fd, struct note *ret) { return read_with(fd, ret, NULL); }
+
+static int wanted(enum note_kind got, enum note_kind kind, const struct note *ret,
+		  struct lodge_err *e)
 {
-	enum note_kind got = note_read(fd, ret);
 	if (got == kind)
 		return 0;
 	if (got == NOTE_ERROR)
 		return err_set(e, ret->e.code > 0 ? ret->e.code : EIO, "%s", ret->e.msg);
 	return err_set(e, EIO, "the first process of the container ended too early");
+}
+
+int note_wait(int fd, enum note_kind kind, struct note *ret, struct lodge_err *e)
+{
+	return wanted(note_read(fd, ret), kind, ret, e);
+}
+
+int note_group(int fd, enum note_kind kind, struct note *ret, int *ret_group, struct lodge_err *e)
+{
+	enum note_kind got = read_with(fd, ret, ret_group);
+	if (got == NOTE_GROUP && *ret_group >= 0)
+		return 0;
+	auto_close(ret_group);
+	*ret_group = -1;
+	return wanted(got, kind, ret, e);
 }
