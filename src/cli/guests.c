@@ -64,8 +64,8 @@ static const char *const *options_join(const struct args *a, const char *const *
 
 static int config_fill(struct lodge_config *c, const struct args *a)
 {
-	const char *const *tmpfs;
-	size_t ntmpfs;
+	const char *const *tmpfs = NULL;
+	size_t ntmpfs = 0;
 	*c = (struct lodge_config){.size = sizeof *c};
 	c->guest = a->noperands ? a->operands[0] : NULL;
 	c->argv = a->noperands > 1 ? a->operands + 1 : NULL;

@@ -170,7 +170,7 @@ static int thread_load(struct wasi *s, const struct wasm_source *from, const uin
 	struct packed x;
 	parts_find(from, w[WORD_ID], &x);
 	struct wasm_source its = {.find = part_find, .user = &x, .movable = from->movable};
-	struct wasi_thread *t;
+	struct wasi_thread *t = NULL;
 	int r = wasm_saved_pages(&its, &own, e);
 	if (r == 0 && (own > from->npages - *at || !w[WORD_ID] || w[WORD_ID] > THREAD_ID_MAX ||
 		       w[WORD_PHASE] > THREAD_MAIN))

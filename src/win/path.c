@@ -123,8 +123,8 @@ static size_t parts_add(char *out, size_t n, size_t root, size_t cap, const char
 
 char *path_full(const char *path)
 {
-	const char *rest;
-	bool exact;
+	const char *rest = path;
+	bool exact = false;
 	pthread_mutex_lock(&here.lock);
 	size_t n = 0, cap = strlen(path) + strlen(here.cwd) + 16;
 	char *out = malloc(cap);

@@ -62,6 +62,7 @@ nameserver 9.9.9.9
 nameserver ::1" ]
 	try lodge run --net bridge -v /usr:/usr:ro --user 0 --add-host a.b:1.2.3.4 --dns 9.9.9.9 people \
 		-c 'grep a.b /etc/hosts; cat /etc/resolv.conf'
+	echo "$output"
 	[[ $output != *nf_tables* ]] || skip "$output"
 	[ "$output" = "1.2.3.4	a.b
 nameserver 9.9.9.9" ]

@@ -18,8 +18,8 @@ char *record_text(const struct container *c);
 int record_parse(struct container *c, const char *text, size_t len, struct lodge_err *e) MUST;
 
 /* ---- note.c: what the processes of a creation tell each other ---- */
-enum note_kind { NOTE_NONE, NOTE_ERROR, NOTE_GO, NOTE_GROUP, NOTE_MAPS, NOTE_PID, NOTE_HOOKS, NOTE_READY,
-	         NOTE_NOTIFY };
+enum note_kind { NOTE_NONE, NOTE_ERROR, NOTE_GO, NOTE_GROUP, NOTE_MAPS, NOTE_PID, NOTE_HOOKS,
+	         NOTE_READY, NOTE_NOTIFY };
 struct note {
 	int kind, value;
 	struct lodge_err e;
