@@ -151,10 +151,14 @@ static uint32_t table_grow(struct table *t, uint64_t v, uint32_t n)
 	uint64_t had = t->n;
 	if (n > t->max - had)
 		return UINT32_MAX;
-	uint64_t *p = realloc(t->at, (had + n + 1) * sizeof *p);
-	if (!p)
-		return UINT32_MAX;
-	t->at = p;
+	if (had + n > t->room) { /* who grows it by one does so again */
+		uint64_t room = min_u64(had + n + had / 2, t->max);
+		uint64_t *p = realloc(t->at, (room + 1) * sizeof *p);
+		if (!p)
+			return UINT32_MAX;
+		t->at = p;
+		t->room = room;
+	}
 	t->n += n;
 	table_fill(t, had, v, n);
 	return (uint32_t)had;

@@ -294,6 +294,7 @@ struct func {
 struct table {
 	uint64_t *at; /* references; owned */
 	uint64_t n, max;
+	uint64_t room;  /* elements that @at may become without being moved; 0: none are known */
 	bool is64, functions; /* of functions, not of external references */
 };
 struct memory {

@@ -123,6 +123,7 @@ static int tables_load(struct wasm *w, const struct wasm_source *from, uint64_t 
 		if (!q)
 			return err_set(e, ENOMEM, "out of memory");
 		t->at = q;
+		t->room = 0;
 		t->n = n;
 		for (uint64_t k = 0; k < n; k++)
 			if (!element_of(w, t, le64_at(from->pages + *at + 8 * k), &q[k]))

@@ -57,11 +57,11 @@ need_root() { [ "$(id -u)" = 0 ] || skip "is not root"; }
 
 @test "names: hosts and resolvers, also in a network with a bridge" {
 	need_root
-	[ "$(image_sh 'grep a.b /etc/hosts; cat /etc/resolv.conf' --add-host a.b:1.2.3.4 --dns 9.9.9.9 --dns ::1)" = "1.2.3.4	a.b
+	[ "$(image_sh 'grep -F 'a.b' /etc/hosts; cat /etc/resolv.conf' --add-host a.b:1.2.3.4 --dns 9.9.9.9 --dns ::1)" = "1.2.3.4	a.b
 nameserver 9.9.9.9
 nameserver ::1" ]
 	try lodge run --net bridge -v /usr:/usr:ro --user 0 --add-host a.b:1.2.3.4 --dns 9.9.9.9 people \
-		-c 'grep a.b /etc/hosts; cat /etc/resolv.conf'
+		-c 'grep -F 'a.b' /etc/hosts; cat /etc/resolv.conf'
 	echo "$output"
 	[[ $output != *nf_tables* ]] || skip "$output"
 	[ "$output" = "1.2.3.4	a.b
