@@ -264,6 +264,7 @@ static const struct {
     {STATUS_PRIVILEGED_INSTRUCTION, SIGILL, "a privileged instruction"},
     {STATUS_INTEGER_DIVIDE_BY_ZERO, SIGFPE, "a division by zero"},
     {STATUS_BREAKPOINT, SIGTRAP, "a breakpoint"},
+    {STATUS_STACK_BUFFER_OVERRUN, SIGABRT, "an error that no handler is asked about (__fastfail)"},
 };
 
 _Noreturn static void unhandled(const struct win_exception *x)
@@ -364,7 +365,7 @@ static void record_make(struct win_exception *x, int sig, const siginfo_t *si, c
 	    {FPE_FLTUND, STATUS_FLOAT_UNDERFLOW},        {FPE_FLTRES, STATUS_FLOAT_INEXACT},
 	    {FPE_FLTINV, STATUS_FLOAT_INVALID}};
 	const greg_t *g = uc->uc_mcontext.gregs;
-	enum { TRAP_GP = 13, ERROR_WRITE = 2, ERROR_EXEC = 16 };
+	enum { TRAP_GP = 13, ERROR_WRITE = 2, ERROR_EXEC = 16, ERROR_INT_29 = 0x29 << 3 | 2 };
 	*x = (struct win_exception){.address = (uint64_t)g[REG_RIP]};
 	if (sig == SIGFPE) {
 		x->code = STATUS_FLOAT_INVALID;
@@ -385,6 +386,11 @@ static void record_make(struct win_exception *x, int sig, const siginfo_t *si, c
 		    g[REG_TRAPNO] == TRAP_GP ? UINT64_MAX : (uint64_t)(uintptr_t)si->si_addr;
 		if (g[REG_TRAPNO] == TRAP_GP)
 			x->parameters[0] = 0;
+		if (g[REG_TRAPNO] == TRAP_GP && error == ERROR_INT_29)
+			*x = (struct win_exception){.code = STATUS_STACK_BUFFER_OVERRUN,
+						    .address = x->address,
+						    .nparameters = 1,
+						    .parameters = {(uint32_t)g[REG_RCX]}};
 	}
 }
 
@@ -432,6 +438,13 @@ struct delivery {
 	struct win_exception x;
 };
 
+/* int 0x29 (__fastfail): what is wrong is such that no handler is asked. */
+static _Noreturn void fail_fast(const struct win_exception *x, void *context)
+{
+	(void)context;
+	unhandled(x);
+}
+
 /* Let the thread go on in exception_raise, on its own stack, below what is in use. */
 static void deliver(const struct win_exception *x, ucontext_t *uc)
 {
@@ -449,7 +462,8 @@ static void deliver(const struct win_exception *x, ucontext_t *uc)
 	g[REG_RDI] = (greg_t)(sp + offsetof(struct delivery, x));
 	g[REG_RSI] = (greg_t)sp;
 	g[REG_RSP] = (greg_t)(sp - 8);
-	g[REG_RIP] = (greg_t)(uintptr_t)exception_raise;
+	g[REG_RIP] = (greg_t)(uintptr_t)(x->code == STATUS_STACK_BUFFER_OVERRUN ? fail_fast
+									    : exception_raise);
 	g[REG_EFL] &= ~(greg_t)0x500; /* direction, trap */
 }
 

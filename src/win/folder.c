@@ -361,6 +361,8 @@ API(uint32_t, k32_GetFinalPathNameByHandleW, handle h, wide *buf, uint32_t n, ui
 		return fail(ERROR_INVALID_FUNCTION);
 	if (flags & 4) /* VOLUME_NAME_NONE */
 		len = wide_give(g + 2, buf, n);
+	else if (flags & 2 && asprintf(&with, PATH_VOLUME "%s", path_volume(g[0]), g + 2) >= 0)
+		len = wide_give(with, buf, n); /* VOLUME_NAME_NT */
 	else if (asprintf(&with, "\\\\?\\%s", g) >= 0)
 		len = wide_give(with, buf, n);
 	return len;
@@ -735,7 +737,11 @@ API(uint32_t, k32_CreateHardLinkW, const wide *made, const wide *of, void *sec)
 {
 	(void)sec;
 	autofree char *a = path_linux_w(of), *b = a ? path_linux_w(made) : NULL;
-	return b ? done(link(a, b)) : 0;
+	int r = b ? link(a, b) : -1;
+	/* DEVIATES: what was given to the guest lies on its drive, but not on the host */
+	if (b && r < 0 && errno == EXDEV && a[0] == '/' && a[1] == b[1])
+		r = symlink(a, b);
+	return b ? done(r) : 0;
 }
 
 API(uint8_t, k32_CreateSymbolicLinkW, const wide *made, const wide *to, uint32_t flags)

@@ -350,7 +350,12 @@ void (*own_program_of(const uint8_t *file, uint64_t len))(void *arg); /* NULL: i
 extern const char path_interpreter[]; /* of cmd.exe */
 void cmd_main(void *unused); /* which it is, for a process that has begun; does not return */
 const char *path_cwd(void); /* guest's; valid until it is changed */
+/* The volume that the drive @letter is, and back; 0: none is that. */
+#define PATH_VOLUME "\\Device\\HarddiskVolume%u"
+unsigned path_volume(char letter);
+char path_volume_drive(unsigned volume);
 uint32_t path_cwd_set(const char *path);
+void process_folder_note(void); /* it is another now: process parameters name it */
 enum device { DEVICE_NONE, DEVICE_NUL, DEVICE_CONIN, DEVICE_CONOUT, DEVICE_CON };
 enum device path_device(const char *path);
 

@@ -47,12 +47,84 @@ API(uint64_t, k32_VirtualAllocEx, handle h, uint64_t at, uint64_t size, uint32_t
 	return k32_VirtualAlloc(at, size, type, prot);
 }
 
-API(uint64_t, k32_VirtualAlloc2, handle h, uint64_t at, uint64_t size, uint32_t type, uint32_t prot,
-    void *more, uint32_t n)
+/* What VirtualAlloc2 may be told: MEM_EXTENDED_PARAMETER, and to what its pointer leads. */
+enum { PARAMETER_ADDRESS = 1, PARAMETER_NODE = 2, PARAMETER_FLAGS = 5 };
+struct parameter {
+	uint64_t type; /* 8 bits */
+	union {
+		uint64_t number;
+		const struct requirements *place;
+	};
+};
+struct requirements { /* MEM_ADDRESS_REQUIREMENTS; 0: any */
+	uint64_t lowest, highest, align;
+};
+
+static int requirements_read(struct requirements *ret, const struct parameter *p, uint32_t n)
 {
+	*ret = (struct requirements){0, 0, 0};
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t type = p[i].type & 0xff;
+		if (type == PARAMETER_ADDRESS && p[i].place)
+			*ret = *p[i].place;
+		else if (type != PARAMETER_NODE && type != PARAMETER_FLAGS)
+			return -EINVAL;
+	}
+	if (ret->align & (ret->align - 1) || (ret->align && ret->align < GRANULE) ||
+	    ret->lowest % GRANULE || (ret->highest && (ret->highest + 1) % PAGE) ||
+	    (ret->highest && ret->highest <= ret->lowest))
+		return -EINVAL;
+	return 0;
+}
+
+/* The lowest place from @from on that is free and as it is wanted; 0: there is none. */
+static uint64_t place_find(const struct requirements *q, uint64_t from, uint64_t size)
+{
+	uint64_t align = q->align ? q->align : GRANULE;
+	uint64_t end = q->highest && q->highest < WIN_GUEST_END ? q->highest + 1 : WIN_GUEST_END;
+	uint64_t at = align_up(from, align);
+	struct region r;
+	while (at < end && size <= end - at) {
+		bool used = space_at(at, &r);
+		if (!used && r.lo <= at && size <= r.hi - at)
+			return at;
+		uint64_t next = align_up(r.hi, align);
+		at = next > at ? next : at + align;
+	}
+	return 0;
+}
+
+static uint64_t alloc_placed(const struct requirements *q, uint64_t size, uint32_t type,
+			     uint32_t prot)
+{
+	enum { TRIES = 64 }; /* others may take what was found */
+	const uint64_t usual = UINT64_C(1) << 32;
+	uint64_t from = q->lowest ? q->lowest : q->highest ? GRANULE : usual;
+	int r = -ENOMEM;
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint64_t at = place_find(q, from, align_up(size, PAGE));
+		if (!at)
+			break;
+		from = at + GRANULE;
+		if ((r = virtual_alloc(&at, size, type | MEM_RESERVE, prot)) == 0)
+			return at;
+		if (r != -EEXIST)
+			break;
+	}
+	return fail_status(r);
+}
+
+API(uint64_t, k32_VirtualAlloc2, handle h, uint64_t at, uint64_t size, uint32_t type, uint32_t prot,
+    const struct parameter *more, uint32_t n)
+{
+	struct requirements q;
 	(void)h;
-	(void)more;
-	return n ? fail(ERROR_NOT_SUPPORTED) : k32_VirtualAlloc(at, size, type, prot);
+	if (requirements_read(&q, more, n) < 0)
+		return fail(ERROR_INVALID_PARAMETER);
+	if (!q.lowest && !q.highest && !q.align)
+		return k32_VirtualAlloc(at, size, type, prot);
+	return at || !size || !(type & MEM_RESERVE) ? fail(ERROR_INVALID_PARAMETER)
+						   : alloc_placed(&q, size, type, prot);
 }
 
 static int virtual_free(uint64_t at, uint64_t size, uint32_t type)

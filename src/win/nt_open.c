@@ -83,8 +83,16 @@ static uint32_t place_find(struct place *p, const struct attributes *a)
 	autofree char *name = a->name ? text_from(a->name->at, a->name->len / 2) : strdup("");
 	if (!name)
 		return STATUS_NO_MEMORY;
-	if (a->root)
+	if (a->root && *name != '\\')
 		return place_below(p, a->root, name);
+	unsigned volume = 0;
+	int rest = 0;
+	if (sscanf(name, PATH_VOLUME "%n", &volume, &rest) == 1 && path_volume_drive(volume)) {
+		if (asprintf(&p->path, "\\\\?\\%c:%s", path_volume_drive(volume),
+			     name[rest] ? name + rest : "\\") < 0)
+			p->path = NULL;
+		return p->path ? STATUS_SUCCESS : STATUS_NO_MEMORY;
+	}
 	size_t n = strlen(PIPES);
 	const char *pipe = !strncasecmp(name, PIPES, n) && (!name[n] || name[n] == '\\')
 			       ? name + n + (name[n] == '\\')

@@ -297,7 +297,7 @@ uint32_t fail_path(const char *host)
 
 bool path_valid(const char *path)
 {
-	if (has_prefix(path, "\\\\?\\"))
+	if (has_prefix(path, "\\\\?\\") || has_prefix(path, "\\??\\"))
 		path += 4;
 	return *path && !path[strcspn(path, "<>\"|?*")];
 }
@@ -319,6 +319,7 @@ uint32_t path_cwd_set(const char *path)
 	pthread_mutex_lock(&here.lock);
 	memcpy(here.cwd, full, strlen(full) + 1);
 	pthread_mutex_unlock(&here.lock);
+	process_folder_note();
 	return 0;
 }
 
@@ -544,6 +545,14 @@ API(uint32_t, k32_GetLogicalDriveStringsW, uint32_t n, wide *buf)
 	return at;
 }
 
+unsigned path_volume(char letter) { return (unsigned)((letter & ~32) - 'A' + 1); }
+
+char path_volume_drive(unsigned volume)
+{
+	char letter = volume >= 1 && volume <= 26 ? (char)('A' + volume - 1) : 0;
+	return letter && drive_find(letter) ? letter : 0;
+}
+
 /* What a drive's letter stands for: a volume, numbered as drives are. Of NULL, all names. */
 API(uint32_t, k32_QueryDosDeviceW, const wide *device, wide *buf, uint32_t n)
 {
@@ -556,8 +565,7 @@ API(uint32_t, k32_QueryDosDeviceW, const wide *device, wide *buf, uint32_t n)
 	for (unsigned i = 0; i < 26; i++) {
 		if (!(mask & 1u << i) || (d && i != at))
 			continue;
-		snprintf(text, sizeof text, d ? "\\Device\\HarddiskVolume%u" : "%c:",
-			 d ? i + 1 : i + 'A');
+		snprintf(text, sizeof text, d ? PATH_VOLUME : "%c:", d ? i + 1 : i + 'A');
 		uint32_t len = (uint32_t)strlen(text) + 1;
 		if (n < used + len + 1)
 			return fail(ERROR_INSUFFICIENT_BUFFER);

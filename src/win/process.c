@@ -112,17 +112,36 @@ static void unicode_at(uint8_t *at, wide *text)
 	le64_put(at + 8, (uint64_t)(uintptr_t)text);
 }
 
-static void parameters_fill(uint8_t *p)
+enum { PARAMETERS_FOLDER = 0x38, PARAMETERS_FOLDER_HANDLE = 0x48 };
+
+void process_folder_note(void)
 {
+	uint8_t *p = the.peb + PEB_SIZE;
+	handle before = le64_at(p + PARAMETERS_FOLDER_HANDLE);
 	char folder[1200];
+	if (!le32_at(p))
+		return; /* not filled yet */
 	snprintf(folder, sizeof folder, "%.1000s%s", path_cwd(),
 		 path_cwd()[strlen(path_cwd()) - 1] == '\\' ? "" : "\\");
+	/* names are looked up from it by those that call ntdll themselves */
+	handle h = io_open(folder, GENERIC_READ, 7, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS,
+			   false);
+	wide *text = text_wide(folder, SIZE_MAX);
+	if (text)
+		unicode_at(p + PARAMETERS_FOLDER, text); /* the text before may be read by now */
+	le64_put(p + PARAMETERS_FOLDER_HANDLE, h == HANDLE_BAD ? 0 : h);
+	if (before)
+		object_close(before);
+}
+
+static void parameters_fill(uint8_t *p)
+{
 	le32_put(p, 0x1000);
 	le32_put(p + 4, 0x1000);
 	le32_put(p + 8, 1); /* normalized */
 	for (int fd = 0; fd < 3; fd++)
 		le64_put(p + 0x20 + 8 * fd, std_handle(fd));
-	unicode_at(p + 0x38, text_wide(folder, SIZE_MAX));
+	process_folder_note();
 	unicode_at(p + 0x60, text_wide(the.start->program, SIZE_MAX));
 	unicode_at(p + 0x70, the.command_line);
 }

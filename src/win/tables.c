@@ -101,13 +101,21 @@ static const struct {
 #include "win/ordinals.def"
 };
 
+static const char *ordinal_name(const char *dll, unsigned ordinal)
+{
+	for (size_t i = 0; i < countof(ordinals); i++)
+		if (!strcmp(ordinals[i].dll, dll) && ordinals[i].ordinal == ordinal)
+			return ordinals[i].name;
+	return NULL;
+}
+
 void *win_find(const char *dll, const char *name, unsigned ordinal)
 {
 	const struct library *l = library_find(dll);
-	const char *of = l && !strcmp(l->name, "wsock32") ? "ws2_32" : l ? l->name : "";
-	for (size_t i = 0; l && !name && i < countof(ordinals); i++)
-		if (!strcmp(ordinals[i].dll, of) && ordinals[i].ordinal == ordinal)
-			name = ordinals[i].name;
+	if (l && !name)
+		name = ordinal_name(l->name, ordinal);
+	if (l && !name && !strcmp(l->name, "wsock32")) /* most are the same */
+		name = ordinal_name("ws2_32", ordinal);
 	return l && name ? (void *)(uintptr_t)library_symbol(l, name) : NULL;
 }
 

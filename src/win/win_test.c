@@ -32,6 +32,7 @@ TEST(win_libraries_have_many_names)
 	CHECK(!win_find("kernel32", "NoSuchFunction", 0));
 	CHECK(win_find("ws2_32.dll", NULL, 23) == win_find("ws2_32.dll", "socket", 0));
 	CHECK(win_find("WSOCK32.dll", NULL, 3) == win_find("ws2_32.dll", "closesocket", 0));
+	CHECK(win_find("WSOCK32.dll", NULL, 12) == win_find("ws2_32.dll", NULL, 10)); /* not all */
 }
 
 TEST(win_text_goes_both_ways)

@@ -219,6 +219,8 @@ time.sleep(60)' >"$T/port" 3>&- &
 	run -139 "$LODGE" run probe.exe jump
 	run -139 "$LODGE" run probe.exe stack
 	[[ "$output" = *"a stack overflow"* ]]
+	run -134 timeout 60 "$LODGE" run probe.exe fast
+	[[ "$output" = *"an error that no handler is asked about"* ]]
 	run -136 "$LODGE" run probe.exe zero
 	run -134 "$LODGE" run probe.exe throw
 	[[ "$output" = *"0xe0000001"* ]]

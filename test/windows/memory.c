@@ -150,6 +150,39 @@ static void virtual(void)
 	SAME(m.Protect, PAGE_EXECUTE_READ);
 }
 
+/* Where it may be, and at which multiple: of several libraries, at run time only. */
+static void placed(void)
+{
+	typedef PVOID WINAPI alloc2_fn(HANDLE, PVOID, SIZE_T, ULONG, ULONG,
+				       MEM_EXTENDED_PARAMETER *, ULONG);
+	alloc2_fn *alloc2 =
+	    (alloc2_fn *)(void *)GetProcAddress(GetModuleHandleA("kernelbase"), "VirtualAlloc2");
+	MEM_ADDRESS_REQUIREMENTS q = {.Alignment = 1 << 24};
+	MEM_EXTENDED_PARAMETER p = {{0}};
+	p.Type = MemExtendedParameterAddressRequirements;
+	p.Pointer = &q;
+	CHECK(alloc2);
+	if (!alloc2)
+		return;
+	char *a = alloc2(NULL, NULL, 1 << 20, MEM_RESERVE, PAGE_READWRITE, &p, 1);
+	char *b = alloc2(NULL, NULL, 1 << 20, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE, &p, 1);
+	CHECK(a && b && a != b);
+	SAME((ULONG_PTR)a % (1 << 24), 0);
+	SAME((ULONG_PTR)b % (1 << 24), 0);
+	b[100] = 1;
+	CHECK(VirtualFree(a, 0, MEM_RELEASE) && VirtualFree(b, 0, MEM_RELEASE));
+	q = (MEM_ADDRESS_REQUIREMENTS){(void *)0x200000000, (void *)0x2ffffffff, 0};
+	a = alloc2(NULL, NULL, 1 << 20, MEM_RESERVE, PAGE_READWRITE, &p, 1);
+	CHECK((ULONG_PTR)a >= 0x200000000 && (ULONG_PTR)a <= 0x2fff00000);
+	CHECK(VirtualFree(a, 0, MEM_RELEASE));
+	q = (MEM_ADDRESS_REQUIREMENTS){.Alignment = 3 << 16};
+	FAILS(alloc2(NULL, NULL, 4096, MEM_RESERVE, PAGE_READWRITE, &p, 1),
+	      ERROR_INVALID_PARAMETER);
+	q = (MEM_ADDRESS_REQUIREMENTS){.Alignment = 1 << 20};
+	FAILS(alloc2(NULL, (void *)0x100000, 4096, MEM_RESERVE, PAGE_READWRITE, &p, 1),
+	      ERROR_INVALID_PARAMETER);
+}
+
 static void heaps(void)
 {
 	HANDLE h = GetProcessHeap();
@@ -259,6 +292,7 @@ static void text(void)
 int main(void)
 {
 	virtual();
+	placed();
 	heaps();
 	exceptions();
 	coroutines();

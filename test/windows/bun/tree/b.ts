@@ -1,0 +1,1 @@
+export const b=(n:number):number=>n*2; export const unused=1
