@@ -254,10 +254,12 @@ void line_text(const struct line_place *p, char ret[LINE_TEXT])
 void lines_find(const struct debug *d, const uint64_t *addresses, uint32_t n,
 		struct line_place *ret)
 {
+	memset(ret, 0, n * sizeof *ret);
+	if (!d->line.at)
+		return;
 	struct reader r = {.base = d->line.at, .p = d->line.at, .end = d->line.at + d->line.len};
 	struct search s = {addresses, ret, n, n};
 	struct unit u = {.d = d};
-	memset(ret, 0, n * sizeof *ret);
-	while (d->line.at && s.left && unit_read(&u, &r))
+	while (s.left && unit_read(&u, &r))
 		program_run(&u, &s);
 }
