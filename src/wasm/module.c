@@ -538,9 +538,11 @@ static void module_read(struct wasm_module *m, struct reader *r)
 int wasm_module_new(struct wasm_module **ret, const uint8_t *bytes, size_t len, unsigned flags,
 		    struct lodge_err *e)
 {
+	static const uint8_t nothing[1];
 	struct wasm_module *m = calloc(1, sizeof *m);
 	if (!m)
 		return err_set(e, ENOMEM, "out of memory");
+	bytes = bytes ? bytes : nothing; /* of an empty text */
 	*m = (struct wasm_module){.bytes = bytes, .len = len, .start = -1};
 	m->lazy = flags & WASM_LAZY;
 	m->mapped = flags & WASM_MAPPED;
