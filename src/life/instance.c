@@ -371,6 +371,19 @@ int instance_rename(struct instance *i, const char *name, struct lodge_err *e)
 	return r == 0 && fsync(all) < 0 ? err_sys(e, "writing the folder of all guests") : r;
 }
 
+/* A container's root may be of other ids. Who was there a moment ago (a waiter, a command that
+ * looks) may still write its last file. */
+static int folder_remove(int all, const char *gone, struct lodge_err *e)
+{
+	enum { TRIES = 50, TRY_US = 10000 };
+	int r = host_remove_tree(all, gone, e);
+	for (int i = 0; r == -ENOTEMPTY && i < TRIES; i++) {
+		usleep(TRY_US);
+		r = host_remove_tree(all, gone, e);
+	}
+	return r;
+}
+
 int instance_remove(struct instance *i, struct lodge_err *e)
 {
 	char gone[32];
@@ -389,7 +402,7 @@ int instance_remove(struct instance *i, struct lodge_err *e)
 	runtime_unname(i);
 	if (file_remove_tree(AT_FDCWD, i->runtime, NULL) < 0)
 		errno = 0; /* sockets of a dead keeper; the next one replaces them */
-	return host_remove_tree(all, gone, e); /* a container's root may be of other ids */
+	return folder_remove(all, gone, e);
 }
 
 /* ---- all of them ---- */
