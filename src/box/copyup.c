@@ -10,6 +10,8 @@
 #include <sys/xattr.h>
 
 enum { DEPTH_MAX = 64 };
+/* There while a volume is being filled: who was killed meanwhile has left a part. */
+static const char FILLING[] = ".lodge-filling";
 static int folder_copy(int from, int to, unsigned depth);
 
 static int attributes_copy(int to, const char *name, const struct stat *st)
@@ -113,23 +115,36 @@ int box_copy_up(int place, int tree)
 	return folder_copy(from, to, 0) < 0 ? -1 : fchown(to, st.st_uid, st.st_gid);
 }
 
-int box_fill(int place, int tree)
+/* Of @dir: 1: it has nothing, but for what a copy that was interrupted has left, which goes; 0:
+ * something; -1 and errno. */
+static int folder_empty(int dir, bool interrupted)
 {
-	struct stat st;
-	int own = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 1;
 	DIR *d = own < 0 ? NULL : fdopendir(own);
-	bool empty = true;
 	if (!d) {
 		auto_close(&own);
 		return -1;
 	}
-	for (struct dirent *de; empty && (de = readdir(d));)
-		empty = !strcmp(de->d_name, ".") || !strcmp(de->d_name, "..");
-	int r = !empty ? 0 : fstat(place, &st) < 0 ? -1 : box_copy_up(place, tree);
-	if (r == 0 && empty)
-		r = fchmod(dirfd(d), st.st_mode & 07777);
-	int why = errno;
+	for (struct dirent *de; r == 1 && (de = readdir(d));) {
+		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
+			continue;
+		r = interrupted && (!strcmp(de->d_name, FILLING) ||
+				    file_remove_tree(own, de->d_name, NULL) == 0);
+	}
 	closedir(d);
-	errno = why;
 	return r;
+}
+
+int box_fill(int place, int tree)
+{
+	struct stat st;
+	autoclose int to = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool interrupted = to >= 0 && faccessat(to, FILLING, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	int empty = to < 0 ? -1 : folder_empty(to, interrupted);
+	if (empty <= 0)
+		return empty;
+	autoclose int mark = openat(to, FILLING, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (mark < 0 || fstat(place, &st) < 0 || box_copy_up(place, to) < 0)
+		return -1;
+	return fchmod(to, st.st_mode & 07777) < 0 ? -1 : unlinkat(to, FILLING, 0);
 }

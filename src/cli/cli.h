@@ -89,6 +89,9 @@ int env_list(const struct args *a, bool files, const char *const **ret, size_t *
 /* Volumes, and what --tmpfs would say. */
 int mount_lists(const struct args *a, const char *const **ret_volumes, size_t *ret_n,
 		const char *const **ret_tmpfs, size_t *ret_ntmpfs);
+/* Does @o have for each key of --filter KEY=VALUE one of its values, as @has tells? */
+bool filters_fit(const struct args *a, struct json_object *o,
+		 bool (*has)(struct json_object *o, const char *key, const char *want));
 
 /* ---- subs.c: commands that are several ---- */
 struct sub {

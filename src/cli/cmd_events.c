@@ -11,25 +11,10 @@ static const struct option_row options[] = {
     {"format", 0, OPT_TEXT, "FORMAT", "table", "table or json, a line each", false},
 };
 
-/* Does the event have for each key of the filters one of the values asked for? */
-static bool event_passes(const struct args *a, struct json_object *o)
+static bool event_has(struct json_object *o, const char *key, const char *want)
 {
-	size_t n;
-	const char *const *f = arg_list(a, "filter", &n);
-	for (size_t i = 0; i < n; i++) {
-		size_t key = strcspn(f[i], "=") + 1;
-		bool any = false;
-		for (size_t k = 0; k < n && !any; k++) {
-			char name[64];
-			struct json_object *v = NULL;
-			snprintf(name, sizeof name, "%.*s", (int)key - 1, f[i]);
-			any = !strncmp(f[k], f[i], key) && json_object_object_get_ex(o, name, &v) &&
-			      !strcmp(json_object_get_string(v), f[k] + key);
-		}
-		if (!any)
-			return false;
-	}
-	return true;
+	struct json_object *v = NULL;
+	return json_object_object_get_ex(o, key, &v) && !strcmp(json_object_get_string(v), want);
 }
 
 /* "2026-01-02T03:04:05.678Z web died exit_code=0 why=powered off" */
@@ -59,7 +44,7 @@ static int event_show(void *user, const char *json)
 {
 	const struct listener *l = user;
 	struct json_object *o = json_tokener_parse(json);
-	bool wanted = o && event_passes(l->a, o), named = l->n == 0;
+	bool wanted = o && filters_fit(l->a, o, event_has), named = l->n == 0;
 	for (size_t i = 0; wanted && i < l->n; i++)
 		named |= !strcmp(member_text(o, "name"), l->names[i]);
 	if (wanted && named) {

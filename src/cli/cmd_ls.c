@@ -36,26 +36,6 @@ static bool is_filtered(struct json_object *o, const char *key, const char *want
 
 static const char *const filter_keys[] = {"name", "state", "status", "level", "guest", "label"};
 
-/* For each key of the filters, one of the values that were given. */
-static bool fits_all(const struct args *a, struct json_object *o)
-{
-	size_t n;
-	const char *const *f = arg_list(a, "filter", &n);
-	for (size_t k = 0; k < countof(filter_keys); k++) {
-		size_t len = strlen(filter_keys[k]);
-		bool asked = false, found = false;
-		for (size_t i = 0; i < n; i++) {
-			if (strncmp(f[i], filter_keys[k], len) != 0 || f[i][len] != '=')
-				continue;
-			asked = true;
-			found |= is_filtered(o, filter_keys[k], f[i] + len + 1);
-		}
-		if (asked && !found)
-			return false;
-	}
-	return true;
-}
-
 static int filters_check(const struct args *a)
 {
 	size_t n;
@@ -94,7 +74,7 @@ static struct json_object *ls_select(const struct args *a, struct json_object *l
 		const char *state = member_text(o, "state"), *of = member_text(o, "engine");
 		if (engine && strcmp(engine, *of ? of : "lodge") != 0)
 			continue;
-		if (!fits_all(a, o))
+		if (!filters_fit(a, o, is_filtered))
 			continue;
 		if (all || !strcmp(state, "running") || !strcmp(state, "paused") ||
 		    !strcmp(state, "suspended"))

@@ -19,6 +19,19 @@ static const struct own {
 #include "cli/guest_options.def"
 };
 
+/* A file of the current folder must be found from any other. */
+static const char *own_value(const char *name, const char *value)
+{
+	char *one = NULL;
+	if (strcmp(name, "security-opt") != 0 || strncmp(value, "seccomp=", 8) != 0)
+		return value;
+	char *real = realpath(value + 8, NULL); /* NULL: a word, or what the level tells of */
+	if (!real || asprintf(&one, "seccomp=%s", real) < 0)
+		one = NULL;
+	free(real);
+	return one ? one : value;
+}
+
 static size_t own_join(const struct args *a, const struct own *o, const char **to)
 {
 	size_t n = 0, k = 0;
@@ -28,7 +41,7 @@ static size_t own_join(const struct args *a, const struct own *o, const char **t
 			   : arg_flag(a, o->name) ? "true" : NULL;
 	char *one;
 	for (size_t i = 0; i < n; i++)
-		if (asprintf(&one, "%s=%s", o->name, values[i]) >= 0)
+		if (asprintf(&one, "%s=%s", o->name, own_value(o->name, values[i])) >= 0)
 			to[k++] = one;
 	if (text && asprintf(&one, "%s=%s", o->name, text) >= 0)
 		to[k++] = one;

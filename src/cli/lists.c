@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists that are made of several options, as docker has them: the environment (-e, --env-file) and
- * what is mounted (-v, --tmpfs, --mount). What is made lives as long as the program. */
+/* Lists that are made of several options, as docker has them: the environment (-e, --env-file),
+ * what is mounted (-v, --tmpfs, --mount), --filter. What is made lives as long as the program. */
 #include "cli/cli.h"
 #include <ctype.h>
 
@@ -56,8 +56,9 @@ static int env_file(const struct args *a, struct list *l, const char *path)
 			line[--n] = 0;
 		while (isspace((unsigned char)*text))
 			text++;
-		if (*text && *text != '#')
-			env_add(l, strdup(text));
+		text = *text && *text != '#' ? strdup(text) : NULL;
+		if (text)
+			env_add(l, text);
 	}
 	free(line);
 	fclose(f);
@@ -78,6 +79,27 @@ int env_list(const struct args *a, bool files, const char *const **ret, size_t *
 	*ret = l.at;
 	*ret_n = l.n;
 	return code;
+}
+
+/* ---- filters ---- */
+
+bool filters_fit(const struct args *a, struct json_object *o,
+		 bool (*has)(struct json_object *o, const char *key, const char *want))
+{
+	size_t n;
+	const char *const *f = arg_list(a, "filter", &n);
+	for (size_t i = 0; i < n; i++) {
+		size_t key = strcspn(f[i], "=") + 1;
+		bool any = false;
+		for (size_t k = 0; k < n && !any; k++) {
+			char name[64];
+			snprintf(name, sizeof name, "%.*s", (int)key - 1, f[i]);
+			any = !strncmp(f[k], f[i], key) && has(o, name, f[k] + key);
+		}
+		if (!any)
+			return false;
+	}
+	return true;
 }
 
 /* ---- mounts ---- */
@@ -130,9 +152,9 @@ static int mount_add(const struct args *a, struct list *volumes, struct list *tm
 	if (!m.target)
 		return fail_text(a, "--mount %s: no target", whole);
 	if (!strcmp(m.type, "tmpfs")) {
-		if (asprintf(&one, "%s:%s%s%s%s%s%s", m.target, m.readonly ? "ro" : "rw",
+		if (asprintf(&one, "%s:%s%s%s%s%s", m.target, m.readonly ? "ro" : "rw",
 			     m.size ? ",size=" : "", m.size ? m.size : "", m.mode ? ",mode=" : "",
-			     m.mode ? m.mode : "", "") >= 0)
+			     m.mode ? m.mode : "") >= 0)
 			list_add(tmpfs, one);
 		return 0;
 	}

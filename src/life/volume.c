@@ -9,6 +9,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+static const char GONE[] = ".gone"; /* of the name of one that is being removed */
+
 /* ---- where they are ---- */
 
 static char *volumes_folder(void)
@@ -271,6 +273,10 @@ int life_volume_list(struct json_object **ret, struct lodge_err *e)
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	for (struct dirent *de; d && (de = readdir(d));) {
 		struct json_object *o = NULL;
+		size_t n = strlen(de->d_name);
+		if (*de->d_name == '.' && n > strlen(GONE) &&
+		    !strcmp(de->d_name + n - strlen(GONE), GONE))
+			(void)!host_remove_tree(all, de->d_name, NULL); /* somebody was killed */
 		if (life_name_good(de->d_name) && volume_json(all, de->d_name, &o, NULL) == 0)
 			json_object_array_add(list, o);
 	}
@@ -303,7 +309,7 @@ int life_volume_remove(const char *name, struct lodge_err *e)
 		r = err_set(e, EBUSY, "the volume %s is used by process %s", name,
 			    json_object_get_string(json_object_array_get_idx(processes, 0)));
 	json_object_put(o);
-	snprintf(gone, sizeof gone, ".%s.gone", name); /* whole, or not there */
+	snprintf(gone, sizeof gone, ".%s%s", name, GONE); /* whole, or not there */
 	if (r == 0 && (r = host_remove_tree(all, gone, e)) == 0 &&
 	    renameat(all, name, all, gone) < 0)
 		r = err_sys(e, "the volume %s", name);

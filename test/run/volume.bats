@@ -32,6 +32,20 @@ v" ]
 	[ "$(cat "$(lodge volume inspect new | sed -n 's/.*"path":"\(.*\)",/\1/p')/a")" = a ]
 }
 
+@test "a copy that was interrupted is made again" {
+	need_root
+	lodge volume create v
+	v=$XDG_DATA_HOME/lodge/volumes/v/data
+	mkdir -p "$v/ann/part"
+	touch "$v/.lodge-filling"
+	[ "$(image_sh 'cat /home/ann/own; ls -A /home' --user 0 -v v:/home)" = "own
+ann" ]
+	[ -z "$(ls -A "$v/ann" | grep part)" ]
+	mkdir "$XDG_DATA_HOME/lodge/volumes/.old.gone" # rm was killed
+	[ "$(lodge volume ls -q)" = v ]
+	[ ! -e "$XDG_DATA_HOME/lodge/volumes/.old.gone" ]
+}
+
 @test "with ids of its own, a container has its volumes as its own; another one sees the same" {
 	need_root
 	image_sh 'cat /home/ann/own; stat -c %u:%g /home/ann/own; echo x >/home/ann/new; chown 33 /home/ann/new' \

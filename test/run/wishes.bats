@@ -87,6 +87,11 @@ END
 	[[ $output == *"mkdir: "*"Operation not supported"* ]]
 	[[ $output != *symlink* && $output != *"rm:"* ]]
 	[[ $output == *"rmdir: "*busy* ]]
+	mkdir "$DIR/at"
+	cp "$DIR/profile" "$DIR/at"
+	(cd "$DIR/at" && lodge run -d --name p --net none -v /usr:/usr:ro --user 0 --security-opt seccomp=profile people \
+		-c 'touch /f; chmod 1 /f' 3>&-) # found from anywhere
+	logged p "Operation not supported"
 	[ "$(image_sh 'mkdir /m; mount -t tmpfs x /m && echo mounted; test -c /dev/loop-control && echo devices; grep -c . /proc/kallsyms >/dev/null && grep Seccomp: /proc/self/status | tr -d "\t"' \
 		--privileged)" = "mounted
 devices

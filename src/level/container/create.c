@@ -267,10 +267,11 @@ static int groups_enter(struct birth *b, struct lodge_err *e)
 	bool itself = birth_enters_itself(b);
 	int r = cgroup_enter(g, b->pid, itself, e);
 	for (size_t i = 0; r == 0 && itself && i < g->n; i++)
-		if (!g->at[i].v2 && g->at[i].fd >= 0)
-			/* one that has ended says so in the next note */
-			(void)!pass_send(b->ends[0], (const char *)&n, offsetof(struct note, e),
-					 g->at[i].fd);
+		if (!g->at[i].v2 && g->at[i].fd >= 0 &&
+		    pass_send(b->ends[0], (const char *)&n, offsetof(struct note, e),
+			      g->at[i].fd) < 0 &&
+		    errno != EPIPE && errno != ECONNRESET) /* it has ended, and said why */
+			r = err_sys(e, "handing over control group %.300s", g->at[i].dir);
 	return r;
 }
 
