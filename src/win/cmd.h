@@ -108,6 +108,7 @@ struct cmd {
 	struct pushed *pushed;
 	const char *line; /* %CMDCMDLINE% */
 	unsigned depth;   /* of batches */
+	const char *stack; /* where it began */
 	uint32_t random;
 	struct started *started; /* by start, and not waited for */
 };
@@ -179,6 +180,9 @@ struct entry {
 /* What fits @pattern, by name; owned: entries_free. Last error set when there is none. */
 struct entry *entries_get(const char *pattern, size_t *ret_n);
 void entries_free(struct entry *e, size_t n);
+bool is_dots(const char *name); /* . or .. */
+/* Is @e, of the folder @folder, one to go down into? A link is not: it may lead back. */
+bool entry_below(const char *folder, const struct entry *e);
 /* @pattern's folder with the separator at its end, and the name; malloc'ed. */
 char *folder_of(const char *pattern);
 const char *name_in(const char *path); /* behind its last separator */

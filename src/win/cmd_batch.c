@@ -181,23 +181,39 @@ static void arguments_set(struct batch *b, const char *name, const char *rest)
 	b->all = text_copy(blank_skip(rest), SIZE_MAX);
 }
 
-static void batch_fini(struct batch *b)
+static void batch_free(struct batch *b)
 {
 	for (size_t i = 0; i < b->nargs; i++)
 		free(b->args[i]);
 	free(b->args);
 	free(b->path);
 	free(b->all);
+	free(b);
 }
 
-/* In @b until it ends. */
+/* Commands in commands, of whatever kind, have taken too much of the stack. */
+static bool is_deep(const struct cmd *c)
+{
+	enum { DEEPEST = 2 << 20 };
+	const char *here = __builtin_frame_address(0);
+	return c->depth >= CALLS_MAX || c->stack - here > DEEPEST;
+}
+
+static uint32_t recursion_refuse(struct cmd *c)
+{
+	complain(c, "******  B A T C H   R E C U R S I O N  exceeds STACK limits ******\n");
+	c->jump = JUMP_EXIT;
+	return c->level = 1;
+}
+
+/* In @b, which is given away, until it ends. Not on the stack: a process beside this one has only
+ * the heap. */
 static uint32_t batch_do(struct cmd *c, struct batch *b)
 {
 	struct lines l = {.next = batch_line, .arg = c, .batch = true};
-	uint32_t r = 1;
-	if (c->depth >= CALLS_MAX) {
-		complain(c, "******  B A T C H   R E C U R S I O N  exceeds STACK limits ******\n");
-		c->jump = JUMP_EXIT;
+	uint32_t r;
+	if (is_deep(c)) {
+		r = recursion_refuse(c);
 	} else {
 		c->depth++;
 		c->batch = b;
@@ -208,7 +224,7 @@ static uint32_t batch_do(struct cmd *c, struct batch *b)
 	}
 	if (c->jump != JUMP_EXIT)
 		c->jump = JUMP_NONE;
-	batch_fini(b);
+	batch_free(b);
 	return r;
 }
 
@@ -236,10 +252,11 @@ uint32_t batch_run(struct cmd *c, const char *path, const char *name, const char
 	if (!s)
 		return c->level = complain_error(c, ERROR_ACCESS_DENIED);
 	size_t bom = !strncmp(s, "\xef\xbb\xbf", 3) ? 3 : 0;
-	struct batch b = {
+	struct batch *b = memory_get(sizeof *b);
+	*b = (struct batch){
 	    .text = s, .at = s + bom, .path = text_copy(path, SIZE_MAX), .caller = c->batch};
-	arguments_set(&b, name, rest);
-	uint32_t r = batch_do(c, &b);
+	arguments_set(b, name, rest);
+	uint32_t r = batch_do(c, b);
 	if (!called && c->batch && !c->jump) /* it does not come back */
 		c->jump = JUMP_BATCH;
 	return r;
@@ -257,10 +274,11 @@ uint32_t batch_call_label(struct cmd *c, const char *label, const char *rest)
 			 label + 1);
 		return 1;
 	}
-	struct batch b = {
+	struct batch *b = memory_get(sizeof *b);
+	*b = (struct batch){
 	    .text = from->text, .at = to, .path = text_copy(from->path, SIZE_MAX), .caller = from};
-	arguments_set(&b, label, rest);
-	return batch_do(c, &b);
+	arguments_set(b, label, rest);
+	return batch_do(c, b);
 }
 
 /* ---- commands of batches ---- */
@@ -280,7 +298,7 @@ BUILT_IN(cmd_call)
 		complain(c, "Invalid attempt to call batch label outside of batch script.\n");
 		return 1;
 	}
-	return cmd_run_text(c, s, true);
+	return is_deep(c) ? recursion_refuse(c) : cmd_run_text(c, s, true);
 }
 
 BUILT_IN(cmd_exit)

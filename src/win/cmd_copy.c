@@ -85,7 +85,9 @@ static uint32_t copy_joined(struct cmd *c, const struct copying *k)
 {
 	autofree char *to = destination(k->from[0], k->to ? k->to : k->from[0]);
 	autofree char *host = path_linux(to);
-	bool own = !k->to; /* the others behind the first */
+	autofree char *first = path_full(k->from[0]), *full = path_full(to);
+	/* the others behind the first */
+	bool own = !k->to || (first && full && !strcasecmp(first, full));
 	autoclose int out =
 	    host ? open(host, O_WRONLY | O_CREAT | O_CLOEXEC | (own ? O_APPEND : O_TRUNC), 0666)
 		 : -1;
@@ -163,6 +165,10 @@ BUILT_IN(cmd_move)
 	size_t n = 1;
 	char **all = folder ? NULL : files_of(a, &n);
 	uint32_t r = n ? 0 : complain_error(c, ERROR_FILE_NOT_FOUND);
+	if (n > 1 && !is_folder(to) && !is_pattern(to)) { /* each would replace the one before */
+		complain(c, "Cannot move multiple files to a single file.\n");
+		r = 1;
+	}
 	for (size_t i = 0; i < n && !r; i++) {
 		const char *one = folder ? from : all[i];
 		autofree char *dest = destination(one, to);

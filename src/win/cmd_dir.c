@@ -147,9 +147,8 @@ static int listed_order(const void *pa, const void *pb)
 
 static bool listed(const struct listing *l, const struct entry *e)
 {
-	bool dots = !strcmp(e->name, ".") || !strcmp(e->name, "..");
 	return !(e->attributes & l->without) && (e->attributes & l->with) == l->with &&
-	       !(dots && l->bare);
+	       !(is_dots(e->name) && l->bare);
 }
 
 static void entry_show(struct listing *l, const char *folder, const struct entry *e)
@@ -218,7 +217,7 @@ static void folder_show(struct listing *l, const char *pattern)
 	entries_free(e, n);
 	e = l->deep ? entries_get(everything, &n) : NULL;
 	for (size_t i = 0; e && i < n; i++) {
-		if (!(e[i].attributes & ATTRIBUTE_FOLDER) || e[i].name[0] == '.')
+		if (!entry_below(folder, &e[i]))
 			continue;
 		autofree char *below = path_join(folder, e[i].name);
 		autofree char *again = path_join(below, name);

@@ -135,6 +135,10 @@ void node_print(struct string *t, const struct node *n)
 {
 	static const char *const ops[] = {
 	    [NODE_THEN] = " & ", [NODE_AND] = " && ", [NODE_OR] = " || ", [NODE_PIPE] = " | "};
+	for (; n->kind == NODE_THEN && !n->to; n = n->b) { /* of these there may be any number */
+		node_print(t, n->a);
+		string_put(t, ops[NODE_THEN]);
+	}
 	switch (n->kind) {
 	case NODE_SIMPLE: string_put(t, n->text); break;
 	case NODE_IF: if_print(t, n); break;

@@ -11,8 +11,6 @@ WINAPI uint32_t k32_CreateDirectoryA(const char *path, void *security);
 WINAPI uint32_t k32_RemoveDirectoryA(const char *path);
 WINAPI uint32_t k32_SetFileAttributesA(const char *path, uint32_t attributes);
 
-static bool is_dots(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
-
 /* "... (Y/N)?" until one of both is the answer, or there is no more of it. */
 static bool agreed(struct cmd *c, const char *what)
 {
@@ -28,6 +26,13 @@ static bool agreed(struct cmd *c, const char *what)
 
 /* ---- type ---- */
 
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && S_ISREG(x.st_mode) &&
+	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 uint32_t file_show(struct cmd *c, const char *path)
 {
 	autofree char *buf = memory_get(BLOCK);
@@ -38,6 +43,8 @@ uint32_t file_show(struct cmd *c, const char *path)
 	if (fd < 0)
 		return host ? (fail_path(host), complain_error(c, last_error()))
 			    : complain_error(c, ERROR_FILE_NOT_FOUND);
+	if (same_file(fd, c->fd[1])) /* it would never end */
+		return complain_error(c, ERROR_SHARING_VIOLATION);
 	for (ssize_t n; (n = read(fd, buf, BLOCK)) != 0;) {
 		if (n < 0 && errno != EINTR)
 			return complain_error(c, errno == EISDIR ? ERROR_ACCESS_DENIED
@@ -120,7 +127,7 @@ static size_t delete_matching(struct cmd *c, const struct removal *o, const char
 	entries_free(e, n);
 	e = o->deep ? entries_get(everything, &n) : NULL;
 	for (size_t i = 0; e && i < n; i++) {
-		if (!(e[i].attributes & ATTRIBUTE_FOLDER) || is_dots(e[i].name))
+		if (!entry_below(folder, &e[i]))
 			continue;
 		autofree char *below = path_join(folder, e[i].name);
 		autofree char *again = path_join(below, name_in(pattern));

@@ -100,8 +100,7 @@ static void loop_files(struct loop *l, const char *pattern, bool folders)
 	struct entry *e = entries_get(bare, &count);
 	for (size_t i = 0; i < count && loop_goes_on(l); i++) {
 		bool is = e[i].attributes & ATTRIBUTE_FOLDER;
-		if (is != folders || e[i].attributes & ATTRIBUTE_HIDDEN ||
-		    !strcmp(e[i].name, ".") || !strcmp(e[i].name, ".."))
+		if (is != folders || e[i].attributes & ATTRIBUTE_HIDDEN || is_dots(e[i].name))
 			continue;
 		autofree char *path = path_join(folder, e[i].name);
 		loop_with(l, path);
@@ -131,8 +130,7 @@ static void loop_tree(struct loop *l, const char *folder, const char *set)
 	loop_set(l, folder, set);
 	struct entry *e = entries_get(all, &count);
 	for (size_t i = 0; i < count && loop_goes_on(l); i++) {
-		if (!(e[i].attributes & ATTRIBUTE_FOLDER) || !strcmp(e[i].name, ".") ||
-		    !strcmp(e[i].name, ".."))
+		if (!entry_below(folder, &e[i]))
 			continue;
 		autofree char *below = path_join(folder, e[i].name);
 		loop_tree(l, below, set);
@@ -143,13 +141,14 @@ static void loop_tree(struct loop *l, const char *folder, const char *set)
 static void loop_numbers(struct loop *l, const char *set)
 {
 	long at[3] = {0, 0, 0};
-	char value[16];
+	enum { ROOM = 16 };
+	autofree char *value = memory_get(ROOM); /* a process beside this one has only the heap */
 	for (int i = 0; i < 3; i++) {
 		autofree char *w = word_next(&set);
-		at[i] = w ? strtol(w, NULL, 0) : 0;
+		at[i] = w ? (int32_t)strtol(w, NULL, 0) : 0;
 	}
 	for (long i = at[0]; (at[1] < 0 ? i >= at[2] : i <= at[2]) && loop_goes_on(l); i += at[1]) {
-		snprintf(value, sizeof value, "%d", (int32_t)i);
+		snprintf(value, ROOM, "%d", (int32_t)i);
 		loop_with(l, value);
 	}
 }

@@ -2,6 +2,7 @@
 /* cmd.exe: names of files that fit a pattern, and what is known of them. */
 #include "win/cmd.h"
 #include <stdlib.h>
+#include <sys/stat.h>
 
 WINAPI uint32_t k32_GetFileAttributesA(const char *path);
 WINAPI handle k32_FindFirstFileW(const wide *path, struct find_data_w *ret);
@@ -79,6 +80,17 @@ struct entry *entries_get(const char *pattern, size_t *ret_n)
 	qsort(all, n, sizeof *all, entry_order);
 	*ret_n = n;
 	return all;
+}
+
+bool is_dots(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
+
+bool entry_below(const char *folder, const struct entry *e)
+{
+	struct stat st;
+	if (!(e->attributes & ATTRIBUTE_FOLDER) || is_dots(e->name))
+		return false;
+	autofree char *path = path_join(folder, e->name), *host = path_linux(path);
+	return host && lstat(host, &st) == 0 && !S_ISLNK(st.st_mode);
 }
 
 void entries_free(struct entry *e, size_t n)

@@ -108,9 +108,7 @@ static void input_run(struct cmd *c)
 	struct lines l = {.next = input_next, .arg = c};
 	while (c->jump != JUMP_EXIT) {
 		c->jump = JUMP_NONE;
-		uint32_t before = c->level;
-		(void)cmd_run_lines(c, &l);
-		if (c->level != 255 || before == 255) /* all but a line that was not understood */
+		if (cmd_run_lines(c, &l) != 255) /* all but a line that was not understood */
 			break;
 	}
 }
@@ -122,6 +120,7 @@ void cmd_main(void *unused)
 	(void)unused;
 	*c = (struct cmd){.fd = {0, 1, 2}, .line = process()->command_line8};
 	c->random = (uint32_t)host_monotonic_ns();
+	c->stack = __builtin_frame_address(0);
 	const char *rest = c->line;
 	free(word_next(&rest));
 	options_read(&o, rest);

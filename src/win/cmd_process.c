@@ -134,6 +134,7 @@ _Noreturn static void side_main(void *arg)
 	c->jump = JUMP_NONE;
 	c->started = NULL;
 	c->level = 0;
+	c->stack = __builtin_frame_address(0);
 	(void)(s->n ? cmd_run(c, s->n) : cmd_run_line(c, s->line));
 	started_wait(c);
 	process_exit(c->level);

@@ -64,7 +64,11 @@ static void *pipe_stream(int fd, bool reads, bool binary)
 {
 	handle h = file_handle(fd, reads ? GENERIC_READ : GENERIC_WRITE, NULL, false);
 	int crt = h ? fd_of_handle(h, binary ? O_BINARY : O_TEXT) : -1;
-	return crt < 0 ? NULL : crt__fdopen(crt, reads ? binary ? "rb" : "r" : binary ? "wb" : "w");
+	void *file =
+	    crt < 0 ? NULL : crt__fdopen(crt, reads ? binary ? "rb" : "r" : binary ? "wb" : "w");
+	if (h && crt < 0)
+		object_close(h);
+	return file;
 }
 
 API(void *, crt__popen, const char *command, const char *mode)
@@ -88,6 +92,11 @@ API(void *, crt__popen, const char *command, const char *mode)
 	one->process = p;
 	one->file = pipe_stream(ends[!reads], reads, strchr(mode, 'b') != NULL);
 	void *file = one->file;
+	if (!file) {
+		object_unref(p);
+		free(one);
+		return NULL;
+	}
 	pthread_mutex_lock(&pipes.lock);
 	one->next = pipes.all;
 	pipes.all = one;

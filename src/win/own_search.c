@@ -11,7 +11,7 @@ struct search {
 	struct cmd c;
 	char *strings[STRINGS_MAX];
 	size_t nstrings;
-	bool fold, inverse, numbers, count, names_only, literal, begins, ends, whole, deep;
+	bool fold, inverse, numbers, count, names_only, literal, begins, ends, deep;
 	bool many;  /* files: their names stand before lines */
 	bool heads; /* as find has it */
 	bool found;
@@ -29,16 +29,18 @@ static bool word_char(char c)
 	return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '_';
 }
 
-/* One atom of the expression @p: where it ends. */
+/* One atom of the expression @p: where it ends. A [ that nothing closes is one as others. */
 static const char *atom_end(const char *p)
 {
+	const char *from = p;
 	if (*p == '\\' && p[1])
 		return p + 2;
-	if (*p != '[' || !strchr(p + 1, ']'))
+	if (*p != '[')
 		return p + 1;
 	p += 1 + (p[1] == '^');
 	p += *p == ']';
-	return strchrnul(p, ']') + 1;
+	p = strchr(p, ']');
+	return p ? p + 1 : from + 1;
 }
 
 static bool in_class(const struct search *s, const char *p, const char *end, char c)
@@ -65,40 +67,43 @@ static bool atom_fits(const struct search *s, const char *p, const char *end, ch
 	return folded(s, *p == '\\' && p[1] ? p[1] : *p) == c;
 }
 
-/* Does @p fit at @at of @line? */
-static bool expression_fits(const struct search *s, const char *p, const char *line, const char *at)
+/* At the place @i of @line: \< and \>. */
+static bool edge_fits(char kind, const char *line, size_t i)
 {
-	while (*p) {
-		if (*p == '^' && at == line) {
-			p++;
-			continue;
-		}
+	bool before = i && word_char(line[i - 1]), behind = word_char(line[i]);
+	return kind == '<' ? !before && behind : before && !behind;
+}
+
+/* Does @p fit somewhere in @line, or (@first) where it begins? All places that an atom may lead to
+ * are looked at together: the time is the product of both lengths at most. */
+static bool expression_fits(const struct search *s, const char *p, const char *line, bool first)
+{
+	size_t n = strlen(line);
+	autofree bool *at = memory_get(n + 1);
+	memset(at, !first, n + 1);
+	at[0] = true;
+	p += *p == '^';
+	for (const char *end; *p; p = end) {
 		if (*p == '$' && !p[1])
-			return !*at;
+			return at[n];
 		if (*p == '\\' && (p[1] == '<' || p[1] == '>')) {
-			bool before = at > line && word_char(at[-1]), behind = word_char(*at);
-			if (p[1] == '<' ? before || !behind : !before || behind)
-				return false;
-			p += 2;
+			for (size_t i = 0; i <= n; i++)
+				at[i] = at[i] && edge_fits(p[1], line, i);
+			end = p + 2;
 			continue;
 		}
-		const char *end = atom_end(p);
-		if (*end != '*') {
-			if (!atom_fits(s, p, end, *at))
-				return false;
-			p = end;
-			at++;
+		end = atom_end(p);
+		if (*end == '*') {
+			for (size_t i = 0; i < n; i++)
+				at[i + 1] = at[i + 1] || (at[i] && atom_fits(s, p, end, line[i]));
+			end++;
 			continue;
 		}
-		const char *most = at;
-		while (atom_fits(s, p, end, *most))
-			most++;
-		for (; most >= at; most--)
-			if (expression_fits(s, end + 1, line, most))
-				return true;
-		return false;
+		for (size_t i = n; i; i--)
+			at[i] = at[i - 1] && atom_fits(s, p, end, line[i - 1]);
+		at[0] = false;
 	}
-	return !s->ends || !*at;
+	return s->ends ? at[n] : memchr(at, true, n + 1) != NULL;
 }
 
 static bool literal_fits(const struct search *s, const char *p, const char *at)
@@ -114,8 +119,15 @@ static bool line_fits(const struct search *s, const char *line)
 	for (size_t i = 0; i < s->nstrings; i++) {
 		const char *p = s->strings[i];
 		bool only_first = s->begins || (!s->literal && *p == '^');
+		if (s->heads && !*p) /* to find, nothing is nowhere */
+			continue;
+		if (!s->literal) {
+			if (expression_fits(s, p, line, only_first))
+				return true;
+			continue;
+		}
 		for (const char *at = line;; at++) {
-			if (s->literal ? literal_fits(s, p, at) : expression_fits(s, p, line, at))
+			if (literal_fits(s, p, at))
 				return true;
 			if (!*at || only_first)
 				break;
@@ -193,7 +205,7 @@ static void tree_search(struct search *s, const char *folder, const char *patter
 	entries_free(e, n);
 	e = s->deep ? entries_get(all, &n) : NULL;
 	for (size_t i = 0; e && i < n; i++) {
-		if (!(e[i].attributes & ATTRIBUTE_FOLDER) || e[i].name[0] == '.')
+		if (!entry_below(folder, &e[i]))
 			continue;
 		autofree char *below = path_join(folder, e[i].name);
 		tree_search(s, below, pattern);
@@ -237,8 +249,11 @@ static bool flag_read(struct search *s, char k)
 
 static void string_put_in(struct search *s, const char *text, size_t n)
 {
-	if (s->nstrings < STRINGS_MAX)
-		s->strings[s->nstrings++] = text_copy(text, n);
+	if (s->nstrings == STRINGS_MAX) {
+		complain(&s->c, "FINDSTR: more than %d strings\n", STRINGS_MAX);
+		process_exit(2);
+	}
+	s->strings[s->nstrings++] = text_copy(text, n);
 }
 
 static void words_put_in(struct search *s, const char *text)
@@ -252,7 +267,7 @@ static void words_put_in(struct search *s, const char *text)
 	}
 }
 
-/* A word of the command line, its quotes taken off but for \" inside. */
+/* A word of the command line, its quotes taken off. */
 static char *argument_next(const char **at)
 {
 	autofree char *w = word_next(at);

@@ -56,6 +56,7 @@ void more_main(void *unused)
 	for (char *w; (w = word_next(&s)); free(w)) {
 		input_set(&c, w);
 		all_show(&c);
+		close(c.fd[0]);
 		any = true;
 	}
 	if (!any) {
@@ -112,12 +113,13 @@ void timeout_main(void *unused)
 {
 	struct cmd c;
 	const char *s = arguments(&c);
-	uint32_t seconds = 0;
+	enum { SECONDS_MAX = 99999 };
+	unsigned long seconds = 0;
 	(void)unused;
 	for (char *w; (w = word_next(&s)); free(w))
 		if (*w >= '0' && *w <= '9')
-			seconds = (uint32_t)strtoul(w, NULL, 10);
-	k32_Sleep(seconds * 1000);
+			seconds = strtoul(w, NULL, 10);
+	k32_Sleep((uint32_t)min_u64(seconds, SECONDS_MAX) * 1000);
 	process_exit(0);
 }
 

@@ -224,7 +224,7 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 {
 	static struct plan p;
 	static struct win_start s; /* for good: the process is the guest */
-	struct pe head;
+	struct pe head = {0};
 	int r = options_check(c, e);
 	autofree char *program = r == 0 ? realpath(c->guest, NULL) : NULL;
 	if (r == 0 && !program)
@@ -234,7 +234,7 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 		r = windows_open(program, &s.file, &s.file_len, &head, e);
 	if (r == 0)
 		r = plan_make(&p, c, program, e);
-	if (r == 0)
+	if (r == 0 && !s.batch)
 		roots_place(&p, &head, s.file, s.file_len);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 	const struct box_alone b = {
