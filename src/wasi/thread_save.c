@@ -13,6 +13,7 @@ struct parts { /* of one thread, while they are gathered */
 		size_t len;
 	} at[PARTS_MAX];
 	unsigned n;
+	bool failed;
 };
 struct packed { /* the same, read */
 	const uint8_t *p;
@@ -24,6 +25,7 @@ static uint8_t *part_new(void *user, const char *name, size_t len)
 	struct parts *x = user;
 	assert(strlen(name) < PART_NAME && x->n < PARTS_MAX); /* names are the room's own */
 	uint8_t *p = calloc(1, len + 1);
+	x->failed |= !p;
 	if (p) {
 		x->at[x->n].name = name;
 		x->at[x->n].p = p;
@@ -78,6 +80,8 @@ static int thread_save(struct wasi_thread *t, const struct wasm_sink *to, uint64
 	struct parts x = {.n = 0};
 	const struct wasm_sink its = {part_new, &x};
 	int r = wasm_save(t->w, &its, &t->npages, e);
+	if (r == 0 && x.failed)
+		r = err_set(e, ENOMEM, "out of memory for the state of a thread");
 	if (r == 0) {
 		parts_write(&x, t->id, to);
 		*pages += t->npages;

@@ -42,7 +42,9 @@ bool data_touched(struct wasm *w, uint64_t address)
 	uint64_t piece = (address - (uint64_t)(uintptr_t)w->base) / PIECE;
 	if (!piece_waits(w, piece))
 		return false;
+	int before = errno; /* this may be in the middle of anything */
 	piece_fill(w, piece);
+	errno = before;
 	return true;
 }
 
@@ -63,7 +65,7 @@ static bool pieces_new(struct wasm *w)
 	for (uint32_t i = 0; i < m->ndatas; i++)
 		if (m->datas[i].mode == SEGMENT_ACTIVE && m->datas[i].memory == 0)
 			sum += m->datas[i].bytes.len;
-	if (sum < FILLED_LATER_FROM || w->memories[0].at != w->base || m->memories[0].shared)
+	if (sum < FILLED_LATER_FROM || w->memories[0].at != w->base || w->group)
 		return false;
 	uint64_t n = w->memories[0].len / PIECE;
 	w->pieces = calloc(n / 8 + 1, 1);

@@ -74,14 +74,26 @@ struct stand {
 	uint32_t func, insn; /* insn: where it goes on */
 };
 struct walk {
-	const struct wasm *w;
+	struct wasm *w;
 	struct stand *at; /* owned; innermost first */
 	uint32_t n, cap;
 	bool failed;
 };
 
+/* Code that was handed over, compiled, has no instructions here yet. */
+static void stand_ready(struct walk *k, const struct func *f)
+{
+	struct func *own = &k->w->funcs[f - k->w->funcs];
+	const struct insn *code = own->code;
+	if (own->host || own->own)
+		return;
+	k->failed |= func_ready(k->w, own) != WASM_OK;
+	own->code = code;
+}
+
 static void stand_add(struct walk *k, const struct func *f, uint32_t insn)
 {
+	stand_ready(k, f);
 	if (k->n == k->cap && !k->failed) {
 		uint32_t cap = k->cap ? 2 * k->cap : 64;
 		struct stand *p = realloc(k->at, cap * sizeof *p);
@@ -102,7 +114,9 @@ static uint32_t behind(const struct wasm *w, const struct func *f, uint32_t insn
 static void compiled_add(void *user, const struct func *f, uint32_t insn, bool calls)
 {
 	struct walk *k = user;
-	stand_add(k, f, calls ? behind(k->w, f, insn) : insn);
+	stand_ready(k, f);
+	if (!k->failed)
+		stand_add(k, f, calls ? behind(k->w, f, insn) : insn);
 }
 
 /* The kinds of code take turns: compiled frames from @code on, if there are any, were entered by an
@@ -237,7 +251,10 @@ int wasm_save(struct wasm *w, const struct wasm_sink *to, uint64_t *ret_pages,
 	      struct lodge_err *e)
 {
 	struct walk k = {.w = w};
+	size_t limit = w->made_limit;
+	w->made_limit = SIZE_MAX; /* as in run_load */
 	frames_walk(&k);
+	w->made_limit = limit;
 	uint64_t pages = 0;
 	int r = k.failed ? err_set(e, ENOMEM, "out of memory for the calls that wait") : 0;
 	if (r == 0)

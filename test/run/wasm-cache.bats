@@ -121,3 +121,42 @@ replaced() { # the file is a plain one of mode 600 again
 	run -0 timeout 60 sh -c "'$LODGE' run large.wasm fannkuch | cat"
 	kept
 }
+
+@test "a module whose file changes while it runs leaves no code under the name that it had" {
+	{
+		cat <<'END'
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 300)
+  (func $code (result i32) (i32.const 77))
+  (func (export "_start") (local $i i64)
+    (loop $l
+      (drop (call $code))
+      (br_if $l (i64.lt_u (local.tee $i (i64.add (local.get $i) (i64.const 1))) (i64.const 600000000))))
+    (call $exit (call $code)))
+END
+		printf '  (data (i32.const 4096) "'
+		head -c 17825792 /dev/zero | tr '\0' a
+		echo '"))'
+	} >mapped.wat
+	wat2wasm mapped.wat -o mapped.wasm
+	rm -rf "$XDG_CACHE_HOME/lodge/wasm-code"
+	poke() { # FROM TO: the number that the program ends with
+		python3 - "$1" "$2" <<'END'
+import sys
+f = open("mapped.wasm", "r+b")
+at = f.read(4096).index(bytes([0x41, int(sys.argv[1]) | 0x80, 0, 0x0b]))
+f.seek(at + 1)
+f.write(bytes([int(sys.argv[2]) | 0x80]))
+END
+	}
+	"$LODGE" run mapped.wasm 3>&- &
+	sleep 0.3
+	poke 77 79
+	code=0
+	wait $! || code=$?
+	[ "$code" = 77 ]
+	sleep 2 # for who writes, if somebody did
+	poke 79 77
+	run -77 "$LODGE" run mapped.wasm
+}

@@ -219,3 +219,55 @@ lines() {
 	[ "$("$LODGE" wait two)" = 0 ]
 	"$LODGE" logs two | grep -Ex 'napped 2 1[5-9]'
 }
+
+# kept MODULE: suspended while its thread waits, and resumed, it ends well
+kept() {
+	"$LODGE" run -d --name kept "$1" 3>&-
+	sleep 1
+	"$LODGE" suspend kept
+	"$LODGE" resume kept 3>&-
+	[ "$("$LODGE" wait kept)" = 0 ]
+	"$LODGE" rm kept
+}
+
+@test "a thread that waits in code which it was handed compiled is saved" {
+	cat >handed.wat <<'END'
+(module
+  (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (import "env" "memory" (memory 1 2 shared))
+  (export "memory" (memory 0))
+  (func $g (param i32) (result i32)
+    (if (result i32) (local.get 0)
+      (then (memory.atomic.wait32 (i32.const 64) (i32.const 0) (i64.const 3000000000)))
+      (else (i32.const 7))))
+  (func $f (param i32) (result i32) (i32.add (i32.const 1) (call $g (local.get 0))))
+  (func (export "wasi_thread_start") (param i32 i32) (drop (call $f (i32.const 1))))
+  (func (export "_start") (local $i i32)
+    (loop $l
+      (drop (call $f (i32.const 0)))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 5000))))
+    (drop (call $spawn (i32.const 0)))
+    (drop (memory.atomic.wait32 (i32.const 68) (i32.const 0) (i64.const 4000000000)))))
+END
+	kept handed.wat
+}
+
+@test "data that nobody has touched yet, and threads: they are saved" {
+	{
+		cat <<'END'
+(module
+  (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (memory (export "memory") 40)
+  (memory $common 1 2 shared)
+  (func (export "wasi_thread_start") (param i32 i32)
+    (drop (memory.atomic.wait32 $common (i32.const 64) (i32.const 0) (i64.const 3000000000))))
+  (func (export "_start")
+    (drop (call $spawn (i32.const 0)))
+    (drop (memory.atomic.wait32 $common (i32.const 68) (i32.const 0) (i64.const 4000000000))))
+END
+		printf '  (data (i32.const 4096) "'
+		head -c 2097152 /dev/zero | tr '\0' a
+		echo '"))'
+	} >data.wat
+	kept data.wat
+}

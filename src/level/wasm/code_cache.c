@@ -70,7 +70,7 @@ static int object_look(struct dl_phdr_info *i, size_t size, void *user)
 }
 
 /* False: this build has no number of its own. */
-static bool name_make(char name[65], const struct plan *p)
+static bool name_make(struct code_cache *c, const struct plan *p)
 {
 	struct {
 		uint8_t module[32], build[32];
@@ -81,10 +81,11 @@ static bool name_make(char name[65], const struct plan *p)
 	(void)dl_iterate_phdr(object_look, &b);
 	if (!b.found || !wasm_code_key((const uint8_t *)p->bytes, p->len, key.module))
 		return false;
+	memcpy(c->module, key.module, sizeof c->module);
 	memcpy(key.build, b.id, sizeof key.build);
 	sha256(&key, sizeof key, sum);
 	for (unsigned i = 0; i < sizeof sum; i++)
-		(void)snprintf(name + 2 * i, 3, "%02x", sum[i]);
+		(void)snprintf(c->name + 2 * i, 3, "%02x", sum[i]);
 	return true;
 }
 
@@ -171,7 +172,26 @@ static wasm_host_fn *nobody(void *user, size_t i, const struct wasm_import *im, 
 	return nothing; /* nothing is run here */
 }
 
-static _Noreturn void compiler(const struct plan *p, const uint32_t *funcs, size_t n, int to)
+bool code_is_of(const struct code_cache *k, const uint8_t *bytes, size_t len)
+{
+	uint8_t now[32];
+	return wasm_code_key(bytes, len, now) && !memcmp(now, k->module, sizeof now);
+}
+
+/* The module that the name was made from, which a file that is mapped may not be any more. */
+static const uint8_t *module_bytes(const struct code_cache *k, const struct plan *p)
+{
+	if (!p->mapped)
+		return (const uint8_t *)p->bytes;
+	uint8_t *own = malloc(p->len);
+	if (!own)
+		return NULL;
+	memcpy(own, p->bytes, p->len);
+	return code_is_of(k, own, p->len) ? own : NULL;
+}
+
+static _Noreturn void compiler(const struct code_cache *k, const struct plan *p,
+			       const uint32_t *funcs, size_t n, int to)
 {
 	enum { OUT = 3 }; /* where the box leaves it */
 	const struct box_alone b = {.keep = to};
@@ -182,8 +202,11 @@ static _Noreturn void compiler(const struct plan *p, const uint32_t *funcs, size
 	uint8_t *bytes;
 	size_t len;
 	(void)setrlimit(RLIMIT_CPU, &cpu);
-	if (box_enter_alone(&b, NULL) < 0 ||
-	    wasm_module_new(&m, (const uint8_t *)p->bytes, p->len, plan_flags(p), NULL) < 0 ||
+	if (box_enter_alone(&b, NULL) < 0)
+		_exit(1);
+	const uint8_t *module = module_bytes(k, p);
+	if (!module ||
+	    wasm_module_new(&m, module, p->len, plan_flags(p) & ~(unsigned)WASM_MAPPED, NULL) < 0 ||
 	    wasm_new(&w, m, &limits, nobody, NULL, NULL) < 0)
 		_exit(1);
 	wasm_code_make(w, funcs, n, CODE_MAX);
@@ -228,7 +251,8 @@ static _Noreturn void writer(const struct code_cache *k, const struct plan *p, i
 	int status = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	size_t n = 0;
 	for (int fd = 0; fd < 3; fd++)
-		dup2(null, fd);
+		if (null < 0 || dup2(null, fd) < 0)
+			_exit(0); /* who waits for these streams would wait for this process */
 	host_fds_close(stay, countof(stay));
 	setsid();
 	umask(077);
@@ -240,7 +264,7 @@ static _Noreturn void writer(const struct code_cache *k, const struct plan *p, i
 	autoclose int fd = memfd_create("lodge-code", MFD_CLOEXEC);
 	pid_t pid = fd < 0 ? -1 : fork();
 	if (pid == 0)
-		compiler(p, list + 1, n - 1, fd);
+		compiler(k, p, list + 1, n - 1, fd);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
@@ -254,7 +278,7 @@ void code_cache_open(struct code_cache *k, const struct plan *p)
 {
 	int ends[2];
 	*k = (struct code_cache){.dir = -1, .tell = -1};
-	if (p->len < MODULE_FROM || !name_make(k->name, p) || (k->dir = folder_open()) < 0)
+	if (p->len < MODULE_FROM || !name_make(k, p) || (k->dir = folder_open()) < 0)
 		return;
 	code_find(k);
 	if (pipe2(ends, O_CLOEXEC) < 0)

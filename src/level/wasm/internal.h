@@ -63,6 +63,7 @@ static inline bool message_receive(int fd, struct message *m, int *ret_passed, b
 /* ---- code_cache.c: compiled code of large modules, from run to run ---- */
 struct code_cache {
 	char name[65];
+	uint8_t module[32]; /* wasm_code_key of what it is the name of */
 	int dir;         /* of the folder; -1 */
 	uint8_t *bytes;  /* what is there for this module; a mapping, NULL: nothing */
 	size_t len;
@@ -70,6 +71,8 @@ struct code_cache {
 };
 /* Before the box: look for code, and start the process that will write some. */
 void code_cache_open(struct code_cache *k, const struct plan *p);
+/* Is this still the module that code_cache_open saw? */
+bool code_is_of(const struct code_cache *k, const uint8_t *bytes, size_t len);
 /* At the end of the run, in the box: which functions were compiled, to code_cache.tell, which is
  * @fd now. */
 void code_cache_tell(const struct wasm *w, int fd);

@@ -336,7 +336,9 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 		r = entry_find(g->m, &g->start, e);
 	if (r == 0)
 		r = wasm_new(&g->w, g->m, &limits, wasi_find, g->s, e);
-	if (r == 0 && g->code.bytes)
+	/* what code relies on are our own pages by now, of a file that may have changed before */
+	if (r == 0 && g->code.bytes &&
+	    (!p->mapped || code_is_of(&g->code, (const uint8_t *)p->bytes, p->len)))
 		(void)!wasm_code_load(g->w, g->code.bytes, g->code.len);
 	if (r == 0)
 		wasi_attach(g->s, g->w);
