@@ -45,8 +45,8 @@ struct lodge_wasm_value {
 };
 
 /* A function of the embedder. @results have their types already. Returns 0, or a negative errno
- * value with a reason in @e: the run ends, and lodge_wasm_call returns both. May call functions of
- * the same instance and of others; has 64 KiB of stack. */
+ * value with a reason in @e, which is never NULL here: the run ends, and lodge_wasm_call returns
+ * both. May call functions of the same instance and of others; has 64 KiB of stack. */
 typedef int lodge_wasm_fn(void *user, struct lodge_wasm *w, const struct lodge_wasm_value *args,
                           struct lodge_wasm_value *results, struct lodge_err *e);
 struct lodge_wasm_import {
@@ -58,7 +58,7 @@ struct lodge_wasm_import {
 
 /* Decode and validate a module, or make one of a text ((module ...)); @name stands in reasons.
  * @bytes are copied. -EBADMSG: malformed; -EINVAL: invalid; -ENOTSUP: of a proposal that is not
- * there. */
+ * there; -EFBIG: a text of more than 1 GiB; -ENOMEM. */
 LODGE_API int lodge_wasm_module_new(struct lodge_wasm_module **ret, const char *name,
                                     const void *bytes, size_t len, struct lodge_err *e);
 /* NULL is fine. Instances of it go on. */
@@ -74,7 +74,9 @@ struct lodge_wasm_config {
 	const struct lodge_wasm_import *imports; /* those that the module does not want are fine */
 	size_t nimports;
 	uint64_t memory; /* bytes of all memories; 0: as many as the module may have */
-	uint64_t fuel; /* branches taken and calls; 0: no limit. With it nothing is compiled */
+	/* branches taken and calls; 0: no limit. With it nothing is compiled. What waits
+	 * (memory.atomic.wait) takes none: that is for timeout_ns */
+	uint64_t fuel;
 	uint64_t timeout_ns; /* of each call from outside; 0: none */
 };
 /* Make an instance, and run its start function. -EINVAL: an import that @c does not have, or has

@@ -165,8 +165,9 @@ static int trap_error(struct lodge_wasm *g, enum wasm_trap t, struct lodge_err *
 
 static void limits_begin(const struct lodge_wasm *g)
 {
-	wasm_limit(g->w, wasm_fuel(g->w),
-		   g->timeout_ns ? host_monotonic_ns() + g->timeout_ns : 0);
+	uint64_t now = host_monotonic_ns();
+	uint64_t end = g->timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + g->timeout_ns;
+	wasm_limit(g->w, wasm_fuel(g->w), g->timeout_ns ? end : 0);
 }
 
 static enum wasm_trap func_call(struct lodge_wasm *g, uint32_t func, union wasm_slot *at)
@@ -209,11 +210,15 @@ int lodge_wasm_call(struct lodge_wasm *g, const char *name, const struct lodge_w
 int lodge_wasm_trace(const struct lodge_wasm *g, char **ret_text, struct lodge_err *e)
 {
 	size_t n;
-	FILE *out = open_memstream(ret_text, &n);
+	autofree char *text = NULL;
+	FILE *out = open_memstream(&text, &n);
 	if (!out)
 		return err_sys(e, "a text");
 	wasm_trace(g->w, out);
-	return fclose(out) == 0 ? 0 : err_sys(e, "a text");
+	if (fclose(out) != 0)
+		return err_sys(e, "a text");
+	*ret_text = take(text);
+	return 0;
 }
 
 /* ---- instances ---- */

@@ -296,6 +296,30 @@ TEST(wasm_embedded_functions_call_back)
 	lodge_wasm_module_free(o);
 }
 
+static int fuel_look(void *user, struct lodge_wasm *w, const struct lodge_wasm_value *a,
+		     struct lodge_wasm_value *r, struct lodge_err *e)
+{
+	CHECK(lodge_wasm_fuel(w) > 5000);
+	return call_back(user, w, a, r, e);
+}
+
+TEST(wasm_embedded_calls_within_calls_have_the_fuel)
+{
+	struct lodge_wasm_module *m = module(callers);
+	struct caller c = {.other = NULL};
+	const struct lodge_wasm_import im = {"h", "back", "i32 -> i32", fuel_look, &c};
+	const struct lodge_wasm_config config = {
+	    .size = sizeof config, .imports = &im, .nimports = 1, .fuel = 10000};
+	struct lodge_wasm *w;
+	struct lodge_err e;
+	int32_t v = 0;
+	CHECK(lodge_wasm_new(&w, m, &config, &e) == 0);
+	CHECK(call_i32(w, "sum", 20, &v, &e) == 0 && v == 210);
+	CHECK(lodge_wasm_fuel(w) > 9000 && lodge_wasm_fuel(w) < 10000);
+	lodge_wasm_free(w);
+	lodge_wasm_module_free(m);
+}
+
 TEST(wasm_embedded_start_function)
 {
 	struct lodge_wasm_module *m = module("(func $s (unreachable)) (start $s)");

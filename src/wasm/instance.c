@@ -396,6 +396,9 @@ enum wasm_trap wasm_call_within(struct wasm *w, uint32_t func, union wasm_slot *
 				union wasm_slot *unused)
 {
 	struct frame *top = w->top;
+	if (w->fueled && w->slice > 0)
+		fuel_give(w, w->slice); /* the caller's, which takes some again */
+	w->slice = 0;
 	enum wasm_trap t = call_at(w, func, at, unused);
 	w->top = top;
 	return t;
@@ -412,6 +415,7 @@ void wasm_limit(struct wasm *w, uint64_t fuel, uint64_t deadline_ns)
 uint64_t wasm_fuel(const struct wasm *w)
 {
 	int64_t n = w->group ? __atomic_load_n(&w->group->fuel, __ATOMIC_RELAXED) : w->fuel;
+	n += w->slice > 0 ? w->slice : 0; /* within a call of the host's */
 	return n > 0 ? (uint64_t)n : 0;
 }
 

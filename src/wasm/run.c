@@ -145,6 +145,7 @@ leave:
 	if (unlikely(!ip)) { /* the host's record */
 		if (w->fueled)
 			fuel_give(w, fuel);
+		w->slice = 0;
 		return WASM_OK;
 	}
 	goto *ip->go;
@@ -192,6 +193,7 @@ trapped_below: /* what @cur calls has noted its own, and @cur */
 	w->top = base;
 	if (w->fueled && fuel > 0)
 		fuel_give(w, fuel);
+	w->slice = 0;
 	return trap;
 
 #include "wasm/bodies.def"

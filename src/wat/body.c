@@ -20,10 +20,9 @@ static struct frame *frame_top(const struct wat *w)
 
 static struct frame *frame_push(struct wat *w, enum kind kind, uint32_t line)
 {
-	static struct frame none;
 	w->frames = array_grow(w, w->frames, sizeof *w->frames, w->nframes, &w->cap_frames);
 	if (w->bad)
-		return &none;
+		return &w->no_frame;
 	struct frame *f = &w->frames[w->nframes++];
 	*f = (struct frame){.kind = (uint8_t)kind, .line = line, .pending = w->pending.n};
 	return f;

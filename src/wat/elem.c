@@ -110,13 +110,15 @@ void elem_take(struct wat *w)
 	(void)symbol_take_any(w);
 	w->next[SPACE_ELEM]++;
 	w->entries[OUT_ELEM]++;
-	bool declared = word_take(w, "declare"), bare = true;
+	bool declared = word_take(w, "declare"), bare = true, given = true;
 	if (open_take(w, "table")) {
 		table = index_take(w, SPACE_TABLE);
 		close_take(w);
 		bare = false;
 	} else if (token_is_number(&w->t)) {
 		table = index_take(w, SPACE_TABLE);
+	} else {
+		given = false;
 	}
 	if (declared) {
 		mode = DECLARED;
@@ -124,6 +126,8 @@ void elem_take(struct wat *w)
 		mode = ACTIVE;
 		expression_take(w, &offset, "offset");
 	}
+	if (given && mode != ACTIVE)
+		wat_expected(w, declared ? "functions" : "(offset");
 	items_take(w, &s, bare && mode == ACTIVE);
 	if (mode == ACTIVE && (table || s.type != WASM_FUNCREF))
 		mode = EXPLICIT;

@@ -82,6 +82,7 @@ static void module_put(struct wat *w, struct bytes *to)
 		lines_put(w, &own, unsigned_len(w->entries[OUT_CODE]));
 		custom_put(to, ".debug_line", &own);
 	}
+	to->failed |= own.failed;
 	free(own.at);
 }
 
@@ -174,7 +175,7 @@ static int text_encode(struct wat *w, struct bytes *to)
 	wat_fields(w);
 	if (!w->bad)
 		module_put(w, to);
-	bool failed = to->failed;
+	bool failed = to->failed | w->local_names.failed | w->lines.failed;
 	for (size_t i = 0; i < OUT_SECTIONS; i++)
 		failed |= w->out[i].failed;
 	if (!w->bad && failed)

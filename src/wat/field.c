@@ -111,7 +111,7 @@ static void code_put(struct wat *w)
 	bytes_put(to, w->locals.at, w->locals.n);
 	lines_add(w, (uint32_t)to->n);
 	bytes_put(to, w->code.at, w->code.n);
-	to->failed |= w->locals.failed;
+	to->failed |= w->locals.failed | w->code.failed;
 	w->entries[OUT_CODE]++;
 }
 
@@ -332,6 +332,7 @@ static void data_take(struct wat *w)
 {
 	struct bytes *to = &w->out[OUT_DATA];
 	uint32_t memory = 0;
+	bool given = true;
 	(void)symbol_take_any(w);
 	w->next[SPACE_DATA]++;
 	w->entries[OUT_DATA]++;
@@ -340,12 +341,16 @@ static void data_take(struct wat *w)
 		close_take(w);
 	} else if (token_is_number(&w->t)) {
 		memory = index_take(w, SPACE_MEMORY);
+	} else {
+		given = false;
 	}
 	if (w->t.kind == TOKEN_OPEN) {
 		unsigned_put(to, memory ? 2 : 0);
 		if (memory)
 			unsigned_put(to, memory);
 		expression_take(w, to, "offset");
+	} else if (given) {
+		wat_expected(w, "(offset");
 	} else {
 		unsigned_put(to, 1);
 	}

@@ -122,6 +122,7 @@ struct wat {
 	uint32_t nnames;
 	uint32_t nruns;   /* entries of locals */
 	struct frame *frames; /* owned */
+	struct frame no_frame; /* when there is no memory for one */
 	uint32_t nframes, cap_frames;
 	uint32_t depth; /* labels */
 	struct row *rows; /* owned */

@@ -23,6 +23,8 @@ static void fail(struct wat *w, int code, const char *at, const char *fmt, va_li
 	     begin = p + 1)
 		line++;
 	(void)vsnprintf(text, sizeof text, fmt, ap);
+	for (char *p = text; *p; p++) /* words of the text go to terminals */
+		*p = (unsigned char)*p < 32 || *p == 127 ? '?' : *p;
 	w->bad = err_set(w->e, code, "%s:%u:%u: %s%s", w->file, line, (unsigned)(at - begin) + 1,
 			 w->quoted ? "in the quoted module: " : "", text);
 	w->p = w->end;
@@ -68,7 +70,7 @@ static const char *string_end(const struct wat *w, const char *p)
 	for (p++; p < w->end && *p != '\n'; p++) {
 		if (*p == '"')
 			return p + 1;
-		p += *p == '\\';
+		p += *p == '\\' && p + 1 < w->end && p[1] != '\n';
 	}
 	return NULL;
 }

@@ -16,6 +16,7 @@ static void subsection_put(struct bytes *to, unsigned id, struct bytes *body)
 		byte_put(to, id);
 		sized_put(to, body);
 	}
+	to->failed |= body->failed;
 	free(body->at);
 }
 

@@ -165,6 +165,8 @@ static uint32_t quoted_take(struct wat *w)
 	if (!w->bad && !text.n)
 		(void)wat_fail(w, at, "an empty identifier");
 	bytes_put(&w->kept, &text.at, sizeof text.at);
+	if (w->kept.failed) /* it is in no list of what is freed */
+		free(text.at);
 	if (w->kept.failed || text.failed)
 		wat_nomem(w);
 	return w->bad ? 0 : symbol_of(w, text.at, (uint32_t)text.n);

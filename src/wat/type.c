@@ -216,8 +216,8 @@ struct use use_take(struct wat *w, enum use_names names)
 	else
 		type = sig_join(w, &s);
 	struct use u = {type, w->bad ? 0 : w->sigs[type].np};
-	for (uint32_t i = s.np; i < u.np && names == USE_LOCALS; i++)
-		local_add(w, 0, at);
+	if (names == USE_LOCALS && u.np > s.np) /* without a name */
+		w->nlocals += u.np - s.np;
 	return u;
 }
 

@@ -71,6 +71,7 @@ struct certificate {
 	struct extension extensions[X509_EXTENSIONS_MAX];
 	uint8_t serial[64];
 	struct certificate *next; /* of the store */
+	bool listed;              /* in its list, which has a reference */
 	uint8_t bytes[];
 };
 enum { STORE_MAGIC = 0x5d0e57 };
@@ -79,7 +80,8 @@ struct store {
 	_Atomic(uint32_t) refs; /* the handle's, and each certificate's that somebody holds */
 	struct certificate *first, **end;
 };
-static WIN_STATE pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Of lists, and of what references mean. Who has it may take it again. */
+static WIN_STATE pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 /* ---- one ---- */
 
@@ -172,6 +174,7 @@ static void store_unref(struct store *s)
 		struct certificate *c = s->first;
 		s->first = c->next;
 		c->store = NULL;
+		c->listed = false;
 		certificate_unref(c);
 	}
 	free(s);
@@ -182,6 +185,7 @@ static void store_add(struct store *s, struct certificate *c)
 {
 	pthread_mutex_lock(&lock);
 	c->store = s;
+	c->listed = true;
 	*s->end = c;
 	s->end = &c->next;
 	pthread_mutex_unlock(&lock);
@@ -327,8 +331,10 @@ static struct certificate *certificate_give(struct certificate *c)
 
 API(struct certificate *, crypt_CertDuplicateCertificateContext, struct certificate *c)
 {
+	pthread_mutex_lock(&lock);
 	if (c)
 		c->refs++;
+	pthread_mutex_unlock(&lock);
 	return c;
 }
 
@@ -336,13 +342,15 @@ API(uint32_t, crypt_CertFreeCertificateContext, struct certificate *c)
 {
 	if (!c)
 		return 1;
+	pthread_mutex_lock(&lock);
 	struct store *s = c->store;
-	if (s && c->refs == 2) { /* its list's is left */
+	if (s && c->listed && c->refs == 2) { /* its list's is left */
 		c->refs--;
 		store_unref(s);
 	} else {
 		certificate_unref(c);
 	}
+	pthread_mutex_unlock(&lock);
 	return 1;
 }
 
@@ -420,18 +428,16 @@ API(uint32_t, crypt_CertAddEncodedCertificateToStore, struct store *s, uint32_t 
 	pthread_mutex_lock(&lock);
 	for (old = s->first; old && !matches(old, FIND_EXISTING, c);)
 		old = old->next;
-	pthread_mutex_unlock(&lock);
 	if (old && how != ADD_ALWAYS) {
 		certificate_unref(c);
-		if (how == ADD_NEW)
-			return fail(CRYPT_E_EXISTS);
-		c = old;
+		c = how == ADD_NEW ? NULL : old;
 	} else {
 		store_add(s, c);
 	}
-	if (ret)
+	if (ret && c)
 		*ret = certificate_give(c);
-	return 1;
+	pthread_mutex_unlock(&lock);
+	return c ? 1 : fail(CRYPT_E_EXISTS);
 }
 
 API(uint32_t, crypt_CertAddCertificateContextToStore, struct store *s, struct certificate *c,
@@ -449,11 +455,12 @@ API(uint32_t, crypt_CertDeleteCertificateFromStore, struct certificate *c)
 		if (*p == c) {
 			if (!(*p = c->next))
 				s->end = p;
+			c->listed = false;
 			c->refs--;
 			break;
 		}
-	pthread_mutex_unlock(&lock);
 	certificate_unref(c);
+	pthread_mutex_unlock(&lock);
 	return 1;
 }
 

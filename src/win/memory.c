@@ -82,8 +82,10 @@ static uint64_t place_find(const struct requirements *q, uint64_t from, uint64_t
 {
 	uint64_t align = q->align ? q->align : GRANULE;
 	uint64_t end = q->highest && q->highest < WIN_GUEST_END ? q->highest + 1 : WIN_GUEST_END;
-	uint64_t at = align_up(from, align);
 	struct region r;
+	if (from >= end)
+		return 0;
+	uint64_t at = align_up(from, align);
 	while (at < end && size <= end - at) {
 		bool used = space_at(at, &r);
 		if (!used && r.lo <= at && size <= r.hi - at)

@@ -63,8 +63,9 @@ API(uint32_t, k32_GetFinalPathNameByHandleA, handle h, char *buf, uint32_t n, ui
 {
 	uint32_t room = k32_GetFinalPathNameByHandleW(h, NULL, 0, flags);
 	autofree wide *w = room ? malloc((room + 1) * sizeof *w) : NULL;
-	if (!w || !k32_GetFinalPathNameByHandleW(h, w, room + 1, flags))
-		return 0;
+	uint32_t got = w ? k32_GetFinalPathNameByHandleW(h, w, room + 1, flags) : 0;
+	if (!got || got > room) /* it has another one since */
+		return got ? fail(ERROR_FILE_NOT_FOUND) : 0;
 	autofree char *t = text_from(w, SIZE_MAX);
 	return t ? text_give(t, buf, n) : fail(ERROR_NOT_ENOUGH_MEMORY);
 }

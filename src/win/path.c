@@ -222,7 +222,7 @@ static char *path_exact(const char *path, size_t *ret_root)
 const char *path_near(const char *host)
 {
 	size_t n = strlen(here.near);
-	return n && !strncmp(host, here.near, n) && host[n] ? host + n : host;
+	return n && !strncmp(host, here.near, n) && host[n] && host[n] != '/' ? host + n : host;
 }
 
 /* The folder of the drive @letter, from the start on. */

@@ -116,20 +116,23 @@ enum { PARAMETERS_FOLDER = 0x38, PARAMETERS_FOLDER_HANDLE = 0x48 };
 
 void process_folder_note(void)
 {
+	static WIN_STATE pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	uint8_t *p = the.peb + PEB_SIZE;
-	handle before = le64_at(p + PARAMETERS_FOLDER_HANDLE);
-	char folder[1200];
 	if (!le32_at(p))
 		return; /* not filled yet */
-	snprintf(folder, sizeof folder, "%.1000s%s", path_cwd(),
-		 path_cwd()[strlen(path_cwd()) - 1] == '\\' ? "" : "\\");
-	/* names are looked up from it by those that call ntdll themselves */
-	handle h = io_open(folder, GENERIC_READ, 7, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS,
-			   false);
-	wide *text = text_wide(folder, SIZE_MAX);
+	pthread_mutex_lock(&lock);
+	handle before = le64_at(p + PARAMETERS_FOLDER_HANDLE), h = HANDLE_BAD;
+	autofree char *cwd = path_full("."), *folder = NULL;
+	if (cwd && asprintf(&folder, "%s%s", cwd,
+			    cwd[strlen(cwd) - 1] == '\\' ? "" : "\\") >= 0)
+		/* names are looked up from it by those that call ntdll themselves */
+		h = io_open(folder, GENERIC_READ, 7, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS,
+			    false);
+	wide *text = folder ? text_wide(folder, SIZE_MAX) : NULL;
 	if (text)
 		unicode_at(p + PARAMETERS_FOLDER, text); /* the text before may be read by now */
 	le64_put(p + PARAMETERS_FOLDER_HANDLE, h == HANDLE_BAD ? 0 : h);
+	pthread_mutex_unlock(&lock);
 	if (before)
 		object_close(before);
 }

@@ -34,7 +34,7 @@ static bool key_is(const struct pe_key *k, const struct wanted *w)
 	if (!w->text || !k->text)
 		return !w->text && !k->text && k->number == w->number;
 	for (uint32_t i = 0; i < k->units; i++)
-		if (wide_upper(le16_at(k->text + 2 * i)) != w->text[i])
+		if (!w->text[i] || wide_upper(le16_at(k->text + 2 * i)) != w->text[i])
 			return false;
 	return !w->text[k->units];
 }
@@ -245,10 +245,15 @@ API(int32_t, ole_LoadStringA, uint64_t h, uint32_t id, char *buf, int32_t n)
 	if (n <= 0)
 		return 0;
 	autofree wide *w = t ? malloc((units + 1) * sizeof *w) : NULL;
+	autofree char *whole = t ? malloc(3 * (size_t)units + 1) : NULL;
 	if (w)
 		memcpy(w, t, units * sizeof *w);
-	size_t got = w ? utf8_put(w, units, buf, (size_t)n - 1, NULL) : 0;
-	got = got < (size_t)n - 1 ? got : (size_t)n - 1;
+	size_t got = w && whole ? utf8_put(w, units, whole, 3 * (size_t)units, NULL) : 0;
+	if (got > (size_t)n - 1) /* no part of a character */
+		for (got = (size_t)n - 1; got && (whole[got] & 0xc0) == 0x80;)
+			got--;
+	if (got)
+		memcpy(buf, whole, got);
 	buf[got] = 0;
 	return (int32_t)got;
 }

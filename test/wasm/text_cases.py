@@ -90,6 +90,10 @@ PAIRS = [
     ("(func (param i32) (local i32) (block (param i32)))", "(func (type 0) (local i32) (block (type 0))) (type (func (param i32)))"),
 ]
 MALFORMED = [
+    ('(memory 1) (data (memory 0) "x")', "(offset is expected"), ('(memory 1) (data 0 "x")', "(offset is expected"),
+    ("(table 1 funcref) (func $f) (elem (table 0) func $f)", "(offset is expected"),
+    ("(table 1 funcref) (func $f) (elem declare (table 0) func $f)", "functions"),
+    ('(memory 1) (data "\x1b[31m\\', "this string does not end"),
     ("(module", "1:8: ) is expected, and the text ends"), ("(module))", "1:9: the end of the text is expected"),
     ("(module\n  (fnc))", "2:4: a part of a module"), ("(func i32.ad)", "1:7: an instruction is expected, not i32.ad"),
     ("(func i32_add)", "an instruction"), ("(func\n\n\ti32.const)", "3:11: an integer is expected, not )"),
