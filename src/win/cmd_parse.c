@@ -397,25 +397,24 @@ static struct node *parse_pipe(struct parser *p)
 	return both;
 }
 
-static struct node *parse_and(struct parser *p)
+/* What @next reads, joined from the left by @op twice. */
+static struct node *parse_chain(struct parser *p, char op, enum node_kind kind,
+				struct node *(*next)(struct parser *p))
 {
-	struct node *n = parse_pipe(p);
-	while (!p->bad && p->at[0] == '&' && p->at[1] == '&') {
+	struct node *n = next(p);
+	while (!p->bad && p->at[0] == op && p->at[1] == op) {
 		p->at += 2;
-		n = pair(p, NODE_AND, n, parse_pipe(p));
+		n = pair(p, kind, n, next(p));
 	}
 	return n;
 }
 
-static struct node *parse_or(struct parser *p)
+static struct node *parse_and(struct parser *p)
 {
-	struct node *n = parse_and(p);
-	while (!p->bad && p->at[0] == '|' && p->at[1] == '|') {
-		p->at += 2;
-		n = pair(p, NODE_OR, n, parse_and(p));
-	}
-	return n;
+	return parse_chain(p, '&', NODE_AND, parse_pipe);
 }
+
+static struct node *parse_or(struct parser *p) { return parse_chain(p, '|', NODE_OR, parse_and); }
 
 static struct node *parse_sequence(struct parser *p)
 {

@@ -30,10 +30,10 @@ struct module_entry {
 static_assert(sizeof(struct process_entry) == 568 && sizeof(struct module_entry) == 1080,
 	      "tlhelp32.h");
 
+enum list { PROCESSES, THREADS, MODULES, LISTS };
 struct snapshot {
 	struct object o;
-	uint32_t what, nthreads, nmodules;
-	uint32_t process_at, thread_at, module_at;
+	uint32_t n[LISTS], at[LISTS]; /* of each: entries, and the one to come */
 	uint32_t *threads; /* owned */
 	struct {
 		uint64_t base;
@@ -45,7 +45,7 @@ struct snapshot {
 static void snapshot_fini(struct object *o)
 {
 	struct snapshot *s = (struct snapshot *)(void *)o;
-	for (uint32_t i = 0; i < s->nmodules; i++) {
+	for (uint32_t i = 0; i < s->n[MODULES]; i++) {
 		free(s->modules[i].name);
 		free(s->modules[i].path);
 	}
@@ -61,7 +61,7 @@ static bool threads_take(struct snapshot *s)
 		n++;
 	s->threads = calloc(n + 1, sizeof *s->threads);
 	for (const struct thread *t = threads_first(); t && s->threads; t = t->next)
-		s->threads[s->nthreads++] = t->tid;
+		s->threads[s->n[THREADS]++] = t->tid;
 	threads_unlock();
 	return s->threads != NULL;
 }
@@ -72,9 +72,9 @@ static bool modules_take(struct snapshot *s)
 	for (const struct module *m = module_first(); m; m = m->next)
 		n++;
 	s->modules = calloc(n + 1, sizeof *s->modules);
-	for (const struct module *m = module_first(); m && s->modules && s->nmodules < n;
+	for (const struct module *m = module_first(); m && s->modules && s->n[MODULES] < n;
 	     m = m->next) {
-		__typeof__(&s->modules[0]) to = &s->modules[s->nmodules++];
+		__typeof__(&s->modules[0]) to = &s->modules[s->n[MODULES]++];
 		to->base = (uint64_t)(uintptr_t)m->im.at;
 		to->len = m->im.size;
 		to->name = strdup(m->name);
@@ -95,7 +95,7 @@ API(handle, k32_CreateToolhelp32Snapshot, uint32_t flags, uint32_t pid)
 	if (!s)
 		return fail(ERROR_NOT_ENOUGH_MEMORY), HANDLE_BAD;
 	s->o.fini = snapshot_fini;
-	s->what = flags;
+	s->n[PROCESSES] = (flags & OF_PROCESSES) != 0;
 	if ((flags & OF_THREADS && !threads_take(s)) || (flags & OF_MODULES && !modules_take(s))) {
 		object_unref(&s->o);
 		return fail(ERROR_NOT_ENOUGH_MEMORY), HANDLE_BAD;
@@ -104,28 +104,32 @@ API(handle, k32_CreateToolhelp32Snapshot, uint32_t flags, uint32_t pid)
 	return h ? h : HANDLE_BAD;
 }
 
-/* The next one's number of @n, or an error: from the first again if @first. */
-static bool next_of(uint32_t *at, bool first, uint32_t n, uint32_t *ret)
+/* The snapshot @h, whose next entry of @l has the number *@ret: the first one's if @first. NULL:
+ * there is none, or what it shall go into is of @has bytes and not of @needs. Unref'd by the
+ * caller. */
+static struct snapshot *entry_next(handle h, uint32_t has, size_t needs, enum list l, bool first,
+				   uint32_t *ret)
 {
-	if (first)
-		*at = 0;
-	if (*at >= n)
-		return fail(ERROR_NO_MORE_FILES) != 0;
-	*ret = (*at)++;
-	return true;
+	struct snapshot *s = object_get(h, KIND_SNAPSHOT);
+	if (!s)
+		return NULL;
+	s->at[l] = first ? 0 : s->at[l];
+	if (has >= needs && s->at[l] < s->n[l]) {
+		*ret = s->at[l]++;
+		return s;
+	}
+	object_unref(&s->o);
+	fail(has < needs ? ERROR_BAD_LENGTH : ERROR_NO_MORE_FILES);
+	return NULL;
 }
 
 static uint32_t process_next(handle h, struct process_entry *e, bool first)
 {
-	struct snapshot *s = object_get(h, KIND_SNAPSHOT);
-	uint32_t i = 0, n = 0;
+	uint32_t i, n = 0;
+	struct snapshot *s = entry_next(h, e->size, sizeof *e, PROCESSES, first, &i);
 	if (!s)
 		return 0;
-	bool fits = e->size >= sizeof *e;
-	bool there = fits && next_of(&s->process_at, first, s->what & OF_PROCESSES ? 1 : 0, &i);
 	object_unref(&s->o);
-	if (!there)
-		return fits ? 0 : fail(ERROR_BAD_LENGTH);
 	threads_lock();
 	for (const struct thread *t = threads_first(); t; t = t->next)
 		n++;
@@ -147,21 +151,16 @@ API(uint32_t, k32_Process32NextW, handle h, struct process_entry *e)
 
 static uint32_t thread_next(handle h, struct thread_entry *e, bool first)
 {
-	struct snapshot *s = object_get(h, KIND_SNAPSHOT);
-	uint32_t i = 0, ok = 0;
+	uint32_t i;
+	struct snapshot *s = entry_next(h, e->size, sizeof *e, THREADS, first, &i);
 	if (!s)
 		return 0;
-	if (e->size < sizeof *e) {
-		ok = fail(ERROR_BAD_LENGTH);
-	} else if (next_of(&s->thread_at, first, s->nthreads, &i)) {
-		*e = (struct thread_entry){.size = sizeof *e,
-					   .tid = s->threads[i],
-					   .pid = process()->pid,
-					   .priority = PRIORITY};
-		ok = 1;
-	}
+	*e = (struct thread_entry){.size = sizeof *e,
+				   .tid = s->threads[i],
+				   .pid = process()->pid,
+				   .priority = PRIORITY};
 	object_unref(&s->o);
-	return ok;
+	return 1;
 }
 
 API(uint32_t, k32_Thread32First, handle h, struct thread_entry *e)
@@ -175,27 +174,22 @@ API(uint32_t, k32_Thread32Next, handle h, struct thread_entry *e)
 
 static uint32_t module_next(handle h, struct module_entry *e, bool first)
 {
-	struct snapshot *s = object_get(h, KIND_SNAPSHOT);
-	uint32_t i = 0, ok = 0;
+	uint32_t i;
+	struct snapshot *s = entry_next(h, e->size, sizeof *e, MODULES, first, &i);
 	if (!s)
 		return 0;
-	if (e->size < sizeof *e) {
-		ok = fail(ERROR_BAD_LENGTH);
-	} else if (next_of(&s->module_at, first, s->nmodules, &i)) {
-		*e = (struct module_entry){.size = sizeof *e,
-					   .id = 1,
-					   .pid = process()->pid,
-					   .usage = 0xffff,
-					   .usage_here = 0xffff,
-					   .base = s->modules[i].base,
-					   .len = s->modules[i].len,
-					   .handle = s->modules[i].base};
-		wide_give(s->modules[i].name, e->name, MODULE_NAME_UNITS);
-		wide_give(s->modules[i].path, e->path, NAME_MAX_UNITS);
-		ok = 1;
-	}
+	*e = (struct module_entry){.size = sizeof *e,
+				   .id = 1,
+				   .pid = process()->pid,
+				   .usage = 0xffff,
+				   .usage_here = 0xffff,
+				   .base = s->modules[i].base,
+				   .len = s->modules[i].len,
+				   .handle = s->modules[i].base};
+	wide_give(s->modules[i].name, e->name, MODULE_NAME_UNITS);
+	wide_give(s->modules[i].path, e->path, NAME_MAX_UNITS);
 	object_unref(&s->o);
-	return ok;
+	return 1;
 }
 
 API(uint32_t, k32_Module32FirstW, handle h, struct module_entry *e)

@@ -438,6 +438,12 @@ static handle open_named(const char *name, enum kind k)
 	return o ? object_handle(o, false) : fail(ERROR_FILE_NOT_FOUND);
 }
 
+static handle open_named_w(const wide *name, enum kind k)
+{
+	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
+	return open_named(n, k);
+}
+
 API(handle, k32_CreateEventA, void *sec, uint32_t manual, uint32_t set, const char *name)
 {
 	(void)sec;
@@ -471,8 +477,9 @@ API(handle, k32_OpenEventA, uint32_t access, uint32_t inherit, const char *name)
 
 API(handle, k32_OpenEventW, uint32_t access, uint32_t inherit, const wide *name)
 {
-	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
-	return k32_OpenEventA(access, inherit, n);
+	(void)access;
+	(void)inherit;
+	return open_named_w(name, KIND_EVENT);
 }
 
 static uint32_t event_set(handle h, int64_t count)
@@ -664,16 +671,14 @@ API(handle, k32_OpenWaitableTimerW, uint32_t access, uint32_t inherit, const wid
 {
 	(void)access;
 	(void)inherit;
-	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
-	return open_named(n, KIND_TIMER);
+	return open_named_w(name, KIND_TIMER);
 }
 
 API(handle, k32_OpenMutexW, uint32_t access, uint32_t inherit, const wide *name)
 {
 	(void)access;
 	(void)inherit;
-	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
-	return open_named(n, KIND_MUTEX);
+	return open_named_w(name, KIND_MUTEX);
 }
 
 API(handle, k32_OpenMutexA, uint32_t access, uint32_t inherit, const char *name)
@@ -687,8 +692,7 @@ API(handle, k32_OpenSemaphoreW, uint32_t access, uint32_t inherit, const wide *n
 {
 	(void)access;
 	(void)inherit;
-	autofree char *n = name ? text_from(name, SIZE_MAX) : NULL;
-	return open_named(n, KIND_SEMAPHORE);
+	return open_named_w(name, KIND_SEMAPHORE);
 }
 
 API(handle, k32_OpenSemaphoreA, uint32_t access, uint32_t inherit, const char *name)
