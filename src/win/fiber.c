@@ -52,12 +52,15 @@ static void fiber_add(struct fiber *f)
 }
 
 /* False: it is none. */
-static bool fiber_remove(const struct fiber *f)
+/* Out of the list; with @idle only if no thread runs it. */
+static bool fiber_remove(const struct fiber *f, bool idle)
 {
 	bool found = false;
 	pthread_mutex_lock(&fibers.lock);
 	for (struct fiber **p = &fibers.all; *p && !found; p = found ? p : &(*p)->next)
 		if (*p == f) {
+			if (idle && f->runs)
+				break;
 			*p = f->next;
 			found = true;
 		}
@@ -103,7 +106,7 @@ static void fiber_load(struct thread *t, struct fiber *f)
 void fiber_thread_end(struct thread *t)
 {
 	struct fiber *f = t->fiber;
-	if (f && fiber_remove(f))
+	if (f && fiber_remove(f, false))
 		fiber_free(f);
 	if (f) {
 		t->stack_lo = t->home_lo;
@@ -170,7 +173,7 @@ API(uint32_t, k32_ConvertFiberToThread, void)
 	fls_move(t, t->own_fls);
 	t->fiber = NULL;
 	le64_put(t->teb + TEB_FIBER, 0);
-	if (fiber_remove(f) && !f->own) /* else the thread goes on on its stack */
+	if (fiber_remove(f, false) && !f->own) /* else the thread goes on on its stack */
 		fiber_free(f);
 	return 1;
 }
@@ -223,10 +226,9 @@ API(void, k32_DeleteFiber, struct fiber *f)
 		return;
 	if (thread_self()->fiber == f)
 		thread_exit(1);
-	if (!fiber_remove(f))
+	if (!fiber_remove(f, true)) /* another thread that runs it does this, when it ends */
 		return;
-	if (!f->runs) /* else another thread does it, when it ends */
-		fls_end(f->fls);
+	fls_end(f->fls);
 	fiber_free(f);
 }
 

@@ -321,6 +321,8 @@ void wait_unlocked(void);
 void wait_wake(struct object *o); /* locked */
 uint32_t wait_for(struct object **o, uint32_t n, bool all, uint64_t timeout_ns, bool alertable);
 uint64_t deadline_of_ms(uint32_t ms);
+/* In 100 ns: below 0 from now on, else a time of day; NULL: never. */
+uint64_t deadline_of_nt(const int64_t *timeout);
 #define NEVER UINT64_MAX
 void mutexes_abandon(struct thread *t);
 void timers_drop(struct thread *t); /* their calls have nobody any more */

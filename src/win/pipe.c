@@ -281,6 +281,8 @@ static uint32_t connect_wait(struct file *f, struct overlapped *o)
 	uint32_t bad = end_renew(e);
 	if (bad)
 		return bad;
+	if (f->nowait) /* PIPE_NOWAIT: who comes finds it */
+		return ERROR_PIPE_LISTENING;
 	if (o && f->overlapped) {
 		struct pending *p = pending_new(sizeof *p, f, o);
 		return p && async_start(p) == 0 ? ERROR_IO_PENDING : ERROR_NOT_ENOUGH_MEMORY;

@@ -292,12 +292,10 @@ static void address_leave(unsigned b, struct address_wait *w)
 	pthread_mutex_unlock(&buckets[b].lock);
 }
 
-API(uint32_t, k32_WaitOnAddress, const volatile void *at, const void *is, uint64_t size,
-    uint32_t ms)
+static uint32_t wait_on(const volatile void *at, const void *is, uint64_t size, uint64_t deadline)
 {
 	struct address_wait w = {.at = (uint64_t)(uintptr_t)at};
 	unsigned b = bucket(w.at);
-	uint64_t deadline = deadline_of_ms(ms);
 	int r = 0;
 	if (size != 1 && size != 2 && size != 4 && size != 8)
 		return fail(ERROR_INVALID_PARAMETER);
@@ -317,16 +315,17 @@ API(uint32_t, k32_WaitOnAddress, const volatile void *at, const void *is, uint64
 	return atomic_load(&w.woken) ? 1 : fail(ERROR_TIMEOUT);
 }
 
-/* @timeout as ntdll counts: 100 ns, below 0 from now on; NULL: none. */
+API(uint32_t, k32_WaitOnAddress, const volatile void *at, const void *is, uint64_t size,
+    uint32_t ms)
+{
+	return wait_on(at, is, size, deadline_of_ms(ms));
+}
+
 API(uint32_t, nt_RtlWaitOnAddress, const volatile void *at, const void *is, uint64_t size,
     const int64_t *timeout)
 {
 	uint32_t before = last_error();
-	int64_t left = !timeout        ? 0
-		       : *timeout <= 0 ? -*timeout
-				       : *timeout - (int64_t)filetime_now();
-	uint32_t ms = !timeout ? INFINITE : left <= 0 ? 0 : (uint32_t)((left + 9999) / 10000);
-	uint32_t ok = k32_WaitOnAddress(at, is, size, ms), error = last_error();
+	uint32_t ok = wait_on(at, is, size, deadline_of_nt(timeout)), error = last_error();
 	last_error_set(before);
 	return ok                       ? STATUS_SUCCESS
 	       : error == ERROR_TIMEOUT ? STATUS_TIMEOUT

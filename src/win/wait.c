@@ -377,15 +377,15 @@ API(uint32_t, k32_SleepEx, uint32_t ms, uint32_t alertable)
 
 API(void, k32_Sleep, uint32_t ms) { k32_SleepEx(ms, 0); }
 
-/* Relative below 0, else a time of day; in 100 ns. NULL: never. */
-static uint64_t deadline_of_nt(const int64_t *timeout)
+uint64_t deadline_of_nt(const int64_t *timeout)
 {
+	uint64_t now = host_monotonic_ns(), of_day = filetime_now(), left;
 	if (!timeout)
 		return NEVER;
-	if (*timeout <= 0)
-		return *timeout ? host_monotonic_ns() + (uint64_t) - *timeout * 100 : 0;
-	uint64_t now = filetime_now(), at = (uint64_t)*timeout;
-	return at <= now ? 0 : host_monotonic_ns() + (at - now) * 100;
+	left = *timeout <= 0                   ? 0 - (uint64_t)*timeout
+	       : (uint64_t)*timeout <= of_day ? 0
+					      : (uint64_t)*timeout - of_day;
+	return !left ? 0 : left > (NEVER - now) / 100 ? NEVER : now + left * 100;
 }
 
 API(uint32_t, nt_NtWaitForSingleObject, handle h, uint32_t alertable, const int64_t *timeout)

@@ -177,6 +177,10 @@ static void refused(void)
 static void not_waiting(void)
 {
 	DWORD state, nowait = PIPE_READMODE_MESSAGE | PIPE_NOWAIT, n;
+	HANDLE alone = CreateNamedPipeA("\\\\.\\pipe\\alone", PIPE_ACCESS_DUPLEX,
+					PIPE_TYPE_BYTE | PIPE_NOWAIT, 1, 0, 0, 0, NULL);
+	FAILS(ConnectNamedPipe(alone, NULL), ERROR_PIPE_LISTENING);
+	CHECK(CloseHandle(alone));
 	HANDLE s = server_of(0, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE), c = client_of(0);
 	CHECK(SetNamedPipeHandleState(s, &nowait, NULL, NULL));
 	CHECK(GetNamedPipeHandleStateA(s, &state, NULL, NULL, NULL, NULL, 0));

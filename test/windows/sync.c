@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads, and what they wait for. */
 #include "test.h"
+#include <limits.h>
 #include <process.h>
 
 static volatile LONG count;
@@ -273,6 +274,28 @@ static void ports(void)
 	SAME(SleepEx(0, TRUE), 0);
 }
 
+static DWORD WINAPI set_soon(void *event)
+{
+	Sleep(20);
+	return SetEvent(event);
+}
+
+/* The longest time that ntdll knows is no time at all for those that negate it. */
+static void forever(void)
+{
+	typedef LONG NTAPI wait_fn(HANDLE, BOOLEAN, LARGE_INTEGER *);
+	wait_fn *wait = (wait_fn *)(void *)GetProcAddress(GetModuleHandleA("ntdll"),
+							  "NtWaitForSingleObject");
+	LARGE_INTEGER longest = {.QuadPart = LLONG_MIN}, none = {.QuadPart = 0};
+	HANDLE e = CreateEventA(NULL, FALSE, FALSE, NULL);
+	HANDLE t = CreateThread(NULL, 0, set_soon, e, 0, NULL);
+	SAME(wait(e, FALSE, &longest), 0);
+	SAME(wait(e, FALSE, &none), 0x102);
+	SAME(WaitForSingleObject(t, 5000), 0);
+	CloseHandle(t);
+	CloseHandle(e);
+}
+
 int main(void)
 {
 	events();
@@ -282,5 +305,6 @@ int main(void)
 	slots();
 	suspending();
 	ports();
+	forever();
 	return end();
 }
