@@ -45,12 +45,13 @@ enum ir_invoke_kind {
 	IR_INVOKE_DIRECT,   /* imm: the callee, an address of the owner's */
 	IR_INVOKE_INDIRECT, /* a: which of the table imm; its type is to be @type */
 	IR_INVOKE_TAIL, IR_INVOKE_TAIL_INDIRECT,
-	IR_INVOKE_HELPER    /* a function of the owner's; imm: what it shall do */
+	IR_INVOKE_HELPER,   /* a function of the owner's; imm: what it shall do */
+	IR_INVOKE_THROW     /* the same; it does not return to here */
 };
 struct ir_invoke {
 	uint8_t kind;
 	uint16_t at, nargs, nresults; /* slots */
-	uint16_t to;                  /* IR_INVOKE_HELPER: where results are */
+	uint16_t to;                  /* of helpers: where results are */
 	uint32_t type;                /* indirect */
 };
 
@@ -112,17 +113,18 @@ static inline struct ir_each ir_each_of(uint32_t d)
 		.b = d >> 18 & 31, .scalar = d >> 23 & 1 };
 }
 
-/* Of functions: the fields of an IR_invoke. HELPERs have no type, and another place for results. */
+/* Of functions: the fields of an IR_invoke. HELPERs and THROWs have no type, and another place for
+ * results. */
 static inline void ir_invoke_put(struct ir_ins *i, struct ir_invoke v)
 {
 	i->d = v.kind | (uint32_t)v.at << 8;
 	i->b = v.nargs | (uint32_t)v.nresults << 16;
-	i->c = v.kind == IR_INVOKE_HELPER ? v.to : v.type;
+	i->c = v.kind >= IR_INVOKE_HELPER ? v.to : v.type;
 }
 static inline struct ir_invoke ir_invoke_of(const struct ir_ins *i)
 {
 	uint8_t kind = i->d & 255;
-	bool helper = kind == IR_INVOKE_HELPER;
+	bool helper = kind >= IR_INVOKE_HELPER;
 	return (struct ir_invoke){kind, (uint16_t)(i->d >> 8), (uint16_t)i->b,
 				  (uint16_t)(i->b >> 16), helper ? (uint16_t)i->c : 0,
 				  helper ? 0 : i->c};

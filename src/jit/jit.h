@@ -313,6 +313,11 @@ struct jit_fn_context { /* lies right below base */
 };
 /* d := a vector operation of these, as enum ir_vop says; scalars are where vectors would begin. */
 typedef void jit_fn_vector(void *d, const void *x, const void *y, const void *z, unsigned lane);
+/* Where a function goes on that catches what was thrown: the code of one of its pads, and where its
+ * frame on the stack begins. code 0: nobody catches it. */
+struct jit_fn_landing {
+	uint64_t code, sp;
+};
 struct jit_fn_owner {
 	void *self;
 	/* The callee has no code: run it in the frame @at; 0, or a trap. Or make its code, and
@@ -329,9 +334,10 @@ struct jit_fn_owner {
 	uint32_t vector_step;
 	/* callees, whose distance from here an IR_invoke names; and tables */
 	void *records, *tables;
-	/* A trap, in code at @pc (of group @group if that is not -1) with so much below its frame
-	 * on the stack. */
-	void (*trapped)(void *self, uint64_t trap, int64_t group, uint64_t pc, uint64_t sp);
+	/* A trap, in code at @pc (of group @group if that is not -1), whose frame on the stack
+	 * begins at @sp. Nothing else is unwound if there is a landing. */
+	struct jit_fn_landing (*trapped)(void *self, uint64_t trap, int64_t group, uint64_t pc,
+					 uint64_t sp);
 	/* byte offsets: in a callee's record, its code and its type (i32); in a table's, the
 	 * address of its records' addresses, and how many there are (i64) */
 	uint32_t callee_code, callee_type, table_at, table_n;
@@ -371,6 +377,9 @@ struct jit_fn_code {
 	 * loops. Owned. */
 	struct jit_fn_door { uint32_t group, code; } *doors;
 	uint32_t ndoors;
+	/* pads, and what lands there (jit_fn_owner.trapped). Owned. */
+	struct jit_fn_door *pads;
+	uint32_t npads;
 };
 void jit_fn_code_fini(struct jit_fn_code *k);
 /* The group that the byte at @off from the start was made for. */
@@ -385,6 +394,19 @@ void jit_fn_free(struct jit_fn *f);
  * from the caller, and up to @nlocals are zero. */
 void jit_fn_begin(struct jit_fn *f, uint64_t self, uint32_t nslots, uint32_t nargs,
 		  uint32_t nlocals, enum jit_fn_result result, uint32_t nresults);
+/* After jit_fn_begin, those of inner blocks first: what functions throw that groups [from, to)
+ * call, or a helper of theirs (IR_INVOKE_THROW), may be caught: control goes on at group @pad, with
+ * @n slots from @at on, which the owner has written. @all: whatever it is. Such groups write no
+ * slots that are read after it but these. */
+struct jit_fn_catch {
+	uint32_t from, to, pad, at, n;
+	bool all;
+};
+void jit_fn_catch(struct jit_fn *f, const struct jit_fn_catch *c);
+/* After jit_fn_begin: of this function, as jit_fn_owner.exact says of all, during calls. */
+void jit_fn_exact(struct jit_fn *f);
+/* The slots of a function that has landings, by where its frame on the stack begins. */
+void *jit_fn_frame(uint64_t sp);
 void jit_fn_add(struct jit_fn *f, const struct ir_block *b);
 /* Make code of it. -ENOSPC: the cache is full; -ENOTSUP: too large; -ENOMEM. */
 int jit_fn_end(struct jit_fn *f, struct jit_cache *c, struct jit_gen *g, struct jit_fn_code *ret)

@@ -108,14 +108,13 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	}
 	struct insn *exact = realloc(made.at, made.n * sizeof *made.at);
 	f->own = exact ? exact : made.at;
+	free(f->catches);
 	f->catches = made.catches;
 	f->ncatches = made.ncatches;
-	if (made.interpreted)
-		f->heat = HEAT_NEVER;
 	f->ninsns = made.n;
 	f->nslots = made.nslots;
 	f->nlocals = made.nlocals;
-	f->code = w->tier && !made.interpreted ? &w->warm : f->own;
+	f->code = w->tier ? &w->warm : f->own;
 	w->made_bytes += made.n * sizeof *made.at;
 	if (w->tier && w->made_bytes > w->made_limit)
 		codes_drop(w, f);
@@ -389,6 +388,7 @@ static enum wasm_trap call_at(struct wasm *w, uint32_t func, union wasm_slot *at
 enum wasm_trap wasm_call(struct wasm *w, uint32_t func, union wasm_slot *at)
 {
 	w->top = w->frames;
+	w->thrown = 0;
 	return call_at(w, func, at, w->stack);
 }
 

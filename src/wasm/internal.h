@@ -267,6 +267,11 @@ enum wasm_trap exn_again(struct wasm *w, uint64_t ref); /* throw this one */
 /* Go on in @c, changed to where what was thrown is caught; false: nobody does, all calls are noted
  * and left. */
 bool exn_catch(struct wasm *w, struct catcher *c);
+/* The same for compiled code: who of @catches wants what instruction @insn throws, NULL: nobody;
+ * and put what it carries into the frame @fp. */
+const struct wcatch *exn_catcher(const struct wasm *w, const struct wcatch *catches, uint32_t n,
+				 uint32_t insn);
+void exn_deliver(struct wasm *w, const struct wcatch *c, union wasm_slot *fp);
 void exns_free(struct wasm *w);
 /* Those that may be referred to, as section wasm/exceptions; false: damaged, or there is no
  * memory. */
@@ -288,7 +293,7 @@ struct func {
 	bool waits;              /* used by codes_drop */
 	uint32_t heat;           /* calls so far, before it is compiled; or HEAT_NEVER */
 	const uint8_t *compiled; /* or what finds somebody to run it, for compiled code: tier.c */
-	struct wcatch *catches;  /* owned; it has code that catches, and is never compiled */
+	struct wcatch *catches;  /* owned: of the code that catches */
 	uint32_t ncatches;
 };
 struct table {
@@ -443,7 +448,7 @@ struct made {
 	uint32_t *offsets; /* with @want_offsets: of each instruction in the module; owned */
 	struct wcatch *catches; /* owned */
 	uint32_t ncatches;
-	bool interpreted; /* has to be: it catches, or has references to exceptions */
+	bool references; /* to exceptions are among its values */
 };
 void made_fini(struct made *m);
 bool code_is_double(uint64_t code); /* the next one belongs to it */

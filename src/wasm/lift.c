@@ -357,14 +357,9 @@ static void lift_call(struct lift *l)
 	       one ? ir_type_of_wasm(t->values[t->np]) : IR_VOID);
 }
 
-/* As a call of tier_one, which reads @nargs slots from @at on and writes @nresults from @to on. */
-static void helper(struct lift *l, uint32_t at, unsigned nargs, uint32_t to, unsigned nresults)
+/* As a call of tier_one. */
+static void helped(struct lift *l, struct ir_invoke v)
 {
-	struct ir_invoke v = {.kind = IR_INVOKE_HELPER,
-			      .at = (uint16_t)at,
-			      .nargs = (uint16_t)nargs,
-			      .nresults = (uint16_t)nresults,
-			      .to = (uint16_t)to};
 	struct helps *h = l->helps;
 	if (h->n == h->cap) {
 		uint32_t cap = h->cap ? 2 * h->cap : 64;
@@ -380,6 +375,26 @@ static void helper(struct lift *l, uint32_t at, unsigned nargs, uint32_t to, uns
 	if (code_is_double(l->i->code))
 		h->at[h->n].insn[1] = l->i[1];
 	invoke(l, v, number(l, IR_I32, 0).i, h->n++ * sizeof *h->at, IR_VOID);
+}
+
+/* It reads @nargs slots from @at on and writes @nresults from @to on. */
+static void helper(struct lift *l, uint32_t at, unsigned nargs, uint32_t to, unsigned nresults)
+{
+	helped(l, (struct ir_invoke){.kind = IR_INVOKE_HELPER,
+				     .at = (uint16_t)at,
+				     .nargs = (uint16_t)nargs,
+				     .nresults = (uint16_t)nresults,
+				     .to = (uint16_t)to});
+}
+
+static void lift_throw(struct lift *l, uint16_t at, uint16_t nargs)
+{
+	helped(l, (struct ir_invoke){.kind = IR_INVOKE_THROW, .at = at, .nargs = nargs});
+}
+
+static uint16_t tag_slots(const struct wasm *w, uint32_t tag)
+{
+	return w->m->types[w->m->tags[tag].type].pslots;
 }
 
 static void lift_help(struct lift *l)
@@ -537,9 +552,8 @@ static void lift_plain(struct lift *l)
 	case CODE_GLOBAL_GET2:
 	case CODE_GLOBAL_SET2: lift_global(l); break;
 	case CODE_ATOMIC: lift_atomic(l); break;
-	case CODE_THROW:
-		helper(l, i->d, l->w->m->types[l->w->m->tags[i->k].type].pslots, i->d, 0);
-		break;
+	case CODE_THROW: lift_throw(l, i->d, tag_slots(l->w, i->k)); break;
+	case CODE_THROW_REF: lift_throw(l, i->a, 1); break;
 	case CODE_COPY2: put(l, i->d, get(l, IR_V128, i->a)); break;
 	case CODE_V128_CONST: put(l, i->d, vector(l, &i[1])); break;
 	case CODE_SIMD:
@@ -573,12 +587,36 @@ static void lift_plain(struct lift *l)
 	}
 }
 
+/* Who catches what. A delegate may go past one that catches all. */
+static void catches_tell(const struct wasm *w, const struct made *made, struct jit_fn *f)
+{
+	bool delegates = false;
+	for (uint32_t k = 0; k < made->ncatches; k++)
+		delegates |= made->catches[k].kind == CATCH_DELEGATE;
+	for (uint32_t k = 0; k < made->ncatches; k++) {
+		const struct wcatch *c = &made->catches[k];
+		if (c->kind == CATCH_DELEGATE)
+			continue;
+		const struct jit_fn_catch is = {
+		    .from = c->from,
+		    .to = c->to,
+		    .pad = c->pad,
+		    .at = c->home,
+		    .n = (c->kind < CATCH_ALL ? tag_slots(w, c->tag) : 0u) +
+			 (c->kind != CATCH_TAG && c->kind != CATCH_ALL),
+		    .all = c->kind >= CATCH_ALL && !delegates};
+		jit_fn_catch(f, &is);
+	}
+}
+
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
 	       struct helps *helps)
 {
-	struct lift l = {
-	    .w = w, .type = t, .made = made, .cannot = made->interpreted, .helps = helps};
+	struct lift l = {.w = w, .type = t, .made = made, .helps = helps};
 	bool second = false;
+	catches_tell(w, made, f);
+	if (made->references)
+		jit_fn_exact(f);
 	for (; l.n < made->n && !l.cannot; l.n++) {
 		l.i = &made->at[l.n];
 		l.b.n = 0;

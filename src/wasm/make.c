@@ -406,7 +406,7 @@ int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool
 			     .offsets = g.offsets,
 			     .catches = g.catches,
 			     .ncatches = g.ncatches,
-			     .interpreted = g.ncatches || g.references};
+			     .references = g.references};
 	return 0;
 }
 

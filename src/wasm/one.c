@@ -75,6 +75,7 @@ enum wasm_trap tier_one(struct wasm *w, const struct insn *i, union wasm_slot *f
 		frame[i->d].i64 = frame[i->a].i64 > UINT32_MAX ? UINT32_MAX : frame[i->a].i64;
 		return WASM_OK;
 	case CODE_THROW: return exn_throw(w, i->k, &frame[i->d], &frame[i->d]);
+	case CODE_THROW_REF: return exn_again(w, frame[i->a].i64);
 	case CODE_HELP:
 		return wasm_help(w, (enum help)i->a, &frame[i->d], i->k, i[1].k);
 	case CODE_ADDRESS:

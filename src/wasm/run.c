@@ -160,6 +160,7 @@ poll:
 	}
 	enum wasm_trap end;
 	if (w->tier && tier_loop(w, cur, ip, fp, &end)) {
+		ip = &w->tiered; /* whose catches have been asked */
 		if ((trap = end))
 			goto trapped_below;
 		goto leave;

@@ -2,7 +2,7 @@
 /* Exceptions as they are thrown and found again. A reference to one is a number that nobody else
  * uses, EXN_BITS and its place in the instance's array, so that a look at all slots tells which are
  * still there: an exception that no slot, table, global or other exception names is gone.
- * Functions that have references to exceptions are not compiled: all of them are in slots.
+ * Compiled functions that have references to exceptions keep them in slots while they call others.
  * Spec: WASM-CORE 2.0 §4.2 */
 #include "wasm/internal.h"
 
@@ -87,7 +87,8 @@ enum wasm_trap exn_throw(struct wasm *w, uint32_t tag, const union wasm_slot *at
 			       const union wasm_slot *end)
 {
 	uint32_t n = w->m->types[w->m->tags[tag].type].pslots;
-	struct exn *x = exn_new(w, end);
+	/* what it carries is in use until it has it */
+	struct exn *x = exn_new(w, at + n > end ? at + n : end);
 	union wasm_slot *values = x ? malloc((n + 1) * sizeof *values) : NULL;
 	if (!values)
 		return WASM_TRAP_HOARD;
@@ -182,24 +183,25 @@ bool exns_load(struct wasm *w, const uint8_t *p, size_t len)
 
 /* ---- who catches ---- */
 
-/* The handler of @f for what is thrown by instruction @insn: the innermost one that wants it. */
-static const struct wcatch *catch_find(const struct func *f, uint32_t insn, uint32_t tag)
+/* The handler for what is thrown by instruction @insn: the innermost one that wants it. */
+const struct wcatch *exn_catcher(const struct wasm *w, const struct wcatch *catches, uint32_t n,
+				 uint32_t insn)
 {
+	const struct exn *x = n ? exn_at(w, w->thrown) : NULL;
 	uint32_t level = UINT32_MAX;
-	for (uint32_t i = 0; i < f->ncatches; i++) {
-		const struct wcatch *c = &f->catches[i];
+	for (uint32_t i = 0; x && i < n; i++) {
+		const struct wcatch *c = &catches[i];
 		if (insn < c->from || insn >= c->to || c->level > level)
 			continue;
 		if (c->kind == CATCH_DELEGATE)
 			level = c->target;
-		else if (c->kind >= CATCH_ALL || c->tag == tag)
+		else if (c->kind >= CATCH_ALL || c->tag == x->tag)
 			return c;
 	}
 	return NULL;
 }
 
-static const struct insn *deliver(struct wasm *w, const struct wcatch *c, const struct func *f,
-				  union wasm_slot *fp)
+void exn_deliver(struct wasm *w, const struct wcatch *c, union wasm_slot *fp)
 {
 	const struct exn *x = exn_at(w, w->thrown);
 	union wasm_slot *to = fp + c->home;
@@ -213,19 +215,19 @@ static const struct insn *deliver(struct wasm *w, const struct wcatch *c, const 
 		to->i64 = w->thrown;
 	w->thrown = 0;
 	w->ntrace = 0; /* it was none */
-	return f->own + c->pad;
 }
 
 bool exn_catch(struct wasm *w, struct catcher *c)
 {
-	const struct exn *x = exn_at(w, w->thrown);
-	while (x) {
+	while (w->thrown) {
 		const struct func *f = c->f;
 		bool inside = f->own && c->ip >= f->own && c->ip < f->own + f->ninsns;
 		const struct wcatch *h =
-		    inside ? catch_find(f, (uint32_t)(c->ip - f->own), x->tag) : NULL;
+		    inside ? exn_catcher(w, f->catches, f->ncatches, (uint32_t)(c->ip - f->own))
+			   : NULL;
 		if (h) {
-			c->ip = deliver(w, h, f, c->fp);
+			exn_deliver(w, h, c->fp);
+			c->ip = f->own + h->pad;
 			return true;
 		}
 		const struct frame *top = --c->top;

@@ -51,6 +51,7 @@ static enum wasm_trap one_run(const char *body, size_t len, bool compiles, uint3
 	enum wasm_trap t = wasm_call(w, 2, v);
 	*ret = v[0].i32;
 	CHECK(t != WASM_OK || w->nexns <= 1024);
+	CHECK(!compiles || w->funcs[2].code == &w->tiered); /* what catches is compiled, too */
 	wasm_free(w);
 	wasm_module_free(m);
 	return t;

@@ -49,19 +49,42 @@ static struct unit *unit_at(const struct tier *t, uint64_t pc)
 	return u && off - u->code.code < u->code.len ? u : NULL;
 }
 
-static void on_trap(void *self, uint64_t trap, int64_t group, uint64_t pc, uint64_t sp)
+/* @u catches what its instruction @insn has thrown: false: it does not. */
+static bool lands(struct wasm *w, const struct unit *u, uint32_t insn, uint64_t sp,
+		  struct jit_fn_landing *ret)
+{
+	const struct wcatch *c = exn_catcher(w, u->catches, u->ncatches, insn);
+	const struct jit_fn_door *pad = u->code.pads;
+	uint32_t n = c ? u->code.npads : 0;
+	while (n && pad->group != c->pad) {
+		pad++;
+		n--;
+	}
+	if (!n)
+		return false;
+	exn_deliver(w, c, jit_fn_frame(sp));
+	const uint8_t *code = jit_cache_code(w->tier->cache, u->code.code + pad->code);
+	*ret = (struct jit_fn_landing){(uint64_t)(uintptr_t)code, sp};
+	return true;
+}
+
+static struct jit_fn_landing on_trap(void *self, uint64_t trap, int64_t group, uint64_t pc,
+				     uint64_t sp)
 {
 	struct wasm *w = self;
 	const struct tier *t = w->tier;
-	(void)trap;
+	struct jit_fn_landing ret = {0, 0};
 	for (struct unit *u; (u = unit_at(t, pc)); group = -1) {
 		uint32_t off = jit_cache_offset(t->cache, pc) - u->code.code;
-		trace_note(w, u->f,
-			   group < 0 ? jit_fn_group(&u->code, off) : (uint32_t)group);
+		uint32_t insn = group < 0 ? jit_fn_group(&u->code, off) : (uint32_t)group;
+		trace_note(w, u->f, insn);
+		if (trap == WASM_TRAP_EXCEPTION && lands(w, u, insn, sp, &ret))
+			break;
 		sp += u->code.frame;
 		pc = *(const uint64_t *)(uintptr_t)sp - 1; /* within the call */
 		sp += 8;
 	}
+	return ret;
 }
 
 static void fuel_set(const struct wasm *w)
@@ -246,6 +269,12 @@ bool tier_unit_add(struct tier *t, const struct unit *u)
 	return true;
 }
 
+void tier_unit_fini(struct unit *u)
+{
+	jit_fn_code_fini(&u->code);
+	free(u->catches);
+}
+
 static bool compile(struct tier *t, struct func *f)
 {
 	struct wasm *w = t->w;
@@ -256,7 +285,7 @@ static bool compile(struct tier *t, struct func *f)
 	    func_make(w->m, (uint32_t)(f - w->funcs), &made, false, NULL) < 0)
 		return false;
 	/* the file of a module may have changed since the interpreter's code was made */
-	if (made.interpreted || (f->own && (made.n != f->ninsns || made.nslots != f->nslots))) {
+	if (f->own && (made.n != f->ninsns || made.nslots != f->nslots)) {
 		made_fini(&made);
 		return false;
 	}
@@ -267,11 +296,13 @@ static bool compile(struct tier *t, struct func *f)
 	tier_helps_moved(t);
 	if (r == 0)
 		r = jit_fn_end(t->fn, t->cache, t->gen, &u.code);
+	u.ncatches = made.ncatches;
+	u.catches = take(made.catches);
 	made_fini(&made);
-	if (r == 0 && !tier_unit_add(t, &u)) {
-		jit_fn_code_fini(&u.code);
+	if (r == 0 && !tier_unit_add(t, &u))
 		r = -ENOMEM;
-	}
+	if (r < 0)
+		tier_unit_fini(&u);
 	if (r < 0) {
 		t->helps.n = helps;
 		t->failed |= r == -ENOSPC;
@@ -373,7 +404,7 @@ void tier_free(struct wasm *w)
 	if (!t)
 		return;
 	for (uint32_t i = 0; i < t->n; i++)
-		jit_fn_code_fini(&t->units[i].code);
+		tier_unit_fini(&t->units[i]);
 	free(t->helps.at);
 	free(t->units);
 	jit_fn_free(t->fn);

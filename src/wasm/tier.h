@@ -7,6 +7,8 @@
 struct unit { /* one compiled function */
 	struct func *f;
 	struct jit_fn_code code;
+	struct wcatch *catches; /* owned; a pad of each that is no delegate is in the code */
+	uint32_t ncatches;
 };
 struct tier {
 	struct wasm *w;
@@ -25,3 +27,4 @@ struct tier {
 bool tier_begin(struct tier *t);
 void tier_helps_moved(struct tier *t); /* code is told where they are */
 bool tier_unit_add(struct tier *t, const struct unit *u);
+void tier_unit_fini(struct unit *u);

@@ -8,13 +8,22 @@ struct head {
 	char magic[8];
 	uint64_t len, sum; /* of all; of what is behind this */
 	uint64_t traits, first, code; /* of the cache; bytes of code */
-	uint32_t nunits, nhelps, nlines, ndoors;
+	uint32_t nunits, nhelps, nlines, ndoors, ncatches, spare;
 };
 struct unit_kept {
-	uint32_t func, code, len, frame, first, nlines, ndoors, spare;
+	uint32_t func, code, len, frame, first, nlines, ndoors, npads, ncatches, spare;
 };
 enum { CALLED_AGAIN = 2 };
-static const char magic[8] = "lodgewc1";
+static const char magic[8] = "lodgewc2";
+
+/* Bytes behind the code: units, helps, doors and pads of each unit, catches, lines. */
+static uint64_t behind(const struct head *h)
+{
+	return (uint64_t)h->nunits * sizeof(struct unit_kept) +
+	       (uint64_t)h->nhelps * sizeof(struct help_insn) +
+	       (uint64_t)h->ndoors * sizeof(struct jit_fn_door) +
+	       (uint64_t)h->ncatches * sizeof(struct wcatch) + h->nlines;
+}
 
 /* ---- written ---- */
 
@@ -28,11 +37,10 @@ static struct head head_of(const struct tier *t)
 	h.code = align_up(jit_cache_used(t->cache) - h.first, 16);
 	for (uint32_t i = 0; i < t->n; i++) {
 		h.nlines += t->units[i].code.nlines;
-		h.ndoors += t->units[i].code.ndoors;
+		h.ndoors += t->units[i].code.ndoors + t->units[i].code.npads;
+		h.ncatches += t->units[i].ncatches;
 	}
-	h.len = sizeof h + h.code + h.nunits * sizeof(struct unit_kept) +
-		h.nhelps * sizeof(struct help_insn) + h.ndoors * sizeof(struct jit_fn_door) +
-		h.nlines;
+	h.len = sizeof h + h.code + behind(&h);
 	return h;
 }
 
@@ -59,13 +67,18 @@ int wasm_code_save(const struct wasm *w, uint8_t **ret, size_t *ret_len)
 		const struct jit_fn_code *c = &t->units[i].code;
 		const struct unit_kept k = {(uint32_t)(t->units[i].f - w->funcs),
 					    c->code - (uint32_t)h.first, c->len, c->frame,
-					    c->first, c->nlines, c->ndoors, 0};
+					    c->first, c->nlines, c->ndoors, c->npads,
+					    t->units[i].ncatches, 0};
 		p = put(p, &k, sizeof k);
 	}
 	p = put(p, t->helps.at, h.nhelps * sizeof(struct help_insn));
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct jit_fn_code *c = &t->units[i].code;
+		p = put(p, c->doors, c->ndoors * sizeof(struct jit_fn_door));
+		p = put(p, c->pads, c->npads * sizeof(struct jit_fn_door));
+	}
 	for (uint32_t i = 0; i < t->n; i++)
-		p = put(p, t->units[i].code.doors,
-			t->units[i].code.ndoors * sizeof(struct jit_fn_door));
+		p = put(p, t->units[i].catches, t->units[i].ncatches * sizeof(struct wcatch));
 	for (uint32_t i = 0; i < t->n; i++)
 		p = put(p, t->units[i].code.lines, t->units[i].code.nlines);
 	h.sum = bytes_sum(bytes + sizeof h, h.len - sizeof h);
@@ -82,11 +95,8 @@ static bool head_read(const uint8_t *p, size_t len, struct head *ret)
 	if (len < sizeof *ret)
 		return false;
 	memcpy(ret, p, sizeof *ret);
-	uint64_t want = sizeof *ret + (uint64_t)ret->nunits * sizeof(struct unit_kept) +
-			(uint64_t)ret->nhelps * sizeof(struct help_insn) +
-			(uint64_t)ret->ndoors * sizeof(struct jit_fn_door) + ret->nlines;
-	return !memcmp(ret->magic, magic, sizeof magic) && ret->len == len &&
-	       ret->code <= len && want + ret->code == len &&
+	return !memcmp(ret->magic, magic, sizeof magic) && !ret->spare && ret->len == len &&
+	       ret->code <= len && sizeof *ret + behind(ret) + ret->code == len &&
 	       ret->sum == bytes_sum(p + sizeof *ret, len - sizeof *ret);
 }
 
@@ -106,9 +116,28 @@ static void *copy_of(const uint8_t *p, size_t n)
 	return q;
 }
 
-/* One function; @doors and @lines are its own. */
+/* What is behind the code, of the unit that is read. */
+struct rest {
+	const uint8_t *doors, *catches, *lines;
+	uint32_t ndoors, ncatches, nlines; /* that are left */
+};
+
+/* @n places in the code of @k; NULL: they are not, or there is no memory. */
+static struct jit_fn_door *places_take(const struct unit_kept *k, struct rest *r, uint32_t n)
+{
+	struct jit_fn_door *p = copy_of(r->doors, n * sizeof *p);
+	for (uint32_t d = 0; p && d < n; d++)
+		if (p[d].code >= k->len) {
+			free(p);
+			return NULL;
+		}
+	r->doors += n * sizeof *p;
+	r->ndoors -= n;
+	return p;
+}
+
 static bool unit_take(struct tier *t, const struct head *h, const struct unit_kept *k,
-		      const uint8_t *doors, const uint8_t *lines)
+		      struct rest *r)
 {
 	struct func *f = &t->w->funcs[k->func];
 	struct unit u = {.f = f,
@@ -118,15 +147,21 @@ static bool unit_take(struct tier *t, const struct head *h, const struct unit_ke
 				  .first = k->first,
 				  .nlines = k->nlines,
 				  .ndoors = k->ndoors,
-				  .lines = copy_of(lines, k->nlines),
-				  .doors = copy_of(doors, k->ndoors * sizeof(struct jit_fn_door))}};
-	for (uint32_t d = 0; u.code.doors && d < k->ndoors; d++)
-		if (u.code.doors[d].code >= k->len)
-			u.code.ndoors = 0;
-	if (!u.code.lines || !u.code.doors || !tier_unit_add(t, &u)) {
-		jit_fn_code_fini(&u.code);
+				  .npads = k->npads,
+				  .lines = copy_of(r->lines, k->nlines)},
+			 .catches = copy_of(r->catches, k->ncatches * sizeof(struct wcatch)),
+			 .ncatches = k->ncatches};
+	u.code.doors = places_take(k, r, k->ndoors);
+	u.code.pads = places_take(k, r, k->npads);
+	if (!u.code.lines || !u.code.doors || !u.code.pads || !u.catches ||
+	    !tier_unit_add(t, &u)) {
+		tier_unit_fini(&u);
 		return false;
 	}
+	r->catches += k->ncatches * sizeof(struct wcatch);
+	r->ncatches -= k->ncatches;
+	r->lines += k->nlines;
+	r->nlines -= k->nlines;
 	f->compiled = jit_cache_code(t->cache, u.code.code);
 	f->code = &t->w->tiered;
 	return true;
@@ -134,22 +169,18 @@ static bool unit_take(struct tier *t, const struct head *h, const struct unit_ke
 
 static void units_take(struct tier *t, const struct head *h, const uint8_t *p)
 {
-	const uint8_t *doors = p + h->nunits * sizeof(struct unit_kept) +
-			       h->nhelps * sizeof(struct help_insn);
-	const uint8_t *lines = doors + h->ndoors * sizeof(struct jit_fn_door);
-	uint32_t from = 0, ndoors = 0, nlines = 0;
-	for (uint32_t i = 0; i < h->nunits; i++, p += sizeof(struct unit_kept)) {
+	struct rest r = {.ndoors = h->ndoors, .ncatches = h->ncatches, .nlines = h->nlines};
+	r.doors = p + h->nunits * sizeof(struct unit_kept) + h->nhelps * sizeof(struct help_insn);
+	r.catches = r.doors + h->ndoors * sizeof(struct jit_fn_door);
+	r.lines = r.catches + h->ncatches * sizeof(struct wcatch);
+	for (uint32_t i = 0, from = 0; i < h->nunits; i++, p += sizeof(struct unit_kept)) {
 		struct unit_kept k;
 		memcpy(&k, p, sizeof k);
-		if (!unit_fits(t->w, h, &k, from) || k.ndoors > h->ndoors - ndoors ||
-		    k.nlines > h->nlines - nlines)
-			break;
-		if (!unit_take(t, h, &k, doors + ndoors * sizeof(struct jit_fn_door),
-			       lines + nlines))
+		if (!unit_fits(t->w, h, &k, from) || k.ndoors > r.ndoors ||
+		    k.npads > r.ndoors - k.ndoors || k.ncatches > r.ncatches ||
+		    k.nlines > r.nlines || !unit_take(t, h, &k, &r))
 			break;
 		from = k.code + k.len;
-		ndoors += k.ndoors;
-		nlines += k.nlines;
 	}
 	t->from_file = t->n;
 }

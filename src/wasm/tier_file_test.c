@@ -70,6 +70,36 @@ TEST(wasm_code_is_kept_and_taken)
 	wasm_module_free(m);
 }
 
+/* f0(x) throws x; f1(x) = what f0(x) has thrown, and x. */
+static const char catching[] = "\0asm\1\0\0\0"
+			       "\1\x0a\2\x60\1\x7f\0\x60\1\x7f\1\x7f"
+			       "\3\3\2\0\1"
+			       "\x0d\3\1\0\0"
+			       "\xa\x1e\2"
+			       "\6\0\x20\0\x08\0\x0b"
+			       "\x15\0\x02\x7f\x1f\x40\1\0\0\0\x20\0\x10\0\x0b"
+			       "\x41\1\x0b\x20\0\x6a\x0b";
+
+TEST(wasm_code_that_catches_is_kept)
+{
+	struct wasm_module *m;
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	CHECK(wasm_module_new(&m, (const uint8_t *)catching, sizeof catching - 1, 0, NULL) == 0);
+	struct wasm *w = instance(m, 1);
+	wasm_code_make(w, (const uint32_t[]){0, 1}, 2, 1 << 20);
+	CHECK(wasm_code_save(w, &bytes, &len) == 0);
+	wasm_free(w);
+	w = instance(m, 1000000);
+	CHECK(wasm_code_load(w, bytes, len));
+	CHECK(wasm_start(w) == WASM_OK);
+	CHECK(call(w, 1, 21) == 42);
+	CHECK(!w->funcs[0].own && !w->funcs[1].own); /* by the code that was kept alone */
+	wasm_free(w);
+	free(bytes);
+	wasm_module_free(m);
+}
+
 TEST(wasm_functions_that_are_called_again_are_listed)
 {
 	const struct wasm_limits limits = {.compiles = true, .heat = 1000};

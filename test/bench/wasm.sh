@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # The part wasm: kernels of test/bench/wasm by both of lodge's engines, by Node, and as gcc -O2 makes them;
-# the start of a small module; python.wasm, if a test has fetched it, with a script that does little, and
+# the start of a small module; what throws and catches; python.wasm, if a test has fetched it, with a script that does little, and
 # with compiled code of the run before or without.
 
 # Microseconds of COMMAND, the least of so many.
@@ -49,6 +49,9 @@ part_wasm() {
 	show <"$work/out"
 	wasm_row 'start of a small module, us (node)' "$(wasm_least 20 "$lodge" run "$work/nothing.wasm")" \
 		"$(wasm_least 10 node "$work/nothing.wasm" '')" 0.1
+	wat2wasm --enable-exceptions -o "$work/throws.wasm" test/bench/wasm/throws.wat || missed=1
+	wasm_row 'exceptions, us (node)' "$(wasm_least 5 "$lodge" run "$work/throws.wasm")" \
+		"$(wasm_least 3 node "$work/throws.wasm" '')" 1
 	[ -s "$python" ] || { echo 'no python.wasm: test/run/wasm.bats fetches it' | show; return; }
 	echo 'import json; print(json.dumps([1]))' >"$work/job.py"
 	local theirs

@@ -9,9 +9,7 @@ enum { GROUPS_MAX = 200000, GROUP_BYTES = 512 };
 
 static int32_t slot_at(uint32_t slot) { return at(8 * (uint64_t)slot); }
 
-/* Room for more than @n of *@p, of @size bytes each; less than 256 more than before. False: no
- * memory. */
-static bool room(struct jit_fn *f, void *p, uint32_t n, uint32_t *cap, size_t size)
+bool fn_room(struct jit_fn *f, void *p, uint32_t n, uint32_t *cap, size_t size)
 {
 	void *was;
 	memcpy(&was, p, sizeof was);
@@ -40,8 +38,9 @@ static void live_free(struct jit_fn *f)
 	free(f->cur);
 	free(f->calls);
 	free(f->labels);
+	free(f->catch_of);
 	f->blocks = NULL;
-	f->block_of = f->cur = f->calls = NULL;
+	f->block_of = f->cur = f->calls = f->catch_of = NULL;
 	f->depth = NULL;
 	f->bits = NULL;
 	f->labels = NULL;
@@ -62,6 +61,7 @@ void jit_fn_free(struct jit_fn *f)
 	free(f->polled);
 	free(f->consts);
 	free(f->lines);
+	free(f->catches);
 	free(f);
 }
 
@@ -75,8 +75,8 @@ void jit_fn_begin(struct jit_fn *f, uint64_t self, uint32_t nslots, uint32_t nar
 	f->result = result;
 	f->nresults = nresults;
 	f->nins = f->nuses = f->ngroups = f->nwaits = f->nstubs = f->npolled = 0;
-	f->nconsts = f->nlines = 0;
-	f->bad = false;
+	f->nconsts = f->nlines = f->ncatches = 0;
+	f->bad = f->exact = false;
 	f->entries = 0;
 }
 
@@ -106,12 +106,19 @@ static void use_note(struct jit_fn *f, const struct ir_block *b, const struct ir
 	f->uses[f->nuses++] = (struct fn_use){n, i->op, type};
 }
 
+/* Can what it calls throw something to this function? */
+static bool throws(const struct ir_ins *i)
+{
+	unsigned kind = i->op == IR_invoke ? ir_invoke_of(i).kind : IR_INVOKE_HELPER;
+	return kind <= IR_INVOKE_INDIRECT || kind == IR_INVOKE_THROW;
+}
+
 void jit_fn_add(struct jit_fn *f, const struct ir_block *b)
 {
 	if (f->bad || b->full ||
-	    !room(f, &f->groups, f->ngroups + 1, &f->cap_groups, sizeof *f->groups) ||
-	    !room(f, &f->ins, f->nins + b->n, &f->cap_ins, sizeof *f->ins) ||
-	    !room(f, &f->uses, f->nuses + b->n, &f->cap_uses, sizeof *f->uses)) {
+	    !fn_room(f, &f->groups, f->ngroups + 1, &f->cap_groups, sizeof *f->groups) ||
+	    !fn_room(f, &f->ins, f->nins + b->n, &f->cap_ins, sizeof *f->ins) ||
+	    !fn_room(f, &f->uses, f->nuses + b->n, &f->cap_uses, sizeof *f->uses)) {
 		f->bad = true;
 		return;
 	}
@@ -121,6 +128,7 @@ void jit_fn_add(struct jit_fn *f, const struct ir_block *b)
 		const struct ir_ins *i = &b->ins[n];
 		use_note(f, b, i, f->nins);
 		g->calls |= fn_calls(i);
+		g->throws |= throws(i);
 		f->ins[f->nins++] = *i;
 	}
 	g->end = (uint8_t)(b->n ? end_of(&b->ins[b->n - 1]) : FN_FALLS);
@@ -143,7 +151,7 @@ struct fn_loc fn_loc(struct jit_fn *f, const struct ir_ins *i)
 struct fn_stub *fn_stub(struct jit_fn *f, enum fn_stub_kind k, unsigned trap, uint8_t *from)
 {
 	static struct fn_stub none;
-	if (!room(f, &f->stubs, f->nstubs, &f->cap_stubs, sizeof *f->stubs))
+	if (!fn_room(f, &f->stubs, f->nstubs, &f->cap_stubs, sizeof *f->stubs))
 		return &none;
 	struct fn_stub *s = &f->stubs[f->nstubs++];
 	*s = (struct fn_stub){from, f->now, (uint8_t)k, (uint8_t)trap, f->g->a.p};
@@ -157,13 +165,13 @@ void fn_const_load(struct jit_fn *f, unsigned x, uint64_t lo, uint64_t hi)
 	a8(a, 0x10);
 	a8(a, (x & 7) << 3 | 5);
 	a32(a, 0);
-	if (room(f, &f->consts, f->nconsts, &f->cap_consts, sizeof *f->consts))
+	if (fn_room(f, &f->consts, f->nconsts, &f->cap_consts, sizeof *f->consts))
 		f->consts[f->nconsts++] = (struct fn_const){a->p, lo, hi};
 }
 
 /* ---- values that move between registers and slots ---- */
 
-static void web_move(struct jit_fn *f, uint32_t seg, bool load)
+void fn_web_move(struct jit_fn *f, uint32_t seg, bool load)
 {
 	struct jit_asm *a = &f->g->a;
 	const struct fn_web *w = fn_web_of(f, seg);
@@ -180,16 +188,18 @@ static void web_move(struct jit_fn *f, uint32_t seg, bool load)
 		x_store(a, w->type != IR_I32, fn_int[w->reg], STATE_REG, disp);
 }
 
+bool fn_is_lost(const struct jit_fn *f, unsigned r, uint32_t seg)
+{
+	return (r < FN_KEPT || r >= FN_INTS) && f->segs[seg].to >= 2 * f->now + 2 &&
+	       f->segs[seg].from <= 2 * f->now;
+}
+
 /* Those live across group f->now in registers that calls overwrite: to their slots, or back. */
 void fn_lost_move(struct jit_fn *f, bool load)
 {
-	for (unsigned r = 0; r < FN_REGS; r++) {
-		uint32_t s = f->held[r];
-		if ((r >= FN_KEPT && r < FN_INTS) || s == FN_NONE ||
-		    f->segs[s].to < 2 * f->now + 2 || f->segs[s].from > 2 * f->now)
-			continue;
-		web_move(f, s, load);
-	}
+	for (unsigned r = 0; r < FN_REGS; r++)
+		if (f->held[r] != FN_NONE && fn_is_lost(f, r, f->held[r]))
+			fn_web_move(f, f->held[r], load);
 }
 
 static void held_note(struct jit_fn *f, uint32_t seg)
@@ -210,7 +220,10 @@ static void prologue(struct jit_fn *f)
 		if (f->kept >> r & 1)
 			x_push(a, fn_int[r]);
 	f->frame = bits_of(f->kept) * 8;
-	if (f->frame % 16 == 0) { /* calls of C want the stack aligned */
+	if (f->catch_of) { /* it keeps all of them; and who lands here wants to know the slots */
+		x_push(a, STATE_REG);
+		f->frame += 8;
+	} else if (f->frame % 16 == 0) { /* calls of C want the stack aligned */
 		x_alui(a, true, ALU_SUB, RSP, 8);
 		f->frame += 8;
 	}
@@ -235,7 +248,7 @@ static void count(struct jit_fn *f, enum fn_stub_kind kind)
 	uint8_t *from = x_jcc32(a, CC_S);
 	fn_stub(f, kind, 0, from)->back = a->p;
 	if (kind == FN_POLL && f->c->fn.exact &&
-	    room(f, &f->polled, f->npolled, &f->cap_polled, sizeof *f->polled))
+	    fn_room(f, &f->polled, f->npolled, &f->cap_polled, sizeof *f->polled))
 		memcpy(f->polled[f->npolled++].seg, f->held, sizeof f->held);
 }
 
@@ -267,7 +280,7 @@ static void entry(struct jit_fn *f)
 		uint32_t seg = p->ins_at + n, slot = f->segs[seg].slot;
 		unsigned r = fn_web_of(f, seg)->reg;
 		if (slot < f->nargs) {
-			web_move(f, seg, true);
+			fn_web_move(f, seg, true);
 		} else if (r == NOREG) {
 			x_storei(a, true, 0, STATE_REG, slot_at(slot));
 		} else if (r >= FN_INTS) {
@@ -288,7 +301,7 @@ static void aim(struct jit_fn *f, uint8_t *from, uint32_t group)
 		x_aim(from, to);
 		return;
 	}
-	if (!room(f, &f->waits, f->nwaits, &f->cap_waits, sizeof *f->waits))
+	if (!fn_room(f, &f->waits, f->nwaits, &f->cap_waits, sizeof *f->waits))
 		return;
 	f->waits[f->nwaits++] = (struct fn_wait){from, group};
 }
@@ -385,9 +398,10 @@ static void callee_find(struct jit_fn *f, const struct ir_ins *i, struct ir_invo
 	fn_stub(f, FN_TRAP, o->trap_signature, x_jcc32(a, CC_NE));
 }
 
-static void help(struct jit_fn *f, const struct ir_ins *i)
+static void help(struct jit_fn *f, const struct ir_ins *i, bool ends)
 {
 	struct jit_asm *a = &f->g->a;
+	fn_catch_store(f);
 	fn_lost_move(f, false);
 	x_load(a, true, RDI, BASE_REG, CONTEXT(self));
 	x_load(a, true, RSI, BASE_REG, CONTEXT(helps));
@@ -396,6 +410,10 @@ static void help(struct jit_fn *f, const struct ir_ins *i)
 	x_lea(a, RDX, STATE_REG, -BIAS);
 	x_lea(a, RCX, RSP, -8);
 	asm_rm(a, false, 0xff, 2, BASE_REG, CONTEXT(help));
+	if (ends) {
+		fn_stub(f, FN_TRAP_RAX, 0, x_jmp32(a));
+		return;
+	}
 	x_test(a, true, RAX, RAX);
 	fn_stub(f, FN_TRAP_RAX, 0, x_jcc32(a, CC_NE));
 	fn_lost_move(f, true);
@@ -430,8 +448,8 @@ static void invoke(struct jit_fn *f, const struct ir_ins *i)
 	struct ir_invoke v = ir_invoke_of(i);
 	const uint8_t *code = NULL;
 	bool indirect = v.kind == IR_INVOKE_INDIRECT || v.kind == IR_INVOKE_TAIL_INDIRECT;
-	if (v.kind == IR_INVOKE_HELPER) {
-		help(f, i);
+	if (v.kind >= IR_INVOKE_HELPER) {
+		help(f, i, v.kind == IR_INVOKE_THROW);
 		return;
 	}
 	if (indirect) {
@@ -449,6 +467,7 @@ static void invoke(struct jit_fn *f, const struct ir_ins *i)
 		tail(f, v);
 		return;
 	}
+	fn_catch_store(f);
 	fn_lost_move(f, false);
 	if (v.at)
 		x_lea(a, STATE_REG, STATE_REG, 8 * v.at);
@@ -532,7 +551,7 @@ static void group_take(struct jit_fn *f, uint32_t group)
 
 static void line_note(struct jit_fn *f, uint32_t bytes)
 {
-	for (; room(f, &f->lines, f->nlines, &f->cap_lines, 1) && !f->bad; bytes -= 254) {
+	for (; fn_room(f, &f->lines, f->nlines, &f->cap_lines, 1) && !f->bad; bytes -= 254) {
 		f->lines[f->nlines++] = (uint8_t)(bytes > 254 ? 255 : bytes);
 		if (bytes <= 254)
 			return;
@@ -569,7 +588,7 @@ static void polled_store(struct jit_fn *f, const struct fn_held *h, uint32_t gro
 	for (unsigned r = 0; r < FN_REGS; r++)
 		if (h->seg[r] != FN_NONE && f->segs[h->seg[r]].from <= 2 * group &&
 		    f->segs[h->seg[r]].to > 2 * group)
-			web_move(f, h->seg[r], false);
+			fn_web_move(f, h->seg[r], false);
 }
 
 static void stubs_write(struct jit_fn *f)
@@ -653,7 +672,7 @@ static void doors_write(struct jit_fn *f, struct jit_fn_code *ret)
 		ret->doors[d].code = asm_off(a);
 		prologue(f);
 		for (uint32_t n = 0; n < p->nins; n++)
-			web_move(f, p->ins_at + n, true);
+			fn_web_move(f, p->ins_at + n, true);
 		x_jmp_to(a, f->labels[ret->doors[d].group]);
 	}
 }
@@ -678,7 +697,7 @@ static int code_make(struct jit_fn *f, struct jit_fn_code *ret)
 {
 	struct jit_gen *g = f->g;
 	f->labels = calloc(f->ngroups + 1, sizeof *f->labels);
-	if (!f->labels || !doors_find(f, ret))
+	if (!f->labels || !doors_find(f, ret) || !fn_pads_find(f, ret))
 		return -ENOMEM;
 	gen_begin(f);
 	memset(f->held, -1, sizeof f->held);
@@ -688,6 +707,7 @@ static int code_make(struct jit_fn *f, struct jit_fn_code *ret)
 		group_make(f, k);
 	stubs_write(f);
 	doors_write(f, ret);
+	fn_pads_write(f, ret);
 	consts_write(f);
 	if (f->bad)
 		return -ENOMEM;
@@ -729,8 +749,9 @@ void jit_fn_code_fini(struct jit_fn_code *k)
 {
 	free(k->lines);
 	free(k->doors);
+	free(k->pads);
 	k->lines = NULL;
-	k->doors = NULL;
+	k->doors = k->pads = NULL;
 }
 
 uint32_t jit_fn_group(const struct jit_fn_code *k, uint32_t off)

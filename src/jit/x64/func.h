@@ -35,21 +35,34 @@ struct fn_block {
 	uint32_t ins_at;       /* its live-in values: so many segments from here, by slot */
 	uint32_t nins;
 	uint32_t succ[2];      /* FN_NONE: none */
+	uint32_t catch;        /* the innermost one of what its last group throws; FN_NONE */
 	uint32_t ntable;       /* so many blocks that follow are successors as well */
 	uint64_t *in, *kill;   /* bits by slot: live at the start; written before they are read */
+};
+/* One that catches; those around it come before it. */
+struct fn_catch {
+	struct jit_fn_catch is;
+	uint32_t order;        /* as they were given */
+	uint32_t next;         /* who has what this one does not catch; FN_NONE */
+	uint64_t *in;          /* bits by slot: what has to be there when something is thrown */
 };
 struct jit_fn {
 	uint64_t self;
 	uint32_t nslots, nargs, nlocals, nresults, words;
 	enum jit_fn_result result;
+	bool exact;
 	struct ir_ins *ins;    /* owned, as are all below */
 	uint32_t nins, cap_ins;
 	/* of each group its first instruction and its first use of slots; one more than all */
-	struct fn_group { uint32_t ins, use; uint8_t end; bool calls; } *groups;
+	struct fn_group { uint32_t ins, use; uint8_t end; bool calls, throws; } *groups;
 	uint32_t ngroups, cap_groups;
 	struct fn_use { uint32_t ins; uint8_t op, type; } *uses; /* gets, puts, invokes, ends */
 	uint32_t nuses, cap_uses;
 	bool bad;              /* memory ran out */
+	/* func_catch.c */
+	struct fn_catch *catches;
+	uint32_t ncatches, cap_catches;
+	uint32_t *catch_of;    /* by group, of those that throw; NULL: nothing is caught */
 	/* func_live.c */
 	struct fn_block *blocks;
 	uint32_t nblocks;
@@ -116,7 +129,26 @@ static inline const struct fn_web *fn_web_of(const struct jit_fn *f, uint32_t se
 bool fn_live(struct jit_fn *f) MUST;  /* blocks, segments, webs; false: see bad, else too large */
 bool fn_map(struct jit_fn *f) MUST;   /* registers */
 
+/* ---- func_catch.c ---- */
+bool fn_catches_nest(struct jit_fn *f) MUST; /* catch_of; false: see bad, else too many */
+/* What has to be there: true: something has changed. */
+bool fn_catches_flow(struct jit_fn *f);
+/* Before group f->now calls: what its catches want goes to its slots. */
+void fn_catch_store(struct jit_fn *f);
+bool fn_pads_find(const struct jit_fn *f, struct jit_fn_code *ret) MUST;
+void fn_pads_write(struct jit_fn *f, struct jit_fn_code *ret);
+static inline uint32_t fn_catch_at(const struct jit_fn *f, uint32_t group)
+{
+	return f->catch_of ? f->catch_of[group] : FN_NONE;
+}
+
 /* ---- func.c ---- */
+/* Room for more than @n of *@p, of @size bytes each; less than 256 more than before. False: no
+ * memory. */
+bool fn_room(struct jit_fn *f, void *p, uint32_t n, uint32_t *cap, size_t size);
+/* Does call @f->now leave what is in register @r at @seg, and is it wanted behind it? */
+bool fn_is_lost(const struct jit_fn *f, unsigned r, uint32_t seg);
+void fn_web_move(struct jit_fn *f, uint32_t seg, bool load); /* between register and slot */
 /* Where a value is: a register (xmm for floats), or memory at [base + disp]. */
 struct fn_loc {
 	unsigned reg; /* NOREG: memory */

@@ -51,6 +51,8 @@ static bool heads_find(struct jit_fn *f)
 		return !(f->bad = true);
 	}
 	f->block_of[0] = 1;
+	for (uint32_t k = 0; f->catch_of && k < f->ncatches; k++)
+		f->block_of[f->catches[k].is.pad] = 1;
 	for (uint32_t k = 0; k < n; k++) {
 		const struct fn_group *g = &f->groups[k];
 		if (is_jump(g)) {
@@ -59,7 +61,7 @@ static bool heads_find(struct jit_fn *f)
 			if (to <= k)
 				until[to] = k + 1;
 		}
-		if (g->end != FN_FALLS)
+		if (g->end != FN_FALLS || fn_catch_at(f, k) != FN_NONE)
 			f->block_of[k + 1] = 1;
 	}
 	depths_find(f, until);
@@ -73,13 +75,16 @@ static bool blocks_make(struct jit_fn *f)
 	for (uint32_t k = 0; k < f->ngroups; k++)
 		n += f->block_of[k];
 	f->words = (f->nslots + 63) / 64;
-	if ((uint64_t)n * f->words * 64 > BITS_MAX)
+	uint32_t ncatches = f->catch_of ? f->ncatches : 0;
+	if ((uint64_t)(n + ncatches) * f->words * 64 > BITS_MAX)
 		return false;
 	f->blocks = calloc(n + 1, sizeof *f->blocks);
-	f->bits = calloc((size_t)(2 * n + 1) * f->words, 8);
+	f->bits = calloc(((size_t)2 * n + 1 + ncatches) * f->words, 8);
 	if (!f->blocks || !f->bits)
 		return !(f->bad = true);
 	f->nblocks = n;
+	for (uint32_t k = 0; k < ncatches; k++)
+		f->catches[k].in = f->bits + ((size_t)2 * n + k) * f->words;
 	uint32_t b = FN_NONE;
 	for (uint32_t k = 0; k < f->ngroups; k++) {
 		if (f->block_of[k]) {
@@ -96,6 +101,7 @@ static bool blocks_make(struct jit_fn *f)
 		struct fn_block *p = &f->blocks[b];
 		const struct fn_group *g = &f->groups[p->end - 1];
 		p->succ[0] = falls(g) && b + 1 < n ? b + 1 : FN_NONE;
+		p->catch = fn_catch_at(f, p->end - 1);
 		p->succ[1] = is_jump(g) ? f->block_of[target_of(f, p->end - 1)] : FN_NONE;
 		const struct ir_ins *i = g[1].ins > g->ins ? &f->ins[g[1].ins - 1] : NULL;
 		p->ntable = i && i->op == IR_table ? (uint32_t)i->imm + 1 : 0;
@@ -147,23 +153,31 @@ static void block_scan(struct jit_fn *f, struct fn_block *p)
 	}
 }
 
+/* What @from wants flows out of @p. Returns whether that is news. */
+static bool flow_into(const struct jit_fn *f, const struct fn_block *p, const uint64_t *from)
+{
+	bool news = false;
+	for (uint32_t w = 0; w < f->words; w++) {
+		uint64_t add = from[w] & ~p->kill[w] & ~p->in[w];
+		p->in[w] |= add;
+		news |= add != 0;
+	}
+	return news;
+}
+
 /* Until nothing changes: what is live at the start of each block. */
 static void flow(struct jit_fn *f)
 {
 	for (bool again = true; again;) {
-		again = false;
+		again = fn_catches_flow(f);
 		for (uint32_t b = f->nblocks; b-- > 0;) {
-			struct fn_block *p = &f->blocks[b];
+			const struct fn_block *p = &f->blocks[b];
+			if (p->catch != FN_NONE)
+				again |= flow_into(f, p, f->catches[p->catch].in);
 			for (uint32_t n = 0; n < 2 + p->ntable; n++) {
 				uint32_t s = succ_at(f, p, n);
-				if (s == FN_NONE)
-					continue;
-				const uint64_t *from = f->blocks[s].in;
-				for (uint32_t w = 0; w < f->words; w++) {
-					uint64_t add = from[w] & ~p->kill[w] & ~p->in[w];
-					p->in[w] |= add;
-					again |= add != 0;
-				}
+				if (s != FN_NONE)
+					again |= flow_into(f, p, f->blocks[s].in);
 			}
 		}
 	}
@@ -296,9 +310,24 @@ static void group_walk(struct jit_fn *f, uint32_t group)
 	}
 }
 
+/* What is thrown by the last group of @p finds the values of its catch in slots: nothing flows, but
+ * they have to live until then. */
+static void catch_leave(struct jit_fn *f, const struct fn_block *p)
+{
+	const uint64_t *in = f->catches[p->catch].in;
+	for (uint32_t w = 0; w < f->words; w++)
+		for (uint64_t m = in[w]; m; m &= m - 1) {
+			uint32_t seg = f->cur[w * 64 + (uint32_t)__builtin_ctzll(m)];
+			if (seg != FN_NONE && f->segs[seg].to < 2 * p->end - 1)
+				f->segs[seg].to = 2 * p->end - 1;
+		}
+}
+
 /* The value in @slot at the end of @p flows into the next blocks. */
 static void block_leave(struct jit_fn *f, struct fn_block *p)
 {
+	if (p->catch != FN_NONE)
+		catch_leave(f, p);
 	for (uint32_t n = 0; n < 2 + p->ntable; n++) {
 		uint32_t s = succ_at(f, p, n), k = 0;
 		if (s == FN_NONE)
@@ -357,7 +386,7 @@ static void calls_count(struct jit_fn *f)
 bool fn_live(struct jit_fn *f)
 {
 	f->nsegs = 0;
-	if (!heads_find(f) || !blocks_make(f))
+	if (!fn_catches_nest(f) || !heads_find(f) || !blocks_make(f))
 		return false;
 	for (uint32_t b = 0; b < f->nblocks; b++)
 		block_scan(f, &f->blocks[b]);

@@ -85,7 +85,7 @@ static bool suits(const struct jit_fn *f, uint32_t top, unsigned r)
 {
 	const struct fn_web *w = &f->webs[top];
 	bool kept = r >= FN_KEPT && r < FN_INTS;
-	if (f->c->fn.exact && kept && w->cost)
+	if ((f->c->fn.exact || f->exact) && kept && w->cost)
 		return false; /* the callee has it */
 	return (kept || w->weight > 2 * (uint64_t)w->cost) && is_free(f, r, top);
 }
@@ -126,7 +126,8 @@ bool fn_map(struct jit_fn *f)
 	for (unsigned r = 0; r < FN_REGS; r++)
 		f->busy[r] = bits + r * words;
 	uint32_t n = 0;
-	f->kept = 0;
+	/* what callees have saved is lost when one of them throws: who lands has saved it, too */
+	f->kept = f->catch_of ? ((1u << FN_INTS) - (1u << FN_KEPT)) : 0;
 	for (uint32_t s = 0; s < f->nsegs; s++) {
 		struct fn_web *w = &f->webs[s];
 		f->segs[s].up = fn_top(f, s);

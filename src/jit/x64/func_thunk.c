@@ -74,6 +74,12 @@ static void unwind(struct jit_cache *c, struct jit_asm *a)
 	x_mov(a, true, RDX, RCX);
 	x_mov(a, true, RCX, RAX);
 	call_c(a, (const void *)c->fn.trapped);
+	x_test(a, true, RAX, RAX);
+	uint8_t *nobody = x_jcc8(a, CC_E);
+	x_mov(a, true, RSP, RDX);
+	x_load(a, true, STATE_REG, RSP, 0);
+	asm_rr(a, false, 0xff, 4, RAX);
+	x_here8(a, nobody);
 	x_mov(a, true, RAX, RBX);
 	x_load(a, true, RSP, BASE_REG, CONTEXT(entry_sp));
 	out(a);
