@@ -104,10 +104,37 @@ static void step(struct machine *c, uint8_t op)
 	}
 }
 
+/* Nearly all are one number, small and of 32 bits: a module may have ten thousands of them. */
+static bool number_read(struct reader *r, uint8_t want, struct wvalue *ret)
+{
+	const uint8_t *p = r->p + 1;
+	uint32_t v = 0;
+	unsigned at = 0;
+	if (r->bad || want != WASM_I32 || r->end - r->p < 6 || r->p[0] != 0x41)
+		return false;
+	for (; *p & 0x80 && at < 21; at += 7)
+		v |= (uint32_t)(*p++ & 0x7f) << at;
+	v |= (uint32_t)*p << at;
+	if (*p & 0x80 || p[1] != 0x0b)
+		return false; /* a larger one, or a sum */
+	if (*p & 0x40)
+		v |= UINT32_MAX << (at + 7);
+	r->p = p + 2;
+	if (ret)
+		*ret = (struct wvalue){v, 0};
+	return true;
+}
+
 int constant_read(const struct wasm_module *m, struct reader *r, uint8_t want, struct wasm *w,
 		  struct wvalue *ret)
 {
-	struct machine c = {.m = m, .w = w, .r = r};
+	if (number_read(r, want, ret))
+		return 0;
+	struct machine c; /* most of it is never looked at */
+	c.m = m;
+	c.w = w;
+	c.r = r;
+	c.n = 0;
 	uint8_t op;
 	while ((op = reader_byte(r)) != 0x0b && !r->bad)
 		step(&c, op);

@@ -15,11 +15,27 @@ static bool piece_waits(const struct wasm *w, uint64_t piece)
 	return piece < w->npieces && w->pieces[piece / 8] >> (piece & 7) & 1;
 }
 
+/* The first segment that may have a byte at @from or behind it. */
+static uint32_t active_find(const struct wasm *w, uint64_t from)
+{
+	uint32_t lo = 0, hi = w->active_mixed ? 0 : w->nactive;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (w->active[mid].to + w->active[mid].len <= from)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 /* Bytes [@from, @to) of memory 0, of all segments, later ones over earlier ones. */
 static void bytes_put(const struct wasm *w, uint64_t from, uint64_t to)
 {
-	for (uint32_t i = 0; i < w->nactive; i++) {
+	for (uint32_t i = active_find(w, from); i < w->nactive; i++) {
 		const struct active *s = &w->active[i];
+		if (s->to >= to && !w->active_mixed)
+			return;
 		uint64_t a = s->to > from ? s->to : from;
 		uint64_t b = min_u64(s->to + s->len, to);
 		if (a < b)
@@ -76,6 +92,8 @@ static bool pieces_new(struct wasm *w)
 
 static void segment_later(struct wasm *w, const struct wdata *s, uint64_t at)
 {
+	const struct active *before = w->nactive ? &w->active[w->nactive - 1] : NULL;
+	w->active_mixed |= before && at < before->to + before->len;
 	w->active[w->nactive++] = (struct active){at, s->bytes.len, s->bytes.at};
 	for (uint64_t k = at / PIECE; k <= (at + s->bytes.len - 1) / PIECE; k++)
 		w->pieces[k / 8] |= (uint8_t)(1u << (k & 7));

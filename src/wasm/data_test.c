@@ -25,8 +25,8 @@ static size_t segment_put(uint8_t *p, uint32_t at, uint32_t len)
 	return n + leb_put(p + n, len);
 }
 
-/* f(address) loads a byte; a large segment at AT, and one of two bytes over it. */
-static size_t module_make(uint8_t *to)
+/* f(address) loads a byte; a large segment at AT, and then one of two bytes. */
+static size_t module_make(uint8_t *to, uint32_t over)
 {
 	static const char head[] = "\0asm\1\0\0\0"
 				   "\1\6\1\x60\1\x7f\1\x7f"
@@ -42,7 +42,7 @@ static size_t module_make(uint8_t *to)
 	n += segment_put(to + n, AT, LEN);
 	for (uint32_t i = 0; i < LEN; i++)
 		to[n++] = byte_of(i);
-	n += segment_put(to + n, OVER, 2);
+	n += segment_put(to + n, over, 2);
 	to[n++] = 0xaa;
 	to[n++] = 0xbb;
 	(void)leb_put(to + size, (uint32_t)(n - size - 5));
@@ -77,7 +77,7 @@ TEST(wasm_data_is_copied_when_it_is_touched)
 {
 	uint8_t *bytes = malloc(LEN + 200);
 	struct wasm_module *m;
-	CHECK(wasm_module_new(&m, bytes, module_make(bytes), 0, NULL) == 0);
+	CHECK(wasm_module_new(&m, bytes, module_make(bytes, OVER), 0, NULL) == 0);
 	struct wasm *w = instance(m);
 	uint32_t all = pieces_left(w);
 	CHECK(all == (AT + LEN - 1) / 65536 + 1);
@@ -101,11 +101,34 @@ TEST(wasm_data_is_copied_when_it_is_touched)
 	free(bytes);
 }
 
+/* Segments that lie one behind the other are found by their place. */
+TEST(wasm_data_in_order_is_found)
+{
+	enum { BEHIND = AT + LEN + 65536 };
+	uint8_t *bytes = malloc(LEN + 200);
+	struct wasm_module *m;
+	CHECK(wasm_module_new(&m, bytes, module_make(bytes, BEHIND), 0, NULL) == 0);
+	struct wasm *w = instance(m);
+	CHECK(!w->active_mixed && w->nactive == 2);
+	CHECK(load(w, BEHIND) == 0xaa && load(w, BEHIND + 1) == 0xbb && load(w, BEHIND + 2) == 0);
+	CHECK(load(w, AT) == byte_of(0) && load(w, AT + LEN - 1) == byte_of(LEN - 1));
+	CHECK(load(w, AT + LEN) == 0 && load(w, AT + 300000) == byte_of(300000));
+	wasm_free(w);
+	w = NULL;
+	wasm_module_free(m);
+	CHECK(wasm_module_new(&m, bytes, module_make(bytes, OVER), 0, NULL) == 0);
+	w = instance(m);
+	CHECK(w->active_mixed);
+	wasm_free(w);
+	wasm_module_free(m);
+	free(bytes);
+}
+
 /* The file of a module that is mapped is overwritten: nothing but its functions and data change. */
 TEST(wasm_mapped_module_that_changes)
 {
 	uint8_t *bytes = malloc(LEN + 200);
-	size_t n = module_make(bytes);
+	size_t n = module_make(bytes, OVER);
 	struct wasm_module *m;
 	int fd = memfd_create("module", MFD_CLOEXEC);
 	CHECK(fd >= 0 && pwrite(fd, bytes, n, 0) == (ssize_t)n);

@@ -83,6 +83,7 @@ static void codes_drop(struct wasm *w, struct func *now)
 		struct func *f = &w->funcs[i];
 		if (code_is_cold(w, f)) {
 			free(take(f->own));
+			free(take(f->codes));
 			f->ninsns = 0;
 			f->code = &w->lazy;
 		}
@@ -101,9 +102,13 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	int r = func_make(w->m, i, &made, false, &w->err);
 	if (r < 0)
 		return r == -ENOMEM ? WASM_TRAP_NOMEM : WASM_TRAP_INVALID;
+	free(f->codes);
+	f->codes = w->tier ? malloc(made.n * sizeof *f->codes) : NULL;
 	for (uint32_t k = 0; k < made.n; k++) {
 		uint64_t code = made.at[k].code;
 		made.at[k].go = w->labels[code];
+		if (f->codes)
+			f->codes[k] = (uint16_t)code;
 		k += code_is_double(code);
 	}
 	struct insn *exact = realloc(made.at, made.n * sizeof *made.at);
@@ -111,6 +116,7 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	free(f->catches);
 	f->catches = made.catches;
 	f->ncatches = made.ncatches;
+	f->references = made.references;
 	f->ninsns = made.n;
 	f->nslots = made.nslots;
 	f->nlocals = made.nlocals;
@@ -313,6 +319,7 @@ void wasm_free(struct wasm *w)
 		return;
 	for (uint32_t i = 0; w->funcs && i < w->m->nfuncs; i++) {
 		free(w->funcs[i].own);
+		free(w->funcs[i].codes);
 		free(w->funcs[i].catches);
 	}
 	exns_free(w);

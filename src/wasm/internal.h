@@ -284,17 +284,19 @@ struct func {
 	const struct insn *code; /* CODE_LAZY until it is first called */
 	uint32_t nslots;         /* of its frame */
 	uint16_t nparams, nlocals, nresults; /* slots; locals with parameters */
+	bool waits;              /* used by codes_drop */
+	bool references;         /* as struct made */
 	uint32_t type;           /* canonical */
 	wasm_host_fn *host;      /* NULL: a function of the module */
 	void *host_user;         /* what it is called with */
 	struct insn *own;        /* owned */
+	uint16_t *codes;         /* owned: of @own, until it is compiled; NULL: not kept */
 	uint32_t ninsns;
 	uint32_t seen;           /* its heat when code was dropped the last time */
-	bool waits;              /* used by codes_drop */
 	uint32_t heat;           /* calls so far, before it is compiled; or HEAT_NEVER */
-	const uint8_t *compiled; /* or what finds somebody to run it, for compiled code: tier.c */
-	struct wcatch *catches;  /* owned: of the code that catches */
 	uint32_t ncatches;
+	struct wcatch *catches;  /* owned: of the code that catches */
+	const uint8_t *compiled; /* or what finds somebody to run it, for compiled code: tier.c */
 };
 struct table {
 	uint64_t *at; /* references; owned */
@@ -400,6 +402,7 @@ struct wasm {
 		const uint8_t *at;
 	} *active;
 	uint32_t nactive;
+	bool active_mixed; /* they are not one behind the other */
 	/* ---- of a module with shared memories ---- */
 	struct group *group;  /* shared; NULL: it has none */
 	bool second;          /* made by wasm_thread_new */

@@ -4,6 +4,7 @@
 #include "ir/ir.h"
 #include "jit/jit.h"
 #include "wasm/internal.h"
+#include "wasm/known.h"
 #include <stdlib.h>
 
 enum lift_kind {
@@ -127,6 +128,7 @@ struct lift {
 	struct ir_block b;
 	bool cannot;
 	struct helps *helps;
+	struct known_places known;
 };
 
 static uint8_t ir_type_of_wasm(uint8_t t)
@@ -144,7 +146,13 @@ static struct ir_val get(struct lift *l, uint8_t type, uint32_t slot)
 {
 	return ir_get(&l->b, type, 8ull * slot);
 }
-static void put(struct lift *l, uint32_t slot, struct ir_val v) { ir_put(&l->b, 8ull * slot, v); }
+static void put(struct lift *l, uint32_t slot, struct ir_val v)
+{
+	ir_put(&l->b, 8ull * slot, v);
+	known_slot_changed(&l->known, slot);
+	if (ir_type_of(&l->b, v) == IR_V128)
+		known_slot_changed(&l->known, slot + 1);
+}
 static struct ir_val number(struct lift *l, uint8_t type, uint64_t v)
 {
 	return ir_const(&l->b, type, type == IR_I32 || type == IR_F32 ? (uint32_t)v : v);
@@ -251,8 +259,37 @@ static struct ir_val element(struct lift *l, uint32_t base, uint32_t index)
 	return ir_zext(&l->b, ir_2(&l->b, IR_add, get(l, IR_I32, base), x), 32);
 }
 
+/* What is loaded or stored with an address in slot @base and an offset, if @value has all of it. */
+static struct known_place place(const struct lift *l, const struct row *r, uint16_t base,
+				uint16_t value)
+{
+	return (struct known_place){.offset = l->i->k,
+				    .base = base,
+				    .value = value,
+				    .bytes = r->bytes,
+				    .type = r->type};
+}
+static bool is_whole(const struct row *r)
+{
+	return !r->is_signed && r->bytes == (r->type == IR_I32 || r->type == IR_F32 ? 4 : 8);
+}
+
+/* Into slot d, from where it was stored or loaded before. */
+static bool load_again(struct lift *l, const struct row *r)
+{
+	const struct known_place p = place(l, r, l->i->a, l->i->d);
+	uint16_t value;
+	if (!is_whole(r) || !known_find(&l->known, &p, &value))
+		return false;
+	if (value != p.value)
+		put(l, p.value, get(l, r->type, value));
+	return true;
+}
+
 static void lift_load(struct lift *l, const struct row *r)
 {
+	if (r->kind == LIFT_LOAD && load_again(l, r))
+		return;
 	struct ir_val at = r->kind == LIFT_LOAD_IN
 			       ? element(l, l->i->b, l->i->a)
 			       : address(l, l->i->a, r->kind == LIFT_LOAD_AT);
@@ -264,6 +301,23 @@ static void lift_load(struct lift *l, const struct row *r)
 					     .a = v.i,
 					     .imm = 8u * r->bytes});
 	put(l, l->i->d, v);
+	const struct known_place p = place(l, r, l->i->a, l->i->d);
+	if (r->kind == LIFT_LOAD && is_whole(r) && p.base != p.value)
+		known_add(&l->known, &p);
+}
+
+static void lift_store(struct lift *l, const struct row *r)
+{
+	const struct known_place p = place(l, r, l->i->d, l->i->a);
+	struct ir_val at = address(l, p.base, r->kind == LIFT_STORE_AT);
+	ir_store(&l->b, at, get(l, r->type, p.value), r->bytes);
+	if (r->kind == LIFT_STORE_AT) { /* of another memory, or by an address of our own */
+		known_forget(&l->known);
+		return;
+	}
+	known_place_changed(&l->known, &p);
+	if (is_whole(r))
+		known_add(&l->known, &p);
 }
 
 static void lift_one(struct lift *l, const struct row *r)
@@ -311,13 +365,11 @@ static void lift_row(struct lift *l, const struct row *r)
 	case LIFT_STORE_IN:
 		x = element(l, i->d, i->b);
 		ir_store(&l->b, x, get(l, r->type, i->a), r->bytes);
+		known_forget(&l->known);
 		break;
 	case LIFT_FUSED: lift_fused(l, r); break;
 	case LIFT_STORE:
-	case LIFT_STORE_AT:
-		x = address(l, i->d, r->kind == LIFT_STORE_AT);
-		ir_store(&l->b, x, get(l, r->type, i->a), r->bytes);
-		break;
+	case LIFT_STORE_AT: lift_store(l, r); break;
 	case LIFT_ONE:
 	case LIFT_FONE:
 	case LIFT_EXTEND:
@@ -333,6 +385,7 @@ static void invoke(struct lift *l, struct ir_invoke v, uint32_t a, uint64_t imm,
 	struct ir_ins i = {.op = IR_invoke, .type = type, .a = a, .imm = imm};
 	ir_invoke_put(&i, v);
 	struct ir_val r = ir_emit(&l->b, i);
+	known_forget(&l->known);
 	if (type)
 		put(l, v.at, r);
 }
@@ -464,6 +517,7 @@ static void lift_atomic(struct lift *l)
 		helper(l, l->i->d, 0, l->i->d, 0);
 		return;
 	}
+	known_forget(&l->known);
 	if (atomic_lift(l->w, l->i, &l->b))
 		return;
 	l->cannot |= !atomic_shape(l->i[1].d, &s);
@@ -609,11 +663,27 @@ static void catches_tell(const struct wasm *w, const struct made *made, struct j
 	}
 }
 
+/* A byte of each instruction: can control come there from elsewhere? NULL: no memory. */
+static uint8_t *entries_find(const struct made *made)
+{
+	uint8_t *at = calloc(made->n + 1, 1);
+	for (uint32_t k = 0; at && k < made->n; k++) {
+		if (code_branches(made->at[k].code))
+			at[k + (uint32_t)made->at[k].rel] = 1;
+		k += code_is_double(made->at[k].code);
+	}
+	for (uint32_t k = 0; at && k < made->ncatches; k++)
+		if (made->catches[k].kind != CATCH_DELEGATE)
+			at[made->catches[k].pad] = 1;
+	return at;
+}
+
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
 	       struct helps *helps)
 {
 	struct lift l = {.w = w, .type = t, .made = made, .helps = helps};
 	bool second = false;
+	autofree uint8_t *entries = entries_find(made);
 	catches_tell(w, made, f);
 	if (made->references)
 		jit_fn_exact(f);
@@ -621,6 +691,8 @@ bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, s
 		l.i = &made->at[l.n];
 		l.b.n = 0;
 		l.b.full = false;
+		if (!entries || entries[l.n])
+			known_forget(&l.known);
 		if (!second && rows[l.i->code].kind)
 			lift_row(&l, &rows[l.i->code]);
 		else if (!second)

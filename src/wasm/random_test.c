@@ -272,10 +272,43 @@ static void leave(struct maker *m)
 		random_statements(m);
 }
 
+/* Variables in memory, as unoptimized code has them: near each other, at one of two addresses that
+ * may be the same, and read soon after they were written. */
+static void variables(struct maker *m)
+{
+	static const uint8_t loads[4] = {0x28, 0x29, 0x2a, 0x2b};
+	static const uint8_t stores[6] = {0x36, 0x37, 0x38, 0x39, 0x3a, 0x3b};
+	uint32_t at[2] = {random_local(m, N_I32), random_local(m, N_I32)};
+	for (unsigned k = 0; k < 2; k++) {
+		random_address(m, 0);
+		byte(m, 0x21);
+		uleb(m, at[k]);
+	}
+	for (uint32_t n = 3 + pick(m, 8); n; n--) {
+		unsigned t = pick(m, 4), narrow = t == N_I32 && !pick(m, 3) ? 4 + pick(m, 2) : t;
+		bool reads = pick(m, 2);
+		byte(m, 0x20);
+		uleb(m, at[pick(m, 2)]);
+		if (!reads) {
+			byte(m, 0x20);
+			uleb(m, random_local(m, t));
+		}
+		byte(m, reads ? loads[t] : stores[narrow]);
+		byte(m, 0);
+		uleb(m, 4 * pick(m, 4));
+		if (reads) {
+			byte(m, 0x21);
+			uleb(m, random_local(m, t));
+		}
+		if (m->budget && !pick(m, 8))
+			random_statements(m);
+	}
+}
+
 static void statement(struct maker *m)
 {
 	unsigned t = pick(m, TYPES);
-	switch (pick(m, 13)) {
+	switch (pick(m, 14)) {
 	case 0:
 	case 1:
 	case 2:
@@ -304,6 +337,7 @@ static void statement(struct maker *m)
 	case 9: pair(m); break;
 	case 10: random_memory_whole(m); break;
 	case 11: random_table_whole(m); break;
+	case 12: variables(m); break;
 	default:
 		random_expression(m, N_I32);
 		byte(m, 0x04);

@@ -275,6 +275,35 @@ void tier_unit_fini(struct unit *u)
 	free(u->catches);
 }
 
+static void *copy_of(const void *p, size_t n)
+{
+	void *q = malloc(n + 1);
+	return q && n ? memcpy(q, p, n) : q;
+}
+
+/* What the interpreter's code of @f was made of. False: it is not known, or there is no memory. */
+static bool made_again(const struct func *f, struct made *ret)
+{
+	if (!f->own || !f->codes)
+		return false;
+	*ret = (struct made){.at = copy_of(f->own, f->ninsns * sizeof *f->own),
+			     .n = f->ninsns,
+			     .nslots = f->nslots,
+			     .nlocals = f->nlocals,
+			     .catches = copy_of(f->catches, f->ncatches * sizeof *f->catches),
+			     .ncatches = f->ncatches,
+			     .references = f->references};
+	if (!ret->at || !ret->catches) {
+		made_fini(ret);
+		return false;
+	}
+	for (uint32_t k = 0; k < ret->n; k++) {
+		ret->at[k].code = f->codes[k];
+		k += code_is_double(f->codes[k]);
+	}
+	return true;
+}
+
 static bool compile(struct tier *t, struct func *f)
 {
 	struct wasm *w = t->w;
@@ -282,7 +311,8 @@ static bool compile(struct tier *t, struct func *f)
 	struct unit u = {.f = f};
 	const struct wtype *type = type_of(w, f);
 	if ((!t->cache && !tier_begin(t)) ||
-	    func_make(w->m, (uint32_t)(f - w->funcs), &made, false, NULL) < 0)
+	    (!made_again(f, &made) &&
+	     func_make(w->m, (uint32_t)(f - w->funcs), &made, false, NULL) < 0))
 		return false;
 	/* the file of a module may have changed since the interpreter's code was made */
 	if (f->own && (made.n != f->ninsns || made.nslots != f->nslots)) {
@@ -310,6 +340,7 @@ static bool compile(struct tier *t, struct func *f)
 	}
 	f->compiled = jit_cache_code(t->cache, u.code.code);
 	f->code = &w->tiered;
+	free(take(f->codes));
 	return true;
 }
 

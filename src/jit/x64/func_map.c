@@ -25,10 +25,16 @@ static uint32_t worth_of(const struct fn_web *w)
 /* The highest first; alike ones in the order that they have. */
 static void ranks_sort(struct rank *p, uint32_t n, uint32_t *ret_tops)
 {
-	uint32_t before[WORTHS + 1] = {0}, sum = 0;
+	uint32_t before[WORTHS + 1], sum = 0, least = WORTHS, most = 0;
+	for (uint32_t k = 0; k < n; k++) {
+		least = p[k].worth < least ? p[k].worth : least;
+		most = p[k].worth > most ? p[k].worth : most;
+	}
+	for (uint32_t k = least; k <= most; k++)
+		before[k] = 0;
 	for (uint32_t k = 0; k < n; k++)
 		before[p[k].worth]++;
-	for (uint32_t k = WORTHS + 1; k-- > 0;) {
+	for (uint32_t k = most + 1; k-- > least;) {
 		uint32_t here = before[k];
 		before[k] = sum;
 		sum += here;
