@@ -86,9 +86,10 @@ LODGE_API int lodge_wasm_new(struct lodge_wasm **ret, struct lodge_wasm_module *
 LODGE_API void lodge_wasm_free(struct lodge_wasm *w); /* NULL is fine; not within a call */
 
 /* Call the exported function @name. @results get their types, too. -ENOENT: there is none; -EINVAL:
- * other numbers or types of values; -EFAULT: it trapped, the reason is the trap's; -ETIMEDOUT: all
- * fuel is used up, or the time; else what a function of the embedder has returned. The instance can
- * be called again after all of them; its memory is what it was then. */
+ * other numbers or types of values, or it takes or returns an exnref; -EFAULT: it trapped, the
+ * reason is the trap's; -ETIMEDOUT: all fuel is used up, or the time; else what a function of the
+ * embedder has returned. The instance can be called again after all of them; its memory is what it
+ * was then. */
 LODGE_API int lodge_wasm_call(struct lodge_wasm *w, const char *name,
                               const struct lodge_wasm_value *args, size_t nargs,
                               struct lodge_wasm_value *results, size_t nresults,

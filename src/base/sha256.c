@@ -91,7 +91,7 @@ blocks_fast(uint32_t h[8], const uint8_t *p, size_t len)
 	_mm_storeu_si128((__m128i *)(void *)(h + 4), _mm_alignr_epi8(s1, ab, 8));
 }
 
-static bool is_fast(void)
+bool sha256_is_fast(void)
 {
 	const struct cpuid_feature *f = __x86_get_cpuid_feature_leaf(x86_cpu_SHA / 128);
 	return f->active_array[x86_cpu_SHA % 128 / 32] >> x86_cpu_SHA % 32 & 1;
@@ -119,7 +119,7 @@ static void sum_by(bool fast, const void *data, size_t len, uint8_t ret[32])
 
 void sha256(const void *data, size_t len, uint8_t ret[32])
 {
-	sum_by(is_fast(), data, len, ret);
+	sum_by(sha256_is_fast(), data, len, ret);
 }
 
 void sha256_plain(const void *data, size_t len, uint8_t ret[32]) { sum_by(false, data, len, ret); }

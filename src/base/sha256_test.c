@@ -5,12 +5,13 @@
 
 static bool sums_to(const void *p, size_t n, const char *want)
 {
-	uint8_t sum[32];
+	uint8_t sum[2][32];
 	char text[65];
-	sha256(p, n, sum);
+	sha256(p, n, sum[0]);
+	sha256_plain(p, n, sum[1]);
 	for (int i = 0; i < 32; i++)
-		snprintf(text + 2 * i, 3, "%02x", sum[i]);
-	return !strcmp(text, want);
+		snprintf(text + 2 * i, 3, "%02x", sum[0][i]);
+	return !strcmp(text, want) && !memcmp(sum[0], sum[1], sizeof sum[0]);
 }
 
 /* FIPS 180-4's examples, and what sha256sum says of lengths around a block's end. */
@@ -35,6 +36,10 @@ TEST(sha256_of_known_texts)
 TEST(sha256_is_the_same_without_instructions_for_it)
 {
 	uint8_t text[1000], a[32], b[32];
+	if (!sha256_is_fast()) {
+		printf("# this CPU has none\n");
+		return;
+	}
 	for (unsigned i = 0; i < sizeof text; i++)
 		text[i] = (uint8_t)(i * 31 + (i >> 3));
 	for (size_t n = 0; n <= sizeof text; n++) {

@@ -120,6 +120,9 @@ static int import_bind(struct finder *f, const struct lodge_wasm_import *from,
 	autofree char *want = signature_text(&b->signature);
 	if (!want)
 		return err_set(e, ENOMEM, "out of memory");
+	if (!signature_is_outside(&b->signature))
+		return err_set(e, EINVAL, "import %s.%s: references to exceptions stay inside",
+			       from->module, from->name);
 	if (!signature_is(&b->signature, from->type))
 		return err_set(e, EINVAL, "import %s.%s: the module wants the type %s, there is %s",
 			       from->module, from->name, want, from->type ? from->type : "none");
@@ -192,6 +195,9 @@ int lodge_wasm_call(struct lodge_wasm *g, const char *name, const struct lodge_w
 		return (int)func;
 	const struct signature s = signature_of(g->m->m, (uint32_t)func);
 	uint32_t n;
+	if (!signature_is_outside(&s))
+		return err_set(e, EINVAL, "%s takes or returns references to exceptions, which "
+			       "stay inside", name);
 	if (nargs != s.np || nresults != s.nr)
 		return err_set(e, EINVAL, "%s takes %u values and returns %u, not %zu and %zu",
 			       name, s.np, s.nr, nargs, nresults);

@@ -35,6 +35,9 @@ struct lodge_wasm {
 /* wasm_value.c */
 struct signature signature_of(const struct wasm_module *m, uint32_t func);
 uint32_t signature_slots(const struct signature *s); /* of parameters or results, the larger */
+/* It has no references to exceptions, which stay inside: nobody outside would know whether one is
+ * still there. */
+bool signature_is_outside(const struct signature *s);
 char *signature_text(const struct signature *s); /* the caller's; NULL: there is no memory */
 bool signature_is(const struct signature *s, const char *text);
 void values_read(const uint8_t *types, uint32_t n, const union wasm_slot *at,

@@ -340,3 +340,32 @@ TEST(wasm_embedded_start_function)
 	CHECK(lodge_wasm_module_type(m, "i", &type, &e) == -ENOENT);
 	lodge_wasm_module_free(m);
 }
+
+/* References to exceptions stay inside. */
+TEST(wasm_embedded_exceptions_stay_inside)
+{
+	struct lodge_wasm_module *m =
+	    module("(tag $t) (func (export \"out\") (result exnref) (ref.null exn))"
+		   "(func (export \"in\") (param i32 exnref))"
+		   "(func (export \"thrown\") (throw $t))"
+		   "(func (export \"caught\") (result i32) (block $b (try_table (catch_all $b)"
+		   "  (throw $t)) (return (i32.const 1))) (i32.const 2))");
+	const struct lodge_wasm_config c = {.size = sizeof c};
+	struct lodge_wasm_value v[2] = {{.type = LODGE_WASM_I32}, {.type = LODGE_WASM_EXTERNREF}};
+	struct lodge_wasm *w;
+	struct lodge_err e;
+	int32_t i = 0;
+	CHECK(lodge_wasm_new(&w, m, &c, &e) == 0);
+	CHECK(lodge_wasm_call(w, "out", NULL, 0, v, 1, &e) == -EINVAL);
+	CHECK(strstr(e.msg, "stay inside") && v[0].type == LODGE_WASM_I32);
+	CHECK(lodge_wasm_call(w, "in", v, 2, NULL, 0, &e) == -EINVAL);
+	CHECK(lodge_wasm_call(w, "thrown", NULL, 0, NULL, 0, &e) == -EFAULT);
+	CHECK(lodge_wasm_call(w, "caught", NULL, 0, v, 1, &e) == 0 && v[0].of.i32 == 2);
+	lodge_wasm_free(w);
+	lodge_wasm_module_free(m);
+	m = module("(import \"h\" \"f\" (func (param exnref)))");
+	const struct lodge_wasm_import im = {"h", "f", "exnref ->", call_back, &i};
+	const struct lodge_wasm_config with = {.size = sizeof with, .imports = &im, .nimports = 1};
+	CHECK(lodge_wasm_new(&w, m, &with, &e) == -EINVAL && strstr(e.msg, "stay inside"));
+	lodge_wasm_module_free(m);
+}

@@ -4,21 +4,6 @@
 #include "lib/wasm.h"
 #include <ctype.h>
 
-static const struct {
-	const char *name;
-	uint8_t type;
-} names[] = {{"i32", WASM_I32}, {"i64", WASM_I64}, {"f32", WASM_F32}, {"f64", WASM_F64},
-	     {"v128", WASM_V128}, {"funcref", WASM_FUNCREF}, {"externref", WASM_EXTERNREF},
-	     {"exnref", WASM_EXNREF}};
-
-static const char *name_of(uint8_t type)
-{
-	for (size_t i = 0; i < countof(names); i++)
-		if (names[i].type == type)
-			return names[i].name;
-	return "?";
-}
-
 static uint32_t slots_of(const uint8_t *types, uint32_t n)
 {
 	uint32_t all = n;
@@ -42,6 +27,14 @@ uint32_t signature_slots(const struct signature *s)
 	return p > r ? p : r;
 }
 
+bool signature_is_outside(const struct signature *s)
+{
+	for (uint32_t i = 0; i < s->np + s->nr; i++)
+		if (s->types[i] == WASM_EXNREF)
+			return false;
+	return true;
+}
+
 char *signature_text(const struct signature *s)
 {
 	char *text = NULL;
@@ -53,7 +46,8 @@ char *signature_text(const struct signature *s)
 		if (i == s->np)
 			fputs(i ? " ->" : "->", out);
 		if (i < s->np + s->nr)
-			fprintf(out, i ? " %s" : i == s->np ? " %s" : "%s", name_of(s->types[i]));
+			fprintf(out, i ? " %s" : i == s->np ? " %s" : "%s",
+				wasm_type_name(s->types[i]));
 	}
 	if (fclose(out) == 0)
 		return text;
@@ -81,7 +75,7 @@ bool signature_is(const struct signature *s, const char *text)
 	for (uint32_t i = 0; i <= s->np + s->nr; i++) {
 		if (i == s->np && !word_is(&text, "->"))
 			return false;
-		if (i < s->np + s->nr && !word_is(&text, name_of(s->types[i])))
+		if (i < s->np + s->nr && !word_is(&text, wasm_type_name(s->types[i])))
 			return false;
 	}
 	while (isspace((unsigned char)*text))
@@ -110,9 +104,7 @@ int values_write(const struct wasm_module *m, const uint8_t *types, uint32_t n,
 	for (uint32_t i = 0; i < n; i++, v++, at++) {
 		if ((uint8_t)v->type != types[i])
 			return err_set(e, EINVAL, "value %u should have the type %s, and has %s", i,
-				       name_of(types[i]), name_of((uint8_t)v->type));
-		if (types[i] == WASM_EXNREF)
-			return err_set(e, EINVAL, "value %u is an exnref, which stays inside", i);
+				       wasm_type_name(types[i]), wasm_type_name((uint8_t)v->type));
 		if (types[i] == WASM_FUNCREF && v->of.ref > wasm_funcs(m))
 			return err_set(e, EINVAL, "value %u is no function of the module", i);
 		at->i64 = 0;

@@ -140,7 +140,8 @@ int constant_read(const struct wasm_module *m, struct reader *r, uint8_t want, s
 		step(&c, op);
 	if (!r->bad && (c.n != 1 || c.types[0] != want))
 		reader_fail(r, EINVAL, "type mismatch: a constant expression of %s, not one %s",
-			    c.n ? type_name(c.types[c.n - 1]) : "nothing", type_name(want));
+			    c.n ? wasm_type_name(c.types[c.n - 1]) : "nothing",
+			    wasm_type_name(want));
 	if (!r->bad && ret)
 		*ret = c.values[0];
 	return r->bad;

@@ -37,9 +37,10 @@ static int imports_find(struct wasm *w, const struct wasm *of, wasm_find_fn *fin
 			return err_set(e, EINVAL, "import %.*s.%.*s: only functions and shared "
 				       "memories can be one",
 				       (int)im.module_len, im.module, (int)im.name_len, im.name);
-		wasm_host_fn *fn = of ? of->funcs[func].host : find(w->user, i, &im, e);
+		struct lodge_err why = {.code = EINVAL};
+		wasm_host_fn *fn = of ? of->funcs[func].host : find(w->user, i, &im, &why);
 		if (!fn)
-			return -EINVAL;
+			return err_set(e, why.code, "%s", why.msg);
 		w->funcs[func].host_user = w->user;
 		w->funcs[func++].host = fn;
 	}

@@ -35,7 +35,6 @@ uint32_t reader_count(struct reader *r, const char *what, uint32_t least);
 uint8_t reader_type(struct reader *r);
 uint8_t reader_reference(struct reader *r);
 bool type_is_reference(uint8_t t);
-const char *type_name(uint8_t t);
 
 /* ---- modules ---- */
 struct wtype { /* of functions */

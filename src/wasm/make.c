@@ -139,7 +139,7 @@ static void reference_op(struct make *g, unsigned op)
 		v = val_pop(g, WASM_NONE);
 		if (v.type && !type_is_reference(v.type))
 			reader_fail(&g->r, EINVAL, "type mismatch: %s is no reference",
-				    type_name(v.type));
+				    wasm_type_name(v.type));
 		(void)emit_value(g, CODE_i64_eq_k, WASM_I32, val_use(g, &v));
 		break;
 	default:
@@ -195,7 +195,7 @@ static void select_op(struct make *g, unsigned op)
 		reader_fail(&g->r, EINVAL, "type mismatch: select of references without a type");
 	if (op == 0x1b && x.type && y.type && x.type != y.type)
 		reader_fail(&g->r, EINVAL, "type mismatch: select of %s and %s",
-			    type_name(x.type), type_name(y.type));
+			    wasm_type_name(x.type), wasm_type_name(y.type));
 	type = type ? type : x.type ? x.type : y.type;
 	uint16_t a = val_use(g, &x), b = val_use(g, &y), k = val_use(g, &c);
 	enum code code = type == WASM_V128  ? CODE_SELECT2

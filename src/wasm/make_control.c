@@ -206,7 +206,7 @@ static void table_label_check(struct make *g, const struct ctrl *c, uint32_t ari
 		uint8_t want = label_types(c)[arity - 1 - i];
 		if (is && is != want)
 			reader_fail(&g->r, EINVAL, "type mismatch: %s is wanted, %s is there",
-				    type_name(want), type_name(is));
+				    wasm_type_name(want), wasm_type_name(is));
 	}
 }
 

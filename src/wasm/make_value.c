@@ -40,14 +40,14 @@ struct val val_pop(struct make *g, uint8_t type)
 	if (g->nvals == c->height) {
 		if (!c->unreachable)
 			reader_fail(&g->r, EINVAL, "type mismatch: %s is wanted, nothing is there",
-				    type_name(type));
+				    wasm_type_name(type));
 		return (struct val){.type = type, .home = (uint16_t)g->top};
 	}
 	struct val v = g->vals[--g->nvals];
 	g->top = v.home;
 	if (type && v.type && v.type != type)
 		reader_fail(&g->r, EINVAL, "type mismatch: %s is wanted, %s is there",
-			    type_name(type), type_name(v.type));
+			    wasm_type_name(type), wasm_type_name(v.type));
 	return v;
 }
 

@@ -371,7 +371,7 @@ static void elem_read(struct wasm_module *m, struct reader *r, struct welem *el)
 	}
 	if (!r->bad && el->mode == SEGMENT_ACTIVE && m->tables[el->table].type != el->type)
 		reader_fail(r, EINVAL, "type mismatch: %s elements for a table of %s",
-			    type_name(el->type), type_name(m->tables[el->table].type));
+			    wasm_type_name(el->type), wasm_type_name(m->tables[el->table].type));
 	elem_items_read(m, r, el);
 }
 

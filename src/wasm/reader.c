@@ -106,7 +106,7 @@ bool type_is_reference(uint8_t t)
 	return t == WASM_FUNCREF || t == WASM_EXTERNREF || t == WASM_EXNREF;
 }
 
-const char *type_name(uint8_t t)
+const char *wasm_type_name(uint8_t t)
 {
 	switch (t) {
 	case WASM_I32: return "i32";

@@ -96,9 +96,10 @@ struct wasm_limits {
 	enum wasm_trap (*halted)(void *user, struct wasm *w);
 	void *halted_user;
 };
+const char *wasm_type_name(uint8_t type); /* enum wasm_type; "?": it is none */
 /* Make an instance. @find gives the function for import @i (see wasm_import_at), which is one, or
- * NULL after it has set @e; a shared memory that is imported is made here. Segments are copied;
- * what the start function is, is run by wasm_start.
+ * NULL after it has set @e, whose code is returned; a shared memory that is imported is made here.
+ * Segments are copied; what the start function is, is run by wasm_start.
  * Thread: an instance belongs to the one that made it. EINVAL, ENOMEM. */
 typedef wasm_host_fn *wasm_find_fn(void *user, size_t i, const struct wasm_import *im,
 				   struct lodge_err *e);

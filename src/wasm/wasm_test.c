@@ -209,3 +209,26 @@ TEST(wasm_one_thread_waits_for_nobody)
 	      WASM_TRAP_UNSHARED);
 	CHECK(RUN("\xfe\x03\x00\x41\x2a\x0b", 0, &v, NULL) == WASM_OK && v == 42);
 }
+
+static wasm_host_fn *no_memory(void *user, size_t i, const struct wasm_import *im,
+			       struct lodge_err *e)
+{
+	(void)user, (void)i, (void)im;
+	(void)!err_set(e, ENOMEM, "no memory for it");
+	return NULL;
+}
+
+TEST(wasm_an_import_fails_as_whoever_provides_it_says)
+{
+	static const char module[] = "\0asm\1\0\0\0\1\4\1\x60\0\0\2\7\1\1h\1f\0\0";
+	const struct wasm_limits limits = {0};
+	struct lodge_err e = {0};
+	struct wasm_module *m;
+	struct wasm *w;
+	CHECK(wasm_module_new(&m, (const uint8_t *)module, sizeof module - 1, 0, &e) == 0);
+	CHECK(wasm_new(&w, m, &limits, no_memory, NULL, &e) == -ENOMEM);
+	CHECK(e.code == ENOMEM && !strcmp(e.msg, "no memory for it"));
+	CHECK(wasm_new(&w, m, &limits, no_memory, NULL, NULL) == -ENOMEM);
+	CHECK(wasm_new(&w, m, &limits, none, NULL, &e) == -EINVAL);
+	wasm_module_free(m);
+}

@@ -156,6 +156,7 @@ void list_skip(struct wat *w);
 void quote_take(struct wat *w, struct bytes *to, bool name);
 
 /* ---- numbers (number.c): of the token, which is taken ---- */
+int digit_of(char c, bool hex); /* -1: it is none */
 bool token_is_number(const struct token *t); /* without a sign */
 uint64_t unsigned_take(struct wat *w, unsigned bits);
 uint64_t integer_take(struct wat *w, unsigned bits); /* 8 to 64; the sign may be any */

@@ -273,23 +273,15 @@ void list_skip(struct wat *w)
 
 /* ---- strings ---- */
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
 /* Behind \u{...} at @p, which is its brace. */
 static const char *codepoint_read(struct wat *w, const char *p, const char *end, struct bytes *to)
 {
 	uint32_t v = 0;
 	const char *q = p + 1;
 	uint8_t out[4];
-	for (; q < end && hex_digit(*q) >= 0 && v <= 0x10ffff; q++) {
-		v = v * 16 + (uint32_t)hex_digit(*q);
-		q += q + 2 < end && q[1] == '_' && hex_digit(q[2]) >= 0;
+	for (; q < end && digit_of(*q, true) >= 0 && v <= 0x10ffff; q++) {
+		v = v * 16 + (uint32_t)digit_of(*q, true);
+		q += q + 2 < end && q[1] == '_' && digit_of(q[2], true) >= 0;
 	}
 	if (p >= end || *p != '{' || q == p + 1 || q >= end || *q != '}' || v > 0x10ffff ||
 	    (v >= 0xd800 && v < 0xe000)) {
@@ -311,8 +303,8 @@ static const char *escape_read(struct wat *w, const char *p, const char *end, st
 	}
 	if (p[1] == 'u')
 		return codepoint_read(w, p + 2, end, to);
-	if (p + 2 < end && hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0) {
-		byte_put(to, (unsigned)(hex_digit(p[1]) * 16 + hex_digit(p[2])));
+	if (p + 2 < end && digit_of(p[1], true) >= 0 && digit_of(p[2], true) >= 0) {
+		byte_put(to, (unsigned)(digit_of(p[1], true) * 16 + digit_of(p[2], true)));
 		return p + 3;
 	}
 	(void)wat_fail(w, p, "an unknown escape: \\t \\n \\r \\\" \\' \\\\ \\u{...} and two "

@@ -4,7 +4,7 @@
 #include <locale.h>
 #include <math.h>
 
-static int digit_of(char c, bool hex)
+int digit_of(char c, bool hex)
 {
 	int v = c >= '0' && c <= '9'	      ? c - '0'
 		: hex && c >= 'a' && c <= 'f' ? c - 'a' + 10

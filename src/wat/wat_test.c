@@ -56,17 +56,24 @@ TEST(wat_text_is_nested_as_deeply_as_it_likes)
 
 TEST(wat_quoted_modules_end)
 {
-	char text[4096] = "(module)", quoted[4096];
+	enum { DEEPEST = 8, ROOM = 1 << 16 };
+	char *text = malloc(ROOM), *quoted = malloc(ROOM);
 	struct lodge_err e = {0};
-	for (unsigned i = 0; i < 3; i++) {
-		size_t n = (size_t)snprintf(quoted, sizeof quoted, "(module quote \"");
+	CHECK(text && quoted);
+	strcpy(text, "(module)");
+	for (unsigned i = 1; i <= DEEPEST + 1; i++) {
+		size_t n = (size_t)snprintf(quoted, ROOM, "(module quote \"");
 		for (const char *p = text; *p; p++)
-			n += (size_t)snprintf(quoted + n, sizeof quoted - n,
+			n += (size_t)snprintf(quoted + n, ROOM - n,
 					      *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
-		(void)snprintf(quoted + n, sizeof quoted - n, "\")");
+		(void)snprintf(quoted + n, ROOM - n, "\")");
+		CHECK(n + 3 < ROOM);
 		strcpy(text, quoted);
-		CHECK(encode(text, &e) == 0);
+		CHECK(encode(text, &e) == (i <= DEEPEST ? 0 : -EBADMSG));
 	}
+	CHECK(strstr(e.msg, "modules are quoted in each other too deeply"));
+	free(text);
+	free(quoted);
 	CHECK(encode("(module quote \"(func\" \"i32.ad)\")", &e) == -EBADMSG);
 	CHECK(!strcmp(e.msg, "t:1:7: in the quoted module: an instruction is expected, not "
 			     "i32.ad"));

@@ -3,12 +3,7 @@
  * become others, and that is refused with a reason, or runs to some end. The first byte says how
  * the code is run and after how many looks around it is saved; then come changes of 4 bytes: which
  * section (the last: pages), where (16 bits), what. */
-#include "wasi/wasi.h"
-#include "wasm/internal.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "test/fuzz/wasmstate.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -43,41 +38,6 @@ static const uint8_t module[] = {
     0x00, 0x0b, 0x0b, 0x08, 0x01, 0x01, 0x05, 0x6c, 0x6f, 0x64, 0x67, 0x65
 };
 
-enum { PARTS = 32 };
-struct state {
-	struct {
-		char name[40];
-		uint8_t *p;
-		size_t len;
-	} part[PARTS];
-	unsigned n, countdown;
-	uint64_t npages;
-	uint8_t *pages;
-	struct wasi *wasi;
-	bool saved;
-};
-
-static uint8_t *part_new(void *user, const char *name, size_t len)
-{
-	struct state *s = user;
-	if (s->n == PARTS)
-		abort();
-	snprintf(s->part[s->n].name, sizeof s->part[0].name, "%s", name);
-	s->part[s->n].len = len;
-	return s->part[s->n++].p = calloc(1, len + 1);
-}
-
-static const uint8_t *part_find(void *user, const char *name, size_t *ret_len)
-{
-	const struct state *s = user;
-	for (unsigned i = 0; i < s->n; i++)
-		if (!strcmp(s->part[i].name, name)) {
-			*ret_len = s->part[i].len;
-			return s->part[i].p;
-		}
-	return NULL;
-}
-
 static enum wasm_trap on_halt(void *user, struct wasm *w)
 {
 	struct state *s = user;
@@ -92,30 +52,8 @@ static enum wasm_trap on_halt(void *user, struct wasm *w)
 	    wasi_save(s->wasi, &to, NULL) < 0 || ftruncate(fd, (off_t)s->npages) < 0 ||
 	    wasm_save_pages(w, fd, 0, NULL) < 0)
 		abort();
-	s->pages = mmap(NULL, s->npages, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	if (s->pages == MAP_FAILED)
-		abort();
-	close(fd);
-	s->saved = true;
+	pages_map(s, fd);
 	return WASM_TRAP_EXIT;
-}
-
-static enum wasm_trap on_again(void *user, struct wasm *w)
-{
-	(void)user, (void)w;
-	return WASM_OK;
-}
-
-static void change(struct state *s, const uint8_t *p)
-{
-	unsigned i = p[0] % (s->n + 1);
-	uint64_t at = le16_at(p + 1);
-	if (i == s->n)
-		s->pages[at * 256 % s->npages + at % 8] = p[3];
-	else if (at == 0xffff) /* cut short */
-		s->part[i].len -= min_u64(s->part[i].len, p[3]);
-	else if (s->part[i].len)
-		s->part[i].p[at % s->part[i].len] = p[3];
 }
 
 static struct wasm *instance_new(const struct wasm_module *m, struct wasi *wasi,
@@ -174,14 +112,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		(void)!wasm_call(w, (uint32_t)wasm_export_find(m, "_start", WASM_FUNC), &none);
 	wasm_free(w);
 	wasi_free(s.wasi);
-	for (size_t i = 1; s.saved && i + 4 <= len && i < 400; i += 4)
-		change(&s, data + i);
+	changes_make(&s, data, len);
 	if (s.saved)
 		go_on(&s, m, &c, l);
-	for (unsigned i = 0; i < s.n; i++)
-		free(s.part[i].p);
-	if (s.pages)
-		munmap(s.pages, s.npages);
+	state_fini(&s);
 	wasm_module_free(m);
 	return 0;
 }

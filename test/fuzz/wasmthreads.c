@@ -4,11 +4,7 @@
  * The first byte says how the code is run and when it is saved; then come changes of 4 bytes: which
  * section (the last: pages), where (16 bits), what. All runs on one thread of the host, one run
  * inside the other. */
-#include "wasi/internal.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "test/fuzz/wasmstate.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -33,42 +29,6 @@ static const uint8_t module[] = {
     0x20, 0x00, 0x41, 0x01, 0x6a, 0x22, 0x00, 0x41, 0x28, 0x49, 0x0d, 0x00,
     0x0b, 0x0b};
 
-enum { PARTS = 32 };
-struct state {
-	struct {
-		char name[40];
-		uint8_t *p;
-		size_t len;
-	} part[PARTS];
-	unsigned n, countdown;
-	uint64_t npages;
-	uint8_t *pages;
-	struct wasi *wasi;
-	struct wasm *first;
-	bool saved;
-};
-
-static uint8_t *part_new(void *user, const char *name, size_t len)
-{
-	struct state *s = user;
-	if (s->n == PARTS)
-		abort();
-	snprintf(s->part[s->n].name, sizeof s->part[0].name, "%s", name);
-	s->part[s->n].len = len;
-	return s->part[s->n++].p = calloc(1, len + 1);
-}
-
-static const uint8_t *part_find(void *user, const char *name, size_t *ret_len)
-{
-	const struct state *s = user;
-	for (unsigned i = 0; i < s->n; i++)
-		if (!strcmp(s->part[i].name, name)) {
-			*ret_len = s->part[i].len;
-			return s->part[i].p;
-		}
-	return NULL;
-}
-
 static void save(struct state *s)
 {
 	const struct wasm_sink to = {part_new, s};
@@ -83,11 +43,7 @@ static void save(struct state *s)
 	    ftruncate(fd, (off_t)s->npages) < 0 || wasm_save_pages(s->first, fd, 0, NULL) < 0 ||
 	    wasi_threads_save_pages(s->wasi, fd, own, NULL) < 0)
 		abort();
-	s->pages = mmap(NULL, s->npages, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	if (s->pages == MAP_FAILED)
-		abort();
-	close(fd);
-	s->saved = true;
+	pages_map(s, fd);
 }
 
 /* The first one stands for as long as the second one runs, which stands when all is saved. */
@@ -111,24 +67,6 @@ static enum wasm_trap on_halt(void *user, struct wasm *w)
 	wasm_interrupt(t->w);
 	(void)!wasm_call(t->w, (uint32_t)t->entry, at);
 	return WASM_TRAP_EXIT;
-}
-
-static enum wasm_trap on_again(void *user, struct wasm *w)
-{
-	(void)user, (void)w;
-	return WASM_OK;
-}
-
-static void change(struct state *s, const uint8_t *p)
-{
-	unsigned i = p[0] % (s->n + 1);
-	uint64_t at = le16_at(p + 1);
-	if (i == s->n)
-		s->pages[at * 256 % s->npages + at % 8] = p[3];
-	else if (at == 0xffff) /* cut short */
-		s->part[i].len -= min_u64(s->part[i].len, p[3]);
-	else if (s->part[i].len)
-		s->part[i].p[at % s->part[i].len] = p[3];
 }
 
 static void ended(void *user, struct wasm *w, enum wasm_trap t) { (void)user, (void)w, (void)t; }
@@ -188,14 +126,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 				 &none);
 	wasm_free(s.first);
 	wasi_free(s.wasi);
-	for (size_t i = 1; s.saved && i + 4 <= len && i < 400; i += 4)
-		change(&s, data + i);
+	changes_make(&s, data, len);
 	if (s.saved)
 		go_on(&s, m, &c, l);
-	for (unsigned i = 0; i < s.n; i++)
-		free(s.part[i].p);
-	if (s.pages)
-		munmap(s.pages, s.npages);
+	state_fini(&s);
 	wasm_module_free(m);
 	return 0;
 }
