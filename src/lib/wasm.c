@@ -77,9 +77,9 @@ static enum wasm_trap bound_call(void *user, struct wasm *w, union wasm_slot *at
 	if (s->np + s->nr > FEW_VALUES && !(all = calloc(s->np + s->nr, sizeof *all)))
 		return WASM_TRAP_NOMEM;
 	values_read(s->types, s->np, at, all);
-	for (uint32_t i = 0; i < s->nr; i++)
-		all[s->np + i] =
-		    (struct lodge_wasm_value){.type = (enum lodge_wasm_type)s->types[s->np + i]};
+	for (uint32_t i = s->np; i < s->np + s->nr; i++)
+		all[i] = (struct lodge_wasm_value){
+		    .type = (enum lodge_wasm_type)type_known(s->types[i])};
 	struct lodge_err why;
 	why.code = 0;
 	why.msg[0] = 0;

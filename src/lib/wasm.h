@@ -5,7 +5,7 @@
 #include <lodge/wasm.h>
 
 struct signature {
-	const uint8_t *types; /* of parameters, then of results; borrowed from the module */
+	const uint32_t *types; /* of parameters, then of results; borrowed from the module */
 	uint32_t np, nr;
 };
 struct bound { /* an import and who does it */
@@ -38,10 +38,11 @@ uint32_t signature_slots(const struct signature *s); /* of parameters or results
 /* It has no references to exceptions, which stay inside: nobody outside would know whether one is
  * still there. */
 bool signature_is_outside(const struct signature *s);
+uint8_t type_known(uint32_t type); /* as an embedder has it: all references of functions are funcref */
 char *signature_text(const struct signature *s); /* the caller's; NULL: there is no memory */
 bool signature_is(const struct signature *s, const char *text);
-void values_read(const uint8_t *types, uint32_t n, const union wasm_slot *at,
+void values_read(const uint32_t *types, uint32_t n, const union wasm_slot *at,
 		 struct lodge_wasm_value *ret);
 /* EINVAL: another type, or a reference to a function that @m does not have. */
-int values_write(const struct wasm_module *m, const uint8_t *types, uint32_t n,
+int values_write(const struct wasm_module *m, const uint32_t *types, uint32_t n,
 		 const struct lodge_wasm_value *v, union wasm_slot *at, struct lodge_err *e) MUST;

@@ -4,7 +4,15 @@
 #include "lib/wasm.h"
 #include <ctype.h>
 
-static uint32_t slots_of(const uint8_t *types, uint32_t n)
+/* The type as an embedder knows it: references of functions are all funcref. */
+uint8_t type_known(uint32_t type)
+{
+	if ((type & 0x7f) == WASM_REF)
+		return WASM_FUNCREF;
+	return type >= WASM_NONNULL ? (uint8_t)(type & ~(uint32_t)WASM_NONNULL) : (uint8_t)type;
+}
+
+static uint32_t slots_of(const uint32_t *types, uint32_t n)
 {
 	uint32_t all = n;
 	for (uint32_t i = 0; i < n; i++)
@@ -15,7 +23,7 @@ static uint32_t slots_of(const uint8_t *types, uint32_t n)
 struct signature signature_of(const struct wasm_module *m, uint32_t func)
 {
 	struct signature s;
-	static const uint8_t none[1];
+	static const uint32_t none[1];
 	wasm_func_type(m, func, &s.types, &s.np, &s.nr);
 	s.types = s.types ? s.types : none;
 	return s;
@@ -30,7 +38,7 @@ uint32_t signature_slots(const struct signature *s)
 bool signature_is_outside(const struct signature *s)
 {
 	for (uint32_t i = 0; i < s->np + s->nr; i++)
-		if (s->types[i] == WASM_EXNREF)
+		if (type_known(s->types[i]) == WASM_EXNREF)
 			return false;
 	return true;
 }
@@ -47,7 +55,7 @@ char *signature_text(const struct signature *s)
 			fputs(i ? " ->" : "->", out);
 		if (i < s->np + s->nr)
 			fprintf(out, i ? " %s" : i == s->np ? " %s" : "%s",
-				wasm_type_name(s->types[i]));
+				wasm_type_name(type_known(s->types[i])));
 	}
 	if (fclose(out) == 0)
 		return text;
@@ -75,7 +83,7 @@ bool signature_is(const struct signature *s, const char *text)
 	for (uint32_t i = 0; i <= s->np + s->nr; i++) {
 		if (i == s->np && !word_is(&text, "->"))
 			return false;
-		if (i < s->np + s->nr && !word_is(&text, wasm_type_name(s->types[i])))
+		if (i < s->np + s->nr && !word_is(&text, wasm_type_name(type_known(s->types[i]))))
 			return false;
 	}
 	while (isspace((unsigned char)*text))
@@ -83,12 +91,12 @@ bool signature_is(const struct signature *s, const char *text)
 	return !*text;
 }
 
-void values_read(const uint8_t *types, uint32_t n, const union wasm_slot *at,
+void values_read(const uint32_t *types, uint32_t n, const union wasm_slot *at,
 		 struct lodge_wasm_value *ret)
 {
 	for (uint32_t i = 0; i < n; i++, at++) {
 		struct lodge_wasm_value *v = &ret[i];
-		*v = (struct lodge_wasm_value){.type = (enum lodge_wasm_type)types[i]};
+		*v = (struct lodge_wasm_value){.type = (enum lodge_wasm_type)type_known(types[i])};
 		if (types[i] == WASM_V128)
 			memcpy(v->of.v128, at++, sizeof v->of.v128);
 		else if (types[i] == WASM_I32 || types[i] == WASM_F32)
@@ -98,15 +106,17 @@ void values_read(const uint8_t *types, uint32_t n, const union wasm_slot *at,
 	}
 }
 
-int values_write(const struct wasm_module *m, const uint8_t *types, uint32_t n,
+int values_write(const struct wasm_module *m, const uint32_t *types, uint32_t n,
 		 const struct lodge_wasm_value *v, union wasm_slot *at, struct lodge_err *e)
 {
 	for (uint32_t i = 0; i < n; i++, v++, at++) {
-		if ((uint8_t)v->type != types[i])
+		if ((uint8_t)v->type != type_known(types[i]))
 			return err_set(e, EINVAL, "value %u should have the type %s, and has %s", i,
-				       wasm_type_name(types[i]), wasm_type_name((uint8_t)v->type));
-		if (types[i] == WASM_FUNCREF && v->of.ref > wasm_funcs(m))
-			return err_set(e, EINVAL, "value %u is no function of the module", i);
+				       wasm_type_name(type_known(types[i])),
+				       wasm_type_name((uint8_t)v->type));
+		if (!wasm_value_fits(m, v->of.ref, types[i]))
+			return err_set(e, EINVAL, "value %u is no function of the module that has "
+				       "the type which is wanted", i);
 		at->i64 = 0;
 		if (types[i] == WASM_V128)
 			memcpy(at++, v->of.v128, sizeof v->of.v128);

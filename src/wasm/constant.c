@@ -10,11 +10,11 @@ struct machine {
 	struct wasm *w; /* NULL: types only */
 	struct reader *r;
 	unsigned n;
-	uint8_t types[DEPTH];
+	uint32_t types[DEPTH];
 	struct wvalue values[DEPTH];
 };
 
-static void value_push(struct machine *c, uint8_t type, uint64_t v)
+static void value_push(struct machine *c, uint32_t type, uint64_t v)
 {
 	if (c->n == DEPTH) {
 		reader_fail(c->r, ENOTSUP, "a constant expression that is nested so deeply");
@@ -47,7 +47,8 @@ static void function_value(struct machine *c)
 		reader_fail(c->r, EINVAL, "unknown function %u", i);
 	if (!c->r->bad && !c->m->funcs[i].declared) /* threads may share the module later */
 		c->m->funcs[i].declared = true;
-	value_push(c, WASM_FUNCREF, (uint64_t)i + 1);
+	if (!c->r->bad)
+		value_push(c, type_of_function(c->m, i), (uint64_t)i + 1);
 }
 
 static void sum(struct machine *c, uint8_t op)
@@ -67,7 +68,7 @@ static void sum(struct machine *c, uint8_t op)
 static void step(struct machine *c, uint8_t op)
 {
 	const uint8_t *p;
-	uint8_t type;
+	uint32_t type;
 	switch (op) {
 	case 0x23: global_value(c); break;
 	case 0x41: value_push(c, WASM_I32, (uint32_t)reader_signed(c->r, 32)); break;
@@ -81,7 +82,7 @@ static void step(struct machine *c, uint8_t op)
 		value_push(c, WASM_F64, p ? le64_at(p) : 0);
 		break;
 	case 0xd0:
-		type = reader_reference(c->r);
+		type = reader_heap(c->r, c->m);
 		value_push(c, type, 0);
 		break;
 	case 0xd2: function_value(c); break;
@@ -105,7 +106,7 @@ static void step(struct machine *c, uint8_t op)
 }
 
 /* Nearly all are one number, small and of 32 bits: a module may have ten thousands of them. */
-static bool number_read(struct reader *r, uint8_t want, struct wvalue *ret)
+static bool number_read(struct reader *r, uint32_t want, struct wvalue *ret)
 {
 	const uint8_t *p = r->p + 1;
 	uint32_t v = 0;
@@ -125,7 +126,7 @@ static bool number_read(struct reader *r, uint8_t want, struct wvalue *ret)
 	return true;
 }
 
-int constant_read(const struct wasm_module *m, struct reader *r, uint8_t want, struct wasm *w,
+int constant_read(const struct wasm_module *m, struct reader *r, uint32_t want, struct wasm *w,
 		  struct wvalue *ret)
 {
 	if (number_read(r, want, ret))
@@ -138,16 +139,15 @@ int constant_read(const struct wasm_module *m, struct reader *r, uint8_t want, s
 	uint8_t op;
 	while ((op = reader_byte(r)) != 0x0b && !r->bad)
 		step(&c, op);
-	if (!r->bad && (c.n != 1 || c.types[0] != want))
+	if (!r->bad && (c.n != 1 || !type_fits(c.types[0], want)))
 		reader_fail(r, EINVAL, "type mismatch: a constant expression of %s, not one %s",
-			    c.n ? wasm_type_name(c.types[c.n - 1]) : "nothing",
-			    wasm_type_name(want));
+			    c.n ? type_text(c.types[c.n - 1]).s : "nothing", type_text(want).s);
 	if (!r->bad && ret)
 		*ret = c.values[0];
 	return r->bad;
 }
 
-struct wvalue constant_value(struct wasm *w, struct span s, uint8_t type)
+struct wvalue constant_value(struct wasm *w, struct span s, uint32_t type)
 {
 	struct wvalue v = {0, 0};
 	struct reader r = {.base = w->m->bytes, .p = s.at, .end = s.at + s.len};

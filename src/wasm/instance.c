@@ -96,6 +96,11 @@ static void codes_drop(struct wasm *w, struct func *now)
 	w->made_limit = 2 * left > w->made_least ? 2 * left : w->made_least;
 }
 
+static bool code_is_indirect(uint64_t code)
+{
+	return code == CODE_CALL_INDIRECT || code == CODE_TAIL_INDIRECT;
+}
+
 enum wasm_trap func_ready(struct wasm *w, struct func *f)
 {
 	struct made made;
@@ -103,14 +108,21 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	int r = func_make(w->m, i, &made, false, &w->err);
 	if (r < 0)
 		return r == -ENOMEM ? WASM_TRAP_NOMEM : WASM_TRAP_INVALID;
+	bool calls_references = false;
 	free(f->codes);
 	f->codes = w->tier ? malloc(made.n * sizeof *f->codes) : NULL;
 	for (uint32_t k = 0; k < made.n; k++) {
 		uint64_t code = made.at[k].code;
 		made.at[k].go = w->labels[code];
+		if (code_is_indirect(code) && made.at[k + 1].k == w->m->ntables)
+			calls_references = true;
 		if (f->codes)
 			f->codes[k] = (uint16_t)code;
 		k += code_is_double(code);
+	}
+	if (calls_references && !functions_table(w)) {
+		made_fini(&made);
+		return WASM_TRAP_NOMEM;
 	}
 	struct insn *exact = realloc(made.at, made.n * sizeof *made.at);
 	f->own = exact ? exact : made.at;
@@ -189,8 +201,7 @@ static int memories_new(struct wasm *w, struct lodge_err *e)
 		const struct wlimits *l = &m->tables[i];
 		struct table *t = &w->tables[i];
 		t->max = l->has_max && l->max < TABLE_MAX ? l->max : TABLE_MAX;
-		t->n = l->min;
-		t->functions = l->type == WASM_FUNCREF;
+		t->functions = type_is_function(l->type);
 		t->is64 = l->is64;
 		if (l->min > TABLE_MAX)
 			return err_set(e, ENOMEM, "a table of %llu elements: at most %u",
@@ -198,7 +209,37 @@ static int memories_new(struct wasm *w, struct lodge_err *e)
 		if (!(t->at = calloc(l->min + 1, sizeof *t->at)))
 			return err_set(e, ENOMEM, "out of memory");
 	}
+	tables_begin(w);
 	return 0;
+}
+
+bool functions_table(struct wasm *w)
+{
+	struct table *t = &w->tables[w->m->ntables];
+	const uint32_t n = w->m->nfuncs + 1;
+	if (t->at)
+		return true;
+	if (!(t->at = calloc(n, sizeof *t->at)))
+		return false;
+	for (uint32_t i = 1; i < n; i++) /* the first one is null's */
+		t->at[i] = (uint64_t)(uintptr_t)&w->funcs[i - 1];
+	t->functions = true;
+	t->n = t->max = n;
+	return true;
+}
+
+void tables_begin(struct wasm *w)
+{
+	for (uint32_t i = 0; i < w->m->ntables; i++) {
+		const struct wlimits *l = &w->m->tables[i];
+		struct table *t = &w->tables[i];
+		uint64_t v = 0;
+		t->n = l->min;
+		if (l->init.len)
+			(void)element_of(w, t, constant_value(w, l->init, l->type).lo, &v);
+		for (uint64_t k = 0; k < t->n; k++)
+			t->at[k] = v;
+	}
 }
 
 void globals_begin(struct wasm *w)
@@ -326,7 +367,7 @@ void wasm_free(struct wasm *w)
 	exns_free(w);
 	wait_forget(w);
 	group_leave(w);
-	for (uint32_t i = 0; w->tables && i < w->m->ntables; i++)
+	for (uint32_t i = 0; w->tables && i <= w->m->ntables; i++)
 		free(w->tables[i].at);
 	tier_free(w);
 	for (uint32_t i = 0; w->memories && i < w->m->nmemories; i++)
@@ -352,7 +393,7 @@ void wasm_free(struct wasm *w)
 static enum wasm_trap active_elem_copy(struct wasm *w, uint32_t i)
 {
 	const struct welem *s = &w->m->elems[i];
-	uint8_t type = table_index_type(w->m, s->table);
+	uint32_t type = table_index_type(w->m, s->table);
 	return segment_copy(w, i, s->table, constant_value(w, s->offset, type).lo, 0, s->n);
 }
 

@@ -32,18 +32,51 @@ const uint8_t *reader_bytes(struct reader *r, uint64_t n); /* NULL: not so many 
 const char *reader_name(struct reader *r, uint32_t *ret_len); /* UTF-8 */
 /* How many entries of at least @least bytes follow; more than fit is an error. */
 uint32_t reader_count(struct reader *r, const char *what, uint32_t least);
-uint8_t reader_type(struct reader *r);
-uint8_t reader_reference(struct reader *r);
-bool type_is_reference(uint8_t t);
+/* Room for @n entries of @size bytes behind @have of them, all zero. */
+void *array_more(struct reader *r, void *at, size_t size, uint32_t have, uint32_t n);
+#define MORE(r, array, count, n) ((array) = array_more(r, array, sizeof *(array), count, n))
+
+/* ---- types (type.c) ---- */
+struct wasm_module;
+enum { TYPE_OF = 8, /* bits below the number of a typed reference */
+       ANY_REFERENCE = 0x64 | WASM_NONNULL /* of unknown type, in code that is never reached */ };
+uint32_t reader_type(struct reader *r, const struct wasm_module *m);
+/* The same; @what it is of, if it is malformed. */
+uint32_t reader_type_as(struct reader *r, const struct wasm_module *m, const char *what);
+uint32_t reader_reference(struct reader *r, const struct wasm_module *m);
+uint32_t reader_heap(struct reader *r, const struct wasm_module *m); /* as one that may be null */
+void types_read(struct wasm_module *m, struct reader *r); /* the section */
+static inline bool type_is_typed(uint32_t t)
+{
+	return (t & 0x7f) == WASM_REF;
+}
+bool type_is_reference(uint32_t t);
+bool type_is_function(uint32_t t);   /* a reference of functions */
+bool type_is_exception(uint32_t t);
+/* May a value of type @is be where @want is wanted? Spec: WASM-CORE 3.0 §3.3 */
+bool type_fits(uint32_t is, uint32_t want);
+uint32_t type_of_function(const struct wasm_module *m, uint32_t func); /* of its references */
+bool types_fit(const uint32_t *is, const uint32_t *want, uint32_t n);
+static inline uint32_t type_nonnull(uint32_t t) /* of a reference */
+{
+	return t ? t | WASM_NONNULL : (uint32_t)ANY_REFERENCE;
+}
+/* Of a reference: it has no first value. */
+static inline bool type_is_nonnull(uint32_t t) { return t & WASM_NONNULL; }
+struct type_text {
+	char s[24];
+};
+struct type_text type_text(uint32_t t);
 
 /* ---- modules ---- */
 struct wtype { /* of functions */
-	uint8_t *values;  /* parameters, then results; owned */
+	uint32_t *values; /* parameters, then results; owned */
 	uint32_t np, nr;
 	uint32_t canon;   /* the first type that is the same */
+	uint32_t group;   /* types that may name each other from this one on */
 	uint16_t pslots, rslots;
 };
-static inline const uint8_t *type_results(const struct wtype *t)
+static inline const uint32_t *type_results(const struct wtype *t)
 {
 	return t->values ? t->values + t->np : NULL;
 }
@@ -64,10 +97,11 @@ struct wfunc {
 struct wlimits {
 	uint64_t min, max;
 	bool has_max, is64, shared;
-	uint8_t type; /* of a table */
+	uint32_t type;    /* of a table */
+	struct span init; /* of its elements; nothing: null */
 };
 struct wglobal {
-	uint8_t type;
+	uint32_t type;
 	bool mutable, imported;
 	struct span init;
 };
@@ -81,7 +115,8 @@ struct wexport {
 };
 enum segment_mode { SEGMENT_ACTIVE, SEGMENT_PASSIVE, SEGMENT_DECLARED };
 struct welem {
-	uint8_t mode, type;
+	uint32_t type;
+	uint8_t mode;
 	bool expressions;
 	uint32_t table, n;
 	struct span offset, items;
@@ -111,7 +146,8 @@ struct wasm_module {
 	struct wexport *exports;
 	struct welem *elems;
 	struct wdata *datas;
-	uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, ntags;
+	uint32_t ntypes, types_known; /* that may be named: also of the group that is read */
+	uint32_t nimports, nfuncs, ntables, nmemories, nglobals, ntags;
 	uint32_t nexports, nelems, ndatas;
 	struct span names; /* the section "name" */
 	struct debug debug;
@@ -126,7 +162,7 @@ void lines_find(const struct debug *d, const uint64_t *addresses, uint32_t n,
 enum { LINE_TEXT = 160 };
 /* "file:line", without what a terminal would take for its own; "" for line 0. */
 void line_text(const struct line_place *p, char ret[LINE_TEXT]);
-static inline uint8_t table_index_type(const struct wasm_module *m, uint32_t i)
+static inline uint32_t table_index_type(const struct wasm_module *m, uint32_t i)
 {
 	return i < m->ntables && m->tables[i].is64 ? WASM_I64 : WASM_I32;
 }
@@ -136,15 +172,16 @@ struct wvalue {
 };
 /* Read one, of type @want; with an instance its value, too. */
 struct wasm;
-int constant_read(const struct wasm_module *m, struct reader *r, uint8_t want, struct wasm *w,
+int constant_read(const struct wasm_module *m, struct reader *r, uint32_t want, struct wasm *w,
 		  struct wvalue *ret);
 /* The value of one that has been read before. */
-struct wvalue constant_value(struct wasm *w, struct span s, uint8_t type);
+struct wvalue constant_value(struct wasm *w, struct span s, uint32_t type);
 
 /* ---- code ---- */
 /* What an instruction of a frame does. The bodies are in run.c, where codes become addresses. */
 enum code {
-	CODE_LAZY, CODE_HOST, CODE_UNREACHABLE,
+	CODE_LAZY, CODE_HOST,
+	CODE_TRAP,          /* k: enum wasm_trap */
 	CODE_WARM,          /* of a function that may be compiled soon */
 	CODE_TIER,          /* and of one that is */
 	CODE_COPY, CODE_COPY2, CODE_CONST, CODE_CONST64, /* the type is k, k, a, a */
@@ -359,7 +396,7 @@ struct group {
 struct wasm {
 	const struct wasm_module *m;
 	struct func *funcs;
-	struct table *tables;
+	struct table *tables; /* of the module, and functions_table */
 	struct memory *memories;
 	struct wvalue *globals;
 	bool *data_dropped, *elem_dropped;
@@ -442,6 +479,10 @@ static inline uint64_t element_ref(const struct wasm *w, const struct table *t, 
 	return t->functions && f ? (uint64_t)(f - w->funcs) + 1 : t->at[i];
 }
 
+/* call_ref is call_indirect of a table behind those of the module, where the function with a
+ * reference is: made when the first function that wants it is. False: no memory. */
+bool functions_table(struct wasm *w);
+
 /* What is made of one function. With @out NULL it is validated only. */
 struct made {
 	struct insn *at; /* owned */
@@ -496,6 +537,7 @@ void fuel_give(struct wasm *w, int64_t n);
 uint64_t fuel_of(const struct wasm *w);
 void fuel_load(struct wasm *w, uint64_t saved); /* of a state: what fuel_of said */
 void globals_begin(struct wasm *w); /* instance.c: as they are initialized */
+void tables_begin(struct wasm *w);  /* the same */
 /* ---- wait.c ---- */
 void lines_init(struct group *g);
 void lines_fini(struct group *g);

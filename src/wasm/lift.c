@@ -131,7 +131,7 @@ struct lift {
 	struct known_places known;
 };
 
-static uint8_t ir_type_of_wasm(uint8_t t)
+static uint8_t ir_type_of_wasm(uint32_t t)
 {
 	switch (t) {
 	case WASM_I32: return IR_I32;
@@ -390,6 +390,15 @@ static void invoke(struct lift *l, struct ir_invoke v, uint32_t a, uint64_t imm,
 		put(l, v.at, r);
 }
 
+/* Which of its table an indirect call means. */
+static struct ir_val callee_of(struct lift *l)
+{
+	if (l->i[1].k < l->w->m->ntables)
+		return get(l, IR_I32, l->i->a);
+	l->cannot |= !functions_table(l->w);
+	return ir_zext(&l->b, get(l, IR_I64, l->i->a), 32);
+}
+
 static void lift_call(struct lift *l)
 {
 	const struct wasm *w = l->w;
@@ -404,7 +413,7 @@ static void lift_call(struct lift *l)
 			      .nargs = t->pslots,
 			      .nresults = tail || one ? 0 : t->rslots,
 			      .type = indirect ? i->k : 0};
-	struct ir_val a = indirect ? get(l, IR_I32, i->a) : number(l, IR_I32, 0);
+	struct ir_val a = indirect ? callee_of(l) : number(l, IR_I32, 0);
 	invoke(l, v, a.i,
 	       indirect ? i[1].k * sizeof *w->tables : i->k * sizeof *w->funcs,
 	       one ? ir_type_of_wasm(t->values[t->np]) : IR_VOID);
@@ -565,7 +574,7 @@ static void lift_plain(struct lift *l)
 	struct ir_val x;
 	uint8_t type;
 	switch (i->code) {
-	case CODE_UNREACHABLE: ir_guard(&l->b, number(l, IR_I32, 0), WASM_TRAP_UNREACHABLE); break;
+	case CODE_TRAP: ir_guard(&l->b, number(l, IR_I32, 0), i->k); break;
 	case CODE_COPY:
 		type = ir_type_of_wasm((uint8_t)i->k);
 		put(l, i->d, get(l, type, i->a));

@@ -5,13 +5,13 @@
 
 /* ---- locals ---- */
 
-static void locals_add(struct make *g, uint32_t n, uint8_t type)
+static void locals_add(struct make *g, uint32_t n, uint32_t type)
 {
 	if (g->r.bad || n > LOCALS_MAX - g->nlocals) {
 		reader_fail(&g->r, ENOTSUP, "too many locals: at most %u", LOCALS_MAX);
 		return;
 	}
-	uint8_t *t = realloc(g->locals, g->nlocals + n + 1);
+	uint32_t *t = realloc(g->locals, (g->nlocals + n + 1) * sizeof *t);
 	g->locals = t ? t : g->locals;
 	uint16_t *s = t ? realloc(g->slots, (g->nlocals + n + 1) * sizeof *s) : NULL;
 	g->slots = s ? s : g->slots;
@@ -30,6 +30,37 @@ static void locals_add(struct make *g, uint32_t n, uint8_t type)
 	}
 }
 
+/* The next @n locals have no value yet: none of their type is there without being made. */
+static void unset_add(struct make *g, uint32_t n)
+{
+	if (g->r.bad || n > LOCALS_MAX - g->nlocals)
+		return;
+	if (!g->unset && !(g->unset = calloc(LOCALS_MAX, sizeof *g->unset))) {
+		g->r.bad = err_set(g->r.e, ENOMEM, "out of memory");
+		return;
+	}
+	memset(g->unset + g->nlocals, true, n);
+}
+
+/* Local @i is written, so it may be read, until the end of the block. */
+static void local_set(struct make *g, uint32_t i)
+{
+	if (!g->unset || !g->unset[i])
+		return;
+	g->unset[i] = false;
+	if (g->nsets == g->cap_sets) {
+		uint32_t cap = g->cap_sets ? 2 * g->cap_sets : 16;
+		uint32_t *p = realloc(g->sets, cap * sizeof *p);
+		if (!p) {
+			g->r.bad = err_set(g->r.e, ENOMEM, "out of memory");
+			return;
+		}
+		g->sets = p;
+		g->cap_sets = cap;
+	}
+	g->sets[g->nsets++] = i;
+}
+
 static void locals_read(struct make *g)
 {
 	uint64_t all = g->type->np;
@@ -37,10 +68,12 @@ static void locals_read(struct make *g)
 		locals_add(g, 1, g->type->values[i]);
 	for (uint32_t n = reader_count(&g->r, "locals", 2); n && !g->r.bad; n--) {
 		uint32_t k = reader_u32(&g->r);
-		uint8_t type = reader_type(&g->r);
+		uint32_t type = reader_type(&g->r, g->m);
 		all += k;
 		if (all > UINT32_MAX)
 			reader_fail(&g->r, EBADMSG, "too many locals");
+		if (type_is_reference(type) && type_is_nonnull(type))
+			unset_add(g, k);
 		locals_add(g, k, type);
 	}
 }
@@ -52,13 +85,16 @@ static void local_op(struct make *g, unsigned op)
 		reader_fail(&g->r, EINVAL, "unknown local %u", i);
 		return;
 	}
-	uint8_t type = g->locals[i];
+	uint32_t type = g->locals[i];
 	uint16_t slot = g->slots[i];
 	if (op == 0x20) {
+		if (g->unset && g->unset[i])
+			reader_fail(&g->r, EINVAL, "uninitialized local %u", i);
 		val_push_as(g, (struct val){.where = IN_LOCAL, .slot = slot}, type);
 		return;
 	}
 	struct val v = val_pop(g, type);
+	local_set(g, i);
 	if (g->r.bad || g->dead) {
 		if (op == 0x22)
 			val_push(g, type);
@@ -133,13 +169,10 @@ static void reference_op(struct make *g, unsigned op)
 	switch (op) {
 	case 0xd0:
 		v = (struct val){.where = CONSTANT};
-		val_push_as(g, v, reader_reference(&g->r));
+		val_push_as(g, v, reader_heap(&g->r, g->m));
 		break;
 	case 0xd1:
-		v = val_pop(g, WASM_NONE);
-		if (v.type && !type_is_reference(v.type))
-			reader_fail(&g->r, EINVAL, "type mismatch: %s is no reference",
-				    wasm_type_name(v.type));
+		v = reference_pop(g);
 		(void)emit_value(g, CODE_i64_eq_k, WASM_I32, val_use(g, &v));
 		break;
 	default:
@@ -148,7 +181,8 @@ static void reference_op(struct make *g, unsigned op)
 			reader_fail(&g->r, EINVAL, "unknown function %u", i);
 		else if (!g->r.bad && !g->m->funcs[i].declared)
 			reader_fail(&g->r, EINVAL, "undeclared function reference %u", i);
-		emit_value(g, CODE_REF_FUNC, WASM_FUNCREF, 0)->k = i;
+		emit_value(g, CODE_REF_FUNC, g->r.bad ? WASM_NONE : type_of_function(g->m, i), 0)
+		    ->k = i;
 	}
 }
 
@@ -183,19 +217,19 @@ static void table_op(struct make *g, unsigned op)
 
 static void select_op(struct make *g, unsigned op)
 {
-	uint8_t type = WASM_NONE;
+	uint32_t type = WASM_NONE;
 	if (op == 0x1c) {
 		uint32_t n = reader_u32(&g->r);
 		if (n != 1)
 			reader_fail(&g->r, EINVAL, "invalid result arity");
-		type = reader_type(&g->r);
+		type = reader_type(&g->r, g->m);
 	}
 	struct val c = val_pop(g, WASM_I32), y = val_pop(g, type), x = val_pop(g, type);
 	if (op == 0x1b && (type_is_reference(x.type) || type_is_reference(y.type)))
 		reader_fail(&g->r, EINVAL, "type mismatch: select of references without a type");
 	if (op == 0x1b && x.type && y.type && x.type != y.type)
 		reader_fail(&g->r, EINVAL, "type mismatch: select of %s and %s",
-			    wasm_type_name(x.type), wasm_type_name(y.type));
+			    type_text(x.type).s, type_text(y.type).s);
 	type = type ? type : x.type ? x.type : y.type;
 	uint16_t a = val_use(g, &x), b = val_use(g, &y), k = val_use(g, &c);
 	enum code code = type == WASM_V128  ? CODE_SELECT2
@@ -209,6 +243,29 @@ static void select_op(struct make *g, unsigned op)
 }
 
 /* ---- calls ---- */
+
+/* Arguments of a function of type @t, together; returns the slot of the first. */
+static uint16_t arguments_take(struct make *g, const struct wtype *t, bool tail)
+{
+	uint16_t at = g->r.bad || g->dead || g->nvals < t->np ? 0 : vals_settle(g, t->np);
+	vals_pop(g, t->values, t->np);
+	if (tail && !g->r.bad &&
+	    (t->nr != g->type->nr ||
+	     (t->nr && !types_fit(type_results(t), type_results(g->type), t->nr))))
+		reader_fail(&g->r, EINVAL, "type mismatch: a tail call with other results");
+	return at;
+}
+
+/* What is on the stack after a call that was emitted. */
+static void call_end(struct make *g, const struct wtype *t, bool tail)
+{
+	if (g->r.bad)
+		return;
+	if (tail)
+		unreachable_from_here(g);
+	else
+		vals_push(g, type_results(t), t->nr);
+}
 
 void op_call(struct make *g, unsigned op)
 {
@@ -225,32 +282,39 @@ void op_call(struct make *g, unsigned op)
 		reader_fail(&g->r, EINVAL, "unknown table %u", table);
 		return;
 	}
-	if (indirect && g->m->tables[table].type != WASM_FUNCREF)
-		reader_fail(&g->r, EINVAL, "type mismatch: a call through a table of externref");
+	if (indirect && !type_is_function(g->m->tables[table].type))
+		reader_fail(&g->r, EINVAL, "type mismatch: a call through a table of %s",
+			    type_text(g->m->tables[table].type).s);
 	if (indirect)
 		callee = val_pop(g, table_index_type(g->m, table));
 	uint16_t a = indirect ? index_use(g, &callee, table) : 0;
-	uint16_t at = g->r.bad || g->dead || g->nvals < t->np ? 0 : vals_settle(g, t->np);
-	vals_pop(g, t->values, t->np);
-	if (tail && !g->r.bad &&
-	    (t->nr != g->type->nr ||
-	     (t->nr && memcmp(type_results(t), type_results(g->type), t->nr))))
-		reader_fail(&g->r, EINVAL, "type mismatch: a tail call with other results");
-	if (g->r.bad)
-		return;
+	uint16_t at = arguments_take(g, t, tail);
 	static const enum code codes[] = {CODE_CALL, CODE_CALL_INDIRECT, CODE_TAIL,
 					  CODE_TAIL_INDIRECT};
 	emit(g, codes[op - 0x10], at, a)->k = indirect ? t->canon : i;
 	if (indirect)
 		emit_second(g)->k = table;
-	if (tail) {
-		struct ctrl *c = &g->ctrls[g->nctrls - 1];
-		g->nvals = c->height;
-		g->top = c->home;
-		c->unreachable = g->dead = true;
-	} else {
-		vals_push(g, type_results(t), t->nr);
+	call_end(g, t, tail);
+}
+
+/* Through the table behind those of the module, where the function of each reference is. */
+static void op_call_reference(struct make *g, unsigned op)
+{
+	const bool tail = op == 0x15;
+	uint32_t i = reader_u32(&g->r);
+	if (g->r.bad || i >= g->m->ntypes) {
+		reader_fail(&g->r, EINVAL, "unknown type %u", i);
+		return;
 	}
+	const struct wtype *t = &g->m->types[i];
+	struct val callee = val_pop(g, t->canon << TYPE_OF | WASM_REF);
+	if (!type_is_nonnull(callee.type))
+		null_trap(g, &callee, WASM_TRAP_NULL_FUNCTION);
+	uint16_t a = val_use(g, &callee);
+	uint16_t at = arguments_take(g, t, tail);
+	emit(g, tail ? CODE_TAIL_INDIRECT : CODE_CALL_INDIRECT, at, a)->k = t->canon;
+	emit_second(g)->k = g->m->ntables;
+	call_end(g, t, tail);
 }
 
 /* ---- all of it ---- */
@@ -274,8 +338,8 @@ static void prefixed(struct make *g, unsigned prefix)
 
 static void unknown(struct make *g, unsigned op)
 {
-	if (op == 0x14 || op == 0x15 || (op >= 0xd3 && op <= 0xd6))
-		reader_fail(&g->r, ENOTSUP, "typed references (instruction 0x%02x)", op);
+	if (op == 0xd3)
+		reader_fail(&g->r, ENOTSUP, "garbage collection (instruction 0x%02x)", op);
 	else
 		reader_fail(&g->r, EBADMSG, "illegal opcode 0x%02x", op);
 }
@@ -300,12 +364,16 @@ static void op_read(struct make *g)
 		table_op(g, op);
 	else if (op >= 0x10 && op <= 0x13)
 		op_call(g, op);
+	else if (op == 0x14 || op == 0x15)
+		op_call_reference(g, op);
 	else if (op == 0x1a)
 		(void)val_pop(g, WASM_NONE);
 	else if (op == 0x1b || op == 0x1c)
 		select_op(g, op);
 	else if (op >= 0xd0 && op <= 0xd2)
 		reference_op(g, op);
+	else if (op >= 0xd4 && op <= 0xd6)
+		op_null(g, op);
 	else if (op >= 0xfb && op <= 0xfe)
 		prefixed(g, op);
 	else if ((op >= 0x06 && op <= 0x0a) || op == 0x18 || op == 0x19 || op == 0x1f)
@@ -389,6 +457,8 @@ int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool
 		reader_fail(&g.r, EBADMSG, "section size mismatch: code behind the end");
 	free(g.locals);
 	free(g.slots);
+	free(g.unset);
+	free(g.sets);
 	free(g.vals);
 	free(g.ctrls);
 	catches_sort(&g);

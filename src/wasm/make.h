@@ -8,7 +8,7 @@
 
 enum where { AT_HOME, IN_LOCAL, CONSTANT };
 struct val {
-	uint8_t type, where;
+	uint32_t type : 30, where : 2;
 	uint16_t slot; /* of the local */
 	uint16_t home;
 	uint64_t k;
@@ -18,9 +18,11 @@ struct ctrl {
 	uint8_t kind;
 	bool unreachable; /* the rest of the block is */
 	bool dead;        /* all of it was, when it began */
-	const uint8_t *in, *out;
+	const uint32_t *in, *out;
+	uint32_t one;     /* the type of its result, if @out is NULL */
 	uint32_t nin, nout;
 	uint32_t height;  /* values below it */
+	uint32_t sets;    /* locals that were set before it */
 	uint16_t home;    /* of its first value */
 	uint32_t start;   /* where a loop begins */
 	int32_t patches;  /* branches to its end, a list by their rel; -1 ends it */
@@ -36,7 +38,10 @@ struct make {
 	const struct wasm_module *m;
 	const struct wtype *type;
 	const uint8_t *op_at; /* the instruction that is read */
-	uint8_t *locals;      /* types; owned */
+	uint32_t *locals;     /* types; owned */
+	bool *unset;          /* of locals that are never null: nothing is in them yet; owned */
+	uint32_t *sets;       /* those that have been set since; owned */
+	uint32_t nsets, cap_sets;
 	uint16_t *slots;      /* of locals; owned */
 	uint32_t nlocals;
 	struct val *vals;     /* owned */
@@ -59,12 +64,13 @@ struct make {
 };
 
 /* ---- values (make_value.c) ---- */
-void val_push(struct make *g, uint8_t type);                 /* at home */
-void val_push_as(struct make *g, struct val v, uint8_t type); /* where it is */
-struct val val_pop(struct make *g, uint8_t type);            /* WASM_NONE: any */
-void vals_pop(struct make *g, const uint8_t *types, uint32_t n);
-void vals_push(struct make *g, const uint8_t *types, uint32_t n);
-uint16_t val_slots(uint8_t type);
+void val_push(struct make *g, uint32_t type);                /* at home */
+void val_push_as(struct make *g, struct val v, uint32_t type); /* where it is */
+struct val val_pop(struct make *g, uint32_t type);           /* WASM_NONE: any */
+struct val reference_pop(struct make *g); /* of any type */
+void vals_pop(struct make *g, const uint32_t *types, uint32_t n);
+void vals_push(struct make *g, const uint32_t *types, uint32_t n);
+uint16_t val_slots(uint32_t type);
 /* The slot to read it from. */
 uint16_t val_use(struct make *g, const struct val *v);
 void val_move(struct make *g, const struct val *v, uint16_t to);
@@ -78,7 +84,7 @@ void local_leave(struct make *g, uint16_t slot);
 struct insn *emit(struct make *g, enum code code, uint16_t d, uint16_t a);
 struct insn *emit_second(struct make *g); /* what did not fit into the last one */
 /* A value of @type is pushed, and made by the instruction that is returned. */
-struct insn *emit_value(struct make *g, enum code code, uint8_t type, uint16_t a);
+struct insn *emit_value(struct make *g, enum code code, uint32_t type, uint16_t a);
 void emit_numeric(struct make *g, unsigned op);  /* make_number.c; pops and pushes */
 bool op_is_numeric(unsigned op);
 /* A condition, taken out of the code when it was the last instruction. */
@@ -107,12 +113,16 @@ void block_end(struct make *g);
 void results_check(struct make *g, struct ctrl *c); /* settle and pop them at the end of a part */
 struct ctrl *label_read(struct make *g);
 uint32_t label_count(const struct ctrl *c);
-const uint8_t *label_types(const struct ctrl *c);
+const uint32_t *label_types(const struct ctrl *c);
+static inline const uint32_t *ctrl_out(const struct ctrl *c) { return c->out ? c->out : &c->one; }
 void label_bind(struct make *g, int32_t *patches);
 void branch_link(struct make *g, struct insn *i, struct ctrl *c);
 void branch_emit(struct make *g, struct ctrl *c);
 void values_move(struct make *g, uint32_t n, const struct ctrl *c);
 void unreachable_from_here(struct make *g);
+void sets_undo(struct make *g, const struct ctrl *c); /* of locals, since @c began */
+void op_null(struct make *g, unsigned op); /* 0xd4 to 0xd6 */
+void null_trap(struct make *g, const struct val *v, enum wasm_trap trap); /* if it is null */
 /* ---- exceptions (make_try.c) ---- */
 void op_exception(struct make *g, unsigned op);
 void catch_end(struct make *g, struct ctrl *c);          /* of the values of a catch's end */

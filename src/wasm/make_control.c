@@ -4,27 +4,20 @@
  * still to be moved: they only go down. Spec: WASM-CORE 2.0 §3.3.8 */
 #include "wasm/make.h"
 
-static const uint8_t *one_type(uint8_t t)
-{
-	static const uint8_t all[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64, WASM_V128,
-				      WASM_FUNCREF, WASM_EXTERNREF, WASM_EXNREF};
-	for (size_t i = 0; i < countof(all); i++)
-		if (all[i] == t)
-			return &all[i];
-	return NULL;
-}
-
 void block_type(struct make *g, struct ctrl *c)
 {
+	const uint8_t *at = g->r.p;
 	int64_t t = reader_signed(&g->r, 33);
 	c->nin = c->nout = 0;
 	if (g->r.bad || t == -64)
 		return;
-	if (t < 0) {
-		c->out = one_type((uint8_t)(t & 0x7f));
-		c->nout = 1;
-		if (t < -64 || !c->out)
+	if (t < 0) { /* a type of values, which is one byte, or begins with it */
+		if (g->r.p - at > 1)
 			reader_fail(&g->r, EBADMSG, "malformed block type");
+		else
+			g->r.p = at;
+		c->one = reader_type_as(&g->r, g->m, "block");
+		c->nout = 1;
 	} else if (t >= g->m->ntypes) {
 		reader_fail(&g->r, EINVAL, "unknown type %lld", (long long)t);
 	} else {
@@ -57,8 +50,15 @@ static struct ctrl *ctrl_push(struct make *g, enum block kind, const struct ctrl
 	c->home = (uint16_t)g->top;
 	c->patches = c->otherwise = NO_PATCH;
 	c->start = g->n;
+	c->sets = g->nsets;
 	g->fresh = UINT32_MAX;
 	return c;
+}
+
+void sets_undo(struct make *g, const struct ctrl *c)
+{
+	while (g->nsets > c->sets)
+		g->unset[g->sets[--g->nsets]] = true;
 }
 
 void unreachable_from_here(struct make *g)
@@ -97,9 +97,9 @@ void branch_link(struct make *g, struct insn *i, struct ctrl *c)
 }
 
 uint32_t label_count(const struct ctrl *c) { return c->kind == LOOP ? c->nin : c->nout; }
-const uint8_t *label_types(const struct ctrl *c)
+const uint32_t *label_types(const struct ctrl *c)
 {
-	return c->kind == LOOP ? c->in : c->out;
+	return c->kind == LOOP ? c->in : ctrl_out(c);
 }
 
 struct ctrl *label_read(struct make *g)
@@ -157,6 +157,40 @@ void branch_emit(struct make *g, struct ctrl *c)
 	branch_link(g, emit(g, CODE_BR, 0, 0), c);
 }
 
+/* Whatever comes next is gone around if @k is not @when. */
+static int32_t around_begin(struct make *g, const struct condition *k, bool when)
+{
+	struct insn *i = emit_condition(g, k, !when);
+	if (i == &g->scratch[0])
+		return NO_PATCH;
+	i->rel = NO_PATCH;
+	return (int32_t)(i - g->code);
+}
+
+/* To the label of @c if @k is @when; the values that it wants are there, and stay. */
+static void branch_when(struct make *g, const struct condition *k, bool when, struct ctrl *c)
+{
+	if (values_in_place(g, label_count(c), c)) {
+		branch_link(g, emit_condition(g, k, when), c);
+		return;
+	}
+	int32_t around = around_begin(g, k, when);
+	values_move(g, label_count(c), c);
+	branch_link(g, emit(g, CODE_BR, 0, 0), c);
+	label_bind(g, &around);
+}
+
+/* The upper @n values, which were popped, have the types that the label of @c gives them. */
+static void vals_again(struct make *g, const struct ctrl *c, uint32_t n)
+{
+	if (g->dead) {
+		vals_push(g, label_types(c), n);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		g->vals[g->nvals++].type = label_types(c)[i] & 0x3fffffff;
+}
+
 static void branch_if(struct make *g)
 {
 	struct ctrl *c = label_read(g);
@@ -166,27 +200,99 @@ static void branch_if(struct make *g)
 	vals_pop(g, label_types(c), label_count(c));
 	if (g->r.bad)
 		return;
-	uint32_t before = g->nvals;
-	if (g->dead) {
-		vals_push(g, label_types(c), label_count(c));
+	vals_again(g, c, label_count(c)); /* what was popped is still there */
+	if (g->dead)
 		return;
-	}
-	g->nvals = before + label_count(c); /* what was popped is still there */
 	g->top = v.home;
 	struct condition k = condition_take(g, &v);
-	if (values_in_place(g, label_count(c), c)) {
-		branch_link(g, emit_condition(g, &k, true), c);
-	} else {
-		struct insn *i = emit_condition(g, &k, false);
-		int32_t around = i == &g->scratch[0] ? NO_PATCH : (int32_t)(i - g->code);
-		if (around != NO_PATCH)
-			i->rel = NO_PATCH;
-		values_move(g, label_count(c), c);
-		branch_link(g, emit(g, CODE_BR, 0, 0), c);
-		label_bind(g, &around);
+	branch_when(g, &k, true, c);
+}
+
+/* ---- references that may be null ---- */
+
+static struct condition null_condition(struct make *g, const struct val *v)
+{
+	return (struct condition){CODE_i64_eq_if_k, CODE_i64_eq_unless_k, val_use(g, v), 0};
+}
+
+/* The value that was popped as @v, and is not null, where it is. */
+static void nonnull_push(struct make *g, struct val v)
+{
+	v.where = v.where == CONSTANT ? AT_HOME : v.where; /* null_condition has put it there */
+	val_push_as(g, v, type_nonnull(v.type));
+}
+
+void null_trap(struct make *g, const struct val *v, enum wasm_trap trap)
+{
+	if (g->dead || g->r.bad)
+		return;
+	struct condition k = null_condition(g, v);
+	int32_t around = around_begin(g, &k, true);
+	emit(g, CODE_TRAP, 0, 0)->k = trap;
+	label_bind(g, &around);
+}
+
+static void branch_null(struct make *g)
+{
+	struct ctrl *c = label_read(g);
+	struct val v = reference_pop(g);
+	if (!c || g->r.bad)
+		return;
+	vals_pop(g, label_types(c), label_count(c));
+	if (g->r.bad)
+		return;
+	vals_again(g, c, label_count(c));
+	if (!g->dead) {
+		g->top = v.home;
+		struct condition k = null_condition(g, &v);
+		branch_when(g, &k, true, c);
 	}
-	for (uint32_t n = 0; n < label_count(c); n++)
-		g->vals[before + n].type = label_types(c)[n];
+	nonnull_push(g, v);
+}
+
+/* The label wants the reference, too, as its last value. */
+static void branch_nonnull(struct make *g)
+{
+	struct ctrl *c = label_read(g);
+	struct val v = reference_pop(g);
+	uint32_t n = c ? label_count(c) : 0;
+	if (!c || g->r.bad)
+		return;
+	if (!n || !type_is_reference(label_types(c)[n - 1]) ||
+	    !type_fits(type_nonnull(v.type), label_types(c)[n - 1])) {
+		reader_fail(&g->r, EINVAL, "type mismatch: a label that does not end in %s",
+			    type_text(type_nonnull(v.type)).s);
+		return;
+	}
+	vals_pop(g, label_types(c), n - 1);
+	if (g->r.bad)
+		return;
+	vals_again(g, c, n - 1);
+	if (g->dead)
+		return;
+	g->top = v.home;
+	struct condition k = null_condition(g, &v);
+	nonnull_push(g, v);
+	branch_when(g, &k, false, c);
+	(void)val_pop(g, WASM_NONE);
+}
+
+void op_null(struct make *g, unsigned op)
+{
+	struct val v;
+	switch (op) {
+	case 0xd4:
+		v = reference_pop(g);
+		if (type_is_nonnull(v.type)) {
+			val_push_as(g, v, v.type);
+			break;
+		}
+		null_trap(g, &v, WASM_TRAP_NULL_REFERENCE);
+		nonnull_push(g, v);
+		break;
+	case 0xd5: branch_null(g); break;
+	default: branch_nonnull(g);
+	}
 }
 
 /* Is this the same as the label of @first, and fits what is there? */
@@ -202,11 +308,11 @@ static void table_label_check(struct make *g, const struct ctrl *c, uint32_t ari
 	if (have < arity && !here->unreachable)
 		reader_fail(&g->r, EINVAL, "type mismatch: too few values for a label");
 	for (uint32_t i = 0; i < have && i < arity; i++) {
-		uint8_t is = g->vals[g->nvals - 1 - i].type;
-		uint8_t want = label_types(c)[arity - 1 - i];
-		if (is && is != want)
+		uint32_t is = g->vals[g->nvals - 1 - i].type;
+		uint32_t want = label_types(c)[arity - 1 - i];
+		if (!type_fits(is, want))
 			reader_fail(&g->r, EINVAL, "type mismatch: %s is wanted, %s is there",
-				    wasm_type_name(want), wasm_type_name(is));
+				    type_text(want).s, type_text(is).s);
 	}
 }
 
@@ -302,10 +408,11 @@ void results_check(struct make *g, struct ctrl *c)
 {
 	if (!g->dead && g->nvals >= c->nout)
 		(void)vals_settle(g, c->nout);
-	vals_pop(g, c->out, c->nout);
+	vals_pop(g, ctrl_out(c), c->nout);
 	if (!g->r.bad && g->nvals != c->height)
 		reader_fail(&g->r, EINVAL, "type mismatch: %u values too many at the end",
 			    g->nvals - c->height);
+	sets_undo(g, c);
 }
 
 static void block_else(struct make *g)
@@ -329,13 +436,13 @@ static void block_else(struct make *g)
 void block_end(struct make *g)
 {
 	struct ctrl *c = &g->ctrls[g->nctrls - 1];
-	if (c->kind == IF && (c->nin != c->nout || (c->nin && memcmp(c->in, c->out, c->nin)))) {
+	if (c->kind == IF && (c->nin != c->nout || !types_fit(c->in, ctrl_out(c), c->nin))) {
 		reader_fail(&g->r, EINVAL, "type mismatch: an if without else that has results");
 		return;
 	}
 	if (c->kind == BODY && !g->dead && c->patches == NO_PATCH && g->nvals == c->nout &&
 	    c->nout == 1 && g->type->rslots == 1) {
-		struct val v = val_pop(g, c->out[0]);
+		struct val v = val_pop(g, ctrl_out(c)[0]);
 		if (!g->r.bad)
 			(void)emit(g, CODE_RETURN1, 0, val_use(g, &v));
 		g->nctrls--;
@@ -351,7 +458,7 @@ void block_end(struct make *g)
 	label_bind(g, &c->otherwise);
 	label_bind(g, &c->patches);
 	g->dead = c->dead;
-	vals_push(g, c->out, c->nout);
+	vals_push(g, ctrl_out(c), c->nout);
 	if (c->kind == BODY && !g->r.bad)
 		return_emit(g);
 	g->nctrls--;
@@ -362,7 +469,7 @@ void op_control(struct make *g, unsigned op)
 	struct ctrl *c;
 	switch (op) {
 	case 0x00:
-		(void)emit(g, CODE_UNREACHABLE, 0, 0);
+		emit(g, CODE_TRAP, 0, 0)->k = WASM_TRAP_UNREACHABLE;
 		unreachable_from_here(g);
 		break;
 	case 0x01: break;

@@ -154,7 +154,7 @@ void op_atomic(struct make *g, unsigned op)
 	struct memarg m = memarg_read(g, s.bytes);
 	if (!g->r.bad && 1u << m.align != s.bytes)
 		reader_fail(&g->r, EINVAL, "atomic alignment must be natural");
-	const uint8_t types[] = {m.type, s.in[0], s.in[1]};
+	const uint32_t types[] = {m.type, s.in[0], s.in[1]};
 	uint16_t at = g->dead || g->nvals < s.n + 1u ? 0 : vals_settle(g, s.n + 1u);
 	vals_pop(g, types, s.n + 1u);
 	(void)emit(g, CODE_ATOMIC, at, 0);
@@ -167,12 +167,12 @@ void op_atomic(struct make *g, unsigned op)
 }
 
 /* A call of a C function; what it takes and leaves lies together. */
-static void help(struct make *g, enum help h, const char *in, uint8_t out, uint32_t i, uint32_t j)
+static void help(struct make *g, enum help h, const uint32_t *types, uint32_t out, uint32_t i,
+		 uint32_t j)
 {
-	uint32_t n = (uint32_t)strlen(in);
-	uint8_t types[4] = {0};
-	for (uint32_t k = 0; k < n; k++)
-		types[k] = (uint8_t)in[k];
+	uint32_t n = 0;
+	while (types[n])
+		n++;
 	uint16_t at = g->dead || g->nvals < n ? 0 : vals_settle(g, n);
 	bool table = h >= HELP_TABLE_SIZE;
 	vals_pop(g, types, n);
@@ -188,8 +188,9 @@ static void help(struct make *g, enum help h, const char *in, uint8_t out, uint3
 		val_push(g, out);
 }
 
-/* Types of operands as a text: an index of memory @i, a reference. */
-#define TEXT(...) ((const char[]){__VA_ARGS__, 0})
+/* Types of operands. */
+#define TYPES(...) ((const uint32_t[]){__VA_ARGS__, 0})
+#define NO_TYPES   ((const uint32_t[]){0})
 
 void op_memory(struct make *g, unsigned op)
 {
@@ -200,9 +201,9 @@ void op_memory(struct make *g, unsigned op)
 	uint32_t i = memory_read_index(g);
 	uint8_t t = memory_type(g, i);
 	if (op == 0x3f)
-		help(g, HELP_MEMORY_SIZE, "", t, i, 0);
+		help(g, HELP_MEMORY_SIZE, NO_TYPES, t, i, 0);
 	else
-		help(g, HELP_MEMORY_GROW, TEXT((char)t), t, i, 0);
+		help(g, HELP_MEMORY_GROW, TYPES(t), t, i, 0);
 }
 
 static uint32_t index_read(struct make *g, const char *what, uint32_t n)
@@ -220,7 +221,7 @@ static uint32_t data_read_index(struct make *g)
 	return index_read(g, "data segment", g->m->data_count);
 }
 
-static uint8_t table_type(const struct make *g, uint32_t i)
+static uint32_t table_type(const struct make *g, uint32_t i)
 {
 	return i < g->m->ntables ? g->m->tables[i].type : WASM_NONE;
 }
@@ -228,51 +229,51 @@ static uint8_t table_type(const struct make *g, uint32_t i)
 static void bulk_memory(struct make *g, unsigned op)
 {
 	uint32_t i, j;
-	char t, u, n = (char)WASM_I32;
+	uint32_t t, u, n = WASM_I32;
 	switch (op) {
 	case 8:
 		i = data_read_index(g);
 		j = memory_read_index(g);
-		help(g, HELP_MEMORY_INIT, TEXT((char)memory_type(g, j), n, n), 0, i, j);
+		help(g, HELP_MEMORY_INIT, TYPES(memory_type(g, j), n, n), 0, i, j);
 		break;
-	case 9: help(g, HELP_DATA_DROP, "", 0, data_read_index(g), 0); break;
+	case 9: help(g, HELP_DATA_DROP, NO_TYPES, 0, data_read_index(g), 0); break;
 	case 10:
 		i = memory_read_index(g);
 		j = memory_read_index(g);
-		t = (char)memory_type(g, i);
-		u = (char)memory_type(g, j);
-		n = t == (char)WASM_I64 ? u : t;
-		help(g, HELP_MEMORY_COPY, TEXT(t, u, n), 0, i, j);
+		t = memory_type(g, i);
+		u = memory_type(g, j);
+		n = t == WASM_I64 ? u : t;
+		help(g, HELP_MEMORY_COPY, TYPES(t, u, n), 0, i, j);
 		break;
 	default:
 		i = memory_read_index(g);
-		t = (char)memory_type(g, i);
-		help(g, HELP_MEMORY_FILL, TEXT(t, n, t), 0, i, 0);
+		t = memory_type(g, i);
+		help(g, HELP_MEMORY_FILL, TYPES(t, n, t), 0, i, 0);
 	}
 }
 
-static char index_type(const struct make *g, uint32_t i)
+static uint32_t index_type(const struct make *g, uint32_t i)
 {
-	return (char)table_index_type(g->m, i);
+	return table_index_type(g->m, i);
 }
 
 static void bulk_tables(struct make *g, bool init)
 {
-	const char n = (char)WASM_I32;
+	const uint32_t n = WASM_I32;
 	uint32_t i = init ? index_read(g, "element segment", g->m->nelems)
 			  : index_read(g, "table", g->m->ntables);
 	uint32_t j = index_read(g, "table", g->m->ntables);
 	if (g->r.bad)
 		return;
-	if (init && g->m->elems[i].type != table_type(g, j))
+	if (init && !type_fits(g->m->elems[i].type, table_type(g, j)))
 		reader_fail(&g->r, EINVAL, "type mismatch: elements of another type");
-	if (!init && table_type(g, i) != table_type(g, j))
+	if (!init && !type_fits(table_type(g, j), table_type(g, i)))
 		reader_fail(&g->r, EINVAL, "type mismatch: tables of other types");
-	char t = index_type(g, init ? j : i), u = index_type(g, j);
+	uint32_t t = index_type(g, init ? j : i), u = index_type(g, j);
 	if (init)
-		help(g, HELP_TABLE_INIT, TEXT(t, n, n), 0, i, j);
+		help(g, HELP_TABLE_INIT, TYPES(t, n, n), 0, i, j);
 	else
-		help(g, HELP_TABLE_COPY, TEXT(t, u, t == u ? t : n), 0, i, j);
+		help(g, HELP_TABLE_COPY, TYPES(t, u, t == u ? t : n), 0, i, j);
 }
 
 static void bulk_table(struct make *g, unsigned op)
@@ -284,12 +285,12 @@ static void bulk_table(struct make *g, unsigned op)
 	}
 	i = op == 13 ? index_read(g, "element segment", g->m->nelems)
 		     : index_read(g, "table", g->m->ntables);
-	char t = index_type(g, i), ref = (char)table_type(g, i);
+	uint32_t t = index_type(g, i), ref = table_type(g, i);
 	switch (op) {
-	case 13: help(g, HELP_ELEM_DROP, "", 0, i, 0); break;
-	case 15: help(g, HELP_TABLE_GROW, TEXT(ref, t), (uint8_t)t, i, 0); break;
-	case 16: help(g, HELP_TABLE_SIZE, "", (uint8_t)t, i, 0); break;
-	default: help(g, HELP_TABLE_FILL, TEXT(t, ref, t), 0, i, 0);
+	case 13: help(g, HELP_ELEM_DROP, NO_TYPES, 0, i, 0); break;
+	case 15: help(g, HELP_TABLE_GROW, TYPES(ref, t), t, i, 0); break;
+	case 16: help(g, HELP_TABLE_SIZE, NO_TYPES, t, i, 0); break;
+	default: help(g, HELP_TABLE_FILL, TYPES(t, ref, t), 0, i, 0);
 	}
 }
 

@@ -70,9 +70,9 @@ static bool clause_fits(const struct make *g, unsigned kind, uint32_t tag, const
 {
 	const struct wtype *t = kind < CATCH_ALL ? tag_type(g, tag) : NULL;
 	uint32_t n = t ? t->np : 0, ref = kind == CATCH_TAG_REF || kind == CATCH_ALL_REF;
-	const uint8_t *want = label_types(c);
-	return label_count(c) == n + ref && (!n || !memcmp(want, t->values, n)) &&
-	       (!ref || want[n] == WASM_EXNREF);
+	const uint32_t *want = label_types(c);
+	return label_count(c) == n + ref && (!n || types_fit(t->values, want, n)) &&
+	       (!ref || type_fits(WASM_EXNREF | WASM_NONNULL, want[n]));
 }
 
 static void clause_read(struct make *g)
@@ -165,10 +165,11 @@ void catch_end(struct make *g, struct ctrl *c)
 {
 	if (!g->dead && g->nvals >= c->nout)
 		values_move(g, c->nout, c);
-	vals_pop(g, c->out, c->nout);
+	vals_pop(g, ctrl_out(c), c->nout);
 	if (!g->r.bad && g->nvals != c->height)
 		reader_fail(&g->r, EINVAL, "type mismatch: %u values too many at the end",
 			    g->nvals - c->height);
+	sets_undo(g, c);
 	g->top = c->home;
 }
 

@@ -3,9 +3,9 @@
  * Spec: WASM-CORE 2.0, appendix "validation algorithm" */
 #include "wasm/make.h"
 
-uint16_t val_slots(uint8_t type) { return type == WASM_V128 ? 2 : 1; }
+uint16_t val_slots(uint32_t type) { return type == WASM_V128 ? 2 : 1; }
 
-void val_push_as(struct make *g, struct val v, uint8_t type)
+void val_push_as(struct make *g, struct val v, uint32_t type)
 {
 	if (g->nvals == g->cap_vals) {
 		uint32_t cap = g->cap_vals ? 2 * g->cap_vals : 64;
@@ -17,11 +17,11 @@ void val_push_as(struct make *g, struct val v, uint8_t type)
 		g->vals = p;
 		g->cap_vals = cap;
 	}
-	v.type = type;
+	v.type = type & 0x3fffffff;
 	v.home = (uint16_t)g->top;
 	g->vals[g->nvals++] = v;
 	g->top += val_slots(type);
-	g->references |= type == WASM_EXNREF;
+	g->references |= type_is_exception(type);
 	if (g->top > g->max)
 		g->max = g->top;
 	if (g->top > SLOTS_MAX)
@@ -29,35 +29,40 @@ void val_push_as(struct make *g, struct val v, uint8_t type)
 			    SLOTS_MAX);
 }
 
-void val_push(struct make *g, uint8_t type)
+void val_push(struct make *g, uint32_t type)
 {
 	val_push_as(g, (struct val){.where = AT_HOME}, type);
 }
 
-struct val val_pop(struct make *g, uint8_t type)
+struct val val_pop(struct make *g, uint32_t type)
 {
 	const struct ctrl *c = &g->ctrls[g->nctrls - 1];
 	if (g->nvals == c->height) {
 		if (!c->unreachable)
 			reader_fail(&g->r, EINVAL, "type mismatch: %s is wanted, nothing is there",
-				    wasm_type_name(type));
-		return (struct val){.type = type, .home = (uint16_t)g->top};
+				    type_text(type).s);
+		return (struct val){.type = type & 0x3fffffff, .home = (uint16_t)g->top};
 	}
 	struct val v = g->vals[--g->nvals];
 	g->top = v.home;
-	if (type && v.type && v.type != type)
+	if (!type_fits(v.type, type))
 		reader_fail(&g->r, EINVAL, "type mismatch: %s is wanted, %s is there",
-			    wasm_type_name(type), wasm_type_name(v.type));
+			    type_text(type).s, type_text(v.type).s);
 	return v;
 }
 
-void vals_pop(struct make *g, const uint8_t *types, uint32_t n)
+struct val reference_pop(struct make *g)
+{
+	return val_pop(g, ANY_REFERENCE);
+}
+
+void vals_pop(struct make *g, const uint32_t *types, uint32_t n)
 {
 	while (n && !g->r.bad)
 		(void)val_pop(g, types[--n]);
 }
 
-void vals_push(struct make *g, const uint8_t *types, uint32_t n)
+void vals_push(struct make *g, const uint32_t *types, uint32_t n)
 {
 	for (uint32_t i = 0; i < n && !g->r.bad; i++)
 		val_push(g, types[i]);
@@ -70,15 +75,15 @@ void val_move(struct make *g, const struct val *v, uint16_t to)
 	bool wide = v->type == WASM_V128;
 	if (v->where == CONSTANT) {
 		if ((uint64_t)(int64_t)(int32_t)v->k == v->k) {
-			emit(g, CODE_CONST, to, v->type)->k = (uint32_t)v->k;
+			emit(g, CODE_CONST, to, (uint8_t)v->type)->k = (uint32_t)v->k;
 		} else {
-			(void)emit(g, CODE_CONST64, to, v->type);
+			(void)emit(g, CODE_CONST64, to, (uint8_t)v->type);
 			emit_second(g)->code = v->k;
 		}
 	} else if (v->where == IN_LOCAL || v->home != to) {
 		emit(g, wide ? CODE_COPY2 : CODE_COPY, to,
 		     v->where == IN_LOCAL ? v->slot : v->home)
-		    ->k = v->type;
+		    ->k = (uint8_t)v->type;
 	}
 }
 
@@ -152,7 +157,7 @@ struct insn *emit(struct make *g, enum code code, uint16_t d, uint16_t a)
 
 struct insn *emit_second(struct make *g) { return emit(g, 0, 0, 0); }
 
-struct insn *emit_value(struct make *g, enum code code, uint8_t type, uint16_t a)
+struct insn *emit_value(struct make *g, enum code code, uint32_t type, uint16_t a)
 {
 	struct insn *i = emit(g, code, (uint16_t)g->top, a);
 	g->fresh = g->n;

@@ -25,103 +25,9 @@ static void bytes_own(const struct wasm_module *m, const uint8_t *at, uint64_t l
 	}
 }
 
-/* Room for @n entries of @size bytes behind @*have of them. */
-static void *array_more(struct reader *r, void *at, size_t size, uint32_t have, uint32_t n)
-{
-	if (r->bad || !n)
-		return at;
-	if ((uint64_t)have + n > COUNT_MAX) {
-		reader_fail(r, EBADMSG, "too many entries");
-		return at;
-	}
-	char *p = realloc(at, size * (have + n));
-	if (!p) {
-		r->bad = err_set(r->e, ENOMEM, "out of memory");
-		return at;
-	}
-	memset(p + size * have, 0, size * n);
-	return p;
-}
-#define MORE(r, array, count, n) ((array) = array_more(r, array, sizeof *(array), count, n))
-
 static struct span span_from(const struct reader *r, const uint8_t *at)
 {
 	return (struct span){at, (uint32_t)(r->p - at)};
-}
-
-/* ---- types ---- */
-
-static uint32_t type_slots(const uint8_t *t, uint32_t n)
-{
-	uint32_t s = 0;
-	for (uint32_t i = 0; i < n; i++)
-		s += t[i] == WASM_V128 ? 2 : 1;
-	return s;
-}
-
-static void type_read(struct reader *r, struct wtype *t)
-{
-	uint8_t form = reader_byte(r);
-	if (form != 0x60) {
-		reader_fail(r, form >= 0x4e && form < 0x60 ? ENOTSUP : EBADMSG,
-			    "type form 0x%02x", form);
-		return;
-	}
-	for (unsigned part = 0; part < 2; part++) {
-		uint32_t n = reader_count(r, part ? "results" : "parameters", 1), *count;
-		count = part ? &t->nr : &t->np;
-		if (n > 1000) {
-			reader_fail(r, ENOTSUP, "more than 1000 parameters or results");
-			return;
-		}
-		MORE(r, t->values, t->np, n);
-		for (uint32_t i = 0; i < n && !r->bad; i++)
-			t->values[t->np * part + i] = reader_type(r);
-		*count = r->bad ? 0 : n;
-	}
-	t->pslots = (uint16_t)type_slots(t->values, t->np);
-	t->rslots = (uint16_t)type_slots(t->nr ? t->values + t->np : NULL, t->nr);
-}
-
-static bool type_same(const struct wtype *a, const struct wtype *b)
-{
-	return a->np == b->np && a->nr == b->nr &&
-	       (!(a->np + a->nr) || !memcmp(a->values, b->values, a->np + a->nr));
-}
-
-/* Types that are the same get one number: an open hash of those that came first. */
-static void types_join(struct wasm_module *m, struct reader *r)
-{
-	uint32_t size = 16;
-	while (size < 2 * m->ntypes)
-		size *= 2;
-	autofree uint32_t *heads = calloc(size, sizeof *heads);
-	if (!heads) {
-		r->bad = err_set(r->e, ENOMEM, "out of memory");
-		return;
-	}
-	for (uint32_t i = 0; i < m->ntypes; i++) {
-		const struct wtype *t = &m->types[i];
-		uint32_t h = 2166136261u ^ t->np;
-		for (uint32_t k = 0; k < t->np + t->nr; k++)
-			h = (h ^ t->values[k]) * 16777619u;
-		h ^= h >> 15;
-		while (heads[h & (size - 1)] && !type_same(t, &m->types[heads[h & (size - 1)] - 1]))
-			h++;
-		if (!heads[h & (size - 1)])
-			heads[h & (size - 1)] = i + 1;
-		m->types[i].canon = heads[h & (size - 1)] - 1;
-	}
-}
-
-static void types_read(struct wasm_module *m, struct reader *r)
-{
-	uint32_t n = reader_count(r, "types", 2);
-	MORE(r, m->types, 0, n);
-	for (uint32_t i = 0; i < n && !r->bad; i++, m->ntypes++)
-		type_read(r, &m->types[i]);
-	if (!r->bad)
-		types_join(m, r);
 }
 
 /* ---- what imports and sections of their own describe alike ---- */
@@ -146,14 +52,23 @@ static void limits_read(struct reader *r, struct wlimits *l, uint64_t most32, ui
 		reader_fail(r, EINVAL, "size minimum must not be greater than maximum");
 }
 
-static void table_read(struct wasm_module *m, struct reader *r)
+static void table_read(struct wasm_module *m, struct reader *r, bool imported)
 {
 	MORE(r, m->tables, m->ntables, 1);
 	if (r->bad)
 		return;
 	struct wlimits *t = &m->tables[m->ntables++];
-	t->type = reader_reference(r);
+	bool begins = !imported && r->p < r->end && *r->p == 0x40;
+	if (begins && (reader_byte(r), reader_byte(r)) != 0)
+		reader_fail(r, EBADMSG, "malformed table");
+	t->type = reader_reference(r, m);
 	limits_read(r, t, UINT32_MAX, UINT64_MAX);
+	const uint8_t *at = r->p;
+	if (begins && constant_read(m, r, t->type, NULL, NULL) == 0)
+		t->init = span_from(r, at);
+	else if (!begins && !imported && type_is_nonnull(t->type))
+		reader_fail(r, EINVAL, "type mismatch: a table of %s that says not of which",
+			    type_text(t->type).s);
 }
 
 static void memory_read(struct wasm_module *m, struct reader *r)
@@ -191,7 +106,7 @@ static struct wglobal *global_read(struct wasm_module *m, struct reader *r)
 	if (r->bad)
 		return &none;
 	struct wglobal *g = &m->globals[m->nglobals];
-	g->type = reader_type(r);
+	g->type = reader_type(r, m);
 	uint8_t mut = reader_byte(r);
 	if (mut > 1)
 		reader_fail(r, EBADMSG, "malformed mutability");
@@ -216,7 +131,7 @@ static void import_read(struct wasm_module *m, struct reader *r, struct wimport 
 	im->kind = reader_byte(r);
 	switch (im->kind) {
 	case WASM_FUNC: im->index = m->nfuncs; func_read(m, r); break;
-	case WASM_TABLE: im->index = m->ntables; table_read(m, r); break;
+	case WASM_TABLE: im->index = m->ntables; table_read(m, r, true); break;
 	case WASM_MEMORY: im->index = m->nmemories; memory_read(m, r); break;
 	case WASM_GLOBAL:
 		im->index = m->nglobals;
@@ -356,7 +271,7 @@ static void elem_read(struct wasm_module *m, struct reader *r, struct welem *el)
 			     : flags & 2  ? SEGMENT_DECLARED
 					  : SEGMENT_PASSIVE);
 	el->expressions = flags & 4;
-	el->type = WASM_FUNCREF;
+	el->type = el->expressions ? WASM_FUNCREF : WASM_FUNCREF | WASM_NONNULL;
 	if (el->mode == SEGMENT_ACTIVE) {
 		el->table = flags & 2 ? reader_u32(r) : 0;
 		if (!r->bad && el->table >= m->ntables)
@@ -365,13 +280,13 @@ static void elem_read(struct wasm_module *m, struct reader *r, struct welem *el)
 	}
 	if (flags & 3) {
 		if (el->expressions)
-			el->type = reader_reference(r);
+			el->type = reader_reference(r, m);
 		else if (reader_byte(r) != 0)
 			reader_fail(r, EBADMSG, "malformed element kind");
 	}
-	if (!r->bad && el->mode == SEGMENT_ACTIVE && m->tables[el->table].type != el->type)
+	if (!r->bad && el->mode == SEGMENT_ACTIVE && !type_fits(el->type, m->tables[el->table].type))
 		reader_fail(r, EINVAL, "type mismatch: %s elements for a table of %s",
-			    wasm_type_name(el->type), wasm_type_name(m->tables[el->table].type));
+			    type_text(el->type).s, type_text(m->tables[el->table].type).s);
 	elem_items_read(m, r, el);
 }
 
@@ -440,9 +355,7 @@ static void memories_read(struct wasm_module *m, struct reader *r)
 static void tables_read(struct wasm_module *m, struct reader *r)
 {
 	for (uint32_t n = reader_count(r, "tables", 3); n && !r->bad; n--) {
-		if (r->p < r->end && *r->p == 0x40)
-			reader_fail(r, ENOTSUP, "tables with an initializer");
-		table_read(m, r);
+		table_read(m, r, false);
 	}
 }
 
@@ -595,7 +508,7 @@ void wasm_signature(const struct wasm_module *m, uint32_t func, char ret[64])
 
 uint32_t wasm_funcs(const struct wasm_module *m) { return m->nfuncs; }
 
-void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint8_t **ret, uint32_t *np,
+void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint32_t **ret, uint32_t *np,
 		    uint32_t *nr)
 {
 	const struct wtype *t = &m->types[m->funcs[func].type];

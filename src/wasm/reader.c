@@ -2,6 +2,7 @@
 /* Bytes of a module, read in order. Spec: WASM-CORE 2.0 §5.2 */
 #include "wasm/internal.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 int reader_fail(struct reader *r, int code, const char *fmt, ...)
 {
@@ -101,38 +102,19 @@ uint32_t reader_count(struct reader *r, const char *what, uint32_t least)
 	return r->bad ? 0 : n;
 }
 
-bool type_is_reference(uint8_t t)
+void *array_more(struct reader *r, void *at, size_t size, uint32_t have, uint32_t n)
 {
-	return t == WASM_FUNCREF || t == WASM_EXTERNREF || t == WASM_EXNREF;
-}
-
-const char *wasm_type_name(uint8_t t)
-{
-	switch (t) {
-	case WASM_I32: return "i32";
-	case WASM_I64: return "i64";
-	case WASM_F32: return "f32";
-	case WASM_F64: return "f64";
-	case WASM_V128: return "v128";
-	case WASM_FUNCREF: return "funcref";
-	case WASM_EXTERNREF: return "externref";
-	case WASM_EXNREF: return "exnref";
-	default: return "any";
+	if (r->bad || !n)
+		return at;
+	if ((uint64_t)have + n > COUNT_MAX) {
+		reader_fail(r, EBADMSG, "too many entries");
+		return at;
 	}
-}
-
-uint8_t reader_type(struct reader *r)
-{
-	uint8_t t = reader_byte(r);
-	if (!((t >= WASM_V128 && t <= WASM_I32) || type_is_reference(t)))
-		reader_fail(r, EBADMSG, "malformed value type 0x%02x", t);
-	return t;
-}
-
-uint8_t reader_reference(struct reader *r)
-{
-	uint8_t t = reader_byte(r);
-	if (!type_is_reference(t))
-		reader_fail(r, EBADMSG, "malformed reference type 0x%02x", t);
-	return t;
+	char *p = realloc(at, size * (have + n));
+	if (!p) {
+		r->bad = err_set(r->e, ENOMEM, "out of memory");
+		return at;
+	}
+	memset(p + size * have, 0, size * n);
+	return p;
 }

@@ -106,11 +106,7 @@ bool wasm_thread_again(struct wasm *w, void *user)
 	for (uint32_t i = 0; i < m->nmemories; i++)
 		if (!w->memories[i].common)
 			return false;
-	for (uint32_t i = 0; i < m->ntables; i++) {
-		struct table *t = &w->tables[i];
-		t->n = m->tables[i].min;
-		memset(t->at, 0, t->n * sizeof *t->at);
-	}
+	tables_begin(w);
 	memset(w->data_dropped, 0, m->ndatas);
 	memset(w->elem_dropped, 0, m->nelems);
 	globals_begin(w);

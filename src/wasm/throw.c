@@ -35,7 +35,7 @@ static void exns_sweep(struct wasm *w, const union wasm_slot *end)
 		w->exns[i].marked = false;
 	slots_mark(w, w->stack, (size_t)(end - w->stack), &again);
 	for (uint32_t i = 0; i < w->m->ntables; i++)
-		if (w->m->tables[i].type == WASM_EXNREF)
+		if (type_is_exception(w->m->tables[i].type))
 			slots_mark(w, (const union wasm_slot *)(const void *)w->tables[i].at,
 				   w->tables[i].n, &again);
 	for (uint32_t i = 0; i < w->m->nglobals; i++)

@@ -193,7 +193,7 @@ static uint64_t on_help(void *self, void *what, void *frame, const uint64_t *fro
 
 static enum jit_fn_result result_of(const struct wtype *t)
 {
-	uint8_t type = t->rslots == 1 ? t->values[t->np] : WASM_NONE;
+	uint32_t type = t->rslots == 1 ? t->values[t->np] : WASM_NONE;
 	return t->rslots != 1				? JIT_FN_NONE
 	       : type == WASM_F32 || type == WASM_F64 ? JIT_FN_FLOAT
 							: JIT_FN_INT;

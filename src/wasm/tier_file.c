@@ -6,9 +6,10 @@
 
 struct head {
 	char magic[8];
-	uint64_t len, sum; /* of all; of what is behind this */
+	uint64_t len, sum; /* of all; sum_of */
 	uint64_t traits, first, code; /* of the cache; bytes of code */
 	uint32_t nunits, nhelps, nlines, ndoors, ncatches, spare;
+	uint64_t references; /* some of it calls references */
 };
 struct unit_kept {
 	uint32_t func, code, len, frame, first, nlines, ndoors, npads, ncatches, spare;
@@ -32,6 +33,7 @@ static struct head head_of(const struct tier *t)
 	struct head h = {.traits = jit_fn_traits(t->cache),
 			 .first = jit_fn_first(t->cache),
 			 .nunits = t->n,
+			 .references = t->w->tables[t->w->m->ntables].at != NULL,
 			 .nhelps = t->helps.n};
 	memcpy(h.magic, magic, sizeof magic);
 	h.code = align_up(jit_cache_used(t->cache) - h.first, 16);
@@ -42,6 +44,13 @@ static struct head head_of(const struct tier *t)
 	}
 	h.len = sizeof h + h.code + behind(&h);
 	return h;
+}
+
+/* Of what is behind @h at @p, and of the one thing in it that nothing else tells. */
+static uint64_t sum_of(const struct head *h, const uint8_t *p)
+{
+	return bytes_sum(p + sizeof *h, h->len - sizeof *h) +
+	       bytes_sum(&h->references, sizeof h->references);
 }
 
 static uint8_t *put(uint8_t *to, const void *from, size_t n)
@@ -81,7 +90,7 @@ int wasm_code_save(const struct wasm *w, uint8_t **ret, size_t *ret_len)
 		p = put(p, t->units[i].catches, t->units[i].ncatches * sizeof(struct wcatch));
 	for (uint32_t i = 0; i < t->n; i++)
 		p = put(p, t->units[i].code.lines, t->units[i].code.nlines);
-	h.sum = bytes_sum(bytes + sizeof h, h.len - sizeof h);
+	h.sum = sum_of(&h, bytes);
 	memcpy(bytes, &h, sizeof h);
 	*ret = bytes;
 	*ret_len = h.len;
@@ -97,7 +106,7 @@ static bool head_read(const uint8_t *p, size_t len, struct head *ret)
 	memcpy(ret, p, sizeof *ret);
 	return !memcmp(ret->magic, magic, sizeof magic) && !ret->spare && ret->len == len &&
 	       ret->code <= len && sizeof *ret + behind(ret) + ret->code == len &&
-	       ret->sum == bytes_sum(p + sizeof *ret, len - sizeof *ret);
+	       ret->sum == sum_of(ret, p);
 }
 
 static bool unit_fits(const struct wasm *w, const struct head *h, const struct unit_kept *k,
@@ -191,7 +200,7 @@ bool wasm_code_load(struct wasm *w, const uint8_t *p, size_t len)
 	struct head h;
 	if (!t || t->cache || !head_read(p, len, &h))
 		return false;
-	if (!tier_begin(t)) {
+	if (!tier_begin(t) || (h.references && !functions_table(w))) {
 		t->failed = true;
 		return false;
 	}

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wasm: modules of WebAssembly: decoded, validated, made into predecoded code a function at a time,
  * interpreted. Knows no system interface: whoever instantiates a module gives it the functions that
- * it imports. Spec: WASM-CORE 2.0, and of 3.0 relaxed SIMD, exceptions, tail calls,
- * extended constant expressions, several memories, 64-bit memories and tables; atomic accesses of
- * the threads proposal, between instances that share memories, each on a thread of its own. */
+ * it imports. Spec: WASM-CORE 2.0, and of 3.0 relaxed SIMD, exceptions, tail calls, typed references
+ * of functions, extended constant expressions, several memories, 64-bit memories and tables; atomic
+ * accesses of the threads proposal, between instances that share memories, each on a thread of its own. */
 #pragma once
 #include "base/base.h"
 #include <stdio.h>
 
-/* Types of values, as the binary format writes them. */
+/* Types of values, as the binary format writes them. A type has 32 bits: one of these, for
+ * references with WASM_NONNULL, which are never null; or, of functions of type i, WASM_REF with i
+ * from bit 8 on, where types that are the same have the number of the first of them. */
 enum wasm_type {
 	WASM_NONE = 0, /* unknown: any type, in code that is never reached */
+	WASM_REF = 0x63,
+	WASM_NONNULL = 0x80,
 	WASM_EXNREF = 0x69,
 	WASM_EXTERNREF = 0x6f,
 	WASM_FUNCREF = 0x70,
@@ -69,8 +73,12 @@ bool wasm_import_at(const struct wasm_module *m, size_t i, struct wasm_import *r
 
 /* The type of function @func: @np types of parameters, @nr of results, at *@ret. */
 uint32_t wasm_funcs(const struct wasm_module *m); /* also those that are imported */
-void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint8_t **ret, uint32_t *np,
+void wasm_func_type(const struct wasm_module *m, uint32_t func, const uint32_t **ret, uint32_t *np,
 		    uint32_t *nr);
+
+/* May the reference @ref, 1 + a number or 0, be where a value of @type is wanted? Of other types:
+ * true. */
+bool wasm_value_fits(const struct wasm_module *m, uint64_t ref, uint32_t type);
 
 /* ---- instances ---- */
 struct wasm;

@@ -27,17 +27,27 @@ void expression_take(struct wat *w, struct bytes *to, const char *word)
 
 struct items {
 	struct bytes bytes; /* owned */
-	uint8_t type;
+	struct coded type;
 	bool functions; /* of numbers only: as far as all were ref.func */
 	uint32_t n;
 };
 
 static void functions_take(struct wat *w, struct items *s)
 {
-	s->type = WASM_FUNCREF;
+	s->type = (struct coded){{WASM_FUNCREF}, 1};
 	s->functions = true;
 	for (; index_is_next(w) && !w->bad; s->n++)
 		unsigned_put(&s->bytes, index_take(w, SPACE_FUNC));
+}
+
+/* The same in a table of other references: each as an expression. */
+static void references_take(struct wat *w, struct items *s)
+{
+	for (; index_is_next(w) && !w->bad; s->n++) {
+		byte_put(&s->bytes, 0xd2);
+		unsigned_put(&s->bytes, index_take(w, SPACE_FUNC));
+		byte_put(&s->bytes, 0x0b);
+	}
 }
 
 /* Expressions that only name functions become their numbers, which is shorter. */
@@ -67,7 +77,7 @@ static void expressions_take(struct wat *w, struct items *s)
 		if (!w->bad)
 			ends[s->n++] = all.n;
 	}
-	s->functions = s->type == WASM_FUNCREF;
+	s->functions = coded_is(&s->type, WASM_FUNCREF);
 	if (!w->bad && !all.failed)
 		numbers_keep(s, &all, ends);
 	s->bytes.failed |= all.failed;
@@ -78,7 +88,7 @@ static void expressions_take(struct wat *w, struct items *s)
 /* "func" and numbers, a type and expressions, or (@bare) numbers alone. */
 static void items_take(struct wat *w, struct items *s, bool bare)
 {
-	*s = (struct items){.type = WASM_FUNCREF};
+	*s = (struct items){.type = {{WASM_FUNCREF}, 1}};
 	if (word_take(w, "func")) {
 		functions_take(w, s);
 	} else if (reference_is_next(w)) {
@@ -93,8 +103,10 @@ static void items_take(struct wat *w, struct items *s, bool bare)
 
 static void items_put(struct bytes *to, unsigned mode, struct items *s)
 {
-	if (mode & (PASSIVE | EXPLICIT))
-		byte_put(to, s->functions ? 0 : s->type);
+	if (mode & (PASSIVE | EXPLICIT) && s->functions)
+		byte_put(to, 0);
+	else if (mode & (PASSIVE | EXPLICIT))
+		coded_put(to, &s->type);
 	unsigned_put(to, s->n);
 	bytes_put(to, s->bytes.at, s->bytes.n);
 	to->failed |= s->bytes.failed;
@@ -129,7 +141,7 @@ void elem_take(struct wat *w)
 	if (given && mode != ACTIVE)
 		wat_expected(w, declared ? "functions" : "(offset");
 	items_take(w, &s, bare && mode == ACTIVE);
-	if (mode == ACTIVE && (table || s.type != WASM_FUNCREF))
+	if (mode == ACTIVE && (table || !coded_is(&s.type, WASM_FUNCREF)))
 		mode = EXPLICIT;
 	unsigned_put(to, mode | (s.functions ? 0u : EXPRESSIONS));
 	if (mode == EXPLICIT)
@@ -141,20 +153,24 @@ void elem_take(struct wat *w)
 }
 
 /* (elem ...) in a table: as many as it is large. */
-void elem_inline_take(struct wat *w, uint32_t table, uint8_t type, bool is64, uint32_t *ret_n)
+void elem_inline_take(struct wat *w, uint32_t table, const struct coded *type, bool is64,
+		      uint32_t *ret_n)
 {
 	struct bytes *to = &w->out[OUT_ELEM];
-	struct items s = {.type = type};
+	struct items s = {.type = *type};
 	if (!open_take(w, "elem"))
 		wat_expected(w, "(elem");
 	w->next[SPACE_ELEM]++;
 	w->entries[OUT_ELEM]++;
-	if (w->t.kind == TOKEN_OPEN || type != WASM_FUNCREF)
+	const bool plain = coded_is(type, WASM_FUNCREF);
+	if (w->t.kind == TOKEN_OPEN)
 		expressions_take(w, &s);
-	else
+	else if (plain)
 		functions_take(w, &s);
+	else
+		references_take(w, &s);
 	close_take(w);
-	unsigned mode = table || type != WASM_FUNCREF ? EXPLICIT : ACTIVE;
+	unsigned mode = table || !plain ? EXPLICIT : ACTIVE;
 	unsigned_put(to, mode | (s.functions ? 0u : EXPRESSIONS));
 	if (mode == EXPLICIT)
 		unsigned_put(to, table);

@@ -39,15 +39,21 @@ static void custom_put(struct bytes *to, const char *name, const struct bytes *b
 static void types_put(struct wat *w, struct bytes *to)
 {
 	struct bytes all = {0};
+	uint32_t groups = w->nsigs;
 	for (uint32_t i = 0; i < w->nsigs; i++) {
 		const struct sig *s = &w->sigs[i];
+		if (s->group) {
+			byte_put(&all, 0x4e);
+			unsigned_put(&all, s->group);
+			groups -= s->group - 1;
+		}
 		byte_put(&all, 0x60);
 		unsigned_put(&all, s->np);
-		bytes_put(&all, w->types.at + s->at, s->np);
+		bytes_put(&all, w->types.at + s->at, s->plen);
 		unsigned_put(&all, s->nr);
-		bytes_put(&all, w->types.at + s->at + s->np, s->nr);
+		bytes_put(&all, w->types.at + s->at + s->plen, s->len - s->plen);
 	}
-	vector_put(to, 1, w->nsigs, &all);
+	vector_put(to, 1, groups, &all);
 	free(all.at);
 }
 

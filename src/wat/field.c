@@ -89,13 +89,14 @@ static void limits_exact(struct bytes *to, bool is64, uint64_t n)
 static void locals_take(struct wat *w)
 {
 	struct bytes all = {0};
-	uint32_t n;
-	types_take(w, "local", &all, USE_LOCALS);
-	for (size_t i = 0; i < all.n; i += n) {
-		for (n = 1; i + n < all.n && all.at[i + n] == all.at[i];)
-			n++;
-		unsigned_put(&w->locals, n);
-		byte_put(&w->locals, all.at[i]);
+	size_t len, to;
+	(void)types_take(w, "local", &all, USE_LOCALS);
+	for (size_t i = 0; i < all.n && !w->bad; i = to) {
+		len = type_len(all.at + i);
+		for (to = i + len; to + len <= all.n && !memcmp(all.at + to, all.at + i, len);)
+			to += len;
+		unsigned_put(&w->locals, (to - i) / len);
+		bytes_put(&w->locals, all.at + i, len);
 		w->nruns++;
 	}
 	w->locals.failed |= all.failed;
@@ -158,7 +159,8 @@ static void table_type_put(struct wat *w, struct bytes *to, bool is64)
 {
 	struct bytes limits = {0};
 	limits_put(w, &limits, is64, false);
-	byte_put(to, reference_take(w));
+	const struct coded type = reference_take(w);
+	coded_put(to, &type);
 	bytes_put(to, limits.at, limits.n);
 	to->failed |= limits.failed;
 	free(limits.at);
@@ -174,9 +176,9 @@ static void table_take(struct wat *w)
 	bool is64 = index_type_take(w);
 	w->entries[OUT_TABLE] += !imported;
 	if (!imported && reference_is_next(w)) {
-		uint8_t t = reference_take(w);
-		byte_put(to, t);
-		elem_inline_take(w, index, t, is64, &n);
+		const struct coded t = reference_take(w);
+		coded_put(to, &t);
+		elem_inline_take(w, index, &t, is64, &n);
 		limits_exact(to, is64, n);
 		return;
 	}
@@ -230,7 +232,7 @@ static void memory_take(struct wat *w)
 static void global_type_put(struct wat *w, struct bytes *to)
 {
 	bool mutable = open_take(w, "mut");
-	byte_put(to, type_take(w));
+	type_put(w, to);
 	byte_put(to, mutable);
 	if (mutable)
 		close_take(w);
@@ -376,6 +378,7 @@ static void field_take(struct wat *w)
 		const char *word;
 		void (*read)(struct wat *w);
 	} fields[] = {{"func", func_take},     {"type", type_skip},	{"import", import_take},
+		      {"rec", type_skip},
 		      {"export", export_take}, {"global", global_take}, {"data", data_take},
 		      {"elem", elem_take},     {"table", table_take},	{"memory", memory_take},
 		      {"tag", tag_take},       {"start", start_take}};

@@ -136,10 +136,12 @@ static void select_take(struct wat *w, struct bytes *to)
 	if (!open_is(w, "result"))
 		return;
 	all->n = 0;
-	types_take(w, "result", all, USE_IDLE);
+	uint32_t n = types_take(w, "result", all, USE_IDLE);
 	if (to->n)
 		to->at[to->n - 1] = 0x1c;
-	sized_put(to, all);
+	unsigned_put(to, n);
+	bytes_put(to, all->at, all->n);
+	to->failed |= all->failed;
 }
 
 /* call_indirect: table and type, the other way round in bytes. */
@@ -233,7 +235,8 @@ void operands_take(struct wat *w, const struct mnemonic *m, struct bytes *to)
 	case SHAPE_V128: vector_take(w, to); break;
 	case SHAPE_LANE: lanes_take(w, 1, to); break;
 	case SHAPE_SHUFFLE: lanes_take(w, 16, to); break;
-	case SHAPE_NULL: byte_put(to, heap_take(w)); break;
+	case SHAPE_NULL: heap_put(w, to); break;
+	case SHAPE_TYPE: unsigned_put(to, index_take(w, SPACE_TYPE)); break;
 	case SHAPE_FENCE: byte_put(to, 0); break;
 	default: break; /* nothing, or a block: body.c */
 	}

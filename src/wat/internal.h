@@ -45,7 +45,7 @@ enum shape {
 	SHAPE_GLOBAL, SHAPE_TABLE, SHAPE_TABLES, SHAPE_TABLE_INIT, SHAPE_ELEM, SHAPE_DATA,
 	SHAPE_MEMORY, SHAPE_MEMORIES, SHAPE_MEMORY_INIT, SHAPE_SELECT, SHAPE_ACCESS,
 	SHAPE_ACCESS_LANE, SHAPE_I32, SHAPE_I64, SHAPE_F32, SHAPE_F64, SHAPE_V128, SHAPE_LANE,
-	SHAPE_SHUFFLE, SHAPE_NULL, SHAPE_TAG, SHAPE_FENCE,
+	SHAPE_SHUFFLE, SHAPE_NULL, SHAPE_TAG, SHAPE_FENCE, SHAPE_TYPE,
 	/* what opens and divides blocks */
 	SHAPE_BLOCK, SHAPE_TRY_TABLE, SHAPE_IF, SHAPE_TRY, SHAPE_ELSE, SHAPE_END, SHAPE_CATCH,
 	SHAPE_CATCH_ALL, SHAPE_DELEGATE
@@ -60,10 +60,16 @@ struct mnemonics { /* a hash of them */
 	uint16_t slots[2048]; /* 1 + the number */
 };
 
+struct coded { /* a type of values as the binary format has it */
+	uint8_t at[8];
+	uint32_t n;
+};
 struct sig { /* a type of functions */
 	size_t at; /* in wat.types: parameters, then results */
+	uint32_t plen, len; /* bytes of the parameters, of all */
 	uint32_t np, nr, hash;
-	uint32_t next; /* 1 + the next one; those that another is like are in no list */
+	uint32_t next;  /* 1 + the next one; those that another is like are in no list */
+	uint32_t group; /* of the first of several in (rec ...): how many there are; or 0 */
 };
 enum { SIG_HEADS = 4096 };
 
@@ -152,6 +158,15 @@ bool word_take(struct wat *w, const char *word);
 void close_take(struct wat *w);
 /* What is in the list that was opened last, and its end. */
 void list_skip(struct wat *w);
+/* Where a text is read, to be read again from there. */
+struct place {
+	struct token t, ahead;
+	const char *p;
+	uint32_t line;
+	bool looked;
+};
+struct place place_of(const struct wat *w);
+void place_set(struct wat *w, const struct place *at);
 /* The bytes that a string stands for, behind those of @to; @name: they have to be UTF-8. */
 void quote_take(struct wat *w, struct bytes *to, bool name);
 
@@ -193,16 +208,22 @@ struct use {
 };
 /* Parameters may have names, and are locals; may have some that nobody reads; may have none. */
 enum use_names { USE_LOCALS, USE_IDLE, USE_NAMELESS };
-uint8_t type_take(struct wat *w);
-uint8_t reference_take(struct wat *w);
+struct coded reference_take(struct wat *w);
 bool reference_is_next(struct wat *w);
-uint8_t heap_take(struct wat *w); /* of ref.null */
-void types_take(struct wat *w, const char *word, struct bytes *to, enum use_names names);
-/* A type that the text has declared, its values at the end of @w->types. */
-uint32_t sig_add(struct wat *w, size_t at, uint32_t np, uint32_t nr);
+static inline bool coded_is(const struct coded *c, uint8_t byte)
+{
+	return c->n == 1 && c->at[0] == byte;
+}
+static inline void coded_put(struct bytes *to, const struct coded *c) { bytes_put(to, c->at, c->n); }
+void type_put(struct wat *w, struct bytes *to); /* take one of values */
+void heap_put(struct wat *w, struct bytes *to); /* take that of ref.null */
+size_t type_len(const uint8_t *p);              /* bytes of the one at @p */
+/* Types of values behind those of @to; returns how many. */
+uint32_t types_take(struct wat *w, const char *word, struct bytes *to, enum use_names names);
 struct use use_take(struct wat *w, enum use_names names);
 void block_type_take(struct wat *w, struct bytes *to);
-void func_type_take(struct wat *w); /* (func ...) of a type */
+/* (func ...) of a type; @grouped: among others of a (rec ...). */
+void func_type_take(struct wat *w, bool grouped);
 void local_add(struct wat *w, uint32_t symbol, const char *at);
 
 /* ---- the parts ---- */
@@ -214,7 +235,8 @@ void body_take(struct wat *w, bool one);
 void operands_take(struct wat *w, const struct mnemonic *m, struct bytes *to);
 void opcode_put(struct bytes *to, const struct mnemonic *m);
 void elem_take(struct wat *w);
-void elem_inline_take(struct wat *w, uint32_t table, uint8_t type, bool is64, uint32_t *ret_n);
+void elem_inline_take(struct wat *w, uint32_t table, const struct coded *type, bool is64,
+		      uint32_t *ret_n);
 void expression_take(struct wat *w, struct bytes *to, const char *word);
 void lines_add(struct wat *w, uint32_t at); /* those of the function whose code begins there */
 void lines_put(struct wat *w, struct bytes *to, uint32_t first);

@@ -261,6 +261,20 @@ void close_take(struct wat *w)
 	token_next(w);
 }
 
+struct place place_of(const struct wat *w)
+{
+	return (struct place){w->t, w->ahead, w->p, w->line, w->looked};
+}
+
+void place_set(struct wat *w, const struct place *at)
+{
+	w->t = at->t;
+	w->ahead = at->ahead;
+	w->p = at->p;
+	w->line = at->line;
+	w->looked = at->looked;
+}
+
 void list_skip(struct wat *w)
 {
 	for (size_t depth = 1; !w->bad && depth; token_next(w)) {

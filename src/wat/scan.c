@@ -28,13 +28,42 @@ static void thing_scan(struct wat *w, enum space space)
 	symbol_bind(w, s, space, w->counts[space]++, at);
 }
 
-static void type_scan(struct wat *w)
+static void type_name_scan(struct wat *w)
 {
 	const char *at = w->t.at;
 	symbol_bind(w, symbol_take_any(w), SPACE_TYPE, w->counts[SPACE_TYPE]++, at);
+}
+
+/* @named: its name was bound before; @grouped: it is one of several. */
+static void type_scan(struct wat *w, bool named, bool grouped)
+{
+	if (named)
+		(void)symbol_take_any(w);
+	else
+		type_name_scan(w);
 	if (w->t.kind != TOKEN_OPEN)
 		wat_expected(w, "(func ...)");
-	func_type_take(w);
+	func_type_take(w, grouped);
+	close_take(w);
+}
+
+/* Types that may name those behind them: first all names, then what they are. */
+static void group_scan(struct wat *w)
+{
+	const struct place at = place_of(w);
+	const uint32_t first = w->nsigs;
+	uint32_t n = 0;
+	for (; open_take(w, "type"); n++) {
+		type_name_scan(w);
+		list_skip(w);
+	}
+	place_set(w, &at);
+	while (open_take(w, "type"))
+		type_scan(w, true, n > 1);
+	if (n > 1 && !w->bad)
+		w->sigs[first].group = n;
+	if (!n)
+		wat_expected(w, "(type ...)");
 	close_take(w);
 }
 
@@ -80,15 +109,17 @@ static void rest_scan(struct wat *w, enum space space)
 static void field_scan(struct wat *w)
 {
 	if (open_take(w, "type")) {
-		type_scan(w);
+		type_scan(w, false, false);
 		return;
 	}
 	if (open_take(w, "import")) {
 		import_scan(w);
 		return;
 	}
-	if (open_is(w, "rec"))
-		(void)wat_fail_as(w, ENOTSUP, w->t.at, "garbage collection is not there");
+	if (open_take(w, "rec")) {
+		group_scan(w);
+		return;
+	}
 	for (size_t i = 0; i < countof(kinds); i++)
 		if (open_take(w, kinds[i].word)) {
 			thing_scan(w, kinds[i].space);

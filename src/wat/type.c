@@ -24,15 +24,35 @@ static void type_unknown(struct wat *w, const char *what)
 	wat_expected(w, what);
 }
 
-uint8_t heap_take(struct wat *w)
+enum { NULLABLE = 0x63, NEVER_NULL = 0x64 };
+
+/* The type that references refer to; @ret: without the form before it. */
+static void heap_take(struct wat *w, struct coded *ret)
 {
-	if (index_is_next(w))
-		(void)wat_fail_as(w, ENOTSUP, w->t.at, "typed references are not there");
+	if (index_is_next(w)) {
+		struct bytes b = {0};
+		signed_put(&b, index_take(w, SPACE_TYPE));
+		ret->n = (uint32_t)min_u64(b.n, sizeof ret->at - 1);
+		if (b.failed)
+			wat_nomem(w);
+		else
+			memcpy(ret->at, b.at, ret->n);
+		free(b.at);
+		return;
+	}
 	for (size_t i = 0; i < countof(references); i++)
-		if (word_take(w, references[i].heap))
-			return references[i].type;
-	type_unknown(w, "func, extern or exn");
-	return 0;
+		if (word_take(w, references[i].heap)) {
+			*ret = (struct coded){{references[i].type}, 1};
+			return;
+		}
+	type_unknown(w, "func, extern, exn or a type of the module");
+}
+
+void heap_put(struct wat *w, struct bytes *to)
+{
+	struct coded c = {{0}, 0};
+	heap_take(w, &c);
+	coded_put(to, &c);
 }
 
 bool reference_is_next(struct wat *w)
@@ -45,25 +65,27 @@ bool reference_is_next(struct wat *w)
 	return false;
 }
 
-uint8_t reference_take(struct wat *w)
+struct coded reference_take(struct wat *w)
 {
-	const char *at = w->t.at;
+	struct coded heap = {{0}, 0}, c;
 	if (open_take(w, "ref")) {
-		if (!word_take(w, "null"))
-			(void)wat_fail_as(w, ENOTSUP, at, "typed references, which are never "
-					  "null, are not there");
-		uint8_t t = heap_take(w);
+		const bool null = word_take(w, "null"), typed = index_is_next(w);
+		heap_take(w, &heap);
 		close_take(w);
-		return t;
+		if (null && !typed) /* which has a name of its own */
+			return heap;
+		c = (struct coded){{null ? NULLABLE : NEVER_NULL}, 1 + heap.n};
+		memcpy(c.at + 1, heap.at, heap.n);
+		return c;
 	}
 	for (size_t i = 0; i < countof(references); i++)
 		if (word_take(w, references[i].name))
-			return references[i].type;
+			return (struct coded){{references[i].type}, 1};
 	type_unknown(w, "a type of references");
-	return 0;
+	return heap;
 }
 
-uint8_t type_take(struct wat *w)
+void type_put(struct wat *w, struct bytes *to)
 {
 	static const struct {
 		const char *name;
@@ -74,12 +96,26 @@ uint8_t type_take(struct wat *w)
 		     {"f64", WASM_F64},
 		     {"v128", WASM_V128}};
 	for (size_t i = 0; i < countof(plain); i++)
-		if (word_take(w, plain[i].name))
-			return plain[i].type;
-	if (reference_is_next(w))
-		return reference_take(w);
+		if (word_take(w, plain[i].name)) {
+			byte_put(to, plain[i].type);
+			return;
+		}
+	if (reference_is_next(w)) {
+		const struct coded c = reference_take(w);
+		coded_put(to, &c);
+		return;
+	}
 	type_unknown(w, "a type of values");
-	return 0;
+}
+
+size_t type_len(const uint8_t *p)
+{
+	size_t n = 1;
+	if (*p != NULLABLE && *p != NEVER_NULL)
+		return n;
+	while (p[n] & 0x80)
+		n++;
+	return n + 1;
 }
 
 /* ---- lists of them ---- */
@@ -102,8 +138,9 @@ void local_add(struct wat *w, uint32_t symbol, const char *at)
 }
 
 /* All of (param ...) (param ...), or of another word, behind those of @to. */
-void types_take(struct wat *w, const char *word, struct bytes *to, enum use_names names)
+uint32_t types_take(struct wat *w, const char *word, struct bytes *to, enum use_names names)
 {
+	uint32_t n = 0;
 	while (open_take(w, word)) {
 		const char *at = w->t.at;
 		bool named = w->t.kind == TOKEN_ID && strcmp(word, "result") != 0;
@@ -111,7 +148,8 @@ void types_take(struct wat *w, const char *word, struct bytes *to, enum use_name
 		if (named && names == USE_NAMELESS)
 			(void)wat_fail(w, at, "parameters have no names here");
 		while ((named || w->t.kind != TOKEN_CLOSE) && !w->bad) {
-			byte_put(to, type_take(w));
+			type_put(w, to);
+			n++;
 			if (names == USE_LOCALS)
 				local_add(w, s, at);
 			if (named)
@@ -119,36 +157,37 @@ void types_take(struct wat *w, const char *word, struct bytes *to, enum use_name
 		}
 		close_take(w);
 	}
+	return n;
 }
 
 /* ---- types of functions ---- */
 
-static uint32_t sig_hash(const struct wat *w, size_t at, uint32_t np, uint32_t nr)
+static bool sig_same(const struct wat *w, const struct sig *a, const struct sig *b)
 {
-	return bytes_hash(w, w->types.at + at, np + nr) ^ np;
+	return a->np == b->np && a->nr == b->nr && a->plen == b->plen && a->len == b->len &&
+	       (!a->len || !memcmp(w->types.at + a->at, w->types.at + b->at, a->len));
 }
 
-/* The first type that is the same as what is at the end of w->types; 1 + its number. */
-static uint32_t sig_find(const struct wat *w, size_t at, uint32_t np, uint32_t nr, uint32_t hash)
+/* The first type that is the same as @like, which has its hash; 1 + its number. */
+static uint32_t sig_find(const struct wat *w, const struct sig *like)
 {
-	for (uint32_t i = w->heads[hash % SIG_HEADS]; i; i = w->sigs[i - 1].next) {
-		const struct sig *s = &w->sigs[i - 1];
-		if (s->hash == hash && s->np == np && s->nr == nr &&
-		    (!(np + nr) || !memcmp(w->types.at + s->at, w->types.at + at, np + nr)))
-			return i;
-	}
-	return 0;
+	uint32_t i = w->heads[like->hash % SIG_HEADS];
+	while (i && (w->sigs[i - 1].hash != like->hash || !sig_same(w, &w->sigs[i - 1], like)))
+		i = w->sigs[i - 1].next;
+	return i;
 }
 
-uint32_t sig_add(struct wat *w, size_t at, uint32_t np, uint32_t nr)
+/* A type that the text has declared, or used; @grouped: nobody means it by what it is. */
+static uint32_t sig_add(struct wat *w, const struct sig *s, bool grouped)
 {
 	w->sigs = array_grow(w, w->sigs, sizeof *w->sigs, w->nsigs, &w->cap_sigs);
 	if (w->bad || w->types.failed)
 		return 0;
-	uint32_t h = sig_hash(w, at, np, nr);
-	w->sigs[w->nsigs] = (struct sig){at, np, nr, h, w->heads[h % SIG_HEADS]};
-	if (!sig_find(w, at, np, nr, h))
-		w->heads[h % SIG_HEADS] = w->nsigs + 1;
+	uint32_t *head = &w->heads[s->hash % SIG_HEADS];
+	w->sigs[w->nsigs] = *s;
+	w->sigs[w->nsigs].next = *head;
+	if (!grouped && !sig_find(w, s))
+		*head = w->nsigs + 1;
 	return w->nsigs++;
 }
 
@@ -156,16 +195,18 @@ uint32_t sig_add(struct wat *w, size_t at, uint32_t np, uint32_t nr)
 static struct sig sig_take(struct wat *w, enum use_names names)
 {
 	struct sig s = {.at = w->types.n};
-	types_take(w, "param", &w->types, names);
-	s.np = (uint32_t)(w->types.n - s.at);
-	types_take(w, "result", &w->types, USE_IDLE);
-	s.nr = (uint32_t)(w->types.n - s.at) - s.np;
+	s.np = types_take(w, "param", &w->types, names);
+	s.plen = (uint32_t)(w->types.n - s.at);
+	s.nr = types_take(w, "result", &w->types, USE_IDLE);
+	s.len = (uint32_t)(w->types.n - s.at);
 	if (w->types.failed)
 		wat_nomem(w);
+	else
+		s.hash = bytes_hash(w, w->types.at + s.at, s.len) ^ s.np;
 	return s;
 }
 
-void func_type_take(struct wat *w)
+void func_type_take(struct wat *w, bool grouped)
 {
 	if (open_is(w, "struct") || open_is(w, "array") || open_is(w, "sub"))
 		(void)wat_fail_as(w, ENOTSUP, w->t.at, "garbage collection is not there");
@@ -173,16 +214,15 @@ void func_type_take(struct wat *w)
 		wat_expected(w, "(func ...)");
 	struct sig s = sig_take(w, USE_IDLE);
 	close_take(w);
-	(void)sig_add(w, s.at, s.np, s.nr);
+	(void)sig_add(w, &s, grouped);
 }
 
 /* What is at the end of w->types from s->at on; it is dropped if there is one already. */
 static uint32_t sig_join(struct wat *w, const struct sig *s)
 {
-	uint32_t h = w->bad ? 0 : sig_hash(w, s->at, s->np, s->nr);
-	uint32_t i = w->bad ? 0 : sig_find(w, s->at, s->np, s->nr, h);
+	uint32_t i = w->bad ? 0 : sig_find(w, s);
 	if (!i)
-		return sig_add(w, s->at, s->np, s->nr);
+		return sig_add(w, s, false);
 	w->types.n = s->at;
 	return i - 1;
 }
@@ -195,9 +235,7 @@ static void use_check(struct wat *w, const struct sig *is, uint32_t given, const
 	const struct sig *s = given < w->nsigs ? &w->sigs[given] : NULL;
 	if (!s)
 		(void)wat_fail(w, at, "unknown type %u", given);
-	else if ((is->np || is->nr) &&
-		 (s->np != is->np || s->nr != is->nr ||
-		  memcmp(w->types.at + s->at, w->types.at + is->at, s->np + s->nr) != 0))
+	else if ((is->np || is->nr) && !sig_same(w, s, is))
 		(void)wat_fail(w, at, "these parameters and results are not those of type %u",
 			       given);
 	w->types.n = is->at;
@@ -232,7 +270,10 @@ void block_type_take(struct wat *w, struct bytes *to)
 	if (given) {
 		use_check(w, &s, type, at);
 	} else if (!s.np && s.nr <= 1 && !w->bad) {
-		byte_put(to, s.nr ? w->types.at[s.at] : 0x40);
+		if (s.nr)
+			bytes_put(to, w->types.at + s.at, s.len);
+		else
+			byte_put(to, 0x40);
 		w->types.n = s.at;
 		return;
 	} else {

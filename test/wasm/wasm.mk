@@ -10,5 +10,6 @@ wasm-conform: $O/wasm-runner $O/tests
 	test/wasm/random $(abspath $< $O/tests) 100
 $O/wat-encode: test/wasm/encode.c $O/parts.a
 	$Q$(CC) $(ALL) -o $@ $< $O/parts.a $(LIBS)
-wat-conform: $O/wat-encode
+wat-conform: $O/wat-encode $O/wasm-runner
 	test/wasm/texts $(abspath $<)
+	test/wasm/typed.py $(abspath $O/wat-encode $O/wasm-runner)
