@@ -284,7 +284,8 @@ static void elem_read(struct wasm_module *m, struct reader *r, struct welem *el)
 		else if (reader_byte(r) != 0)
 			reader_fail(r, EBADMSG, "malformed element kind");
 	}
-	if (!r->bad && el->mode == SEGMENT_ACTIVE && !type_fits(el->type, m->tables[el->table].type))
+	if (!r->bad && el->mode == SEGMENT_ACTIVE &&
+	    !type_fits(el->type, m->tables[el->table].type))
 		reader_fail(r, EINVAL, "type mismatch: %s elements for a table of %s",
 			    type_text(el->type).s, type_text(m->tables[el->table].type).s);
 	elem_items_read(m, r, el);

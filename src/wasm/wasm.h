@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wasm: modules of WebAssembly: decoded, validated, made into predecoded code a function at a time,
  * interpreted. Knows no system interface: whoever instantiates a module gives it the functions that
- * it imports. Spec: WASM-CORE 2.0, and of 3.0 relaxed SIMD, exceptions, tail calls, typed references
- * of functions, extended constant expressions, several memories, 64-bit memories and tables; atomic
- * accesses of the threads proposal, between instances that share memories, each on a thread of its own. */
+ * it imports. Spec: WASM-CORE 2.0, and of 3.0 relaxed SIMD, exceptions, tail calls, typed
+ * references of functions, extended constant expressions, several memories, 64-bit memories and
+ * tables; atomic accesses of the threads proposal, between instances that share memories, each on a
+ * thread of its own. */
 #pragma once
 #include "base/base.h"
 #include <stdio.h>

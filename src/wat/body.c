@@ -195,9 +195,9 @@ static void unknown_instruction(struct wat *w)
 	const struct token *t = &w->t;
 	if (token_begins(t, "struct.") || token_begins(t, "array.") || token_begins(t, "i31.") ||
 	    token_begins(t, "ref.") || token_begins(t, "br_on") || token_begins(t, "any.") ||
-	    token_begins(t, "extern.") || token_is(t, "call_ref") || token_is(t, "return_call_ref"))
-		(void)wat_fail_as(w, ENOTSUP, t->at, "%.*s: typed references and garbage "
-				  "collection are not there", (int)t->len, t->at);
+	    token_begins(t, "extern."))
+		(void)wat_fail_as(w, ENOTSUP, t->at, "%.*s: garbage collection is not there",
+				  (int)t->len, t->at);
 	else
 		wat_expected(w, "an instruction");
 }

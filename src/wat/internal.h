@@ -214,7 +214,10 @@ static inline bool coded_is(const struct coded *c, uint8_t byte)
 {
 	return c->n == 1 && c->at[0] == byte;
 }
-static inline void coded_put(struct bytes *to, const struct coded *c) { bytes_put(to, c->at, c->n); }
+static inline void coded_put(struct bytes *to, const struct coded *c)
+{
+	bytes_put(to, c->at, c->n);
+}
 void type_put(struct wat *w, struct bytes *to); /* take one of values */
 void heap_put(struct wat *w, struct bytes *to); /* take that of ref.null */
 size_t type_len(const uint8_t *p);              /* bytes of the one at @p */
