@@ -38,7 +38,8 @@ uint32_t signature_slots(const struct signature *s); /* of parameters or results
 /* It has no references to exceptions, which stay inside: nobody outside would know whether one is
  * still there. */
 bool signature_is_outside(const struct signature *s);
-uint8_t type_known(uint32_t type); /* as an embedder has it: all references of functions are funcref */
+/* A type as an embedder has it: all references of functions are funcref. */
+uint8_t type_known(uint32_t type);
 char *signature_text(const struct signature *s); /* the caller's; NULL: there is no memory */
 bool signature_is(const struct signature *s, const char *text);
 void values_read(const uint32_t *types, uint32_t n, const union wasm_slot *at,
