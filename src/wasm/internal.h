@@ -53,7 +53,8 @@ static inline bool type_is_typed(uint32_t t)
 bool type_is_reference(uint32_t t);
 bool type_is_function(uint32_t t);   /* a reference of functions */
 bool type_is_exception(uint32_t t);
-/* May a value of type @is be where @want is wanted? Spec: WASM-CORE 3.0 §3.3 */
+/* May a value of type @is be where @want is wanted? Spec: WASM-CORE 2.0 §3.3, of
+ * 3.0 matching of references */
 bool type_fits(uint32_t is, uint32_t want);
 uint32_t type_of_function(const struct wasm_module *m, uint32_t func); /* of its references */
 bool types_fit(const uint32_t *is, const uint32_t *want, uint32_t n);

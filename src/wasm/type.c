@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Types of values and of functions. Types of functions that are the same have one number, also
  * those that name themselves or each other, in groups: so a type of a value is one number, and two
- * of them are the same when their numbers are. Spec: WASM-CORE 3.0 §3.1, 3.3, 5.3 */
+ * of them are the same when their numbers are. Spec: WASM-CORE 2.0 §3.1, 3.3, 5.3, and of 3.0 typed
+ * references */
 #include "wasm/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
