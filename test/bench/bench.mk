@@ -21,6 +21,9 @@ $O/bench-native-dynamic: $O/bench-native
 $O/bench-cost: test/bench/cost.c
 	@mkdir -p $(@D)
 	$Qgcc $(BENCH_FLAGS) -o $@ $<
+# Imports of modules are not called: the engine alone.
+$O/wasm-compile: test/bench/wasm/compile.c $O/parts.a
+	$Q$(CC) $(ALL) -o $@ $< $O/parts.a $(LIBS)
 # Vector loops: the same C by the compilers' own means, and strips in assembler. gcc 12 makes no V.
 VECTOR       := test/bench/vector
 VECTOR_FLAGS := -std=gnu17 -Wall -Wextra -Wshadow -Wconversion -Werror -O3 -ffast-math
@@ -38,7 +41,7 @@ $O/bench-vector-guest: $(wildcard $(VECTOR)/*)
 	$Q$(RVCC) -march=rv64gcv -c -o $O/obj/$(VECTOR)/strips.o $(VECTOR)/strips.S
 	$Q$(RVCC) $(BENCH_FLAGS) -march=rv64gc -o $@ $(VECTOR)/main.c $O/obj/$(VECTOR)/loops.o \
 		$O/obj/$(VECTOR)/strips.o
-bench-programs: $O/bench-cost $O/bench-boot $O/bench-guest $O/bench-native $O/bench-guest-dynamic \
+bench-programs: $O/wasm-compile $O/bench-cost $O/bench-boot $O/bench-guest $O/bench-native $O/bench-guest-dynamic \
                 $O/bench-native-dynamic
 bench: $O/lodge $O/lodge-oci $O/bench-fp $O/bench-blk $O/bench-vector-host $O/bench-vector-guest \
        bench-programs

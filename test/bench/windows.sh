@@ -86,7 +86,11 @@ part_windows() {
 	for i in 1 2 3 4 5 6 7 8 9; do cp -r src "$at/tree/$i"; done
 	cd "$at" || return
 	line "windows (least)" lodge host ratio bar ""
+	printf '#include <windows.h>\nint main(void) { Sleep(1000); return 0; }\n' >sleeps.c
+	printf '#include <unistd.h>\nint main(void) { sleep(1); return 0; }\n' >sleeps-host.c
+	x86_64-w64-mingw32-gcc -O2 -o sleeps.exe sleeps.c && gcc -O2 -o sleeps sleeps-host.c || missed=1
 	windows_both "$windows_rounds" hello && windows_row "hello, start to exit, ms" "$ours" "$peer" 2.5 ours
+	windows_row "asleep, KiB (PSS)" "$(asleep "$lodge" run sleeps.exe)" "$(asleep ./sleeps)" 4096 ours
 	windows_costs
 	windows_cost job "a job that computes, ms" 1.1
 	windows_cost open "open and close, us" 3 ours
