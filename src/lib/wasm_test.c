@@ -70,6 +70,32 @@ TEST(wasm_embedded_refuses_what_does_not_fit)
 	lodge_wasm_module_free(m);
 }
 
+TEST(wasm_embedded_references_fit_their_type)
+{
+	struct lodge_wasm_module *m = module(
+	    "(type $t (func (param i32) (result i32)))"
+	    "(func $inc (export \"inc\") (type $t) (i32.add (local.get 0) (i32.const 1)))"
+	    "(func (export \"other\") (result (ref $t)) (ref.func $inc))"
+	    "(func (export \"call\") (param (ref $t)) (result i32)"
+	    "  (call_ref $t (i32.const 4) (local.get 0)))"
+	    "(func (export \"null\") (param (ref null $t)) (result i32) (ref.is_null (local.get 0)))");
+	struct lodge_wasm *w = instance(m, NULL, 0);
+	struct lodge_err e;
+	struct lodge_wasm_value ref, v;
+	CHECK(lodge_wasm_call(w, "other", NULL, 0, &ref, 1, &e) == 0);
+	CHECK(ref.type == LODGE_WASM_FUNCREF && ref.of.ref == 1);
+	CHECK(lodge_wasm_call(w, "call", &ref, 1, &v, 1, &e) == 0 && v.of.i32 == 5);
+	ref.of.ref = 2; /* of another type */
+	CHECK(lodge_wasm_call(w, "call", &ref, 1, &v, 1, &e) == -EINVAL);
+	ref.of.ref = 99;
+	CHECK(lodge_wasm_call(w, "call", &ref, 1, &v, 1, &e) == -EINVAL);
+	ref.of.ref = 0;
+	CHECK(lodge_wasm_call(w, "call", &ref, 1, &v, 1, &e) == -EINVAL);
+	CHECK(lodge_wasm_call(w, "null", &ref, 1, &v, 1, &e) == 0 && v.of.i32 == 1);
+	lodge_wasm_free(w);
+	lodge_wasm_module_free(m);
+}
+
 static int values_give(void *user, struct lodge_wasm *w, const struct lodge_wasm_value *a,
 		       struct lodge_wasm_value *r, struct lodge_err *e)
 {
