@@ -78,7 +78,8 @@ TEST(wasm_embedded_references_fit_their_type)
 	    "(func (export \"other\") (result (ref $t)) (ref.func $inc))"
 	    "(func (export \"call\") (param (ref $t)) (result i32)"
 	    "  (call_ref $t (i32.const 4) (local.get 0)))"
-	    "(func (export \"null\") (param (ref null $t)) (result i32) (ref.is_null (local.get 0)))");
+	    "(func (export \"null\") (param (ref null $t)) (result i32)"
+	    "  (ref.is_null (local.get 0)))");
 	struct lodge_wasm *w = instance(m, NULL, 0);
 	struct lodge_err e;
 	struct lodge_wasm_value ref, v;
