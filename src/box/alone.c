@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { KEPT_FD = 3 };
+enum { KEPT_FD = 3, KEEP_MAX = 32 };
 #define SPACES_ALONE (CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
 /* Make @path, and the folders on the way. */
@@ -25,11 +25,22 @@ static int folders_make(const char *path, struct lodge_err *e)
 	return 0;
 }
 
-static int descriptors_close(int keep, struct lodge_err *e)
+/* Each of them may lie where another one is to be: first they are all put beyond. */
+static int descriptors_close(const struct box_alone *b, struct lodge_err *e)
 {
-	if (keep >= 0 && keep != KEPT_FD && dup3(keep, KEPT_FD, O_CLOEXEC) < 0)
-		return err_sys(e, "keeping a descriptor");
-	if (syscall(SYS_close_range, keep >= 0 ? KEPT_FD + 1 : KEPT_FD, UINT32_MAX, 0) < 0)
+	const int beyond = KEPT_FD + (int)b->n_keep;
+	int at[KEEP_MAX], next = KEPT_FD;
+	size_t n = 0;
+	if (b->n_keep > KEEP_MAX)
+		return err_set(e, E2BIG, "more than %u descriptors are to stay", KEEP_MAX);
+	for (size_t i = 0; i < b->n_keep; i++)
+		if (b->keep[i] >= 0 &&
+		    (at[n++] = fcntl(b->keep[i], F_DUPFD_CLOEXEC, beyond)) < 0)
+			return err_sys(e, "keeping a descriptor");
+	for (size_t i = 0; i < n; i++)
+		if (dup3(at[i], next++, O_CLOEXEC) < 0)
+			return err_sys(e, "keeping a descriptor");
+	if (syscall(SYS_close_range, next, UINT32_MAX, 0) < 0)
 		return err_sys(e, "closing files");
 	return 0;
 }
@@ -68,7 +79,7 @@ int box_enter_alone(const struct box_alone *b, struct lodge_err *e)
 		r = network_enter(&n, e);
 	network_fini(&n);
 	if (r == 0)
-		r = descriptors_close(b->keep, e);
+		r = descriptors_close(b, e);
 	if (r == 0)
 		r = rights_drop(e);
 	return r == 0 ? sieve_load(b, e) : r;

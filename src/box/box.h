@@ -26,14 +26,15 @@ struct box_alone {
 	size_t n_binds;
 	const char *folders;    /* of the new root, which is empty: "/a/b\0/c\0" */
 	uint64_t code_from;     /* system calls come from there on; others are SIGSYS */
-	int keep;               /* a descriptor that stays, as 3; -1: none */
+	const int *keep;        /* descriptors that stay, as 3, 4, ...; not one that is -1 */
+	size_t n_keep;
 	bool forks;             /* it may make processes, which are as confined */
 	bool sockets;           /* and sockets, in a network that has its own loopback alone */
 	void (*meanwhile)(void); /* called while files of the host are still in sight; NULL: none */
 };
 /* The same without any other process: namespaces (but for pids, which it cannot signal), a root
  * that may be written and is gone with it, a short list of system calls. Descriptors 0 to 2 and the
- * kept one stay, and the environment. Thread: the only one of the process. */
+ * kept ones stay, and the environment. Thread: the only one of the process. */
 int box_enter_alone(const struct box_alone *b, struct lodge_err *e) MUST;
 
 /* This process becomes three: the caller stays outside and ends as the confined one does, with its

@@ -140,6 +140,11 @@ int wasi_new(struct wasi **ret, const struct wasi_config *c, struct lodge_err *e
 			s->at[i].root = (uint32_t)k;
 		}
 	}
+	for (size_t k = 0; k < c->nsockets; k++) /* descriptor_add closes what it does not take */
+		if (r)
+			close(c->sockets[k]);
+		else
+			r = descriptor_add(s, c->sockets[k], RIGHTS_STREAM, RIGHTS_STREAM, &i);
 	if (r) {
 		wasi_free(s);
 		return err_set(e, r == W_NOMEM ? ENOMEM : EBADF,

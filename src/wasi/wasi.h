@@ -18,6 +18,8 @@ struct wasi_config {
 	size_t nenv;
 	const struct wasi_folder *folders; /* descriptors 3, 4, ... */
 	size_t nfolders;
+	const int *sockets; /* behind those: taken over by wasi_new, also on failure */
+	size_t nsockets;
 	/* NULL: there is one thread only. Else called on a thread that was spawned and has ended by
 	 * a trap, or by proc_exit, with its instance: ends the process. */
 	void (*trapped)(void *user, struct wasm *w, enum wasm_trap t);

@@ -75,6 +75,58 @@ setup() { cd "$T" || return 1; }
 	[ "$output" = "$(printf 'slept 1\npoll 1 1\nread 1')" ]
 }
 
+@test "a server accepts connections of sockets that it is given" {
+	cat >echo.c <<-'EOF'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <sys/socket.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			for (int i = 0; i < 4; i++) {
+				char b[100];
+				int c = accept(atoi(argv[1 + i % 2]), 0, 0);
+				ssize_t n = c < 0 ? -1 : recv(c, b, sizeof b, 0);
+				if (n < 0) { perror("accept"); return 1; }
+				if (send(c, "got ", 4, 0) != 4 || send(c, b, (size_t)n, 0) != n) return 2;
+				shutdown(c, SHUT_RDWR);
+				close(c);
+			}
+			return accept(atoi(argv[1]) + 2, 0, 0) < 0 ? 0 : 3; /* there is no third one */
+		}
+	EOF
+	clang --target=wasm32-wasi -O1 echo.c -o echo.wasm
+	local a=$((20000 + RANDOM % 10000)) b
+	b=$((a + 1))
+	ask() {
+		python3 -c 'import socket, sys, time
+for _ in range(100):
+    try: s = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); break
+    except ConnectionRefusedError: time.sleep(.05)
+s.sendall(sys.argv[2].encode()); s.shutdown(socket.SHUT_WR); got = b""
+while (p := s.recv(100)): got += p
+print(got.decode())' "$1" "$2"
+	}
+	"$LODGE" run -o "listen=tcp:127.0.0.1:$a,tcp:127.0.0.1:$b" echo.wasm 3 4 &
+	[ "$(ask "$a" one)" = 'got one' ]
+	[ "$(ask "$b" two)" = 'got two' ]
+	[ "$(ask "$a" three)" = 'got three' ]
+	[ "$(ask "$b" four)" = 'got four' ]
+	wait $!
+	# behind the folders, and under a keeper
+	export XDG_DATA_HOME=$PWD/home XDG_RUNTIME_DIR=$PWD/run
+	mkdir home run
+	"$LODGE" run -d --name server -v "$PWD:/w" -o "listen=tcp:127.0.0.1:$a,tcp:127.0.0.1:$b" echo.wasm 4 5
+	[ "$(ask "$a" one)" = 'got one' ]
+	run -125 "$LODGE" suspend server
+	[[ $output == *socket* ]]
+	[ "$(ask "$b" two)" = 'got two' ]
+	"$LODGE" rm -f server
+	run -125 "$LODGE" run -o listen=udp:1 echo.wasm 3 4
+	[[ $output == *'tcp:HOST:PORT is needed'* ]]
+	run -125 "$LODGE" run -o listen=tcp:127.0.0.1:x echo.wasm 3 4
+}
+
 @test "a trap names the functions that it interrupted" {
 	run -134 "$LODGE" run probe.wasm trap
 	[ "${lines[0]}" = "lodge: unreachable" ]

@@ -194,7 +194,7 @@ static _Noreturn void compiler(const struct code_cache *k, const struct plan *p,
 			       const uint32_t *funcs, size_t n, int to)
 {
 	enum { OUT = 3 }; /* where the box leaves it */
-	const struct box_alone b = {.keep = to};
+	const struct box_alone b = {.keep = &to, .n_keep = 1};
 	const struct rlimit cpu = {CPU_SECONDS, CPU_SECONDS};
 	const struct wasm_limits limits = {.compiles = true, .heat = 1};
 	struct wasm_module *m;

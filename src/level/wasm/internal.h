@@ -9,7 +9,7 @@
 #include "wasi/wasi.h"
 #include "wat/wat.h"
 
-enum { FOLDERS_MAX = 64, SIGNAL_KICK = 64 };
+enum { FOLDERS_MAX = 64, SOCKETS_MAX = 16, SIGNAL_KICK = 64 };
 
 /* What a configuration asks for. All of it is there as long as the process is. */
 struct plan {
@@ -19,6 +19,9 @@ struct plan {
 	struct wasi_folder folders[FOLDERS_MAX];
 	size_t n;
 	uint64_t fuel;
+	const char *listens; /* borrowed: addresses of sockets, with commas between; or NULL */
+	int keep[1 + SOCKETS_MAX]; /* the way out of the box, or -1; the sockets */
+	size_t n_keep;
 	bool keeps_code; /* in the cache folder */
 	char *bytes; /* the module, owned */
 	size_t len;

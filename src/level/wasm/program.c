@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -87,10 +88,45 @@ static int folders_open(struct plan *p, struct lodge_err *e)
 	return 0;
 }
 
+/* The sockets that the program shall accept connections from, in the host's network. */
+static int sockets_open(struct plan *p, struct lodge_err *e)
+{
+	enum { BACKLOG = 128 };
+	const char *text = p->listens ? p->listens : "";
+	while (*text) {
+		size_t n = strcspn(text, ",");
+		autofree char *one = strndup(text, n);
+		if (!one)
+			return err_set(e, ENOMEM, "out of memory");
+		if (p->n_keep > SOCKETS_MAX)
+			return err_set(e, E2BIG, "-o listen: at most %u", SOCKETS_MAX);
+		if (strncmp(one, "tcp:", 4) != 0)
+			return err_set(e, EINVAL, "-o listen=%s: tcp:HOST:PORT is needed", one);
+		int fd = life_listen(one, e);
+		if (fd == -ENOENT && e)
+			e->code = EADDRNOTAVAIL; /* it is not the program that was not found */
+		if (fd < 0)
+			return err_in(e, fd == -ENOENT ? -EADDRNOTAVAIL : fd, "-o listen");
+		p->keep[p->n_keep++] = fd;
+		if (listen(fd, BACKLOG) < 0)
+			return err_sys(e, "-o listen=%s", one);
+		text += n + (text[n] == ',');
+	}
+	return 0;
+}
+
+/* Descriptor @keep and the sockets stay, in this order. */
 static int box_enter_with(struct plan *p, int keep, struct lodge_err *e)
 {
-	const struct box_alone b = {.keep = keep, .binds = p->binds, .n_binds = p->n};
-	int r = box_enter_alone(&b, e);
+	p->keep[0] = keep;
+	p->n_keep = 1;
+	int r = sockets_open(p, e);
+	const struct box_alone b = {
+	    .keep = p->keep, .n_keep = p->n_keep, .binds = p->binds, .n_binds = p->n};
+	if (r == 0)
+		r = box_enter_alone(&b, e);
+	for (size_t i = 1; i < p->n_keep; i++)
+		p->keep[i] = CONTROL_FD + (int)i - (keep < 0);
 	return r == 0 ? folders_open(p, e) : r;
 }
 
@@ -322,8 +358,17 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 	    .halted_user = g,
 	    .deadline_ns =
 		c->timeout_ns && !g->kept ? host_monotonic_ns() + c->timeout_ns : 0};
-	g->wasi = (struct wasi_config){p->argv,	   c->argc + 1, c->env, c->nenv,    p->folders,
-				       p->n,	   on_trapped,	g,	SIGNAL_KICK};
+	g->wasi = (struct wasi_config){.argv = p->argv,
+				       .argc = c->argc + 1,
+				       .env = c->env,
+				       .nenv = c->nenv,
+				       .folders = p->folders,
+				       .nfolders = p->n,
+				       .sockets = p->keep + 1,
+				       .nsockets = p->n_keep - 1,
+				       .trapped = on_trapped,
+				       .user = g,
+				       .kick = SIGNAL_KICK};
 	int r = wasi_new(&g->s, &g->wasi, e);
 	if (p->mapped)
 		(void)signal(SIGBUS, on_short);

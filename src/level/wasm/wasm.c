@@ -21,6 +21,7 @@ static int fuel_parse(const char *text, uint64_t *ret, struct lodge_err *e)
 static int options_check(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
 {
 	const char *fuel = life_option(c, "fuel"), *cache = life_option(c, "cache");
+	p->listens = life_option(c, "listen");
 	if (cache && strcmp(cache, "on") != 0 && strcmp(cache, "off") != 0)
 		return err_set(e, EINVAL, "-o cache=%s: it is on or off", cache);
 	/* of runs whose code is like that of others: see jit_fn_owner.counts */

@@ -238,7 +238,8 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 		roots_place(&p, &head, s.file, s.file_len);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 	const struct box_alone b = {
-	    .keep = null,
+	    .keep = &null,
+	    .n_keep = 1,
 	    .binds = p.binds,
 	    .n_binds = p.nbinds,
 	    .folders = "/c/Temp\0/c/Windows/System32"
