@@ -56,8 +56,10 @@ static struct span text(struct reader *r)
 
 static struct span text_at(const struct reader *from, struct span s, uint64_t at)
 {
+	if (!s.at) /* the module has no such section */
+		return (struct span){NULL, 0};
 	struct reader r = {.base = from->base, .p = s.at, .end = s.at + s.len};
-	if (!s.at || !reader_bytes(&r, at))
+	if (!reader_bytes(&r, at))
 		return (struct span){NULL, 0};
 	return text(&r);
 }
