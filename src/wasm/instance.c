@@ -108,12 +108,17 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	int r = func_make(w->m, i, &made, false, &w->err);
 	if (r < 0)
 		return r == -ENOMEM ? WASM_TRAP_NOMEM : WASM_TRAP_INVALID;
+	autofree struct body *bodies = super_find(&made);
+	if (!bodies) {
+		made_fini(&made);
+		return WASM_TRAP_NOMEM;
+	}
 	bool calls_references = false;
 	free(f->codes);
 	f->codes = w->tier ? malloc(made.n * sizeof *f->codes) : NULL;
 	for (uint32_t k = 0; k < made.n; k++) {
 		uint64_t code = made.at[k].code;
-		made.at[k].go = w->labels[code];
+		made.at[k].go = w->labels[bodies[k].code];
 		if (code_is_indirect(code) && made.at[k + 1].k == w->m->ntables)
 			calls_references = true;
 		if (f->codes)

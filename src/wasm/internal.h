@@ -223,6 +223,15 @@ enum code {
 #include "wasm/mem.def"
 	CODE_COUNT
 };
+/* Bodies of several instructions: a label, and no code of its own (super.c). */
+enum super {
+	SUPER_BEGIN = CODE_COUNT - 1,
+#define PAIR(s1, n1, l1, s2, n2) SUPER_##s1##_##n1##_##l1##_##s2##_##n2,
+#define TRIPLE(s1, n1, l1, s2, n2, l2, s3, n3)                                                     \
+	SUPER_##s1##_##n1##_##l1##_##s2##_##n2##_##l2##_##s3##_##n3,
+#include "wasm/super.def"
+	SUPER_END
+};
 enum help {
 	HELP_MEMORY_SIZE, HELP_MEMORY_GROW, HELP_MEMORY_COPY, HELP_MEMORY_FILL, HELP_MEMORY_INIT,
 	HELP_DATA_DROP, HELP_TABLE_SIZE, HELP_TABLE_GROW, HELP_TABLE_FILL, HELP_TABLE_COPY,
@@ -500,6 +509,14 @@ int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool
 	      struct lodge_err *e) MUST;
 /* Make the code of @f, whatever is needed to run it. */
 enum wasm_trap func_ready(struct wasm *w, struct func *f);
+
+/* super.c: the body that each instruction of @m begins with: its own code, or a superinstruction.
+ * Owned by the caller; NULL: there is no memory. */
+struct body {
+	uint32_t cost; /* bodies from it on to the end of the function */
+	uint16_t code; /* enum code, enum super */
+};
+struct body *super_find(const struct made *m);
 
 /* Run @f with its arguments at @at; with @w NULL it returns the labels in *@ret. */
 enum wasm_trap wasm_run(struct wasm *w, struct func *f, union wasm_slot *at,

@@ -126,10 +126,16 @@ static void two(struct make *g, unsigned op, const struct number_op *o)
 {
 	struct val y = val_pop(g, o->in), x = val_pop(g, o->in);
 	bool constants = o->kind == NUMBER_INT || o->kind == NUMBER_CMP;
-	if (constants && small(&x) && !small(&y) && commutes(op)) {
+	/* a constant comes second; what has just been made, first: superinstructions look there */
+	if (constants && commutes(op) && !small(&y) && (small(&x) || fresh_of(g, &y))) {
 		struct val t = x;
 		x = y;
 		y = t;
+	}
+	if (small(&y) && (int32_t)y.k != INT32_MIN &&
+	    (o->code == CODE_i32_sub || o->code == CODE_i64_sub)) {
+		y.k = -y.k;
+		o = &ops[o->code == CODE_i32_sub ? 0x6a : 0x7c];
 	}
 	if ((o->code == CODE_i32_add || o->code == CODE_i64_add) && shifted_add(g, o, &x, &y))
 		return;

@@ -2,8 +2,7 @@
 /* The interpreter: threaded code. Each instruction has the address of its body, and each body ends
  * with a jump to the next one's. Accesses to memory 0 are not compared with its size: one that
  * leaves it faults, and the handler moves the thread to the end of the run (wasm_faults). */
-#include "wasm/internal.h"
-#include "wasm/number.h"
+#include "wasm/parts.h"
 
 /* Branches between two looks at the clock, and at whether a loop should be compiled: a
  * prime, or loops would always be met at the same branch. */
@@ -24,11 +23,6 @@ bool wasm_fault_find(uint64_t *pc)
 	}
 	return false;
 }
-
-#define C_i32 uint32_t
-#define C_i64 uint64_t
-#define C_f32 float
-#define C_f64 double
 
 /* What is used up of the fuel, and the clock, looked at now and then. */
 enum wasm_trap slice_next(struct wasm *w, int64_t *fuel)
@@ -76,13 +70,22 @@ static struct spot spot_of(const struct func *f, const struct insn *ip)
 #define IN_REGISTER(type, v, name) register type v __asm__(name)
 #endif
 
-#define SLOT(n) fp[ip->n]
 #define NEXT()  goto *(++ip)->go
 #define TAKE()                                                                                     \
 	do {                                                                                       \
 		ip += ip->rel;                                                                     \
 		if (unlikely(--fuel < 0))                                                          \
 			goto poll;                                                                 \
+		goto *ip->go;                                                                      \
+	} while (0)
+#define LEAVE()                                                                                    \
+	do {                                                                                       \
+		--w->top;                                                                          \
+		fp = w->top->fp;                                                                   \
+		cur = w->top->f;                                                                   \
+		ip = w->top->ip;                                                                   \
+		if (unlikely(!ip))                                                                 \
+			goto left;                                                                 \
 		goto *ip->go;                                                                      \
 	} while (0)
 #define TRAP(t)                                                                                    \
@@ -99,7 +102,7 @@ __attribute__((no_sanitize("address", "undefined", "coverage")))
 enum wasm_trap wasm_run(struct wasm *w, struct func *f, union wasm_slot *at,
 			const void *const **ret)
 {
-	static const void *const labels[CODE_COUNT] = {
+	static const void *const labels[SUPER_END] = {
 #include "wasm/labels.def"
 	};
 	if (!w) {
@@ -132,23 +135,20 @@ enter_again:
 frame_begin:
 	if (unlikely((uint64_t)(w->stack_end - fp) < cur->nslots))
 		TRAP(WASM_TRAP_STACK);
-	for (uint32_t i = cur->nparams; i < cur->nlocals; i++)
+	for (uint32_t i = cur->nparams; i < cur->nlocals; i++) {
 		fp[i].i64 = 0;
+		__asm__ volatile("" : "+r"(i)); /* there are few: no call of memset */
+	}
 	if (unlikely(--fuel < 0))
 		goto poll;
 	goto *ip->go;
 leave:
-	--w->top;
-	fp = w->top->fp;
-	cur = w->top->f;
-	ip = w->top->ip;
-	if (unlikely(!ip)) { /* the host's record */
-		if (w->fueled)
-			fuel_give(w, fuel);
-		w->slice = 0;
-		return WASM_OK;
-	}
-	goto *ip->go;
+	LEAVE();
+left: /* that was the host's record */
+	if (w->fueled)
+		fuel_give(w, fuel);
+	w->slice = 0;
+	return WASM_OK;
 poll:
 	if ((trap = slice_next(w, &slice)))
 		goto trapped;
