@@ -3,3 +3,4 @@ CFLAGS_src_wasm_run := $(if $(findstring clang,$(shell $(CC) --version 2>/dev/nu
 # For all superinstructions sanitizers would take minutes; clang, too (super.def).
 CFLAGS_src_wasm_run += $(if $m,-DSUPER_FEW)
 CFLAGS_src_wasm_super := $(if $m,-DSUPER_FEW)
+CFLAGS_src_wasm_super_test := $(if $m,-DSUPER_FEW)
