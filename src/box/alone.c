@@ -10,20 +10,6 @@
 enum { KEPT_FD = 3, KEEP_MAX = 32 };
 #define SPACES_ALONE (CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
-/* Make @path, and the folders on the way. */
-static int folders_make(const char *path, struct lodge_err *e)
-{
-	char part[256];
-	for (size_t n = 1; n <= strlen(path) && n < sizeof part; n++) {
-		if (path[n] && path[n] != '/')
-			continue;
-		memcpy(part, path, n);
-		part[n] = 0;
-		if (mkdir(part[0] == '/' ? part + 1 : part, 0755) < 0 && errno != EEXIST)
-			return err_sys(e, "making %s of the guest", path);
-	}
-	return 0;
-}
 
 /* Each of them may lie where another one is to be: first they are all put beyond. */
 static int descriptors_close(const struct box_alone *b, struct lodge_err *e)
@@ -54,7 +40,8 @@ static int root_enter(const struct box_alone *b, struct lodge_err *e)
 	if (r == 0)
 		r = mounts_stage(&m, e);
 	for (const char *f = b->folders; r == 0 && f && *f; f += strlen(f) + 1)
-		r = folders_make(f, e);
+		if (mkdir(f, 0755) < 0)
+			r = err_sys(e, "making %s of the guest", f);
 	if (r == 0)
 		r = mounts_finish(&m, &as, false, e);
 	mounts_fini(&m);

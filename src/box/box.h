@@ -24,7 +24,7 @@ struct box {
 struct box_alone {
 	const struct box_bind *binds;
 	size_t n_binds;
-	const char *folders;    /* of the new root, which is empty: "/a/b\0/c\0" */
+	const char *folders;    /* of the new root, which is empty: "a\0a/b\0c\0" */
 	uint64_t code_from;     /* system calls come from there on; others are SIGSYS */
 	const int *keep;        /* descriptors that stay, as 3, 4, ...; not one that is -1 */
 	size_t n_keep;

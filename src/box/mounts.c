@@ -13,7 +13,6 @@ extern int mount(const char *source, const char *target, const char *type, unsig
                  const void *data);
 extern int umount2(const char *target, int flags);
 enum { BIND = 4096, NOSUID = 2, NODEV = 4, NOEXEC = 8, DETACH = 2 };
-#define STAGE "/new"
 
 static int tree_open(const char *path, bool read_only, int *ret, struct lodge_err *e)
 {
@@ -173,20 +172,19 @@ static int proc_make(struct lodge_err *e)
 	return r;
 }
 
-/* The new root, empty or given, at STAGE of a file system of ours, which covers some folder. */
+/* The new root, empty or given, over some folder, where we are then. */
 static int root_make(struct mounts *m, struct lodge_err *e)
 {
 	static const char *const over[] = {"/tmp", "/run", "/mnt", "/var"};
-	size_t i = 0;
-	while (i < countof(over) && mount("tmpfs", over[i], "tmpfs", NOSUID | NODEV, NULL) < 0)
-		i++;
-	if (i == countof(over) || chdir(over[i]) < 0 || mkdir("." STAGE, 0755) < 0)
-		return err_sys(e, "--isolate: a place for a new root");
-	if (m->root >= 0 ? syscall(SYS_move_mount, m->root, "", AT_FDCWD, "." STAGE,
-	                           MOVE_MOUNT_F_EMPTY_PATH) < 0
-			 : mount("tmpfs", "." STAGE, "tmpfs", NOSUID | NODEV, "mode=755") < 0)
-		return err_sys(e, "--isolate: a new root");
-	return chdir("." STAGE) < 0 ? err_sys(e, "--isolate: a new root") : 0;
+	for (size_t i = 0; i < countof(over); i++) {
+		long r = m->root < 0
+			     ? mount("tmpfs", over[i], "tmpfs", NOSUID | NODEV, "mode=755")
+			     : syscall(SYS_move_mount, m->root, "", AT_FDCWD, over[i],
+				       MOVE_MOUNT_F_EMPTY_PATH);
+		if (r == 0 && chdir(over[i]) == 0)
+			return 0;
+	}
+	return err_sys(e, "--isolate: a place for a new root");
 }
 
 static int root_change(bool read_only, struct lodge_err *e)

@@ -16,8 +16,9 @@ struct arg_value {
 
 static size_t row_index(const struct args *a, const char *name)
 {
-	size_t i = 0;
-	while (i < a->cmd->noptions && strcmp(a->cmd->options[i].name, name))
+	size_t i = 0; /* most differ in what they begin with */
+	while (i < a->cmd->noptions &&
+	       (*a->cmd->options[i].name != *name || strcmp(a->cmd->options[i].name, name)))
 		i++;
 	assert(i < a->cmd->noptions); /* else the command asks for an option that is no row */
 	return i;

@@ -34,7 +34,7 @@ const struct level *level_choose(const struct lodge_config *c, struct lodge_err 
 {
 	const struct level *best = NULL;
 	int score = 0;
-	for (size_t i = 0; levels[i]; i++) {
+	for (size_t i = 0; levels[i] && score < LEVEL_CERTAIN; i++) {
 		int s = c->level ? !strcmp(c->level, levels[i]->name) : levels[i]->claims(c);
 		if (s > score) {
 			score = s;

@@ -91,10 +91,20 @@ static int setting_file(struct wanted *w, const char *path, struct lodge_err *e)
 	return r;
 }
 
+/* Is anything said there? Mostly not, and each key is a name to make and to look for. */
+static bool environment_says(void)
+{
+	char **p = environ;
+	while (p && *p && strncmp(*p, "LODGE_", 6) != 0)
+		p++;
+	return p && *p;
+}
+
 static int settings_find(struct wanted *w, struct lodge_err *e)
 {
+	bool said = environment_says();
 	int r = 0;
-	for (size_t i = 0; r == 0 && i < w->n; i++)
+	for (size_t i = 0; said && r == 0 && i < w->n; i++)
 		r = setting_env(w, i, e);
 	if (r < 0 || !w->left)
 		return r;

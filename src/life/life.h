@@ -63,6 +63,8 @@ struct life_warnings {
 };
 void life_warn(struct life_warnings *w, const char *fmt, ...) PRINTF(2, 3);
 
+enum { LEVEL_CERTAIN = 90 }; /* its format, and no other's */
+
 /* A level of virtualization. Every function but claims runs on the keeper's loop thread, and
  * none is called after destroy. NULL functions: this level cannot do it, and says so. */
 struct level {
@@ -70,7 +72,8 @@ struct level {
 	/* With config.root it runs config.guest as the one program of a guest with that root; who
 	 * connects as AGENT_FIRST_PORT says can begin it instead. */
 	bool rooted;
-	/* How sure is this level that it can run @c? 0: not at all; the highest wins. */
+	/* How sure is this level that it can run @c? 0: not at all; the highest wins, and from
+	 * LEVEL_CERTAIN on nobody else is asked. */
 	int (*claims)(const struct lodge_config *c);
 	/* Run @c in this process, which becomes it as by execve: returns on failure only. NULL: the
 	 * level has keepers. Thread: the only one of the process. */

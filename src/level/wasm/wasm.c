@@ -100,7 +100,7 @@ static int claims(const struct lodge_config *c)
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
 	return n > 0 && (wasm_claims((const uint8_t *)head, (size_t)n) ||
 			 text_is_module(c->guest, head, (size_t)n))
-		   ? 90
+		   ? LEVEL_CERTAIN
 		   : 0;
 }
 

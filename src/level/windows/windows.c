@@ -242,8 +242,9 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	    .n_keep = 1,
 	    .binds = p.binds,
 	    .n_binds = p.nbinds,
-	    .folders = "/c/Temp\0/c/Windows/System32"
-		       "\0/c/Users/lodge/AppData/Local\0/c/Users/lodge/AppData/Roaming\0",
+	    .folders = "c\0c/Temp\0c/Windows\0c/Windows/System32\0c/Users\0c/Users/lodge\0"
+		       "c/Users/lodge/AppData\0c/Users/lodge/AppData/Local\0"
+		       "c/Users/lodge/AppData/Roaming\0",
 	    .code_from = WIN_GUEST_END,
 	    .forks = true,
 	    .sockets = true,
@@ -271,14 +272,14 @@ static int claims(const struct lodge_config *c)
 	if (!c->guest || c->kernel || c->firmware || c->root)
 		return 0;
 	if (win_is_batch(c->guest) && access(c->guest, F_OK) == 0)
-		return 90;
+		return LEVEL_CERTAIN;
 	autoclose int fd = open(c->guest, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
 	size_t len = strlen(c->guest);
 	/* one whose headers are damaged goes by its name */
 	bool named = n > 1 && !memcmp(head, "MZ", 2) && len > 4 &&
 		     !strcasecmp(c->guest + len - 4, ".exe");
-	return named || (n > 0 && pe_claims(head, (uint64_t)n)) ? 90 : 0;
+	return named || (n > 0 && pe_claims(head, (uint64_t)n)) ? LEVEL_CERTAIN : 0;
 }
 
 extern const struct level level_windows;
