@@ -82,23 +82,6 @@ static void *tick(void *unused)
 	}
 }
 
-/* In the handler of SIGSEGV; true: the access shall be made again. */
-bool clock_page_fault(uint64_t at)
-{
-	pthread_t t;
-	if (at - SHARED_PAGE >= PAGE || !shared.page)
-		return false;
-	pthread_mutex_lock(&shared.lock);
-	page_write();
-	if (!shared.ticking && pthread_create(&t, NULL, tick, NULL) == 0) {
-		pthread_detach(t);
-		shared.ticking = true;
-	}
-	mprotect(shared.page, PAGE, PROT_READ);
-	pthread_mutex_unlock(&shared.lock);
-	return true;
-}
-
 static void page_fill(uint8_t *p)
 {
 	static const wide root[] = u"C:\\Windows";
@@ -114,19 +97,48 @@ static void page_fill(uint8_t *p)
 		p[0x274 + features[i]] = 1; /* cmpxchg8b, MMX, SSE to SSE 4.2, rdtsc, PAE, NX */
 }
 
+/* The memory is there twice, the second time for us to write: mremap(2) of 0 bytes. Few programs look
+ * at it, so not before one does. */
+static bool page_make(void)
+{
+	uint8_t *p =
+	    mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	page_fill(p);
+	if (mremap(p, 0, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, shared.page) == MAP_FAILED) {
+		munmap(p, PAGE);
+		return false;
+	}
+	shared.writable = p;
+	return true;
+}
+
+/* In the handler of SIGSEGV; true: the access shall be made again. */
+bool clock_page_fault(uint64_t at)
+{
+	pthread_t t;
+	if (at - SHARED_PAGE >= PAGE || !shared.page)
+		return false;
+	pthread_mutex_lock(&shared.lock);
+	if (!shared.writable && !page_make())
+		process_die(LODGE_EXIT_LODGE, "the page at 0x7ffe0000 cannot be made");
+	page_write();
+	if (!shared.ticking && pthread_create(&t, NULL, tick, NULL) == 0) {
+		pthread_detach(t);
+		shared.ticking = true;
+	}
+	mprotect(shared.page, PAGE, PROT_READ);
+	pthread_mutex_unlock(&shared.lock);
+	return true;
+}
+
 void clock_page_begin(void)
 {
-	int fd = memfd_create("shared page", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, PAGE) < 0)
-		process_die(LODGE_EXIT_LODGE, "no memory for the guest");
-	shared.writable = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	uint64_t at = 0;
-	if (shared.writable == MAP_FAILED ||
-	    space_map_file(&at, SHARED_PAGE, PAGE, fd, 0, PAGE_READONLY) < 0)
+	if (space_map_file(&at, SHARED_PAGE, PAGE, -1, 0, PAGE_READONLY) < 0)
 		process_die(LODGE_EXIT_LODGE, "the page at 0x7ffe0000 cannot be made");
-	close(fd);
 	shared.page = (uint8_t *)(uintptr_t)SHARED_PAGE;
-	page_fill(shared.writable);
 	mprotect(shared.page, PAGE, PROT_NONE);
 }
 

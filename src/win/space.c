@@ -223,7 +223,7 @@ int space_map_file(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t of
 {
 	struct region r = {.prot = prot, .first_prot = prot, .kind = REGION_MAPPED};
 	bool copy = (prot & 0xff) == PAGE_WRITECOPY || (prot & 0xff) == PAGE_EXECUTE_WRITECOPY;
-	return add(ret, at, len, &r, &(struct source){fd, copy, off});
+	return add(ret, at, len, &r, &(struct source){fd, copy || fd < 0, off});
 }
 
 /* ---- changing ---- */
