@@ -97,8 +97,8 @@ static void page_fill(uint8_t *p)
 		p[0x274 + features[i]] = 1; /* cmpxchg8b, MMX, SSE to SSE 4.2, rdtsc, PAE, NX */
 }
 
-/* The memory is there twice, the second time for us to write: mremap(2) of 0 bytes. Few programs look
- * at it, so not before one does. */
+/* The memory is there twice, the second time for us to write: mremap(2) of 0 bytes. Few programs
+ * look at it, so not before one does. */
 static bool page_make(void)
 {
 	uint8_t *p =

@@ -131,8 +131,8 @@ bool space_grow_stack(uint64_t lo, uint64_t at);
 bool space_held(void);
 /* What @at is in; false: nothing, and *ret is the hole around it. */
 bool space_at(uint64_t at, struct region *ret);
-/* Map @fd there; the pages become those of the file, or with PAGE_(EXECUTE_)WRITECOPY copies. -1: of
- * nothing yet. */
+/* Map @fd there; the pages become those of the file, or with PAGE_(EXECUTE_)WRITECOPY copies. -1:
+ * of nothing yet. */
 int space_map_file(uint64_t *ret, uint64_t at, uint64_t len, int fd, uint64_t off,
 		   uint32_t prot) MUST;
 /* Reserved and committed, for what the guest reads and writes; ends the guest without memory. */
