@@ -45,10 +45,28 @@ static void *network_main(void *arg)
 	return NULL;
 }
 
+/* Not on this processor, where it would only be in the way: schedulers like to begin a thread where
+ * its maker is. */
+static void elsewhere(pthread_attr_t *a)
+{
+	cpu_set_t cpus;
+	int here = sched_getcpu();
+	if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof cpus, &cpus) < 0)
+		return;
+	CPU_CLR((unsigned)here, &cpus);
+	if (CPU_COUNT(&cpus))
+		(void)!pthread_attr_setaffinity_np(a, sizeof cpus, &cpus);
+}
+
 void network_begin(struct network *n)
 {
+	pthread_attr_t a;
 	*n = (struct network){.space = -1};
-	n->runs = pthread_create(&n->thread, NULL, network_main, n) == 0;
+	if (pthread_attr_init(&a) != 0)
+		return;
+	elsewhere(&a);
+	n->runs = pthread_create(&n->thread, &a, network_main, n) == 0;
+	pthread_attr_destroy(&a);
 }
 
 static void network_wait(struct network *n)
