@@ -123,6 +123,7 @@ static int64_t raw_read(struct crt_fd *f, void *buf, size_t n)
 		return crt_fail(EBADF);
 	int64_t r = io_read(file, buf, n, -1);
 	object_unref(&file->o);
+	r = r == -EPIPE ? 0 : r == -ENODATA ? -EPIPE : r; /* as it takes errors of Win32 */
 	return r < 0 ? crt_fail((int)-r) : r;
 }
 

@@ -316,6 +316,8 @@ int64_t io_read(struct file *f, void *buf, size_t len, int64_t at)
 {
 	struct thread *t = thread_self();
 	bool more;
+	if (f->nowait)
+		return pipe_read_now(f, buf, len, &more);
 	if (pipe_has_messages(f))
 		return message_read(f, buf, (uint32_t)len, &more);
 	for (;;) {
@@ -338,6 +340,8 @@ int64_t io_write(struct file *f, const void *buf, size_t len, int64_t at)
 	size_t done = 0;
 	struct thread *t = thread_self();
 	const char *p = buf;
+	if (f->nowait)
+		return pipe_write_now(f, buf, len);
 	if (pipe_has_messages(f))
 		return message_write(f, buf, (uint32_t)len);
 	if (f->append && !f->pipe && !f->console)
@@ -392,20 +396,14 @@ static uint32_t transfer_end(struct file *f, struct overlapped *o, int64_t r, ui
 	return error ? fail(error) : 1;
 }
 
-static bool readable_now(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	return poll(&p, 1, 0) > 0;
-}
-
 /* Nothing at all is read of a pipe when there is something to read. */
 static int64_t file_read(struct file *f, void *buf, uint32_t n, const struct overlapped *o,
 			 bool *ret_more)
 {
 	if (f->folder)
 		return -EINVAL;
-	if (f->nowait && f->pipe && !readable_now(f->fd))
-		return -ENODATA;
+	if (f->nowait)
+		return pipe_read_now(f, buf, n, ret_more);
 	if (pipe_has_messages(f))
 		return message_read(f, buf, n, ret_more);
 	if (f->pipe && !n)

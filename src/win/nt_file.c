@@ -10,11 +10,11 @@ static const int64_t AT_END = -1, AT_POINTER = -2;
 
 static uint32_t end_status(const struct file *f, int64_t r, uint32_t n)
 {
-	if (r < 0)
+	if (r < 0 && r != -EPIPE)
 		return status_of((int)-r);
-	if (r > 0 || !n || f->console || pipe_has_messages(f))
+	if (r > 0 || (r == 0 && (!n || f->console || pipe_has_messages(f))))
 		return STATUS_SUCCESS;
-	return f->pipe ? STATUS_PIPE_BROKEN : STATUS_END_OF_FILE;
+	return r < 0 || f->pipe ? STATUS_PIPE_BROKEN : STATUS_END_OF_FILE;
 }
 
 static void event_reset(handle event, int64_t count)
@@ -49,6 +49,7 @@ API(uint32_t, nt_NtReadFile, handle h, handle event, uint64_t fn, uint64_t arg,
 	event_reset(event, 0);
 	bool more = false;
 	int64_t r = f->folder              ? -EINVAL
+		    : f->nowait            ? pipe_read_now(f, buf, n, &more)
 		    : pipe_has_messages(f) ? message_read(f, buf, n, &more)
 					   : io_read(f, buf, n, from);
 	if (from >= 0 && r > 0)

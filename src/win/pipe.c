@@ -5,6 +5,7 @@
 #include "win/pipe.h"
 #include "win/async.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -261,9 +262,11 @@ static uint32_t end_renew(struct pipe_end *e)
 		return 0;
 	if (pair_make(e, sv) < 0)
 		return ERROR_NO_SYSTEM_RESOURCES;
+	pthread_mutex_lock(&e->reading); /* somebody may read what the last client has left */
 	e->rest_at = e->rest_n = 0;
 	e->has_rest = false;
 	int r = dup3(sv[0], e->f->fd, O_CLOEXEC);
+	pthread_mutex_unlock(&e->reading);
 	close(sv[0]);
 	e->other = r < 0 ? -1 : sv[1];
 	if (r < 0)
@@ -485,9 +488,12 @@ static uint32_t bytes_peek(const struct file *f, void *buf, uint32_t n, struct p
 
 uint32_t pipe_listens(const struct file *f)
 {
-	if (!f->end || !f->end->name || f->end->connected)
+	if (!f->end)
 		return 0;
-	return f->end->other >= 0 ? ERROR_PIPE_LISTENING : ERROR_PIPE_NOT_CONNECTED;
+	pthread_mutex_lock(&pipes.lock);
+	bool talks = !f->end->name || f->end->connected, waits = f->end->other >= 0;
+	pthread_mutex_unlock(&pipes.lock);
+	return talks ? 0 : waits ? ERROR_PIPE_LISTENING : ERROR_PIPE_NOT_CONNECTED;
 }
 
 API(uint32_t, k32_PeekNamedPipe, handle h, void *buf, uint32_t n, uint32_t *ret_n,
@@ -598,6 +604,59 @@ API(uint32_t, k32_CancelSynchronousIo, handle h)
 	return waits ? 1 : fail(ERROR_NOT_FOUND);
 }
 
+/* ---- at once or not at all ---- */
+
+static int64_t stream_read_now(int fd, void *buf, size_t n)
+{
+	uint8_t one;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	ssize_t r = n ? recv(fd, buf, n, MSG_DONTWAIT)
+		      : recv(fd, &one, 1, MSG_DONTWAIT | MSG_PEEK);
+	if (r < 0 && errno == ENOTSOCK) { /* without a name, and who else reads of it, waits */
+		if (poll(&p, 1, 0) <= 0)
+			return -EAGAIN;
+		r = n ? read(fd, buf, n) : p.revents & POLLIN;
+	}
+	if (r < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	return r == 0 ? -EPIPE : n ? r : 0;
+}
+
+/* What there is room for, or -EAGAIN. */
+static int64_t stream_write_now(int fd, const void *buf, size_t n)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	ssize_t r = send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (r < 0 && errno == ENOTSOCK) {
+		if (poll(&p, 1, 0) <= 0)
+			return -EAGAIN;
+		r = write(fd, buf, n < PIPE_BUF ? n : PIPE_BUF); /* so much goes at once */
+	}
+	return r < 0 ? -errno : r;
+}
+
+int64_t pipe_read_now(const struct file *f, void *buf, size_t n, bool *ret_more)
+{
+	*ret_more = false;
+	int64_t r = pipe_has_messages(f) ? message_read_now(f, buf, (uint32_t)n, ret_more)
+					 : stream_read_now(f->fd, buf, n);
+	return r == -EAGAIN ? -ENODATA : r;
+}
+
+int64_t pipe_write_now(const struct file *f, const void *buf, size_t n)
+{
+	size_t done = 0;
+	const uint8_t *from = buf;
+	int64_t r = 0;
+	if (pipe_has_messages(f)) {
+		r = message_write_now(f, buf, (uint32_t)n);
+		return r == -EAGAIN ? 0 : r;
+	}
+	while (done < n && (r = stream_write_now(f->fd, from + done, n - done)) > 0)
+		done += (size_t)r;
+	return done || r == -EAGAIN ? (int64_t)done : r;
+}
+
 /* ---- with an OVERLAPPED ---- */
 
 struct transfer {
@@ -609,26 +668,19 @@ struct transfer {
 static int64_t read_attempt(struct pending *p)
 {
 	struct transfer *t = (struct transfer *)(void *)p;
-	uint8_t one;
-	if (p->f->end && p->f->end->messages)
-		return message_read_now(p->f, t->buf, t->n, &p->more);
-	ssize_t r = t->n ? recv(p->f->fd, t->buf, t->n, MSG_DONTWAIT)
-			 : recv(p->f->fd, &one, 1, MSG_DONTWAIT | MSG_PEEK);
-	if (r < 0)
-		return errno == ECONNRESET ? -EPIPE : -errno;
-	return r == 0 ? -EPIPE : t->n ? r : 0;
+	return pipe_has_messages(p->f) ? message_read_now(p->f, t->buf, t->n, &p->more)
+				       : stream_read_now(p->f->fd, t->buf, t->n);
 }
 
 static int64_t write_attempt(struct pending *p)
 {
 	struct transfer *t = (struct transfer *)(void *)p;
-	if (p->f->end && p->f->end->messages)
+	if (pipe_has_messages(p->f))
 		return message_write_now(p->f, t->buf, t->n);
 	while (t->done < t->n) {
-		ssize_t r =
-		    send(p->f->fd, t->buf + t->done, t->n - t->done, MSG_DONTWAIT | MSG_NOSIGNAL);
+		int64_t r = stream_write_now(p->f->fd, t->buf + t->done, t->n - t->done);
 		if (r < 0)
-			return -errno;
+			return r;
 		t->done += (uint32_t)r;
 	}
 	return t->done;
@@ -645,6 +697,8 @@ uint32_t pipe_overlapped(struct file *f, void *buf, uint32_t n, uint32_t *ret_n,
 	t->p.events = write ? EPOLLOUT : EPOLLIN;
 	t->p.attempt = write ? write_attempt : read_attempt;
 	int64_t r = t->p.attempt(&t->p);
+	if (r == -EAGAIN && f->nowait)
+		r = write ? (int64_t)t->done : -ENODATA;
 	if (r == -EAGAIN)
 		return fail(async_start(&t->p) == 0 ? ERROR_IO_PENDING : ERROR_NOT_ENOUGH_MEMORY);
 	bool more = t->p.more;

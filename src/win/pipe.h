@@ -54,6 +54,11 @@ char *pipe_name_of(const struct file *f); /* of a server's end, malloc'ed; NULL:
 handle pipe_open(const char *name, uint32_t access, uint32_t flags, bool inherit);
 /* Waits until there is something to read: 0, -EPIPE (nobody writes any more), -ECANCELED. */
 int pipe_await(const struct file *f);
+/* What is possible at once of a pipe that is not waited for (PIPE_NOWAIT): bytes; -ENODATA: there
+ * is nothing to read, -EPIPE. Of bytes as many are written as there is room for, of a message all
+ * or none. */
+int64_t pipe_read_now(const struct file *f, void *buf, size_t n, bool *ret_more);
+int64_t pipe_write_now(const struct file *f, const void *buf, size_t n);
 /* ReadFile and WriteFile with an OVERLAPPED, of a pipe or socket that was opened so. */
 uint32_t pipe_overlapped(struct file *f, void *buf, uint32_t n, uint32_t *ret_n,
 			 struct overlapped *o, bool write);
