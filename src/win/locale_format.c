@@ -357,6 +357,30 @@ static void groups_write(char *out, const char *whole, const char *comma, uint32
 	}
 }
 
+/* How a sign, a symbol and an amount follow each other: $ is the symbol, 1 the amount. NULL: there
+ * is no such order (LOCALE_INEGNUMBER, LOCALE_ICURRENCY, LOCALE_INEGCURR). */
+static const char *order_of(const struct number_format *f, bool money, bool negative)
+{
+	static const char *const below[] = {"(1)", "-1", "- 1", "1-", "1 -"};
+	static const char *const amounts[] = {"$1", "1$", "$ 1", "1 $"};
+	static const char *const debts[] = {"($1)", "-$1", "$-1",  "$1-",  "(1$)",  "-1$",
+					    "1-$",  "1$-", "-1 $", "-$ 1", "1 $-",  "$ 1-",
+					    "$ -1", "1- $", "($ 1)", "(1 $)"};
+	if (!money)
+		return f->negative >= countof(below) ? NULL : negative ? below[f->negative] : "1";
+	if (f->negative >= countof(debts) || f->positive >= countof(amounts))
+		return NULL;
+	return negative ? debts[f->negative] : amounts[f->positive];
+}
+
+static void order_write(char *out, const char *order, const char *symbol, const char *amount)
+{
+	for (; *order; order++) {
+		const char *t = *order == '$' ? symbol : *order == '1' ? amount : order;
+		text_add(out, t, t == order ? 1 : strlen(t));
+	}
+}
+
 static int32_t number_give(const wide *value, const struct number_format *f, bool money, wide *buf,
 			   int32_t n)
 {
@@ -373,18 +397,16 @@ static int32_t number_give(const wide *value, const struct number_format *f, boo
 	while (*w == '0' && w[1])
 		w++;
 	bool zero = !strcmp(w, "0") && strspn(part, "0") == f->digits;
+	const char *order = order_of(f, money, minus && !zero);
+	if (!order)
+		return (int32_t)fail(ERROR_INVALID_PARAMETER);
 	w += !strcmp(w, "0") && f->digits && !f->leading_zero;
 	groups_write(text, w, comma, f->grouping);
 	if (f->digits) {
 		text_add(text, point, strlen(point));
 		text_add(text, part, f->digits);
 	}
-	static const char *const signs[][2] = {
-	    {"(", ")"}, {"-", ""}, {"- ", ""}, {"", "-"}, {"", " -"}};
-	const char *const *sign = signs[f->negative < 5 ? f->negative : 1];
-	bool negative = minus && !zero;
-	snprintf(all, sizeof all, "%s%s%s%s", negative ? sign[0] : "", symbol, text,
-		 negative ? sign[1] : "");
+	order_write(all, order, symbol, text);
 	return units_give(all, buf, n);
 }
 
@@ -398,7 +420,6 @@ API(int32_t, k32_GetNumberFormatEx, const wide *locale, uint32_t flags, const wi
 	return number_give(value, f ? f : &usual, false, buf, n);
 }
 
-/* Of the orders of a sign, a symbol and an amount: those with the symbol before it. */
 API(int32_t, k32_GetCurrencyFormatEx, const wide *locale, uint32_t flags, const wide *value,
     const struct number_format *f, wide *buf, int32_t n)
 {

@@ -100,6 +100,39 @@ static void numbers(void)
 	CHECK(!wcscmp(out, L"$1,234.50"));
 }
 
+static const char *money(const wchar_t *v, UINT negative, UINT positive)
+{
+	CURRENCYFMTW f = {2, 1, 3, L".", L",", negative, positive, L"EUR"};
+	*out = 0;
+	return GetCurrencyFormatEx(L"en-US", 0, v, &f, out, 200) ? narrow(out) : "";
+}
+
+/* LOCALE_ICURRENCY, LOCALE_INEGCURR */
+static void orders(void)
+{
+	static const char *const positive[] = {"EUR1,234.50", "1,234.50EUR", "EUR 1,234.50",
+					       "1,234.50 EUR"};
+	static const char *const negative[] = {
+	    "(EUR1.10)", "-EUR1.10", "EUR-1.10",  "EUR1.10-",  "(1.10EUR)",  "-1.10EUR",
+	    "1.10-EUR",  "1.10EUR-", "-1.10 EUR", "-EUR 1.10", "1.10 EUR-",  "EUR 1.10-",
+	    "EUR -1.10", "1.10- EUR", "(EUR 1.10)", "(1.10 EUR)"};
+	char name[30];
+	for (int i = 0; i < COUNT(positive); i++) {
+		sprintf(name, "positive order %d", i);
+		TEXT(name, money(L"1234.5", 0, i), positive[i]);
+	}
+	for (int i = 0; i < COUNT(negative); i++) {
+		sprintf(name, "negative order %d", i);
+		TEXT(name, money(L"-1.1", i, 0), negative[i]);
+	}
+	TEXT_IS(money(L"1", 16, 0), "");
+	SAME(GetLastError(), ERROR_INVALID_PARAMETER);
+	TEXT_IS(money(L"1", 0, 4), "");
+	SAME(GetLastError(), ERROR_INVALID_PARAMETER);
+	NUMBERFMTW f = {2, 1, 3, L".", L",", 5, 0};
+	FAILS(GetNumberFormatEx(L"en-US", 0, L"1", &f, out, 200), ERROR_INVALID_PARAMETER);
+}
+
 static void locales(void)
 {
 	static const struct {
@@ -140,6 +173,7 @@ int main(void)
 	dates();
 	times();
 	numbers();
+	orders();
 	locales();
 	keys();
 	return end();
