@@ -3,6 +3,7 @@
  * size an event. Where the terminal gathers lines, they come when the line ends. Spec: ECMA-48 and
  * xterm's sequences for keys. */
 #include "win/console.h"
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -17,13 +18,15 @@ enum { VK_BACK = 8, VK_TAB = 9, VK_RETURN = 13, VK_ESCAPE = 27, VK_SPACE = 32, V
 static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct input_record ring[RECORDS];
-	unsigned first, n;
+	unsigned first;
+	_Atomic(unsigned) n;
 	char bytes[BYTES]; /* read, and no key yet */
 	unsigned nbytes;
+	bool ended;              /* the terminal is gone */
 	uint16_t columns, rows;  /* as they were last */
-	int wake;                /* eventfd: a record was written by the guest; 0: none yet */
+	_Atomic(int) wake;       /* eventfd: a record was written by the guest; 0: none yet */
 	_Atomic(uint32_t) armed; /* futex: somebody sleeps until something is typed */
-	bool watched;
+	_Atomic(bool) watched;
 } in = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- the ring; under the lock ---- */
@@ -145,10 +148,17 @@ static void bytes_decode(bool last, bool raw)
 	memmove(in.bytes, in.bytes + at, in.nbytes);
 }
 
+/* Something, or that there will never be anything. */
 static bool typed(int fd, int ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	return poll(&p, 1, ms) > 0 && p.revents & POLLIN;
+	return poll(&p, 1, ms) > 0;
+}
+
+static bool hung_up(int fd)
+{
+	struct pollfd p = {.fd = fd};
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL);
 }
 
 static void size_look(int fd)
@@ -172,31 +182,34 @@ static void input_look(int fd)
 	size_look(fd);
 	while (in.nbytes < BYTES && typed(fd, 0)) {
 		ssize_t n = read(fd, in.bytes + in.nbytes, BYTES - in.nbytes);
-		if (n <= 0)
+		if (n <= 0) {
+			in.ended = hung_up(fd);
 			break;
+		}
 		in.nbytes += (unsigned)n;
 		bytes_decode(false, raw);
 	}
-	if (in.nbytes && !typed(fd, ESCAPE_WAIT_MS))
+	if (in.nbytes && (in.ended || !typed(fd, ESCAPE_WAIT_MS)))
 		bytes_decode(true, raw);
 }
 
 /* ---- waiting ---- */
 
+/* Made when it is first asked for, with or without the lock. */
 static int wake_fd(void)
 {
-	if (!in.wake)
-		in.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return in.wake;
+	int fd = atomic_load(&in.wake), none = 0;
+	if (fd)
+		return fd;
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0 || atomic_compare_exchange_strong(&in.wake, &none, fd))
+		return fd;
+	close(fd);
+	return none;
 }
 
-bool console_ready(const struct file *f)
-{
-	pthread_mutex_lock(&in.lock);
-	bool is = in.n || typed(f->fd, 0);
-	pthread_mutex_unlock(&in.lock);
-	return is;
-}
+/* Without the lock: who has it may wait for the terminal, and all who wait for anything would. */
+bool console_ready(const struct file *f) { return atomic_load(&in.n) || typed(f->fd, 0); }
 
 static void waiter_wake(struct object *o, void *unused)
 {
@@ -227,21 +240,29 @@ static void *console_watch(void *arg)
 	return NULL;
 }
 
-void console_arm(const struct file *f)
+/* The watcher has a descriptor of its own: the guest may close the one that it waits for. */
+static bool watch_begin(const struct file *f)
 {
 	pthread_t t;
 	sigset_t all, before;
-	pthread_mutex_lock(&in.lock);
-	bool first = !in.watched && wake_fd() >= 0;
-	in.watched = true;
-	pthread_mutex_unlock(&in.lock);
-	if (first) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		if (pthread_create(&t, NULL, console_watch, (void *)(intptr_t)f->fd) == 0)
-			pthread_detach(t);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
+	int fd = wake_fd() < 0 ? -1 : fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return false;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	bool ok = pthread_create(&t, NULL, console_watch, (void *)(intptr_t)fd) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (ok)
+		pthread_detach(t);
+	else
+		close(fd);
+	return ok;
+}
+
+void console_arm(const struct file *f)
+{
+	if (!atomic_exchange(&in.watched, true) && !watch_begin(f))
+		atomic_store(&in.watched, false);
 	atomic_store(&in.armed, 1);
 	futex_wake(&in.armed, 1);
 }
@@ -307,12 +328,13 @@ static uint32_t records_get(handle h, struct input_record *out, uint32_t cap, ui
 	pthread_mutex_lock(&in.lock);
 	wake_fd();
 	input_look(f->fd);
-	while (take && !in.n && cap) {
+	while (take && !in.n && cap && !in.ended) {
 		pthread_mutex_unlock(&in.lock);
 		records_await(f);
 		pthread_mutex_lock(&in.lock);
 		input_look(f->fd);
 	}
+	bool gone = take && cap && !in.n;
 	uint32_t got = in.n < cap ? in.n : cap;
 	for (uint32_t i = 0; i < got; i++)
 		out[i] = in.ring[(in.first + i) % RECORDS];
@@ -323,7 +345,7 @@ static uint32_t records_get(handle h, struct input_record *out, uint32_t cap, ui
 	pthread_mutex_unlock(&in.lock);
 	*ret_n = got;
 	object_unref(&f->o);
-	return 1;
+	return gone ? fail(ERROR_PIPE_NOT_CONNECTED) : 1;
 }
 
 API(uint32_t, k32_ReadConsoleInputW, handle h, struct input_record *out, uint32_t cap,
