@@ -351,6 +351,14 @@ uint32_t process_code(const struct object *o)
 	return ((const struct process_object *)(const void *)o)->exit_code;
 }
 
+uint32_t process_wait(struct object *o)
+{
+	(void)!wait_for(&o, 1, false, NEVER, false);
+	uint32_t code = process_code(o);
+	object_unref(o);
+	return code;
+}
+
 /* ---- functions ---- */
 
 API(uint32_t, k32_TerminateProcess, handle h, uint32_t code)

@@ -17,6 +17,7 @@ int child_new(struct child_start *c, bool suspended, uint32_t job, struct object
 void child_kill(struct object *o, uint32_t code);
 uint32_t process_pid(const struct object *o);
 uint32_t process_code(const struct object *o); /* as GetExitCodeProcess */
+uint32_t process_wait(struct object *o); /* its exit code, once it has ended; drops the reference */
 /* Start @program (a path) with the line @line and these descriptors as its standard ones (-1: those
  * of this process), in the current folder: a reference to its process; NULL: last error set. */
 struct object *program_start(const char *program, const char *line, const int std[3]) MUST;

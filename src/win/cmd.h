@@ -133,7 +133,6 @@ uint32_t cmd_for(struct cmd *c, const struct node *n);
 /* A command in a process of its own, which is waited for later; NULL: told why not. */
 struct object *cmd_fork(struct cmd *c, const struct node *n);
 struct object *cmd_fork_line(struct cmd *c, const char *line);
-uint32_t process_wait(struct object *process); /* its exit code; drops the reference */
 /* The program that @text begins with, waited for. */
 uint32_t program_run(struct cmd *c, const char *text, bool called);
 /* The same, not waited for, if it is an image; NULL: it is none. */

@@ -18,8 +18,9 @@ static char *file_at(const char *folder, const char *name, const char *extension
 }
 
 /* As it is, if it has an extension that is one of programs, and with each of PATHEXT. */
-static char *program_at(const char *folder, const char *name)
+static void *program_at(const char *folder, void *arg)
 {
+	const char *name = arg;
 	autofree char *all = environment_get("PATHEXT");
 	char *rest = NULL, *found = NULL;
 	const char *dot = strrchr(name, '.');
@@ -39,16 +40,9 @@ char *program_lookup(const char *name)
 {
 	if (!*name || is_pattern(name))
 		return NULL;
-	char *found = program_at(NULL, name), *rest = NULL;
-	if (found || strpbrk(name, "\\/:"))
-		return found;
-	autofree char *path = environment_get("Path");
-	for (char *f = path ? strtok_r(path, ";", &rest) : NULL; f && !found;
-	     f = strtok_r(NULL, ";", &rest)) {
-		autofree char *bare = unquoted(f);
-		found = *bare ? program_at(bare, name) : NULL;
-	}
-	return found;
+	autofree char *own = text_copy(name, SIZE_MAX);
+	char *found = program_at(NULL, own);
+	return found || strpbrk(name, "\\/:") ? found : environment_path(program_at, own);
 }
 
 /* What @text begins with, and where the rest does. NULL: no such file; *ret_name is the word. */
@@ -106,14 +100,6 @@ struct object *program_begin(struct cmd *c, const char *text)
 		return NULL;
 	autofree char *path = program_of(text, &name, &rest);
 	return path && !win_is_batch(path) ? program_start(path, text, c->fd) : NULL;
-}
-
-uint32_t process_wait(struct object *o)
-{
-	(void)!wait_for(&o, 1, false, NEVER, false);
-	uint32_t code = process_code(o);
-	object_unref(o);
-	return code;
 }
 
 /* ---- commands in a process of their own ---- */

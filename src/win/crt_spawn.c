@@ -9,14 +9,6 @@ enum { P_WAIT = 0, P_OVERLAY = 2, P_DETACH = 4, O_TEXT = 0x4000, O_BINARY = 0x80
 WINAPI void *crt__fdopen(int fd, const char *mode);
 WINAPI int crt_fclose(void *file);
 
-static int code_wait(struct object *p)
-{
-	(void)!wait_for(&p, 1, false, NEVER, false);
-	uint32_t code = process_code(p);
-	object_unref(p);
-	return (int)code;
-}
-
 /* What COMSPEC names, or ours; malloc'ed. */
 static char *interpreter(void)
 {
@@ -39,7 +31,7 @@ API(int, crt_system, const char *command)
 	if (!command)
 		return host && access(host, F_OK) == 0;
 	struct object *p = command_start(command, same);
-	return p ? code_wait(p) : crt_fail_win();
+	return p ? (int)process_wait(p) : crt_fail_win();
 }
 
 API(int, crt__wsystem, const wide *command)
@@ -124,7 +116,7 @@ API(int, crt__pclose, void *file)
 	if (!found)
 		return crt_fail(EBADF);
 	crt_fclose(file);
-	int code = code_wait(found->process);
+	int code = (int)process_wait(found->process);
 	free(found);
 	return code;
 }
@@ -143,9 +135,11 @@ static char *line_of(const char *const *args)
 	return line;
 }
 
-/* @name in @folder ("": as it is), with an extension if it has none; NULL: it is not there. */
-static char *file_in(const char *folder, const char *name)
+/* @arg, a name, in @folder ("": as it is), with an extension if it has none; NULL: it is not there.
+ */
+static void *file_in(const char *folder, void *arg)
 {
+	const char *name = arg;
 	static const char *const ends[] = {"", ".com", ".exe", ".bat", ".cmd"};
 	for (size_t i = strrchr(name, '.') ? 0 : 1; i < countof(ends); i++) {
 		char *at = NULL;
@@ -162,12 +156,10 @@ static char *file_in(const char *folder, const char *name)
 /* The program's file, along PATH if @search. malloc'ed; NULL: there is none. */
 static char *file_of(const char *name, bool search)
 {
-	char *found = file_in("", name), *rest = NULL;
-	autofree char *path = search && !strpbrk(name, "\\/:") ? environment_get("Path") : NULL;
-	for (char *f = path ? strtok_r(path, ";", &rest) : NULL; f && !found;
-	     f = strtok_r(NULL, ";", &rest))
-		found = file_in(f, name);
-	return found;
+	autofree char *own = strdup(name);
+	char *found = own ? file_in("", own) : NULL;
+	search &= own && !strpbrk(name, "\\/:");
+	return found || !search ? found : environment_path(file_in, own);
 }
 
 static int64_t spawn(int mode, const char *name, const char *const *args, bool search)
@@ -178,9 +170,9 @@ static int64_t spawn(int mode, const char *name, const char *const *args, bool s
 	if (!p)
 		return file ? crt_fail_win() : crt_fail(ENOENT);
 	if (mode == P_WAIT)
-		return code_wait(p);
+		return (int)process_wait(p);
 	if (mode == P_OVERLAY)
-		process_exit((uint32_t)code_wait(p));
+		process_exit(process_wait(p));
 	if (mode != P_DETACH)
 		return (int64_t)object_handle(p, false);
 	object_unref(p);
@@ -259,7 +251,7 @@ API(int64_t, crt__cwait, int *ret_code, int64_t process, int action)
 	struct object *p = object_get((handle)process, KIND_PROCESS);
 	if (!p)
 		return crt_fail(ECHILD);
-	int code = code_wait(p);
+	int code = (int)process_wait(p);
 	object_close((handle)process);
 	if (ret_code)
 		*ret_code = code;

@@ -36,6 +36,23 @@ char *environment_get(const char *name)
 	return v;
 }
 
+void *environment_path(void *(*look)(const char *folder, void *arg), void *arg)
+{
+	autofree char *path = environment_get("Path");
+	char *rest = NULL;
+	void *found = NULL;
+	for (char *f = path ? strtok_r(path, ";", &rest) : NULL; f && !found;
+	     f = strtok_r(NULL, ";", &rest)) {
+		char *to = f;
+		for (const char *p = f; *p; p++)
+			if (*p != '"')
+				*to++ = *p;
+		*to = 0;
+		found = *f ? look(f, arg) : NULL;
+	}
+	return found;
+}
+
 bool environment_set(const char *name, const char *value)
 {
 	char *pair = NULL;

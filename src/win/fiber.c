@@ -51,21 +51,35 @@ static void fiber_add(struct fiber *f)
 	pthread_mutex_unlock(&fibers.lock);
 }
 
-/* False: it is none. */
-/* Out of the list; with @idle only if no thread runs it. */
-static bool fiber_remove(const struct fiber *f, bool idle)
+/* Under the lock: where in the list it is; NULL: it is none. */
+static struct fiber **fiber_find(const struct fiber *f)
 {
-	bool found = false;
+	for (struct fiber **p = &fibers.all; *p; p = &(*p)->next)
+		if (*p == f)
+			return p;
+	return NULL;
+}
+
+/* It is the caller's to end, as if he ran it. False: another thread runs it, or it is none. */
+static bool fiber_claim(struct fiber *f)
+{
 	pthread_mutex_lock(&fibers.lock);
-	for (struct fiber **p = &fibers.all; *p && !found; p = found ? p : &(*p)->next)
-		if (*p == f) {
-			if (idle && f->runs)
-				break;
-			*p = f->next;
-			found = true;
-		}
+	bool free = fiber_find(f) && !f->runs;
+	if (free)
+		f->runs = true;
 	pthread_mutex_unlock(&fibers.lock);
-	return found;
+	return free;
+}
+
+/* Out of the list. False: it was not there. */
+static bool fiber_remove(const struct fiber *f)
+{
+	pthread_mutex_lock(&fibers.lock);
+	struct fiber **p = fiber_find(f);
+	if (p)
+		*p = f->next;
+	pthread_mutex_unlock(&fibers.lock);
+	return p != NULL;
 }
 
 static void fiber_free(struct fiber *f)
@@ -106,37 +120,32 @@ static void fiber_load(struct thread *t, struct fiber *f)
 void fiber_thread_end(struct thread *t)
 {
 	struct fiber *f = t->fiber;
-	if (f && fiber_remove(f, false))
+	if (f && fiber_remove(f))
 		fiber_free(f);
-	if (f) {
-		t->stack_lo = t->home_lo;
-		t->stack_hi = t->home_hi;
-	}
+	if (t->left)
+		fiber_free(t->left);
+	t->left = NULL;
 }
 
-void fibers_forget(uint32_t i, uint64_t fn)
+uint64_t fibers_take(uint32_t i)
 {
-	uint64_t v;
-	do {
-		v = 0;
-		pthread_mutex_lock(&fibers.lock);
-		for (struct fiber *f = fibers.all; f && !v; f = f->next)
-			if (!f->runs) {
-				v = f->fls[i];
-				f->fls[i] = 0;
-			}
-		pthread_mutex_unlock(&fibers.lock);
-		if (v && fn)
-			guest_call4(fn, v, 0, 0, 0);
-	} while (v);
+	uint64_t v = 0;
+	pthread_mutex_lock(&fibers.lock);
+	for (struct fiber *f = fibers.all; f && !v; f = f->next)
+		v = fls_take(f->fls + i);
+	pthread_mutex_unlock(&fibers.lock);
+	return v;
 }
 
 /* ---- functions ---- */
 
 static void fls_move(struct thread *t, uint64_t *to)
 {
-	memcpy(to, t->fls, FLS_SLOTS * sizeof *to);
+	threads_lock();
+	for (uint32_t i = 0; i < FLS_SLOTS; i++)
+		to[i] = fls_take(t->fls + i);
 	t->fls = to;
+	threads_unlock();
 }
 
 API(uint64_t, k32_ConvertThreadToFiberEx, uint64_t data, uint32_t flags)
@@ -145,12 +154,11 @@ API(uint64_t, k32_ConvertThreadToFiberEx, uint64_t data, uint32_t flags)
 	(void)flags; /* floating point is always changed, too */
 	if (t->fiber)
 		return fail(ERROR_ALREADY_FIBER);
-	struct fiber *f = calloc(1, sizeof *f);
+	struct fiber *f = t->left ? t->left : calloc(1, sizeof *f);
 	if (!f)
 		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	t->left = NULL; /* it is one again, whose stack this is */
 	f->data = data;
-	t->home_lo = t->stack_lo;
-	t->home_hi = t->stack_hi;
 	fls_move(t, f->fls);
 	f->runs = true;
 	t->fiber = f;
@@ -173,7 +181,10 @@ API(uint32_t, k32_ConvertFiberToThread, void)
 	fls_move(t, t->own_fls);
 	t->fiber = NULL;
 	le64_put(t->teb + TEB_FIBER, 0);
-	if (fiber_remove(f, false) && !f->own) /* else the thread goes on on its stack */
+	(void)fiber_remove(f);
+	if (f->own)
+		t->left = f; /* on whose stack the thread goes on, to its end */
+	else
 		fiber_free(f);
 	return 1;
 }
@@ -226,9 +237,10 @@ API(void, k32_DeleteFiber, struct fiber *f)
 		return;
 	if (thread_self()->fiber == f)
 		thread_exit(1);
-	if (!fiber_remove(f, true)) /* another thread that runs it does this, when it ends */
+	if (!fiber_claim(f)) /* another thread that runs it does this, when it ends */
 		return;
-	fls_end(f->fls);
+	fls_end(f->fls); /* in the list still: FlsFree in another thread finds what is left */
+	(void)fiber_remove(f);
 	fiber_free(f);
 }
 

@@ -145,9 +145,13 @@ struct module {
 	struct pe_image im;
 	struct pe_tls tls;
 	char *path, *name; /* D:\a\b.dll, b.dll; owned */
-	bool ours, started, tls_used, tls_dynamic;
+	bool ours, started, tls_used;
+	bool late;       /* loaded by a running program */
+	bool no_threads; /* it does not want to hear of them */
 	uint32_t tls_index;
-	uint32_t refs;
+	_Atomic(uint32_t) refs;
+	struct module **needs; /* owned: what it imports from, a reference each */
+	size_t nneeds;
 	struct module *next;
 	uint8_t *ldr;                  /* its entry in the PEB's lists */
 	const struct library *library; /* ours */
@@ -156,15 +160,20 @@ int module_main(struct module **ret, struct lodge_err *e) MUST;
 struct module *module_find(const char *name); /* "kernel32", a path, ...; NULL: not loaded */
 struct module *module_at(uint64_t address);   /* the one that it is in */
 struct module *module_of_handle(uint64_t h);  /* NULL: none */
-struct module *module_first(void);
+/* Of each, in the order in which they came, until it returns false; it may load and unload none. */
+void modules_each(bool (*fn)(const struct module *m, void *arg), void *arg);
 /* 0: *ret, with a reference. A Windows error. */
-uint32_t module_load(struct module **ret, const char *name);
+uint32_t module_load(struct module **ret, const char *name, uint32_t flags); /* LOAD_... */
+/* library_path.c: where the library @name is, as the guest says it; @own: what library_own_folder
+ * has of the one that is asked for. malloc'ed; NULL: nowhere, or not needed. */
+char *library_path(const char *name, uint32_t flags, const char *own);
+char *library_own_folder(const char *name, uint32_t flags);
 void module_unload(struct module *m);
 void *module_symbol(struct module *m, const char *name, unsigned ordinal, int depth);
 /* DLL_PROCESS_ATTACH, DLL_THREAD_ATTACH, ... to all; TLS callbacks of the program, too. */
 enum { TELL_PROCESS_DETACH = 0, TELL_PROCESS_ATTACH, TELL_THREAD_ATTACH, TELL_THREAD_DETACH };
 void modules_tell(uint32_t reason);
-/* The thread's blocks of TLS data. */
+/* The thread's blocks of TLS data; threads_lock. */
 int modules_tls_begin(struct thread *t) MUST;
 void modules_tls_end(struct thread *t);
 
@@ -201,7 +210,8 @@ struct thread {
 	uint64_t start, argument; /* of the guest */
 	uint32_t exit_code;
 	struct fiber *fiber; /* fiber.c: which it runs; NULL: it has not become one */
-	uint64_t home_lo, home_hi; /* of one that has: its own stack */
+	struct fiber *left;        /* the fiber on whose stack it goes on, as a thread again */
+	uint64_t home_lo, home_hi; /* the stack that was made for it */
 	_Atomic(uint32_t) begun; /* futex: its number is known */
 	_Atomic(uint32_t) wake;  /* futex: something it waits for may have come */
 	uint8_t *tls_blocks;     /* owned: array of pointers, guest-visible */
@@ -242,9 +252,9 @@ void threads_unlock(void);
 void fls_end(uint64_t *fls);
 /* A stack of the guest's: 0 or a negative errno. */
 int stack_new(uint64_t *ret_lo, uint64_t *ret_hi, uint64_t size) MUST;
-/* fiber.c: the value of the slot @i of every fiber that does not run is taken away, for which @fn
- * (0: none) is called. */
-void fibers_forget(uint32_t i, uint64_t fn);
+/* The value at @at, which is no more there: whoever gets it calls the function for it. */
+uint64_t fls_take(uint64_t *at);
+uint64_t fibers_take(uint32_t i); /* fiber.c: of the slot @i of some fiber; 0: none has one */
 void fiber_thread_end(struct thread *t); /* it has left the stack of the fiber that it ran */
 uint32_t guest_call4(uint64_t fn, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
@@ -326,7 +336,7 @@ uint64_t deadline_of_ms(uint32_t ms);
 uint64_t deadline_of_nt(const int64_t *timeout);
 #define NEVER UINT64_MAX
 void mutexes_abandon(struct thread *t);
-void timers_drop(struct thread *t); /* their calls have nobody any more */
+void calls_drop(struct thread *t); /* of timers and APCs, which have nobody any more */
 int futex_wait(_Atomic(uint32_t) *at, uint32_t is, uint64_t deadline_ns);
 void futex_wake(_Atomic(uint32_t) *at, int n);
 void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
@@ -367,6 +377,7 @@ struct file {
 	int fd;
 	bool folder, console, input, pipe, append, overlapped, socket, inherited, delete_on_close;
 	bool shut;  /* a socket that sends no more */
+	bool port_later; /* a socket that is bound, but to no port yet */
 	bool nowait; /* a pipe that is not waited for */
 	bool pipes; /* nt_open.c: the folder of all pipes */
 	char *path; /* host side; owned; NULL: none */
@@ -447,6 +458,8 @@ void *heap_realloc(void *p, size_t n, bool zero);
 size_t heap_size(const void *p);
 void environment_begin(void);
 char *environment_get(const char *name);                   /* malloc'ed; NULL: none */
+/* The folders of PATH, without quotes, are given to @look until it returns something. */
+void *environment_path(void *(*look)(const char *folder, void *arg), void *arg);
 bool environment_set(const char *name, const char *value); /* NULL: take away */
 char **environment_copy(void);                             /* malloc'ed array of malloc'ed */
 void console_begin(void);

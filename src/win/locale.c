@@ -272,6 +272,53 @@ API(int32_t, k32_lstrcmpW, const wide *a, const wide *b)
 {
 	return k32_CompareStringW(0, 0, a, -1, b, -1) - 2;
 }
+API(int32_t, k32_CompareStringA, uint32_t locale, uint32_t flags, const char *a, int32_t n,
+    const char *b, int32_t m)
+{
+	autofree wide *x = text_wide(a, n < 0 ? SIZE_MAX : (size_t)n);
+	autofree wide *y = text_wide(b, m < 0 ? SIZE_MAX : (size_t)m);
+	return x && y ? k32_CompareStringW(locale, flags, x, -1, y, -1)
+		      : (int32_t)fail(ERROR_NOT_ENOUGH_MEMORY);
+}
+API(int32_t, k32_lstrcmpA, const char *a, const char *b)
+{
+	return k32_CompareStringA(0, 0, a, -1, b, -1) - 2;
+}
+API(int32_t, k32_lstrcmpiA, const char *a, const char *b)
+{
+	return k32_CompareStringA(0, 1, a, -1, b, -1) - 2;
+}
+API(char *, k32_lstrcatA, char *to, const char *s)
+{
+	memcpy(to + strlen(to), s, strlen(s) + 1);
+	return to;
+}
+API(char *, k32_lstrcpyA, char *to, const char *s)
+{
+	memmove(to, s, strlen(s) + 1);
+	return to;
+}
+/* At most @n with the 0. */
+API(char *, k32_lstrcpynA, char *to, const char *s, int32_t n)
+{
+	size_t len = strlen(s);
+	if (n <= 0)
+		return to;
+	len = len < (size_t)n - 1 ? len : (size_t)n - 1;
+	memmove(to, s, len);
+	to[len] = 0;
+	return to;
+}
+API(wide *, k32_lstrcpynW, wide *to, const wide *s, int32_t n)
+{
+	size_t len = wide_len(s);
+	if (n <= 0)
+		return to;
+	len = len < (size_t)n - 1 ? len : (size_t)n - 1;
+	memmove(to, s, 2 * len);
+	to[len] = 0;
+	return to;
+}
 API(wide *, k32_lstrcatW, wide *to, const wide *s)
 {
 	memcpy(to + wide_len(to), s, 2 * (wide_len(s) + 1));

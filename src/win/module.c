@@ -6,16 +6,23 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
+enum { EXIT_WAIT_MS = 100, NEEDS_ANOTHER = 1157 /* what it needs is not there; it is */ };
 enum { MODULES_MAX = 1024, FORWARDS_MAX = 8, TLS_MODULES = 256, HUGE_LEAST = 8 << 20 };
 static WIN_STATE struct {
-	pthread_mutex_t lock; /* the loader lock; recursive */
+	pthread_mutex_t lock; /* the loader lock, held while the guest is told; recursive */
 	pthread_once_t once;
+	pthread_mutex_t list; /* inside of all others: of what is linked by next */
 	struct module *first, **end;
 	struct module *order[MODULES_MAX]; /* as they are told, dependencies first */
 	size_t norder, count;
-	uint32_t ntls;
-} modules = {.once = PTHREAD_ONCE_INIT};
+	bool tls[TLS_MODULES]; /* indices that are taken */
+	uint32_t tls_taken;    /* how often one was */
+	uint32_t flags;  /* of what is being loaded: LOAD_... */
+	const char *own; /* and its folder, if that is looked into */
+	bool begun; /* the program and what it imports are loaded */
+} modules = {.once = PTHREAD_ONCE_INIT, .list = PTHREAD_MUTEX_INITIALIZER};
 
 static void lock_init(void)
 {
@@ -32,9 +39,28 @@ static void modules_lock(void)
 	pthread_mutex_lock(&modules.lock);
 }
 
+/* False: somebody else has had it all that time. The process ends without it, for there such
+ * threads are ended first. */
+static bool modules_lock_for(uint32_t ms)
+{
+	if (ms == INFINITE)
+		return modules_lock(), true;
+	uint64_t until = deadline_of_ms(ms);
+	const struct timespec ts = {.tv_sec = (time_t)(until / 1000000000),
+				    .tv_nsec = (long)(until % 1000000000)};
+	pthread_once(&modules.once, lock_init);
+	return pthread_mutex_clocklock(&modules.lock, CLOCK_MONOTONIC, &ts) == 0;
+}
+
 static void modules_unlock(void) { pthread_mutex_unlock(&modules.lock); }
 
-struct module *module_first(void) { return modules.first; }
+void modules_each(bool (*fn)(const struct module *m, void *arg), void *arg)
+{
+	pthread_mutex_lock(&modules.list);
+	for (const struct module *m = modules.first; m && fn(m, arg); m = m->next)
+		continue;
+	pthread_mutex_unlock(&modules.list);
+}
 
 static const char *base_name(const char *path)
 {
@@ -58,23 +84,23 @@ struct module *module_find(const char *name)
 {
 	const struct library *l = strpbrk(name, "\\/:") ? NULL : library_find(name);
 	struct module *m;
-	modules_lock();
+	pthread_mutex_lock(&modules.list);
 	for (m = modules.first; m; m = m->next)
 		if (l ? m->library && m->library->name == l->name
 		      : same_name(name, strpbrk(name, "\\/:") ? m->path : m->name))
 			break;
-	modules_unlock();
+	pthread_mutex_unlock(&modules.list);
 	return m;
 }
 
 struct module *module_at(uint64_t at)
 {
 	struct module *m;
-	modules_lock();
+	pthread_mutex_lock(&modules.list);
 	for (m = modules.first; m; m = m->next)
 		if (at - (uint64_t)(uintptr_t)m->im.at < m->im.size)
 			break;
-	modules_unlock();
+	pthread_mutex_unlock(&modules.list);
 	return m;
 }
 
@@ -83,10 +109,10 @@ struct module *module_of_handle(uint64_t h)
 	struct module *m;
 	if (!h)
 		return process()->main;
-	modules_lock();
+	pthread_mutex_lock(&modules.list);
 	for (m = modules.first; m && (uint64_t)(uintptr_t)m->im.at != h; m = m->next)
 		continue;
-	modules_unlock();
+	pthread_mutex_unlock(&modules.list);
 	return m;
 }
 
@@ -160,6 +186,7 @@ static struct module *module_new(const char *path)
 		process_die(LODGE_EXIT_LODGE, "no memory for the guest");
 	m->name = m->path + (base_name(m->path) - m->path);
 	m->im.pe = &m->pe;
+	m->late = modules.begun;
 	m->refs = 1;
 	return m;
 }
@@ -167,8 +194,10 @@ static struct module *module_new(const char *path)
 static void module_list(struct module *m)
 {
 	modules.count++;
+	pthread_mutex_lock(&modules.list);
 	*modules.end = m;
 	modules.end = &m->next;
+	pthread_mutex_unlock(&modules.list);
 	ldr_add(m);
 }
 
@@ -209,6 +238,19 @@ static uint32_t section_prot(const struct pe_section *s)
 	return s->write ? PAGE_READWRITE : s->read ? PAGE_READONLY : PAGE_NOACCESS;
 }
 
+static bool tls_index_take(struct module *m)
+{
+	uint32_t i = 0;
+	while (i < TLS_MODULES && modules.tls[i])
+		i++;
+	if (i == TLS_MODULES)
+		return false;
+	modules.tls[i] = true;
+	modules.tls_taken++;
+	*m->tls.index = m->tls_index = i;
+	return true;
+}
+
 static int image_map(struct module *m, const uint8_t *file, uint64_t len, struct lodge_err *e)
 {
 	uint64_t at = 0;
@@ -229,11 +271,8 @@ static int image_map(struct module *m, const uint8_t *file, uint64_t len, struct
 	r = pe_relocate(&m->im, e);
 	if (r == 0)
 		r = pe_tls(&m->im, &m->tls, e);
-	m->tls_used = r > 0;
-	if (m->tls_used && modules.ntls >= TLS_MODULES)
+	if (r > 0 && !(m->tls_used = tls_index_take(m)))
 		r = err_set(e, ENOMEM, "too many libraries have memory of threads");
-	else if (m->tls_used)
-		*m->tls.index = m->tls_index = modules.ntls++;
 	return r < 0 ? err_in(e, r, "%s", m->name) : 0;
 }
 
@@ -260,6 +299,17 @@ static int image_protect(struct module *m, struct lodge_err *e)
 
 static uint32_t load(struct module **ret, const char *name, struct lodge_err *e);
 
+/* @m has a reference to @of, and drops it when it goes. */
+static bool need_add(struct module *m, struct module *of)
+{
+	struct module **all = realloc(m->needs, (m->nneeds + 1) * sizeof(struct module *));
+	if (!all)
+		return false;
+	m->needs = all;
+	m->needs[m->nneeds++] = of;
+	return true;
+}
+
 static void *import_find(struct module *from, const char *library, const struct pe_import *i)
 {
 	void *at = from ? module_symbol(from, i->name, i->ordinal, 0) : NULL;
@@ -280,8 +330,10 @@ static int image_bind(struct module *m, bool delayed, struct lodge_err *e)
 				       "%s needs the library %s, which is neither ours "
 				       "nor beside it",
 				       m->name, w.library);
-		if (bad && bad != ERROR_MOD_NOT_FOUND)
-			return -ENOEXEC;
+		if (bad && !delayed)
+			return bad == NEEDS_ANOTHER ? -ENOENT : -ENOEXEC;
+		if (from && !need_add(m, from))
+			return err_set(e, ENOMEM, "%s: no memory", m->name);
 		while ((r = pe_imports_next(&w, &i, e)) > 0)
 			*i.slot = (uint64_t)(uintptr_t)import_find(from, w.library, &i);
 		if (r < 0)
@@ -318,47 +370,13 @@ int module_main(struct module **ret, struct lodge_err *e)
 	process()->main = m;
 	if (r == 0)
 		r = image_load(m, s->file, s->file_len, e);
+	modules.begun = true;
 	modules_unlock();
 	*ret = m;
 	return r;
 }
 
 /* ---- libraries of the guest ---- */
-
-static char *try_file(const char *folder, size_t n, const char *name)
-{
-	char *path = NULL;
-	const char *dot = strrchr(base_name(name), '.');
-	if (asprintf(&path, "%.*s%s%s%s", (int)n, folder, n && folder[n - 1] != '\\' ? "\\" : "",
-		     name, dot ? "" : ".dll") < 0)
-		return NULL;
-	autofree char *host = path_linux(path);
-	if (host && access(host, F_OK) == 0)
-		return path;
-	free(path);
-	return NULL;
-}
-
-/* Where the library @name is, as the guest says it; malloc'ed. */
-static char *library_path(const char *name)
-{
-	const char *program = process()->main->path;
-	if (strpbrk(name, "\\/:")) {
-		autofree char *full = path_full(name);
-		return full ? try_file("", 0, full) : NULL;
-	}
-	char *found = try_file(program, (size_t)(base_name(program) - program), name);
-	autofree char *path = found ? NULL : environment_get("PATH");
-	if (!found)
-		found = try_file(path_cwd(), strlen(path_cwd()), name);
-	for (const char *p = path; !found && p && *p;) {
-		size_t n = strcspn(p, ";");
-		if (n)
-			found = try_file(p, n, name);
-		p += n + (p[n] == ';');
-	}
-	return found;
-}
 
 static int file_map(const char *path, const uint8_t **ret, uint64_t *ret_len, struct lodge_err *e)
 {
@@ -376,6 +394,65 @@ static int file_map(const char *path, const uint8_t **ret, uint64_t *ret_len, st
 	return 0;
 }
 
+static void order_remove(const struct module *m)
+{
+	for (size_t i = 0; i < modules.norder; i++)
+		if (modules.order[i] == m) {
+			modules.norder--;
+			memmove(modules.order + i, modules.order + i + 1,
+				(modules.norder - i) * sizeof m);
+			return;
+		}
+}
+
+static void list_remove(const struct module *m)
+{
+	pthread_mutex_lock(&modules.list);
+	struct module **p = &modules.first;
+	while (*p && *p != m)
+		p = &(*p)->next;
+	if (*p) {
+		*p = m->next;
+		modules.count--;
+	}
+	if (modules.end == &m->next)
+		modules.end = p;
+	pthread_mutex_unlock(&modules.list);
+}
+
+static void tls_index_drop(const struct module *m)
+{
+	threads_lock();
+	for (struct thread *t = threads_first(); t; t = t->next) {
+		uint64_t *blocks = (uint64_t *)(void *)t->tls_blocks;
+		if (blocks) {
+			free((void *)(uintptr_t)blocks[m->tls_index]);
+			blocks[m->tls_index] = 0;
+		}
+	}
+	threads_unlock();
+	modules.tls[m->tls_index] = false;
+}
+
+/* Under the loader lock: it goes, whole or half-made, and with it what only it needs. */
+static void module_drop(struct module *m)
+{
+	m->refs = 0;
+	order_remove(m);
+	list_remove(m);
+	if (m->ldr)
+		ldr_remove(m);
+	if (m->tls_used)
+		tls_index_drop(m);
+	for (size_t i = m->nneeds; i--;)
+		module_unload(m->needs[i]);
+	if (m->im.at)
+		(void)!space_release((uint64_t)(uintptr_t)m->im.at);
+	free(m->needs);
+	free(m->path);
+	free(m);
+}
+
 static uint32_t load(struct module **ret, const char *name, struct lodge_err *e)
 {
 	const struct library *l = strpbrk(name, "\\/:") ? NULL : library_find(name);
@@ -391,7 +468,7 @@ static uint32_t load(struct module **ret, const char *name, struct lodge_err *e)
 		*ret = ours_new(l, name);
 		return 0;
 	}
-	autofree char *path = library_path(name);
+	autofree char *path = library_path(name, modules.flags, modules.own);
 	if (!path)
 		return ERROR_MOD_NOT_FOUND;
 	if ((m = module_find(path))) {
@@ -408,20 +485,27 @@ static uint32_t load(struct module **ret, const char *name, struct lodge_err *e)
 	if (r == 0)
 		r = image_load(m, file, len, e);
 	munmap((void *)(uintptr_t)file, len);
-	*ret = m;
-	return r < 0 ? ERROR_BAD_EXE_FORMAT : 0;
+	if (r < 0)
+		module_drop(m);
+	else
+		*ret = m;
+	return r == -ENOENT ? NEEDS_ANOTHER : r < 0 ? ERROR_BAD_EXE_FORMAT : 0;
 }
 
 /* ---- telling ---- */
 
+/* What comes and goes with the program itself is told so, by a pointer that is not 0. */
 static bool module_tell(struct module *m, uint32_t reason)
 {
 	uint64_t at = (uint64_t)(uintptr_t)m->im.at;
 	uint32_t rva, ok = 1;
+	uint64_t with_all = reason == TELL_PROCESS_ATTACH   ? !m->late
+			    : reason == TELL_PROCESS_DETACH ? process()->exiting
+							    : 0;
 	for (unsigned i = 0; m->tls_used && (rva = pe_tls_callback(&m->im, &m->tls, i)); i++)
-		guest_call4(at + rva, at, reason, 0, 0);
+		guest_call4(at + rva, at, reason, with_all, 0);
 	if (m->pe.dll && m->pe.entry)
-		ok = guest_call4(at + m->pe.entry, at, reason, reason <= 1 && !m->tls_dynamic, 0);
+		ok = guest_call4(at + m->pe.entry, at, reason, with_all, 0);
 	return ok != 0;
 }
 
@@ -429,12 +513,13 @@ static bool module_tell(struct module *m, uint32_t reason)
 static bool modules_start(void)
 {
 	bool ok = true;
-	for (size_t i = 0; ok && i < modules.norder; i++) {
-		struct module *m = modules.order[i];
+	for (size_t i = 0; ok && i < modules.norder;) {
+		struct module *m = modules.order[i++];
 		if (m->started)
 			continue;
 		m->started = true;
 		ok = module_tell(m, TELL_PROCESS_ATTACH);
+		i = 0; /* it may have loaded and unloaded others */
 	}
 	return ok;
 }
@@ -442,60 +527,61 @@ static bool modules_start(void)
 void modules_tell(uint32_t reason)
 {
 	bool end = reason == TELL_PROCESS_DETACH || reason == TELL_THREAD_DETACH;
-	modules_lock();
+	bool mine = modules_lock_for(reason == TELL_PROCESS_DETACH ? EXIT_WAIT_MS : INFINITE);
 	if (reason == TELL_PROCESS_ATTACH && !modules_start())
 		process_end(STATUS_DLL_NOT_FOUND);
 	for (size_t i = 0, n = modules.norder; reason != TELL_PROCESS_ATTACH && i < n; i++) {
 		struct module *m = modules.order[end ? n - 1 - i : i];
-		if (m && m->started)
+		bool thread = reason >= TELL_THREAD_ATTACH;
+		if (m && m->started && !(thread && m->no_threads))
 			(void)module_tell(m, reason);
 	}
-	modules_unlock();
+	if (mine)
+		modules_unlock();
 }
 
-uint32_t module_load(struct module **ret, const char *name)
+/* With what it needs, looked for as @flags say. */
+static uint32_t load_flagged(struct module **ret, const char *name, uint32_t flags)
 {
 	struct lodge_err e;
-	modules_lock();
+	uint32_t flags_before = modules.flags;
+	const char *before = modules.own;
+	autofree char *own = library_own_folder(name, flags);
+	modules.flags = flags;
+	modules.own = own;
 	uint32_t bad = load(ret, name, &e);
-	if (!bad && !(*ret)->ours && (*ret)->tls_used && !(*ret)->started) {
-		(*ret)->tls_dynamic = true;
+	modules.flags = flags_before;
+	modules.own = before;
+	return bad == NEEDS_ANOTHER ? ERROR_MOD_NOT_FOUND : bad;
+}
+
+uint32_t module_load(struct module **ret, const char *name, uint32_t flags)
+{
+	modules_lock();
+	uint32_t tls = modules.tls_taken, bad = load_flagged(ret, name, flags);
+	if (!bad && modules.tls_taken != tls) { /* it, or what it needs */
 		threads_lock();
 		for (struct thread *t = threads_first(); t; t = t->next)
 			if (modules_tls_begin(t) < 0)
 				bad = ERROR_NOT_ENOUGH_MEMORY;
 		threads_unlock();
 	}
-	if (!bad && !modules_start())
+	if (!bad && !modules_start()) {
 		bad = ERROR_DLL_INIT_FAILED;
+		module_unload(*ret);
+	}
 	modules_unlock();
 	return bad;
 }
 
+
 void module_unload(struct module *m)
 {
 	modules_lock();
-	if (--m->refs == 0 && !m->ours && m != process()->main) {
-		(void)module_tell(m, TELL_PROCESS_DETACH);
-		for (size_t i = 0; i < modules.norder; i++)
-			if (modules.order[i] == m) {
-				modules.norder--;
-				memmove(modules.order + i, modules.order + i + 1,
-					(modules.norder - i) * sizeof m);
-				break;
-			}
-		for (struct module **p = &modules.first; *p; p = &(*p)->next)
-			if (*p == m) {
-				*p = m->next;
-				if (modules.end == &m->next)
-					modules.end = p;
-				break;
-			}
-		modules.count--;
-		ldr_remove(m);
-		(void)!space_release((uint64_t)(uintptr_t)m->im.at);
-		free(m->path);
-		free(m);
+	if (!m->ours && m != process()->main && m->refs && --m->refs == 0) {
+		if (m->started)
+			(void)module_tell(m, TELL_PROCESS_DETACH);
+		module_drop(m);
 	}
 	modules_unlock();
 }
@@ -510,7 +596,7 @@ static void *forward_find(const char *to, int depth)
 	if (!dot || (size_t)(dot - to) >= sizeof library || depth >= FORWARDS_MAX)
 		return NULL;
 	snprintf(library, sizeof library, "%.*s", (int)(dot - to), to);
-	if (module_load(&m, library))
+	if (module_load(&m, library, 0))
 		return NULL;
 	bool number = dot[1] == '#';
 	return module_symbol(m, number ? NULL : dot + 1,
@@ -549,16 +635,21 @@ int modules_tls_begin(struct thread *t)
 		return -ENOMEM;
 	t->tls_blocks = (uint8_t *)blocks;
 	le64_put(t->teb + TEB_TLS_BLOCKS, (uint64_t)(uintptr_t)blocks);
-	for (struct module *m = modules.first; m; m = m->next) {
+	int r = 0;
+	pthread_mutex_lock(&modules.list);
+	for (const struct module *m = modules.first; m && r == 0; m = m->next) {
 		if (!m->tls_used || blocks[m->tls_index])
 			continue;
 		uint8_t *b = calloc(1, m->tls.len + m->tls.zeros + 16);
-		if (!b)
-			return -ENOMEM;
-		memcpy(b, m->tls.data, m->tls.len);
-		blocks[m->tls_index] = (uint64_t)(uintptr_t)b;
+		if (b) {
+			memcpy(b, m->tls.data, m->tls.len);
+			blocks[m->tls_index] = (uint64_t)(uintptr_t)b;
+		} else {
+			r = -ENOMEM;
+		}
 	}
-	return 0;
+	pthread_mutex_unlock(&modules.list);
+	return r;
 }
 
 void modules_tls_end(struct thread *t)

@@ -267,78 +267,99 @@ static void words_put_in(struct search *s, const char *text)
 	}
 }
 
-/* A word of the command line, its quotes taken off. */
-static char *argument_next(const char **at)
+static _Noreturn void search_end(struct search *s, char *const *files)
 {
-	autofree char *w = word_next(at);
-	return w ? unquoted(w) : NULL;
+	s->many = files[0] && files[1];
+	if (!files[0])
+		lines_search(s, NULL);
+	for (; *files; files++)
+		word_search(s, *files);
+	process_exit(!s->found);
 }
 
-static _Noreturn void search_end(struct search *s, const char *files)
+static _Noreturn void search_refuse(struct search *s, const char *why)
 {
-	const char *more = files;
-	free(word_next(&more));
-	s->many = *between_skip(more) != 0;
-	if (!*between_skip(files))
-		lines_search(s, NULL);
-	for (char *w; (w = argument_next(&files)); free(w))
-		word_search(s, w);
-	process_exit(!s->found);
+	complain(&s->c, "%s\n", why);
+	process_exit(2);
+}
+
+static struct search *search_new(void)
+{
+	struct search *s = memory_get(sizeof *s);
+	s->c.fd[1] = 1;
+	s->c.fd[2] = 2;
+	return s;
+}
+
+/* What the program is given, as a C runtime takes it from its command line: \" is a quote that
+ * means itself. NULL at the end. */
+static char **arguments_get(void)
+{
+	int32_t n = 0;
+	wide **all = arguments_split(process()->command_line, &n);
+	char **ret = memory_get(((size_t)n + 1) * sizeof *ret);
+	for (int32_t i = 1; all && i < n; i++)
+		if (!(ret[i - 1] = text_from(all[i], SIZE_MAX)))
+			process_exit(2);
+	return ret;
 }
 
 void findstr_main(void *unused)
 {
-	struct search *s = memory_get(sizeof *s);
-	const char *at = process()->command_line8;
+	struct search *s = search_new();
+	char **at = arguments_get();
 	(void)unused;
-	s->c.fd[1] = 1;
-	s->c.fd[2] = 2;
-	free(word_next(&at));
-	while (*(at = between_skip(at)) == '/') {
-		autofree char *w = argument_next(&at);
-		if (!strncasecmp(w, "/c:", 3)) {
-			string_put_in(s, w + 3, SIZE_MAX);
+	for (; *at && **at == '/'; at++) {
+		if (!strncasecmp(*at, "/c:", 3)) {
+			string_put_in(s, *at + 3, SIZE_MAX);
 			continue;
 		}
-		for (const char *p = w + 1; *p; p++)
+		for (const char *p = *at + 1; *p; p++)
 			if (*p != '/' && !flag_read(s, *p | 32)) {
 				complain(&s->c, "FINDSTR: /%c ignored\n", *p);
 				break;
 			}
 	}
 	if (!s->nstrings) {
-		autofree char *w = argument_next(&at);
-		if (!w) {
-			complain(&s->c, "FINDSTR: Bad command line\n");
-			process_exit(2);
-		}
-		words_put_in(s, w);
+		if (!*at)
+			search_refuse(s, "FINDSTR: Bad command line");
+		words_put_in(s, *at++);
 	}
 	search_end(s, at);
 }
 
+/* In quotes, where "" is one that means itself; *@at behind it. malloc'ed. */
+static char *quoted_next(const char **at)
+{
+	struct string t = {0};
+	const char *p = *at + 1;
+	for (; *p && (*p != '"' || p[1] == '"'); p++) {
+		p += *p == '"';
+		string_char(&t, *p);
+	}
+	*at = p + (*p == '"');
+	return string_take(&t);
+}
+
 void find_main(void *unused)
 {
-	struct search *s = memory_get(sizeof *s);
+	struct search *s = search_new();
 	const char *at = process()->command_line8;
 	(void)unused;
-	s->c.fd[1] = 1;
-	s->c.fd[2] = 2;
 	s->literal = s->heads = true;
 	free(word_next(&at));
 	for (char k; (k = switch_next(&at, NULL));) {
 		s->count |= k == 'c';
-		if (k != 'c' && !flag_read(s, k)) {
-			complain(&s->c, "FIND: Invalid switch\n");
-			process_exit(2);
-		}
+		if (k != 'c' && !flag_read(s, k))
+			search_refuse(s, "FIND: Invalid switch");
 	}
 	at = between_skip(at);
-	if (*at != '"') {
-		complain(&s->c, "FIND: Parameter format not correct\n");
-		process_exit(2);
-	}
-	autofree char *w = argument_next(&at);
-	string_put_in(s, w, SIZE_MAX);
-	search_end(s, at);
+	if (*at != '"')
+		search_refuse(s, "FIND: Parameter format not correct");
+	autofree char *text = quoted_next(&at);
+	string_put_in(s, text, SIZE_MAX);
+	char **files = memory_get((strlen(at) + 2) * sizeof *files), *w;
+	for (size_t n = 0; (w = word_next(&at)); free(w))
+		files[n++] = unquoted(w);
+	search_end(s, files);
 }

@@ -146,10 +146,17 @@ void whoami_main(void *unused)
 
 /* ---- where.exe ---- */
 
-/* All of @folder that @name means. */
-static unsigned where_in(struct cmd *c, const char *folder, const char *name, bool quiet)
+struct asked {
+	struct cmd *c;
+	const char *name;
+	bool quiet;
+	unsigned found;
+};
+
+/* All of @folder that is asked for. */
+static void *where_in(const char *folder, void *arg)
 {
-	unsigned found = 0;
+	struct asked *a = arg;
 	autofree char *all = environment_get("PATHEXT");
 	char *rest = NULL;
 	struct string t = {0};
@@ -160,7 +167,7 @@ static unsigned where_in(struct cmd *c, const char *folder, const char *name, bo
 		rest = strchr(x, ';');
 		if (rest)
 			*rest++ = 0;
-		autofree char *path = path_join(folder, name);
+		autofree char *path = path_join(folder, a->name);
 		string_put(&t, path);
 		for (const char *p = x; *p; p++)
 			string_char(&t, *p >= 'A' && *p <= 'Z' ? (char)(*p | 32) : *p);
@@ -173,14 +180,14 @@ static unsigned where_in(struct cmd *c, const char *folder, const char *name, bo
 			autofree char *at = path_join(base, e[i].name), *full = path_full(at);
 			if (e[i].attributes & ATTRIBUTE_FOLDER || !full)
 				continue;
-			found++;
-			if (!quiet)
-				say(c, "%s\n", full);
+			a->found++;
+			if (!a->quiet)
+				say(a->c, "%s\n", full);
 		}
 		if (e)
 			entries_free(e, n);
 	}
-	return found;
+	return NULL; /* there may be more */
 }
 
 void where_main(void *unused)
@@ -192,18 +199,16 @@ void where_main(void *unused)
 	(void)unused;
 	free(word_next(&s));
 	for (char *w; (w = word_next(&s)); free(w)) {
-		autofree char *name = unquoted(w), *path = environment_get("Path");
-		char *rest = NULL;
+		autofree char *name = unquoted(w);
 		if (!strcasecmp(name, "/q")) {
 			quiet = true;
 			continue;
 		}
 		asked++;
-		unsigned found = where_in(&c, path_cwd(), name, quiet);
-		for (char *f = path ? strtok_r(path, ";", &rest) : NULL; f;
-		     f = strtok_r(NULL, ";", &rest))
-			found += where_in(&c, f, name, quiet);
-		if (found)
+		struct asked a = {.c = &c, .name = name, .quiet = quiet};
+		(void)where_in(path_cwd(), &a);
+		(void)environment_path(where_in, &a);
+		if (a.found)
 			continue;
 		missing++;
 		if (!quiet)

@@ -30,6 +30,7 @@ void process_tell(uint32_t code)
 _Noreturn void process_exit(uint32_t code)
 {
 	if (atomic_exchange(&the.exiting, 1) == 0) {
+		fls_end(thread_self()->fls);
 		modules_tell(TELL_PROCESS_DETACH);
 		crt_flush();
 	}

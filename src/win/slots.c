@@ -7,7 +7,8 @@ enum { TEB_SLOTS = 64 };
 static WIN_STATE struct {
 	pthread_mutex_t lock;
 	bool tls[TLS_SLOTS], fls[FLS_SLOTS];
-	uint64_t fls_end[FLS_SLOTS]; /* functions of the guest */
+	bool freeing[FLS_SLOTS];              /* FlsFree is at it */
+	_Atomic(uint64_t) fls_end[FLS_SLOTS]; /* functions of the guest */
 } slots = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static uint64_t tls_get(const struct thread *t, uint32_t i)
@@ -84,30 +85,41 @@ API(uint32_t, k32_FlsAlloc, uint64_t fn)
 	return i;
 }
 
-/* The value that some thread has there, which it then has no more; 0: none has. */
-static uint64_t fls_take(uint32_t i)
+uint64_t fls_take(uint64_t *at)
+{
+	return atomic_exchange((_Atomic(uint64_t) *)at, 0);
+}
+
+/* The value that some thread or fiber has there, which it then has no more; 0: none has. None goes
+ * from one of them to the other meanwhile. */
+static uint64_t value_take(uint32_t i)
 {
 	uint64_t v = 0;
 	threads_lock();
-	for (struct thread *t = threads_first(); t && !v; t = t->next) {
-		v = t->fls[i];
-		t->fls[i] = 0;
-	}
+	for (struct thread *t = threads_first(); t && !v; t = t->next)
+		v = fls_take(t->fls + i);
+	v = v ? v : fibers_take(i);
 	threads_unlock();
 	return v;
 }
 
 API(uint32_t, k32_FlsFree, uint32_t i)
 {
-	if (i >= FLS_SLOTS || !slots.fls[i])
+	pthread_mutex_lock(&slots.lock);
+	bool is = i < FLS_SLOTS && slots.fls[i] && !slots.freeing[i];
+	if (is)
+		slots.freeing[i] = true;
+	pthread_mutex_unlock(&slots.lock);
+	if (!is)
 		return fail(ERROR_INVALID_PARAMETER);
 	uint64_t fn = slots.fls_end[i], v;
-	while ((v = fls_take(i)))
+	while ((v = value_take(i)))
 		if (fn)
 			guest_call4(fn, v, 0, 0, 0);
-	fibers_forget(i, fn);
+	pthread_mutex_lock(&slots.lock);
 	slots.fls_end[i] = 0;
-	slots.fls[i] = false;
+	slots.fls[i] = slots.freeing[i] = false;
+	pthread_mutex_unlock(&slots.lock);
 	return 1;
 }
 
@@ -130,8 +142,8 @@ API(uint32_t, k32_FlsSetValue, uint32_t i, uint64_t v)
 void fls_end(uint64_t *fls)
 {
 	for (uint32_t i = 0; i < FLS_SLOTS; i++) {
-		uint64_t v = fls[i], fn = slots.fls_end[i];
-		fls[i] = 0;
+		/* the function first: who frees the index meanwhile takes the value, too */
+		uint64_t fn = slots.fls_end[i], v = fls[i] ? fls_take(fls + i) : 0;
 		if (v && fn)
 			guest_call4(fn, v, 0, 0, 0);
 	}

@@ -34,6 +34,7 @@ enum list { PROCESSES, THREADS, MODULES, LISTS };
 struct snapshot {
 	struct object o;
 	uint32_t n[LISTS], at[LISTS]; /* of each: entries, and the one to come */
+	bool short_of_memory;
 	uint32_t *threads; /* owned */
 	struct {
 		uint64_t base;
@@ -66,23 +67,28 @@ static bool threads_take(struct snapshot *s)
 	return s->threads != NULL;
 }
 
+static bool module_take(const struct module *m, void *arg)
+{
+	struct snapshot *s = arg;
+	void *all = realloc(s->modules, (s->n[MODULES] + 1) * sizeof *s->modules);
+	if (!all) {
+		s->short_of_memory = true;
+		return false;
+	}
+	s->modules = all;
+	__typeof__(&s->modules[0]) to = &s->modules[s->n[MODULES]++];
+	to->base = (uint64_t)(uintptr_t)m->im.at;
+	to->len = m->im.size;
+	to->name = strdup(m->name);
+	to->path = strdup(m->path ? m->path : m->name);
+	s->short_of_memory = !to->name || !to->path;
+	return !s->short_of_memory;
+}
+
 static bool modules_take(struct snapshot *s)
 {
-	uint32_t n = 0;
-	for (const struct module *m = module_first(); m; m = m->next)
-		n++;
-	s->modules = calloc(n + 1, sizeof *s->modules);
-	for (const struct module *m = module_first(); m && s->modules && s->n[MODULES] < n;
-	     m = m->next) {
-		__typeof__(&s->modules[0]) to = &s->modules[s->n[MODULES]++];
-		to->base = (uint64_t)(uintptr_t)m->im.at;
-		to->len = m->im.size;
-		to->name = strdup(m->name);
-		to->path = strdup(m->path ? m->path : m->name);
-		if (!to->name || !to->path)
-			return false;
-	}
-	return s->modules != NULL;
+	modules_each(module_take, s);
+	return !s->short_of_memory;
 }
 
 API(handle, k32_CreateToolhelp32Snapshot, uint32_t flags, uint32_t pid)

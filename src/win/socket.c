@@ -141,6 +141,47 @@ API(int32_t, ws_closesocket, uint64_t h)
 
 static int32_t result(int r) { return r < 0 ? socket_fail(errno) : r; }
 
+/* Of both families, where it is at the same place. */
+static uint16_t port_of(const struct sockaddr_storage *a)
+{
+	return a->ss_family == AF_INET || a->ss_family == AF_INET6
+		   ? ((const struct sockaddr_in *)(const void *)a)->sin_port
+		   : 0;
+}
+
+static bool port_set_later(int fd, int on)
+{
+	return setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) == 0;
+}
+
+/* A stream's port, if any will do, is taken when it is needed: one that bind takes, Linux gives to
+ * nobody else as long as connections of it are remembered, so that who connects often (and has to
+ * bind before ConnectEx) soon finds none. */
+static int socket_bind(struct file *f, const struct sockaddr_storage *a, socklen_t len)
+{
+	int type = 0;
+	socklen_t n = sizeof type;
+	if (f->port_later)
+		return errno = EINVAL, -1;
+	bool later = (a->ss_family == AF_INET || a->ss_family == AF_INET6) && !port_of(a) &&
+		     getsockopt(f->fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
+		     type == SOCK_STREAM && port_set_later(f->fd, 1);
+	int r = bind(f->fd, (const struct sockaddr *)a, len);
+	f->port_later = r == 0 && later;
+	return r;
+}
+
+/* Now it is asked for. */
+static int port_take(struct file *f)
+{
+	struct sockaddr_storage a = {0};
+	socklen_t n = sizeof a;
+	if (!f->port_later || getsockname(f->fd, (struct sockaddr *)&a, &n) < 0 || port_of(&a))
+		return 0;
+	(void)!port_set_later(f->fd, 0);
+	return bind(f->fd, (struct sockaddr *)&a, n);
+}
+
 API(int32_t, ws_bind, uint64_t h, const void *name, int32_t len)
 {
 	struct sockaddr_storage a;
@@ -148,21 +189,22 @@ API(int32_t, ws_bind, uint64_t h, const void *name, int32_t len)
 	if (!f)
 		return -1;
 	int32_t r = len >= (int32_t)sizeof(struct sockaddr_in) && address_in(&a, name, len)
-			? result(bind(f->fd, (struct sockaddr *)&a, (socklen_t)len))
+			? result(socket_bind(f, &a, (socklen_t)len))
 			: socket_fail(EFAULT);
 	socket_put(f);
 	return r;
 }
 
 /* Linux takes any port when it is needed; on Windows a socket has none before bind and connect. */
-static bool bound(int fd)
+static bool bound(const struct file *f)
 {
 	struct sockaddr_storage a = {0};
 	socklen_t n = sizeof a;
-	if (getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+	if (f->port_later)
+		return true;
+	if (getsockname(f->fd, (struct sockaddr *)&a, &n) < 0)
 		return false;
-	return (a.ss_family != AF_INET && a.ss_family != AF_INET6) ||
-	       ((struct sockaddr_in *)(void *)&a)->sin_port; /* at the same place in both */
+	return (a.ss_family != AF_INET && a.ss_family != AF_INET6) || port_of(&a);
 }
 
 API(int32_t, ws_listen, uint64_t h, int32_t n)
@@ -170,7 +212,7 @@ API(int32_t, ws_listen, uint64_t h, int32_t n)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = bound(f->fd) ? result(listen(f->fd, n)) : socket_fail(EINVAL);
+	int32_t r = bound(f) ? result(listen(f->fd, n)) : socket_fail(EINVAL);
 	socket_put(f);
 	return r;
 }
@@ -247,7 +289,7 @@ API(int32_t, ws_send, uint64_t h, const void *p, int32_t n, int32_t flags)
 	if (r < 0)
 		r = socket_fail(errno != EPIPE  ? errno
 				: f->shut       ? ESHUTDOWN
-				: !bound(f->fd) ? ENOTCONN
+				: !bound(f) ? ENOTCONN
 						: ECONNRESET);
 	socket_put(f);
 	return r;
@@ -298,30 +340,30 @@ API(int32_t, ws_recv, uint64_t h, void *p, int32_t n, int32_t flags)
 }
 
 static int32_t name_of(uint64_t h, void *name, int32_t *len,
-		       int (*fn)(int fd, struct sockaddr *restrict a, socklen_t *restrict n))
+		       int (*fn)(struct file *f, struct sockaddr *a, socklen_t *n))
 {
 	struct sockaddr_storage a;
 	socklen_t n = sizeof a;
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = result(fn(f->fd, (struct sockaddr *)&a, &n));
+	int32_t r = result(fn(f, (struct sockaddr *)&a, &n));
 	if (r == 0)
 		address_out(name, len, &a, n);
 	socket_put(f);
 	return r;
 }
-static int own_name(int fd, struct sockaddr *restrict a, socklen_t *restrict n)
+static int own_name(struct file *f, struct sockaddr *a, socklen_t *n)
 {
-	if (!bound(fd)) {
+	if (!bound(f)) {
 		errno = EINVAL;
 		return -1;
 	}
-	return getsockname(fd, a, n);
+	return port_take(f) < 0 ? -1 : getsockname(f->fd, a, n);
 }
-static int peer_name(int fd, struct sockaddr *restrict a, socklen_t *restrict n)
+static int peer_name(struct file *f, struct sockaddr *a, socklen_t *n)
 {
-	return getpeername(fd, a, n);
+	return getpeername(f->fd, a, n);
 }
 API(int32_t, ws_getsockname, uint64_t h, void *name, int32_t *len)
 {

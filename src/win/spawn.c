@@ -78,23 +78,31 @@ static char *program_in(const char *folder, const char *name, char **ret_host)
 	return NULL;
 }
 
+struct wanted {
+	const char *name;
+	char **ret_host;
+};
+static void *program_look(const char *folder, void *arg)
+{
+	const struct wanted *w = arg;
+	return program_in(folder, w->name, w->ret_host);
+}
+
 /* Its own folder, the current one, the system's, then those of PATH. */
 static char *program_search(const char *name, char **ret_host)
 {
 	if (strpbrk(name, "\\/:"))
 		return program_in(NULL, name, ret_host);
-	autofree char *own = strdup(process()->start->program), *path = environment_get("Path");
-	char *slash = own ? strrchr(own, '\\') : NULL, *found, *rest = NULL;
+	struct wanted w = {name, ret_host};
+	autofree char *own = strdup(process()->start->program);
+	char *slash = own ? strrchr(own, '\\') : NULL, *found;
 	if (slash)
 		*slash = 0;
 	if ((found = program_in(own, name, ret_host)) ||
 	    (found = program_in(path_cwd(), name, ret_host)) ||
 	    (found = program_in("C:\\Windows\\System32", name, ret_host)))
 		return found;
-	for (char *f = path ? strtok_r(path, ";", &rest) : NULL; f; f = strtok_r(NULL, ";", &rest))
-		if (*f && (found = program_in(f, name, ret_host)))
-			return found;
-	return NULL;
+	return environment_path(program_look, &w);
 }
 
 /* The first word of @line: in quotes; or up to a space, if there is such a program, or the next. */

@@ -13,7 +13,7 @@ API(uint64_t, k32_GetModuleHandleA, const char *name)
 	/* of ours, those are there that a program of Windows always has */
 	if (!m && library_find(name) &&
 	    (!strncasecmp(name, "kernel", 6) || !strncasecmp(name, "ntdll", 5)) &&
-	    module_load(&m, name))
+	    module_load(&m, name, 0))
 		m = NULL;
 	return m ? handle_of(m) : fail(ERROR_MOD_NOT_FOUND);
 }
@@ -101,7 +101,7 @@ API(uint64_t, k32_LoadLibraryExA, const char *name, handle file, uint32_t flags)
 	(void)file;
 	if (flags & (LOAD_AS_DATA | LOAD_AS_IMAGE))
 		return fail(ERROR_NOT_SUPPORTED);
-	uint32_t bad = name && *name ? module_load(&m, name) : ERROR_INVALID_PARAMETER;
+	uint32_t bad = name && *name ? module_load(&m, name, flags) : ERROR_INVALID_PARAMETER;
 	return bad ? fail(bad) : handle_of(m);
 }
 
@@ -118,14 +118,18 @@ API(uint32_t, k32_FreeLibrary, uint64_t h)
 {
 	struct module *m = h ? module_of_handle(h) : NULL;
 	if (!m)
-		return fail(ERROR_INVALID_HANDLE);
+		return fail(ERROR_MOD_NOT_FOUND);
 	module_unload(m);
 	return 1;
 }
 
 API(uint32_t, k32_DisableThreadLibraryCalls, uint64_t h)
 {
-	return h && module_of_handle(h) ? 1 : fail(ERROR_INVALID_HANDLE);
+	struct module *m = h ? module_of_handle(h) : NULL;
+	if (!m || m->tls_used) /* which is told of all threads */
+		return fail(ERROR_MOD_NOT_FOUND);
+	m->no_threads = true;
+	return 1;
 }
 
 API(uint64_t, k32_GetProcAddress, uint64_t h, const char *name)
@@ -137,27 +141,6 @@ API(uint64_t, k32_GetProcAddress, uint64_t h, const char *name)
 	void *at =
 	    n < 65536 ? module_symbol(m, NULL, (unsigned)n, 0) : module_symbol(m, name, 0, 0);
 	return at ? (uint64_t)(uintptr_t)at : fail(ERROR_PROC_NOT_FOUND);
-}
-
-API(uint32_t, k32_SetDllDirectoryA, const char *path)
-{
-	(void)path;
-	return 1;
-}
-API(uint32_t, k32_SetDllDirectoryW, const wide *path)
-{
-	(void)path;
-	return 1;
-}
-API(uint32_t, k32_SetDefaultDllDirectories, uint32_t flags)
-{
-	(void)flags;
-	return 1;
-}
-API(uint64_t, k32_AddDllDirectory, const wide *path)
-{
-	(void)path;
-	return 1;
 }
 
 /* The image that @at is in. */
@@ -174,14 +157,25 @@ API(uint64_t, nt_RtlImageNtHeader, uint64_t h)
 	return m ? h + le32_at(m->im.at + 60) : 0;
 }
 
+struct module_handles {
+	uint64_t *all;
+	uint32_t room, n;
+};
+static bool handle_put(const struct module *m, void *arg)
+{
+	struct module_handles *h = arg;
+	if (h->n < h->room)
+		h->all[h->n] = handle_of(m);
+	h->n++;
+	return true;
+}
+
 API(uint32_t, k32_K32EnumProcessModules, handle p, uint64_t *all, uint32_t size, uint32_t *ret_size)
 {
-	uint32_t n = 0;
+	struct module_handles h = {.all = all, .room = size / 8};
 	(void)p;
-	for (struct module *m = module_first(); m; m = m->next, n++)
-		if ((n + 1) * 8 <= size)
-			all[n] = handle_of(m);
-	*ret_size = n * 8;
+	modules_each(handle_put, &h);
+	*ret_size = h.n * 8;
 	return 1;
 }
 

@@ -88,10 +88,16 @@ int stack_new(uint64_t *ret_lo, uint64_t *ret_hi, uint64_t size)
 	size = size < STACK_LEAST ? STACK_LEAST : size > STACK_MOST ? STACK_MOST : size;
 	size = align_up(size, GRANULE);
 	int r = space_reserve(ret_lo, 0, size, PAGE_READWRITE, REGION_PRIVATE);
-	if (r == 0)
-		r = space_commit(*ret_lo + STACK_BOTTOM, size - STACK_BOTTOM, PAGE_READWRITE);
+	if (r < 0)
+		return r;
+	r = space_commit(*ret_lo + STACK_BOTTOM, size - STACK_BOTTOM, PAGE_READWRITE);
+	if (r < 0) {
+		(void)!space_release(*ret_lo);
+		*ret_lo = 0;
+		return r;
+	}
 	*ret_hi = *ret_lo + size;
-	return r;
+	return 0;
 }
 
 static void thread_object_fini(struct object *o)
@@ -101,11 +107,33 @@ static void thread_object_fini(struct object *o)
 	free(t->description);
 }
 
+/* The thread's own stack, which it runs on unless it becomes a fiber. */
+static int thread_stack_new(struct thread *t, uint64_t size)
+{
+	int r = stack_new(&t->home_lo, &t->home_hi, size);
+	t->stack_lo = t->home_lo;
+	t->stack_hi = t->home_hi;
+	return r;
+}
+
+static bool teb_new(struct thread *t)
+{
+	uint64_t at;
+	if (space_reserve(&at, 0, TEB_SIZE, PAGE_READWRITE, REGION_PRIVATE) < 0)
+		return false;
+	t->teb = (uint8_t *)(uintptr_t)at;
+	if (space_commit(at, TEB_SIZE, PAGE_READWRITE) == 0)
+		return true;
+	(void)!space_release(at);
+	return false;
+}
+
 static struct thread *thread_new(void)
 {
 	struct thread *t = calloc(1, sizeof *t);
 	struct thread_object *o = t ? object_new(KIND_THREAD, sizeof *o) : NULL;
-	if (!o) {
+	if (!o || !teb_new(t)) {
+		free(o);
 		free(t);
 		return NULL;
 	}
@@ -115,14 +143,13 @@ static struct thread *thread_new(void)
 	o->exit_code = STILL_ACTIVE;
 	t->object = &o->o;
 	t->fls = t->own_fls;
-	t->teb = space_new(TEB_SIZE, PAGE_READWRITE);
 	return t;
 }
 
 static void thread_free(struct thread *t)
 {
-	if (t->stack_lo)
-		(void)!space_release(t->stack_lo);
+	if (t->home_lo)
+		(void)!space_release(t->home_lo);
 	(void)!space_release((uint64_t)(uintptr_t)t->teb);
 	object_unref(t->object);
 	free(t);
@@ -175,9 +202,11 @@ int thread_main_run(void (*fn)(void *), struct lodge_err *e)
 {
 	struct thread *t = self;
 	uint64_t size = process()->main->pe.stack_reserve;
-	int r = stack_new(&t->stack_lo, &t->stack_hi, size ? size : STACK_USUAL);
+	int r = thread_stack_new(t, size ? size : STACK_USUAL);
+	threads_lock();
 	if (r == 0)
 		r = modules_tls_begin(t);
+	threads_unlock();
 	if (r < 0)
 		return err_set(e, -r, "a stack of %llu bytes", (unsigned long long)size);
 	teb_fill(t);
@@ -193,7 +222,6 @@ static void thread_gone(struct thread *t, uint32_t code)
 {
 	struct thread_object *o = (struct thread_object *)(void *)t->object;
 	mutexes_abandon(t);
-	timers_drop(t);
 	threads_lock();
 	for (struct thread **p = &threads.all; *p; p = &(*p)->next)
 		if (*p == t) {
@@ -204,6 +232,7 @@ static void thread_gone(struct thread *t, uint32_t code)
 	o->exit_code = code;
 	o->ended = filetime_now();
 	threads_unlock();
+	calls_drop(t);
 	wait_signal(&o->o, 1);
 }
 
@@ -217,12 +246,12 @@ _Noreturn void thread_exit(uint32_t code)
 	threads_unlock();
 	if (last)
 		process_exit(code);
+	fls_end(t->fls);
 	if (!process()->exiting)
 		modules_tell(TELL_THREAD_DETACH);
-	fls_end(t->fls);
 	crt_thread_end(t);
-	modules_tls_end(t);
 	thread_gone(t, code);
+	modules_tls_end(t); /* nobody gives it more */
 	thread_leave(t->leave);
 }
 
@@ -236,9 +265,13 @@ static void thread_call(void *arg)
 static void *thread_main(void *arg)
 {
 	struct thread *t = arg;
-	if (thread_begin(t) < 0 || modules_tls_begin(t) < 0)
+	int r = thread_begin(t);
+	threads_lock();
+	if (r == 0)
+		r = modules_tls_begin(t);
+	threads_unlock();
+	if (r < 0)
 		process_die(LODGE_EXIT_LODGE, "a thread cannot begin");
-	le64_put(t->teb + TEB_TLS_BLOCKS, (uint64_t)(uintptr_t)t->tls_blocks);
 	atomic_store(&t->begun, 1); /* thread_create may go on */
 	futex_wake(&t->begun, 1);
 	suspended_wait(t);
@@ -258,7 +291,7 @@ static void *thread_main(void *arg)
 static uint32_t thread_create(struct thread *t, uint64_t size)
 {
 	pthread_attr_t a;
-	if (stack_new(&t->stack_lo, &t->stack_hi, size) < 0)
+	if (thread_stack_new(t, size) < 0)
 		return ERROR_NOT_ENOUGH_MEMORY;
 	pthread_attr_init(&a);
 	pthread_attr_setstack(&a, (void *)(uintptr_t)(t->stack_lo + STACK_BOTTOM),
@@ -288,15 +321,17 @@ handle thread_make(uint64_t size, uint64_t start, uint64_t argument, uint32_t fl
 	t->suspends = flags & CREATE_SUSPENDED ? 1 : 0;
 	struct thread_object *o = (struct thread_object *)(void *)t->object;
 	object_ref(&o->o);
-	uint32_t bad = thread_create(t, size ? size : STACK_USUAL);
+	handle h = object_handle(&o->o, false); /* first: a thread is not called back */
+	uint32_t bad = h ? thread_create(t, size ? size : STACK_USUAL) : last_error();
 	if (bad) {
+		if (h)
+			object_close(h);
 		thread_free(t);
-		object_unref(&o->o);
 		return fail(bad);
 	}
 	if (ret_tid)
 		*ret_tid = o->tid;
-	return object_handle(&o->o, false);
+	return h;
 }
 
 API(handle, k32_CreateThread, void *security, uint64_t size, uint64_t start, uint64_t argument,

@@ -214,6 +214,7 @@ void mutex_abandon(struct object *o, void *thread)
 
 struct apc {
 	uint64_t fn, a, b, c;
+	const struct timer *of; /* borrowed; NULL: no timer's */
 	struct apc *next;
 };
 
@@ -227,6 +228,29 @@ static void apc_add(struct thread *t, const struct apc *what)
 	for (p = (struct apc **)(void *)&t->apc; *p; p = &(*p)->next)
 		continue;
 	*p = one;
+}
+
+/* Under the lock: those of the timer @of, or (NULL) all. */
+static void apcs_drop(struct thread *t, const struct timer *of)
+{
+	struct apc **p = (struct apc **)(void *)&t->apc;
+	while (*p) {
+		struct apc *one = *p;
+		if (of && one->of != of) {
+			p = &one->next;
+			continue;
+		}
+		*p = one->next;
+		free(one);
+	}
+}
+
+static bool apc_waits(const struct thread *t, const struct timer *of)
+{
+	const struct apc *a = t->apc;
+	while (a && a->of != of)
+		a = a->next;
+	return a != NULL;
 }
 
 void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c)
@@ -249,25 +273,37 @@ static uint64_t calls_due(const struct thread *t, uint64_t deadline)
 	return deadline;
 }
 
-/* Under the lock: what is due becomes an APC; it was due at a time of day. */
+/* Under the lock: of the timers that call, the one that was due first; NULL: none is, at @now. */
+static struct timer *call_first(const struct thread *t, uint64_t now)
+{
+	struct timer *first = NULL;
+	for (struct timer *m = t->timers; m; m = m->next_call)
+		if (m->call_ns && m->call_ns <= (first ? first->call_ns - 1 : now))
+			first = m;
+	return first;
+}
+
+/* Under the lock: what is due becomes an APC; it was due at a time of day. A timer has one at most
+ * that waits. */
 static void calls_look(struct thread *t)
 {
 	uint64_t now = t->timers ? host_monotonic_ns() : 0;
-	for (struct timer *m = t->timers; m; m = m->next_call) {
-		if (!m->call_ns || m->call_ns > now)
-			continue;
+	for (struct timer *m; (m = call_first(t, now));) {
 		uint64_t day = filetime_now() - (now - m->call_ns) / 100;
 		const struct apc one = {
-		    .fn = m->fn, .a = m->arg, .b = (uint32_t)day, .c = day >> 32};
-		apc_add(t, &one);
+		    .fn = m->fn, .a = m->arg, .b = (uint32_t)day, .c = day >> 32, .of = m};
+		if (!apc_waits(t, m))
+			apc_add(t, &one);
 		uint64_t p = m->period_ns;
 		m->call_ns = p ? now + p - (now - m->call_ns) % p : 0;
 	}
 }
 
-/* Under the lock. */
+/* Under the lock: it calls nobody any more, not even if it was due. */
 static void call_drop(struct timer *m)
 {
+	if (m->t)
+		apcs_drop(m->t, m);
 	struct timer **p = m->t ? (struct timer **)(void *)&m->t->timers : NULL;
 	while (p && *p && *p != m)
 		p = &(*p)->next_call;
@@ -283,11 +319,12 @@ static void timer_fini(struct object *o)
 	pthread_mutex_unlock(&lock);
 }
 
-void timers_drop(struct thread *t)
+void calls_drop(struct thread *t)
 {
 	pthread_mutex_lock(&lock);
 	while (t->timers)
 		call_drop(t->timers);
+	apcs_drop(t, NULL);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -628,7 +665,8 @@ static uint32_t timer_set(handle h, uint64_t due_ns, uint64_t period_ns, uint64_
 		return 0;
 	pthread_mutex_lock(&lock);
 	call_drop(t);
-	t->o.count = 0;
+	if (due_ns) /* one that is called off stays as it is */
+		t->o.count = 0;
 	t->due_ns = t->call_ns = due_ns;
 	t->period_ns = period_ns;
 	if (fn) {

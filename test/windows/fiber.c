@@ -255,6 +255,108 @@ static void threads(void)
 	SAME(code_of(deleted, NULL), 1);
 }
 
+/* ---- one frees an index while others end that have values there ---- */
+
+static LONG ended;
+static HANDLE go_on;
+static void NTAPI ended_one(void *v) { InterlockedIncrement(&ended); }
+
+static DWORD WINAPI ends_soon(void *arg)
+{
+	FlsSetValue(slot, arg);
+	ReleaseSemaphore(*(HANDLE *)arg, 1, NULL);
+	WaitForSingleObject(go_on, INFINITE);
+	return 0;
+}
+
+static DWORD WINAPI deletes_soon(void *arg)
+{
+	ReleaseSemaphore(*(HANDLE *)arg, 1, NULL);
+	WaitForSingleObject(go_on, INFINITE);
+	DeleteFiber(a);
+	return 0;
+}
+
+static void CALLBACK has_value(void *arg)
+{
+	FlsSetValue(slot, arg);
+	SwitchToFiber(home);
+}
+
+static void races(void)
+{
+	HANDLE ready = CreateSemaphoreA(NULL, 0, 9, NULL), t[4];
+	int wrong = 0, stale = 0;
+	go_on = CreateEventA(NULL, TRUE, FALSE, NULL);
+	for (int i = 0; i < 400; i++) {
+		ended = 0;
+		slot = FlsAlloc(ended_one);
+		stale += FlsGetValue(slot) != NULL;
+		a = CreateFiberEx(0, 0x10000, 0, has_value, &ready);
+		SwitchToFiber(a);
+		ResetEvent(go_on);
+		for (int k = 0; k < COUNT(t); k++)
+			t[k] = CreateThread(NULL, 0, k ? ends_soon : deletes_soon, &ready, 0, NULL);
+		for (int k = 0; k < COUNT(t); k++)
+			WaitForSingleObject(ready, INFINITE);
+		SetEvent(go_on);
+		FlsFree(slot);
+		WaitForMultipleObjects(COUNT(t), t, TRUE, INFINITE);
+		wrong += ended != COUNT(t); /* three threads and a fiber, once each */
+		for (int k = 0; k < COUNT(t); k++)
+			CloseHandle(t[k]);
+	}
+	SAME(wrong, 0);
+	SAME(stale, 0);
+	CHECK(CloseHandle(ready) && CloseHandle(go_on));
+}
+
+/* ---- a fiber becomes a thread that goes on on the fiber's stack ---- */
+
+static void CALLBACK becomes_thread(void *arg)
+{
+	char here;
+	CHECK(ConvertFiberToThread());
+	CHECK(!IsThreadAFiber());
+	CHECK(&here > stack_lo() && &here < stack_hi());
+	if (arg) {
+		void *again = ConvertThreadToFiber(arg);
+		CHECK(again && GetFiberData() == arg);
+		CHECK(&here > stack_lo() && &here < stack_hi());
+	}
+	ExitThread(11);
+}
+
+static DWORD WINAPI becomes(void *arg)
+{
+	ConvertThreadToFiber(NULL);
+	SwitchToFiber(CreateFiber(0, becomes_thread, arg));
+	return 6;
+}
+
+/* Bytes that are reserved or committed. */
+static SIZE_T taken(void)
+{
+	MEMORY_BASIC_INFORMATION m;
+	SIZE_T all = 0;
+	for (char *at = NULL; VirtualQuery(at, &m, sizeof m) == sizeof m;
+	     at = (char *)m.BaseAddress + m.RegionSize)
+		all += m.State == MEM_FREE ? 0 : m.RegionSize;
+	return all;
+}
+
+static void conversions(void)
+{
+	int x;
+	SIZE_T before = 0;
+	for (int i = 0; i < 40; i++) {
+		if (i == 4)
+			before = taken();
+		SAME(code_of(becomes, i % 2 ? &x : NULL), 11);
+	}
+	CHECK(taken() < before + (16 << 20)); /* not 36 stacks of a thread or of a fiber */
+}
+
 static int count;
 static void CALLBACK counts(void *arg)
 {
@@ -294,6 +396,8 @@ int main(void)
 	values_of_threads();
 	exceptions();
 	threads();
+	conversions();
+	races();
 	many();
 	CHECK(ConvertFiberToThread());
 	CHECK(!IsThreadAFiber());

@@ -190,9 +190,76 @@ static void not_waiting(void)
 	SAME(get(s, 10), 0);
 	TEXT_IS(got, "now");
 	SAME(get(s, 10), ERROR_NO_DATA);
+	/* what has been looked at is still there, whole or in parts */
+	put(c, "looked at");
+	CHECK(PeekNamedPipe(s, NULL, 0, NULL, &n, NULL));
+	SAME(n, 9);
+	SAME(get(s, 6), ERROR_MORE_DATA);
+	TEXT_IS(got, "looked");
+	SAME(get(s, 6), 0);
+	TEXT_IS(got, " at");
+	SAME(get(s, 10), ERROR_NO_DATA);
 	CloseHandle(c);
 	SAME(get(s, 10), ERROR_BROKEN_PIPE);
 	CloseHandle(s);
+}
+
+/* Writes until there is no room: how much went into it. False: one failed, or waited. */
+static BOOL filled(HANDLE h, unsigned *ret)
+{
+	static char block[1000];
+	DWORD n = sizeof block, t = GetTickCount();
+	*ret = 0;
+	for (int i = 0; i < 10000 && n == sizeof block; i++, *ret += n)
+		if (!WriteFile(h, block, sizeof block, &n, NULL))
+			return FALSE;
+	return GetTickCount() - t < 5000;
+}
+
+static unsigned emptied(HANDLE h)
+{
+	static char block[10000];
+	unsigned all = 0;
+	DWORD n;
+	while (ReadFile(h, block, sizeof block, &n, NULL) && n)
+		all += n;
+	return all;
+}
+
+static void full(DWORD kind)
+{
+	unsigned in = 0;
+	DWORD mode = kind & PIPE_TYPE_MESSAGE ? PIPE_READMODE_MESSAGE | PIPE_NOWAIT : PIPE_NOWAIT;
+	HANDLE s = server_of(0, kind), c = client_of(0);
+	CHECK(SetNamedPipeHandleState(s, &mode, NULL, NULL));
+	CHECK(SetNamedPipeHandleState(c, &mode, NULL, NULL));
+	CHECK(filled(c, &in));
+	CHECK(in >= 3000);
+	SAME(emptied(s), in);
+	SAME(GetLastError(), ERROR_NO_DATA);
+	put(c, "room again");
+	SAME(get(s, 20), 0);
+	TEXT_IS(got, "room again");
+	CloseHandle(c);
+	CloseHandle(s);
+}
+
+static void full_without_name(void)
+{
+	unsigned in = 0;
+	DWORD mode = PIPE_NOWAIT, n;
+	HANDLE r, w;
+	CHECK(CreatePipe(&r, &w, NULL, 0));
+	CHECK(SetNamedPipeHandleState(r, &mode, NULL, NULL));
+	CHECK(SetNamedPipeHandleState(w, &mode, NULL, NULL));
+	FAILS(ReadFile(r, &n, 1, &n, NULL), ERROR_NO_DATA);
+	CHECK(filled(w, &in));
+	CHECK(in >= 3000);
+	SAME(emptied(r), in);
+	SAME(GetLastError(), ERROR_NO_DATA);
+	CHECK(CloseHandle(w));
+	FAILS(ReadFile(r, &n, 1, &n, NULL), ERROR_BROKEN_PIPE);
+	CHECK(CloseHandle(r));
 }
 
 /* ---- with an OVERLAPPED ---- */
@@ -295,6 +362,50 @@ static void CALLBACK called(void *arg, DWORD low, DWORD high)
 	call_thread = GetCurrentThreadId();
 }
 
+static HANDLE other;
+static void CALLBACK calls_off(void *arg, DWORD low, DWORD high)
+{
+	calls++;
+	if (arg)
+		CancelWaitableTimer(other);
+	else
+		CloseHandle(other);
+}
+
+/* Two are due, and the first one's call ends the second. */
+static void called_off(void)
+{
+	LARGE_INTEGER in10 = {.QuadPart = -100000}, in20 = {.QuadPart = -200000};
+	for (int how = 0; how < 2; how++) {
+		HANDLE t = CreateWaitableTimerA(NULL, FALSE, NULL);
+		other = CreateWaitableTimerA(NULL, FALSE, NULL);
+		CHECK(SetWaitableTimer(t, &in10, 0, calls_off, how ? &other : NULL, FALSE));
+		CHECK(SetWaitableTimer(other, &in20, 0, called, NULL, FALSE));
+		calls = 0;
+		Sleep(60);
+		SAME(SleepEx(1000, TRUE), WAIT_IO_COMPLETION);
+		SAME(SleepEx(20, TRUE), 0);
+		IS(how ? "one that was cancelled" : "one that was closed", calls, 1);
+		CloseHandle(t);
+		if (how)
+			CloseHandle(other);
+	}
+}
+
+/* However often one was due, it calls once (and once more, if that takes long). */
+static void again_and_again(void)
+{
+	LARGE_INTEGER at_once = {.QuadPart = -1};
+	HANDLE t = CreateWaitableTimerA(NULL, FALSE, NULL);
+	CHECK(SetWaitableTimer(t, &at_once, 10, called, NULL, FALSE));
+	calls = 0;
+	Sleep(100);
+	SAME(SleepEx(0, TRUE), WAIT_IO_COMPLETION);
+	CHECK(calls <= 3);
+	CHECK(CancelWaitableTimer(t));
+	CloseHandle(t);
+}
+
 static DWORD WINAPI ends_with_timer(void *timer)
 {
 	LARGE_INTEGER soon = {.QuadPart = -200000};
@@ -328,6 +439,16 @@ static void timers(void)
 	CHECK(CancelWaitableTimer(t));
 	SAME(SleepEx(50, TRUE), 0);
 	SAME(calls, 2);
+
+	/* one that is called off stays signaled, if it was */
+	HANDLE m = CreateWaitableTimerA(NULL, TRUE, NULL);
+	CHECK(SetWaitableTimer(m, &in20, 0, NULL, NULL, FALSE));
+	SAME(WaitForSingleObject(m, 2000), WAIT_OBJECT_0);
+	CHECK(CancelWaitableTimer(m));
+	SAME(WaitForSingleObject(m, 0), WAIT_OBJECT_0);
+	CHECK(SetWaitableTimer(m, &in20, 0, NULL, NULL, FALSE));
+	SAME(WaitForSingleObject(m, 0), WAIT_TIMEOUT);
+	CloseHandle(m);
 
 	CHECK(SetWaitableTimer(t, &in20, 20, called, NULL, FALSE));
 	for (int i = 0; i < 4; i++)
@@ -390,9 +511,14 @@ int main(void)
 	big();
 	refused();
 	not_waiting();
+	full(PIPE_TYPE_BYTE);
+	full(PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE);
+	full_without_name();
 	later();
 	questions();
 	timers();
+	called_off();
+	again_and_again();
 	names();
 	return end();
 }

@@ -43,6 +43,58 @@ static void pair(SOCKET *one, SOCKET *two)
 	SAME(closesocket(l), 0);
 }
 
+static unsigned port_of(SOCKET s)
+{
+	struct sockaddr_in6 a = {0};
+	int n = sizeof a;
+	SAME(getsockname(s, (void *)&a, &n), 0);
+	return ntohs(a.sin6_port); /* at the same place in both families */
+}
+
+/* To whatever port there is: it is known from then on, and stays. */
+static void any_port(int family)
+{
+	struct sockaddr_in6 a = {.sin6_family = family}, b;
+	int len = family == AF_INET6 ? sizeof a : sizeof(struct sockaddr_in), n = sizeof b;
+	SOCKET l = socket(family, SOCK_STREAM, 0), s = socket(family, SOCK_STREAM, 0);
+	SAME(bind(l, (void *)&a, len), 0);
+	FAILS_WITH(bind(l, (void *)&a, len), WSAEINVAL);
+	SAME(listen(l, 5), 0);
+	unsigned port = port_of(l);
+	CHECK(port != 0);
+	SAME(port_of(l), port);
+	SAME(bind(s, (void *)&a, len), 0);
+	unsigned own = port_of(s);
+	CHECK(own != 0 && own != port);
+	FAILS_WITH(bind(s, (void *)&a, len), WSAEINVAL);
+	if (family == AF_INET6)
+		a.sin6_addr = in6addr_loopback;
+	else
+		((struct sockaddr_in *)&a)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin6_port = htons(port);
+	SAME(connect(s, (void *)&a, len), 0);
+	SAME(port_of(s), own);
+	SOCKET t = accept(l, (void *)&b, &n);
+	SAME(ntohs(b.sin6_port), own);
+	closesocket(l), closesocket(s), closesocket(t);
+}
+
+/* More connections than there are ports, each bound before it connects, as for ConnectEx. */
+static void many_connections(void)
+{
+	struct sockaddr_in to, any = {.sin_family = AF_INET};
+	SOCKET l = listener(&to);
+	int bad = 0, n = 70000;
+	for (int i = 0; i < n && !bad; i++) {
+		SOCKET s = socket(AF_INET, SOCK_STREAM, 0);
+		bad += bind(s, (void *)&any, sizeof any) || connect(s, (void *)&to, sizeof to);
+		SOCKET t = bad ? s : accept(l, NULL, NULL);
+		closesocket(s);
+		closesocket(t);
+	}
+	SAME(bad, 0);
+}
+
 static int readable(SOCKET s, int ms)
 {
 	fd_set r;
@@ -249,7 +301,7 @@ static void overlapped(void)
 	closesocket(b);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	WSADATA data;
 	SAME(WSAStartup(MAKEWORD(2, 2), &data), 0);
@@ -258,6 +310,10 @@ int main(void)
 	SAME(htonl(0x12345678), 0x78563412);
 	SAME(ntohs(0x1234), 0x3412);
 	SAME(ntohl(1), 0x1000000);
+	if (argc > 1)
+		return many_connections(), end();
+	any_port(AF_INET);
+	any_port(AF_INET6);
 	streams();
 	datagrams();
 	errors();

@@ -20,5 +20,9 @@ findstr /x apple l.txt
 echo a| more
 where where >nul && echo found
 where /q nosuch || echo not found
-
-del l.txt
+echo say "yes" now>q.txt
+find "say ""yes""" q.txt
+findstr "y\"yes\"n" q.txt || echo neither
+findstr /c:"say \"yes\"" q.txt
+findstr "\"no\" yes\"" q.txt
+del l.txt q.txt
