@@ -341,6 +341,10 @@ int futex_wait(_Atomic(uint32_t) *at, uint32_t is, uint64_t deadline_ns);
 void futex_wake(_Atomic(uint32_t) *at, int n);
 void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
 
+/* pool.c: @fn(@arg), of Windows' calling convention, in some thread of the process's pool. False:
+ * last error set. */
+bool pool_queue(uint64_t fn, uint64_t arg);
+
 /* ---- files (path.c, file.c, ...) ---- */
 /* What @path of the guest is on this side: malloc'ed; NULL: no such drive, last error set.
  * Case is looked up, where the exact name is not there. */

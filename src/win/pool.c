@@ -3,7 +3,7 @@
  * thread that has found nothing to do for a while ends. */
 #include "win/internal.h"
 
-enum { IDLE_MS = 3000, EXECUTE_ONCE = 8 };
+enum { IDLE_MS = 3000, EXECUTE_ONCE = 8, THREADS_MAX = 500 };
 struct item {
 	uint64_t fn, arg; /* of the guest */
 	struct item *next;
@@ -11,7 +11,7 @@ struct item {
 static WIN_STATE struct {
 	pthread_mutex_t lock;
 	struct item *first, **end;
-	unsigned idle;
+	unsigned idle, threads;
 	_Atomic(uint32_t) queued; /* futex: how many there have been */
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -40,6 +40,7 @@ static struct item *item_wait(void)
 		i = item_take();
 	}
 	pool.idle--;
+	pool.threads -= !i;
 	pthread_mutex_unlock(&pool.lock);
 	return i;
 }
@@ -55,6 +56,18 @@ API(uint32_t, pool_thread, uint64_t unused)
 	return 0;
 }
 
+/* Under the lock: one more is needed, and counted. */
+static bool thread_needed(void)
+{
+	unsigned n = 0;
+	for (const struct item *k = pool.first; k; k = k->next)
+		n++;
+	if (n <= pool.idle || pool.threads >= THREADS_MAX)
+		return false;
+	pool.threads++;
+	return true;
+}
+
 /* A thread of the guest that runs a function of ours. False: last error set. */
 static bool thread_begin(WINAPI uint32_t (*fn)(uint64_t), void *arg)
 {
@@ -63,10 +76,9 @@ static bool thread_begin(WINAPI uint32_t (*fn)(uint64_t), void *arg)
 	return h && object_close(h);
 }
 
-API(uint32_t, k32_QueueUserWorkItem, uint64_t fn, uint64_t arg, uint32_t flags)
+bool pool_queue(uint64_t fn, uint64_t arg)
 {
 	struct item *i = malloc(sizeof *i);
-	(void)flags;
 	if (!i)
 		return fail(ERROR_NOT_ENOUGH_MEMORY);
 	*i = (struct item){fn, arg, NULL};
@@ -75,15 +87,22 @@ API(uint32_t, k32_QueueUserWorkItem, uint64_t fn, uint64_t arg, uint32_t flags)
 		pool.end = &pool.first;
 	*pool.end = i;
 	pool.end = &i->next;
-	unsigned n = 0;
-	for (const struct item *k = pool.first; k; k = k->next)
-		n++;
-	bool more = n > pool.idle;
+	bool more = thread_needed();
 	pool.queued++;
 	pthread_mutex_unlock(&pool.lock);
 	futex_wake(&pool.queued, 1);
-	/* without a thread it waits for one that is busy now */
-	return !more || thread_begin(pool_thread, NULL) || n > 1;
+	if (!more || thread_begin(pool_thread, NULL))
+		return true;
+	pthread_mutex_lock(&pool.lock);
+	bool others = --pool.threads > 0; /* it waits for one that is busy now */
+	pthread_mutex_unlock(&pool.lock);
+	return others;
+}
+
+API(uint32_t, k32_QueueUserWorkItem, uint64_t fn, uint64_t arg, uint32_t flags)
+{
+	(void)flags;
+	return pool_queue(fn, arg);
 }
 
 /* ---- calls when something is signaled ---- */

@@ -99,6 +99,7 @@ api() { # NAME LEAST: so many assertions at least
 	[ "${BASH_REMATCH[1]}" -gt 60 ]
 }
 
+@test "objects of thread pools, timer queues" { api threadpool 93; }
 @test "changes of folders" { api watch 190; }
 @test "jobs" { api job 210; }
 @test "pipes with names" { api pipe 185; }

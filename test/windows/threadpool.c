@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Objects of thread pools: work, timers, waits, I/O, groups, pools of one thread; timer queues. */
+#define _WIN32_WINNT 0x0a00
+#include "test.h"
+
+static LONG calls, at_once, most;
+static DWORD caller;
+static void *context;
+
+static void busy(int ms)
+{
+	LONG n = InterlockedIncrement(&at_once), m;
+	while ((m = most) < n && InterlockedCompareExchange(&most, n, m) != m)
+		continue;
+	Sleep(ms);
+	InterlockedDecrement(&at_once);
+	InterlockedIncrement(&calls);
+}
+
+static void begin(void) { calls = most = at_once = 0; }
+
+static void CALLBACK work(TP_CALLBACK_INSTANCE *i, void *arg, TP_WORK *w)
+{
+	caller = GetCurrentThreadId();
+	context = arg;
+	busy(arg ? 30 : 0);
+}
+
+static void works(void)
+{
+	int x;
+	begin();
+	TP_WORK *w = CreateThreadpoolWork(work, &x, NULL);
+	CHECK(w != NULL);
+	WaitForThreadpoolWorkCallbacks(w, FALSE); /* of none */
+	for (int i = 0; i < 5; i++)
+		SubmitThreadpoolWork(w);
+	WaitForThreadpoolWorkCallbacks(w, FALSE);
+	SAME(calls, 5);
+	CHECK(most > 1); /* several threads */
+	CHECK(context == &x);
+	CHECK(caller && caller != GetCurrentThreadId());
+	CloseThreadpoolWork(w);
+	begin();
+	w = CreateThreadpoolWork(work, NULL, NULL);
+	for (int i = 0; i < 10000; i++)
+		SubmitThreadpoolWork(w);
+	WaitForThreadpoolWorkCallbacks(w, FALSE);
+	SAME(calls, 10000);
+	CloseThreadpoolWork(w);
+}
+
+/* A pool of one thread: one after the other, and those that have not begun can be called off. */
+static void pools(void)
+{
+	TP_CALLBACK_ENVIRON env;
+	int x;
+	begin();
+	InitializeThreadpoolEnvironment(&env);
+	TP_POOL *p = CreateThreadpool(NULL);
+	CHECK(p != NULL);
+	SetThreadpoolThreadMaximum(p, 1);
+	CHECK(SetThreadpoolThreadMinimum(p, 1));
+	SetThreadpoolCallbackPool(&env, p);
+	TP_WORK *w = CreateThreadpoolWork(work, &x, &env);
+	for (int i = 0; i < 6; i++)
+		SubmitThreadpoolWork(w);
+	WaitForThreadpoolWorkCallbacks(w, FALSE);
+	SAME(calls, 6);
+	SAME(most, 1);
+	begin();
+	for (int i = 0; i < 6; i++)
+		SubmitThreadpoolWork(w);
+	while (!at_once)
+		Sleep(1);
+	WaitForThreadpoolWorkCallbacks(w, TRUE);
+	SAME(at_once, 0);
+	CHECK(calls >= 1 && calls < 6);
+	CloseThreadpoolWork(w);
+	CloseThreadpool(p);
+}
+
+static HANDLE event, mutex, semaphore;
+static CRITICAL_SECTION section;
+static void CALLBACK simple(TP_CALLBACK_INSTANCE *i, void *arg)
+{
+	EnterCriticalSection(&section);
+	LeaveCriticalSectionWhenCallbackReturns(i, &section);
+	WaitForSingleObject(mutex, INFINITE);
+	ReleaseMutexWhenCallbackReturns(i, mutex);
+	ReleaseSemaphoreWhenCallbackReturns(i, semaphore, 3);
+	SetEventWhenCallbackReturns(i, event);
+	CHECK(CallbackMayRunLong(i));
+	busy(20);
+}
+
+static void simples(void)
+{
+	begin();
+	InitializeCriticalSection(&section);
+	event = CreateEventA(NULL, TRUE, FALSE, NULL);
+	mutex = CreateMutexA(NULL, FALSE, NULL);
+	semaphore = CreateSemaphoreA(NULL, 0, 10, NULL);
+	CHECK(TrySubmitThreadpoolCallback(simple, NULL, NULL));
+	SAME(WaitForSingleObject(event, 5000), WAIT_OBJECT_0);
+	SAME(calls, 1);
+	SAME(WaitForSingleObject(mutex, 5000), WAIT_OBJECT_0);
+	CHECK(TryEnterCriticalSection(&section));
+	for (int i = 0; i < 3; i++)
+		SAME(WaitForSingleObject(semaphore, 5000), WAIT_OBJECT_0);
+	SAME(WaitForSingleObject(semaphore, 0), WAIT_TIMEOUT);
+	LeaveCriticalSection(&section);
+	DeleteCriticalSection(&section);
+	CHECK(CloseHandle(event) && CloseHandle(mutex) && CloseHandle(semaphore));
+}
+
+static void CALLBACK timer(TP_CALLBACK_INSTANCE *i, void *arg, TP_TIMER *t)
+{
+	context = arg;
+	busy(0);
+}
+
+static FILETIME in_ms(int ms)
+{
+	LARGE_INTEGER at = {.QuadPart = -10000LL * ms};
+	FILETIME f = {at.LowPart, at.HighPart};
+	return f;
+}
+
+static void timers(void)
+{
+	int x;
+	begin();
+	FILETIME soon = in_ms(20), late = in_ms(60000), now = in_ms(0);
+	TP_TIMER *t = CreateThreadpoolTimer(timer, &x, NULL);
+	CHECK(t != NULL);
+	CHECK(!IsThreadpoolTimerSet(t));
+	SetThreadpoolTimer(t, &soon, 0, 0);
+	CHECK(IsThreadpoolTimerSet(t));
+	SAME(calls, 0);
+	Sleep(300);
+	SAME(calls, 1);
+	CHECK(context == &x);
+	SetThreadpoolTimer(t, &late, 0, 0);
+	SetThreadpoolTimer(t, &now, 0, 0);
+	Sleep(200);
+	SAME(calls, 2);
+	SetThreadpoolTimer(t, &soon, 20, 0); /* again and again */
+	Sleep(500);
+	SetThreadpoolTimer(t, NULL, 0, 0);
+	CHECK(!IsThreadpoolTimerSet(t));
+	WaitForThreadpoolTimerCallbacks(t, TRUE);
+	LONG so_far = calls;
+	CHECK(so_far >= 5 && so_far < 60);
+	Sleep(100);
+	SAME(calls, so_far);
+	CloseThreadpoolTimer(t);
+}
+
+static TP_WAIT_RESULT result;
+static void CALLBACK waited(TP_CALLBACK_INSTANCE *i, void *arg, TP_WAIT *w, TP_WAIT_RESULT r)
+{
+	result = r;
+	busy(0);
+	if (arg) /* it is set for one call */
+		SetThreadpoolWait(w, event, NULL);
+}
+
+static void waits(void)
+{
+	begin();
+	event = CreateEventA(NULL, FALSE, FALSE, NULL);
+	TP_WAIT *w = CreateThreadpoolWait(waited, NULL, NULL);
+	CHECK(w != NULL);
+	SetThreadpoolWait(w, event, NULL);
+	Sleep(50);
+	SAME(calls, 0);
+	SetEvent(event);
+	Sleep(200);
+	SAME(calls, 1);
+	SAME(result, WAIT_OBJECT_0);
+	SetEvent(event);
+	Sleep(50);
+	SAME(calls, 1);
+	SAME(WaitForSingleObject(event, 0), WAIT_OBJECT_0); /* nobody waits for it any more */
+	FILETIME soon = in_ms(20);
+	SetThreadpoolWait(w, event, &soon);
+	Sleep(200);
+	SAME(calls, 2);
+	SAME(result, WAIT_TIMEOUT);
+	SetThreadpoolWait(w, event, NULL);
+	SetThreadpoolWait(w, NULL, NULL);
+	SetEvent(event);
+	Sleep(50);
+	SAME(calls, 2);
+	WaitForThreadpoolWaitCallbacks(w, TRUE);
+	CloseThreadpoolWait(w);
+	ResetEvent(event);
+	w = CreateThreadpoolWait(waited, event, NULL);
+	SetThreadpoolWait(w, event, NULL);
+	for (int i = 0; i < 5; i++) {
+		SetEvent(event);
+		Sleep(60);
+	}
+	SAME(calls, 7);
+	SetThreadpoolWait(w, NULL, NULL);
+	WaitForThreadpoolWaitCallbacks(w, TRUE);
+	CloseThreadpoolWait(w);
+	CHECK(CloseHandle(event));
+}
+
+static LONG cancelled;
+static void CALLBACK group_cancel(void *object, void *clean)
+{
+	InterlockedIncrement(&cancelled);
+	context = clean;
+}
+
+static void groups(void)
+{
+	TP_CALLBACK_ENVIRON env;
+	int x;
+	begin();
+	InitializeThreadpoolEnvironment(&env);
+	TP_POOL *p = CreateThreadpool(NULL);
+	SetThreadpoolThreadMaximum(p, 1);
+	SetThreadpoolCallbackPool(&env, p);
+	TP_CLEANUP_GROUP *g = CreateThreadpoolCleanupGroup();
+	CHECK(g != NULL);
+	SetThreadpoolCallbackCleanupGroup(&env, g, group_cancel);
+	TP_WORK *w = CreateThreadpoolWork(work, &x, &env);
+	TP_TIMER *t = CreateThreadpoolTimer(timer, NULL, &env);
+	FILETIME late = in_ms(60000);
+	SetThreadpoolTimer(t, &late, 0, 0);
+	SubmitThreadpoolWork(w);
+	SubmitThreadpoolWork(w);
+	CloseThreadpoolCleanupGroupMembers(g, FALSE, NULL);
+	SAME(calls, 2);
+	SAME(cancelled, 0);
+	begin();
+	w = CreateThreadpoolWork(work, &x, &env);
+	for (int i = 0; i < 5; i++)
+		SubmitThreadpoolWork(w);
+	while (!at_once)
+		Sleep(1);
+	CloseThreadpoolCleanupGroupMembers(g, TRUE, &env);
+	CHECK(calls >= 1 && calls < 5);
+	SAME(cancelled, 1);
+	CHECK(context == &env);
+	CloseThreadpoolCleanupGroup(g);
+	CloseThreadpool(p);
+}
+
+static OVERLAPPED *io_overlapped;
+static ULONG io_error;
+static ULONG_PTR io_n;
+static void CALLBACK io_done(TP_CALLBACK_INSTANCE *i, void *arg, void *overlapped, ULONG error,
+			     ULONG_PTR n, TP_IO *io)
+{
+	context = arg;
+	io_overlapped = overlapped;
+	io_error = error;
+	io_n = n;
+	busy(0);
+	SetEvent(event);
+}
+
+static void CALLBACK bound_done(DWORD error, DWORD n, OVERLAPPED *o)
+{
+	io_overlapped = o;
+	io_error = error;
+	io_n = n;
+	SetEvent(event);
+}
+
+static void ios(void)
+{
+	static const char name[] = "\\\\.\\pipe\\lodge-threadpool";
+	char buf[20] = "";
+	DWORD n;
+	int x;
+	begin();
+	event = CreateEventA(NULL, FALSE, FALSE, NULL);
+	for (int how = 0; how < 2; how++) {
+		OVERLAPPED o = {0};
+		TP_IO *io = NULL;
+		HANDLE s = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, 0, 1,
+					    0, 0, 0, NULL);
+		HANDLE c = CreateFileA(name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
+				       0, NULL);
+		if (how)
+			CHECK(BindIoCompletionCallback(s, bound_done, 0));
+		else
+			CHECK((io = CreateThreadpoolIo(s, io_done, &x, NULL)) != NULL);
+		if (io)
+			StartThreadpoolIo(io);
+		FAILS(ReadFile(s, buf, sizeof buf, NULL, &o), ERROR_IO_PENDING);
+		CHECK(WriteFile(c, "four", 4, &n, NULL));
+		SAME(WaitForSingleObject(event, 5000), WAIT_OBJECT_0);
+		CHECK(io_overlapped == &o);
+		SAME(io_error, 0);
+		SAME(io_n, 4);
+		if (io) {
+			WaitForThreadpoolIoCallbacks(io, FALSE);
+			SAME(calls, 1);
+			CHECK(context == &x);
+		}
+		CloseHandle(c);
+		CloseHandle(s);
+		if (io)
+			CloseThreadpoolIo(io);
+	}
+	CHECK(CloseHandle(event));
+}
+
+/* ---- timer queues ---- */
+
+static void CALLBACK fired(void *arg, BOOLEAN is)
+{
+	context = arg;
+	if (is)
+		busy(arg ? 60 : 0);
+}
+
+static void queues(void)
+{
+	int x;
+	HANDLE q = CreateTimerQueue(), t = NULL, u = NULL;
+	begin();
+	CHECK(q != NULL);
+	CHECK(CreateTimerQueueTimer(&t, q, fired, NULL, 60000, 0, 0));
+	CHECK(ChangeTimerQueueTimer(q, t, 20, 0));
+	SAME(calls, 0);
+	Sleep(300);
+	SAME(calls, 1);
+	CHECK(DeleteTimerQueueTimer(q, t, INVALID_HANDLE_VALUE));
+	begin();
+	CHECK(CreateTimerQueueTimer(&t, NULL, fired, NULL, 10, 20, 0));
+	Sleep(400);
+	CHECK(DeleteTimerQueueTimer(NULL, t, INVALID_HANDLE_VALUE));
+	LONG so_far = calls;
+	CHECK(so_far >= 4 && so_far < 60);
+	Sleep(60);
+	SAME(calls, so_far);
+	/* one that runs */
+	begin();
+	CHECK(CreateTimerQueueTimer(&t, q, fired, &x, 0, 0, WT_EXECUTEONLYONCE));
+	while (!at_once)
+		Sleep(1);
+	FAILS(DeleteTimerQueueTimer(q, t, NULL), ERROR_IO_PENDING);
+	Sleep(200);
+	SAME(calls, 1);
+	event = CreateEventA(NULL, TRUE, FALSE, NULL);
+	CHECK(CreateTimerQueueTimer(&t, q, fired, &x, 0, 0, WT_EXECUTEONLYONCE));
+	while (!at_once)
+		Sleep(1);
+	FAILS(DeleteTimerQueueTimer(q, t, event), ERROR_IO_PENDING);
+	SAME(WaitForSingleObject(event, 5000), WAIT_OBJECT_0);
+	SAME(calls, 2);
+	/* all of them */
+	begin();
+	CHECK(CreateTimerQueueTimer(&t, q, fired, NULL, 10, 10, 0));
+	CHECK(CreateTimerQueueTimer(&u, q, fired, NULL, 60000, 0, 0));
+	Sleep(100);
+	CHECK(DeleteTimerQueueEx(q, INVALID_HANDLE_VALUE));
+	so_far = calls;
+	CHECK(so_far > 0);
+	Sleep(60);
+	SAME(calls, so_far);
+	CHECK(CloseHandle(event));
+}
+
+int main(void)
+{
+	works();
+	pools();
+	simples();
+	timers();
+	waits();
+	groups();
+	ios();
+	queues();
+	return end();
+}
