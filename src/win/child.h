@@ -23,3 +23,6 @@ uint32_t process_wait(struct object *o); /* its exit code, once it has ended; dr
 struct object *program_start(const char *program, const char *line, const int std[3]) MUST;
 /* The same of a function of ours, which has what this process has on its heap, and returns not. */
 struct object *own_start(void (*own)(void *arg), void *arg, const int std[3]) MUST;
+/* start_attribute.c: is @h among those that @list (NULL: none) lets a child inherit? */
+struct start_attributes;
+bool attributes_inherit(const struct start_attributes *list, handle h);

@@ -10,6 +10,7 @@
 enum {
 	CREATE_SUSPENDED = 4,
 	CREATE_UNICODE_ENVIRONMENT = 0x400,
+	EXTENDED_STARTUPINFO = 0x80000,
 	STARTF_USESTDHANDLES = 0x100,
 	ENVIRONMENT_MAX = 1 << 20,
 	ERROR_BAD_EXE = 193
@@ -219,6 +220,22 @@ static void startup_take(struct child_start *c, const struct request *r)
 	}
 }
 
+/* What the attributes leave out is dropped. */
+static void handles_give(struct win_child *c, const struct request *r)
+{
+	const struct start_attributes *list = NULL;
+	if (r->how && r->flags & EXTENDED_STARTUPINFO) /* behind it */
+		memcpy(&list, r->how + 1, sizeof list);
+	c->handles = objects_inherited(&c->nhandles);
+	size_t n = 0;
+	for (size_t i = 0; i < c->nhandles; i++)
+		if (attributes_inherit(list, c->handles[i].h))
+			c->handles[n++] = c->handles[i];
+		else
+			object_unref(c->handles[i].o);
+	c->nhandles = n;
+}
+
 static void environment_give(struct win_start *s, const struct request *r)
 {
 	char **env = r->env ? r->env : environment_copy();
@@ -254,7 +271,7 @@ static uint32_t start_make(struct child_start *c, struct request *r)
 	environment_give(&c->start, r);
 	startup_take(c, r);
 	if (r->inherit)
-		c->child.handles = objects_inherited(&c->child.nhandles);
+		handles_give(&c->child, r);
 	return 0;
 }
 

@@ -277,7 +277,8 @@ API(uint32_t, tp_port_thread, uint64_t unused)
 	for (;;) {
 		uint64_t key = 0, overlapped = 0;
 		uint32_t n = 0;
-		bool ok = k32_GetQueuedCompletionStatus(kinds.port, &n, &key, &overlapped, INFINITE);
+		bool ok = k32_GetQueuedCompletionStatus(kinds.port, &n, &key, &overlapped,
+							INFINITE);
 		uint32_t error = ok ? 0 : last_error();
 		if (key & IS_FUNCTION) {
 			const struct bound *b = (void *)(uintptr_t)(key & ~UINT64_C(1));

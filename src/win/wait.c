@@ -362,6 +362,10 @@ API(uint32_t, k32_QueueUserAPC, uint64_t fn, handle h, uint64_t data)
 
 /* ---- the functions that wait ---- */
 
+static uint32_t event_set(handle h, int64_t count);
+WINAPI uint32_t k32_ReleaseMutex(handle h);
+WINAPI uint32_t k32_ReleaseSemaphore(handle h, int32_t n, int32_t *ret_before);
+
 API(uint32_t, k32_WaitForMultipleObjectsEx, uint32_t n, const handle *h, uint32_t all, uint32_t ms,
     uint32_t alertable)
 {
@@ -399,6 +403,22 @@ API(uint32_t, k32_WaitForSingleObjectEx, handle h, uint32_t ms, uint32_t alertab
 API(uint32_t, k32_WaitForSingleObject, handle h, uint32_t ms)
 {
 	return k32_WaitForMultipleObjectsEx(1, &h, 0, ms, 0);
+}
+
+API(uint32_t, k32_SignalObjectAndWait, handle signal, handle h, uint32_t ms, uint32_t alertable)
+{
+	struct object *o = object_get(signal, KIND_ANY);
+	uint32_t kind = o ? o->kind : KIND_ANY, ok = 0;
+	object_unref(o);
+	if (kind == KIND_EVENT)
+		ok = event_set(signal, 1);
+	else if (kind == KIND_MUTEX)
+		ok = k32_ReleaseMutex(signal);
+	else if (kind == KIND_SEMAPHORE)
+		ok = k32_ReleaseSemaphore(signal, 1, NULL);
+	else
+		last_error_set(ERROR_INVALID_HANDLE);
+	return ok ? k32_WaitForSingleObjectEx(h, ms, alertable) : WAIT_FAILED;
 }
 
 API(uint32_t, k32_SleepEx, uint32_t ms, uint32_t alertable)
