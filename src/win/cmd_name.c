@@ -61,10 +61,11 @@ static void put_parts(struct string *t, const char *full, const bool on[128])
 		string_put(t, full);
 		return;
 	}
+	const char *folder = *full && full[1] == ':' ? full + 2 : full;
 	if (on['d'])
-		string_add(t, full, 2);
+		string_add(t, full, (size_t)(folder - full));
 	if (on['p'])
-		string_add(t, full + 2, (size_t)(name - full - 2));
+		string_add(t, folder, (size_t)(name - folder));
 	if (on['n'])
 		string_add(t, name, (size_t)(dot - name));
 	if (on['x'])

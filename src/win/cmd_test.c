@@ -131,3 +131,17 @@ TEST(cmd_sums)
 	CHECK(cmd_set(&c, "/a 1/0") && cmd_set(&c, "/a 1+") && cmd_set(&c, "/a (1"));
 	environment_set("LT_S", NULL);
 }
+
+TEST(cmd_parts_of_names)
+{
+	static const struct {
+		const char *full, *how, *want;
+	} rows[] = {{"C:\\a\\b.cmd", "p", "\\a\\"},     {"C:\\a\\b.cmd", "dp", "C:\\a\\"},
+		    {"C:\\a\\b.cmd", "nx", "b.cmd"},   {"x.cmd", "p", ""},
+		    {"x.cmd", "dp", ""},	       {"x.cmd", "n", "x"}};
+	for (size_t i = 0; i < countof(rows); i++) {
+		autofree char *got =
+		    name_modified("x", rows[i].how, strlen(rows[i].how), rows[i].full);
+		CHECK(!strcmp(got, rows[i].want));
+	}
+}
