@@ -139,6 +139,8 @@ TEST(cmd_parts_of_names)
 	} rows[] = {{"C:\\a\\b.cmd", "p", "\\a\\"},     {"C:\\a\\b.cmd", "dp", "C:\\a\\"},
 		    {"C:\\a\\b.cmd", "nx", "b.cmd"},   {"x.cmd", "p", ""},
 		    {"x.cmd", "dp", ""},	       {"x.cmd", "n", "x"}};
+	static const struct win_start none; /* no drives */
+	process()->start = &none;
 	for (size_t i = 0; i < countof(rows); i++) {
 		autofree char *got =
 		    name_modified("x", rows[i].how, strlen(rows[i].how), rows[i].full);
