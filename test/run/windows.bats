@@ -99,9 +99,9 @@ api() { # NAME LEAST: so many assertions at least
 	[ "${BASH_REMATCH[1]}" -gt 60 ]
 }
 
-@test "objects of thread pools, timer queues" { api threadpool 93; }
+@test "objects of thread pools, timer queues" { api threadpool 94; }
 @test "functions of the C runtime that know the room; overflows" { api checked 87; }
-@test "what a child inherits, questions about processes" { api attribute 70; }
+@test "what a child inherits, questions about processes" { api attribute 68; }
 @test "changes of folders" { api watch 190; }
 @test "jobs" { api job 210; }
 @test "pipes with names" { api pipe 185; }
