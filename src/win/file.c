@@ -12,6 +12,12 @@
 
 static void parts_free(struct part *p);
 
+int file_remove(const struct file *f)
+{
+	const char *path = path_near(f->path);
+	return f->folder ? rmdir(path) : unlink(path);
+}
+
 static void file_fini(struct object *o)
 {
 	struct file *f = (struct file *)(void *)o;
@@ -21,7 +27,7 @@ static void file_fini(struct object *o)
 	if (f->fd > 2)
 		(void)!syscall(SYS_close, f->fd);
 	if (f->delete_on_close && f->path)
-		(void)!(f->folder ? rmdir(f->path) : unlink(f->path));
+		(void)!file_remove(f);
 	object_unref(f->port);
 	folder_list_free(f->list);
 	parts_free(f->locked);
@@ -56,6 +62,7 @@ static struct file *file_new(int fd, uint32_t access, char *path)
 	if (syscall(SYS_fstat, fd, &st) == 0) {
 		f->folder = S_ISDIR(st.st_mode);
 		f->pipe = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
+		f->type = S_ISCHR(st.st_mode) ? FILE_TYPE_CHAR : FILE_TYPE_DISK;
 		f->console = S_ISCHR(st.st_mode) && isatty(fd);
 		f->device = st.st_dev;
 		f->inode = st.st_ino;
@@ -138,12 +145,17 @@ static int open_mode(uint32_t a)
 	return wants_write(a) ? wants_read(a) ? O_RDWR : O_WRONLY : O_RDONLY;
 }
 
+static bool may_make(uint32_t how)
+{
+	return how == CREATE_NEW || how == CREATE_ALWAYS || how == OPEN_ALWAYS;
+}
+
 /* 0 or an error; *ret_fd. *ret_was: it was there before. */
 static uint32_t file_make(const char *host, int mode, uint32_t how, int *ret_fd, bool *ret_was)
 {
 	int fd = -1;
 	*ret_was = true;
-	if (how == CREATE_NEW || how == CREATE_ALWAYS || how == OPEN_ALWAYS) {
+	if (may_make(how)) {
 		fd = open(path_near(host), mode | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		*ret_was = fd < 0;
 		if (fd < 0 && errno == EEXIST && how == CREATE_NEW)
@@ -201,22 +213,23 @@ static handle opening_end(const struct opening *o, struct file *f)
 	return h ? h : HANDLE_BAD;
 }
 
-/* The usual case, without a look before: a file that is there and is written so. NULL: it is not.
- */
+/* The usual case, without a look before: a file that is there and is written so; or, to look at
+ * it, a folder. NULL: it is neither. */
 static struct file *file_there(const char *path, const struct opening *o)
 {
-	if (o->how != OPEN_EXISTING || o->flags & FILE_FLAG_OPEN_REPARSE_POINT)
+	bool itself = o->flags & FILE_FLAG_OPEN_REPARSE_POINT;
+	if (o->how == CREATE_NEW || (itself && o->how != OPEN_EXISTING))
 		return NULL;
 	char *host = path_written(path);
 	/* not open, which is a point of cancellation: nobody here is cancelled */
-	int flags = open_mode(o->access) | O_CLOEXEC | O_NONBLOCK;
+	int flags = open_mode(o->access) | O_CLOEXEC | O_NONBLOCK | (itself ? O_NOFOLLOW : 0);
 	int fd = host ? (int)syscall(SYS_open, path_near(host), flags) : -1;
 	if (fd < 0) {
 		free(host);
 		return NULL;
 	}
 	struct file *f = file_new(fd, o->access, host);
-	if (f && !f->folder)
+	if (f && (!f->folder || (o->how == OPEN_EXISTING && o->flags & FILE_FLAG_BACKUP_SEMANTICS)))
 		return f;
 	if (!f)
 		close(fd);
@@ -224,10 +237,39 @@ static struct file *file_there(const char *path, const struct opening *o)
 	return NULL;
 }
 
+/* What is at @path, or shall be, in whatever case; 0 or an error. *ret_host is malloc'ed. */
+static uint32_t file_find(const char *path, struct opening *o, char **ret_host, int *ret_fd)
+{
+	struct stat st;
+	enum path_state s;
+	int mode = open_mode(o->access);
+	autofree char *host = path_asked(path, &st, &s);
+	if (!host)
+		return last_error();
+	if (path_absence(s) && !may_make(o->how))
+		return path_absence(s);
+	bool there = s == PATH_THERE || (!path_absence(s) && lstat(path_near(host), &st) == 0);
+	bool link = there && S_ISLNK(st.st_mode);
+	if (link && o->flags & FILE_FLAG_OPEN_REPARSE_POINT && o->how == OPEN_EXISTING)
+		mode = O_PATH | O_NOFOLLOW; /* itself, not where it leads */
+	else if (link)
+		there = stat(path_near(host), &st) == 0;
+	if (there && S_ISDIR(st.st_mode) && o->how != CREATE_NEW) {
+		if (!(o->flags & FILE_FLAG_BACKUP_SEMANTICS))
+			return ERROR_ACCESS_DENIED;
+		mode = O_RDONLY | O_DIRECTORY;
+		o->how = OPEN_EXISTING;
+	}
+	uint32_t error = file_make(host, mode, o->how, ret_fd, &o->was);
+	if (error)
+		return error == ERROR_FILE_NOT_FOUND ? path_missing(host) : error;
+	*ret_host = take(host);
+	return 0;
+}
+
 handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, uint32_t flags,
 	       bool inherit)
 {
-	struct stat st;
 	int fd = -1;
 	struct opening o = {access, share, how, flags, inherit, true};
 	enum device d = path_device(path);
@@ -237,28 +279,15 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 		return pipe_open(pipe_path(path), access, flags, inherit);
 	if (!path_valid(path))
 		return bad(ERROR_INVALID_NAME);
-	struct file *f = file_there(path, &o);
+	autofree char *host = may_make(how) ? path_absent(path) : NULL;
+	struct file *f = host ? NULL : file_there(path, &o);
 	if (f)
 		return opening_end(&o, f);
-	autofree char *host = path_linux(path);
-	if (!host)
-		return HANDLE_BAD;
-	int mode = open_mode(access);
-	bool link = flags & FILE_FLAG_OPEN_REPARSE_POINT && how == OPEN_EXISTING &&
-		    lstat(path_near(host), &st) == 0 && S_ISLNK(st.st_mode);
-	bool folder = !link && stat(path_near(host), &st) == 0 && S_ISDIR(st.st_mode);
-	if (link) /* itself, not where it leads */
-		mode = O_PATH | O_NOFOLLOW;
-	if (folder && how != CREATE_NEW) {
-		if (!(flags & FILE_FLAG_BACKUP_SEMANTICS))
-			return bad(ERROR_ACCESS_DENIED);
-		mode = O_RDONLY | O_DIRECTORY;
-		o.how = OPEN_EXISTING;
-	}
-	uint32_t error = file_make(host, mode, o.how, &fd, &o.was);
+	uint32_t error = host ? file_make(host, open_mode(access), how, &fd, &o.was)
+			      : file_find(path, &o, &host, &fd);
 	if (error)
-		return bad(error == ERROR_FILE_NOT_FOUND ? path_missing(host) : error);
-	if (!(f = file_new(fd, access, strdup(host)))) {
+		return bad(error);
+	if (!(f = file_new(fd, access, take(host)))) {
 		close(fd);
 		return bad(ERROR_NOT_ENOUGH_MEMORY);
 	}
@@ -558,15 +587,10 @@ API(uint32_t, k32_GetFileSize, handle h, uint32_t *high)
 
 API(uint32_t, k32_GetFileType, handle h)
 {
-	struct stat st;
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return FILE_TYPE_UNKNOWN;
-	uint32_t type = FILE_TYPE_UNKNOWN;
-	if (fstat(f->fd, &st) == 0)
-		type = S_ISCHR(st.st_mode) ? FILE_TYPE_CHAR
-		       : f->pipe           ? FILE_TYPE_PIPE
-					   : FILE_TYPE_DISK;
+	uint32_t type = f->pipe ? FILE_TYPE_PIPE : f->type;
 	object_unref(&f->o);
 	last_error_set(ERROR_SUCCESS);
 	return type;

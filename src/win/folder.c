@@ -52,6 +52,7 @@ static void time_put(uint32_t at[2], const struct timespec *t)
 
 static int stat_path(const char *host, struct stat *st)
 {
+	host = path_near(host);
 	return lstat(host, st) < 0    ? -1
 	       : S_ISLNK(st->st_mode) ? (stat(host, st) < 0 ? lstat(host, st) : 0)
 				      : 0;
@@ -61,20 +62,14 @@ struct attribute_data {
 	uint32_t attributes, created[2], accessed[2], written[2], size_high, size_low;
 };
 
-static uint32_t attributes_get(char *host, struct attribute_data *ret)
+static uint32_t attributes_get(const char *path, struct attribute_data *ret)
 {
 	struct stat st;
+	autofree char *host = path_look(path, &st);
 	if (!host)
 		return 0;
-	if (stat_path(host, &st) < 0) {
-		int err = errno;
-		char *slash = strrchr(host, '/');
-		if (err == ENOENT && slash && slash != host) {
-			*slash = 0;
-			err = access(host, F_OK) < 0 ? ENOTDIR : ENOENT;
-		}
-		return fail(error_of(err));
-	}
+	if (S_ISLNK(st.st_mode) && stat_path(host, &st) < 0)
+		return fail_errno();
 	*ret = (struct attribute_data){.attributes = file_attributes(&st)};
 	time_put(ret->created, &st.st_mtim);
 	time_put(ret->accessed, &st.st_atim);
@@ -86,20 +81,19 @@ static uint32_t attributes_get(char *host, struct attribute_data *ret)
 	return 1;
 }
 
-API(uint32_t, k32_GetFileAttributesExW, const wide *path, uint32_t level,
-    struct attribute_data *ret)
-{
-	(void)level;
-	autofree char *host = path_linux_w(path);
-	return attributes_get(host, ret);
-}
-
 API(uint32_t, k32_GetFileAttributesExA, const char *path, uint32_t level,
     struct attribute_data *ret)
 {
 	(void)level;
-	autofree char *host = path_linux(path);
-	return attributes_get(host, ret);
+	return attributes_get(path, ret);
+}
+
+API(uint32_t, k32_GetFileAttributesExW, const wide *path, uint32_t level,
+    struct attribute_data *ret)
+{
+	(void)level;
+	autofree char *p = text_from(path, SIZE_MAX);
+	return p ? attributes_get(p, ret) : 0;
 }
 
 API(uint32_t, k32_GetFileAttributesW, const wide *path)
@@ -335,7 +329,7 @@ API(uint32_t, k32_SetFileInformationByHandle, handle h, uint32_t class, const vo
 	} else if (class == INFO_DISPOSITION_EX && n >= 4) {
 		f->delete_on_close = le32_at(in) & 1;
 		if (le32_at(in) & 2 && f->delete_on_close && f->path) { /* POSIX semantics: now */
-			ok = (f->folder ? rmdir(f->path) : unlink(f->path)) < 0 ? fail_errno() : 1;
+			ok = file_remove(f) < 0 ? fail_errno() : 1;
 			f->delete_on_close = false;
 		}
 	} else if (class == INFO_END_OF_FILE && n >= 8) {
@@ -607,18 +601,16 @@ API(uint32_t, k32_RemoveDirectoryA, const char *path)
 API(uint32_t, k32_DeleteFileW, const wide *path)
 {
 	struct stat st;
-	autofree char *host = path_linux_w(path);
+	autofree char *name = text_from(path, SIZE_MAX), *host = name ? path_look(name, &st) : NULL;
 	if (!host)
 		return 0;
-	if (lstat(host, &st) < 0)
-		return fail_path(host);
 	if (!S_ISLNK(st.st_mode) && !(st.st_mode & 0222))
 		return fail(ERROR_ACCESS_DENIED);
 	if (S_ISDIR(st.st_mode))
 		return fail(ERROR_ACCESS_DENIED);
 	if (!share_allows(&st, SHARE_DELETE))
 		return fail(ERROR_SHARING_VIOLATION);
-	return done(unlink(host));
+	return done(unlink(path_near(host)));
 }
 
 API(uint32_t, k32_DeleteFileA, const char *path)

@@ -346,11 +346,22 @@ void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c
 bool pool_queue(uint64_t fn, uint64_t arg);
 
 /* ---- files (path.c, file.c, ...) ---- */
+struct stat;
 /* What @path of the guest is on this side: malloc'ed; NULL: no such drive, last error set.
  * Case is looked up, where the exact name is not there. */
 char *path_linux(const char *path);
 char *path_linux_w(const wide *path);
 char *path_written(const char *path); /* as it is written, without a look */
+/* What path_linux has found: as it is written, with what lstat says of it in *st; as it is now;
+ * nothing; not even its folder; or (PATH_UNKNOWN) it did not look. */
+enum path_state { PATH_THERE, PATH_MENDED, PATH_NO_FILE, PATH_NO_FOLDER, PATH_UNKNOWN };
+char *path_asked(const char *path, struct stat *st, enum path_state *ret);
+uint32_t path_absence(enum path_state s); /* the error that it is; 0: none */
+/* path_linux of what is there, and what lstat says of it; NULL: nothing is, last error set. */
+char *path_look(const char *path, struct stat *st);
+/* As path_written; NULL: it has to be looked for. Else nothing there is called so, in whatever
+ * case. */
+char *path_absent(const char *path);
 /* What path_linux gave, as the host finds it sooner; within @host, or itself. */
 const char *path_near(const char *host);
 /* Made whole: D:\a\b, without . and ..; malloc'ed. */
@@ -361,6 +372,9 @@ uint32_t fail_path(const char *host); /* as fail_errno, of what was done with @h
 bool path_valid(const char *path);    /* without characters that no name may have */
 /* The other way: malloc'ed; NULL: it is on no drive. */
 char *path_guest(const char *host);
+/* names.c: has the folder @path, which is @st, certainly no name like @name, but for case? False:
+ * it has to be read. */
+bool names_lack(const char *path, const struct stat *st, const char *name);
 /* Programs of ours (own.c): a file that is there when it is looked for. False: there is none. */
 bool own_program_make(const char *host);
 void (*own_program_of(const uint8_t *file, uint64_t len))(void *arg); /* NULL: it is no such file */
@@ -385,6 +399,7 @@ struct file {
 	bool nowait; /* a pipe that is not waited for */
 	bool pipes; /* nt_open.c: the folder of all pipes */
 	char *path; /* host side; owned; NULL: none */
+	uint32_t type; /* FILE_TYPE_, but for pipes */
 	uint32_t access, share;
 	uint32_t need; /* what others have to share, once it is in the list of share.c */
 	uint64_t device, inode;
@@ -399,6 +414,7 @@ struct file {
 };
 /* Takes over @fd; 0: no memory. */
 handle file_handle(int fd, uint32_t access, const char *path, bool inherit);
+int file_remove(const struct file *f); /* as unlink, of one that has a path */
 handle std_handle(int fd);
 int64_t io_read(struct file *f, void *buf, size_t len, int64_t at); /* at -1: where it is */
 int64_t io_write(struct file *f, const void *buf, size_t len, int64_t at);
@@ -409,7 +425,6 @@ handle io_open(const char *path, uint32_t access, uint32_t share, uint32_t how, 
 /* Open modes (share.c): SHARE_ of what @f does, and of what others may do meanwhile. False: another
  * handle forbids it. */
 enum { SHARE_READ = 1, SHARE_WRITE = 2, SHARE_DELETE = 4, SHARE_ALL = 7 };
-struct stat;
 bool share_enter(struct file *f, uint32_t need, uint32_t share) MUST;
 void share_leave(struct file *f);
 bool share_allows(const struct stat *st, uint32_t need); /* of who shares all, and holds nothing */

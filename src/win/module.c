@@ -80,13 +80,21 @@ static bool same_name(const char *asked, const char *name)
 	return !strcasecmp(asked, name);
 }
 
+/* API sets of the kernel's are kernel32, which is always there. */
+static bool is_library(const struct library *loaded, const struct library *asked)
+{
+	return loaded->name == asked->name ||
+	       (loaded->apis == asked->apis && !strcmp(asked->name, "api-ms-win-core-") &&
+		!strcmp(loaded->name, "kernel32"));
+}
+
 struct module *module_find(const char *name)
 {
 	const struct library *l = strpbrk(name, "\\/:") ? NULL : library_find(name);
 	struct module *m;
 	pthread_mutex_lock(&modules.list);
 	for (m = modules.first; m; m = m->next)
-		if (l ? m->library && m->library->name == l->name
+		if (l ? m->library && is_library(m->library, l)
 		      : same_name(name, strpbrk(name, "\\/:") ? m->path : m->name))
 			break;
 	pthread_mutex_unlock(&modules.list);

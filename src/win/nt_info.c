@@ -63,14 +63,19 @@ static uint32_t name_put(const struct file *f, uint8_t *o, uint32_t room, bool *
 	return 4 + fits;
 }
 
-static void all_put(uint8_t *o, const struct file *f, const struct stat *st)
+static uint64_t position_of(const struct file *f, const struct stat *st)
 {
 	off_t at = S_ISREG(st->st_mode) ? lseek(f->fd, 0, SEEK_CUR) : 0;
+	return at < 0 ? 0 : (uint64_t)at;
+}
+
+static void all_put(uint8_t *o, const struct file *f, const struct stat *st)
+{
 	basic_put(o, st);
 	standard_put(o + 40, st);
 	le64_put(o + 64, st->st_ino);
 	le32_put(o + 76, access_of(f));
-	le64_put(o + 80, at < 0 ? 0 : (uint64_t)at);
+	le64_put(o + 80, position_of(f, st));
 	le32_put(o + 88, mode_of(f));
 }
 
@@ -161,19 +166,17 @@ static uint32_t information_put(const struct file *f, const struct stat *st, uin
 				uint8_t *out, uint32_t n, uint64_t *ret_n)
 {
 	bool cut = false;
-	uint8_t all[ALL_SIZE] = {0};
 	*ret_n = size_of(class);
-	all_put(all, f, st);
 	switch (class) {
 	case NT_BASIC: basic_put(out, st); break;
 	case NT_STANDARD: standard_put(out, st); break;
-	case NT_INTERNAL: memcpy(out, all + 64, 8); break;
-	case NT_ACCESS: memcpy(out, all + 76, 4); break;
-	case NT_POSITION: memcpy(out, all + 80, 8); break;
-	case NT_MODE: memcpy(out, all + 88, 4); break;
+	case NT_INTERNAL: le64_put(out, st->st_ino); break;
+	case NT_ACCESS: le32_put(out, access_of(f)); break;
+	case NT_POSITION: le64_put(out, position_of(f, st)); break;
+	case NT_MODE: le32_put(out, mode_of(f)); break;
 	case NT_NAME: *ret_n = name_put(f, out, n, &cut); break;
 	case NT_ALL:
-		memcpy(out, all, ALL_NAME);
+		all_put(out, f, st);
 		*ret_n = ALL_NAME + name_put(f, out + ALL_NAME, n - ALL_NAME, &cut);
 		break;
 	case NT_NETWORK_OPEN: network_put(out, st); break;
@@ -218,6 +221,50 @@ API(uint32_t, nt_NtQueryInformationFile, handle h, struct io_status *io, void *o
 	return status;
 }
 
+/* ---- by name: of a link, the link ---- */
+
+enum { BY_NAME_STAT = 0, BY_NAME_STAT_BASIC = 3, STAT_SIZE = 72, STAT_BASIC_SIZE = 104 };
+
+static void stat_basic_put(uint8_t *o, const struct stat *st)
+{
+	le64_put(o, st->st_ino);
+	basic_put(o + 8, st);
+	le64_put(o + 40, (uint64_t)st->st_blocks * 512);
+	le64_put(o + 48, (uint64_t)st->st_size);
+	le32_put(o + 56, file_attributes(st));
+	le32_put(o + 60, S_ISLNK(st->st_mode) ? 0xa000000c : 0);
+	le32_put(o + 64, (uint32_t)st->st_nlink);
+	le32_put(o + 68, DEVICE_TYPE_DISK);
+	le64_put(o + 80, (uint32_t)st->st_dev); /* as the volume's information */
+	le64_put(o + 88, st->st_ino);
+}
+
+API(uint32_t, k32_GetFileInformationByName, const wide *path, uint32_t class, void *out, uint32_t n)
+{
+	struct stat st;
+	uint8_t o[STAT_BASIC_SIZE] = {0};
+	const struct file nobody = {.access = 0};
+	uint32_t size = class == BY_NAME_STAT_BASIC ? STAT_BASIC_SIZE
+			: class == BY_NAME_STAT     ? STAT_SIZE
+						    : 0;
+	autofree char *name = text_from(path, SIZE_MAX);
+	if (!size || !name)
+		return fail(size ? ERROR_NOT_ENOUGH_MEMORY : ERROR_INVALID_PARAMETER);
+	if (n < size)
+		return fail(ERROR_BAD_LENGTH);
+	if (path_device(name) || !path_valid(name))
+		return fail(path_device(name) ? ERROR_INVALID_FUNCTION : ERROR_INVALID_NAME);
+	autofree char *host = path_look(name, &st);
+	if (!host)
+		return 0;
+	if (class == BY_NAME_STAT)
+		stat_put(o, &nobody, &st);
+	else
+		stat_basic_put(o, &st);
+	memcpy(out, o, size);
+	return 1;
+}
+
 /* ---- changing: as SetFileInformationByHandle, whose classes have other numbers ---- */
 
 extern WINAPI uint32_t k32_SetFileInformationByHandle(handle h, uint32_t class, const void *in,
@@ -255,12 +302,12 @@ API(uint32_t, nt_NtSetInformationFile, handle h, struct io_status *io, const voi
 enum { FS_VOLUME = 1, FS_SIZE = 3, FS_DEVICE = 4, FS_ATTRIBUTES = 5, FS_FULL_SIZE = 7 };
 enum { SECTOR = 512 };
 
-static uint32_t device_type(const struct file *f, const struct stat *st)
+static uint32_t device_type(const struct file *f)
 {
-	return f->console             ? DEVICE_TYPE_CONSOLE
-	       : f->pipe              ? DEVICE_TYPE_PIPE
-	       : S_ISCHR(st->st_mode) ? DEVICE_TYPE_NULL
-				      : DEVICE_TYPE_DISK;
+	return f->console                  ? DEVICE_TYPE_CONSOLE
+	       : f->pipe                   ? DEVICE_TYPE_PIPE
+	       : f->type == FILE_TYPE_CHAR ? DEVICE_TYPE_NULL
+					   : DEVICE_TYPE_DISK;
 }
 
 static uint32_t size_put(uint8_t *o, const struct file *f, bool full)
@@ -281,7 +328,6 @@ static uint32_t size_put(uint8_t *o, const struct file *f, bool full)
 API(uint32_t, nt_NtQueryVolumeInformationFile, handle h, struct io_status *io, void *out,
     uint32_t n, uint32_t class)
 {
-	struct stat st;
 	static const wide name[] = {'N', 'T', 'F', 'S'};
 	uint8_t *o = out;
 	const uint32_t need = class == FS_VOLUME || class == FS_SIZE ? 24
@@ -292,16 +338,15 @@ API(uint32_t, nt_NtQueryVolumeInformationFile, handle h, struct io_status *io, v
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return STATUS_INVALID_HANDLE;
-	uint32_t status = !need                   ? STATUS_INVALID_INFO_CLASS
-			  : n < need              ? STATUS_INFO_LENGTH_MISMATCH
-			  : fstat(f->fd, &st) < 0 ? status_of(errno)
-						  : STATUS_SUCCESS;
+	uint32_t status = !need      ? STATUS_INVALID_INFO_CLASS
+			  : n < need ? STATUS_INFO_LENGTH_MISMATCH
+				     : STATUS_SUCCESS;
 	if (!status)
 		memset(o, 0, need);
 	if (!status && class == FS_VOLUME)
-		le32_put(o + 8, (uint32_t)st.st_dev); /* as GetFileInformationByHandle */
+		le32_put(o + 8, (uint32_t)f->device); /* as GetFileInformationByHandle */
 	else if (!status && class == FS_DEVICE)
-		le32_put(o, device_type(f, &st));
+		le32_put(o, device_type(f));
 	else if (!status && (class == FS_SIZE || class == FS_FULL_SIZE))
 		status = size_put(o, f, class == FS_FULL_SIZE);
 	else if (!status) {

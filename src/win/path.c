@@ -148,46 +148,6 @@ char *path_full(const char *path)
 
 /* ---- on this side ---- */
 
-/* The entry of the folder @dir (@n bytes) that is @name but for case; into @name itself. */
-static bool entry_find(const char *dir, size_t n, char *name)
-{
-	autofree char *path = strndup(dir, n);
-	DIR *d = path ? opendir(n ? path : "/") : NULL;
-	autofree wide *want = text_wide(name, SIZE_MAX);
-	const struct dirent *e;
-	bool found = false;
-	while (d && want && !found && (e = readdir(d))) {
-		if (strlen(e->d_name) != strlen(name))
-			continue;
-		autofree wide *is = text_wide(e->d_name, SIZE_MAX);
-		if (is && !wide_compare_i(is, want, SIZE_MAX)) {
-			memcpy(name, e->d_name, strlen(name));
-			found = true;
-		}
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
-/* @host's parts behind @root bytes, each as it is written in its folder, as far as they are. */
-static void case_mend(char *host, size_t root)
-{
-	struct stat st;
-	for (size_t from = root; host[from];) {
-		size_t start = from + (host[from] == '/'), end = start;
-		while (host[end] && host[end] != '/')
-			end++;
-		char c = host[end];
-		host[end] = 0;
-		bool there = lstat(host, &st) == 0 || entry_find(host, from, host + start);
-		host[end] = c;
-		if (!there)
-			return;
-		from = end;
-	}
-}
-
 /* As path_linux, but as it is written: *ret_root bytes are the drive's. */
 static char *path_exact(const char *path, size_t *ret_root)
 {
@@ -233,21 +193,129 @@ static void near_set(char letter)
 		snprintf(here.near, sizeof here.near, "%s/", d->path);
 }
 
+/* The entry of the folder @dir, which is @st, that is @name but for case; into @name itself. */
+static bool entry_find(const char *dir, const struct stat *st, char *name)
+{
+	if (!S_ISDIR(st->st_mode) || names_lack(dir, st, name))
+		return false;
+	DIR *d = opendir(dir);
+	autofree wide *want = text_wide(name, SIZE_MAX);
+	const struct dirent *e;
+	bool found = false;
+	while (d && want && !found && (e = readdir(d))) {
+		if (strlen(e->d_name) != strlen(name))
+			continue;
+		autofree wide *is = text_wide(e->d_name, SIZE_MAX);
+		if (is && !wide_compare_i(is, want, SIZE_MAX)) {
+			memcpy(name, e->d_name, strlen(name));
+			found = true;
+		}
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* The part of @host from @start to @end, as it is written in its folder. PATH_MENDED or why not. */
+static enum path_state part_mend(char *host, size_t start, size_t end)
+{
+	struct stat st;
+	char c = host[end];
+	host[end] = 0;
+	host[start - 1] = 0;
+	const char *dir = start > 1 ? path_near(host) : "/";
+	bool folder = stat(dir, &st) == 0 && S_ISDIR(st.st_mode);
+	bool found = folder && entry_find(dir, &st, host + start);
+	host[start - 1] = '/';
+	host[end] = c;
+	return found ? PATH_MENDED : folder ? PATH_NO_FILE : PATH_NO_FOLDER;
+}
+
+/* @host's parts behind @root bytes, each as it is written in its folder, as far as they are. That
+ * it is not there as it is written now is known. */
+static enum path_state case_mend(char *host, size_t root)
+{
+	struct stat st;
+	size_t last = (size_t)(strrchr(host, '/') - host) + 1, len = strlen(host);
+	enum path_state s = part_mend(host, last, len); /* most folders are written as they are */
+	bool mended = false;
+	for (size_t start = root + 1; s == PATH_NO_FOLDER && start < last;) {
+		size_t end = start + strcspn(host + start, "/");
+		host[end] = 0;
+		bool there = lstat(path_near(host), &st) == 0;
+		host[end] = '/';
+		if (!there && part_mend(host, start, end) != PATH_MENDED)
+			return PATH_NO_FOLDER;
+		mended |= !there;
+		start = end + 1;
+	}
+	if (!mended || lstat(path_near(host), &st) == 0)
+		return mended ? PATH_MENDED : s;
+	return part_mend(host, last, len);
+}
+
 char *path_written(const char *path)
 {
 	size_t root;
 	return path_exact(path, &root);
 }
 
-char *path_linux(const char *path)
+char *path_absent(const char *path)
 {
 	struct stat st;
 	size_t root;
+	autofree char *host = path_exact(path, &root);
+	char *slash = host && host[root] ? strrchr(host, '/') : NULL;
+	if (!slash || !slash[1] || slash == host || own_program_make(host))
+		return NULL;
+	*slash = 0;
+	const char *dir = path_near(host);
+	bool lacks = stat(dir, &st) == 0 && S_ISDIR(st.st_mode) && names_lack(dir, &st, slash + 1);
+	*slash = '/';
+	return lacks ? take(host) : NULL;
+}
+
+char *path_asked(const char *path, struct stat *st, enum path_state *ret)
+{
+	size_t root;
 	char *host = path_exact(path, &root);
-	if (host && host[root] && lstat(path_near(host), &st) < 0 &&
-	    (errno == ENOENT || errno == ENOTDIR) && !own_program_make(host))
-		case_mend(host, root);
+	if (!host)
+		return NULL;
+	*ret = lstat(path_near(host), st) == 0 ? PATH_THERE : PATH_UNKNOWN;
+	if (*ret == PATH_UNKNOWN && host[root] && (errno == ENOENT || errno == ENOTDIR) &&
+	    !own_program_make(host))
+		*ret = case_mend(host, root);
 	return host;
+}
+
+char *path_linux(const char *path)
+{
+	struct stat st;
+	enum path_state s;
+	return path_asked(path, &st, &s);
+}
+
+char *path_look(const char *path, struct stat *st)
+{
+	enum path_state s;
+	char *host = path_asked(path, st, &s);
+	if (!host || s == PATH_THERE)
+		return host;
+	if (path_absence(s))
+		(void)fail(path_absence(s));
+	else if (lstat(path_near(host), st) == 0)
+		return host;
+	else
+		(void)fail_path(host);
+	free(host);
+	return NULL;
+}
+
+uint32_t path_absence(enum path_state s)
+{
+	return s == PATH_NO_FILE     ? ERROR_FILE_NOT_FOUND
+	       : s == PATH_NO_FOLDER ? ERROR_PATH_NOT_FOUND
+				     : 0;
 }
 
 char *path_linux_w(const wide *path)

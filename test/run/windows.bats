@@ -33,6 +33,36 @@ api() { # NAME LEAST: so many assertions at least
 @test "functions of files and folders" { api file 180; }
 @test "sharing modes, dispositions, attributes, locks" { api sharing 470; }
 @test "full paths, patterns, command lines, environment" { api path 480; }
+@test "names without regard to case, in folders in which much is made" { api names 450; }
+
+@test "what the host makes in a folder that the guest knows is found in any case" {
+	$MINGW-gcc -O1 -w "$SOURCES/probe/ask.c" -o ask.exe
+	mkdir -p known
+	coproc GUEST { timeout 60 "$LODGE" run ask.exe known 2>&1; }
+	asked() { # NAME WANT
+		echo "$1" >&"${GUEST[1]}"
+		read -r answer <&"${GUEST[0]}"
+		[ "${answer%$'\r'}" = "$2" ]
+	}
+	read -r answer <&"${GUEST[0]}"
+	[ "${answer%$'\r'}" = ready ]
+	for n in $(seq 50); do
+		asked "name$n" new
+		touch "known/NAME$n"
+		asked "name$n" there
+		rm "known/NAME$n"
+		asked "name$n" new
+	done
+	mkdir known/Folder && asked folder there
+	mv known/Folder known/Other && asked folder new && asked OTHER there
+	ln -s nowhere known/Link && asked link there
+	mv known old && mkdir known && asked other new
+	touch known/Other && asked other there
+	rm -r known old
+	eval "exec ${GUEST[1]}>&-"
+	wait "$GUEST_PID"
+}
+
 @test "functions of threads and waiting" { api sync 100; }
 @test "functions of memory, exceptions, modules, environment, text" { api memory 115; }
 @test "code pages, comparisons" { api codepage 400; }

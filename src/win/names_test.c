@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "win/internal.h"
+
+#include "test/test.h"
+#include <fcntl.h>
+#include <locale.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static bool lacks(const char *folder, const char *name)
+{
+	struct stat st;
+	return stat(folder, &st) == 0 && names_lack(folder, &st, name);
+}
+
+/* The folder is watched from here on, where the host lets it be. */
+static bool watched(const char *folder)
+{
+	for (int i = 0; i < 8; i++)
+		if (lacks(folder, "what nobody makes"))
+			return true;
+	return false;
+}
+
+static void made(const char *folder, const char *name)
+{
+	char path[200];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fd >= 0);
+	close(fd);
+}
+
+static void gone(const char *folder, const char *name)
+{
+	char path[200];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	CHECK(remove(path) == 0);
+}
+
+static void moved(const char *folder, const char *from, const char *to)
+{
+	char a[200], b[200];
+	snprintf(a, sizeof a, "%s/%s", folder, from);
+	snprintf(b, sizeof b, "%s/%s", folder, to);
+	CHECK(rename(a, b) == 0);
+}
+
+TEST(win_names_that_a_folder_lacks)
+{
+	char at[] = "/tmp/lodge-names-XXXXXX", other[40];
+	(void)!setlocale(LC_CTYPE, "C.UTF-8");
+	CHECK(mkdtemp(at));
+	made(at, "First.TXT");
+	CHECK(!lacks(at, "first.txt") && !lacks(at, "none")); /* it has not been read so often */
+	if (!watched(at)) { /* a file system that is not told of, or no watch is left */
+		gone(at, "First.TXT");
+		CHECK(rmdir(at) == 0);
+		return;
+	}
+	CHECK(!lacks(at, "first.txt") && !lacks(at, "First.TXT") && lacks(at, "first.tx"));
+	made(at, "\xc3\x84pfel");
+	CHECK(!lacks(at, "\xc3\xa4PFEL") && lacks(at, "apfel"));
+	gone(at, "First.TXT");
+	CHECK(lacks(at, "first.txt") && lacks(at, "First.TXT"));
+	made(at, "x");
+	made(at, "X");
+	gone(at, "x");
+	CHECK(!lacks(at, "x"));
+	moved(at, "X", "y");
+	CHECK(lacks(at, "x") && !lacks(at, "Y"));
+	made(at, "z");
+	moved(at, "z", "y"); /* over what is there */
+	gone(at, "y");
+	CHECK(lacks(at, "z")); /* of y nothing is known now, and so it is looked for */
+	gone(at, "\xc3\x84pfel");
+	/* another folder in its place */
+	snprintf(other, sizeof other, "%s.old", at);
+	CHECK(rename(at, other) == 0 && mkdir(at, 0700) == 0);
+	made(at, "New");
+	CHECK(!lacks(at, "new"));
+	made(other, "Old");
+	CHECK(!lacks(other, "old"));
+	gone(at, "New");
+	gone(other, "Old");
+	CHECK(watched(at) && watched(other));
+	CHECK(rmdir(at) == 0 && mkdir(at, 0700) == 0);
+	made(at, "Again");
+	CHECK(!lacks(at, "again"));
+	gone(at, "Again");
+	CHECK(rmdir(at) == 0 && rmdir(other) == 0);
+}
+
+TEST(win_names_that_others_make)
+{
+	char at[] = "/tmp/lodge-names-XXXXXX", name[32];
+	CHECK(mkdtemp(at));
+	bool is = watched(at);
+	for (int i = 0; i < 200; i++) { /* more than the table has room for at first */
+		snprintf(name, sizeof name, "File%d", i);
+		pid_t pid = i % 20 ? -1 : fork();
+		if (pid <= 0)
+			made(at, name);
+		if (pid == 0)
+			_exit(0);
+		CHECK(pid < 0 || waitpid(pid, NULL, 0) == pid);
+		snprintf(name, sizeof name, "fILE%d", i);
+		CHECK(!lacks(at, name));
+	}
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof name, "File%d", i);
+		gone(at, name);
+		CHECK(lacks(at, name) == is);
+	}
+	CHECK(rmdir(at) == 0);
+}
+
+TEST(win_names_of_more_folders_than_are_watched)
+{
+	char at[] = "/tmp/lodge-names-XXXXXX", folder[80];
+	CHECK(mkdtemp(at));
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < 40; i++) {
+			snprintf(folder, sizeof folder, "%s/%d", at, i);
+			CHECK(round || mkdir(folder, 0700) == 0);
+			(void)watched(folder);
+			made(folder, "Name");
+			CHECK(!lacks(folder, "NAME"));
+			gone(folder, "Name");
+			CHECK(!round || rmdir(folder) == 0);
+		}
+	CHECK(rmdir(at) == 0);
+}
