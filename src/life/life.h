@@ -333,6 +333,20 @@ int instance_remove(struct instance *i, struct lodge_err *e) MUST;
 int instance_names(struct json_object **ret, struct lodge_err *e) MUST;
 /* $XDG_DATA_HOME/lodge (kind "data"), $XDG_CACHE_HOME/lodge ("cache"), ...; malloc'ed. */
 char *life_home(const char *kind);
+
+/* ---- what is kept from run to run in the user's cache (kept.c) ---- */
+/* The folder @name of it; -1: there is none that nobody else may write to. */
+int life_kept_open(const char *name) MUST;
+/* Is @fd of this user alone, and of @type (S_IFREG, S_IFDIR)? */
+bool life_kept_ours(int fd, unsigned type);
+/* Files that were not used for longest go (a file's time is that of its last use), until they are
+ * of @max bytes together. */
+void life_kept_trim(int dir, uint64_t max);
+/* A process that was forked to write there leaves what the run has, but for the @n descriptors of
+ * @stay. False: it has to end. */
+bool life_kept_apart(const int *stay, size_t n) MUST;
+/* -o cache=on|off; on without it. -EINVAL. */
+int life_kept_wanted(const struct lodge_config *c, bool *ret, struct lodge_err *e) MUST;
 /* Delete a folder and all below it, never through a symbolic link. 0 also when it is not there. */
 int life_remove_tree(const char *path, struct lodge_err *e) MUST;
 /* Read all of the small file @name below @dirfd (no link), NUL-ended, owned by the caller. -EFBIG

@@ -173,13 +173,19 @@ int pe_runnable(const struct pe *p, struct lodge_err *e)
 	return 0;
 }
 
+bool pe_section_kept(const struct pe_section *s)
+{
+	enum { LEAST = 1 << 20 };
+	return s->read && !s->write && s->file_len >= LEAST;
+}
+
 void pe_fill(const struct pe_image *im, const uint8_t *file, uint64_t len)
 {
 	const struct pe *p = im->pe;
 	memcpy(im->at, file, min_u64(p->headers_len, len));
 	for (unsigned i = 0; i < p->nsections; i++) {
 		const struct pe_section *s = &p->sections[i];
-		if (s->file_len)
+		if (s->file_len && !s->filled)
 			memcpy(im->at + s->rva, file + s->off, s->file_len);
 	}
 }

@@ -23,6 +23,7 @@ struct pe_section {
 	uint32_t rva, mem_len;  /* whole pages of the image, mem_len as the file says */
 	uint32_t off, file_len; /* inside the file */
 	bool read, write, exec;
+	bool filled; /* pe_fill leaves it as it is */
 };
 /* What the headers say; checked. */
 struct pe {
@@ -50,9 +51,11 @@ int pe_read(struct pe *ret, const uint8_t *file, uint64_t len, struct lodge_err 
 /* Does it begin like a program of Windows, of any kind? Kernels of Linux may look like programs of
  * EFI firmware: they are none. */
 bool pe_claims(const uint8_t *file, uint64_t len);
+/* Is it worth while to map it, rather than to copy it, from a file where it lies as in memory? */
+bool pe_section_kept(const struct pe_section *s);
 /* A program that may be run: has a console, is no driver. -ENOTSUP with the reason. */
 int pe_runnable(const struct pe *p, struct lodge_err *e) MUST;
-/* Copy headers and sections to @im->at, zeroed memory of @im->size bytes. */
+/* Copy headers and sections, but what is filled, to @im->at, zeroed memory of @im->size bytes. */
 void pe_fill(const struct pe_image *im, const uint8_t *file, uint64_t len);
 
 /* @len bytes of the image, or NULL: not all of them are inside. */

@@ -217,7 +217,7 @@ API(uint32_t, k32_RemoveDllDirectory, uint64_t cookie)
 }
 
 /* In the folders of @path (NULL: the usual ones), which has them apart by ; . */
-static char *path_look(struct looked_for *f, const char *path)
+static char *path_search(struct looked_for *f, const char *path)
 {
 	if (f->name[0] && (f->name[1] == ':' || *f->name == '\\' || *f->name == '/'))
 		return file_in("", f);
@@ -248,7 +248,7 @@ API(uint32_t, k32_SearchPathW, const wide *path, const wide *name, const wide *e
 	struct looked_for f = {file, end};
 	if (!file || !end)
 		return fail(ERROR_NOT_ENOUGH_MEMORY);
-	autofree char *found = path_look(&f, p), *full = found ? path_full(found) : NULL;
+	autofree char *found = path_search(&f, p), *full = found ? path_full(found) : NULL;
 	if (!full)
 		return fail(ERROR_FILE_NOT_FOUND);
 	uint32_t len = wide_give(full, buf, n);

@@ -259,6 +259,29 @@ static bool tls_index_take(struct module *m)
 	return true;
 }
 
+/* Sections of the program that are kept as they lie in memory need not be copied. False: none. */
+static bool image_take(struct module *m)
+{
+	const struct win_image *kept = &process()->start->image;
+	const int how = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP; /* for children, too */
+	bool any = false;
+	if (m != process()->main || !kept->at || !kept->fits)
+		return false;
+	for (unsigned i = 0; i < m->pe.nsections; i++) {
+		struct pe_section *s = &m->pe.sections[i];
+		size_t len = align_up(s->mem_len, PAGE);
+		uint8_t *at = m->im.at + s->rva;
+		if (!pe_section_kept(s) ||
+		    mremap(kept->at + s->rva, len, len, how, at) == MAP_FAILED)
+			continue;
+		/* as what is not kept, until the image is whole */
+		if (mprotect(at, len, PROT_READ | PROT_WRITE) < 0)
+			process_die(LODGE_EXIT_LODGE, "no memory for the guest");
+		s->filled = any = true;
+	}
+	return any;
+}
+
 static int image_map(struct module *m, const uint8_t *file, uint64_t len, struct lodge_err *e)
 {
 	uint64_t at = 0;
@@ -271,7 +294,10 @@ static int image_map(struct module *m, const uint8_t *file, uint64_t len, struct
 	if (r < 0)
 		return err_set(e, -r, "%s: no room for its image of %u bytes", m->name, m->pe.size);
 	m->im.at = (uint8_t *)(uintptr_t)at;
-	if (m->pe.size >= HUGE_LEAST) /* fewer faults; it is all filled anyway */
+	bool taken = image_take(m);
+	if (taken)
+		;                          /* what is left is little */
+	else if (m->pe.size >= HUGE_LEAST) /* fewer faults; it is all filled anyway */
 		(void)!madvise(m->im.at, m->pe.size, MADV_HUGEPAGE);
 	else
 		host_pages_ready(m->im.at, min_u64(m->pe.size, len));

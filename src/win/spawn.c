@@ -159,6 +159,9 @@ static uint32_t program_open(const char *host, struct win_start *s)
 		return ERROR_NOT_ENOUGH_MEMORY;
 	s->file = p;
 	s->file_len = (uint64_t)st.st_size;
+	s->image.fits = s->image.device == st.st_dev && s->image.inode == st.st_ino &&
+			s->image.size == s->file_len && s->image.changed_s == st.st_ctim.tv_sec &&
+			s->image.changed_ns == st.st_ctim.tv_nsec;
 	s->own = own_program_of(s->file, s->file_len);
 	if (s->own)
 		return 0;
@@ -301,8 +304,7 @@ static void start_drop(struct child_start *c, struct request *r)
 static uint32_t start_run(struct child_start *c, uint32_t flags, struct object **p,
 			  struct object **t)
 {
-	uint32_t job = 0,
-		 bad = jobs_begin() ? job_enter(flags, &job) : ERROR_NOT_ENOUGH_MEMORY;
+	uint32_t job = 0, bad = jobs_begin() ? job_enter(flags, &job) : ERROR_NOT_ENOUGH_MEMORY;
 	c->child.jobs = jobs_shared();
 	int r = bad ? 0 : child_new(c, flags & CREATE_SUSPENDED, job, p, t);
 	if (r == 0)

@@ -12,6 +12,15 @@ struct win_drive {
 	const char *path; /* absolute, borrowed for ever */
 };
 
+/* A program as it lies in memory, but only those sections that pe_section_kept names: mapped for
+ * good, private. Processes that a guest starts may be of the same file. */
+struct win_image {
+	uint8_t *at; /* NULL: there is none */
+	bool fits;   /* it is @file's */
+	uint64_t device, inode, size;
+	int64_t changed_s, changed_ns; /* of that file */
+};
+
 struct win_start {
 	const struct win_drive *drives;
 	size_t ndrives;
@@ -24,6 +33,7 @@ struct win_start {
 	size_t nenv;
 	const uint8_t *file; /* the program's, mapped for good */
 	uint64_t file_len;
+	struct win_image image;
 	int null_fd; /* /dev/null; -1: none */
 	void (*own)(void *arg); /* a program of ours, which does not return; NULL: that in @file */
 	void *own_arg;

@@ -63,6 +63,75 @@ api() { # NAME LEAST: so many assertions at least
 	wait "$GUEST_PID"
 }
 
+# Large sections are kept as they lie in memory; only files that nobody has written to lately are.
+@test "the image of a large program is kept, nobody else's, and used" {
+	export XDG_CACHE_HOME=$T/cache
+	kept=$T/cache/lodge/windows-images
+	head -c 6000000 /dev/urandom >big.bin
+	printf '%s\n' '.section .rdata' '.globl big' 'big: .incbin "big.bin"' '.globl big_end' 'big_end: .byte 0' >big.S
+	cat >big.c <<-'END'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <windows.h>
+		extern const unsigned char big[], big_end[];
+		int main(int argc, char **argv)
+		{
+			unsigned long long sum = 0;
+			DWORD old;
+			for (const unsigned char *p = big; p < big_end; p++)
+				sum = sum * 31 + *p;
+			printf("%llu\n", sum);
+			if (argc > 1) { /* its pages are its own */
+				VirtualProtect((void *)big, 8192, PAGE_READWRITE, &old);
+				for (int i = 0; i < 8192; i++)
+					((unsigned char *)big)[i]++;
+				return old != PAGE_READONLY;
+			}
+			return system("big.exe child");
+		}
+	END
+	$MINGW-gcc -O1 -w big.c big.S -o big.exe
+	"$LODGE" run -o cache=off big.exe >want
+	[ "$(sort -u want | wc -l)" = 1 ] && [ "$(wc -l <want)" = 2 ]
+	"$LODGE" run big.exe | diff want - # written a moment ago
+	[ ! -e "$kept" ] || [ -z "$(ls "$kept")" ]
+	sleep 3.2
+	"$LODGE" run -o cache=off big.exe | diff want -
+	[ ! -e "$kept" ] || [ -z "$(ls "$kept")" ]
+	"$LODGE" run big.exe | diff want -
+	for _ in $(seq 50); do
+		file=$(find "$kept" -type f ! -name '*.new' 2>/dev/null)
+		[ -z "$file" ] || break
+		sleep 0.1
+	done
+	[ "$(stat -c %a "$file" "$kept" | tr '\n' ' ')" = "600 700 " ]
+	touch -d 2001-01-01 "$file"
+	before=$(sha256sum <"$file")
+	"$LODGE" run big.exe | diff want -
+	[ "$(stat -c %Y "$file")" -gt 1000000000 ] # it was used
+	[ "$(sha256sum <"$file")" = "$before" ]
+	# what others could have written to, and what is not as long, is not
+	for damage in "chmod 620" "truncate -s -4096"; do
+		was=$(stat -c %i "$file")
+		$damage "$file"
+		"$LODGE" run big.exe | diff want -
+		for _ in $(seq 50); do
+			[ "$(stat -c %i "$file")" = "$was" ] || break
+			sleep 0.1
+		done
+		[ "$(stat -c %i "$file")" != "$was" ] && [ "$(sha256sum <"$file")" = "$before" ]
+	done
+	# another program at the same path
+	head -c 6000000 /dev/urandom >big.bin
+	$MINGW-gcc -O1 -w big.c big.S -o big.exe
+	"$LODGE" run -o cache=off big.exe >other
+	! cmp -s want other
+	"$LODGE" run big.exe | diff other -
+	run -125 "$LODGE" run -o cache=some big.exe
+	[[ "$output" = *"it is on or off"* ]]
+	rm -rf "$T/cache" big.*
+}
+
 @test "functions of threads and waiting" { api sync 100; }
 @test "functions of memory, exceptions, modules, environment, text" { api memory 115; }
 @test "code pages, comparisons" { api codepage 400; }

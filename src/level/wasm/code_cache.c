@@ -5,7 +5,6 @@
  * the run was confined, and has the module compiled once more by another confined one, which has
  * seen nothing but the module. docs/decisions/0034 */
 #include "level/wasm/internal.h"
-#include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
@@ -91,63 +90,12 @@ static bool name_make(struct code_cache *c, const struct plan *p)
 
 /* ---- the folder ---- */
 
-static bool is_ours(int fd, mode_t type)
-{
-	struct stat st;
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == type && st.st_uid == geteuid() &&
-	       !(st.st_mode & 077);
-}
-
-/* -1: there is none that nobody else may write to. */
-static int folder_open(void)
-{
-	autofree char *home = life_home("cache"), *path = NULL;
-	if (!home || asprintf(&path, "%s/wasm-code", home) < 0)
-		return -1;
-	if (file_make_folders(path, 0700, 0700, NULL) < 0)
-		return -1;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && !is_ours(fd, S_IFDIR)) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-void code_cache_trim(int dir, uint64_t max)
-{
-	for (;;) {
-		char oldest[NAME_MAX + 1] = "";
-		struct timespec when = {0};
-		uint64_t sum = 0;
-		int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-		struct stat st;
-		for (const struct dirent *x; d && (x = readdir(d));) {
-			if (fstatat(dir, x->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			    !S_ISREG(st.st_mode))
-				continue;
-			sum += (uint64_t)st.st_size;
-			if (*oldest && (st.st_mtim.tv_sec > when.tv_sec ||
-					(st.st_mtim.tv_sec == when.tv_sec &&
-					 st.st_mtim.tv_nsec >= when.tv_nsec)))
-				continue;
-			when = st.st_mtim;
-			(void)snprintf(oldest, sizeof oldest, "%s", x->d_name);
-		}
-		if (d)
-			closedir(d);
-		if (sum <= max || !*oldest || unlinkat(dir, oldest, 0) < 0)
-			return;
-	}
-}
-
 /* Its file's time is that of its last use. */
 static void code_find(struct code_cache *k)
 {
 	struct stat st;
 	autoclose int fd = openat(k->dir, k->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || !is_ours(fd, S_IFREG) || fstat(fd, &st) < 0 || st.st_size < 1 ||
+	if (fd < 0 || !life_kept_ours(fd, S_IFREG) || fstat(fd, &st) < 0 || st.st_size < 1 ||
 	    st.st_size > FILE_MAX)
 		return;
 	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -242,22 +190,16 @@ static void code_write(const struct code_cache *k, int fd)
 		return;
 	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p != MAP_FAILED && file_replace(k->dir, k->name, p, (size_t)st.st_size, NULL) == 0)
-		code_cache_trim(k->dir, FOLDER_MAX);
+		life_kept_trim(k->dir, FOLDER_MAX);
 }
 
 static _Noreturn void writer(const struct code_cache *k, const struct plan *p, int from)
 {
 	const int stay[] = {from, k->dir};
-	int status = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int status = 0;
 	size_t n = 0;
-	for (int fd = 0; fd < 3; fd++)
-		if (null < 0 || dup2(null, fd) < 0)
-			_exit(0); /* who waits for these streams would wait for this process */
-	host_fds_close(stay, countof(stay));
-	setsid();
-	umask(077);
-	(void)!chdir("/");
-	(void)!nice(10);
+	if (!life_kept_apart(stay, countof(stay)))
+		_exit(0);
 	uint32_t *list = list_read(from, &n);
 	if (!list || n < 2 || (uint64_t)list[0] * WORTH < n - 1)
 		_exit(0);
@@ -278,7 +220,7 @@ void code_cache_open(struct code_cache *k, const struct plan *p)
 {
 	int ends[2];
 	*k = (struct code_cache){.dir = -1, .tell = -1};
-	if (p->len < MODULE_FROM || !name_make(k, p) || (k->dir = folder_open()) < 0)
+	if (p->len < MODULE_FROM || !name_make(k, p) || (k->dir = life_kept_open("wasm-code")) < 0)
 		return;
 	code_find(k);
 	if (pipe2(ends, O_CLOEXEC) < 0)

@@ -21,13 +21,13 @@ TEST(wasm_code_cache_forgets_what_was_not_used_for_longest)
 	file_make(dir, "second", 1000, 2000);
 	file_make(dir, "first", 1000, 1000);
 	file_make(dir, "third", 1000, 3000);
-	code_cache_trim(dir, 3000);
+	life_kept_trim(dir, 3000);
 	CHECK(faccessat(dir, "first", F_OK, 0) == 0);
-	code_cache_trim(dir, 2999);
+	life_kept_trim(dir, 2999);
 	CHECK(faccessat(dir, "first", F_OK, 0) < 0 && faccessat(dir, "second", F_OK, 0) == 0);
-	code_cache_trim(dir, 1000);
+	life_kept_trim(dir, 1000);
 	CHECK(faccessat(dir, "second", F_OK, 0) < 0 && faccessat(dir, "third", F_OK, 0) == 0);
-	code_cache_trim(dir, 0);
+	life_kept_trim(dir, 0);
 	CHECK(faccessat(dir, "third", F_OK, 0) < 0);
 	close(dir);
 	CHECK(rmdir(path) == 0);

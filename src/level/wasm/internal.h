@@ -79,8 +79,6 @@ bool code_is_of(const struct code_cache *k, const uint8_t *bytes, size_t len);
 /* At the end of the run, in the box: which functions were compiled, to code_cache.tell, which is
  * @fd now. */
 void code_cache_tell(const struct wasm *w, int fd);
-/* Remove what was not used for longest, until no more than @max bytes are left. */
-void code_cache_trim(int dir, uint64_t max);
 
 /* ---- program.c ---- */
 struct kept {

@@ -20,12 +20,14 @@ static int fuel_parse(const char *text, uint64_t *ret, struct lodge_err *e)
 
 static int options_check(struct plan *p, const struct lodge_config *c, struct lodge_err *e)
 {
-	const char *fuel = life_option(c, "fuel"), *cache = life_option(c, "cache");
+	const char *fuel = life_option(c, "fuel");
+	bool cache = false;
+	int r = life_kept_wanted(c, &cache, e);
 	p->listens = life_option(c, "listen");
-	if (cache && strcmp(cache, "on") != 0 && strcmp(cache, "off") != 0)
-		return err_set(e, EINVAL, "-o cache=%s: it is on or off", cache);
+	if (r < 0)
+		return r;
 	/* of runs whose code is like that of others: see jit_fn_owner.counts */
-	p->keeps_code = (!cache || !strcmp(cache, "on")) && !fuel && !c->timeout_ns &&
+	p->keeps_code = cache && !fuel && !c->timeout_ns &&
 			(!c->accel || strcmp(c->accel, "interpret") != 0);
 	return fuel ? fuel_parse(fuel, &p->fuel, e) : 0;
 }

@@ -173,14 +173,14 @@ static void roots_place(struct plan *p, const struct pe *head, const uint8_t *fi
 		    (struct box_bind){real, strdup("/c/Windows/System32/" WIN_ROOTS), true};
 }
 
-static int options_check(const struct lodge_config *c, struct lodge_err *e)
+static int options_check(const struct lodge_config *c, bool *ret_cache, struct lodge_err *e)
 {
 	if (c->net && strcmp(c->net, "none") != 0)
 		return err_set(e, EOPNOTSUPP,
 			       "--net %s: Windows programs have no network yet but "
 			       "their own loopback",
 			       c->net);
-	return 0;
+	return life_kept_wanted(c, ret_cache, e);
 }
 
 static int file_map(const char *path, const uint8_t **ret, uint64_t *ret_len, struct lodge_err *e)
@@ -225,7 +225,8 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	static struct plan p;
 	static struct win_start s; /* for good: the process is the guest */
 	struct pe head = {0};
-	int r = options_check(c, e);
+	bool cache = false;
+	int r = options_check(c, &cache, e);
 	autofree char *program = r == 0 ? realpath(c->guest, NULL) : NULL;
 	if (r == 0 && !program)
 		r = err_sys(e, "%s", c->guest);
@@ -236,6 +237,8 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 		r = plan_make(&p, c, program, e);
 	if (r == 0 && !s.batch)
 		roots_place(&p, &head, s.file, s.file_len);
+	if (r == 0 && !s.batch && cache)
+		image_cache_map(&s.image, program, &head, s.file, s.file_len);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 	const struct box_alone b = {
 	    .keep = &null,
