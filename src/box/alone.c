@@ -57,12 +57,12 @@ int box_enter_alone(const struct box_alone *b, struct lodge_err *e)
 	int r = host_userns_enter(SPACES_ALONE, &ids, e);
 	if (r < 0)
 		return r;
-	if (b->sockets)
+	if (b->sockets && !b->networked)
 		network_begin(&n);
 	if (b->meanwhile)
 		b->meanwhile();
 	r = sethostname("lodge", 5) < 0 ? err_sys(e, "the host's name") : root_enter(b, e);
-	if (r == 0 && b->sockets)
+	if (r == 0 && b->sockets && !b->networked)
 		r = network_enter(&n, e);
 	network_fini(&n);
 	if (r == 0)

@@ -30,6 +30,7 @@ struct box_alone {
 	size_t n_keep;
 	bool forks;             /* it may make processes, which are as confined */
 	bool sockets;           /* and sockets, in a network that has its own loopback alone */
+	bool networked;         /* but this process is in the one that it shall have */
 	void (*meanwhile)(void); /* called while files of the host are still in sight; NULL: none */
 };
 /* The same without any other process: namespaces (but for pids, which it cannot signal), a root
@@ -43,6 +44,12 @@ int box_enter_alone(const struct box_alone *b, struct lodge_err *e) MUST;
  * Errors are returned by that process which has them, whose exit code the others then have.
  * -EPERM, -ENOSPC: no user namespaces. Thread: the only one of the process. */
 int box_enter(const struct box *b, struct lodge_err *e) MUST;
+
+/* ---- processes around a confined one (family.c) ---- */
+/* What is sent to this process from now on goes on to @to: signals that ask for something, but for
+ * those of the terminal, which @to has as well. */
+void box_signals_pass(pid_t to);
+_Noreturn void box_end_as(int status); /* as one with this status of wait(2) has */
 
 /* ---- namespaces (space.c) ---- */
 unsigned box_space_flag(enum oci_space type);      /* CLONE_NEW... */

@@ -18,11 +18,12 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 		kill(child, sig);
 }
 
-static void signals_pass(void)
+void box_signals_pass(pid_t to)
 {
 	static const int passed[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH,
 				     SIGALRM};
 	struct sigaction a = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART};
+	child = to;
 	for (size_t i = 0; i < countof(passed); i++)
 		sigaction(passed[i], &a, NULL);
 }
@@ -39,8 +40,7 @@ static int wait_for(pid_t pid)
 
 _Noreturn void family_first(pid_t program, int report)
 {
-	child = program;
-	signals_pass();
+	box_signals_pass(program);
 	int status = wait_for(program);
 	(void)!write(report, &status, sizeof status);
 	_exit(host_exit_code(status));
@@ -59,16 +59,20 @@ static void die(int sig)
 	raise(sig);
 }
 
+_Noreturn void box_end_as(int status)
+{
+	if (WIFSIGNALED(status))
+		die(WTERMSIG(status));
+	_exit(host_exit_code(status));
+}
+
 _Noreturn void family_outside(pid_t first, int report)
 {
 	int status = 0;
-	child = first;
-	signals_pass();
+	box_signals_pass(first);
 	int end = wait_for(first);
 	/* the first one says how the program ended, if it came so far */
 	if (read(report, &status, sizeof status) != sizeof status)
 		status = end;
-	if (WIFSIGNALED(status))
-		die(WTERMSIG(status));
-	_exit(host_exit_code(status));
+	box_end_as(status);
 }

@@ -46,6 +46,21 @@ int cgroup_enter_below(const struct cgroup *g, const char *path, const char *con
 /* All that is set in @r. @devices: also those rules, with the devices that each container has. */
 int cgroup_set(const struct cgroup *g, const struct oci_resources *r, bool devices,
                struct lodge_err *e) MUST;
+/* Limits of @c (cpus, cpuset, memory, pids_limit, ...) as config.json has them under
+ * linux.resources; @all: also those that it has not, as -1. @pids_usual: of processes, if @c says
+ * nothing; -1: none. Owned by the caller. */
+struct json_object;
+struct json_object *cgroup_wishes(const struct lodge_config *c, bool all, int64_t pids_usual);
+/* Set those; @all: those that @c has not are taken away. */
+int cgroup_limit(const struct cgroup *g, const struct lodge_config *c, bool all,
+                 struct lodge_err *e) MUST;
+/* Of a group that was only found: leave the hierarchies alone that have none of @controllers
+ * (NULL at the end). */
+void cgroup_narrow(struct cgroup *g, const char *const *controllers);
+/* Memory and processes in use, blocks read and written, as lodge stats has them, added to @out. */
+void cgroup_uses(const struct cgroup *g, struct json_object *out);
+/* CPU time of all that was in it. False: no controller counts that. */
+bool cgroup_cpu_ns(const struct cgroup *g, uint64_t *ret);
 /* Wait until all its processes stand still, or let them go on. ENOENT: no freezer. */
 int cgroup_freeze(const struct cgroup *g, bool on, struct lodge_err *e) MUST;
 bool cgroup_frozen(const struct cgroup *g);

@@ -170,15 +170,36 @@ int cgroup_find(struct cgroup *ret, const char *path, const char *id, bool rootl
 	return 0;
 }
 
+static void part_fini(struct cgroup_part *p)
+{
+	free(p->mount);
+	free(p->dir);
+	free(p->here);
+	auto_close(&p->fd);
+}
+
 void cgroup_fini(struct cgroup *g)
 {
-	for (size_t i = 0; i < g->n; i++) {
-		free(g->at[i].mount);
-		free(g->at[i].dir);
-		free(g->at[i].here);
-		auto_close(&g->at[i].fd);
-	}
+	for (size_t i = 0; i < g->n; i++)
+		part_fini(&g->at[i]);
 	*g = CGROUP_NONE;
+}
+
+void cgroup_narrow(struct cgroup *g, const char *const *controllers)
+{
+	bool wanted[CGROUP_HIERARCHIES] = {false};
+	size_t n = 0;
+	for (; *controllers; controllers++) {
+		const struct cgroup_part *p = cgroup_part_of(g, *controllers);
+		if (p)
+			wanted[p - g->at] = true;
+	}
+	for (size_t i = 0; i < g->n; i++)
+		if (wanted[i])
+			g->at[n++] = g->at[i];
+		else
+			part_fini(&g->at[i]);
+	g->n = n;
 }
 
 const struct cgroup_part *cgroup_part_of(const struct cgroup *g, const char *controller)

@@ -19,7 +19,11 @@ struct maps {
 static int text_write(pid_t of, const char *name, const char *text, struct lodge_err *e)
 {
 	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/%s", of, name);
+	/* its own number may be of another pid namespace than /proc */
+	if (of == getpid())
+		snprintf(path, sizeof path, "/proc/self/%s", name);
+	else
+		snprintf(path, sizeof path, "/proc/%d/%s", of, name);
 	return host_text_put(AT_FDCWD, path, text) < 0 ? err_sys(e, "writing %s", path) : 0;
 }
 

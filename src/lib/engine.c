@@ -215,7 +215,7 @@ int alien_update(const struct lodge_guest *g, struct json_object *changes, struc
 	for (size_t i = 0; i < countof(engines); i++)
 		if (json_object_object_get_ex(changes, engines[i], NULL))
 			return guest_own(g, engines[i], e);
-	int r = life_limits_change(&c, changes, 0, false, e);
+	int r = life_limits_change(&c, changes, 0, LIFE_CHANGES_FREE, e);
 	if (r == 0)
 		r = open_it(g, true, &one, e);
 	if (r < 0)

@@ -292,6 +292,11 @@ int lodge_exec(struct lodge_exec **ret, struct lodge_guest *g,
 			*ret = x;
 		return r;
 	}
+	if (l && !l->agent) {
+		lodge_exec_close(x);
+		return err_set(e, EOPNOTSUPP, "%s is of the level %s: it is one program, and "
+			       "nothing else can be started in it", g->inst->name, l->name);
+	}
 	/* It may fall asleep just now. */
 	for (int w = 1; r >= 0 && w > 0;) {
 		w = guest_wake(g, e);

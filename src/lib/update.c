@@ -23,7 +23,12 @@ static int update_folder(struct lodge_guest *g, struct json_object *changes, str
 	if (r < 0)
 		return r;
 	instance_record(g->inst, &rec);
-	r = instance_config_change(g->inst, changes, 0, rec.state == LIFE_SUSPENDED, NULL, e);
+	const struct level *l = level_of(g->inst, NULL);
+	r = instance_config_change(g->inst, changes, 0,
+				   l && l->governs		? LIFE_CHANGES_FREE
+				   : rec.state == LIFE_SUSPENDED ? LIFE_CHANGES_LIVE
+								 : LIFE_CHANGES_ALL,
+				   NULL, e);
 	close(take_fd(&g->inst->lock));
 	return r;
 }

@@ -257,7 +257,7 @@ static int volume_check(const char *s, struct lodge_err *e)
 {
 	struct life_volume v = {0};
 	struct stat st;
-	int r = life_volume_parse(&v, s, e);
+	int r = life_volume_parse_any(&v, s, e);
 	if (r == 0 && stat(v.source, &st) < 0)
 		r = err_sys(e, "--volume %s", v.source);
 	else if (r == 0 && !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))

@@ -91,7 +91,7 @@ static struct json_object *disk_json(const char *spec)
 static struct json_object *volume_json(const char *spec)
 {
 	struct life_volume v = {0};
-	if (life_volume_parse(&v, spec, NULL) < 0)
+	if (life_volume_parse_any(&v, spec, NULL) < 0)
 		return json_object_new_string(spec);
 	autofree char *source = path_absolute(v.source);
 	autofree char *text = NULL;

@@ -225,7 +225,7 @@ struct limiter {
 	bool held;
 	uint64_t held_ns, held_since_ns;
 	struct host_cgroup *group;  /* owned; NULL: none */
-	bool by_group, pinned;
+	bool by_group, by_level, pinned;
 	unsigned weight;            /* that was set without a group */
 	char warnings[1024];        /* what is not enforced */
 };

@@ -87,6 +87,12 @@ struct level {
 	bool confines;          /* become does so by itself, with or without LODGE_ISOLATE */
 	/* limit sees to CPU time and CPUs, too; they and memory may grow while it lives */
 	bool governs;
+	/* NULL, or: of one that governs, it has nothing to do so with: the keeper sees to CPU time
+	 * and CPUs then, and it is held. After create, before limit. */
+	bool (*yields)(void *self);
+	/* NULL, or: where a guest that is given no folders has that of whoever makes it, and begins
+	 */
+	const char *here;
 	const char *unsaved;    /* NULL, or: why its state is not saved, and what to do instead */
 	/* NULL, or: make ready in the folder @instance_dir, just published, what all starts of the
 	 * guest @name have in common. Any process. */
@@ -200,6 +206,8 @@ struct life_volume {
 	bool readonly;
 };
 int life_volume_parse(struct life_volume *ret, const char *spec, struct lodge_err *e) MUST;
+/* The same, and DST may be of a drive, as Windows programs have them: "C:\work". */
+int life_volume_parse_any(struct life_volume *ret, const char *spec, struct lodge_err *e) MUST;
 void life_volume_fini(struct life_volume *v);
 /* What stands before the first colon of @spec, as a path: where the volume of that name is, or as
  * it stands. malloc'ed; NULL: out of memory. */
@@ -309,14 +317,19 @@ int life_state_keep(struct instance *i, const uint8_t *state, size_t len, struct
 int life_limits_parse(const char *const *changes, size_t n, struct json_object **ret,
                       struct lodge_err *e) MUST;
 int life_limits_check(const struct lodge_config *c, struct lodge_err *e) MUST;
-/* Change @c, or nothing. @lives: its number of CPUs and its memory, @ram (0: unknown), stay. Texts
- * are borrowed from @changes. */
+enum life_changes {
+	LIFE_CHANGES_ALL,  /* it does not live: it gets other CPUs, and other memory */
+	LIFE_CHANGES_LIVE, /* its number of CPUs and its memory stay */
+	LIFE_CHANGES_FREE, /* of a level that governs: they are limits alone, and may be none */
+};
+/* Change @c, or nothing. @ram: its memory, 0: unknown. Texts are borrowed from @changes. */
 int life_limits_change(struct lodge_config *c, struct json_object *changes, uint64_t ram,
-                       bool lives, struct lodge_err *e) MUST;
+                       enum life_changes how, struct lodge_err *e) MUST;
 /* The same in the instance's config.json; the lock must be held, or this be its keeper. *@ret: what
  * it is then, without texts; NULL is fine. */
 int instance_config_change(struct instance *i, struct json_object *changes, uint64_t ram,
-                           bool lives, struct lodge_config *ret, struct lodge_err *e) MUST;
+                           enum life_changes how, struct lodge_config *ret,
+                           struct lodge_err *e) MUST;
 
 /* Who waits for connections to a guest that was suspended for being idle (wait.c) shall end, and
  * let the ports go. The lock must be held. Nobody there is fine. */

@@ -475,7 +475,7 @@ static struct instance *guest_restarting(const char *option, const char *policy)
 	snprintf(text, sizeof text, "restart=%s", policy);
 	const char *change = text;
 	CHECK(life_limits_parse(&change, 1, &o, NULL) == 0);
-	CHECK(instance_config_change(i, o, 0, false, NULL, NULL) == 0);
+	CHECK(instance_config_change(i, o, 0, LIFE_CHANGES_ALL, NULL, NULL) == 0);
 	json_object_put(o);
 	return i;
 }

@@ -147,8 +147,10 @@ int life_limits_check(const struct lodge_config *c, struct lodge_err *e)
 /* ---- changing ---- */
 
 /* CPUs are a number of the guest's, which only a start can change, and a limit. */
-static int cpus_change(struct lodge_config *c, uint32_t milli, bool lives, struct lodge_err *e)
+static int cpus_change(struct lodge_config *c, uint32_t milli, enum life_changes how,
+		       struct lodge_err *e)
 {
+	const bool lives = how == LIFE_CHANGES_LIVE;
 	uint32_t harts = c->cpus ? c->cpus : 1, need = (milli + 999) / 1000;
 	if (lives && need > harts)
 		return err_set(e, EINVAL,
@@ -161,9 +163,10 @@ static int cpus_change(struct lodge_config *c, uint32_t milli, bool lives, struc
 	return 0;
 }
 
-static int memory_change(struct lodge_config *c, uint64_t bytes, uint64_t ram, bool lives,
-			 struct lodge_err *e)
+static int memory_change(struct lodge_config *c, uint64_t bytes, uint64_t ram,
+			 enum life_changes how, struct lodge_err *e)
 {
+	const bool lives = how == LIFE_CHANGES_LIVE;
 	ram = ram ? ram : c->memory;
 	if (lives && ram && bytes > ram)
 		return err_set(e, EINVAL,
@@ -171,7 +174,7 @@ static int memory_change(struct lodge_config *c, uint64_t bytes, uint64_t ram, b
 			       "stopped first",
 			       (unsigned long long)(ram >> 20));
 	c->memory_limit = bytes == ram ? 0 : bytes;
-	if (!lives && bytes) {
+	if ((!lives && bytes) || how == LIFE_CHANGES_FREE) {
 		c->memory = align_up(bytes, 4096);
 		c->memory_limit = 0;
 	}
@@ -179,7 +182,7 @@ static int memory_change(struct lodge_config *c, uint64_t bytes, uint64_t ram, b
 }
 
 static int limit_change(struct lodge_config *c, const struct limit *l, struct json_object *v,
-			uint64_t ram, bool lives, struct lodge_err *e)
+			uint64_t ram, enum life_changes how, struct lodge_err *e)
 {
 	char *p = (char *)c + l->off;
 	if (l->kind == L_TEXT) {
@@ -193,9 +196,9 @@ static int limit_change(struct lodge_config *c, const struct limit *l, struct js
 		return err_set(e, EINVAL, "'%s' must be a number from 0 to %llu", l->key,
 			       (unsigned long long)l->max);
 	if (l->kind == L_MILLI)
-		return cpus_change(c, (uint32_t)n, lives, e);
+		return cpus_change(c, (uint32_t)n, how, e);
 	if (l->off == AT(memory_limit))
-		return memory_change(c, (uint64_t)n, ram, lives, e);
+		return memory_change(c, (uint64_t)n, ram, how, e);
 	if (l->off == AT(cpu_weight))
 		c->cpu_weight = (uint32_t)n;
 	else
@@ -204,7 +207,7 @@ static int limit_change(struct lodge_config *c, const struct limit *l, struct js
 }
 
 int life_limits_change(struct lodge_config *c, struct json_object *changes, uint64_t ram,
-		       bool lives, struct lodge_err *e)
+		       enum life_changes how, struct lodge_err *e)
 {
 	struct lodge_config next = *c;
 	json_object_object_foreach(changes, key, v)
@@ -213,7 +216,7 @@ int life_limits_change(struct lodge_config *c, struct json_object *changes, uint
 		while (k < countof(limits) && strcmp(limits[k].key, key))
 			k++;
 		int r = k < countof(limits)
-			    ? limit_change(&next, &limits[k], v, ram, lives, e)
+			    ? limit_change(&next, &limits[k], v, ram, how, e)
 			    : err_set(e, EINVAL, "'%s' cannot be changed", key);
 		if (r < 0)
 			return r;
@@ -268,13 +271,13 @@ static void texts_keep(struct life_config *lc)
 
 /* config.json, of a restored state its own, with the changes. */
 int instance_config_change(struct instance *i, struct json_object *changes, uint64_t ram,
-			   bool lives, struct lodge_config *ret, struct lodge_err *e)
+			   enum life_changes how, struct lodge_config *ret, struct lodge_err *e)
 {
 	struct life_config *lc = NULL;
 	int r = instance_config(i, &lc, e);
 	if (r < 0)
 		return r;
-	r = life_limits_change(&lc->c, changes, ram, lives, e);
+	r = life_limits_change(&lc->c, changes, ram, how, e);
 	if (r == 0) {
 		texts_keep(lc);
 		r = instance_config_set(i, lc->doc, e);
@@ -292,11 +295,17 @@ uint64_t keeper_used_ns(const struct keeper *k)
 	return host_cpu_ns() + (k->self && k->level->cpu_ns ? k->level->cpu_ns(k->self) : 0);
 }
 
+/* Of a level whose CPUs are a limit alone, their number is one. */
+static uint32_t limiter_milli(const struct keeper *k)
+{
+	const struct lodge_config *c = &k->config->c;
+	return c->cpu_milli || !k->level->governs ? c->cpu_milli : c->cpus * 1000;
+}
 
 static bool limiter_wanted(const struct keeper *k)
 {
 	const struct limiter *l = &k->limiter;
-	return k->config->c.cpu_milli && !l->by_group && k->level->hold &&
+	return limiter_milli(k) && !l->by_group && !l->by_level && k->level->hold &&
 	       k->record.state == LIFE_RUNNING && !k->gone;
 }
 
@@ -329,7 +338,7 @@ void keeper_limit_tick(void *arg)
 	limiter_hold(k, due != 0, now);
 	if (!due) {
 		/* When all CPUs of the host at once could have used it up. */
-		uint64_t left = rate_credit_ns(&l->cpu, now) * k->config->c.cpu_milli / 1000;
+		uint64_t left = rate_credit_ns(&l->cpu, now) * limiter_milli(k) / 1000;
 		left /= host_cpus_online();
 		due = now + (left < LOOK_MIN_NS ? LOOK_MIN_NS : min_u64(left, LOOK_MAX_NS));
 	}
@@ -350,13 +359,13 @@ static bool limiter_group(struct keeper *k)
 	const char *wish = life_option(c, "cgroup");
 	struct lodge_err e;
 	bool off = wish && !strcmp(wish, "off");
-	if (!l->group && (off || (!c->cpu_milli && !c->cpu_weight)))
+	if (!l->group && (off || (!limiter_milli(k) && !c->cpu_weight)))
 		return false;
 	if (!l->group && host_cgroup_new(&l->group, k->inst->name, NULL, &e) < 0) {
 		log_at(&k->log, LOG_INFO, "%s", e.msg);
 		return false;
 	}
-	if (host_cgroup_quota(l->group, c->cpu_milli, &e) == 0 &&
+	if (host_cgroup_quota(l->group, limiter_milli(k), &e) == 0 &&
 	    host_cgroup_weight(l->group, c->cpu_weight ? c->cpu_weight : WEIGHT_USUAL, &e) == 0)
 		return true;
 	log_at(&k->log, LOG_WARN, "%s", e.msg);
@@ -391,7 +400,7 @@ static void limiter_own(struct keeper *k, struct life_warnings *w)
 	if ((c->cpuset || l->pinned) && host_cpus_pin(c->cpuset, &e) < 0)
 		life_warn(w, "cpuset is not enforced: %s", e.msg);
 	l->pinned = c->cpuset != NULL;
-	if (c->cpu_milli && !l->by_group && !k->level->hold)
+	if (limiter_milli(k) && !l->by_group && !k->level->hold)
 		life_warn(w, "cpus is not enforced: no control group can be made here, and the "
 			     "level %s cannot be held", k->level->name);
 }
@@ -401,7 +410,8 @@ void keeper_limit(struct keeper *k, struct life_warnings *w)
 	struct limiter *l = &k->limiter;
 	const struct lodge_config *c = &k->config->c;
 	console_limit(k->console, c->log_max);
-	if (!k->level->governs)
+	l->by_level = k->level->governs && !(k->level->yields && k->level->yields(k->self));
+	if (!l->by_level)
 		limiter_own(k, w);
 	if (!k->level->governs && (c->pids_limit || c->memory_swap || c->memory_reservation))
 		life_warn(w, "the level %s has no limits of processes, and of memory but one",
@@ -411,7 +421,7 @@ void keeper_limit(struct keeper *k, struct life_warnings *w)
 	else if (c->memory_limit || c->disk_bps || c->disk_iops || c->net_bps)
 		life_warn(w, "the level %s has no limits of memory, disks and network",
 			  k->level->name);
-	rate_set(&l->cpu, (uint64_t)c->cpu_milli * 1000000, BURST_NS, host_monotonic_ns());
+	rate_set(&l->cpu, (uint64_t)limiter_milli(k) * 1000000, BURST_NS, host_monotonic_ns());
 	l->used_ns = keeper_used_ns(k);
 	if (l->timer)
 		loop_timer_set(l->timer, host_monotonic_ns());
@@ -426,8 +436,11 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 	struct json_object *set = NULL;
 	if (k->migration.on)
 		return err_set(e, EBUSY, "%s is being moved", k->inst->name);
+	if (json_object_object_get_ex(args, "idle_timeout_ns", NULL) && !k->level->save)
+		return keeper_unsaved(k, "suspend", e);
 	int r = instance_config_change(k->inst, args, m ? mem_size(m) : 0,
-				       !k->level->governs, &next, e);
+				       k->level->governs ? LIFE_CHANGES_FREE : LIFE_CHANGES_LIVE,
+				       &next, e);
 	if (r < 0)
 		return r;
 	/* The level has the address of our configuration: it changes where it is. */
@@ -465,7 +478,8 @@ void keeper_limit_describe(const struct keeper *k, struct json_object *out)
 	const struct lodge_config *c = &k->config->c;
 	struct json_object *o = json_object_new_object();
 	life_limits_json(c, o);
-	json_put_text(o, "cpus_by", !c->cpu_milli ? NULL
+	json_put_text(o, "cpus_by", !limiter_milli(k) ? NULL
+				    : l->by_level ? "level"
 				    : l->by_group ? host_cgroup_path(l->group)
 						  : "lodge");
 	json_put_text(o, "not_enforced", l->warnings[0] ? l->warnings : NULL);

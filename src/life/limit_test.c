@@ -15,7 +15,7 @@ static int change(struct lodge_config *c, const char *text, uint64_t ram, bool l
 	struct lodge_err e = {0};
 	int r = life_limits_parse(&text, 1, &o, &e);
 	if (r == 0)
-		r = life_limits_change(c, o, ram, lives, &e);
+		r = life_limits_change(c, o, ram, lives ? LIFE_CHANGES_LIVE : LIFE_CHANGES_ALL, &e);
 	CHECK(r == 0 || e.msg[0]);
 	json_object_put(o);
 	return r;
@@ -63,7 +63,7 @@ TEST(limit_texts_that_are_wrong_change_nothing)
 	const char *two[] = {"net-bps=1M", "cpu-weight=20000"};
 	struct json_object *o = NULL;
 	CHECK(life_limits_parse(two, 2, &o, NULL) == 0);
-	CHECK(life_limits_change(&c, o, 0, true, NULL) == -EINVAL && !c.net_bps);
+	CHECK(life_limits_change(&c, o, 0, LIFE_CHANGES_LIVE, NULL) == -EINVAL && !c.net_bps);
 	json_object_put(o);
 	CHECK(life_limits_parse(NULL, 0, &o, NULL) == -EINVAL);
 	/* as a request may say it */
@@ -72,7 +72,7 @@ TEST(limit_texts_that_are_wrong_change_nothing)
 					   "{\"cpu_milli\":99999999}", "{\"memory\":1.5}"};
 	for (size_t i = 0; i < countof(json); i++) {
 		CHECK(json_parse(&o, json[i], strlen(json[i]), NULL) == 0);
-		CHECK(life_limits_change(&c, o, 0, true, NULL) == -EINVAL);
+		CHECK(life_limits_change(&c, o, 0, LIFE_CHANGES_LIVE, NULL) == -EINVAL);
 		json_object_put(o);
 	}
 }

@@ -54,13 +54,23 @@ void life_volume_fini(struct life_volume *v)
 	*v = (struct life_volume){0};
 }
 
-int life_volume_parse(struct life_volume *ret, const char *spec, struct lodge_err *e)
+/* "C:", "C:\work" */
+static bool on_drive(const char *dst)
+{
+	char letter = (char)(dst[0] & ~32);
+	return letter >= 'A' && letter <= 'Z' && dst[1] == ':' &&
+	       (!dst[2] || strchr("\\/:", dst[2]));
+}
+
+static int volume_parse(struct life_volume *ret, const char *spec, bool drives,
+			struct lodge_err *e)
 {
 	struct life_volume v = {0};
 	const char *colon = strchr(spec, ':');
 	const char *dst = colon ? colon + 1 : NULL;
-	const char *end = dst ? strchrnul(dst, ':') : NULL;
-	if (!dst || colon == spec || *dst != '/' ||
+	bool drive = dst && drives && on_drive(dst);
+	const char *end = dst ? strchrnul(drive ? dst + 2 : dst, ':') : NULL;
+	if (!dst || colon == spec || (!drive && *dst != '/') ||
 	    (*end && strcmp(end, ":ro") && strcmp(end, ":rw")))
 		return err_set(e, EINVAL,
 			       "--volume %s: write SRC:DST or SRC:DST:ro, DST beginning with /",
@@ -74,6 +84,16 @@ int life_volume_parse(struct life_volume *ret, const char *spec, struct lodge_er
 	}
 	*ret = v;
 	return 0;
+}
+
+int life_volume_parse(struct life_volume *ret, const char *spec, struct lodge_err *e)
+{
+	return volume_parse(ret, spec, false, e);
+}
+
+int life_volume_parse_any(struct life_volume *ret, const char *spec, struct lodge_err *e)
+{
+	return volume_parse(ret, spec, true, e);
 }
 
 /* The folder of all, locked: nobody makes, takes or removes one meanwhile. -ENOENT: there is

@@ -11,6 +11,7 @@
 #pragma once
 #include "base/base.h"
 #include "host/host.h"
+#include <sys/types.h>
 #include <sys/uio.h>
 
 enum {
@@ -100,3 +101,25 @@ const struct net_port *net_port_at(const struct net *n, unsigned i);
 /* When somebody outside last had to do with a published port, on CLOCK_MONOTONIC: now, while a
  * connection is open. 0: never. Loop thread. */
 uint64_t net_visited_ns(struct net *n);
+
+/* ---- of what has a network namespace of its own, not a card (uplink.c) ---- */
+/* A tap in that namespace, and a process outside it that carries what comes out to the user
+ * network. */
+struct uplink {
+	int space; /* the network namespace; -1: none */
+	pid_t pid; /* who carries; 0: nobody */
+};
+#define UPLINK_NONE ((struct uplink){.space = -1})
+/* Its address, who leads out and is the host, and who answers names; the first 24 bits are those of
+ * the network. */
+#define UPLINK_TAP "eth0"
+#define UPLINK_ADDRESS "10.0.2.15"
+#define UPLINK_GATEWAY "10.0.2.2"
+#define UPLINK_RESOLVER "10.0.2.3"
+enum { UPLINK_PREFIX = 24 };
+/* Make the namespace, as one of the user namespace @users (-1: the caller's); with @user, also a
+ * tap that is up and the process behind it, with the ports of @publish. The caller has one thread.
+ */
+int uplink_make(struct uplink *ret, int users, bool user, const char *const *publish, size_t n,
+                struct lodge_err *e) MUST;
+void uplink_end(struct uplink *w); /* zeroed is not fine: UPLINK_NONE is */

@@ -293,7 +293,7 @@ int container_limit(struct container *c, const struct lodge_config *limits,
 		    struct json_object *changes, struct lodge_err *e)
 {
 	struct oci_doc doc = {0};
-	struct json_object *o = spec_resources(limits, true), *pids = NULL;
+	struct json_object *o = cgroup_wishes(limits, true, CONTAINER_PIDS), *pids = NULL;
 	drop_unless(changes, "cpu_milli", o, "cpu", "quota");
 	drop_unless(changes, "memory", o, "memory", "limit");
 	drop_unless(changes, "pids_limit", o, "pids", "limit");

@@ -197,7 +197,7 @@ static struct chr *guest_console(void *self)
 static int limits_set(struct container *one, const struct lodge_config *c, struct lodge_err *e)
 {
 	struct oci_doc doc = {0};
-	struct json_object *o = spec_resources(c, true);
+	struct json_object *o = cgroup_wishes(c, true, CONTAINER_PIDS);
 	const char *text = json_object_to_json_string(o);
 	int r = oci_resources_read(&doc, text, strlen(text), e);
 	if (r == 0)

@@ -2,7 +2,7 @@
 /* `lodge run IMAGE`: this process becomes the parent of a container, which gets its terminal, its
  * files and its signals, and whose exit code is ours. Or a keeper has it: keeper.c. */
 #include "level/container/stay.h"
-#include "level/container/uplink.h"
+#include "net/net.h"
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <signal.h>

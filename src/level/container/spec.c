@@ -4,6 +4,7 @@
  */
 #include "level/container/spec.h"
 #include "box/box.h"
+#include "cgroup/cgroup.h"
 #include "life/life.h"
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -425,38 +426,9 @@ static void spaces_make(const struct spec_wants *w, struct json_object *lin)
 	put(lin, "namespaces", a);
 }
 
-struct json_object *spec_resources(const struct lodge_config *c, bool all)
-{
-	struct json_object *r = json_object_new_object(), *cpu = json_object_new_object();
-	struct json_object *memory = json_object_new_object(), *pids = json_object_new_object();
-	uint64_t milli = c->cpu_milli ? c->cpu_milli : (uint64_t)c->cpus * 1000;
-	uint64_t bytes = c->memory_limit ? c->memory_limit : c->memory;
-	enum { PERIOD_US = 100000, PIDS = 2048 };
-	int64_t quota = milli ? (int64_t)(milli * PERIOD_US / 1000) : -1;
-	if (milli)
-		put(cpu, "period", json_object_new_int64(PERIOD_US));
-	if (milli || all)
-		put(cpu, "quota", json_object_new_int64(quota));
-	if (c->cpuset)
-		put_text(cpu, "cpus", c->cpuset);
-	if (c->cpu_weight) /* 100 is 1024 shares */
-		put(cpu, "shares", json_object_new_int64((int64_t)c->cpu_weight * 1024 / 100));
-	if (bytes || all)
-		put(memory, "limit", json_object_new_int64(bytes ? (int64_t)bytes : -1));
-	if (bytes && c->memory_swap)
-		put(memory, "swap", json_object_new_int64((int64_t)c->memory_swap));
-	if (c->memory_reservation)
-		put(memory, "reservation", json_object_new_int64((int64_t)c->memory_reservation));
-	put(pids, "limit", json_object_new_int64(c->pids_limit ? (int64_t)c->pids_limit : PIDS));
-	put(r, "cpu", cpu);
-	put(r, "memory", memory);
-	put(r, "pids", pids);
-	return r;
-}
-
 static struct json_object *resources_make(const struct spec_wants *w)
 {
-	struct json_object *r = spec_resources(w->c, false);
+	struct json_object *r = cgroup_wishes(w->c, false, CONTAINER_PIDS);
 	/* an ordinary user has no control groups */
 	if (w->mapped && w->users < 0 && !w->c->pids_limit)
 		json_object_object_del(r, "pids");

@@ -20,9 +20,7 @@ struct spec_wants {
 /* The text of config.json, malloc'ed. @w->root is mounted. EINVAL: an option is wrong; ENOENT:
  * there is no such user, or nothing to run. */
 int spec_make(char **ret, const struct spec_wants *w, struct lodge_err *e) MUST;
-/* Limits of @c as config.json has them under linux.resources; @all: also those that it has not,
- * as -1. Owned by the caller. */
-struct json_object *spec_resources(const struct lodge_config *c, bool all);
+enum { CONTAINER_PIDS = 2048 }; /* how many it may have, unless an option says it */
 /* "USER[:GROUP]" by the passwd and group of @root; @ids as above. ENOENT, EPERM. */
 int spec_user(const char *root, const char *text, uint32_t ids, unsigned *ret_uid,
               unsigned *ret_gid,

@@ -184,39 +184,7 @@ struct json_object *container_stats(const struct container *c)
 
 bool container_cpu_ns(const struct container *c, uint64_t *ret)
 {
-	const struct cgroup *g = &c->cgroup;
-	const struct cgroup_part *p = cgroup_part_of(g, "cpuacct");
-	uint64_t v = 0;
-	if (!p || p->fd < 0)
-		return false;
-	if (p->v2 ? !cgroup_keyed(g, "cpu", "cpu.stat", "usage_usec", &v)
-		  : !cgroup_number(g, "cpuacct", "cpuacct.usage", &v))
-		return false;
-	*ret = p->v2 ? v * 1000 : v;
-	return true;
-}
-
-static uint64_t blkio_sum(const struct cgroup *g, const char *op, const char *op2)
-{
-	char text[TEXT];
-	uint64_t sum = 0;
-	const struct cgroup_part *p = cgroup_part_of(g, "blkio");
-	if (p && !p->v2) {
-		struct json_object *a =
-		    blkio_entry(g, "blkio.throttle.io_service_bytes_recursive");
-		for (size_t i = 0; i < json_object_array_length(a); i++) {
-			struct json_object *o = json_object_array_get_idx(a, i), *k, *v;
-			if (json_object_object_get_ex(o, "op", &k) &&
-			    json_object_object_get_ex(o, "value", &v) &&
-			    !strcmp(json_object_get_string(k), op))
-				sum += json_object_get_uint64(v);
-		}
-		json_object_put(a);
-	} else if (p && p->fd >= 0 && cgroup_read(p, "io.stat", text, sizeof text) > 0) {
-		for (const char *at = text; (at = strstr(at, op2)); at++)
-			sum += strtoull(at + strlen(op2), NULL, 10);
-	}
-	return sum;
+	return cgroup_cpu_ns(&c->cgroup, ret);
 }
 
 /* Bytes of all interfaces but the loopback, in the network namespace of @pid: proc_pid_net(5) */
@@ -239,19 +207,9 @@ static void net_sum(pid_t pid, uint64_t *ret_in, uint64_t *ret_out)
 
 void container_uses(const struct container *c, struct json_object *out)
 {
-	const struct cgroup *g = &c->cgroup;
-	uint64_t in, sent, allowed = 0;
-	number_add(out, "memory_resident",
-		   number(g, "memory", "memory.usage_in_bytes", "memory.current"));
-	const struct cgroup_part *p = cgroup_part_of(g, "memory");
-	if (p && p->fd >= 0 &&
-	    cgroup_number(g, "memory", p->v2 ? "memory.max" : "memory.limit_in_bytes", &allowed) &&
-	    allowed < (uint64_t)1 << 60) /* version 1 has no word for none */
-		number_add(out, "memory_allowed", allowed);
-	number_add(out, "processes", number(g, "pids", "pids.current", "pids.current"));
+	uint64_t in, sent;
+	cgroup_uses(&c->cgroup, out);
 	net_sum(c->pid, &in, &sent);
 	number_add(out, "net_received_bytes", in);
 	number_add(out, "net_sent_bytes", sent);
-	number_add(out, "disk_read_bytes", blkio_sum(g, "Read", "rbytes="));
-	number_add(out, "disk_written_bytes", blkio_sum(g, "Write", "wbytes="));
 }

@@ -233,14 +233,15 @@ static int stay_net(struct stay *s, const char **ret_space, char path[64], struc
 	if (r == 0 && bridge)
 		r = stay_join(s, kind, e);
 	snprintf(text, sizeof text, "127.0.0.1\tlocalhost\n::1\tlocalhost\n%s\t%.200s\n",
-		 user ? "10.0.2.15" : "127.0.1.1", stay_host(s));
+		 user ? UPLINK_ADDRESS : "127.0.1.1", stay_host(s));
 	if (r == 0 && !bridge)
 		r = stay_hosts(s, text, more, e);
 	snprintf(text, sizeof text, "%.200s\n", stay_host(s));
 	if (r == 0)
 		r = stay_file(s, "hostname", text, e);
 	if (r == 0 && (user || servers))
-		r = stay_file(s, "resolv.conf", servers ? servers : "nameserver 10.0.2.3\n", e);
+		r = stay_file(s, "resolv.conf",
+			      servers ? servers : "nameserver " UPLINK_RESOLVER "\n", e);
 	return r;
 }
 

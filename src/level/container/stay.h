@@ -3,7 +3,7 @@
 #pragma once
 #include "image/image.h"
 #include "level/container/network.h"
-#include "level/container/uplink.h"
+#include "net/net.h"
 #include "level/container/users.h"
 #include "level/container/warden.h"
 #include "life/life.h"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The network of a container that needs no rights on the host: netdevice(7), network_namespaces(7),
- * Linux Documentation/networking/tuntap. */
-#include "level/container/uplink.h"
-#include "level/container/internal.h"
+/* The network of a container, or of a program in a box, that needs no rights on the host:
+ * netdevice(7), network_namespaces(7), Linux Documentation/networking/tuntap. */
 #include "net/net.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -19,8 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-static const char name_of_tap[] = "eth0", address[] = "10.0.2.15", mask[] = "255.255.255.0",
-		  gateway[] = "10.0.2.2";
+static const char mask[] = "255.255.255.0"; /* UPLINK_PREFIX */
 
 /* ---- inside: interfaces ---- */
 
@@ -49,19 +46,19 @@ static int tap_open(unsigned mtu)
 	struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI};
 	autoclose int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	autoclose int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	strcpy(r.ifr_name, name_of_tap);
+	strcpy(r.ifr_name, UPLINK_TAP);
 	if (fd < 0 || s < 0 || ioctl(fd, TUNSETIFF, &r) < 0)
 		return -1;
 	r.ifr_mtu = (int)mtu;
 	if (ioctl(s, SIOCSIFMTU, &r) < 0)
 		return -1;
-	r.ifr_addr = inet(address);
+	r.ifr_addr = inet(UPLINK_ADDRESS);
 	if (ioctl(s, SIOCSIFADDR, &r) < 0)
 		return -1;
 	r.ifr_netmask = inet(mask);
-	if (ioctl(s, SIOCSIFNETMASK, &r) < 0 || link_up(s, name_of_tap) < 0)
+	if (ioctl(s, SIOCSIFNETMASK, &r) < 0 || link_up(s, UPLINK_TAP) < 0)
 		return -1;
-	struct rtentry way = {.rt_gateway = inet(gateway),
+	struct rtentry way = {.rt_gateway = inet(UPLINK_GATEWAY),
 			      .rt_dst = inet("0.0.0.0"),
 			      .rt_genmask = inet("0.0.0.0"),
 			      .rt_flags = RTF_UP | RTF_GATEWAY};
@@ -86,7 +83,7 @@ static void inside_child(int to, int users, bool user)
 		(void)!err_sys(&e, "a tap in a network namespace (is /dev/net/tun there?)");
 	/* with a descriptor or without, then what went wrong, if anything */
 	if (tap >= 0)
-		pass_send(to, "t", 1, tap);
+		(void)!host_packet_send(to, "t", 1, tap);
 	else
 		(void)!write(to, "-", 1);
 	(void)!write(to, &e, sizeof e);
@@ -98,7 +95,7 @@ static void inside_child(int to, int users, bool user)
 static int inside_make(struct uplink *w, int users, bool user, int *ret_tap, struct lodge_err *e)
 {
 	int ends[2], r = 0;
-	char path[64];
+	char path[64], what;
 	struct lodge_err said = {0};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_sys(e, "a pair of sockets");
@@ -108,7 +105,8 @@ static int inside_make(struct uplink *w, int users, bool user, int *ret_tap, str
 		inside_child(ends[1], users, user);
 	}
 	close(ends[1]);
-	*ret_tap = child < 0 ? -1 : pass_receive(ends[0]);
+	if (child > 0)
+		(void)!host_packet_receive(ends[0], &what, 1, true, ret_tap);
 	if (child < 0)
 		r = err_sys(e, "a process");
 	else if (recv(ends[0], &said, sizeof said, MSG_WAITALL) != sizeof said)
