@@ -218,6 +218,17 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		if (!l)
 			return err_set(e, why.code, "%s", why.msg);
 	}
+	autofree char *folder = NULL, *given_here = NULL;
+	const char *volume;
+	if (l && l->here && !c.nvolumes && !(c.flags & LODGE_ISOLATE)) {
+		folder = getcwd(NULL, 0);
+		if (!folder || asprintf(&given_here, "%s:%s", folder, l->here) < 0)
+			return err_set(e, ENOMEM, "out of memory");
+		volume = given_here;
+		c.volumes = &volume;
+		c.nvolumes = 1;
+		c.cwd = c.cwd ? c.cwd : l->here;
+	}
 	if (!image && !l->create)
 		return err_set(e, EOPNOTSUPP,
 			       "%s is of the level %s, whose guests run in the foreground so "

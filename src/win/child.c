@@ -108,6 +108,7 @@ _Noreturn static void child_main(const struct child_start *given, pid_t parent)
 		shared_futex(&c->child.family->may_run, FUTEX_WAIT, 0);
 	munmap((void *)(uintptr_t)GRANULE, WIN_GUEST_END - GRANULE);
 	memset(__start_win_state, 0, (size_t)(__stop_win_state - __start_win_state));
+	console_forked();
 	int r = win_run(&c->start, &e);
 	process_die(r == -ENOENT ? LODGE_EXIT_NOT_FOUND : LODGE_EXIT_CANNOT, "%s", e.msg);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The console is the terminal that the guest was started on, if it was; its text is UTF-8. */
 #include "win/console.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -335,28 +336,44 @@ API(uint32_t, k32_FreeConsole, void) { return 1; }
 /* ---- Ctrl-C: a thread of its own asks the guest's handlers, the last one first ---- */
 
 enum { CTRL_C = 0, CTRL_BREAK = 1, CTRL_CLOSE = 2 };
+static const int control_signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
 
 static uint32_t control_of(int sig)
 {
 	return sig == SIGINT ? CTRL_C : sig == SIGQUIT ? CTRL_BREAK : CTRL_CLOSE;
 }
 
+/* Of a console that closes the process ends, whatever its handlers say. */
 API(uint32_t, control_ask, uint64_t event)
 {
 	for (size_t i = countof(console.handlers); i-- > 0;) {
 		uint64_t fn = console.handlers[i];
-		if (fn && guest_call4(fn, event, 0, 0, 0))
+		if (!fn || !guest_call4(fn, event, 0, 0, 0))
+			continue;
+		if (event != CTRL_CLOSE)
 			return 0;
+		break;
 	}
 	process_exit(STATUS_CONTROL_C_EXIT);
 }
 
-/* Signals are taken by a thread that does nothing else, for a handler may do anything. */
+/* Which signal comes on which thread is the host's choice, and a handler of the guest may do
+ * anything: so there is a pipe in between. */
+static WIN_STATE int control_pipe[2];
+
+static void on_control(int sig)
+{
+	const uint8_t byte = (uint8_t)sig;
+	int was = errno;
+	(void)!write(control_pipe[1], &byte, 1);
+	errno = was;
+}
+
 static void *control_thread(void *arg)
 {
-	sigset_t *set = arg;
-	int sig;
-	while (sigwait(set, &sig) == 0) {
+	uint8_t sig;
+	(void)arg;
+	while (read(control_pipe[0], &sig, 1) == 1) {
 		uint32_t tid;
 		if (sig == SIGINT && console.ignored)
 			continue;
@@ -371,16 +388,29 @@ static void *control_thread(void *arg)
 static WIN_STATE pthread_once_t control_once = PTHREAD_ONCE_INIT;
 static void control_begin(void)
 {
-	static WIN_STATE sigset_t set;
+	struct sigaction a = {.sa_handler = on_control, .sa_flags = SA_RESTART | SA_ONSTACK};
+	sigset_t all, before;
 	pthread_t t;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL); /* threads that begin later have it from here */
-	if (pthread_create(&t, NULL, control_thread, &set) == 0)
+	if (pipe2(control_pipe, O_CLOEXEC) < 0)
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&t, NULL, control_thread, NULL) == 0) {
 		pthread_detach(t);
+		for (size_t i = 0; i < countof(control_signals); i++)
+			sigaction(control_signals[i], &a, NULL);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The child of a fork: the thread that reads the pipe is its parent's. */
+void console_forked(void)
+{
+	for (size_t i = 0; i < countof(control_signals); i++) {
+		struct sigaction a;
+		if (sigaction(control_signals[i], NULL, &a) == 0 && a.sa_handler == on_control)
+			signal(control_signals[i], SIG_DFL);
+	}
 }
 
 API(uint32_t, k32_SetConsoleCtrlHandler, uint64_t fn, uint32_t add)

@@ -482,6 +482,7 @@ void *environment_path(void *(*look)(const char *folder, void *arg), void *arg);
 bool environment_set(const char *name, const char *value); /* NULL: take away */
 char **environment_copy(void);                             /* malloc'ed array of malloc'ed */
 void console_begin(void);
+void console_forked(void); /* in a child, before signals reach it */
 void console_leave(void); /* of the process */
 void clock_page_begin(void);
 bool clock_page_fault(uint64_t at);

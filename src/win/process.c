@@ -206,6 +206,8 @@ int win_run(const struct win_start *s, struct lodge_err *e)
 	crt_begin();
 	clock_page_begin();
 	job_limits_apply();
+	if (s->ready && s->batch)
+		s->ready();
 	if (s->own || s->batch)
 		(s->own ? s->own : cmd_main)(s->own_arg);
 	r = module_main(&the.main, e);
@@ -214,6 +216,8 @@ int win_run(const struct win_start *s, struct lodge_err *e)
 	if (r < 0)
 		return r;
 	le64_put(the.peb + PEB_IMAGE, (uint64_t)(uintptr_t)the.main->im.at);
+	if (s->ready)
+		s->ready();
 	return thread_main_run(guest_main, e);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Between socket.c, socket_overlapped.c and socket_name.c. */
 #pragma once
+#include "win/dns.h"
 #include "win/internal.h"
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -15,3 +16,6 @@ int family_host(int family);
 /* Between a sockaddr of the guest and one of the host. */
 bool address_in(struct sockaddr_storage *to, const void *from, int len) MUST;
 void address_out(void *to, int32_t *len, const struct sockaddr_storage *from, socklen_t n);
+/* Ask @resolver (host byte order) for the IPv4 addresses of @host, each 4 bytes of @ret, at most
+ * DNS_ADDRESSES; none is an answer, too. False: it does not answer, or does not know. */
+bool resolver_ask(uint32_t resolver, const char *host, uint8_t ret[][16], size_t *ret_n);

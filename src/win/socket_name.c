@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of hosts and services. The guest has its own loopback and nothing else, so the names are
- * its own, localhost, and addresses that are written as such. */
+/* Names of hosts and services. A guest that has its own loopback and nothing else knows localhost,
+ * itself, and addresses that are written as such; one with a network asks a resolver for others. */
 #include "win/socket.h"
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -16,6 +16,7 @@ enum {
 };
 enum {
 	WSA_HOST_NOT_FOUND = 11001,
+	WSA_TRY_AGAIN = 11002,
 	WSA_NO_DATA = 11004,
 	WSA_TYPE_NOT_FOUND = 10109,
 	WSA_NO_MEMORY = 8,
@@ -52,13 +53,40 @@ static int32_t port_of(const char *service, uint16_t *ret)
 	return WSA_TYPE_NOT_FOUND;
 }
 
+static bool local_name(const char *host)
+{
+	size_t n = strlen(host);
+	return !strcasecmp(host, "localhost") ||
+	       (n > 10 && !strcasecmp(host + n - 10, ".localhost"));
+}
+
 static bool own_name(const char *host)
 {
 	char name[65] = "";
 	(void)gethostname(name, sizeof name - 1);
-	size_t n = strlen(host);
-	return !*host || !strcasecmp(host, "localhost") || !strcasecmp(host, name) ||
-	       (n > 10 && !strcasecmp(host + n - 10, ".localhost"));
+	return !*host || !strcasecmp(host, name);
+}
+
+/* The addresses of @host in @family, which is not written as one of them: how many, in @ret. An
+ * error of WSA...; 0 also when there are none. */
+static int32_t name_find(int family, const char *host, uint8_t ret[][16], size_t *ret_n)
+{
+	const struct win_network *net = process()->start->network;
+	const bool local = local_name(host);
+	*ret_n = 0;
+	if (local || own_name(host)) {
+		uint32_t own = htonl(!local && net ? net->address : INADDR_LOOPBACK);
+		memset(ret[0], 0, sizeof ret[0]);
+		if (family == AF_INET)
+			memcpy(ret[0], &own, sizeof own);
+		else
+			ret[0][15] = 1;
+		*ret_n = family == AF_INET || local || !net;
+		return 0;
+	}
+	if (!net || family != AF_INET) /* the network has IPv4 alone */
+		return 0;
+	return resolver_ask(net->resolver, host, ret, ret_n) ? 0 : WSA_TRY_AGAIN;
 }
 
 /* ---- GetAddrInfoW ---- */
@@ -96,30 +124,44 @@ API(void, ws_FreeAddrInfoW, struct info *i)
 	}
 }
 
-/* Adds to the list what @host is in @family; false: no memory. */
-static bool family_add(struct info ***end, int family, const char *host, uint16_t port,
-		       const struct info *hints)
+static bool info_add(struct info ***end, int family, const void *address, uint16_t port,
+		     const struct info *hints)
 {
-	uint8_t address[16] = {0};
-	bool passive = hints && hints->flags & PASSIVE;
-	int32_t want = hints ? hints->family : 0;
-	if (want && family_host(want) != family)
-		return true;
-	if (!host && !passive && family == AF_INET6)
-		address[15] = 1;
-	else if (!host && !passive)
-		(void)inet_pton(AF_INET, "127.0.0.1", address);
-	else if (host && inet_pton(family, host, address) != 1) {
-		if ((hints && hints->flags & NUMERIC_HOST) || !own_name(host))
-			return true;
-		(void)inet_pton(family, family == AF_INET6 ? "::1" : "127.0.0.1", address);
-	}
 	struct info *i = info_new(family, address, port, hints);
 	if (!i)
 		return false;
 	**end = i;
 	*end = &i->next;
 	return true;
+}
+
+/* Adds to the list what @host is in @family: an error of WSA... */
+static int32_t family_add(struct info ***end, int family, const char *host, uint16_t port,
+			  const struct info *hints)
+{
+	uint8_t found[DNS_ADDRESSES][16] = {{0}};
+	size_t n = 1;
+	int32_t bad = 0;
+	bool passive = hints && hints->flags & PASSIVE;
+	int32_t want = hints ? hints->family : 0;
+	if (want && family_host(want) != family)
+		return 0;
+	if (!host && !passive && family == AF_INET6)
+		found[0][15] = 1;
+	else if (!host && !passive)
+		(void)inet_pton(AF_INET, "127.0.0.1", found[0]);
+	else if (host && inet_pton(family, host, found[0]) != 1) {
+		uint8_t other[16];
+		bool written = inet_pton(AF_INET, host, other) == 1 ||
+			       inet_pton(AF_INET6, host, other) == 1;
+		n = 0;
+		if (!written && !(hints && hints->flags & NUMERIC_HOST))
+			bad = name_find(family, host, found, &n);
+	}
+	for (size_t i = 0; !bad && i < n; i++)
+		if (!info_add(end, family, found[i], port, hints))
+			bad = WSA_NO_MEMORY;
+	return bad;
 }
 
 API(int32_t, ws_GetAddrInfoW, const wide *host, const wide *service, const struct info *hints,
@@ -133,9 +175,10 @@ API(int32_t, ws_GetAddrInfoW, const wide *host, const wide *service, const struc
 	if (hints && hints->family && hints->family != AF_INET && hints->family != FAMILY_INET6)
 		return WSA_FAMILY;
 	int32_t bad = !h && !s ? WSA_HOST_NOT_FOUND : port_of(s, &port);
-	if (!bad && (!family_add(&end, AF_INET6, h, port, hints) ||
-		     !family_add(&end, AF_INET, h, port, hints)))
-		bad = WSA_NO_MEMORY;
+	if (!bad)
+		bad = family_add(&end, AF_INET6, h, port, hints);
+	if (!bad)
+		bad = family_add(&end, AF_INET, h, port, hints);
 	if (!bad && !all)
 		bad = WSA_HOST_NOT_FOUND;
 	if (bad) {
@@ -183,31 +226,44 @@ static int32_t host_text(const uint8_t *a, int family, int32_t flags, char *out,
 	return 0;
 }
 
-API(int32_t, ws_GetNameInfoW, const void *name, int32_t len, wide *host, uint32_t host_cap,
-    wide *service, uint32_t service_cap, int32_t flags)
+/* What is asked for, as text, each of NI_MAXHOST bytes. */
+static int32_t name_texts(const void *name, int32_t len, bool host, char *ret_host,
+			  char *ret_service, int32_t flags)
 {
-	char text[NI_MAXHOST];
 	const uint8_t *a = name;
 	if (!name || len < (int32_t)sizeof(struct sockaddr_in))
 		return WSA_FAULT;
 	int family = family_host(le16_at(a));
 	if (family != AF_INET && (family != AF_INET6 || len < (int32_t)sizeof(struct sockaddr_in6)))
 		return WSA_FAMILY;
-	if (host && host_cap) {
-		int32_t bad = host_text(a, family, flags, text, sizeof text);
-		if (bad || wide_give(text, host, host_cap) >= host_cap)
-			return bad ? bad : WSA_FAULT;
-	}
-	if (service && service_cap) {
-		uint16_t port = (uint16_t)(a[2] << 8 | a[3]);
-		snprintf(text, sizeof text, "%u", port);
-		for (size_t i = 0; !(flags & NAME_NUMERIC_SERVICE) && i < countof(services); i++)
-			if (services[i].port == port)
-				snprintf(text, sizeof text, "%s", services[i].name);
-		if (wide_give(text, service, service_cap) >= service_cap)
-			return WSA_FAULT;
-	}
-	return 0;
+	uint16_t port = (uint16_t)(a[2] << 8 | a[3]);
+	snprintf(ret_service, NI_MAXHOST, "%u", port);
+	for (size_t i = 0; !(flags & NAME_NUMERIC_SERVICE) && i < countof(services); i++)
+		if (services[i].port == port)
+			snprintf(ret_service, NI_MAXHOST, "%s", services[i].name);
+	return host ? host_text(a, family, flags, ret_host, NI_MAXHOST) : 0;
+}
+
+API(int32_t, ws_GetNameInfoW, const void *name, int32_t len, wide *host, uint32_t host_cap,
+    wide *service, uint32_t service_cap, int32_t flags)
+{
+	char h[NI_MAXHOST], s[NI_MAXHOST];
+	int32_t bad = name_texts(name, len, host && host_cap, h, s, flags);
+	if (!bad && ((host && host_cap && wide_give(h, host, host_cap) >= host_cap) ||
+		     (service && service_cap && wide_give(s, service, service_cap) >= service_cap)))
+		bad = WSA_FAULT;
+	return bad;
+}
+
+API(int32_t, ws_getnameinfo, const void *name, int32_t len, char *host, uint32_t host_cap,
+    char *service, uint32_t service_cap, int32_t flags)
+{
+	char h[NI_MAXHOST], s[NI_MAXHOST];
+	int32_t bad = name_texts(name, len, host && host_cap, h, s, flags);
+	if (!bad && ((host && host_cap && text_give(h, host, host_cap) >= host_cap) ||
+		     (service && service_cap && text_give(s, service, service_cap) >= service_cap)))
+		bad = WSA_FAULT;
+	return bad;
 }
 
 /* ---- the older ones ---- */
@@ -243,14 +299,17 @@ struct service_entry {
 static _Thread_local struct {
 	struct host_entry h;
 	struct service_entry s;
-	char name[256], protocol[8], address[16];
-	char *none[1], *addresses[2];
+	char name[256], protocol[8], address[DNS_ADDRESSES][16];
+	char *none[1], *addresses[DNS_ADDRESSES + 1];
 } entry;
 
-static struct host_entry *host_entry(const char *name, int16_t family, int16_t len)
+/* Of the first @n of entry.address. */
+static struct host_entry *host_entry(const char *name, int16_t family, int16_t len, size_t n)
 {
 	snprintf(entry.name, sizeof entry.name, "%s", name);
-	entry.addresses[0] = entry.address;
+	for (size_t i = 0; i < n; i++)
+		entry.addresses[i] = entry.address[i];
+	entry.addresses[n] = NULL;
 	entry.h = (struct host_entry){.name = entry.name,
 				      .aliases = entry.none,
 				      .family = family,
@@ -262,16 +321,16 @@ static struct host_entry *host_entry(const char *name, int16_t family, int16_t l
 API(struct host_entry *, ws_gethostbyname, const char *name)
 {
 	const char *host = name ? name : "";
-	uint8_t address[4];
-	if (inet_pton(AF_INET, host, address) != 1) {
-		if (!own_name(host)) {
-			last_error_set(WSA_HOST_NOT_FOUND);
-			return NULL;
-		}
-		(void)inet_pton(AF_INET, "127.0.0.1", address);
+	uint8_t(*found)[16] = (uint8_t(*)[16])entry.address;
+	size_t n = 1;
+	int32_t bad = inet_pton(AF_INET, host, found[0]) == 1
+			  ? 0
+			  : name_find(AF_INET, host, found, &n);
+	if (bad || !n) {
+		last_error_set(bad ? (uint32_t)bad : WSA_HOST_NOT_FOUND);
+		return NULL;
 	}
-	memcpy(entry.address, address, sizeof address);
-	return host_entry(*host ? host : "lodge", AF_INET, sizeof address);
+	return host_entry(*host ? host : "lodge", AF_INET, 4, n);
 }
 
 API(struct host_entry *, ws_gethostbyaddr, const uint8_t *address, int32_t len, int32_t family)
@@ -282,8 +341,8 @@ API(struct host_entry *, ws_gethostbyaddr, const uint8_t *address, int32_t len, 
 		last_error_set(v4 || v6 ? WSA_HOST_NOT_FOUND : WSA_FAMILY);
 		return NULL;
 	}
-	memcpy(entry.address, address, (size_t)len);
-	return host_entry("localhost", (int16_t)family, (int16_t)len);
+	memcpy(entry.address[0], address, (size_t)len);
+	return host_entry("localhost", (int16_t)family, (int16_t)len, 1);
 }
 
 static struct service_entry *service_entry(size_t i, const char *protocol)

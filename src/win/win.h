@@ -21,6 +21,13 @@ struct win_image {
 	int64_t changed_s, changed_ns; /* of that file */
 };
 
+/* A network that leads out; addresses in host byte order. */
+struct win_network {
+	const char *interface; /* the host's name of it */
+	uint32_t address, gateway, resolver;
+	uint8_t prefix; /* bits of the address that are the network's */
+};
+
 struct win_start {
 	const struct win_drive *drives;
 	size_t ndrives;
@@ -34,7 +41,9 @@ struct win_start {
 	const uint8_t *file; /* the program's, mapped for good */
 	uint64_t file_len;
 	struct win_image image;
+	const struct win_network *network; /* NULL: there is the loopback alone */
 	int null_fd; /* /dev/null; -1: none */
+	void (*ready)(void); /* called when all is there, just before it runs; NULL: nobody waits */
 	void (*own)(void *arg); /* a program of ours, which does not return; NULL: that in @file */
 	void *own_arg;
 	const struct win_child *child; /* one that a guest has started; NULL: the first */

@@ -547,11 +547,11 @@ patch() {
 }
 
 @test "options of others are refused" {
-	run -125 "$LODGE" run --net user nocrt.exe
-	[[ "$output" = *"no network yet"* ]]
+	run -125 "$LODGE" run --net host nocrt.exe
+	[[ "$output" = *"user, or none"* ]]
 	run -125 "$LODGE" run -o strace=x nocrt.exe
-	run -125 "$LODGE" run -d nocrt.exe
-	[[ "$output" = *"in the foreground"* ]]
+	run -125 "$LODGE" run --user 1 nocrt.exe
+	[[ "$output" = *"of the level windows"* ]]
 }
 
 @test "processes that start others without end: a guest has so many, and all end with it" {

@@ -4,6 +4,7 @@
  */
 #include "box/box.h"
 #include "level/windows/internal.h"
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <link.h>
 #include <locale.h>
@@ -173,14 +174,39 @@ static void roots_place(struct plan *p, const struct pe *head, const uint8_t *fi
 		    (struct box_bind){real, strdup("/c/Windows/System32/" WIN_ROOTS), true};
 }
 
-static int options_check(const struct lodge_config *c, bool *ret_cache, struct lodge_err *e)
+bool windows_networked(const struct lodge_config *c)
 {
-	if (c->net && strcmp(c->net, "none") != 0)
-		return err_set(e, EOPNOTSUPP,
-			       "--net %s: Windows programs have no network yet but "
-			       "their own loopback",
-			       c->net);
-	return life_kept_wanted(c, ret_cache, e);
+	return c->net && !strcmp(c->net, "user");
+}
+
+int windows_check(const struct lodge_config *c, struct lodge_err *e)
+{
+	bool user = windows_networked(c);
+	if (c->net && !user && strcmp(c->net, "none") != 0)
+		return err_set(e, EINVAL, "--net %s: a Windows program has user, or none: its own "
+			       "loopback alone", c->net);
+	if (c->npublish && !user)
+		return err_set(e, EINVAL, "a Windows program has no network unless it is asked "
+			       "for: --net user publishes ports");
+	return 0;
+}
+
+static uint32_t ipv4(const char *text)
+{
+	struct in_addr a = {0};
+	(void)inet_pton(AF_INET, text, &a);
+	return ntohl(a.s_addr);
+}
+
+static const struct win_network *network_tell(void)
+{
+	static struct win_network n;
+	n = (struct win_network){.interface = UPLINK_TAP,
+				 .address = ipv4(UPLINK_ADDRESS),
+				 .gateway = ipv4(UPLINK_GATEWAY),
+				 .resolver = ipv4(UPLINK_RESOLVER),
+				 .prefix = UPLINK_PREFIX};
+	return &n;
 }
 
 static int file_map(const char *path, const uint8_t **ret, uint64_t *ret_len, struct lodge_err *e)
@@ -220,13 +246,36 @@ static void host_look(void)
 	(void)!setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-static int become(const struct lodge_config *c, struct lodge_err *e)
+/* ---- saying that it is about to run ---- */
+
+enum { REPORT_FD = 4 }; /* in the box */
+static int report_fd = -1; /* of the first process of a guest; those that it starts say nothing */
+
+void windows_report(int result, const struct lodge_err *e)
+{
+	struct word w = {.what = WORD_READY, .value = result};
+	if (report_fd < 0)
+		return;
+	if (e)
+		w.err = *e;
+	(void)!host_packet_send(report_fd, &w, sizeof w, -1);
+	close(report_fd);
+	report_fd = -1;
+}
+
+static void on_ready(void) { windows_report(0, NULL); }
+
+int windows_become(const struct lodge_config *c, const struct windows_surroundings *around,
+		   struct lodge_err *e)
 {
 	static struct plan p;
 	static struct win_start s; /* for good: the process is the guest */
 	struct pe head = {0};
 	bool cache = false;
-	int r = options_check(c, &cache, e);
+	report_fd = around->report;
+	int r = windows_check(c, e);
+	if (r == 0)
+		r = life_kept_wanted(c, &cache, e);
 	autofree char *program = r == 0 ? realpath(c->guest, NULL) : NULL;
 	if (r == 0 && !program)
 		r = err_sys(e, "%s", c->guest);
@@ -240,9 +289,10 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	if (r == 0 && !s.batch && cache)
 		image_cache_map(&s.image, program, &head, s.file, s.file_len);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+	const int keep[] = {null, null < 0 ? -1 : report_fd};
 	const struct box_alone b = {
-	    .keep = &null,
-	    .n_keep = 1,
+	    .keep = keep,
+	    .n_keep = countof(keep),
 	    .binds = p.binds,
 	    .n_binds = p.nbinds,
 	    .folders = "c\0c/Temp\0c/Windows\0c/Windows/System32\0c/Users\0c/Users/lodge\0"
@@ -251,11 +301,14 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	    .code_from = WIN_GUEST_END,
 	    .forks = true,
 	    .sockets = true,
+	    .networked = around->network,
 	    .meanwhile = host_look};
 	if (r == 0)
 		r = box_enter_alone(&b, e);
 	if (r < 0)
 		return r;
+	if (report_fd >= 0)
+		report_fd = keep[1] >= 0 ? REPORT_FD : -1;
 	s.drives = p.drives;
 	s.ndrives = p.ndrives;
 	s.program = p.program;
@@ -265,7 +318,15 @@ static int become(const struct lodge_config *c, struct lodge_err *e)
 	s.env = c->env;
 	s.nenv = c->nenv;
 	s.null_fd = null < 0 ? -1 : 3;
+	s.network = around->network ? network_tell() : NULL;
+	s.ready = around->report >= 0 ? on_ready : NULL;
 	return win_run(&s, e);
+}
+
+static int become(const struct lodge_config *c, struct lodge_err *e)
+{
+	const struct windows_surroundings none = {.report = -1};
+	return family_wanted(c) ? family_become(c, e) : windows_become(c, &none, e);
 }
 
 /* A PE file is nobody else's, also one that will be refused: this level knows why. */
@@ -292,5 +353,28 @@ const struct level level_windows = {
     .claims = claims,
     .become = become,
     .explain = windows_explain,
+    .whole = true,
+    .timed = true,
     .confines = true,
+    .governs = true,
+    .here = "D:\\",
+    .unsaved = "a Windows program is a process of the host, with threads and files of the host's "
+	       "kernel, which cannot save them: pause it, or take a guest of --level machine",
+    .create = windows_create,
+    .start = windows_start,
+    .pause = windows_pause,
+    .resume = windows_resume,
+    .stop = windows_stop,
+    .kill = windows_kill,
+    .signal = windows_signal,
+    .destroy = windows_destroy,
+    .console = windows_console,
+    .resize = windows_resize,
+    .inspect = windows_inspect,
+    .stats = windows_stats,
+    .limit = windows_limit,
+    .yields = windows_yields,
+    .hold = windows_hold,
+    .cpu_ns = windows_cpu_ns,
+    .removed = windows_removed,
 };
