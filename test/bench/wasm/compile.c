@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* compile MODULE: all of its functions validated, made for the interpreter and compiled, on one
- * thread; prints the bytes of them and the milliseconds. */
+/* compile MODULE: all of its functions validated and compiled, on one thread; prints the bytes of
+ * them and the milliseconds. */
 #include "wasm/internal.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,16 +47,17 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.msg);
 		return 1;
 	}
-	for (uint32_t f = m->nimported; f < m->nfuncs; f++) {
-		if (func_ready(w, &w->funcs[f])) {
-			fprintf(stderr, "%s\n", wasm_error(w));
-			return 1;
-		}
-		if (w->funcs[f].code != &w->tiered)
-			(void)tier_warm(w, &w->funcs[f]);
+	uint32_t n = m->nfuncs - m->nimported, *all = malloc((n + 1) * sizeof *all);
+	for (uint32_t i = 0; all && i < n; i++)
+		all[i] = m->nimported + i;
+	if (!all)
+		return 2;
+	wasm_code_make(w, all, n, UINT64_MAX);
+	double end = now();
+	for (uint32_t f = m->nimported; f < m->nfuncs; f++)
 		code += w->funcs[f].code == &w->tiered ? m->funcs[f].body.len : 0;
-	}
-	printf("%zu %.1f\n", code, now() - begin);
+	free(all);
+	printf("%zu %.1f\n", code, end - begin);
 	wasm_free(w);
 	wasm_module_free(m);
 	free(bytes);
