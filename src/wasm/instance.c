@@ -108,24 +108,18 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	int r = func_make(w->m, i, &made, false, &w->err);
 	if (r < 0)
 		return r == -ENOMEM ? WASM_TRAP_NOMEM : WASM_TRAP_INVALID;
-	autofree struct body *bodies = super_find(&made);
-	if (!bodies) {
-		made_fini(&made);
-		return WASM_TRAP_NOMEM;
-	}
 	bool calls_references = false;
 	free(f->codes);
-	f->codes = w->tier ? malloc(made.n * sizeof *f->codes) : NULL;
-	for (uint32_t k = 0; k < made.n; k++) {
+	f->codes = malloc(made.n * sizeof *f->codes);
+	for (uint32_t k = 0; f->codes && k < made.n; k++) {
 		uint64_t code = made.at[k].code;
-		made.at[k].go = w->labels[bodies[k].code];
+		made.at[k].go = w->labels[code];
 		if (code_is_indirect(code) && made.at[k + 1].k == w->m->ntables)
 			calls_references = true;
-		if (f->codes)
-			f->codes[k] = (uint16_t)code;
+		f->codes[k] = (uint16_t)code;
 		k += code_is_double(code);
 	}
-	if (calls_references && !functions_table(w)) {
+	if (!f->codes || (calls_references && !functions_table(w))) {
 		made_fini(&made);
 		return WASM_TRAP_NOMEM;
 	}
@@ -139,6 +133,8 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	f->nslots = made.nslots;
 	f->nlocals = made.nlocals;
 	f->code = w->tier ? &w->warm : f->own;
+	if (!w->tier || f->heat >= HEAT_SUPER)
+		super_apply(w, f);
 	w->made_bytes += made.n * sizeof *made.at;
 	if (w->tier && w->made_bytes > w->made_limit)
 		codes_drop(w, f);

@@ -510,13 +510,17 @@ int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool
 /* Make the code of @f, whatever is needed to run it. */
 enum wasm_trap func_ready(struct wasm *w, struct func *f);
 
-/* super.c: the body that each instruction of @m begins with: its own code, or a superinstruction.
- * Owned by the caller; NULL: there is no memory. */
+/* super.c: the body that each of the @n instructions at @at, which have these codes, begins with:
+ * its own code, or a superinstruction. Owned by the caller; NULL: there is no memory. */
 struct body {
 	uint32_t cost; /* bodies from it on to the end of the function */
 	uint16_t code; /* enum code, enum super */
 };
-struct body *super_find(const struct made *m);
+struct body *super_find(const struct insn *at, const uint16_t *codes, uint32_t n);
+/* Let the code of @f, which has its codes, use them. At any time: no instruction changes its place.
+ * Where functions are compiled those alone get them that are called again, for most are not. */
+enum { HEAT_SUPER = 2 };
+void super_apply(const struct wasm *w, struct func *f);
 
 /* Run @f with its arguments at @at; with @w NULL it returns the labels in *@ret. */
 enum wasm_trap wasm_run(struct wasm *w, struct func *f, union wasm_slot *at,

@@ -85,7 +85,9 @@ static bool is_linked(const struct insn *i, uint16_t d, enum link link)
 
 enum { SECOND = UINT32_MAX }; /* the cost of the second half of an instruction */
 struct search {
-	const struct made *m;
+	const struct insn *at;
+	const uint16_t *codes;
+	uint32_t n;
 	const struct body *rest; /* of all later instructions */
 	struct body best;
 };
@@ -93,39 +95,48 @@ struct search {
 /* Bodies that begin with @body, whose last instruction is @last. */
 static void search(struct search *s, uint16_t body, uint32_t last)
 {
-	const struct insn *at = s->m->at;
-	uint32_t next = last + 1 + code_is_double(at[last].code);
+	const struct insn *at = s->at;
+	uint32_t next = last + 1 + code_is_double(s->codes[last]);
 	if (s->rest[next].cost + 1 < s->best.cost)
 		s->best = (struct body){s->rest[next].cost + 1, body};
-	if (!begins[body] || next == s->m->n)
+	if (!begins[body] || next == s->n)
 		return;
 	/* operands that are known come first: of two that are as good, the first is taken */
 	for (unsigned link = LINKS; link-- > 0;) {
 		if (!is_linked(&at[next], at[last].d, link))
 			continue;
-		uint16_t to = with(body, link, at[next].code);
+		uint16_t to = with(body, link, s->codes[next]);
 		if (to)
 			search(s, to, next);
 	}
 }
 
-struct body *super_find(const struct made *m)
+struct body *super_find(const struct insn *at, const uint16_t *codes, uint32_t n)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, places_init);
-	struct body *ret = malloc((m->n + 1) * sizeof *ret);
+	struct body *ret = malloc((n + 1) * sizeof *ret);
 	if (!ret)
 		return NULL;
-	memset(ret, 0, (m->n + 1) * sizeof *ret);
-	for (uint32_t k = 0; k < m->n; k++)
-		if (code_is_double(m->at[k].code))
+	memset(ret, 0, (n + 1) * sizeof *ret);
+	for (uint32_t k = 0; k < n; k++)
+		if (code_is_double(codes[k]))
 			ret[++k].cost = SECOND;
-	for (uint32_t k = m->n; k-- > 0;) {
+	for (uint32_t k = n; k-- > 0;) {
 		if (ret[k].cost == SECOND)
 			continue;
-		struct search s = {m, ret, {SECOND, 0}};
-		search(&s, (uint16_t)m->at[k].code, k);
+		struct search s = {at, codes, n, ret, {SECOND, 0}};
+		search(&s, codes[k], k);
 		ret[k] = s.best;
 	}
 	return ret;
+}
+
+void super_apply(const struct wasm *w, struct func *f)
+{
+	autofree struct body *bodies = f->codes ? super_find(f->own, f->codes, f->ninsns) : NULL;
+	for (uint32_t k = 0; bodies && k < f->ninsns; k++) {
+		f->own[k].go = w->labels[bodies[k].code];
+		k += code_is_double(f->codes[k]);
+	}
 }

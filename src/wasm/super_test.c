@@ -15,6 +15,7 @@ struct one {
 	struct wasm *w;
 	struct made made;
 	struct body *bodies;
+	uint16_t codes[100];
 	uint8_t bytes[200];
 };
 
@@ -34,7 +35,10 @@ static void one_make(struct one *o, const char *body, size_t len)
 	CHECK(wasm_new(&o->w, o->m, &limits, NULL, NULL, &e) == 0);
 	CHECK(wasm_start(o->w) == WASM_OK);
 	CHECK(func_make(o->m, 0, &o->made, false, &e) == 0);
-	o->bodies = super_find(&o->made);
+	CHECK(o->made.n <= countof(o->codes));
+	for (uint32_t i = 0; i < o->made.n; i++)
+		o->codes[i] = (uint16_t)o->made.at[i].code;
+	o->bodies = super_find(o->made.at, o->codes, o->made.n);
 	CHECK(o->bodies);
 }
 

@@ -352,6 +352,8 @@ static bool ready(struct tier *t, struct func *f)
 		return true;
 	f->heat = HEAT_NEVER;
 	f->code = f->own;
+	if (f->own)
+		super_apply(t->w, f);
 	t->failed |= !t->fn; /* the host has no room for any */
 	return false;
 }
@@ -361,9 +363,13 @@ bool tier_warm(struct wasm *w, struct func *f)
 	struct tier *t = w->tier;
 	if (f->code == &w->tiered)
 		return true;
-	if (!t || f->heat == HEAT_NEVER || ++f->heat < t->heat)
+	if (!t || f->heat == HEAT_NEVER)
 		return false;
-	return ready(t, f);
+	if (++f->heat >= t->heat)
+		return ready(t, f);
+	if (f->heat == HEAT_SUPER && f->own)
+		super_apply(w, f);
+	return false;
 }
 
 /* ---- entered ---- */
