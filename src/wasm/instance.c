@@ -132,9 +132,11 @@ enum wasm_trap func_ready(struct wasm *w, struct func *f)
 	f->ninsns = made.n;
 	f->nslots = made.nslots;
 	f->nlocals = made.nlocals;
-	f->code = w->tier ? &w->warm : f->own;
+	f->code = w->tier && f->heat != HEAT_NEVER ? &w->warm : f->own;
 	if (!w->tier || f->heat >= HEAT_SUPER)
 		super_apply(w, f);
+	if (!w->tier)
+		free(take(f->codes));
 	w->made_bytes += made.n * sizeof *made.at;
 	if (w->tier && w->made_bytes > w->made_limit)
 		codes_drop(w, f);

@@ -210,7 +210,11 @@ static int known_make(struct wasm *w, struct known *k, const uint8_t *p, struct 
 	if (!(k->marks = calloc(made.n + 2, 1)))
 		return err_set(e, ENOMEM, "out of memory");
 	known_mark(k);
-	enum wasm_trap t = w->funcs[k->func].own ? WASM_OK : func_ready(w, &w->funcs[k->func]);
+	struct func *f = &w->funcs[k->func];
+	const struct insn *code = f->code; /* that of kept code stays */
+	enum wasm_trap t = f->own ? WASM_OK : func_ready(w, f);
+	if (code == &w->tiered)
+		f->code = code;
 	return t == WASM_OK ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 

@@ -35,17 +35,21 @@ static void unset_add(struct make *g, uint32_t n)
 {
 	if (g->r.bad || n > LOCALS_MAX - g->nlocals)
 		return;
-	if (!g->unset && !(g->unset = calloc(LOCALS_MAX, sizeof *g->unset))) {
+	bool *p = realloc(g->unset, g->nlocals + n + 1);
+	if (!p) {
 		g->r.bad = err_set(g->r.e, ENOMEM, "out of memory");
 		return;
 	}
-	memset(g->unset + g->nlocals, true, n);
+	memset(p + g->nunset, false, g->nlocals - g->nunset);
+	memset(p + g->nlocals, true, n);
+	g->unset = p;
+	g->nunset = g->nlocals + n;
 }
 
 /* Local @i is written, so it may be read, until the end of the block. */
 static void local_set(struct make *g, uint32_t i)
 {
-	if (!g->unset || !g->unset[i])
+	if (i >= g->nunset || !g->unset[i])
 		return;
 	g->unset[i] = false;
 	if (g->nsets == g->cap_sets) {
@@ -88,7 +92,7 @@ static void local_op(struct make *g, unsigned op)
 	uint32_t type = g->locals[i];
 	uint16_t slot = g->slots[i];
 	if (op == 0x20) {
-		if (g->unset && g->unset[i])
+		if (i < g->nunset && g->unset[i])
 			reader_fail(&g->r, EINVAL, "uninitialized local %u", i);
 		val_push_as(g, (struct val){.where = IN_LOCAL, .slot = slot}, type);
 		return;

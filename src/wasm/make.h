@@ -28,7 +28,7 @@ struct ctrl {
 	int32_t patches;  /* branches to its end, a list by their rel; -1 ends it */
 	int32_t otherwise; /* the branch around the first part of an if */
 	uint32_t to;       /* of a CATCH: where its try ended */
-	uint32_t catches;  /* of a TRY_TABLE: its first handler */
+	uint32_t catches, catches_end; /* of a TRY_TABLE: its handlers */
 	bool all;          /* of a CATCH: it catches all */
 };
 enum { NO_PATCH = -1 };
@@ -40,6 +40,7 @@ struct make {
 	const uint8_t *op_at; /* the instruction that is read */
 	uint32_t *locals;     /* types; owned */
 	bool *unset;          /* of locals that are never null: nothing is in them yet; owned */
+	uint32_t nunset;      /* locals that @unset knows; others are set */
 	uint32_t *sets;       /* those that have been set since; owned */
 	uint32_t nsets, cap_sets;
 	uint16_t *slots;      /* of locals; owned */

@@ -9,7 +9,7 @@ void block_type(struct make *g, struct ctrl *c)
 	const uint8_t *at = g->r.p;
 	int64_t t = reader_signed(&g->r, 33);
 	c->nin = c->nout = 0;
-	if (g->r.bad || t == -64)
+	if (g->r.bad || t == -64) /* in any length, as others take it */
 		return;
 	if (t < 0) { /* a type of values, which is one byte, or begins with it */
 		if (g->r.p - at > 1)

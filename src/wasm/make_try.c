@@ -121,6 +121,7 @@ static void try_table(struct make *g)
 	label_bind(g, &around);
 	block_open(g, TRY_TABLE, &t);
 	g->ctrls[g->nctrls - 1].catches = first;
+	g->ctrls[g->nctrls - 1].catches_end = g->ncatches;
 	for (uint32_t k = first; k < g->ncatches; k++)
 		g->catches[k].from = g->n;
 }
@@ -205,9 +206,8 @@ static void delegate(struct make *g)
 
 void try_end(struct make *g, const struct ctrl *c)
 {
-	for (uint32_t k = c->catches; c->kind == TRY_TABLE && k < g->ncatches; k++)
-		if (g->catches[k].to == UINT32_MAX && g->catches[k].level == g->nctrls - 1)
-			g->catches[k].to = g->n;
+	for (uint32_t k = c->catches; c->kind == TRY_TABLE && k < c->catches_end; k++)
+		g->catches[k].to = g->n;
 }
 
 void op_exception(struct make *g, unsigned op)

@@ -346,12 +346,10 @@ static bool compile(struct tier *t, struct func *f)
 
 static bool ready(struct tier *t, struct func *f)
 {
-	if (t->failed)
-		return false;
-	if (compile(t, f))
+	if (!t->failed && compile(t, f))
 		return true;
 	f->heat = HEAT_NEVER;
-	f->code = f->own;
+	f->code = f->own ? f->own : &t->w->lazy;
 	if (f->own)
 		super_apply(t->w, f);
 	t->failed |= !t->fn; /* the host has no room for any */

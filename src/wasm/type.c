@@ -216,7 +216,8 @@ static bool group_same(const struct wasm_module *m, uint32_t a, uint32_t b, uint
 
 static uint32_t group_hash(const struct wasm_module *m, uint32_t first, uint32_t n)
 {
-	uint32_t h = 2166136261u ^ n;
+	/* who writes a module does not know where it lies, nor which types meet here */
+	uint32_t h = 2166136261u ^ n ^ (uint32_t)((uintptr_t)m >> 4) * 2654435769u;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct wtype *t = &m->types[first + i];
 		h = (h ^ t->np) * 16777619u;

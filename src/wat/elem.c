@@ -50,7 +50,8 @@ static void references_take(struct wat *w, struct items *s)
 	}
 }
 
-/* Expressions that only name functions become their numbers, which is shorter. */
+/* Expressions that only name functions become their numbers, which is shorter: as a type, those are
+ * (ref func). */
 static void numbers_keep(struct items *s, const struct bytes *all, const size_t *ends)
 {
 	for (uint32_t i = 0; i < s->n && s->functions; i++) {
@@ -77,7 +78,7 @@ static void expressions_take(struct wat *w, struct items *s)
 		if (!w->bad)
 			ends[s->n++] = all.n;
 	}
-	s->functions = coded_is(&s->type, WASM_FUNCREF);
+	s->functions = coded_is(&s->type, WASM_FUNCREF) && !w->exact_functions;
 	if (!w->bad && !all.failed)
 		numbers_keep(s, &all, ends);
 	s->bytes.failed |= all.failed;

@@ -120,6 +120,7 @@ struct wat {
 	uint32_t entries[OUT_SECTIONS];
 	uint32_t next[SPACES]; /* the number of what comes next */
 	bool defined;          /* no more imports */
+	bool exact_functions;  /* a table is of (ref func): funcref and numbers differ */
 	bool data_counted;     /* an instruction wants to know how many segments there are */
 	/* ---- the function that is read ---- */
 	uint32_t func;    /* 1 + its number: locals are of it */

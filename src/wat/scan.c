@@ -67,23 +67,6 @@ static void group_scan(struct wat *w)
 	close_take(w);
 }
 
-static void import_scan(struct wat *w)
-{
-	for (unsigned i = 0; i < 2; i++) {
-		if (w->t.kind != TOKEN_STRING)
-			wat_expected(w, "a string");
-		token_next(w);
-	}
-	for (size_t i = 0; i <= SPACE_TAG - SPACE_FUNC; i++)
-		if (open_take(w, kinds[i].word)) {
-			thing_scan(w, kinds[i].space);
-			list_skip(w);
-			close_take(w);
-			return;
-		}
-	wat_expected(w, "(func, (table, (memory, (global or (tag");
-}
-
 /* Tables and memories may have a segment in them, which has a number, too. */
 static void rest_scan(struct wat *w, enum space space)
 {
@@ -100,10 +83,29 @@ static void rest_scan(struct wat *w, enum space space)
 		token_next(w);
 		if (list && token_is(&w->t, word))
 			w->counts[inner]++;
+		if (list && token_is(&w->t, "ref") && token_is(token_ahead(w), "func"))
+			w->exact_functions = true;
 		if (list)
 			list_skip(w);
 	}
 	close_take(w);
+}
+
+static void import_scan(struct wat *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (w->t.kind != TOKEN_STRING)
+			wat_expected(w, "a string");
+		token_next(w);
+	}
+	for (size_t i = 0; i <= SPACE_TAG - SPACE_FUNC; i++)
+		if (open_take(w, kinds[i].word)) {
+			thing_scan(w, kinds[i].space);
+			rest_scan(w, kinds[i].space);
+			close_take(w);
+			return;
+		}
+	wat_expected(w, "(func, (table, (memory, (global or (tag");
 }
 
 static void field_scan(struct wat *w)

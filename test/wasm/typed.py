@@ -153,7 +153,10 @@ WRONG = [
     ("(func (drop (select (ref.func $inc) (ref.func $inc) (i32.const 0))))", "select of references without a type"),
     ("(func (drop (ref.func $hidden))) (func $hidden)", "undeclared function reference"),
     ("(func (param (ref null $ii)) (drop (block (result (ref $ii)) (br_if 0 (local.get 0) (i32.const 1)))))", "type mismatch"),
-    ("(func (param (ref $ii)) (result (ref $ii)) (block (param (ref $ii)) (result funcref)) (local.get 0) (return))", "ref 1. is wanted|nothing is there|too many"),
+    ("(func (param (ref $ii)) (result (ref $ii)) (block (param (ref $ii)) (result funcref)) (local.get 0) (return))", "ref 1. is wanted, nothing"),
+    ("(table 1 (ref func) (ref.func $inc)) (elem $e funcref (ref.func $inc))"
+     "(func (table.init 0 $e (i32.const 0) (i32.const 0) (i32.const 0)))", "elements of another type"),
+    ("(table 1 (ref func) (ref.func $inc)) (elem (table 0) (i32.const 0) funcref (ref.func $inc))", "funcref elements for a table of .ref func"),
     ("(type (func (param (ref 8)))) (type (func))", "unknown type 8"),
 ]
 
