@@ -62,6 +62,15 @@ static int cpuset_fill(int parent, int fd)
 	return 0;
 }
 
+/* Keepers have a umask that hides what they make; groups of other users' containers may lie below. */
+static int folder_make(int at, const char *name)
+{
+	if (mkdirat(at, name, 0755) < 0)
+		return -1;
+	(void)!fchmodat(at, name, 0755, 0);
+	return 0;
+}
+
 /* All that this level has may be had below: version 2. */
 static void controllers_pass(int fd)
 {
@@ -98,7 +107,7 @@ static int part_walk(struct cgroup_part *p, bool pass)
 		rest += n;
 		if (pass && p->v2)
 			controllers_pass(at);
-		int bad = mkdirat(at, name, 0755) < 0 && errno != EEXIST;
+		int bad = folder_make(at, name) < 0 && errno != EEXIST;
 		int to = bad ? -1 : openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (to >= 0 && cpuset && cpuset_fill(at, to) < 0) {
 			close(to);
@@ -117,7 +126,7 @@ static int part_walk(struct cgroup_part *p, bool pass)
 static int part_make(struct cgroup_part *p, bool pass)
 {
 	bool cpuset = !p->v2 && strstr(p->options, "cpuset");
-	if (!cpuset && !pass && (mkdir(p->dir, 0755) == 0 || errno == EEXIST))
+	if (!cpuset && !pass && (folder_make(AT_FDCWD, p->dir) == 0 || errno == EEXIST))
 		p->fd = open(p->dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	for (int i = 0; p->fd < 0 && i < 10; i++)
 		if (part_walk(p, pass) < 0 && errno != ENOENT)
@@ -144,7 +153,8 @@ int cgroup_open(struct cgroup *g, struct lodge_err *e)
 		if (g->at[i].fd >= 0)
 			continue;
 		g->at[i].fd = open(g->at[i].dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (g->at[i].fd < 0 && errno != ENOENT)
+		/* an ordinary user's is not below a folder that only others may see */
+		if (g->at[i].fd < 0 && errno != ENOENT && !(errno == EACCES && geteuid() != 0))
 			return err_sys(e, "control group %.300s", g->at[i].dir);
 	}
 	return 0;
