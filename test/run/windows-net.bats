@@ -45,7 +45,13 @@ print(s.recv(100).decode(), end="")' "$1"
 }
 
 @test "without the flag nothing is reachable, and nothing is told" {
-	for more in "" "--net none" "-m 64M"; do
+	ways=("" "--net none")
+	if "$LODGE" run -m 64M net.exe tables >/dev/null 2>"$T/err"; then
+		ways+=("-m 64M")
+	else
+		grep "control group" "$T/err"
+	fi
+	for more in "${ways[@]}"; do
 		# shellcheck disable=SC2086
 		run -3 "$LODGE" run $more net.exe tcp 10.0.2.2 "$PORT"
 		[ "${output%$'\r'}" = "not reached: 10051" ]
@@ -53,7 +59,7 @@ print(s.recv(100).decode(), end="")' "$1"
 		[[ "$output" == *"not reached: 10061"* ]]
 		run -2 "$LODGE" run $more net.exe tcp one.test "$PORT"
 		[[ "$output" == *"no such name: 11001"* ]]
-	done 2>"$T/err" || grep "control group" "$T/err"
+	done
 	run -0 "$LODGE" run net.exe tables
 	[[ "$output" == *"interfaces 1"*"info: 232"*"best: 1231"* ]]
 	[[ "$output" != *10.0.2* && "$output" != *route* ]]
