@@ -207,8 +207,12 @@ static void net_sum(pid_t pid, uint64_t *ret_in, uint64_t *ret_out)
 
 void container_uses(const struct container *c, struct json_object *out)
 {
+	static const char *const always[] = {"memory_resident", "processes"};
 	uint64_t in, sent;
 	cgroup_uses(&c->cgroup, out);
+	for (size_t i = 0; i < countof(always); i++) /* also where no controller counts them */
+		if (!json_object_object_get_ex(out, always[i], NULL))
+			number_add(out, always[i], 0);
 	net_sum(c->pid, &in, &sent);
 	number_add(out, "net_received_bytes", in);
 	number_add(out, "net_sent_bytes", sent);
