@@ -95,6 +95,7 @@ _Noreturn static void child_main(const struct child_start *given, pid_t parent)
 {
 	struct child_start own = *given, *c = &own; /* what is given lies on a stack of the guest */
 	struct lodge_err e;
+	console_forked(); /* before the pipe that its handler writes to is another file, or none */
 	c->start.child = &c->child;
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
@@ -108,7 +109,6 @@ _Noreturn static void child_main(const struct child_start *given, pid_t parent)
 		shared_futex(&c->child.family->may_run, FUTEX_WAIT, 0);
 	munmap((void *)(uintptr_t)GRANULE, WIN_GUEST_END - GRANULE);
 	memset(__start_win_state, 0, (size_t)(__stop_win_state - __start_win_state));
-	console_forked();
 	int r = win_run(&c->start, &e);
 	process_die(r == -ENOENT ? LODGE_EXIT_NOT_FOUND : LODGE_EXIT_CANNOT, "%s", e.msg);
 }
