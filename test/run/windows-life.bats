@@ -140,6 +140,13 @@ nobody() {
 	"$LODGE" wait one two
 	[ "$("$LODGE" logs one | tr -d '\r')" = 'D:\kept.exe in D:\' ]
 	[ "$("$LODGE" logs two | tr -d '\r')" = 'C:\App\kept.exe in C:\work' ]
+	mkdir -p "$T/a:b"
+	cp "$T/in/kept.exe" "$T/a:b"
+	cd "$T/a:b"
+	run -125 "$LODGE" create --name three kept.exe where
+	[[ "$output" == *"a:b: a guest that is kept cannot have a folder whose name has a colon"* ]]
+	run -0 "$LODGE" run kept.exe where
+	[ "${output%$'\r'}" = 'D:\kept.exe in D:\' ]
 }
 
 @test "it reads input, and has a terminal" {
