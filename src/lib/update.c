@@ -24,11 +24,13 @@ static int update_folder(struct lodge_guest *g, struct json_object *changes, str
 		return r;
 	instance_record(g->inst, &rec);
 	const struct level *l = level_of(g->inst, NULL);
-	r = instance_config_change(g->inst, changes, 0,
-				   l && l->governs		? LIFE_CHANGES_FREE
-				   : rec.state == LIFE_SUSPENDED ? LIFE_CHANGES_LIVE
-								 : LIFE_CHANGES_ALL,
-				   NULL, e);
+	r = l ? life_idle_check(l, g->inst->name, changes, e) : 0;
+	if (r == 0)
+		r = instance_config_change(g->inst, changes, 0,
+					   l && l->governs		 ? LIFE_CHANGES_FREE
+					   : rec.state == LIFE_SUSPENDED ? LIFE_CHANGES_LIVE
+									 : LIFE_CHANGES_ALL,
+					   NULL, e);
 	close(take_fd(&g->inst->lock));
 	return r;
 }

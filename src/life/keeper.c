@@ -134,12 +134,16 @@ static void sockets_hold(struct keeper *k)
 	}
 }
 
+int life_unsaved(const struct level *l, const char *name, const char *what, struct lodge_err *e)
+{
+	if (l->unsaved)
+		return err_set(e, EOPNOTSUPP, "cannot %s %s: %s", what, name, l->unsaved);
+	return err_set(e, EOPNOTSUPP, "the level %s cannot %s", l->name, what);
+}
+
 int keeper_unsaved(const struct keeper *k, const char *what, struct lodge_err *e)
 {
-	if (k->level->unsaved)
-		return err_set(e, EOPNOTSUPP, "cannot %s %s: %s", what, k->inst->name,
-			       k->level->unsaved);
-	return err_set(e, EOPNOTSUPP, "the level %s cannot %s", k->level->name, what);
+	return life_unsaved(k->level, k->inst->name, what, e);
 }
 
 int keeper_rename(struct keeper *k, const char *name, struct lodge_err *e)

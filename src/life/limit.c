@@ -428,6 +428,16 @@ void keeper_limit(struct keeper *k, struct life_warnings *w)
 	snprintf(l->warnings, sizeof l->warnings, "%s", w->text);
 }
 
+int life_idle_check(const struct level *l, const char *name, struct json_object *changes,
+		    struct lodge_err *e)
+{
+	struct json_object *v = NULL;
+	if (l->save || !json_object_object_get_ex(changes, "idle_timeout_ns", &v) ||
+	    json_object_get_int64(v) == 0)
+		return 0;
+	return life_unsaved(l, name, "suspend", e);
+}
+
 int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *e)
 {
 	struct lodge_config next;
@@ -436,9 +446,10 @@ int keeper_update(struct keeper *k, struct json_object *args, struct lodge_err *
 	struct json_object *set = NULL;
 	if (k->migration.on)
 		return err_set(e, EBUSY, "%s is being moved", k->inst->name);
-	if (json_object_object_get_ex(args, "idle_timeout_ns", NULL) && !k->level->save)
-		return keeper_unsaved(k, "suspend", e);
-	int r = instance_config_change(k->inst, args, m ? mem_size(m) : 0,
+	int r = life_idle_check(k->level, k->inst->name, args, e);
+	if (r < 0)
+		return r;
+	r = instance_config_change(k->inst, args, m ? mem_size(m) : 0,
 				       k->level->governs ? LIFE_CHANGES_FREE : LIFE_CHANGES_LIVE,
 				       &next, e);
 	if (r < 0)

@@ -304,7 +304,13 @@ nobody() {
 		[ "$status" -eq 125 ]
 		[[ "$output" == *"one program"* || "$output" == *"out of reach"* ]]
 	done
-	run -125 "$LODGE" update one --idle-timeout 10s
+	"$LODGE" create --name made kept.exe
+	for guest in one made; do # also while nobody keeps it
+		run -125 "$LODGE" update $guest --idle-timeout 10s
+		[[ "$output" == *"cannot suspend $guest: a Windows program is a process of the host"* ]]
+		"$LODGE" update $guest --idle-timeout none
+	done
+	"$LODGE" rm made
 	run -125 "$LODGE" diff one
 	run -125 "$LODGE" run -d --name two --idle-timeout 10s kept.exe
 	[[ "$output" == *"cannot be saved"* ]]
