@@ -113,6 +113,7 @@ api() { # NAME LEAST: so many assertions at least
 	# what others could have written to, and what is not as long, is not
 	for damage in "chmod 620" "truncate -s -4096"; do
 		was=$(stat -c %i "$file")
+		(umask 077; head -c 9000000 /dev/zero | tr '\0' x >"$file.new") # of one that was killed
 		$damage "$file"
 		"$LODGE" run big.exe | diff want -
 		for _ in $(seq 50); do

@@ -6,13 +6,14 @@
 #include "level/windows/internal.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
-enum { IMAGE_LEAST = 4 << 20, FORMAT = 1, SETTLED_S = 2, STALE_S = 60, NAME_LEN = 64 };
+enum { IMAGE_LEAST = 4 << 20, FORMAT = 1, SETTLED_S = 2, NAME_LEN = 64 };
 #define FOLDER_MAX (UINT64_C(1) << 30)
 
 struct kept {
@@ -75,14 +76,24 @@ static bool sections_write(const struct kept *k, int to, const uint8_t *file)
 	return ok;
 }
 
-/* Another one may be at it; who was killed meanwhile is not waited for. */
+/* Is the draft of that name still the file @to? It was removed to make room, or has been renamed. */
+static bool draft_is(const struct kept *k, const char *draft, int to)
+{
+	struct stat own, there;
+	return fstat(to, &own) == 0 && fstatat(k->dir, draft, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+}
+
+/* Locked: another one may be at it, and what one has left that was killed is taken over. -1: it is
+ * not ours. */
 static int draft_open(const struct kept *k, const char *draft)
 {
-	struct stat st;
-	if (fstatat(k->dir, draft, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_mtim.tv_sec + STALE_S < time(NULL))
-		(void)!unlinkat(k->dir, draft, 0);
-	return openat(k->dir, draft, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	autoclose int to = openat(k->dir, draft, flags, 0600);
+	if (to < 0 || !life_kept_ours(to, S_IFREG) || flock(to, LOCK_EX | LOCK_NB) < 0 ||
+	    !draft_is(k, draft, to) || ftruncate(to, 0) < 0)
+		return -1;
+	return take_fd(&to);
 }
 
 static _Noreturn void writer(const struct kept *k)
@@ -102,10 +113,11 @@ static _Noreturn void writer(const struct kept *k)
 	if (to < 0)
 		_exit(0);
 	bool ok = sections_write(k, to, p) && fstat(from, &after) == 0 &&
-		  same_file(&before, &after) && renameat(k->dir, draft, k->dir, k->name) == 0;
-	if (!ok)
+		  same_file(&before, &after) && draft_is(k, draft, to) &&
+		  renameat(k->dir, draft, k->dir, k->name) == 0;
+	if (!ok && draft_is(k, draft, to))
 		(void)!unlinkat(k->dir, draft, 0);
-	else
+	if (ok)
 		life_kept_trim(k->dir, FOLDER_MAX);
 	_exit(0);
 }
