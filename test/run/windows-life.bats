@@ -224,7 +224,7 @@ nobody() {
 	"$LODGE" run -d --name one -m 64M kept.exe eat 400
 	[ "$("$LODGE" wait one)" = 137 ]
 	[[ "$("$LODGE" inspect one)" == *"had no more memory"* ]]
-	! "$LODGE" logs one | grep -q "ate 64"
+	[[ "$("$LODGE" logs one)" != *"ate 64"* ]]
 	"$LODGE" rm one
 	"$LODGE" run -d --name one --pids-limit 20 kept.exe many 40
 	said one started
