@@ -268,6 +268,18 @@ nobody() {
 	run -7 "$LODGE" run -m 256M --pids-limit 64 --cpus 1 --cpu-weight 50 kept.exe exit 7
 	run -137 "$LODGE" run -m 64M kept.exe eat 400
 	[[ "$output" != *"ate 64"* ]]
+	# all threads and processes of it by one CPU, also when that is all that is asked for
+	for limit in "--cpus 1" "--cpu-weight 50" "--cpuset 0"; do
+		# shellcheck disable=SC2086
+		"$LODGE" run $limit kept.exe count >count 3>&- &
+		pid=$!
+		for _ in $(seq 100); do grep -q "count 3" count && break; sleep 0.05; done
+		[ -n "$(find /sys/fs/cgroup -path "*/lodge/windows-run-$pid" -print -quit)" ]
+		kill -TERM $pid
+		wait $pid && return 1 || [ $? -eq 143 ]
+		run -125 "$LODGE" run -o cgroup=off $limit kept.exe exit 0
+		[[ "$output" == *"limits of a program in the foreground: -o cgroup=off"* ]]
+	done
 	# by its standard streams, each for itself
 	run -124 --separate-stderr "$LODGE" run --timeout 700ms kept.exe count
 	[[ "${lines[0]}" == "count 0"* ]]

@@ -219,7 +219,7 @@ _Noreturn void family_main(struct family *f)
 
 static bool limits_asked(const struct lodge_config *c)
 {
-	return c->cpus > 1 || c->cpu_milli || c->cpu_weight || c->cpuset || c->memory ||
+	return c->cpus || c->cpu_milli || c->cpu_weight || c->cpuset || c->memory ||
 	       c->memory_limit || c->pids_limit || c->memory_reservation || c->memory_swap;
 }
 
@@ -233,7 +233,9 @@ static int limits_set(struct group *g, const struct lodge_config *c, struct lodg
 {
 	if (!limits_asked(c))
 		return 0;
-	int r = group_make_here(g, e);
+	int r = group_wanted(c, e);
+	if (r == 0)
+		r = group_make_here(g, e);
 	if (r == 0)
 		r = cgroup_limit(&g->g, c, false, e);
 	if (r < 0 && e)

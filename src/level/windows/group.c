@@ -23,6 +23,12 @@ static int group_find(struct cgroup *ret, const char *id, struct lodge_err *e)
 	return r;
 }
 
+int group_wanted(const struct lodge_config *c, struct lodge_err *e)
+{
+	const char *wish = life_option(c, "cgroup");
+	return wish && !strcmp(wish, "off") ? err_set(e, EPERM, "-o cgroup=off") : 0;
+}
+
 int group_make(struct group *p, const char *id, struct lodge_err *e)
 {
 	struct cgroup g = CGROUP_NONE;

@@ -54,6 +54,8 @@ struct group {
 	bool made;
 };
 #define GROUP_NONE ((struct group){.made = false})
+/* EPERM: the guest shall have none. */
+int group_wanted(const struct lodge_config *c, struct lodge_err *e) MUST;
 /* Make it, for the guest of the id or name @id, as far as it can be; 0 also when it is there.
  * What a killed keeper left in it ends. */
 int group_make(struct group *p, const char *id, struct lodge_err *e) MUST;

@@ -231,10 +231,7 @@ struct chr *windows_console(void *self)
 
 static void group_want(struct guest *g)
 {
-	const char *wish = life_option(g->c, "cgroup");
-	if (wish && !strcmp(wish, "off"))
-		(void)!err_set(&g->no_group, EPERM, "-o cgroup=off");
-	else if (!g->first && !g->group.made)
+	if (group_wanted(g->c, &g->no_group) == 0 && !g->first && !g->group.made)
 		(void)!group_make(&g->group, g->id, &g->no_group);
 }
 
