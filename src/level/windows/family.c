@@ -73,6 +73,7 @@ static void signals_spread(void)
 {
 	static const int those[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT};
 	struct sigaction a = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+	sigfillset(&a.sa_mask); /* what was sent first is spread first: to stop, to go on */
 	host_signals_default();
 	for (size_t i = 0; i < countof(those); i++)
 		sigaction(those[i], &a, NULL);
