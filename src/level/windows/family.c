@@ -29,6 +29,12 @@ static void word_say(int fd, enum word_what what, int value, const struct lodge_
 	(void)!host_packet_send(fd, &w, sizeof w, -1);
 }
 
+static void first_say(const struct family *f, pid_t first)
+{
+	struct word w = {.what = WORD_FIRST, .value = (int)first};
+	(void)!host_packet_send(f->report, &w, sizeof w, f->first);
+}
+
 /* ---- the program ---- */
 
 static void streams_take_over(const struct family *f)
@@ -138,7 +144,7 @@ static int spaces_enter(struct family *f, struct lodge_err *e)
 	return r == 0 && unshare(CLONE_NEWPID) < 0 ? err_sys(e, "a pid namespace") : r;
 }
 
-/* *@ret_end: of the pair with it; owned. */
+/* Its pidfd goes into @f. *@ret_end: of the pair with it; owned. */
 static pid_t first_start(struct family *f, int *ret_end, struct lodge_err *e)
 {
 	int ends[2], r = spaces_enter(f, e);
@@ -153,17 +159,25 @@ static pid_t first_start(struct family *f, int *ret_end, struct lodge_err *e)
 	}
 	close(ends[1]);
 	*ret_end = ends[0];
-	return first < 0 ? err_sys(e, "a process") : first;
+	if (first < 0)
+		return err_sys(e, "a process");
+	f->first = (int)syscall(SYS_pidfd_open, first, 0);
+	if (f->first >= 0)
+		return first;
+	r = err_sys(e, "a descriptor of a process");
+	kill(first, SIGKILL);
+	while (waitpid(first, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	return r;
 }
 
 /* Until the first process has ended, whoever keeps it is gone, or the time is over. */
-static bool end_wait(pid_t first, int keeper, uint64_t timeout_ns)
+static bool end_wait(int first, int keeper, uint64_t timeout_ns)
 {
-	autoclose int fd = (int)syscall(SYS_pidfd_open, first, 0);
 	const uint64_t end = timeout_ns ? host_monotonic_ns() + timeout_ns : UINT64_MAX;
 	for (;;) {
 		/* what is said to the keeper is not read here */
-		struct pollfd f[2] = {{.fd = fd, .events = POLLIN}, {.fd = keeper}};
+		struct pollfd f[2] = {{.fd = first, .events = POLLIN}, {.fd = keeper}};
 		uint64_t now = host_monotonic_ns();
 		int64_t ms = timeout_ns ? (int64_t)((end - min_u64(now, end)) / 1000000) + 1 : -1;
 		int n = poll(f, 2, (int)(ms > INT32_MAX ? INT32_MAX : ms));
@@ -202,11 +216,11 @@ _Noreturn void family_main(struct family *f)
 		word_say(f->report, WORD_READY, (int)first, &e);
 		_exit(LODGE_EXIT_LODGE);
 	}
-	word_say(f->report, WORD_FIRST, (int)first, NULL);
+	first_say(f, first);
 	close(f->in);
 	if (f->out != f->in)
 		close(f->out);
-	bool ended = end_wait(first, f->report, 0);
+	bool ended = end_wait(f->first, f->report, 0);
 	if (!ended)
 		kill(first, SIGKILL);
 	int status = first_reap(f, first, end);
@@ -271,10 +285,11 @@ int family_become(const struct lodge_config *c, struct lodge_err *e)
 	if (first > 0) {
 		box_signals_pass(first);
 		r = ready_wait(ends[0], e);
-		bool ended = r == 0 && end_wait(first, -1, c->timeout_ns);
+		bool ended = r == 0 && end_wait(f.first, -1, c->timeout_ns);
 		if (!ended)
 			kill(first, SIGKILL);
 		int status = first_reap(&f, first, end);
+		close(f.first);
 		group_end(&g);
 		if (r == 0 && !ended)
 			_exit(EXIT_TIMEOUT);
@@ -316,17 +331,22 @@ static int stand_look(void *arg, pid_t pid)
 	return s->moves;
 }
 
+int family_signal(int first, int sig)
+{
+	return (int)syscall(SYS_pidfd_send_signal, first, sig, NULL, 0);
+}
+
 /* The signal has reached all of them, and those that were being forked: only that they have come
  * to a stop has to be waited for. */
-int family_stop(pid_t first, struct lodge_err *e)
+int family_stop(pid_t number, int first, struct lodge_err *e)
 {
 	const uint64_t end = host_monotonic_ns() + STAND_MS * UINT64_C(1000000);
 	struct stand s;
-	if (kill(first, SIGTSTP) < 0)
+	if (family_signal(first, SIGTSTP) < 0)
 		return err_set(e, ESRCH, "the program has ended");
 	do {
-		s = (struct stand){.first = first};
-		(void)!host_tree_each(first, stand_look, &s);
+		s = (struct stand){.first = number};
+		(void)!host_tree_each(number, stand_look, &s);
 		if (!s.moves)
 			return 0;
 		usleep(500);
@@ -336,4 +356,4 @@ int family_stop(pid_t first, struct lodge_err *e)
 				 "so long");
 }
 
-void family_go(pid_t first) { kill(first, SIGCONT); }
+void family_go(int first) { (void)!family_signal(first, SIGCONT); }

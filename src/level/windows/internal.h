@@ -38,9 +38,9 @@ void windows_report(int result, const struct lodge_err *e);
 
 /* ---- words about the program, in the direction of whoever waits ---- */
 enum word_what {
-	WORD_FIRST, /* value: the first process of its pid namespace */
+	WORD_FIRST, /* value: the first process of its pid namespace, whose pidfd comes along */
 	WORD_READY, /* value: 0, it is about to run; or -errno, and why */
-	WORD_ENDED, /* value: how the program ended, as of wait(2) */
+	WORD_ENDED, /* the last. value: how the program ended, as of wait(2) */
 };
 struct word {
 	enum word_what what;
@@ -77,6 +77,7 @@ struct family {
 	bool kept;           /* by a keeper, at the other end; what follows is its */
 	int in, out;         /* of the program: both the same for a terminal; owned */
 	unsigned umask;
+	int first;           /* pidfd of the first process, once there is one; owned */
 };
 /* In a child of the keeper: the process outside. */
 _Noreturn void family_main(struct family *f);
@@ -84,10 +85,13 @@ _Noreturn void family_main(struct family *f);
 bool family_wanted(const struct lodge_config *c);
 /* This process becomes the one outside, in the foreground. Returns on failure only. */
 int family_become(const struct lodge_config *c, struct lodge_err *e) MUST;
-/* All but the first process @first stand still, or go on; by signals, when there is no freezer.
- * The first returns when they do. */
-int family_stop(pid_t first, struct lodge_err *e) MUST;
-void family_go(pid_t first);
+/* To the first process by its pidfd @first: its number may be another's as soon as the one outside has
+ * reaped it. Below 0 with errno; ESRCH: it has ended. */
+int family_signal(int first, int sig) MUST;
+/* All but the first process, of that pidfd and @number, stand still, or go on; by signals, when there
+ * is no freezer. The first returns when they do. */
+int family_stop(pid_t number, int first, struct lodge_err *e) MUST;
+void family_go(int first);
 
 /* ---- keeper.c: the level's functions ---- */
 int windows_create(void **ret, const struct level_env *env, const struct lodge_config *c,

@@ -23,7 +23,8 @@ struct guest {
 	struct lodge_err no_group; /* why there is none */
 	int report;              /* owned; -1 */
 	struct loop_watch *watch;
-	pid_t pid, first;        /* outside; of the pid namespace. 0: not started, or reaped */
+	pid_t pid, first;        /* outside; of the pid namespace. 0: not started, or ended */
+	int first_fd;            /* pidfd of that; owned; -1 */
 	int status;              /* how it ended, as of wait(2); -1: unknown */
 	bool over;               /* ended has been called */
 	bool limited;            /* the group has limits to be taken away */
@@ -64,8 +65,10 @@ static void report_event(void *arg, uint32_t events)
 	struct word w;
 	(void)events;
 	ssize_t n = host_packet_receive(g->report, &w, sizeof w, false, NULL);
-	if (n == sizeof w && w.what == WORD_ENDED)
+	if (n == sizeof w && w.what == WORD_ENDED) {
 		g->status = w.value;
+		g->first = 0;
+	}
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)))
 		return;
 	loop_watch_free(take(g->watch));
@@ -74,23 +77,32 @@ static void report_event(void *arg, uint32_t events)
 
 /* ---- starting ---- */
 
-/* What is said comes in this order: the first process; that the program is about to run. */
+/* Until it is known which the first process is, and that the program is about to run: two processes
+ * say that, each at its time. */
 static int ready_wait(struct guest *g, struct lodge_err *e)
 {
 	struct pollfd f = {.fd = g->report, .events = POLLIN};
 	const uint64_t end = host_monotonic_ns() + READY_MS * UINT64_C(1000000);
+	bool ready = false;
 	while (host_monotonic_ns() < end) {
 		struct word w;
+		autoclose int passed = -1;
 		int n = poll(&f, 1, READY_MS);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n != 1 || host_packet_receive(g->report, &w, sizeof w, true, NULL) != sizeof w)
+		if (n != 1 ||
+		    host_packet_receive(g->report, &w, sizeof w, true, &passed) != sizeof w)
 			break;
 		w.err.msg[sizeof w.err.msg - 1] = 0;
-		if (w.what == WORD_FIRST)
+		if (w.what == WORD_READY && w.value < 0)
+			return err_set(e, -w.value, "%s", w.err.msg);
+		if (w.what == WORD_FIRST && passed >= 0) {
 			g->first = w.value;
-		else if (w.what == WORD_READY)
-			return w.value < 0 ? err_set(e, -w.value, "%s", w.err.msg) : 0;
+			g->first_fd = take_fd(&passed);
+		}
+		ready |= w.what == WORD_READY;
+		if (ready && g->first)
+			return 0;
 	}
 	return err_set(e, EIO, "the program's process died at its start");
 }
@@ -153,9 +165,9 @@ static int guest_stand(struct guest *g, struct lodge_err *e)
 	if (group_freezes(&g->group))
 		r = cgroup_freeze(&g->group.g, on, e);
 	else if (on)
-		r = family_stop(g->first, e);
+		r = family_stop(g->first, g->first_fd, e);
 	else
-		family_go(g->first);
+		family_go(g->first_fd);
 	if (r == 0)
 		g->stands = on;
 	return r;
@@ -200,7 +212,7 @@ int windows_signal(void *self, int sig, struct lodge_err *e)
 		return err_set(e, EINVAL, "a Windows program has no signal %d; INT (Ctrl-C), QUIT "
 			       "(Ctrl-Break), TERM and HUP (its console closes) and KILL reach it",
 			       sig);
-	return kill(g->first, sig) < 0 ? err_sys(e, "a signal to the program") : 0;
+	return family_signal(g->first_fd, sig) < 0 ? err_sys(e, "a signal to the program") : 0;
 }
 
 int windows_stop(void *self, struct lodge_err *e) { return windows_signal(self, SIGTERM, e); }
@@ -210,7 +222,7 @@ int windows_kill(void *self, struct lodge_err *e)
 	struct guest *g = self;
 	if (!g->first)
 		return err_set(e, ESRCH, "the program does not run");
-	if (kill(g->first, SIGKILL) < 0)
+	if (family_signal(g->first_fd, SIGKILL) < 0)
 		return err_sys(e, "killing the program");
 	/* of version 1: what is frozen would not end */
 	return g->group.made && cgroup_frozen(&g->group.g) ? cgroup_freeze(&g->group.g, false, e)
@@ -231,7 +243,7 @@ struct chr *windows_console(void *self)
 
 static void group_want(struct guest *g)
 {
-	if (group_wanted(g->c, &g->no_group) == 0 && !g->first && !g->group.made)
+	if (group_wanted(g->c, &g->no_group) == 0 && !g->pid && !g->group.made)
 		(void)!group_make(&g->group, g->id, &g->no_group);
 }
 
@@ -335,7 +347,7 @@ int windows_create(void **ret, const struct level_env *env, const struct lodge_c
 		return r < 0 ? r : err_set(e, ENOMEM, "out of memory");
 	g->env = env;
 	g->c = c;
-	g->report = g->status = -1;
+	g->report = g->first_fd = g->status = -1;
 	const char *slash = strrchr(env->instance_dir, '/');
 	g->id = strdup(slash ? slash + 1 : env->name);
 	r = g->id ? streams_new(&g->streams, env->loop, guest_over, g, e)
@@ -362,6 +374,7 @@ void windows_destroy(void *self)
 	if (g->watch)
 		loop_watch_free(g->watch);
 	auto_close(&g->report);
+	auto_close(&g->first_fd);
 	group_end(&g->group);
 	streams_free(g->streams);
 	free(g->id);
