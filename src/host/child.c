@@ -38,12 +38,17 @@ static void reserved_default(int s)
 	}
 }
 
-void host_signals_default(void)
+void host_signal_actions_default(void)
 {
-	sigset_t none;
 	for (int s = 1; s < NSIG; s++)
 		if (s != SIGKILL && s != SIGSTOP && signal(s, SIG_DFL) == SIG_ERR)
 			reserved_default(s);
+}
+
+void host_signals_default(void)
+{
+	sigset_t none;
+	host_signal_actions_default();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -80,6 +80,8 @@ void host_race_expect(const void *at, uint64_t bytes);
 void host_fds_close(const int *keep, size_t n);
 /* Every signal does what it does by default, and none is blocked. */
 void host_signals_default(void);
+/* The first half of that: what is blocked stays so. */
+void host_signal_actions_default(void);
 /* The exit code of a process by its status of wait(2), as shells give it: its own, or 128 + the
  * signal. */
 int host_exit_code(int status);

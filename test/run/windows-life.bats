@@ -290,6 +290,14 @@ nobody() {
 	kill -TERM $pid
 	wait $pid && return 1 || [ $? -eq 58 ]
 	grep -q "ready after event 2" events
+	for ms in $(seq -w 000 3 090); do # at any time of its start, too
+		"$LODGE" run --pids-limit 64 kept.exe count >early 2>&1 3>&- &
+		pid=$!
+		sleep 0.$ms
+		kill -TERM $pid
+		ends $pid || { kill -9 $pid; echo "after $ms ms"; return 1; }
+		wait $pid && return 1 || [ $? -eq 143 ] || { cat early; return 1; }
+	done
 	"$LODGE" run --pids-limit 64 kept.exe many 3 >many 3>&- &
 	pid=$!
 	for _ in $(seq 100); do grep -q "started" many && break; sleep 0.05; done

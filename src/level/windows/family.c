@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { STAND_MS = 5000, EXIT_TIMEOUT = LODGE_EXIT_TIMEOUT, ALL = -1 };
+enum { STAND_MS = 5000, DEATH_NS = 1000000000, EXIT_TIMEOUT = LODGE_EXIT_TIMEOUT, ALL = -1 };
 
 static void word_say(int fd, enum word_what what, int value, const struct lodge_err *e)
 {
@@ -67,20 +67,24 @@ static _Noreturn void program_main(const struct family *f)
 
 /* ---- the first process ---- */
 
+/* What came before there was a program comes from here, whoever sent it. */
+static volatile sig_atomic_t early = true;
+
 /* Of the terminal it comes to all of them by itself. */
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	(void)context;
-	if (info->si_code <= 0 || sig == SIGTSTP || sig == SIGCONT)
+	if (early || info->si_code <= 0 || sig == SIGTSTP || sig == SIGCONT)
 		kill(ALL, sig == SIGTSTP ? SIGSTOP : sig);
 }
 
+/* Once they are no longer blocked. */
 static void signals_spread(void)
 {
 	static const int those[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT};
 	struct sigaction a = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
 	sigfillset(&a.sa_mask); /* what was sent first is spread first: to stop, to go on */
-	host_signals_default();
+	host_signal_actions_default();
 	for (size_t i = 0; i < countof(those); i++)
 		sigaction(those[i], &a, NULL);
 }
@@ -96,12 +100,14 @@ static int uplink_enter(const struct uplink *u, struct lodge_err *e)
 	return 0;
 }
 
-/* @end: of a pair, whose other end is the process's outside. */
+/* @end: of a pair, whose other end is the process's outside. Signals are blocked. */
 static _Noreturn void first_main(const struct family *f, int end)
 {
 	struct lodge_err e = {.code = 0};
 	struct pollfd outside = {.fd = end};
 	int status = 0;
+	sigset_t none;
+	sigemptyset(&none);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (poll(&outside, 1, 0) != 0) /* it had ended before */
 		_exit(LODGE_EXIT_LODGE);
@@ -122,6 +128,8 @@ static _Noreturn void first_main(const struct family *f, int end)
 		word_say(f->report, WORD_READY, -e.code, &e);
 		_exit(LODGE_EXIT_LODGE);
 	}
+	sigprocmask(SIG_SETMASK, &none, NULL); /* those that have come wait no longer */
+	early = false;
 	host_fds_close(&end, 1);
 	close_range(0, 2, 0);
 	do
@@ -144,19 +152,26 @@ static int spaces_enter(struct family *f, struct lodge_err *e)
 	return r == 0 && unshare(CLONE_NEWPID) < 0 ? err_sys(e, "a pid namespace") : r;
 }
 
-/* Its pidfd goes into @f. *@ret_end: of the pair with it; owned. */
+/* Its pidfd goes into @f. *@ret_end: of the pair with it; owned. Signals wait until it can take them,
+ * and the program: a first process hears of none that it has no handler for. */
 static pid_t first_start(struct family *f, int *ret_end, struct lodge_err *e)
 {
+	sigset_t all, before;
 	int ends[2], r = spaces_enter(f, e);
 	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		r = err_sys(e, "a pair of sockets");
 	if (r < 0)
 		return r;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
 	pid_t first = fork();
 	if (first == 0) {
 		close(ends[0]);
 		first_main(f, ends[1]);
 	}
+	if (first > 0 && !f->kept)
+		box_signals_pass(first);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(ends[1]);
 	*ret_end = ends[0];
 	if (first < 0)
@@ -258,10 +273,12 @@ static int limits_set(struct group *g, const struct lodge_config *c, struct lodg
 	return r < 0 ? (err_in(e, r, "limits of a program in the foreground"), -EOPNOTSUPP) : 0;
 }
 
-static int ready_wait(int report, struct lodge_err *e)
+/* *@ret_died: it has said nothing. */
+static int ready_wait(int report, bool *ret_died, struct lodge_err *e)
 {
 	struct word w;
-	if (host_packet_receive(report, &w, sizeof w, true, NULL) != sizeof w)
+	*ret_died = host_packet_receive(report, &w, sizeof w, true, NULL) != sizeof w;
+	if (*ret_died)
 		return err_set(e, EIO, "the program's process died at its start");
 	w.err.msg[sizeof w.err.msg - 1] = 0;
 	return w.value < 0 ? err_set(e, -w.value, "%s", w.err.msg) : 0;
@@ -271,6 +288,7 @@ int family_become(const struct lodge_config *c, struct lodge_err *e)
 {
 	struct group g = GROUP_NONE;
 	int ends[2] = {-1, -1}, end = -1;
+	bool died = false;
 	int r = windows_check(c, e);
 	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		r = err_sys(e, "a pair of sockets");
@@ -283,9 +301,10 @@ int family_become(const struct lodge_config *c, struct lodge_err *e)
 	pid_t first = r == 0 ? first_start(&f, &end, e) : 0;
 	auto_close(&ends[1]);
 	if (first > 0) {
-		box_signals_pass(first);
-		r = ready_wait(ends[0], e);
-		bool ended = r == 0 && end_wait(f.first, -1, c->timeout_ns);
+		r = ready_wait(ends[0], &died, e);
+		/* of a program that died at once the first process has yet to say how */
+		bool ended = (r == 0 || died) &&
+			     end_wait(f.first, -1, died ? DEATH_NS : c->timeout_ns);
 		if (!ended)
 			kill(first, SIGKILL);
 		int status = first_reap(&f, first, end);
@@ -293,7 +312,7 @@ int family_become(const struct lodge_config *c, struct lodge_err *e)
 		group_end(&g);
 		if (r == 0 && !ended)
 			_exit(EXIT_TIMEOUT);
-		if (r == 0)
+		if (r == 0 || (died && WIFSIGNALED(status)))
 			box_end_as(status);
 	}
 	group_end(&g);
