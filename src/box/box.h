@@ -47,7 +47,7 @@ int box_enter(const struct box *b, struct lodge_err *e) MUST;
 
 /* ---- processes around a confined one (family.c) ---- */
 /* What is sent to this process from now on goes on to @to: signals that ask for something, but for
- * those of the terminal, which @to has as well. */
+ * those of the terminal, which @to has as well. 0: to nobody. */
 void box_signals_pass(pid_t to);
 _Noreturn void box_end_as(int status); /* as one with this status of wait(2) has */
 

@@ -290,6 +290,24 @@ nobody() {
 	kill -TERM $pid
 	wait $pid && return 1 || [ $? -eq 58 ]
 	grep -q "ready after event 2" events
+	# the terminal is what it was
+	cat >by-terminal <<-'END'
+		stty -g
+		# shellcheck disable=SC2086
+		"$LODGE" run $BY kept.exe raw </dev/tty &
+		sleep 0.8
+		kill -TERM $! 2>/dev/null
+		wait $!
+		echo $?
+		stty -g
+	END
+	for by in "--timeout 300ms 124" "--pids-limit 64 143"; do
+		BY=${by% *} script -qec "bash by-terminal" /dev/null </dev/null | tr -d '\r' >modes
+		cat modes
+		[ "$(sed -n 2p modes)" = "mode 0" ]
+		[ "$(tail -n 2 modes | head -n 1)" = "${by##* }" ]
+		[ "$(tail -n 1 modes)" = "$(head -n 1 modes)" ]
+	done
 	for ms in $(seq -w 000 3 090); do # at any time of its start, too
 		"$LODGE" run --pids-limit 64 kept.exe count >early 2>&1 3>&- &
 		pid=$!

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 enum { STAND_MS = 5000, DEATH_NS = 1000000000, EXIT_TIMEOUT = LODGE_EXIT_TIMEOUT, ALL = -1 };
 
@@ -210,6 +211,10 @@ static int first_reap(struct family *f, pid_t first, int end)
 	/* one that is frozen (version 1) would not end */
 	if (f->group && cgroup_frozen(&f->group->g))
 		(void)!cgroup_freeze(&f->group->g, false, NULL);
+	if (!f->kept) { /* its number may be another's from here on */
+		(void)end_wait(f->first, -1, 0);
+		box_signals_pass(0);
+	}
 	while (waitpid(first, &own, 0) < 0 && errno == EINTR)
 		continue;
 	uplink_end(&f->network);
@@ -284,11 +289,55 @@ static int ready_wait(int report, bool *ret_died, struct lodge_err *e)
 	return w.value < 0 ? err_set(e, -w.value, "%s", w.err.msg) : 0;
 }
 
+struct terminal {
+	bool is;
+	struct termios before;
+};
+
+static struct terminal terminal_look(void)
+{
+	struct terminal t = {.is = false};
+	t.is = tcgetattr(0, &t.before) == 0;
+	return t;
+}
+
+/* A program that was killed has left it as it was to it. In the background it is others'. */
+static void terminal_restore(const struct terminal *t)
+{
+	if (t->is && tcgetpgrp(0) == getpgrp())
+		tcsetattr(0, TCSANOW, &t->before);
+}
+
+/* Until all has ended. Returns if it has not come to run. @end, @report: of pairs with the first process
+ * and the program. */
+static int first_attend(struct family *f, pid_t first, int end, int report,
+			const struct terminal *t, struct lodge_err *e)
+{
+	bool died = false;
+	int r = ready_wait(report, &died, e);
+	/* of a program that died at once the first process has yet to say how */
+	bool ended = (r == 0 || died) &&
+		     end_wait(f->first, -1, died ? DEATH_NS : f->c->timeout_ns);
+	if (!ended)
+		kill(first, SIGKILL);
+	int status = first_reap(f, first, end);
+	close(f->first);
+	if (!ended || WIFSIGNALED(status))
+		terminal_restore(t);
+	if (f->group)
+		group_end(f->group);
+	if (r == 0 && !ended)
+		_exit(EXIT_TIMEOUT);
+	if (r == 0 || (died && WIFSIGNALED(status)))
+		box_end_as(status);
+	return r;
+}
+
 int family_become(const struct lodge_config *c, struct lodge_err *e)
 {
 	struct group g = GROUP_NONE;
+	const struct terminal t = terminal_look();
 	int ends[2] = {-1, -1}, end = -1;
-	bool died = false;
 	int r = windows_check(c, e);
 	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		r = err_sys(e, "a pair of sockets");
@@ -300,21 +349,8 @@ int family_become(const struct lodge_config *c, struct lodge_err *e)
 			   .network = UPLINK_NONE};
 	pid_t first = r == 0 ? first_start(&f, &end, e) : 0;
 	auto_close(&ends[1]);
-	if (first > 0) {
-		r = ready_wait(ends[0], &died, e);
-		/* of a program that died at once the first process has yet to say how */
-		bool ended = (r == 0 || died) &&
-			     end_wait(f.first, -1, died ? DEATH_NS : c->timeout_ns);
-		if (!ended)
-			kill(first, SIGKILL);
-		int status = first_reap(&f, first, end);
-		close(f.first);
-		group_end(&g);
-		if (r == 0 && !ended)
-			_exit(EXIT_TIMEOUT);
-		if (r == 0 || (died && WIFSIGNALED(status)))
-			box_end_as(status);
-	}
+	if (first > 0)
+		r = first_attend(&f, first, end, ends[0], &t, e);
 	group_end(&g);
 	uplink_end(&f.network);
 	auto_close(&ends[0]);

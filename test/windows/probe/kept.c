@@ -117,6 +117,18 @@ static int eat(int mib)
 	return 0;
 }
 
+/* The terminal is its own, and it does not give it back. */
+static int raw(void)
+{
+	DWORD mode;
+	HANDLE in = GetStdHandle(STD_INPUT_HANDLE);
+	if (!SetConsoleMode(in, 0) || !GetConsoleMode(in, &mode))
+		return 1;
+	say("mode", (int)(mode & 7));
+	Sleep(INFINITE);
+	return 0;
+}
+
 static int many(int n)
 {
 	int i = 0;
@@ -153,5 +165,6 @@ int main(int argc, char **argv)
 	       : !strcmp(what, "burn")	 ? burn(n)
 	       : !strcmp(what, "eat")	 ? eat(n)
 	       : !strcmp(what, "many")	 ? many(n)
+	       : !strcmp(what, "raw")	 ? raw()
 					 : count();
 }
