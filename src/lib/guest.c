@@ -225,8 +225,8 @@ int lodge_create(struct lodge_guest **ret, const struct lodge_config *given, str
 		if (folder && strchr(folder, ':')) /* it could not be told from what is behind it */
 			return err_set(e, EINVAL,
 				       "%s: a guest that is kept cannot have a folder whose name "
-				       "has a colon; start it in another one, or in the foreground: "
-				       "lodge run %s", folder, c.guest);
+				       "has a colon; start it in another one, or in the "
+				       "foreground: lodge run %s", folder, c.guest);
 		if (!folder || asprintf(&given_here, "%s:%s", folder, l->here) < 0)
 			return err_set(e, ENOMEM, "out of memory");
 		volume = given_here;

@@ -317,12 +317,12 @@ int life_state_keep(struct instance *i, const uint8_t *state, size_t len, struct
 int life_limits_parse(const char *const *changes, size_t n, struct json_object **ret,
                       struct lodge_err *e) MUST;
 int life_limits_check(const struct lodge_config *c, struct lodge_err *e) MUST;
-/* EOPNOTSUPP: of a guest @name of the level @l the state cannot be saved, so that one cannot "@what"
- * it. */
+/* EOPNOTSUPP: of a guest @name of the level @l the state cannot be saved, so that one cannot
+ * "@what" it. */
 int life_unsaved(const struct level *l, const char *name, const char *what,
                  struct lodge_err *e) MUST;
-/* The same, if @changes have an --idle-timeout that it would have to be suspended after; 0 (none) is
- * every guest's. */
+/* The same, if @changes have an --idle-timeout that it would have to be suspended after; 0 (none)
+ * is every guest's. */
 int life_idle_check(const struct level *l, const char *name, struct json_object *changes,
                     struct lodge_err *e) MUST;
 enum life_changes {

@@ -311,6 +311,7 @@ nobody() {
 	for ms in $(seq -w 000 3 090); do # at any time of its start, too
 		"$LODGE" run --pids-limit 64 kept.exe count >early 2>&1 3>&- &
 		pid=$!
+		until [ "$(readlink /proc/$pid/exe)" = "$LODGE" ]; do :; done
 		sleep 0.$ms
 		kill -TERM $pid
 		ends $pid || { kill -9 $pid; echo "after $ms ms"; return 1; }

@@ -153,8 +153,8 @@ static int spaces_enter(struct family *f, struct lodge_err *e)
 	return r == 0 && unshare(CLONE_NEWPID) < 0 ? err_sys(e, "a pid namespace") : r;
 }
 
-/* Its pidfd goes into @f. *@ret_end: of the pair with it; owned. Signals wait until it can take them,
- * and the program: a first process hears of none that it has no handler for. */
+/* Its pidfd goes into @f. *@ret_end: of the pair with it; owned. Signals wait until it and the
+ * program can take them: a first process hears of none that it has no handler for. */
 static pid_t first_start(struct family *f, int *ret_end, struct lodge_err *e)
 {
 	sigset_t all, before;
@@ -308,8 +308,8 @@ static void terminal_restore(const struct terminal *t)
 		tcsetattr(0, TCSANOW, &t->before);
 }
 
-/* Until all has ended. Returns if it has not come to run. @end, @report: of pairs with the first process
- * and the program. */
+/* Until all has ended. Returns if it has not come to run. @end, @report: of pairs with the first
+ * process and the program. */
 static int first_attend(struct family *f, pid_t first, int end, int report,
 			const struct terminal *t, struct lodge_err *e)
 {

@@ -76,7 +76,8 @@ static bool sections_write(const struct kept *k, int to, const uint8_t *file)
 	return ok;
 }
 
-/* Is the draft of that name still the file @to? It was removed to make room, or has been renamed. */
+/* Is the draft of that name still the file @to? It may have been removed to make room, or renamed.
+ */
 static bool draft_is(const struct kept *k, const char *draft, int to)
 {
 	struct stat own, there;

@@ -85,11 +85,11 @@ _Noreturn void family_main(struct family *f);
 bool family_wanted(const struct lodge_config *c);
 /* This process becomes the one outside, in the foreground. Returns on failure only. */
 int family_become(const struct lodge_config *c, struct lodge_err *e) MUST;
-/* To the first process by its pidfd @first: its number may be another's as soon as the one outside has
- * reaped it. Below 0 with errno; ESRCH: it has ended. */
+/* To the first process by its pidfd @first: its number may be another's as soon as the one outside
+ * has reaped it. Below 0 with errno; ESRCH: it has ended. */
 int family_signal(int first, int sig) MUST;
-/* All but the first process, of that pidfd and @number, stand still, or go on; by signals, when there
- * is no freezer. The first returns when they do. */
+/* All but the first process, of that pidfd and @number, stand still, or go on; by signals, when
+ * there is no freezer. The first returns when they do. */
 int family_stop(pid_t number, int first, struct lodge_err *e) MUST;
 void family_go(int first);
 
