@@ -146,9 +146,12 @@ struct module {
 	struct pe_tls tls;
 	char *path, *name; /* D:\a\b.dll, b.dll; owned */
 	bool ours, started, tls_used;
+	bool starts;     /* it has been its turn to begin */
+	bool failed;     /* it, or what it needs, would not */
 	bool late;       /* loaded by a running program */
 	bool no_threads; /* it does not want to hear of them */
 	uint32_t tls_index;
+	uint32_t told; /* the last round of modules_tell */
 	_Atomic(uint32_t) refs;
 	struct module **needs; /* owned: what it imports from, a reference each */
 	size_t nneeds;

@@ -19,6 +19,7 @@ static WIN_STATE struct {
 	size_t norder, count;
 	bool tls[TLS_MODULES]; /* indices that are taken */
 	uint32_t tls_taken;    /* how often one was */
+	uint32_t round;  /* of modules_tell */
 	uint32_t flags;  /* of what is being loaded: LOAD_... */
 	const char *own; /* and its folder, if that is looked into */
 	bool begun; /* the program and what it imports are loaded */
@@ -271,9 +272,15 @@ static bool image_take(struct module *m)
 		struct pe_section *s = &m->pe.sections[i];
 		size_t len = align_up(s->mem_len, PAGE);
 		uint8_t *at = m->im.at + s->rva;
-		if (!pe_section_kept(s) ||
-		    mremap(kept->at + s->rva, len, len, how, at) == MAP_FAILED)
+		if (!pe_section_kept(s))
 			continue;
+		if (mremap(kept->at + s->rva, len, len, how, at) == MAP_FAILED) {
+			/* what was there may be gone by then */
+			if (mmap(at, len, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+				process_die(LODGE_EXIT_LODGE, "no memory for the guest");
+			continue;
+		}
 		/* as what is not kept, until the image is whole */
 		if (mprotect(at, len, PROT_READ | PROT_WRITE) < 0)
 			process_die(LODGE_EXIT_LODGE, "no memory for the guest");
@@ -388,8 +395,10 @@ static int image_load(struct module *m, const uint8_t *file, uint64_t len, struc
 		r = image_bind(m, true, e);
 	if (r == 0)
 		r = image_protect(m, e);
-	if (r == 0)
+	if (r == 0) {
+		m->told = modules.round; /* who comes in a round is not told of it */
 		modules.order[modules.norder++] = m;
+	}
 	return r;
 }
 
@@ -543,32 +552,53 @@ static bool module_tell(struct module *m, uint32_t reason)
 	return ok != 0;
 }
 
-/* Libraries that have not begun yet do. False: one will not. */
-static bool modules_start(void)
+/* It begins if it has not yet, behind what it needs; nothing else does, so that a library which
+ * loads another one meanwhile learns of that one only. False: it, or what it needs, will not. */
+static bool module_start(struct module *m)
 {
 	bool ok = true;
-	for (size_t i = 0; ok && i < modules.norder;) {
-		struct module *m = modules.order[i++];
-		if (m->started)
-			continue;
+	if (m->ours || m->starts)
+		return !m->failed;
+	m->starts = true;
+	for (size_t i = 0; ok && i < m->nneeds; i++)
+		ok = module_start(m->needs[i]);
+	if (ok) {
 		m->started = true;
 		ok = module_tell(m, TELL_PROCESS_ATTACH);
-		i = 0; /* it may have loaded and unloaded others */
 	}
+	m->failed = !ok;
 	return ok;
 }
 
+/* The first, or the last, that has not been told in this round; NULL: all have. */
+static struct module *module_untold(bool last)
+{
+	for (size_t i = 0; i < modules.norder; i++) {
+		struct module *m = modules.order[last ? modules.norder - 1 - i : i];
+		if (m->told != modules.round)
+			return m;
+	}
+	return NULL;
+}
+
+/* Who is told may load and unload others, or itself: each is held meanwhile, and the next one is
+ * looked for afterwards. */
 void modules_tell(uint32_t reason)
 {
 	bool end = reason == TELL_PROCESS_DETACH || reason == TELL_THREAD_DETACH;
 	bool mine = modules_lock_for(reason == TELL_PROCESS_DETACH ? EXIT_WAIT_MS : INFINITE);
-	if (reason == TELL_PROCESS_ATTACH && !modules_start())
+	if (reason == TELL_PROCESS_ATTACH && !module_start(process()->main))
 		process_end(STATUS_DLL_NOT_FOUND);
-	for (size_t i = 0, n = modules.norder; reason != TELL_PROCESS_ATTACH && i < n; i++) {
-		struct module *m = modules.order[end ? n - 1 - i : i];
+	modules.round++;
+	for (struct module *m; reason != TELL_PROCESS_ATTACH && (m = module_untold(end));) {
 		bool thread = reason >= TELL_THREAD_ATTACH;
-		if (m && m->started && !(thread && m->no_threads))
-			(void)module_tell(m, reason);
+		m->told = modules.round;
+		if (!m->started || (thread && m->no_threads))
+			continue;
+		m->started = thread; /* no longer, when the process ends */
+		m->refs++;
+		(void)module_tell(m, reason);
+		module_unload(m);
 	}
 	if (mine)
 		modules_unlock();
@@ -600,7 +630,7 @@ uint32_t module_load(struct module **ret, const char *name, uint32_t flags)
 				bad = ERROR_NOT_ENOUGH_MEMORY;
 		threads_unlock();
 	}
-	if (!bad && !modules_start()) {
+	if (!bad && !module_start(*ret)) {
 		bad = ERROR_DLL_INIT_FAILED;
 		module_unload(*ret);
 	}
@@ -608,12 +638,16 @@ uint32_t module_load(struct module **ret, const char *name, uint32_t flags)
 	return bad;
 }
 
-
+/* When the process ends, all stay where they are. */
 void module_unload(struct module *m)
 {
+	if (process()->exiting)
+		return;
 	modules_lock();
 	if (!m->ours && m != process()->main && m->refs && --m->refs == 0) {
-		if (m->started)
+		bool tell = m->started;
+		m->started = false; /* who ends the process now does not tell it again */
+		if (tell)
 			(void)module_tell(m, TELL_PROCESS_DETACH);
 		module_drop(m);
 	}

@@ -54,6 +54,8 @@ static BOOL WINAPI entry(HINSTANCE h, DWORD reason, void *with_all)
 		LoadLibraryA(value);
 	if (reason == DLL_PROCESS_DETACH && *name == 'a' && asked("LIBRARY_FREES", value))
 		FreeLibrary(GetModuleHandleA(value));
+	if (reason == DLL_THREAD_ATTACH && *name == 'a' && asked("LIBRARY_LETS_GO", value))
+		FreeLibrary(GetModuleHandleA(value));
 	return !(reason == DLL_PROCESS_ATTACH && asked("LIBRARY_FAILS", value));
 }
 
@@ -211,6 +213,20 @@ static void nested(void)
 	SetEnvironmentVariableA("LIBRARY_FREES", NULL);
 }
 
+/* Who is told of a thread may free others that would be told next. */
+static void freed_when_told(void)
+{
+	HMODULE a = LoadLibraryA("a.dll");
+	CHECK(a && LoadLibraryA("b.dll"));
+	logged();
+	SetEnvironmentVariableA("LIBRARY_LETS_GO", "b.dll");
+	thread_run();
+	TEXT_IS(logged(), "at bd as ");
+	SetEnvironmentVariableA("LIBRARY_LETS_GO", NULL);
+	CHECK(!GetModuleHandleA("b.dll") && FreeLibrary(a));
+	TEXT_IS(logged(), "ad ");
+}
+
 /* Memory of threads is given back with the library: there is no end of it. */
 static void again_and_again(void)
 {
@@ -291,14 +307,18 @@ static void order_of_ends(void)
 	logged();
 }
 
-static int child(void)
+static int child(BOOL frees)
 {
+	if (frees) {
+		SetEnvironmentVariableA("LIBRARY_FREES", "b.dll");
+		return !LoadLibraryA("b.dll") || !LoadLibraryA("a.dll");
+	}
 	DWORD slot = FlsAlloc(value_end);
 	FlsSetValue(slot, &log_);
 	return !LoadLibraryA("a.dll") || !LoadLibraryA("b.dll");
 }
 
-static void end_of_process(const char *self)
+static void end_of_process(const char *self, const char *how_, const char *want)
 {
 	STARTUPINFOA how = {.cb = sizeof how};
 	PROCESS_INFORMATION p;
@@ -306,7 +326,7 @@ static void end_of_process(const char *self)
 	DWORD n = 0, code = 9;
 	SetEnvironmentVariableA("LIBRARY_LOG", NULL);
 	SetEnvironmentVariableA("LIBRARY_FILE", "yes");
-	sprintf(line, "\"%s\" child", self);
+	sprintf(line, "\"%s\" %s", self, how_);
 	CHECK(CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &how, &p));
 	WaitForSingleObject(p.hProcess, INFINITE);
 	GetExitCodeProcess(p.hProcess, &code);
@@ -316,23 +336,25 @@ static void end_of_process(const char *self)
 	HANDLE f = CreateFileA("library.log", GENERIC_READ, 7, NULL, OPEN_EXISTING, 0, NULL);
 	ReadFile(f, text, sizeof text - 1, &n, NULL);
 	CloseHandle(f);
-	TEXT_IS(text, "aa ba Fbd!ad!");
+	TEXT_IS(text, want);
 	CHECK(DeleteFileA("library.log"));
 }
 
 int main(int argc, char **argv)
 {
 	if (argc > 1)
-		return child();
+		return child(!strcmp(argv[1], "frees"));
 	log_on();
 	told();
 	refused();
 	threads();
 	nested();
+	freed_when_told();
 	again_and_again();
 	places();
 	order_of_ends();
-	end_of_process(argv[0]);
+	end_of_process(argv[0], "child", "aa ba Fbd!ad!");
+	end_of_process(argv[0], "frees", "ba aa ad!bd!"); /* who frees others at the end frees none */
 	DeleteFileA("a.dll");
 	DeleteFileA("b.dll");
 	return end();
