@@ -76,6 +76,19 @@ static bool thread_begin(WINAPI uint32_t (*fn)(uint64_t), void *arg)
 	return h && object_close(h);
 }
 
+/* Under the lock: nobody shall do it. False: somebody does already. */
+static bool item_remove(const struct item *i)
+{
+	struct item **p = &pool.first;
+	while (*p && *p != i)
+		p = &(*p)->next;
+	if (!*p)
+		return false;
+	if (!(*p = i->next))
+		pool.end = p;
+	return true;
+}
+
 bool pool_queue(uint64_t fn, uint64_t arg)
 {
 	struct item *i = malloc(sizeof *i);
@@ -94,9 +107,12 @@ bool pool_queue(uint64_t fn, uint64_t arg)
 	if (!more || thread_begin(pool_thread, NULL))
 		return true;
 	pthread_mutex_lock(&pool.lock);
-	bool others = --pool.threads > 0; /* it waits for one that is busy now */
+	/* it waits for one that is busy now */
+	bool queued = --pool.threads > 0 || !item_remove(i);
 	pthread_mutex_unlock(&pool.lock);
-	return others;
+	if (!queued)
+		free(i);
+	return queued;
 }
 
 API(uint32_t, k32_QueueUserWorkItem, uint64_t fn, uint64_t arg, uint32_t flags)

@@ -13,7 +13,6 @@ struct waiting {
 };
 struct tp_group {
 	struct tp *first;
-	uint64_t cancel;
 };
 static WIN_STATE struct {
 	pthread_mutex_t lock;
@@ -52,7 +51,7 @@ struct tp *tp_new(enum tp_kind k, uint64_t fn, uint64_t arg, const struct tp_env
 		t->group = env->group;
 	}
 	if (t->group) {
-		t->group->cancel = env->cancel;
+		t->cancel = env->cancel;
 		t->next_in_group = t->group->first;
 		t->group->first = t;
 	}
@@ -62,6 +61,16 @@ struct tp *tp_new(enum tp_kind k, uint64_t fn, uint64_t arg, const struct tp_env
 
 void tp_ref(struct tp *t) { t->refs++; }
 
+static void done_free(struct tp *t)
+{
+	for (struct tp_done *d = t->first, *next; d; d = next) {
+		next = d->next;
+		free(d);
+	}
+	t->first = NULL;
+	t->end = &t->first;
+}
+
 void tp_unref(struct tp *t)
 {
 	if (--t->refs)
@@ -69,11 +78,10 @@ void tp_unref(struct tp *t)
 	group_leave(t);
 	if (t->told)
 		wait_signal(t->told, 1);
-	for (struct tp_done *d = t->first, *next; d; d = next) {
-		next = d->next;
-		free(d);
-	}
+	done_free(t);
 	object_unref(t->told);
+	if (t->queue)
+		tp_queue_left(t->queue);
 	free(t);
 }
 
@@ -199,13 +207,20 @@ bool tp_submit(struct tp *t)
 	}
 	if (t->pool)
 		t->pool->running++;
-	return pool_queue((uint64_t)(uintptr_t)tp_item, (uint64_t)(uintptr_t)t);
+	if (pool_queue((uint64_t)(uintptr_t)tp_item, (uint64_t)(uintptr_t)t))
+		return true;
+	if (t->pool)
+		t->pool->running--;
+	t->queued--;
+	tp_unref(t); /* the caller has one */
+	return false;
 }
 
 void tp_drop(struct tp *t)
 {
 	t->dropped += t->queued;
 	t->queued = 0;
+	done_free(t); /* one for each of them */
 	atomic_fetch_add(&state.changed, 1);
 	futex_wake(&state.changed, INT32_MAX);
 }
@@ -272,6 +287,7 @@ API(void, k32_CloseThreadpoolCleanupGroupMembers, struct tp_group *g, uint32_t c
 	for (struct tp *t; (t = g->first);) {
 		tp_ref(t);
 		group_leave(t);
+		t->closed = true; /* its calls cannot set it again */
 		tp_timer_set(t, 0, 0);
 		if (t->kind == TP_WAIT)
 			tp_wait_end(t);
@@ -279,9 +295,9 @@ API(void, k32_CloseThreadpoolCleanupGroupMembers, struct tp_group *g, uint32_t c
 		if (cancel)
 			tp_drop(t);
 		tp_await(t);
-		t->closed = true;
-		uint64_t fn = cancel && pending ? g->cancel : 0, arg = t->arg;
-		if (t->kind != TP_SIMPLE) /* which has no owner */
+		uint64_t fn = cancel && pending ? t->cancel : 0, arg = t->arg;
+		/* of one call there is no owner, and to an I/O more may come from the port */
+		if (t->kind != TP_SIMPLE && t->kind != TP_IO)
 			tp_unref(t);
 		tp_unref(t);
 		tp_unlock();

@@ -15,21 +15,21 @@ struct tp {
 	enum tp_kind kind;
 	uint64_t fn, arg; /* of the guest */
 	uint64_t final;   /* called when it was the last of its calls; 0: none */
+	uint64_t cancel;  /* called when its group drops some of them; 0: none */
 	struct tp_pool *pool;   /* NULL: the process's */
 	struct tp_group *group; /* NULL: none, or it has left it */
 	struct tp *next_in_group;
 	uint32_t refs, queued, running;
 	uint32_t dropped; /* of the pool's items, those that shall do nothing */
-	bool closed;
+	bool closed; /* it cannot be set any more */
 	/* a timer: when it is due (0: not set); queue: of CreateTimerQueue */
 	uint64_t due_ns, period_ns;
 	struct timer_queue *queue;
 	struct object *told; /* set when all is over; a reference */
 	bool timed;          /* it is in the list of timers */
 	struct tp *next_timer;
-	/* a wait: the registration, the last call's result */
-	handle registered;
-	struct tp_turn *turn; /* owned */
+	/* a wait: what it waits for now, a reference; the last call's result */
+	struct tp_turn *turn;
 	uint32_t result;
 	/* I/O: what has ended and was not told yet, owned */
 	struct tp_done *first, **end;
@@ -54,4 +54,5 @@ void tp_drop(struct tp *t);                   /* locked: calls that have not beg
 void tp_await(struct tp *t);                  /* locked: until all have ended */
 void tp_close(struct tp *t);                  /* the owner's reference goes, calls go on */
 void tp_timer_set(struct tp *t, uint64_t due_ns, uint64_t period_ns); /* locked; 0: off */
+void tp_queue_left(struct timer_queue *q); /* locked: one of its timers is no more */
 void tp_wait_end(struct tp *t); /* locked, which it gives up meanwhile: it waits no more */

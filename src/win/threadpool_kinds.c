@@ -59,8 +59,7 @@ API(uint32_t, k32_TrySubmitThreadpoolCallback, uint64_t fn, uint64_t arg,
 		return 0;
 	tp_lock();
 	bool ok = tp_submit(t);
-	if (!t->group) /* which closes it, else */
-		tp_unref(t);
+	tp_unref(t); /* it ends with its call, in a group, too */
 	tp_unlock();
 	return ok;
 }
@@ -112,6 +111,7 @@ API(uint32_t, tp_timer_thread, uint64_t unused)
 void tp_timer_set(struct tp *t, uint64_t due_ns, uint64_t period_ns)
 {
 	uint32_t tid;
+	due_ns = t->closed ? 0 : due_ns;
 	t->due_ns = due_ns;
 	t->period_ns = period_ns;
 	if (!due_ns && t->timed) {
@@ -186,7 +186,19 @@ API(void, k32_CloseThreadpoolTimer, struct tp *t) { tp_close(t); }
 struct tp_turn {
 	struct tp *t; /* a reference, until it is over */
 	bool over;
+	uint32_t refs; /* the object's, whose turn it is, and of who registers it */
+	handle made;   /* the registration; 0: not yet, or not any more */
 };
+
+/* Locked. What is registered may still call it: that has ended before. */
+static void turn_unref(struct tp_turn *w)
+{
+	if (--w->refs)
+		return;
+	if (!w->over)
+		tp_unref(w->t);
+	free(w);
+}
 
 API(void, tp_wait_over, struct tp_turn *w, uint8_t timed_out)
 {
@@ -198,20 +210,27 @@ API(void, tp_wait_over, struct tp_turn *w, uint8_t timed_out)
 	tp_unlock();
 }
 
-void tp_wait_end(struct tp *t)
+/* Locked, which it gives up meanwhile: @made calls nobody from here on. */
+static void turn_unregister(handle made)
 {
-	handle was = t->registered;
-	struct tp_turn *w = t->turn;
-	t->registered = 0;
-	t->turn = NULL;
 	tp_unlock();
-	if (was) /* from here on it calls no more */
-		(void)k32_UnregisterWaitEx(was, HANDLE_BAD);
+	if (made)
+		(void)k32_UnregisterWaitEx(made, HANDLE_BAD);
 	tp_lock();
-	if (w && !w->over)
-		tp_unref(t);
-	free(w);
 }
+
+/* Locked, which it gives up meanwhile: it is @to's turn, or nobody's. */
+static void turn_change(struct tp *t, struct tp_turn *to)
+{
+	struct tp_turn *w = t->turn;
+	t->turn = to;
+	if (!w)
+		return;
+	turn_unregister(w->made); /* none yet: who makes it sees that it is over */
+	turn_unref(w);
+}
+
+void tp_wait_end(struct tp *t) { turn_change(t, NULL); }
 
 API(struct tp *, k32_CreateThreadpoolWait, uint64_t fn, uint64_t arg,
     const struct tp_environment *env)
@@ -227,26 +246,40 @@ static uint32_t ms_until(const int64_t *timeout)
 	return at <= now ? 0 : (uint32_t)min_u64((at - now + 999999) / 1000000, INFINITE - 1);
 }
 
+/* Locked: with a reference for the caller; NULL: no memory, or it is closed. */
+static struct tp_turn *turn_new(struct tp *t)
+{
+	struct tp_turn *w = t->closed ? NULL : calloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	tp_ref(t);
+	*w = (struct tp_turn){.t = t, .refs = 2};
+	return w;
+}
+
+/* It may be set again, by its own call or another thread, before the registration is known here:
+ * then that one is of no use any more. */
 API(void, k32_SetThreadpoolWait, struct tp *t, handle h, const int64_t *timeout)
 {
-	struct tp_turn *w = h ? calloc(1, sizeof *w) : NULL;
 	handle made = 0;
 	tp_lock();
-	tp_wait_end(t);
-	if (w) {
-		tp_ref(t);
-		w->t = t;
-		t->turn = w;
-	}
+	tp_ref(t);
+	struct tp_turn *w = h ? turn_new(t) : NULL;
+	turn_change(t, w);
 	tp_unlock();
 	bool ok = w && k32_RegisterWaitForSingleObject(
 			   &made, h, (uint64_t)(uintptr_t)tp_wait_over, (uint64_t)(uintptr_t)w,
 			   ms_until(timeout), EXECUTE_ONCE);
 	tp_lock();
-	if (ok)
-		t->registered = made;
-	else
+	if (w && t->turn == w && ok)
+		w->made = made;
+	else if (w && t->turn == w)
 		tp_wait_end(t);
+	else if (ok)
+		turn_unregister(made);
+	if (w)
+		turn_unref(w);
+	tp_unref(t);
 	tp_unlock();
 }
 
@@ -288,13 +321,14 @@ API(uint32_t, tp_port_thread, uint64_t unused)
 		struct tp *t = (struct tp *)(uintptr_t)key;
 		struct tp_done *d = t ? malloc(sizeof *d) : NULL;
 		tp_lock();
-		if (d) {
+		if (d && tp_submit(t)) { /* nobody looks before this is unlocked */
 			*d = (struct tp_done){overlapped, n, error, NULL};
 			*t->end = d;
 			t->end = &d->next;
-			(void)tp_submit(t);
+			d = NULL;
 		}
 		tp_unlock();
+		free(d);
 	}
 	return 0;
 }

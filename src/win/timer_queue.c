@@ -5,6 +5,9 @@
 enum { EXECUTE_ONCE = 8 };
 struct timer_queue {
 	struct tp *first; /* a reference each; by next_in_group */
+	uint32_t left;    /* timers that there are still, deleted ones whose calls run, too */
+	bool deleted;     /* it goes with the last of them */
+	struct object *told; /* set then; a reference */
 };
 static WIN_STATE struct timer_queue usual; /* which NULL stands for */
 
@@ -31,6 +34,7 @@ API(uint32_t, k32_CreateTimerQueueTimer, struct tp **ret, struct timer_queue *q,
 	q = queue_of(q);
 	tp_lock();
 	t->queue = q;
+	q->left++;
 	t->next_in_group = q->first;
 	q->first = t;
 	*ret = t;
@@ -49,61 +53,87 @@ API(uint32_t, k32_ChangeTimerQueueTimer, struct timer_queue *q, struct tp *t, ui
 	return 1;
 }
 
-/* Locked: it is out of its queue, and ends with its last call: at once if *@ret_busy is false. */
-static void timer_end(struct tp *t, bool wait, bool *ret_busy)
+/* Locked. */
+static void queue_free(struct timer_queue *q)
+{
+	if (!q->deleted || q->left)
+		return;
+	if (q->told)
+		wait_signal(q->told, 1);
+	object_unref(q->told);
+	free(q);
+}
+
+void tp_queue_left(struct timer_queue *q)
+{
+	q->left--;
+	queue_free(q);
+}
+
+/* Locked: it is out of its queue, and ends with its last call. True: one runs, and @told is set
+ * when it has ended; it, a reference or NULL, is set at once else. Who deletes it while another
+ * waits for its end, such as its own call, has no reference to give up any more. */
+static bool timer_end(struct tp *t, bool wait, struct object *told)
 {
 	struct tp **p = &t->queue->first;
+	bool first = !t->closed;
 	while (*p && *p != t)
 		p = &(*p)->next_in_group;
 	if (*p)
 		*p = t->next_in_group;
+	t->closed = true;
 	tp_timer_set(t, 0, 0);
 	tp_drop(t);
 	if (wait)
 		tp_await(t);
-	*ret_busy = t->running != 0;
+	bool busy = t->running != 0;
+	if (busy && told && !t->told) {
+		t->told = told;
+		told = NULL;
+	}
+	if (told && !busy)
+		wait_signal(told, 1);
+	object_unref(told);
+	if (first)
+		tp_unref(t);
+	return busy;
+}
+
+static struct object *event_of(handle event)
+{
+	return event && event != HANDLE_BAD ? object_get(event, KIND_EVENT) : NULL;
 }
 
 /* @event: HANDLE_BAD: come back when the last call has ended; else it is set then. */
 API(uint32_t, k32_DeleteTimerQueueTimer, struct timer_queue *q, struct tp *t, handle event)
 {
-	bool busy;
 	(void)q;
 	if (!t)
 		return fail(ERROR_INVALID_HANDLE);
-	struct object *told = event && event != HANDLE_BAD ? object_get(event, KIND_EVENT) : NULL;
+	struct object *told = event_of(event);
 	tp_lock();
-	timer_end(t, event == HANDLE_BAD, &busy);
-	if (busy)
-		t->told = told;
-	tp_unref(t);
+	bool busy = timer_end(t, event == HANDLE_BAD, told);
 	tp_unlock();
-	if (!busy && told) {
-		wait_signal(told, 1);
-		object_unref(told);
-	}
 	return busy ? fail(ERROR_IO_PENDING) : 1;
 }
 
+/* @event: as above, of the last call of all of them. */
 API(uint32_t, k32_DeleteTimerQueueEx, struct timer_queue *q, handle event)
 {
-	bool any = false, busy;
+	bool any = false;
 	if (!q)
 		return fail(ERROR_INVALID_HANDLE);
-	struct object *told = event && event != HANDLE_BAD ? object_get(event, KIND_EVENT) : NULL;
+	struct object *told = event_of(event);
 	tp_lock();
-	for (struct tp *t; (t = q->first);) {
-		/* who wants an event is told when all is over: that is now */
-		timer_end(t, event != 0, &busy);
-		any |= busy;
-		tp_unref(t);
-	}
-	tp_unlock();
-	if (told) {
+	q->told = told;
+	q->left++; /* this call's */
+	while (q->first)
+		any |= timer_end(q->first, event == HANDLE_BAD, NULL);
+	q->deleted = true;
+	if (!any && told) /* calls that were dropped keep the rest for a while */
 		wait_signal(told, 1);
-		object_unref(told);
-	}
-	free(q);
+	tp_queue_left(q);
+	tp_unlock();
 	return any ? fail(ERROR_IO_PENDING) : 1;
 }
 

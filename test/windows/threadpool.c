@@ -50,6 +50,8 @@ static void works(void)
 	CloseThreadpoolWork(w);
 }
 
+static void CALLBACK longer(TP_CALLBACK_INSTANCE *i, void *arg, TP_WORK *w) { busy(300); }
+
 /* A pool of one thread: one after the other, and those that have not begun can be called off. */
 static void pools(void)
 {
@@ -209,6 +211,35 @@ static void waits(void)
 	CHECK(CloseHandle(event));
 }
 
+/* Set again and again, by its own call and by another thread at once. */
+static void CALLBACK set_again(TP_CALLBACK_INSTANCE *i, void *arg, TP_WAIT *w, TP_WAIT_RESULT r)
+{
+	if (InterlockedIncrement(&calls) < 200)
+		SetThreadpoolWait(w, event, NULL);
+}
+
+static void waits_at_once(void)
+{
+	begin();
+	event = CreateEventA(NULL, TRUE, TRUE, NULL);
+	TP_WAIT *w = CreateThreadpoolWait(set_again, NULL, NULL);
+	for (int i = 0; i < 100; i++)
+		SetThreadpoolWait(w, event, NULL);
+	for (int i = 0; i < 1000 && calls < 100; i++)
+		Sleep(1);
+	CHECK(calls >= 100);
+	ResetEvent(event);
+	WaitForThreadpoolWaitCallbacks(w, FALSE);
+	SetThreadpoolWait(w, NULL, NULL);
+	WaitForThreadpoolWaitCallbacks(w, TRUE);
+	LONG so_far = calls;
+	SetEvent(event);
+	Sleep(50);
+	SAME(calls, so_far);
+	CloseThreadpoolWait(w);
+	CHECK(CloseHandle(event));
+}
+
 static LONG cancelled;
 static void CALLBACK group_cancel(void *object, void *clean)
 {
@@ -263,6 +294,115 @@ static void CALLBACK io_done(TP_CALLBACK_INSTANCE *i, void *arg, void *overlappe
 	io_n = n;
 	busy(0);
 	SetEvent(event);
+}
+
+static void pipe_make(HANDLE *s, HANDLE *c)
+{
+	static const char name[] = "\\\\.\\pipe\\lodge-threadpool";
+	*s = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, 0, 1, 0, 0, 0, NULL);
+	*c = CreateFileA(name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
+}
+
+/* What has ended, but was not told when it was called off, is not told instead of the next one. */
+static void ios_cancelled(void)
+{
+	TP_CALLBACK_ENVIRON env;
+	OVERLAPPED a = {0}, b = {0};
+	HANDLE s, c;
+	char buf[20];
+	DWORD n;
+	int x;
+	begin();
+	event = CreateEventA(NULL, FALSE, FALSE, NULL);
+	InitializeThreadpoolEnvironment(&env);
+	TP_POOL *p = CreateThreadpool(NULL);
+	SetThreadpoolThreadMaximum(p, 1);
+	SetThreadpoolCallbackPool(&env, p);
+	pipe_make(&s, &c);
+	TP_WORK *w = CreateThreadpoolWork(longer, NULL, &env);
+	TP_IO *io = CreateThreadpoolIo(s, io_done, &x, &env);
+	SubmitThreadpoolWork(w);
+	while (!at_once)
+		Sleep(1);
+	StartThreadpoolIo(io);
+	FAILS(ReadFile(s, buf, sizeof buf, NULL, &a), ERROR_IO_PENDING);
+	CHECK(WriteFile(c, "one", 3, &n, NULL));
+	CHECK(GetOverlappedResult(s, &a, &n, TRUE));
+	Sleep(100); /* it is in the pool */
+	WaitForThreadpoolIoCallbacks(io, TRUE);
+	WaitForThreadpoolWorkCallbacks(w, FALSE);
+	SAME(calls, 1); /* of the work */
+	StartThreadpoolIo(io);
+	FAILS(ReadFile(s, buf, sizeof buf, NULL, &b), ERROR_IO_PENDING);
+	CHECK(WriteFile(c, "three", 5, &n, NULL));
+	SAME(WaitForSingleObject(event, 5000), WAIT_OBJECT_0);
+	CHECK(io_overlapped == &b);
+	SAME(io_n, 5);
+	CloseHandle(c);
+	CloseHandle(s);
+	WaitForThreadpoolIoCallbacks(io, FALSE);
+	SAME(calls, 2);
+	CloseThreadpoolIo(io);
+	CloseThreadpoolWork(w);
+	CloseThreadpool(p);
+	CHECK(CloseHandle(event));
+}
+
+static void CALLBACK simple_one(TP_CALLBACK_INSTANCE *i, void *arg)
+{
+	InterlockedIncrement(&calls);
+}
+static void CALLBACK other_cancel(void *object, void *clean)
+{
+	InterlockedExchangeAdd(&cancelled, 100);
+}
+
+/* I/O, calls without objects, and objects with functions of their own in one group. */
+static void groups_of_all(void)
+{
+	TP_CALLBACK_ENVIRON env;
+	OVERLAPPED o = {0};
+	HANDLE s, c;
+	char buf[20];
+	DWORD n;
+	int x;
+	begin();
+	event = CreateEventA(NULL, FALSE, FALSE, NULL);
+	InitializeThreadpoolEnvironment(&env);
+	TP_CLEANUP_GROUP *g = CreateThreadpoolCleanupGroup();
+	TP_POOL *p = CreateThreadpool(NULL);
+	SetThreadpoolThreadMaximum(p, 1);
+	SetThreadpoolCallbackPool(&env, p);
+	SetThreadpoolCallbackCleanupGroup(&env, g, group_cancel);
+	pipe_make(&s, &c);
+	TP_IO *io = CreateThreadpoolIo(s, io_done, &x, &env);
+	StartThreadpoolIo(io);
+	FAILS(ReadFile(s, buf, sizeof buf, NULL, &o), ERROR_IO_PENDING);
+	CHECK(WriteFile(c, "four", 4, &n, NULL));
+	SAME(WaitForSingleObject(event, 5000), WAIT_OBJECT_0);
+	int bad = 0;
+	for (int i = 0; i < 1000; i++)
+		bad += !TrySubmitThreadpoolCallback(simple_one, NULL, &env);
+	SAME(bad, 0);
+	CloseHandle(c);
+	CloseHandle(s);
+	CloseThreadpoolCleanupGroupMembers(g, FALSE, NULL);
+	SAME(calls, 1001);
+	begin();
+	cancelled = 0;
+	TP_WORK *w = CreateThreadpoolWork(longer, NULL, &env);
+	SubmitThreadpoolWork(w);
+	SubmitThreadpoolWork(w);
+	while (!at_once)
+		Sleep(1);
+	SetThreadpoolCallbackCleanupGroup(&env, g, other_cancel);
+	CHECK(CreateThreadpoolWork(longer, NULL, &env) != NULL);
+	CloseThreadpoolCleanupGroupMembers(g, TRUE, NULL);
+	SAME(calls, 1);
+	SAME(cancelled % 100, 1); /* each by the function that it came with */
+	CloseThreadpoolCleanupGroup(g);
+	CloseThreadpool(p);
+	CHECK(CloseHandle(event));
 }
 
 static void CALLBACK bound_done(DWORD error, DWORD n, OVERLAPPED *o)
@@ -370,6 +510,54 @@ static void queues(void)
 	CHECK(CloseHandle(event));
 }
 
+static HANDLE own_queue, own;
+static LONG own_error;
+static void CALLBACK deletes_itself(void *arg, BOOLEAN is)
+{
+	InterlockedIncrement(&at_once);
+	Sleep(100); /* the other thread deletes it by now, if it does */
+	own_error = DeleteTimerQueueTimer(own_queue, own, NULL) ? 0 : GetLastError();
+	InterlockedIncrement(&calls);
+}
+static void CALLBACK changes_itself(void *arg, BOOLEAN is)
+{
+	InterlockedIncrement(&at_once);
+	Sleep(100); /* it is deleted by now */
+	ChangeTimerQueueTimer(own_queue, own, 1, 10);
+	InterlockedIncrement(&calls);
+}
+
+static void queues_end(void)
+{
+	HANDLE q = CreateTimerQueue(), t;
+	own_queue = q;
+	begin(); /* by itself */
+	CHECK(CreateTimerQueueTimer(&own, q, deletes_itself, NULL, 10, 0, WT_EXECUTEONLYONCE));
+	for (int i = 0; i < 1000 && !calls; i++)
+		Sleep(1);
+	SAME(calls, 1);
+	SAME(own_error, ERROR_IO_PENDING);
+	begin(); /* what is deleted is not set any more */
+	CHECK(CreateTimerQueueTimer(&own, q, changes_itself, NULL, 10, 0, 0));
+	while (!at_once)
+		Sleep(1);
+	CHECK(DeleteTimerQueueTimer(q, own, INVALID_HANDLE_VALUE));
+	SAME(calls, 1);
+	Sleep(100);
+	SAME(calls, 1);
+	begin(); /* an event, when the last one has ended: nobody waits in between */
+	event = CreateEventA(NULL, TRUE, FALSE, NULL);
+	CHECK(CreateTimerQueueTimer(&t, q, fired, &q, 0, 0, WT_EXECUTEONLYONCE));
+	CHECK(CreateTimerQueueTimer(&t, q, fired, NULL, 60000, 0, 0));
+	while (!at_once)
+		Sleep(1);
+	FAILS(DeleteTimerQueueEx(q, event), ERROR_IO_PENDING);
+	SAME(calls, 0);
+	SAME(WaitForSingleObject(event, 5000), WAIT_OBJECT_0);
+	SAME(calls, 1);
+	CHECK(CloseHandle(event));
+}
+
 int main(void)
 {
 	works();
@@ -377,8 +565,12 @@ int main(void)
 	simples();
 	timers();
 	waits();
+	waits_at_once();
 	groups();
 	ios();
+	ios_cancelled();
+	groups_of_all();
 	queues();
+	queues_end();
 	return end();
 }
