@@ -3,7 +3,6 @@
  * built on (IOCTL_AFD_POLL). And WSAPoll. */
 #include "win/async.h"
 #include "win/socket.h"
-#include <poll.h>
 #include <sys/epoll.h>
 
 enum { AFD_POLL = 0x12024, AFD_HANDLES = 16, AFD_HANDLE_SIZE = 16, AFD_HANDLES_MAX = 64 };
@@ -158,7 +157,6 @@ API(int32_t, ws_WSAPoll, struct poll_win *all, uint32_t n, int32_t ms)
 		return socket_fail(EINVAL);
 	autofree struct pollfd *p = calloc(n, sizeof *p);
 	autofree struct file **f = calloc(n, sizeof(struct file *));
-	struct thread *t = thread_self();
 	int32_t got = 0, bad = 0;
 	if (!p || !f)
 		return socket_fail(ENOBUFS);
@@ -168,10 +166,8 @@ API(int32_t, ws_WSAPoll, struct poll_win *all, uint32_t n, int32_t ms)
 		p[i] = (struct pollfd){.fd = f[i] ? f[i]->fd : -1,
 				       .events = poll_events(all[i].events)};
 	}
-	atomic_store(&t->blocked, 1);
-	int r = poll(p, n, bad ? 0 : ms);
+	int r = socket_poll(p, n, bad ? 0 : ms);
 	int err = errno;
-	atomic_store(&t->blocked, 0);
 	for (uint32_t i = 0; i < n; i++) {
 		all[i].revents = f[i] ? poll_answer(&p[i], all[i].events) : POLL_NVAL;
 		got += all[i].revents != 0;

@@ -385,10 +385,18 @@ static void *control_thread(void *arg)
 	return NULL;
 }
 
+/* What the caller has it ignore, as nohup(1) and a shell's background do, it never hears of. */
+static void control_take(int sig)
+{
+	const struct sigaction a = {.sa_handler = on_control, .sa_flags = SA_RESTART | SA_ONSTACK};
+	struct sigaction was;
+	if (sigaction(sig, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+		sigaction(sig, &a, NULL);
+}
+
 static WIN_STATE pthread_once_t control_once = PTHREAD_ONCE_INIT;
 static void control_begin(void)
 {
-	struct sigaction a = {.sa_handler = on_control, .sa_flags = SA_RESTART | SA_ONSTACK};
 	sigset_t all, before;
 	pthread_t t;
 	if (pipe2(control_pipe, O_CLOEXEC) < 0)
@@ -398,7 +406,7 @@ static void control_begin(void)
 	if (pthread_create(&t, NULL, control_thread, NULL) == 0) {
 		pthread_detach(t);
 		for (size_t i = 0; i < countof(control_signals); i++)
-			sigaction(control_signals[i], &a, NULL);
+			control_take(control_signals[i]);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -82,11 +82,14 @@ static bool fiber_remove(const struct fiber *f)
 	return p != NULL;
 }
 
+/* Another thread that is asked for its values may have been in it until now (value_take). */
 static void fiber_free(struct fiber *f)
 {
 	if (f->own)
 		(void)!space_release(f->stack_lo);
+	threads_lock();
 	free(f);
+	threads_unlock();
 }
 
 /* ---- which one runs ---- */

@@ -179,9 +179,11 @@ static bool names_read(struct folder *f, DIR *d, int wd)
 		f->changed = false;
 		names_free(f);
 		rewinddir(d);
-		while ((e = readdir(d)))
+		while (errno = 0, (e = readdir(d)))
 			if (!name_add(f, name_hash(e->d_name)))
 				return false;
+		if (errno || !f->cap) /* not all of it; there is not even "." where it is gone */
+			return false;
 		queue_read();
 		if (f->wd != wd)
 			return false;

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 
@@ -217,17 +216,30 @@ API(int32_t, ws_listen, uint64_t h, int32_t n)
 	return r;
 }
 
-/* A call that may wait, where the thread can be stopped meanwhile. */
-static bool ready(int fd, short events, int ms)
+int socket_poll(struct pollfd *p, size_t n, int ms)
 {
-	struct pollfd p = {.fd = fd, .events = events};
+	uint64_t until = ms < 0 ? NEVER : deadline_of_ms((uint32_t)ms), now;
 	struct thread *t = thread_self();
-	if (t)
-		atomic_store(&t->blocked, 1);
-	int r = poll(&p, 1, ms);
-	if (t)
-		atomic_store(&t->blocked, 0);
-	return r > 0;
+	int r;
+	for (;;) {
+		if (t)
+			atomic_store(&t->blocked, 1);
+		r = poll(p, n, ms);
+		int err = errno;
+		if (t)
+			atomic_store(&t->blocked, 0);
+		errno = err;
+		if (r >= 0 || err != EINTR)
+			return r;
+		now = host_monotonic_ns();
+		if (ms > 0)
+			ms = now < until ? (int)((until - now + 999999) / 1000000) : 0;
+	}
+}
+
+static void ready_wait(int fd, short events)
+{
+	(void)socket_poll(&(struct pollfd){.fd = fd, .events = events}, 1, -1);
 }
 
 static bool blocking(int fd) { return !(fcntl(fd, F_GETFL) & O_NONBLOCK); }
@@ -243,8 +255,7 @@ API(uint64_t, ws_accept, uint64_t h, void *name, int32_t *len)
 	socklen_t size = sizeof listens;
 	getsockopt(f->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
 	if (listens && blocking(f->fd))
-		while (!ready(f->fd, POLLIN, -1) && errno == EINTR)
-			continue;
+		ready_wait(f->fd, POLLIN);
 	int fd = accept4(f->fd, (struct sockaddr *)&a, &n, SOCK_CLOEXEC);
 	int err = errno;
 	socket_put(f);
@@ -321,8 +332,7 @@ API(int32_t, ws_recvfrom, uint64_t h, void *p, int32_t n, int32_t flags, void *n
 	if (!f)
 		return -1;
 	if (blocking(f->fd))
-		while (!ready(f->fd, POLLIN, -1) && errno == EINTR)
-			continue;
+		ready_wait(f->fd, POLLIN);
 	int how =
 	    (flags & 1 ? MSG_OOB : 0) | (flags & 2 ? MSG_PEEK : 0) | (flags & 8 ? MSG_WAITALL : 0);
 	int32_t r = result((int)recvmsg(f->fd, &m, how));
@@ -602,10 +612,7 @@ API(int32_t, ws_select, int32_t nfds, struct fd_set_win *r, struct fd_set_win *w
 	set_fill(p, &n, x, POLLPRI);
 	if (!n)
 		return socket_fail(EINVAL);
-	struct thread *me = thread_self();
-	atomic_store(&me->blocked, 1);
-	int got = poll(p, n, t ? t->s * 1000 + (t->us + 999) / 1000 : -1);
-	atomic_store(&me->blocked, 0);
+	int got = socket_poll(p, n, t ? t->s * 1000 + (t->us + 999) / 1000 : -1);
 	if (got < 0)
 		return socket_fail(errno);
 	got = set_take(p, &k, r, POLLIN | POLLHUP | POLLERR);

@@ -4,6 +4,7 @@
 #include "win/dns.h"
 #include "win/internal.h"
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 enum { FAMILY_INET6 = 23, WSA_IO_PENDING = 997 };
@@ -12,6 +13,8 @@ int32_t socket_fail(int err);        /* sets the last error, returns -1 */
 struct file *socket_get(uint64_t h); /* with a reference; NULL: none, last error set */
 void socket_put(struct file *f);
 handle socket_wrap(int fd); /* takes it over */
+/* poll(2), where the thread can be stopped meanwhile; signals of the host do not end it. Sets errno. */
+int socket_poll(struct pollfd *p, size_t n, int ms);
 int family_host(int family);
 /* Between a sockaddr of the guest and one of the host. */
 bool address_in(struct sockaddr_storage *to, const void *from, int len) MUST;
