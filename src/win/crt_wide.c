@@ -52,8 +52,8 @@ static char *number_in(const wide *s)
 
 API(int64_t, crt__wcstoi64, const wide *s, wide **end, int base)
 {
-	char *stop = NULL;
 	autofree char *t = number_in(s);
+	char *stop = t; /* where it stays, if the base is none */
 	if (!t)
 		return 0;
 	errno = 0;
@@ -67,8 +67,8 @@ API(int64_t, crt__wcstoi64, const wide *s, wide **end, int base)
 
 API(uint64_t, crt__wcstoui64, const wide *s, wide **end, int base)
 {
-	char *stop = NULL;
 	autofree char *t = number_in(s);
+	char *stop = t; /* where it stays, if the base is none */
 	if (!t)
 		return 0;
 	errno = 0;

@@ -149,7 +149,7 @@ api() { # NAME LEAST: so many assertions at least
 }
 @test "memory, heaps, handles, threads, ntdll" { api thread 490; }
 @test "fibers" { api fiber 310; }
-@test "libraries that a running program loads" { api library 115; }
+@test "libraries that a running program loads" { api library 120; }
 @test "pipes of messages, timers that call" { api message 260; }
 @test "files, folders and pipes as ntdll opens them" { api ntopen 80; }
 @test "resources, texts in them, lists of what the program has" { api resource 81; }
@@ -199,7 +199,7 @@ api() { # NAME LEAST: so many assertions at least
 	[ "${BASH_REMATCH[1]}" -gt 60 ]
 }
 
-@test "objects of thread pools, timer queues" { api threadpool 94; }
+@test "objects of thread pools, timer queues" { api threadpool 130; }
 @test "functions of the C runtime that know the room; overflows" { api checked 87; }
 @test "what a child inherits, questions about processes" { api attribute 68; }
 @test "changes of folders" { api watch 190; }
@@ -418,6 +418,30 @@ time.sleep(60)' >"$T/port" 3>&- &
 	[ "$status" = 143 ]
 }
 
+@test "Ctrl-C is for its handlers, ends no select, and is ignored where its caller ignores it" {
+	$MINGW-gcc -O1 -w "$SOURCES/probe/control.c" -o control.exe -lws2_32
+	heard() { # SIGNALS COMMAND...: what it has printed when it has got them
+		local signals=$1 sig
+		shift
+		"$@" "$LODGE" run control.exe >heard 2>&1 3>&- &
+		pid=$!
+		for _ in $(seq 100); do
+			! grep -q ready heard || break
+			sleep 0.05
+		done
+		for sig in $signals; do
+			sleep 0.2
+			kill -$sig $pid
+		done
+		wait $pid
+		tr -d '\r' <heard | tr '\n' ' '
+	}
+	run -0 heard "INT QUIT" env --default-signal=INT,QUIT
+	[ "$output" = "ready event 0 event 1 0 of 0 " ]
+	run -0 heard "INT QUIT HUP" env --ignore-signal=INT,QUIT,HUP
+	[ "$output" = "ready 0 of 0 " ]
+}
+
 @test "C++: exceptions, destructors, threads" {
 	$MINGW-g++ -O1 -static "$SOURCES/probe/throw.cc" -o throw.exe
 	run -5 timeout 60 "$LODGE" run throw.exe
@@ -481,6 +505,17 @@ time.sleep(60)' >"$T/port" 3>&- &
 	run -127 "$LODGE" run uses.exe
 	[[ "$output" = *"uses.exe needs the library lib.dll, which is neither ours nor beside it"* ]]
 	mv away lib.dll
+}
+
+@test "a library that will not begin, when what it needs loads another one" {
+	for name in b c a; do
+		beside=()
+		[ $name != a ] || beside=(b.dll)
+		$MINGW-gcc -O1 -w -shared -static-libgcc -DLIB_${name^} "$SOURCES/probe/chain.c" "${beside[@]}" -o $name.dll
+	done
+	$MINGW-gcc -O1 -w -static-libgcc "$SOURCES/probe/chain.c" -o chain.exe
+	run -0 "$LODGE" run chain.exe
+	[ "$output" = $'0 1114, A told, A_END told, B has c, C told, - - c\r' ]
 }
 
 # patch FILE OFFSET BYTES: a changed copy, whose name is printed

@@ -94,6 +94,13 @@ static void numbers(void)
 	SAME(*end, 'x');
 	SAME(_wcstoui64(L"ffffffffffffffff", &end, 16), ~0ULL);
 	SAME(*end, 0);
+	static const wchar_t digits[] = L"12";
+	end = NULL; /* no base: nothing of it is a number */
+	SAME(_wcstoi64(digits, &end, 1), 0);
+	CHECK(end == digits);
+	end = NULL;
+	SAME(_wcstoui64(digits, &end, 1), 0);
+	CHECK(end == digits);
 	SAME(_wtol(L"77 "), 77);
 	CHECK(_wtof(L"2.5e1") == 25);
 }
