@@ -13,7 +13,7 @@ int32_t socket_fail(int err);        /* sets the last error, returns -1 */
 struct file *socket_get(uint64_t h); /* with a reference; NULL: none, last error set */
 void socket_put(struct file *f);
 handle socket_wrap(int fd); /* takes it over */
-/* poll(2), where the thread can be stopped meanwhile; signals of the host do not end it. Sets errno. */
+/* poll(2): the thread can be stopped meanwhile, signals of the host do not end it. Sets errno. */
 int socket_poll(struct pollfd *p, size_t n, int ms);
 int family_host(int family);
 /* Between a sockaddr of the guest and one of the host. */

@@ -354,7 +354,8 @@ int main(int argc, char **argv)
 	places();
 	order_of_ends();
 	end_of_process(argv[0], "child", "aa ba Fbd!ad!");
-	end_of_process(argv[0], "frees", "ba aa ad!bd!"); /* who frees others at the end frees none */
+	/* who frees others at the end frees none */
+	end_of_process(argv[0], "frees", "ba aa ad!bd!");
 	DeleteFileA("a.dll");
 	DeleteFileA("b.dll");
 	return end();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* a.dll (-DLIB_A) needs b.dll (-DLIB_B) and will not begin; b.dll loads c.dll (-DLIB_C) when it begins. The
- * program says whether each of them was told, and what came of it. */
+/* a.dll (-DLIB_A) needs b.dll (-DLIB_B) and will not begin; b.dll loads c.dll (-DLIB_C) when it
+ * begins. The program says whether each of them was told, and what came of it. */
 #include <stdio.h>
 #include <windows.h>
 
@@ -23,8 +23,9 @@ BOOL WINAPI DllMain(HINSTANCE h, DWORD reason, void *with_all)
 #elif defined LIB_C
 BOOL WINAPI DllMain(HINSTANCE h, DWORD reason, void *with_all)
 {
-	if (reason == DLL_PROCESS_ATTACH) /* not before its time */
-		SetEnvironmentVariableA("C", GetEnvironmentVariableA("A", NULL, 0) ? "late" : "told");
+	BOOL late = GetEnvironmentVariableA("A", NULL, 0) != 0;
+	if (reason == DLL_PROCESS_ATTACH)
+		SetEnvironmentVariableA("C", late ? "late" : "told");
 	return TRUE;
 }
 #else
