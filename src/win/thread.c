@@ -161,7 +161,8 @@ static void ended_free(void)
 	threads_lock();
 	for (struct thread **p = &threads.ended; *p;) {
 		struct thread *t = *p;
-		if (pthread_tryjoin_np(t->pthread, NULL) != 0) {
+		/* who has made it may not have seen yet that it began */
+		if (atomic_load(&t->begun) < 2 || pthread_tryjoin_np(t->pthread, NULL) != 0) {
 			p = &t->next;
 			continue;
 		}
@@ -303,6 +304,7 @@ static uint32_t thread_create(struct thread *t, uint64_t size)
 		return ERROR_NOT_ENOUGH_MEMORY;
 	while (!atomic_load(&t->begun))
 		futex_wait(&t->begun, 0, NEVER);
+	atomic_store(&t->begun, 2);
 	return 0;
 }
 
