@@ -215,7 +215,7 @@ struct thread {
 	struct fiber *fiber; /* fiber.c: which it runs; NULL: it has not become one */
 	struct fiber *left;        /* the fiber on whose stack it goes on, as a thread again */
 	uint64_t home_lo, home_hi; /* the stack that was made for it */
-	_Atomic(uint32_t) begun; /* futex: 1: its number is known; 2: and who made it knows */
+	_Atomic(uint32_t) begun; /* futex: 1: its number is known; 2: to its maker, too */
 	_Atomic(uint32_t) wake;  /* futex: something it waits for may have come */
 	uint8_t *tls_blocks;     /* owned: array of pointers, guest-visible */
 	uint64_t leave;          /* stack.c: where it goes when it ends */
