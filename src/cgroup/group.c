@@ -62,7 +62,7 @@ static int cpuset_fill(int parent, int fd)
 	return 0;
 }
 
-/* Keepers have a umask that hides what they make; groups of other users' containers may lie below. */
+/* Keepers have a umask that hides what they make; containers of others may lie below it. */
 static int folder_make(int at, const char *name)
 {
 	if (mkdirat(at, name, 0755) < 0)
