@@ -168,4 +168,4 @@ API(uint64_t, crt__rotl64, uint64_t v, int n) { return v << (n & 63) | v >> (-n 
 API(uint64_t, crt__rotr64, uint64_t v, int n) { return v >> (n & 63) | v << (-n & 63); }
 
 /* The page that guards a stack is one again by itself. */
-API(int, crt__resetstkoflw, void) { return 1; }
+API(int, crt__resetstkoflw, void) { return stack_bottom_close(); }

@@ -433,6 +433,16 @@ static bool guard_touched(struct win_exception *x, struct thread *t)
 	return false;
 }
 
+bool stack_bottom_close(void)
+{
+	const struct thread *t = thread_self();
+	uint64_t bottom = le64_at(t->teb + TEB_STACK_ALLOCATION);
+	uint64_t sp = (uint64_t)(uintptr_t)__builtin_frame_address(0);
+	if (sp < bottom + STACK_BOTTOM + PAGE)
+		return false; /* it is in use */
+	return space_decommit(bottom + PAGE, STACK_BOTTOM - PAGE) >= 0;
+}
+
 struct delivery {
 	struct win_context c;
 	struct win_exception x;

@@ -199,6 +199,9 @@ void *stub_new(const char *dll, const char *name, unsigned ordinal);
 /* ---- threads (thread.c) ---- */
 enum { TLS_SLOTS = 64 + 1024, FLS_SLOTS = 256, TEB_SIZE = 0x2000 };
 enum { STACK_BOTTOM = 4 * PAGE }; /* who touches it has an overflow */
+/* The bottom of this thread's stack is there again to tell of an overflow, after one has used it.
+ * False: it is still in use. */
+bool stack_bottom_close(void);
 struct crt_thread;
 struct fiber;
 struct wait_node;
