@@ -30,8 +30,11 @@ refused() {
 @test "options of containers are not for machines and programs" {
 	for guest in demo m.wasm; do
 		for o in --cap-add=all --cap-drop=all --userns=auto --uidmap=0:1:1 --gidmap=0:1:1 \
-			--entrypoint=sh --pids-limit=5 --memory-reservation=8M --memory-swap=9G; do
+			--entrypoint=sh; do
 			refused container "$guest" $o
+		done
+		for o in --pids-limit=5 --memory-reservation=8M --memory-swap=9G; do
+			refused container/windows "$guest" $o
 		done
 	done
 	refused container demo --hostname=x
@@ -41,7 +44,7 @@ refused() {
 	refused container file --level=process --cap-drop=all
 	refused container file --level=windows --userns=host
 	refused machine/container file --level=process --read-only
-	refused machine/container file --level=process -p 80:80
+	refused machine/container/windows file --level=process -p 80:80
 }
 
 @test "options of machines are not for programs and containers" {
@@ -59,7 +62,7 @@ refused() {
 	refused process/windows/wasm demo --isolate
 	refused process/container/windows demo --workdir=/x
 	refused process/container/windows/wasm demo --env=A=b
-	refused machine/container/wasm file --level=process --memory=64M
+	refused machine/container/windows/wasm file --level=process --memory=64M
 	refused machine/container/windows/wasm file --level=process --net=none
 }
 
