@@ -368,7 +368,7 @@ struct find {
 	struct object o;
 	DIR *d;
 	char *folder, *pattern;
-	char *first; /* what the look-up found already */
+	bool only; /* the pattern was a name, which has been told */
 };
 
 static void find_fini(struct object *o)
@@ -444,7 +444,7 @@ static bool find_fill(struct find *f, const char *name, struct find_data_w *ret)
 static bool find_next(struct find *f, struct find_data_w *ret)
 {
 	const struct dirent *e;
-	while ((e = readdir(f->d)))
+	while (!f->only && (e = readdir(f->d)))
 		if (name_matches(f->pattern, e->d_name) && find_fill(f, e->d_name, ret))
 			return true;
 	last_error_set(ERROR_NO_MORE_FILES);
@@ -478,6 +478,15 @@ static struct find *find_open(const char *path)
 	return f;
 }
 
+/* A name that is in the folder in no case: it need not be read. */
+static bool find_lacks(const struct find *f)
+{
+	struct stat st;
+	size_t n = strlen(f->pattern);
+	return !strchr(". ", f->pattern[n - 1]) && fstat(dirfd(f->d), &st) == 0 &&
+	       names_lack(path_near(f->folder), &st, f->pattern);
+}
+
 static handle find_first(const char *path, struct find_data_w *ret)
 {
 	struct find *f = *path ? find_open(path) : NULL;
@@ -486,14 +495,13 @@ static handle find_first(const char *path, struct find_data_w *ret)
 	if (!f)
 		return HANDLE_BAD;
 	bool any = strpbrk(f->pattern, "*?<>\"") != NULL;
-	if (any ? !find_next(f, ret) : !find_fill(f, f->pattern, ret) && !find_next(f, ret)) {
+	if (any ? !find_next(f, ret)
+		: !find_fill(f, f->pattern, ret) && (find_lacks(f) || !find_next(f, ret))) {
 		object_unref(&f->o);
 		last_error_set(ERROR_FILE_NOT_FOUND);
 		return HANDLE_BAD;
 	}
-	if (!any) /* there is one, and no other */
-		while (readdir(f->d))
-			continue;
+	f->only = !any; /* there is one, and no other */
 	handle h = object_handle(&f->o, false);
 	return h ? h : HANDLE_BAD;
 }

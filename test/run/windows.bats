@@ -33,7 +33,7 @@ api() { # NAME LEAST: so many assertions at least
 @test "functions of files and folders" { api file 180; }
 @test "sharing modes, dispositions, attributes, locks" { api sharing 470; }
 @test "full paths, patterns, command lines, environment" { api path 480; }
-@test "names without regard to case, in folders in which much is made" { api names 450; }
+@test "names without regard to case, in folders in which much is made" { api names 900; }
 
 @test "what the host makes in a folder that the guest knows is found in any case" {
 	$MINGW-gcc -O1 -w "$SOURCES/probe/ask.c" -o ask.exe

@@ -178,6 +178,39 @@ static void by_name(void)
 	CHECK(DeleteFileA("Stat"));
 }
 
+/* A name for FindFirstFile: in folders of which is known what they lack, too. */
+static void found_as(const char *asked, const char *is)
+{
+	WIN32_FIND_DATAA d;
+	HANDLE h = FindFirstFileA(asked, &d);
+	CHECK((h != INVALID_HANDLE_VALUE) == (is != NULL));
+	if (h == INVALID_HANDLE_VALUE) {
+		SAME(GetLastError(), ERROR_FILE_NOT_FOUND);
+		return;
+	}
+	CHECK(is && !strcmp(d.cFileName, is));
+	FAILS(FindNextFileA(h, &d), ERROR_NO_MORE_FILES); /* no other one */
+	FindClose(h);
+}
+
+static void finds(void)
+{
+	char name[40], other[40];
+	int i;
+	CHECK(CreateDirectoryA("finds", NULL));
+	for (i = 0; i < 20; i++) {
+		sprintf(name, "finds\\Entry%d", i);
+		found_as(name, NULL);
+		CHECK(made(name));
+		found_as(name, name + 6);
+		sprintf(other, "finds\\eNTRY%d", i);
+		found_as(other, name + 6);
+		CHECK(DeleteFileA(other));
+		found_as(other, NULL);
+	}
+	CHECK(RemoveDirectoryA("finds"));
+}
+
 int main(int argc, char **argv)
 {
 	SetCurrentDirectoryA("C:\\Temp");
@@ -190,5 +223,6 @@ int main(int argc, char **argv)
 	folders();
 	children();
 	by_name();
+	finds();
 	return end();
 }
