@@ -175,8 +175,8 @@ int pe_runnable(const struct pe *p, struct lodge_err *e)
 
 bool pe_section_kept(const struct pe_section *s)
 {
-	enum { LEAST = 1 << 20 };
-	return s->read && !s->write && s->file_len >= LEAST;
+	enum { LEAST = 16 << 12 };
+	return s->file_len >= LEAST;
 }
 
 void pe_fill(const struct pe_image *im, const uint8_t *file, uint64_t len)

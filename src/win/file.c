@@ -42,6 +42,8 @@ static void file_closed(struct object *o)
 	pipe_end_close(f->end);
 }
 
+int fd_stat(int fd, struct stat *ret) { return (int)syscall(SYS_fstat, fd, ret); }
+
 /* @path (NULL: it has none) is its own then, also when there is no memory for it. */
 static struct file *file_new(int fd, uint32_t access, char *path)
 {
@@ -58,8 +60,7 @@ static struct file *file_new(int fd, uint32_t access, char *path)
 	f->fd = fd;
 	f->access = access;
 	f->path = path;
-	/* not fstat, which glibc makes a look-up of "" */
-	if (syscall(SYS_fstat, fd, &st) == 0) {
+	if (fd_stat(fd, &st) == 0) {
 		f->folder = S_ISDIR(st.st_mode);
 		f->pipe = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
 		f->type = S_ISCHR(st.st_mode) ? FILE_TYPE_CHAR : FILE_TYPE_DISK;
@@ -564,7 +565,7 @@ API(uint32_t, k32_GetFileSizeEx, handle h, int64_t *ret)
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	uint32_t ok = fstat(f->fd, &st) < 0 ? fail_errno() : 1;
+	uint32_t ok = fd_stat(f->fd, &st) < 0 ? fail_errno() : 1;
 	if (ok && (f->pipe || f->console))
 		ok = fail(ERROR_INVALID_FUNCTION);
 	if (ok)

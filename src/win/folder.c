@@ -145,7 +145,7 @@ API(uint32_t, k32_GetFileInformationByHandle, handle h, struct handle_informatio
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	uint32_t ok = fstat(f->fd, &st) < 0 ? fail_errno() : 1;
+	uint32_t ok = fd_stat(f->fd, &st) < 0 ? fail_errno() : 1;
 	if (ok && (f->pipe || S_ISCHR(st.st_mode)))
 		ok = fail(ERROR_INVALID_FUNCTION);
 	object_unref(&f->o);
@@ -170,7 +170,7 @@ API(uint32_t, k32_GetFileTime, handle h, uint64_t *created, uint64_t *accessed, 
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	uint32_t ok = fstat(f->fd, &st) < 0 ? fail_errno() : 1;
+	uint32_t ok = fd_stat(f->fd, &st) < 0 ? fail_errno() : 1;
 	object_unref(&f->o);
 	if (ok && created)
 		*created = filetime_ts(&st.st_mtim);
@@ -271,7 +271,7 @@ API(uint32_t, k32_GetFileInformationByHandleEx, handle h, uint32_t class, void *
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
-	uint32_t ok = fstat(f->fd, &st) < 0 ? fail_errno() : 1;
+	uint32_t ok = fd_stat(f->fd, &st) < 0 ? fail_errno() : 1;
 	if (ok && (f->pipe || S_ISCHR(st.st_mode)))
 		ok = fail(ERROR_INVALID_FUNCTION);
 	else if (ok && class == INFO_BASIC)

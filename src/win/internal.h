@@ -418,6 +418,9 @@ struct file {
 	struct watch *watch;      /* notify.c; owned */
 	struct pipe_end *end;     /* of a named pipe, pipe.c; owned */
 };
+/* As fstat(2), which glibc makes a look-up of "". */
+struct stat;
+int fd_stat(int fd, struct stat *ret);
 /* Takes over @fd; 0: no memory. */
 handle file_handle(int fd, uint32_t access, const char *path, bool inherit);
 int file_remove(const struct file *f); /* as unlink, of one that has a path */

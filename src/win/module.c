@@ -270,7 +270,7 @@ static bool image_take(struct module *m)
 		return false;
 	for (unsigned i = 0; i < m->pe.nsections; i++) {
 		struct pe_section *s = &m->pe.sections[i];
-		size_t len = align_up(s->mem_len, PAGE);
+		size_t len = align_up(s->file_len, PAGE); /* what follows is zero */
 		uint8_t *at = m->im.at + s->rva;
 		if (!pe_section_kept(s))
 			continue;

@@ -3,11 +3,14 @@
  * signal stops them, from a timer: timers reach threads of this process alone. A thread in code of
  * ours may hold a lock, so it goes on until it is back in the guest's, or in a call that blocks. */
 #include "win/unwind.h"
+#include <limits.h>
 #include <signal.h>
 #include <time.h>
 #include <ucontext.h>
 
 enum { SUSPEND_SIGNAL_OFF = 5, RETRY_NS = 20000 };
+/* How often one has come to stand: who asked for it waits here. */
+static WIN_STATE _Atomic(uint32_t) stands;
 static int suspend_signal(void) { return SIGRTMIN + SUSPEND_SIGNAL_OFF; }
 
 static void stop_here(struct thread *t, void *context)
@@ -17,7 +20,8 @@ static void stop_here(struct thread *t, void *context)
 	uint32_t n;
 	while ((n = atomic_load(&t->suspends))) {
 		atomic_store(&t->stopped, 1);
-		futex_wake(&t->stopped, 1);
+		atomic_fetch_add(&stands, 1);
+		futex_wake(&stands, INT_MAX);
 		int blocked = t->blocked;
 		futex_wait(&t->suspends, n, NEVER);
 		t->blocked = blocked;
@@ -75,6 +79,16 @@ void suspend_thread_end(struct thread *t)
 	t->timer_made = false;
 }
 
+/* Until some thread stands that did not when @seen was read, or it is time to ask again: who is
+ * asked was in code of ours. Not under threads_lock, which that may want before it can stop. */
+static void stand_wait(uint32_t seen)
+{
+	for (int i = 0; i < 100 && atomic_load(&stands) == seen; i++)
+		__builtin_ia32_pause(); /* most of the time it runs beside us */
+	if (atomic_load(&stands) == seen)
+		futex_wait(&stands, seen, host_monotonic_ns() + RETRY_NS);
+}
+
 API(uint32_t, k32_SuspendThread, handle h)
 {
 	struct object *o = object_get(h, KIND_THREAD);
@@ -94,9 +108,10 @@ API(uint32_t, k32_SuspendThread, handle h)
 	if (t)
 		before = atomic_fetch_add(&t->suspends, 1);
 	/* between two tries it may have the lock, which it may want before it can stop */
-	while (!standing && kick(t)) {
+	uint32_t seen;
+	while (!standing && (seen = atomic_load(&stands), kick(t))) {
 		threads_unlock();
-		nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+		stand_wait(seen);
 		threads_lock();
 		t = thread_of_object(o);
 		standing = !t || t->stopped;

@@ -73,13 +73,33 @@ size_t utf16_put_strict(const char *s, size_t n, wide *out, size_t cap, bool *re
 	return utf16_make(s, n, out, cap, false, ret_bad);
 }
 
+/* How many of the first @n units of @s are ASCII, in eights: most text is nothing else. */
+static size_t ascii_units(const wide *s, size_t n)
+{
+	size_t i = 0;
+	for (uint64_t u[2]; i + 8 <= n; i += 8) {
+		memcpy(u, s + i, sizeof u);
+		if ((u[0] | u[1]) & UINT64_C(0xff80ff80ff80ff80))
+			break;
+	}
+	return i;
+}
+
 size_t utf8_put(const wide *s, size_t n, char *out, size_t cap, bool *ret_bad)
 {
-	size_t got = 0;
+	size_t got = ascii_units(s, n);
 	bool bad = false;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; out && i < min_u64(got, cap); i++)
+		out[i] = (char)s[i];
+	for (size_t i = got; i < n; i++) {
 		uint32_t c = s[i];
 		uint8_t o[4];
+		if (c < 0x80) {
+			if (out && got < cap)
+				out[got] = (char)c;
+			got++;
+			continue;
+		}
 		if (c >= 0xd800 && c < 0xdc00 && i + 1 < n && s[i + 1] >= 0xdc00 &&
 		    s[i + 1] < 0xe000)
 			c = 0x10000 + ((c & 0x3ff) << 10) + (s[++i] & 0x3ff);

@@ -652,6 +652,17 @@ API(uint32_t, k32_ReleaseSemaphore, handle h, int32_t n, int32_t *ret_before)
 
 /* ---- waitable timers ---- */
 
+/* They are looked at when the clock interrupts, which it does every half millisecond at the most
+ * often. Programs are made for that: one that asks for 20 us a thousand times wants its pause to
+ * be short, not as many wake-ups. */
+enum { CLOCK_INTERRUPT_NS = 500000 };
+static uint64_t next_interrupt(uint64_t due_ns)
+{
+	uint64_t late = due_ns % CLOCK_INTERRUPT_NS;
+	return !late || due_ns > NEVER - CLOCK_INTERRUPT_NS ? due_ns
+							    : due_ns - late + CLOCK_INTERRUPT_NS;
+}
+
 API(handle, k32_CreateWaitableTimerExW, void *sec, const wide *name, uint32_t flags,
     uint32_t access)
 {
@@ -709,7 +720,7 @@ API(uint32_t, k32_SetWaitableTimer, handle h, const int64_t *due, int32_t period
 	if (period_ms < 0)
 		return fail(ERROR_INVALID_PARAMETER);
 	uint64_t at = deadline_of_nt(due);
-	return timer_set(h, at ? at : 1, (uint64_t)period_ms * 1000000, fn, arg);
+	return timer_set(h, next_interrupt(at ? at : 1), (uint64_t)period_ms * 1000000, fn, arg);
 }
 
 /* The host does not gather wake-ups of one process, so the tolerance is not needed. */

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { IMAGE_LEAST = 4 << 20, FORMAT = 1, SETTLED_S = 2, NAME_LEN = 64 };
+enum { IMAGE_LEAST = 4 << 20, FORMAT = 2, SETTLED_S = 2, NAME_LEN = 64 };
 #define FOLDER_MAX (UINT64_C(1) << 30)
 
 struct kept {
