@@ -58,13 +58,21 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* When waitable timers expire, too: one wake-up of the host's. */
+static void tick_wait(void)
+{
+	uint64_t next = (host_monotonic_ns() / TICK_NS + 1) * TICK_NS;
+	struct timespec t = {.tv_sec = (time_t)(next / 1000000000),
+			     .tv_nsec = (long)(next % 1000000000)};
+	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
 static void *tick(void *unused)
 {
-	const struct timespec pause = {.tv_nsec = TICK_NS};
 	uint64_t used = cpu_ns();
 	(void)unused;
 	for (unsigned idle = 0;; idle++) {
-		nanosleep(&pause, NULL);
+		tick_wait();
 		page_write();
 		if (idle < IDLE_TICKS)
 			continue;
