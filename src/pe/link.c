@@ -37,8 +37,8 @@ int pe_imports_library(struct pe_imports *w, struct lodge_err *e)
 int pe_imports_next(struct pe_imports *w, struct pe_import *ret, struct lodge_err *e)
 {
 	const uint8_t *d = pe_at(w->im, w->names, 8);
-	uint64_t *slot = pe_at(w->im, w->slots, 8);
-	if (!d || !slot || w->slots % 8)
+	uint8_t *slot = pe_at(w->im, w->slots, 8);
+	if (!d || !slot)
 		return err_set(e, EINVAL, "%s: imports are outside of the image", w->library);
 	uint64_t v = le64_at(d);
 	if (!v)

@@ -137,7 +137,7 @@ int pe_read(struct pe *ret, const uint8_t *file, uint64_t len, struct lodge_err 
 		return r;
 	p.nsections = n;
 	p.dll = flags & FLAG_DLL;
-	p.relocatable = !(flags & FLAG_NO_RELOCS) && p.dirs[PE_RELOC].len;
+	p.relocatable = !(flags & FLAG_NO_RELOCS);
 	*ret = p;
 	return 0;
 }

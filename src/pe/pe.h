@@ -27,7 +27,7 @@ struct pe_section {
 };
 /* What the headers say; checked. */
 struct pe {
-	bool dll, relocatable; /* relocatable: has a table for it, or says that it needs none */
+	bool dll, relocatable; /* relocatable: has a table for it, or nothing to be moved */
 	uint16_t subsystem;
 	uint64_t base;                     /* where it wants to be */
 	uint32_t size, headers_len, entry; /* of the image, whole pages; entry 0: none */
@@ -77,7 +77,7 @@ struct pe_imports {
 struct pe_import {
 	const char *name; /* NULL: by ordinal */
 	uint16_t ordinal, hint;
-	uint64_t *slot; /* where its address goes */
+	uint8_t *slot; /* where its address goes; ld aligns it to 4 bytes only */
 };
 void pe_imports_begin(struct pe_imports *w, const struct pe_image *im, bool delayed);
 /* 1: w->library is the next one; 0: there is none; -EINVAL. */

@@ -376,7 +376,7 @@ static int image_bind(struct module *m, bool delayed, struct lodge_err *e)
 		if (from && !need_add(m, from))
 			return err_set(e, ENOMEM, "%s: no memory", m->name);
 		while ((r = pe_imports_next(&w, &i, e)) > 0)
-			*i.slot = (uint64_t)(uintptr_t)import_find(from, w.library, &i);
+			le64_put(i.slot, (uint64_t)(uintptr_t)import_find(from, w.library, &i));
 		if (r < 0)
 			break;
 	}

@@ -14,7 +14,7 @@ static void imports_walk(const struct pe_image *im, bool delayed)
 	pe_imports_begin(&w, im, delayed);
 	while (n < 10000 && pe_imports_library(&w, NULL) > 0)
 		while (n++ < 10000 && pe_imports_next(&w, &i, NULL) > 0)
-			*i.slot += i.name ? strlen(i.name) : i.ordinal;
+			le64_put(i.slot, le64_at(i.slot) + (i.name ? strlen(i.name) : i.ordinal));
 }
 
 static void resources_walk(const struct pe_image *im, uint32_t folder, int depth, unsigned *n)
