@@ -306,3 +306,6 @@ API(char *, ole_CharPrevExA, uint16_t page, const char *start, const char *at, u
 		at--;
 	return (char *)(uintptr_t)at;
 }
+
+/* Controls: there are no windows that could have them. */
+API(void, ole_InitCommonControls, void) {}

@@ -285,6 +285,12 @@ API(uint32_t, k32_FillConsoleOutputCharacterW, handle h, wide c, uint32_t n, uin
 	return t ? output_fill(h, t, n, xy, ret_n) : fail(ERROR_NOT_ENOUGH_MEMORY);
 }
 
+API(uint32_t, k32_FillConsoleOutputCharacterA, handle h, char c, uint32_t n, uint32_t xy,
+    uint32_t *ret_n)
+{
+	return k32_FillConsoleOutputCharacterW(h, (wide)(uint8_t)c, n, xy, ret_n);
+}
+
 /* Colours of what is there cannot be changed alone: it is as they are. */
 API(uint32_t, k32_FillConsoleOutputAttribute, handle h, uint16_t a, uint32_t n, uint32_t xy,
     uint32_t *ret_n)

@@ -105,4 +105,17 @@ API(uint32_t, k32_SetErrorMode, uint32_t mode)
 {
 	return atomic_exchange(&process()->error_mode, mode);
 }
+/* Of the thread: nothing here asks for it, for there is nobody to show a message to. */
+static _Thread_local uint32_t thread_error_mode;
+API(uint32_t, k32_GetThreadErrorMode, void) { return thread_error_mode; }
+API(uint32_t, k32_SetThreadErrorMode, uint32_t mode, uint32_t *ret_old)
+{
+	enum { MODES = 0x8003 };
+	if (mode & ~(uint32_t)MODES)
+		return fail(ERROR_INVALID_PARAMETER);
+	if (ret_old)
+		*ret_old = thread_error_mode;
+	thread_error_mode = mode;
+	return 1;
+}
 API(uint32_t, nt_RtlNtStatusToDosError, uint32_t status) { return error_of_status(status); }

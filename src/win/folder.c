@@ -839,6 +839,17 @@ API(uint32_t, k32_GetVolumeInformationW, const wide *root, wide *label, uint32_t
 	return 1;
 }
 
+API(uint32_t, k32_GetVolumeInformationA, const char *root, char *label, uint32_t n,
+    uint32_t *serial, uint32_t *longest, uint32_t *flags, char *system, uint32_t system_n)
+{
+	(void)root;
+	if (label && n)
+		label[0] = 0;
+	if (system && text_give("NTFS", system, system_n) >= system_n)
+		return fail(ERROR_INSUFFICIENT_BUFFER);
+	return k32_GetVolumeInformationW(NULL, NULL, 0, serial, longest, flags, NULL, 0);
+}
+
 API(uint32_t, k32_GetVolumeInformationByHandleW, handle h, wide *label, uint32_t n,
     uint32_t *serial, uint32_t *longest, uint32_t *flags, wide *system, uint32_t system_n)
 {

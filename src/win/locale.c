@@ -337,6 +337,7 @@ API(uint32_t, k32_GetThreadLocale, void) { return ENGLISH_US; }
 API(uint16_t, k32_GetUserDefaultUILanguage, void) { return ENGLISH_US; }
 API(uint16_t, k32_GetSystemDefaultUILanguage, void) { return ENGLISH_US; }
 API(uint16_t, k32_GetUserDefaultLangID, void) { return ENGLISH_US; }
+API(uint16_t, k32_GetSystemDefaultLangID, void) { return ENGLISH_US; }
 API(uint32_t, k32_IsValidLocale, uint32_t lcid, uint32_t flags)
 {
 	(void)flags;

@@ -546,6 +546,11 @@ API(uint32_t, k32_GetLongPathNameA, const char *path, char *buf, uint32_t n)
 	return s ? text_give(s, buf, n) : 0;
 }
 
+API(uint32_t, k32_GetShortPathNameA, const char *path, char *buf, uint32_t n)
+{
+	return k32_GetLongPathNameA(path, buf, n);
+}
+
 API(uint32_t, k32_GetTempPathW, uint32_t n, wide *buf)
 {
 	autofree char *t = environment_get("TMP"), *with = NULL;

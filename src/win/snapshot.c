@@ -155,6 +155,32 @@ API(uint32_t, k32_Process32NextW, handle h, struct process_entry *e)
 	return process_next(h, e, false);
 }
 
+/* The same with a name of bytes. */
+struct process_entry_narrow {
+	uint8_t head[offsetof(struct process_entry, name)];
+	char name[NAME_MAX_UNITS];
+};
+static uint32_t process_next_narrow(handle h, struct process_entry_narrow *e, bool first)
+{
+	struct process_entry w = {.size = sizeof w};
+	if (le32_at(e->head) < sizeof *e)
+		return fail(ERROR_BAD_LENGTH);
+	if (!process_next(h, &w, first))
+		return 0;
+	w.size = sizeof *e;
+	memcpy(e->head, &w, sizeof e->head);
+	e->name[utf8_put(w.name, wide_len(w.name), e->name, NAME_MAX_UNITS - 1, NULL)] = 0;
+	return 1;
+}
+API(uint32_t, k32_Process32First, handle h, struct process_entry_narrow *e)
+{
+	return process_next_narrow(h, e, true);
+}
+API(uint32_t, k32_Process32Next, handle h, struct process_entry_narrow *e)
+{
+	return process_next_narrow(h, e, false);
+}
+
 static uint32_t thread_next(handle h, struct thread_entry *e, bool first)
 {
 	uint32_t i;

@@ -405,6 +405,23 @@ API(const char *, ws_inet_ntop, int32_t family, const void *address, char *out, 
 	return strcpy(out, t);
 }
 
+API(int32_t, ws_InetPtonW, int32_t family, const wide *s, void *out)
+{
+	autofree char *t = text_from(s, SIZE_MAX);
+	return t ? ws_inet_pton(family, t, out) : 0;
+}
+
+API(const wide *, ws_InetNtopW, int32_t family, const void *address, wide *out, uint64_t cap)
+{
+	char text[INET6_ADDRSTRLEN];
+	if (!ws_inet_ntop(family, address, text, sizeof text))
+		return NULL;
+	if (wide_give(text, out, (uint32_t)min_u64(cap, UINT32_MAX)) < cap)
+		return out;
+	last_error_set(ERROR_INVALID_PARAMETER);
+	return NULL;
+}
+
 API(const char *, ws_inet_ntoa, struct in_addr a)
 {
 	static _Thread_local char text[INET_ADDRSTRLEN];
