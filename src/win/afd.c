@@ -4,6 +4,7 @@
 #include "win/async.h"
 #include "win/socket.h"
 #include <sys/epoll.h>
+#include <sys/mman.h>
 
 enum { AFD_POLL = 0x12024, AFD_HANDLES = 16, AFD_HANDLE_SIZE = 16, AFD_HANDLES_MAX = 64 };
 enum {
@@ -53,7 +54,7 @@ static uint32_t afd_events(int fd, uint32_t wants)
 static int64_t afd_attempt(struct pending *p)
 {
 	struct afd *a = (struct afd *)(void *)p;
-	uint32_t e = afd_events(p->f->fd, a->wants);
+	uint32_t e = afd_events(p->on->fd, a->wants);
 	if (!e)
 		return -EAGAIN;
 	le32_put(a->out + 8, 1);
@@ -63,23 +64,20 @@ static int64_t afd_attempt(struct pending *p)
 	return AFD_HANDLES + AFD_HANDLE_SIZE;
 }
 
-/* What @io becomes, when the wait is over at once or never begins. */
-static uint32_t afd_end(struct file *f, struct io_status *io, uint32_t status, uint64_t n)
+static uint32_t afd_poll(struct file *f, struct io_status *io, const struct told *told,
+			 const uint8_t *in, uint8_t *out)
 {
-	overlapped_end(f, (struct overlapped *)(void *)io, status, n, true);
-	return status;
-}
-
-static uint32_t afd_poll(struct file *f, struct io_status *io, const uint8_t *in, uint8_t *out)
-{
-	/* the status block is the head of an OVERLAPPED here, whose event is that of the call */
 	struct file *s = socket_get(le64_at(in + AFD_HANDLES));
 	if (!s)
 		return STATUS_INVALID_HANDLE;
 	struct afd *a = pending_new(sizeof *a, f, (struct overlapped *)(void *)io);
-	socket_put(s);
-	if (!a)
+	if (!a) {
+		socket_put(s);
 		return STATUS_NO_MEMORY;
+	}
+	a->p.on = s;
+	a->p.bare = true;
+	a->p.told = *told;
 	a->out = out;
 	a->socket = le64_at(in + AFD_HANDLES);
 	a->wants = le32_at(in + AFD_HANDLES + 8);
@@ -96,26 +94,47 @@ static uint32_t afd_poll(struct file *f, struct io_status *io, const uint8_t *in
 	if (r == -EAGAIN)
 		return async_start(&a->p) == 0 ? STATUS_PENDING : STATUS_NO_MEMORY;
 	pending_free(&a->p);
-	return afd_end(f, io, STATUS_SUCCESS, (uint64_t)r);
+	status_end(f, (struct overlapped *)(void *)io, told, STATUS_SUCCESS, (uint64_t)r, true);
+	return STATUS_SUCCESS;
 }
 
-/* DEVIATES: of one socket, which is the handle itself, as libuv asks; no other controls. */
-API(uint32_t, nt_NtDeviceIoControlFile, handle h, handle event, uint64_t fn, uint64_t arg,
+bool afd_path(const char *name)
+{
+	static const char device[] = "\\Device\\Afd";
+	size_t n = strlen(device);
+	return !strncasecmp(name, device, n) && (!name[n] || name[n] == '\\');
+}
+
+uint32_t afd_open(handle *ret, bool inherit)
+{
+	int fd = memfd_create("afd", MFD_CLOEXEC);
+	handle h = fd < 0 ? 0 : file_handle(fd, GENERIC_READ, NULL, inherit);
+	struct file *f = h ? object_get(h, KIND_FILE) : NULL;
+	if (!f)
+		return STATUS_NO_MEMORY;
+	f->afd = true;
+	object_unref(&f->o);
+	*ret = h;
+	return STATUS_SUCCESS;
+}
+
+/* DEVIATES: of one socket, with the handle itself (as libuv asks) or \Device\Afd (as mio and wepoll
+ * do); no other controls. */
+API(uint32_t, nt_NtDeviceIoControlFile, handle h, handle event, uint64_t fn, uint64_t context,
     struct io_status *io, uint32_t what, const uint8_t *in, uint32_t n_in, uint8_t *out,
     uint32_t n_out)
 {
-	(void)event;
-	(void)arg;
+	const struct told told = {event, context};
 	if (fn)
 		return STATUS_NOT_SUPPORTED;
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return STATUS_INVALID_HANDLE;
 	const uint32_t least = AFD_HANDLES + AFD_HANDLE_SIZE;
-	uint32_t status = what != AFD_POLL || !f->socket  ? STATUS_NOT_IMPLEMENTED
-			  : n_in < least || n_out < least ? STATUS_BUFFER_TOO_SMALL
-			  : le32_at(in + 8) != 1          ? STATUS_NOT_SUPPORTED
-							  : afd_poll(f, io, in, out);
+	uint32_t status = what != AFD_POLL || !(f->socket || f->afd) ? STATUS_NOT_IMPLEMENTED
+			  : n_in < least || n_out < least	     ? STATUS_BUFFER_TOO_SMALL
+			  : le32_at(in + 8) != 1		     ? STATUS_NOT_SUPPORTED
+						: afd_poll(f, io, &told, in, out);
 	object_unref(&f->o);
 	return status;
 }

@@ -32,6 +32,7 @@ void pending_free(struct pending *p)
 	if (p->fini)
 		p->fini(p);
 	object_unref(&p->f->o);
+	object_unref(p->on ? &p->on->o : NULL);
 	object_unref(p->thread);
 	free(p);
 }
@@ -45,8 +46,11 @@ static void pending_tell(struct pending *p)
 			  : p->result == -ECANCELED ? STATUS_CANCELLED
 						    : status_of((int)-p->result);
 	uint64_t n = p->result > 0 ? (uint64_t)p->result : 0;
-	if (!p->fn) {
-		overlapped_end(p->f, p->o, status, n, false);
+	if (p->bare || !p->fn) {
+		if (p->bare)
+			status_end(p->f, p->o, &p->told, status, n, false);
+		else
+			overlapped_end(p->f, p->o, status, n, false);
 		return;
 	}
 	p->o->n = n;
@@ -83,12 +87,14 @@ static struct pending **pending_move(struct pending **at, struct pending **to, i
 
 /* ---- descriptors ---- */
 
+static int fd_of(const struct pending *p) { return p->on ? p->on->fd : p->f->fd; }
+
 /* Under the lock: have epoll look for what is waited for there now. */
 static bool fd_arm(int fd)
 {
 	struct epoll_event e = {.data.fd = fd};
 	for (const struct pending *p = async.first; p; p = p->next)
-		if (p->f->fd == fd)
+		if (fd_of(p) == fd)
 			e.events |= p->events;
 	if (fd >= async.narmed) {
 		uint32_t *all = realloc(async.armed, (size_t)(fd + 64) * sizeof *all);
@@ -115,7 +121,7 @@ static void fd_ready(int fd, uint32_t events)
 	for (struct pending **p = &async.first; *p;) {
 		struct pending *w = *p;
 		uint32_t *before = &waits[(w->events & EPOLLOUT) != 0];
-		bool mine = w->f->fd == fd && events & (w->events | EPOLLERR | EPOLLHUP);
+		bool mine = fd_of(w) == fd && events & (w->events | EPOLLERR | EPOLLHUP);
 		int64_t r = mine && *before != w->events ? w->attempt(w) : -EAGAIN;
 		if (r == -EAGAIN || r == -EINTR) {
 			if (mine)
@@ -165,7 +171,9 @@ static bool async_run(void)
 
 int async_start(struct pending *p)
 {
-	if (p->fn)
+	if (p->bare)
+		status_begin(p->o, &p->told);
+	else if (p->fn)
 		p->o->status = STATUS_PENDING, p->o->n = 0;
 	else
 		overlapped_begin(p->o);
@@ -174,7 +182,7 @@ int async_start(struct pending *p)
 	if (ok) {
 		*async.end = p;
 		async.end = &p->next;
-		if (p->events && !(ok = fd_arm(p->f->fd))) {
+		if (p->events && !(ok = fd_arm(fd_of(p)))) {
 			struct pending **at = &async.first, *gone = NULL;
 			while (*at != p)
 				at = &(*at)->next;
@@ -193,13 +201,16 @@ bool async_cancel(const struct file *f, const struct overlapped *o, const struct
 	pthread_mutex_lock(&async.lock);
 	for (struct pending **p = &async.first; *p;) {
 		struct pending *w = *p;
-		if (w->f == f && (!o || w->o == o) && (!thread || w->thread == thread))
+		bool all = !o && !thread; /* @f is closed */
+		if ((w->f == f || (w->on == f && all)) && (!o || w->o == o) &&
+		    (!thread || w->thread == thread))
 			end = pending_move(p, end, -ECANCELED);
 		else
 			p = &w->next;
 	}
-	if (ended && f->fd >= 0)
-		(void)!fd_arm(f->fd);
+	for (const struct pending *p = ended; p; p = p->next)
+		if (fd_of(p) >= 0)
+			(void)!fd_arm(fd_of(p));
 	pthread_mutex_unlock(&async.lock);
 	bool any = ended != NULL;
 	ended_tell(ended);

@@ -6,9 +6,12 @@
 
 /* The head of what a kind of request keeps; made by pending_new, freed when it has ended. */
 struct pending {
-	struct file *f;       /* a reference */
+	struct file *f;       /* a reference: who is told, and asked to call it off */
+	struct file *on;      /* whose descriptor is looked at; NULL: that of @f; a reference */
 	struct overlapped *o; /* the guest's */
-	uint32_t events;      /* EPOLL... of f->fd; 0: async_finish ends it */
+	bool bare;            /* @o is a status block only, and @told says the rest */
+	struct told told;
+	uint32_t events; /* EPOLL... of the descriptor; 0: async_finish ends it */
 	/* Try it, under the lock: bytes, or a negative errno; -EAGAIN: it goes on waiting. */
 	int64_t (*attempt)(struct pending *p);
 	void (*fini)(struct pending *p); /* drops what else it has; may be NULL */
@@ -18,6 +21,9 @@ struct pending {
 	bool more; /* it has a message's beginning; there is more of it */
 	struct pending *next;
 };
+/* afd.c: does @name, of the space of objects, name what tells of sockets? STATUS_... */
+bool afd_path(const char *name);
+uint32_t afd_open(handle *ret, bool inherit);
 /* Zeroed, @size bytes that begin with a struct pending; NULL: no memory. */
 void *pending_new(size_t size, struct file *f, struct overlapped *o) MUST;
 void pending_free(struct pending *p);

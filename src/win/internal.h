@@ -404,6 +404,7 @@ struct file {
 	bool port_later; /* a socket that is bound, but to no port yet */
 	bool nowait; /* a pipe that is not waited for */
 	bool pipes; /* nt_open.c: the folder of all pipes */
+	bool afd;   /* afd.c: \Device\Afd, which tells of sockets */
 	char *path; /* host side; owned; NULL: none */
 	uint32_t type; /* FILE_TYPE_, but for pipes */
 	uint32_t access, share;
@@ -464,6 +465,15 @@ void overlapped_begin(struct overlapped *o); /* it will take a while */
 /* Its end: who waits is told, and @f's port; @at_once: by the call that asked for it. */
 void overlapped_end(struct file *f, struct overlapped *o, uint32_t status, uint64_t n,
 		    bool at_once);
+/* What is told where there is only a status block: an event (0: none), and what the port says in
+ * the place of an OVERLAPPED (0: it says nothing). */
+struct told {
+	handle event;
+	uint64_t context;
+};
+void status_begin(struct overlapped *o, const struct told *t); /* these touch the head of @o only */
+void status_end(struct file *f, struct overlapped *o, const struct told *t, uint32_t status,
+		uint64_t n, bool at_once);
 /* Call off changes of @f that are waited for: those of @o (NULL: all), and of @thread (NULL: all).
  * False: there were none. */
 bool watch_cancel(struct file *f, const struct overlapped *o, const struct object *thread);

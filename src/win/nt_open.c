@@ -39,7 +39,7 @@ static const char PIPES[] = "\\Device\\NamedPipe";
 struct place {
 	char *path; /* a file's, as functions of kernel32 take it; NULL: a pipe's */
 	char *pipe; /* a pipe's name; "": all of them; NULL: a new one without a name */
-	bool is_pipe;
+	bool is_pipe, is_afd;
 };
 
 static void place_fini(struct place *p)
@@ -85,6 +85,8 @@ static uint32_t place_find(struct place *p, const struct attributes *a)
 		return STATUS_NO_MEMORY;
 	if (a->root && *name != '\\')
 		return place_below(p, a->root, name);
+	if ((p->is_afd = afd_path(name)))
+		return STATUS_SUCCESS;
 	unsigned volume = 0;
 	int rest = 0;
 	if (sscanf(name, PATH_VOLUME "%n", &volume, &rest) == 1 && path_volume_drive(volume)) {
@@ -201,6 +203,8 @@ static uint32_t place_open(const struct place *p, const struct wish *w, handle *
 			   uint64_t *ret_was)
 {
 	*ret_was = WAS_OPENED;
+	if (p->is_afd)
+		return afd_open(ret, w->inherit);
 	if (!p->is_pipe)
 		return p->path ? file_open(p->path, w, ret, ret_was) : STATUS_NO_MEMORY;
 	if (!p->pipe)

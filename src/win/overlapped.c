@@ -8,28 +8,41 @@ static _Atomic(uint32_t) *state_of(const struct overlapped *o)
 	return (_Atomic(uint32_t) *)(uintptr_t)&o->status;
 }
 
-static void event_set(const struct overlapped *o, int64_t count)
+static void event_set(handle h, int64_t count)
 {
-	handle h = o->event & ~UINT64_C(1);
 	struct object *event = h ? object_get(h, KIND_EVENT) : NULL;
 	if (event)
 		wait_signal(event, count);
 	object_unref(event);
 }
 
-void overlapped_begin(struct overlapped *o)
+/* An event whose lowest bit is set: the port is not to be told. */
+static struct told told_of(const struct overlapped *o)
+{
+	return (struct told){o->event & ~UINT64_C(1),
+			     o->event & 1 ? 0 : (uint64_t)(uintptr_t)o};
+}
+
+void status_begin(struct overlapped *o, const struct told *t)
 {
 	o->n = 0;
 	atomic_store(state_of(o), STATUS_PENDING);
-	event_set(o, 0);
+	event_set(t->event, 0);
 }
 
-void overlapped_end(struct file *f, struct overlapped *o, uint32_t status, uint64_t n, bool at_once)
+void overlapped_begin(struct overlapped *o)
+{
+	struct told t = told_of(o);
+	status_begin(o, &t);
+}
+
+void status_end(struct file *f, struct overlapped *o, const struct told *t, uint32_t status,
+		uint64_t n, bool at_once)
 {
 	/* what fails at once has told the caller */
 	bool failed = at_once && status >> 30 == 3;
-	bool quiet = o->event & 1 || failed || (at_once && f->modes & 1 && !status);
-	const struct overlapped was = *o; /* the guest may reuse it once it has a status, */
+	bool quiet = !t->context || failed || (at_once && f->modes & 1 && !status);
+	const struct told was = *t; /* the guest may reuse it once it has a status, */
 	struct object *port = quiet ? NULL : f->port; /* and give the file a port */
 	uint64_t key = f->port_key;
 	if (port)
@@ -37,10 +50,16 @@ void overlapped_end(struct file *f, struct overlapped *o, uint32_t status, uint6
 	o->n = n;
 	atomic_store((_Atomic(uint64_t) *)(void *)&o->status, status);
 	futex_wake(state_of(o), INT_MAX);
-	event_set(&was, 1);
+	event_set(was.event, 1);
 	if (port)
-		port_post(port, n, key, (uint64_t)(uintptr_t)o, status);
+		port_post(port, n, key, was.context, status);
 	object_unref(port);
+}
+
+void overlapped_end(struct file *f, struct overlapped *o, uint32_t status, uint64_t n, bool at_once)
+{
+	struct told t = told_of(o);
+	status_end(f, o, &t, status, n, at_once);
 }
 
 /* ---- functions ---- */

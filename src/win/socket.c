@@ -254,9 +254,11 @@ API(uint64_t, ws_accept, uint64_t h, void *name, int32_t *len)
 	int listens = 0;
 	socklen_t size = sizeof listens;
 	getsockopt(f->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
-	if (listens && blocking(f->fd))
+	bool waits = blocking(f->fd);
+	if (listens && waits)
 		ready_wait(f->fd, POLLIN);
-	int fd = accept4(f->fd, (struct sockaddr *)&a, &n, SOCK_CLOEXEC);
+	/* as Windows has it: that it does not wait is inherited */
+	int fd = accept4(f->fd, (struct sockaddr *)&a, &n, SOCK_CLOEXEC | (waits ? 0 : SOCK_NONBLOCK));
 	int err = errno;
 	socket_put(f);
 	if (fd < 0)
