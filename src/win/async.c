@@ -39,7 +39,7 @@ void pending_free(struct pending *p)
 
 /* ---- ends: without the lock, for they reach into much else ---- */
 
-static void pending_tell(struct pending *p)
+void pending_tell(struct pending *p)
 {
 	uint32_t status = p->result >= 0 && p->more ? STATUS_BUFFER_OVERFLOW
 			  : p->result >= 0          ? STATUS_SUCCESS

@@ -27,6 +27,7 @@ uint32_t afd_open(handle *ret, bool inherit);
 /* Zeroed, @size bytes that begin with a struct pending; NULL: no memory. */
 void *pending_new(size_t size, struct file *f, struct overlapped *o) MUST;
 void pending_free(struct pending *p);
+void pending_tell(struct pending *p); /* its end, which is in p->result; without the lock */
 /* It waits from here on, and is the thread's: 0 or a negative errno (it is freed then). */
 int async_start(struct pending *p) MUST;
 /* Call off what waits for @f: what asked with @o (NULL: all), by @thread (NULL: all). False: there

@@ -455,7 +455,7 @@ API(uint32_t, k32_ReadFile, handle h, void *buf, uint32_t n, uint32_t *ret_n, st
 	if (listens) {
 		ok = fail(listens);
 	} else if (o && f->overlapped && (f->end || f->socket)) {
-		ok = pipe_overlapped(f, buf, n, ret_n, o, false);
+		ok = pipe_overlapped(f, buf, n, ret_n, o, false, 0);
 	} else {
 		bool more = false;
 		int64_t r = file_read(f, buf, n, o, &more);
@@ -486,7 +486,7 @@ API(uint32_t, k32_WriteFile, handle h, const void *buf, uint32_t n, uint32_t *re
 	if (listens) {
 		ok = fail(listens);
 	} else if (o && f->overlapped && (f->end || f->socket)) {
-		ok = pipe_overlapped(f, (void *)(uintptr_t)buf, n, ret_n, o, true);
+		ok = pipe_overlapped(f, (void *)(uintptr_t)buf, n, ret_n, o, true, 0);
 	} else {
 		int64_t r = io_write(f, buf, n, overlapped_at(o));
 		if (o && r > 0)

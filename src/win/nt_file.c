@@ -91,11 +91,23 @@ static uint32_t call_later(struct file *f, struct overlapped *o, uint64_t fn, in
 	return 1;
 }
 
+/* 1: it is done, or begun; 0: last error set. */
+static uint32_t pipe_call(struct file *f, void *buf, uint32_t n, struct overlapped *o, uint64_t fn,
+			  bool write)
+{
+	uint32_t listens = pipe_listens(f);
+	uint32_t ok = listens ? fail(listens) : pipe_overlapped(f, buf, n, NULL, o, write, fn);
+	object_unref(&f->o);
+	return ok;
+}
+
 API(uint32_t, k32_ReadFileEx, handle h, void *buf, uint32_t n, struct overlapped *o, uint64_t fn)
 {
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
+	if (f->overlapped && (f->end || f->socket))
+		return pipe_call(f, buf, n, o, fn, false);
 	int64_t r = io_read(f, buf, n, (int64_t)((uint64_t)o->at_high << 32 | o->at_low));
 	return call_later(f, o, fn, r, end_status(f, r, n));
 }
@@ -106,6 +118,8 @@ API(uint32_t, k32_WriteFileEx, handle h, const void *buf, uint32_t n, struct ove
 	struct file *f = object_get(h, KIND_FILE);
 	if (!f)
 		return 0;
+	if (f->overlapped && (f->end || f->socket))
+		return pipe_call(f, (void *)(uintptr_t)buf, n, o, fn, true);
 	int64_t r = io_write(f, buf, n, (int64_t)((uint64_t)o->at_high << 32 | o->at_low));
 	return call_later(f, o, fn, r, r < 0 ? status_of((int)-r) : STATUS_SUCCESS);
 }

@@ -8,6 +8,29 @@ static _Atomic(uint32_t) *state_of(const struct overlapped *o)
 	return (_Atomic(uint32_t) *)(uintptr_t)&o->status;
 }
 
+/* Threads that wait for one of these and let themselves be called: each has an event for it. */
+struct watcher {
+	const struct overlapped *o;
+	struct object *event;
+	struct watcher *next;
+};
+static WIN_STATE struct {
+	pthread_mutex_t lock;
+	struct watcher *first;
+	_Atomic(uint32_t) n;
+} watchers = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void watchers_tell(const struct overlapped *o)
+{
+	if (!atomic_load(&watchers.n))
+		return;
+	pthread_mutex_lock(&watchers.lock);
+	for (const struct watcher *w = watchers.first; w; w = w->next)
+		if (w->o == o)
+			wait_signal(w->event, 1);
+	pthread_mutex_unlock(&watchers.lock);
+}
+
 static void event_set(handle h, int64_t count)
 {
 	struct object *event = h ? object_get(h, KIND_EVENT) : NULL;
@@ -50,6 +73,7 @@ void status_end(struct file *f, struct overlapped *o, const struct told *t, uint
 	o->n = n;
 	atomic_store((_Atomic(uint64_t) *)(void *)&o->status, status);
 	futex_wake(state_of(o), INT_MAX);
+	watchers_tell(o);
 	event_set(was.event, 1);
 	if (port)
 		port_post(port, n, key, was.context, status);
@@ -76,6 +100,31 @@ static uint32_t result(const struct overlapped *o, uint32_t *ret_n, uint64_t dea
 	return (int32_t)status < 0 ? fail(error_of_status(status)) : 1;
 }
 
+/* The same, by a thread that lets itself be called: then it hears of that. */
+static uint32_t result_alertable(const struct overlapped *o, uint32_t *ret_n, uint64_t deadline)
+{
+	struct object *event = object_new(KIND_EVENT, sizeof *event);
+	struct watcher me = {.o = o, .event = event}, **at;
+	uint32_t r = WAIT_OBJECT_0;
+	if (!event)
+		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	pthread_mutex_lock(&watchers.lock);
+	me.next = watchers.first;
+	watchers.first = &me;
+	atomic_fetch_add(&watchers.n, 1);
+	pthread_mutex_unlock(&watchers.lock);
+	while (r == WAIT_OBJECT_0 && atomic_load(state_of(o)) == STATUS_PENDING)
+		r = wait_for(&event, 1, false, deadline, true);
+	pthread_mutex_lock(&watchers.lock);
+	for (at = &watchers.first; *at != &me; at = &(*at)->next)
+		;
+	*at = me.next;
+	atomic_fetch_sub(&watchers.n, 1);
+	pthread_mutex_unlock(&watchers.lock);
+	object_unref(event);
+	return r == WAIT_IO_COMPLETION ? fail(WAIT_IO_COMPLETION) : result(o, ret_n, r == WAIT_TIMEOUT);
+}
+
 API(uint32_t, k32_GetOverlappedResult, handle h, const struct overlapped *o, uint32_t *ret_n,
     uint32_t wait)
 {
@@ -87,8 +136,9 @@ API(uint32_t, k32_GetOverlappedResultEx, handle h, const struct overlapped *o, u
     uint32_t ms, uint32_t alertable)
 {
 	(void)h;
-	(void)alertable;
-	return result(o, ret_n, ms ? deadline_of_ms(ms) : 0);
+	if (!alertable || !ms)
+		return result(o, ret_n, ms ? deadline_of_ms(ms) : 0);
+	return result_alertable(o, ret_n, deadline_of_ms(ms));
 }
 
 API(uint32_t, ws_WSAGetOverlappedResult, uint64_t h, const struct overlapped *o, uint32_t *ret_n,

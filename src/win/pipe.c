@@ -687,11 +687,12 @@ static int64_t write_attempt(struct pending *p)
 }
 
 uint32_t pipe_overlapped(struct file *f, void *buf, uint32_t n, uint32_t *ret_n,
-			 struct overlapped *o, bool write)
+			 struct overlapped *o, bool write, uint64_t fn)
 {
 	struct transfer *t = pending_new(sizeof *t, f, o);
 	if (!t)
 		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	t->p.fn = fn;
 	t->buf = buf;
 	t->n = n;
 	t->p.events = write ? EPOLLOUT : EPOLLIN;
@@ -699,9 +700,20 @@ uint32_t pipe_overlapped(struct file *f, void *buf, uint32_t n, uint32_t *ret_n,
 	int64_t r = t->p.attempt(&t->p);
 	if (r == -EAGAIN && f->nowait)
 		r = write ? (int64_t)t->done : -ENODATA;
-	if (r == -EAGAIN)
-		return fail(async_start(&t->p) == 0 ? ERROR_IO_PENDING : ERROR_NOT_ENOUGH_MEMORY);
+	if (r == -EAGAIN && async_start(&t->p) < 0)
+		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	if (r == -EAGAIN) {
+		last_error_set(fn ? ERROR_SUCCESS : ERROR_IO_PENDING);
+		return fn != 0;
+	}
 	bool more = t->p.more;
+	if (r >= 0 && fn) { /* it is called all the same */
+		t->p.result = r;
+		pending_tell(&t->p);
+		pending_free(&t->p);
+		last_error_set(more ? ERROR_MORE_DATA : ERROR_SUCCESS);
+		return 1;
+	}
 	pending_free(&t->p);
 	if (r < 0)
 		return fail(r == -EPIPE && !write ? ERROR_BROKEN_PIPE : error_of((int)-r));

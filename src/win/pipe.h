@@ -61,4 +61,4 @@ int64_t pipe_read_now(const struct file *f, void *buf, size_t n, bool *ret_more)
 int64_t pipe_write_now(const struct file *f, const void *buf, size_t n);
 /* ReadFile and WriteFile with an OVERLAPPED, of a pipe or socket that was opened so. */
 uint32_t pipe_overlapped(struct file *f, void *buf, uint32_t n, uint32_t *ret_n,
-			 struct overlapped *o, bool write);
+			 struct overlapped *o, bool write, uint64_t fn);

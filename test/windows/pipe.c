@@ -299,6 +299,71 @@ static void inherited(const char *self)
 	CHECK(CloseHandle(p.hProcess) && CloseHandle(p.hThread) && CloseHandle(s));
 }
 
+static DWORD called_error, called_bytes, calls;
+static OVERLAPPED *called_with;
+static void CALLBACK called(DWORD error, DWORD n, OVERLAPPED *o)
+{
+	calls++;
+	called_error = error;
+	called_bytes = n;
+	called_with = o;
+}
+
+/* ReadFileEx and WriteFileEx: they do not wait, and call when the thread lets itself be called. */
+static void with_calls(void)
+{
+	HANDLE s = server(FILE_FLAG_OVERLAPPED, 1), c = client(FILE_FLAG_OVERLAPPED);
+	OVERLAPPED o = {0}, w = {0}, other = {0};
+	char buf[20] = "";
+	DWORD n = 7;
+	CHECK(c != INVALID_HANDLE_VALUE);
+	CHECK(ReadFileEx(s, buf, sizeof buf, &o, called));
+	SAME(o.Internal, STATUS_PENDING);
+	SAME(SleepEx(0, TRUE), 0);
+	CHECK(WriteFileEx(c, "abc", 3, &w, called));
+	SAME(SleepEx(5000, TRUE), WAIT_IO_COMPLETION);
+	while (calls < 2 && SleepEx(5000, TRUE) == WAIT_IO_COMPLETION)
+		;
+	SAME(calls, 2);
+	SAME(called_error, 0);
+	SAME(called_bytes, 3);
+	SAME(o.InternalHigh, 3);
+	TEXT_IS(buf, "abc");
+	/* what is there already is called for, too */
+	CHECK(WriteFileEx(c, "defg", 4, &w, called));
+	SAME(SleepEx(5000, TRUE), WAIT_IO_COMPLETION);
+	CHECK(ReadFileEx(s, buf, sizeof buf, &o, called));
+	SAME(calls, 3);
+	SAME(SleepEx(5000, TRUE), WAIT_IO_COMPLETION);
+	SAME(calls, 4);
+	SAME(called_bytes, 4);
+	CHECK(called_with == &o);
+	/* called off */
+	CHECK(ReadFileEx(s, buf, sizeof buf, &o, called));
+	CHECK(CancelIoEx(s, &o));
+	SAME(SleepEx(5000, TRUE), WAIT_IO_COMPLETION);
+	SAME(called_error, ERROR_OPERATION_ABORTED);
+	/* a result is waited for, and something else calls */
+	other.hEvent = CreateEventA(NULL, TRUE, FALSE, NULL);
+	FAILS(ReadFile(s, buf, 2, NULL, &other), ERROR_IO_PENDING);
+	CHECK(ReadFileEx(c, buf, sizeof buf, &o, called));
+	CHECK(WriteFile(s, "x", 1, &n, &w) || GetLastError() == ERROR_IO_PENDING);
+	FAILS(GetOverlappedResultEx(s, &other, &n, 5000, TRUE), WAIT_IO_COMPLETION);
+	FAILS(GetOverlappedResultEx(s, &other, &n, 0, TRUE), ERROR_IO_INCOMPLETE);
+	FAILS(GetOverlappedResultEx(s, &other, &n, 20, TRUE), WAIT_TIMEOUT);
+	WriteFile(c, "yz", 2, &n, &w);
+	CHECK(GetOverlappedResultEx(s, &other, &n, 5000, TRUE));
+	SAME(n, 2);
+	CloseHandle(other.hEvent);
+	/* the other end goes */
+	CHECK(ReadFileEx(s, buf, sizeof buf, &o, called));
+	CHECK(CloseHandle(c));
+	SAME(SleepEx(5000, TRUE), WAIT_IO_COMPLETION);
+	SAME(called_error, ERROR_BROKEN_PIPE);
+	FAILS(ReadFileEx(s, buf, sizeof buf, &o, called), ERROR_BROKEN_PIPE);
+	CHECK(CloseHandle(s));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 2)
@@ -309,6 +374,7 @@ int main(int argc, char **argv)
 	overlapped();
 	ports();
 	synchronous();
+	with_calls();
 	inherited(argv[0]);
 	return end();
 }
