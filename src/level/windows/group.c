@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 
 /* Hierarchies of version 1 that are of no use here cost time. */
 static const char *const controllers[] = {"cpu",    "cpuacct", "cpuset", "memory",
@@ -58,6 +59,15 @@ bool group_freezes(const struct group *p)
 	return f && f->fd >= 0;
 }
 
+/* Is there a process of that number? One of a thread is not, which has numbers of the same kind. */
+static bool process_lives(int pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || (errno != ESRCH && errno != EINVAL && errno != ENOENT);
+}
+
 /* Those of processes outside that were killed. */
 static void group_sweep(void)
 {
@@ -70,8 +80,7 @@ static void group_sweep(void)
 	DIR *d = opendir(g.at[0].dir);
 	while (d && (de = readdir(d))) {
 		int pid = 0;
-		if (sscanf(de->d_name, PREFIX RUN "%d", &pid) == 1 && kill(pid, 0) < 0 &&
-		    errno == ESRCH)
+		if (sscanf(de->d_name, PREFIX RUN "%d", &pid) == 1 && pid > 0 && !process_lives(pid))
 			group_forget(de->d_name + strlen(PREFIX));
 	}
 	if (d)
