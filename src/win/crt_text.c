@@ -347,8 +347,6 @@ API(int, crt_iswalnum, wide c) { return char_type(c) & 0x104; }
 API(int, crt_iswctype, wide c, uint16_t mask) { return char_type(c) & mask; }
 API(wide, crt_towupper, wide c) { return wide_upper(c); }
 API(wide, crt_towlower, wide c) { return wide_lower(c); }
-API(int, crt___mb_cur_max_func, void) { return 4; }
-API(unsigned, crt___lc_codepage_func, void) { return 65001; }
 API(int, crt__ismbblead, unsigned c) { return (void)c, 0; }
 
 /* ---- numbers ---- */
@@ -523,29 +521,4 @@ API(const void *, crt_bsearch, const void *key, const void *p, size_t n, size_t 
 			lo = mid + 1;
 	}
 	return NULL;
-}
-
-/* ---- locale: C, with UTF-8 ---- */
-
-API(const char *, crt_setlocale, int what, const char *name)
-{
-	(void)what;
-	return !name || !*name || !strcmp(name, "C") || !strcmp(name, "POSIX") ? "C" : NULL;
-}
-API(const wide *, crt__wsetlocale, int what, const wide *name)
-{
-	(void)what;
-	return !name || !*name || (name[0] == 'C' && !name[1]) ? u"C" : NULL;
-}
-struct lconv_win {
-	const char *text[10];
-	char number[8];
-	const wide *wtext[8];
-};
-API(const struct lconv_win *, crt_localeconv, void)
-{
-	static struct lconv_win l = {{".", "", "", "", "", "", "", "", "", ""},
-				     {127, 127, 127, 127, 127, 127, 127, 127},
-				     {u".", u"", u"", u"", u"", u"", u"", u""}};
-	return &l;
 }

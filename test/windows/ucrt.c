@@ -3,7 +3,9 @@
  * programs with msvcrt. */
 #include "test.h"
 #include <limits.h>
+#include <locale.h>
 #include <math.h>
+#include <wchar.h>
 
 static HMODULE ucrt;
 #define CALL(type, name) ((type)(void *)GetProcAddress(ucrt, name))
@@ -106,6 +108,127 @@ static void exceptions(void)
 	clear(31);
 }
 
+static char *(*set)(int, const char *);
+
+/* The locales that there are, and how they are told. */
+static void locales(void)
+{
+	static const struct {
+		const char *name, *want;
+	} rows[] = {
+	    {".UTF-8", "English_United States.utf8"},
+	    {".utf8", "English_United States.utf8"},
+	    {".UTF8", "English_United States.utf8"},
+	    {".65001", "English_United States.utf8"},
+	    {"English.utf8", "English_United States.utf8"},
+	    {"English_United States.utf8", "English_United States.utf8"},
+	    {"en-US", "en-US"},
+	    {"en_US.UTF-8", "en_US.UTF-8"},
+	    {"en-US.utf8", "en-US.utf8"},
+	    {"C", "C"},
+	    {"xx_YY.UTF-8", NULL},
+	    {"nosuch", NULL},
+	};
+	set = CALL(char *(*)(int, const char *), "setlocale");
+	TEXT_IS(set(LC_ALL, NULL), "C");
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (rows[i].want)
+			TEXT(rows[i].name, set(LC_ALL, rows[i].name), rows[i].want);
+		else
+			IS(rows[i].name, !set(LC_ALL, rows[i].name), 1);
+	TEXT_IS(set(LC_ALL, NULL), "C");
+	CHECK(set(LC_ALL, "") != NULL);
+	TEXT_IS(set(LC_ALL, "C"), "C");
+	TEXT_IS(set(LC_CTYPE, ".utf8"), "English_United States.utf8");
+	TEXT_IS(set(LC_NUMERIC, NULL), "C");
+	TEXT_IS(set(LC_ALL, NULL),
+		"LC_COLLATE=C;LC_CTYPE=English_United States.utf8;LC_MONETARY=C;LC_NUMERIC=C;LC_TIME=C");
+	char whole[200];
+	strcpy(whole, set(LC_ALL, NULL));
+	set(LC_ALL, "C");
+	TEXT_IS(set(LC_ALL, whole), whole);
+	TEXT_IS(set(LC_CTYPE, NULL), "English_United States.utf8");
+	CHECK(!set(99, "C"));
+	wchar_t *(*wide_set)(int, const wchar_t *) = CALL(void *, "_wsetlocale");
+	TEXT_IS(narrow(wide_set(LC_ALL, L".UTF-8")), "English_United States.utf8");
+}
+
+/* Characters in UTF-8, whole and in pieces. */
+static void characters(void)
+{
+	size_t (*read)(wchar_t *, const char *, size_t, mbstate_t *) = CALL(void *, "mbrtowc");
+	size_t (*length)(const char *, size_t, mbstate_t *) = CALL(void *, "mbrlen");
+	size_t (*write)(char *, wchar_t, mbstate_t *) = CALL(void *, "wcrtomb");
+	size_t (*all)(wchar_t *, const char **, size_t, mbstate_t *) = CALL(void *, "mbsrtowcs");
+	size_t (*all_back)(char *, const wchar_t **, size_t, mbstate_t *) = CALL(void *, "wcsrtombs");
+	size_t (*plain)(wchar_t *, const char *, size_t) = CALL(void *, "mbstowcs");
+	int (*most)(void) = CALL(void *, "___mb_cur_max_func");
+	unsigned (*page)(void) = CALL(void *, "___lc_codepage_func");
+	long long state[4] = {0};
+	mbstate_t *st = (void *)state;
+	wchar_t w[10] = L"";
+	char c[10] = "";
+	const char *s = "a\xc3\xa9\xe2\x82\xac";
+	const wchar_t *ws = L"a\xe9\x20ac";
+	set(LC_ALL, ".UTF-8");
+	SAME(most(), 4);
+	SAME(page(), 65001);
+	SAME(plain(w, s, 10), 3);
+	TEXT_IS(narrow(w), s);
+	SAME(read(w, s + 1, 5, st), 2);
+	SAME(w[0], 0xe9);
+	SAME(read(w, "", 1, st), 0);
+	SAME(w[0], 0);
+	SAME(read(w, s + 3, 1, st), (size_t)-2);
+	SAME(read(w, s + 4, 1, st), (size_t)-2);
+	SAME(read(w, s + 5, 1, st), 1);
+	SAME(w[0], 0x20ac);
+	SAME(read(w, "\xff", 1, st), (size_t)-1);
+	memset(state, 0, sizeof state);
+	SAME(read(w, "\xc3x", 2, st), (size_t)-1);
+	memset(state, 0, sizeof state);
+	SAME(length(s + 3, 3, st), 3);
+	SAME(length(s + 3, 2, st), (size_t)-2);
+	memset(state, 0, sizeof state);
+	SAME(write(c, 0x20ac, st), 3);
+	CHECK(!memcmp(c, s + 3, 3));
+	SAME(write(c, 'a', st), 1);
+	SAME(write(NULL, 'a', st), 1);
+	SAME(all(w, &s, 10, st), 3);
+	CHECK(!s);
+	TEXT_IS(narrow(w), "a\xc3\xa9\xe2\x82\xac");
+	s = "a\xc3\xa9\xe2\x82\xac";
+	SAME(all(w, &s, 2, st), 2);
+	TEXT_IS(s, "\xe2\x82\xac");
+	SAME(all_back(c, &ws, 10, st), 6);
+	CHECK(!ws);
+	TEXT_IS(c, "a\xc3\xa9\xe2\x82\xac");
+	ws = L"a\xe9\x20ac";
+	SAME(all_back(c, &ws, 4, st), 3);
+	SAME(ws[0], 0x20ac);
+	SAME(all_back(NULL, &ws, 0, st), 3);
+}
+
+/* What takes names of files and formats of wide text. */
+static void files(void)
+{
+	void *(*open)(const char *, const char *) = CALL(void *, "fopen");
+	int (*close)(void *) = CALL(void *, "fclose");
+	void *f = open("n\xc3\xa9\xe2\x82\xac", "w");
+	CHECK(f != NULL);
+	if (f)
+		close(f);
+	CHECK(GetFileAttributesW(L"n\xe9\x20ac") != INVALID_FILE_ATTRIBUTES);
+	CHECK(DeleteFileW(L"n\xe9\x20ac"));
+	int (*print)(unsigned long long, char *, size_t, const char *, void *, va_list) =
+	    CALL(void *, "__stdio_common_vsprintf");
+	char buf[50] = "";
+	const wchar_t *text = L"<\xe9\x20ac>";
+	SAME(print(2, buf, sizeof buf, "%ls", NULL, (va_list)&text), 7);
+	TEXT_IS(buf, "<\xc3\xa9\xe2\x82\xac>");
+	set(LC_ALL, "C");
+}
+
 int main(void)
 {
 	ucrt = LoadLibraryA("ucrtbase.dll");
@@ -114,5 +237,8 @@ int main(void)
 	parts();
 	classes();
 	exceptions();
+	locales();
+	characters();
+	files();
 	return end();
 }
