@@ -10,9 +10,18 @@ enum { PORT = 53, TRIES = 2, TRY_MS = 5000 };
 struct question {
 	uint8_t query[DNS_QUERY_MAX], in[DNS_MESSAGE_MAX];
 	size_t n;
+	enum dns_type type;
 	uint8_t found[DNS_ADDRESSES][4];
 	size_t nfound;
+	char name[DNS_NAME_MAX];
 };
+
+static enum dns_answer answer_read(struct question *q, size_t len)
+{
+	return q->type == DNS_NAME
+		   ? dns_name_read(q->in, len, q->query, q->n, q->name)
+		   : dns_answer_read(q->in, len, q->query, q->n, q->found, &q->nfound);
+}
 
 static int connection(uint32_t resolver, int type)
 {
@@ -48,9 +57,7 @@ static enum dns_answer by_udp(struct question *q, uint32_t resolver)
 			ssize_t len = n <= 0 ? -1 : recv(fd, q->in, sizeof q->in, MSG_DONTWAIT);
 			if (n <= 0 || (len < 0 && errno != EAGAIN && errno != EINTR))
 				break;
-			a = len < 0 ? DNS_FOREIGN
-				    : dns_answer_read(q->in, (size_t)len, q->query, q->n, q->found,
-						      &q->nfound);
+			a = len < 0 ? DNS_FOREIGN : answer_read(q, (size_t)len);
 			if (a != DNS_FOREIGN) {
 				close(fd);
 				return a;
@@ -85,29 +92,54 @@ static enum dns_answer by_tcp(struct question *q, uint32_t resolver)
 	    stream_read(fd, length, 2)) {
 		size_t len = (size_t)(length[0] << 8 | length[1]);
 		if (len <= sizeof q->in && stream_read(fd, q->in, len))
-			a = dns_answer_read(q->in, len, q->query, q->n, q->found, &q->nfound);
+			a = answer_read(q, len);
 	}
 	if (fd >= 0)
 		close(fd);
 	return a;
 }
 
-bool resolver_ask(uint32_t resolver, const char *host, uint8_t ret[][16], size_t *ret_n)
+static enum dns_answer question_ask(struct question *q, uint32_t resolver)
 {
+	enum dns_answer a = by_udp(q, resolver);
+	return a == DNS_CUT ? by_tcp(q, resolver) : a;
+}
+
+/* NULL: no memory. ->n is 0: nothing is called that. */
+static struct question *question_new(const char *host, enum dns_type type)
+{
+	struct question *q = calloc(1, sizeof *q);
 	uint16_t id;
-	*ret_n = 0;
-	autofree struct question *q = calloc(1, sizeof *q);
 	host_random(&id, sizeof id);
 	if (!q)
+		return NULL;
+	q->type = type;
+	q->n = dns_query(q->query, id, host, type);
+	return q;
+}
+
+bool resolver_ask(uint32_t resolver, const char *host, uint8_t ret[][16], size_t *ret_n)
+{
+	*ret_n = 0;
+	autofree struct question *q = question_new(host, DNS_IPV4);
+	if (!q)
 		return false;
-	q->n = dns_query(q->query, id, host);
 	if (!q->n)
-		return true; /* nothing is called that */
-	enum dns_answer a = by_udp(q, resolver);
-	if (a == DNS_CUT)
-		a = by_tcp(q, resolver);
+		return true;
+	enum dns_answer a = question_ask(q, resolver);
 	for (size_t i = 0; a == DNS_FOUND && i < q->nfound; i++)
 		memcpy(ret[i], q->found[i], 4);
 	*ret_n = a == DNS_FOUND ? q->nfound : 0;
 	return a == DNS_FOUND || a == DNS_NONE;
+}
+
+bool resolver_name(uint32_t resolver, const uint8_t address[4], char ret[DNS_NAME_MAX])
+{
+	char host[32];
+	dns_reverse(address, host);
+	autofree struct question *q = question_new(host, DNS_NAME);
+	bool found = q && q->n && question_ask(q, resolver) == DNS_FOUND;
+	if (found)
+		memcpy(ret, q->name, DNS_NAME_MAX);
+	return found;
 }

@@ -22,3 +22,5 @@ void address_out(void *to, int32_t *len, const struct sockaddr_storage *from, so
 /* Ask @resolver (host byte order) for the IPv4 addresses of @host, each 4 bytes of @ret, at most
  * DNS_ADDRESSES; none is an answer, too. False: it does not answer, or does not know. */
 bool resolver_ask(uint32_t resolver, const char *host, uint8_t ret[][16], size_t *ret_n);
+/* The name of an IPv4 address; false: it has none, or nobody knows. */
+bool resolver_name(uint32_t resolver, const uint8_t address[4], char ret[DNS_NAME_MAX]);

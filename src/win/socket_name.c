@@ -212,13 +212,27 @@ API(int32_t, ws_getaddrinfo, const char *host, const char *service, const struct
 
 /* ---- GetNameInfoW ---- */
 
+/* What the address @at is called: localhost, this host, or as the resolver has it. */
+static bool address_name(int family, const uint8_t *at, char out[DNS_NAME_MAX])
+{
+	static const uint8_t one6[16] = {[15] = 1};
+	const struct win_network *net = process()->start->network;
+	uint32_t own = net ? htonl(net->address) : 0;
+	if (family == AF_INET6 ? !memcmp(at, one6, 16) : at[0] == 127)
+		return strcpy(out, "localhost"), true;
+	if (!net || family == AF_INET6)
+		return false;
+	if (!memcmp(at, &own, 4))
+		return gethostname(out, DNS_NAME_MAX - 1) == 0;
+	return resolver_name(net->resolver, at, out);
+}
+
 static int32_t host_text(const uint8_t *a, int family, int32_t flags, char *out, uint32_t cap)
 {
 	const uint8_t *at = a + (family == AF_INET6 ? 8 : 4);
-	static const uint8_t one6[16] = {[15] = 1};
-	bool own = family == AF_INET6 ? !memcmp(at, one6, 16) : at[0] == 127;
-	if (own && !(flags & NAME_NUMERIC_HOST))
-		snprintf(out, cap, "localhost");
+	char found[DNS_NAME_MAX] = "";
+	if (!(flags & NAME_NUMERIC_HOST) && address_name(family, at, found))
+		snprintf(out, cap, "%s", found);
 	else if (flags & NAME_REQUIRED)
 		return WSA_HOST_NOT_FOUND;
 	else
@@ -335,14 +349,14 @@ API(struct host_entry *, ws_gethostbyname, const char *name)
 
 API(struct host_entry *, ws_gethostbyaddr, const uint8_t *address, int32_t len, int32_t family)
 {
-	static const uint8_t own6[16] = {[15] = 1};
+	char found[DNS_NAME_MAX] = "";
 	bool v6 = family == FAMILY_INET6 && len == 16, v4 = family == AF_INET && len == 4;
-	if (!(v4 && address[0] == 127) && !(v6 && !memcmp(address, own6, 16))) {
+	if (!(v4 || v6) || !address_name(v6 ? AF_INET6 : AF_INET, address, found)) {
 		last_error_set(v4 || v6 ? WSA_HOST_NOT_FOUND : WSA_FAMILY);
 		return NULL;
 	}
 	memcpy(entry.address[0], address, (size_t)len);
-	return host_entry("localhost", (int16_t)family, (int16_t)len, 1);
+	return host_entry(found, (int16_t)family, (int16_t)len, 1);
 }
 
 static struct service_entry *service_entry(size_t i, const char *protocol)

@@ -7,7 +7,7 @@ extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	uint8_t query[DNS_QUERY_MAX], in[DNS_MESSAGE_MAX], found[DNS_ADDRESSES][4];
-	size_t n = 0, nquery = dns_query(query, 0x1234, "www.example.org");
+	size_t n = 0, nquery = dns_query(query, 0x1234, "www.example.org", DNS_IPV4);
 	len = len < sizeof in - nquery ? len : sizeof in - nquery;
 	if (len < 6)
 		return 0;
@@ -23,6 +23,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	own[7] = data[2];
 	if (dns_answer_read(own, nquery + len, query, nquery, found, &n) == DNS_FOUND &&
 	    (n == 0 || n > DNS_ADDRESSES))
+		__builtin_trap();
+	char name[DNS_NAME_MAX];
+	if (dns_name_read(own, nquery + len, query, nquery, name) == DNS_FOUND &&
+	    (!*name || strlen(name) >= sizeof name - 1))
 		__builtin_trap();
 	free(own);
 	return 0;

@@ -92,6 +92,14 @@ print(s.recv(100).decode(), end="")' "$1"
 		grep -qxF "$line" <<<"$output" || { echo "not there: $line"; echo "$output"; return 1; }
 	done
 	[ "$(grep -c '^two.test 192' <<<"$output")" -eq 2 ]
+	run -0 resolving "$LODGE" run --net user net.exe whose 192.0.2.7 192.0.2.8 192.0.2.9 127.0.0.1 10.0.2.15
+	output=${output//$'\r'/}
+	for line in "192.0.2.7 is seven.test (0)" "192.0.2.7 by name only: seven.test (0)" \
+		"192.0.2.7 by address: seven.test (0)" "192.0.2.8 is 192.0.2.8 (0)" \
+		"192.0.2.8 by name only:  (11001)" "192.0.2.9 is 192.0.2.9 (0)" \
+		"192.0.2.9 by address:  (11001)" "127.0.0.1 is localhost (0)" "10.0.2.15 is lodge (0)"; do
+		grep -qxF "$line" <<<"$output" || { echo "not there: $line"; echo "$output"; return 1; }
+	done
 }
 
 @test "what it is told of its network" {

@@ -32,6 +32,11 @@ def answer(data, stream):
         code = 2
     elif name == "cut.test" and not stream:
         cut = 1
+    elif kind == 12 and name == "7.2.0.192.in-addr.arpa":
+        target = b"\x05seven\x04test\x00"
+        records = [b"\xc0\x0c" + struct.pack(">HHIH", 12, 1, 60, len(target)) + target]
+    elif kind == 12 and name == "8.2.0.192.in-addr.arpa":
+        code = 2
     elif kind != 1 or name == "empty.test":
         pass
     elif name == "one.test":

@@ -38,6 +38,23 @@ static int names(int n, char **hosts)
 	return 0;
 }
 
+/* What addresses are called. */
+static int whose(int n, char **addresses)
+{
+	for (int i = 0; i < n; i++) {
+		struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(addresses[i])};
+		char host[300], service[50];
+		int bad = getnameinfo((void *)&a, sizeof a, host, sizeof host, service, sizeof service, 0);
+		printf("%s is %s (%d)\n", addresses[i], bad ? "" : host, bad);
+		bad = getnameinfo((void *)&a, sizeof a, host, sizeof host, NULL, 0, NI_NAMEREQD);
+		printf("%s by name only: %s (%d)\n", addresses[i], bad ? "" : host, bad);
+		struct hostent *h = gethostbyaddr((char *)&a.sin_addr, 4, AF_INET);
+		printf("%s by address: %s (%d)\n", addresses[i], h ? h->h_name : "",
+		       h ? 0 : WSAGetLastError());
+	}
+	return 0;
+}
+
 static SOCKET reach(const char *host, const char *port, int type)
 {
 	struct addrinfo *all = NULL, hints = {.ai_socktype = type, .ai_family = AF_INET};
@@ -144,6 +161,8 @@ int main(int argc, char **argv)
 {
 	WSADATA d;
 	WSAStartup(MAKEWORD(2, 2), &d);
+	if (argc > 2 && !strcmp(argv[1], "whose"))
+		return whose(argc - 2, argv + 2);
 	if (argc > 2 && !strcmp(argv[1], "names"))
 		return names(argc - 2, argv + 2);
 	if (argc > 3 && !strcmp(argv[1], "tcp"))
