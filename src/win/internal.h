@@ -381,6 +381,10 @@ char *path_guest(const char *host);
 /* names.c: has the folder @path, which is @st, certainly no name like @name, but for case? False:
  * it has to be read. */
 bool names_lack(const char *path, const struct stat *st, const char *name);
+/* How @name is written in that folder, into itself, if that was noted and is still there. */
+bool names_spelled(const char *path, const struct stat *st, char *name);
+/* Note that what was asked for as @asked is @is, of the same length. */
+void names_spelling(const struct stat *st, const char *asked, const char *is);
 /* Programs of ours (own.c): a file that is there when it is looked for. False: there is none. */
 bool own_program_make(const char *host);
 void (*own_program_of(const uint8_t *file, uint64_t len))(void *arg); /* NULL: it is no such file */

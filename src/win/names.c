@@ -244,3 +244,56 @@ bool names_lack(const char *path, const struct stat *st, const char *name)
 	pthread_mutex_unlock(&known.lock);
 	return lacks;
 }
+
+/* ---- how names are written that were asked for otherwise ---- */
+
+enum { SPELLINGS = 512 };
+struct spelling {
+	uint64_t device, inode; /* of the folder */
+	char *asked, *is;       /* owned, of the same length; NULL: free */
+};
+static WIN_STATE struct {
+	pthread_mutex_t lock;
+	struct spelling *all; /* owned */
+} spelled = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Under the lock; NULL: no memory. */
+static struct spelling *spelling_at(const struct stat *st, const char *asked)
+{
+	if (!spelled.all && !(spelled.all = calloc(SPELLINGS, sizeof *spelled.all)))
+		return NULL;
+	return &spelled.all[(name_hash(asked) ^ st->st_ino) % SPELLINGS];
+}
+
+bool names_spelled(const char *path, const struct stat *st, char *name)
+{
+	struct stat is;
+	autofree char *at = NULL;
+	size_t n = strlen(name);
+	pthread_mutex_lock(&spelled.lock);
+	const struct spelling *s = spelling_at(st, name);
+	if (s && s->asked && s->device == st->st_dev && s->inode == st->st_ino &&
+	    !strcmp(s->asked, name) && asprintf(&at, "%s/%s", path, s->is) < 0)
+		at = NULL;
+	pthread_mutex_unlock(&spelled.lock);
+	if (!at || lstat(at, &is) < 0)
+		return false;
+	memcpy(name, at + strlen(path) + 1, n);
+	return true;
+}
+
+void names_spelling(const struct stat *st, const char *asked, const char *is)
+{
+	char *a = strdup(asked), *b = strdup(is);
+	pthread_mutex_lock(&spelled.lock);
+	struct spelling *s = a && b ? spelling_at(st, asked) : NULL;
+	if (s) {
+		struct spelling was = *s;
+		*s = (struct spelling){st->st_dev, st->st_ino, a, b};
+		a = was.asked;
+		b = was.is;
+	}
+	pthread_mutex_unlock(&spelled.lock);
+	free(a);
+	free(b);
+}

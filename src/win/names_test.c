@@ -152,3 +152,28 @@ TEST(win_names_of_more_folders_than_are_watched)
 		}
 	CHECK(rmdir(at) == 0);
 }
+
+/* What was asked for in another case need not be looked for again, while it is there. */
+TEST(win_names_as_they_are_written)
+{
+	char at[] = "/tmp/lodge-names-XXXXXX", name[] = "FIRST.txt";
+	struct stat st;
+	CHECK(mkdtemp(at) && stat(at, &st) == 0);
+	made(at, "First.TXT");
+	CHECK(!names_spelled(at, &st, name));
+	names_spelling(&st, "FIRST.txt", "First.TXT");
+	CHECK(names_spelled(at, &st, name) && !strcmp(name, "First.TXT"));
+	strcpy(name, "first.txt"); /* which nobody has asked for yet */
+	CHECK(!names_spelled(at, &st, name) && !strcmp(name, "first.txt"));
+	moved(at, "First.TXT", "first.TXT");
+	strcpy(name, "FIRST.txt");
+	CHECK(!names_spelled(at, &st, name));
+	names_spelling(&st, "FIRST.txt", "first.TXT");
+	CHECK(names_spelled(at, &st, name) && !strcmp(name, "first.TXT"));
+	gone(at, "first.TXT");
+	strcpy(name, "FIRST.txt");
+	CHECK(!names_spelled(at, &st, name));
+	st.st_ino++; /* another folder */
+	CHECK(!names_spelled(at, &st, name));
+	CHECK(rmdir(at) == 0);
+}

@@ -196,6 +196,8 @@ static void near_set(char letter)
 /* The entry of the folder @dir, which is @st, that is @name but for case; into @name itself. */
 static bool entry_find(const char *dir, const struct stat *st, char *name)
 {
+	if (S_ISDIR(st->st_mode) && names_spelled(dir, st, name))
+		return true;
 	if (!S_ISDIR(st->st_mode) || names_lack(dir, st, name))
 		return false;
 	DIR *d = opendir(dir);
@@ -207,6 +209,7 @@ static bool entry_find(const char *dir, const struct stat *st, char *name)
 			continue;
 		autofree wide *is = text_wide(e->d_name, SIZE_MAX);
 		if (is && !wide_compare_i(is, want, SIZE_MAX)) {
+			names_spelling(st, name, e->d_name);
 			memcpy(name, e->d_name, strlen(name));
 			found = true;
 		}

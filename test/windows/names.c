@@ -211,6 +211,39 @@ static void finds(void)
 	CHECK(RemoveDirectoryA("finds"));
 }
 
+/* The same other case, again and again, while the file is written otherwise. */
+static void cases(void)
+{
+	static const char *const names[] = {"C:\\Temp\\sp\\Mixed.txt", "C:\\Temp\\sp\\mIxed.txt",
+					    "C:\\Temp\\sp\\miXed.txt"};
+	WIN32_FIND_DATAA d;
+	char path[300];
+	CHECK(CreateDirectoryA("C:\\Temp\\sp", NULL));
+	for (size_t i = 0; i < COUNT(names); i++) {
+		HANDLE h = CreateFileA(names[i], GENERIC_WRITE, 0, NULL, CREATE_NEW, 0, NULL);
+		CHECK(h != INVALID_HANDLE_VALUE);
+		CloseHandle(h);
+		for (int k = 0; k < 10; k++)
+			CHECK(GetFileAttributesA("C:\\Temp\\SP\\MIXED.TXT") !=
+			      INVALID_FILE_ATTRIBUTES);
+		h = FindFirstFileA("C:\\Temp\\SP\\MIXED.TXT", &d);
+		CHECK(h != INVALID_HANDLE_VALUE);
+		FindClose(h);
+		TEXT(names[i], d.cFileName, strrchr(names[i], '\\') + 1);
+		h = CreateFileA("C:\\Temp\\SP\\MIXED.TXT", GENERIC_READ, 7, NULL, OPEN_EXISTING, 0,
+				NULL);
+		CHECK(GetFinalPathNameByHandleA(h, path, sizeof path, 0));
+		TEXT(names[i], strrchr(path, '\\'), strrchr(names[i], '\\'));
+		CloseHandle(h);
+		CHECK(DeleteFileA("C:\\Temp\\SP\\MIXED.TXT"));
+		FAILS(GetFileAttributesA("C:\\Temp\\SP\\MIXED.TXT") != INVALID_FILE_ATTRIBUTES,
+		      ERROR_FILE_NOT_FOUND);
+	}
+	CHECK(RemoveDirectoryA("C:\\Temp\\Sp"));
+	FAILS(GetFileAttributesA("C:\\Temp\\SP\\MIXED.TXT") != INVALID_FILE_ATTRIBUTES,
+	      ERROR_PATH_NOT_FOUND);
+}
+
 int main(int argc, char **argv)
 {
 	SetCurrentDirectoryA("C:\\Temp");
@@ -224,5 +257,6 @@ int main(int argc, char **argv)
 	children();
 	by_name();
 	finds();
+	cases();
 	return end();
 }
