@@ -22,9 +22,17 @@ static bool one_of(const char *s, size_t n, const char *const *all)
 /* What @name is called as it is told back: C for "", as ucrt has it; NULL: there is no such one. */
 static const char *locale_told(const char *name)
 {
-	static const char *const languages[] = {
-	    "English_United States", "English", "American", "american-english", "en", "en-US", "enu",
-	    "English_United States of America", "english-us", "usa", NULL};
+	static const char *const languages[] = {"English_United States",
+						"English",
+						"American",
+						"american-english",
+						"en",
+						"en-US",
+						"enu",
+						"English_United States of America",
+						"english-us",
+						"usa",
+						NULL};
 	static const char *const posix[] = {"en_US", NULL};
 	static const char *const pages[] = {"utf8", "utf-8", "65001", "ACP", "OCP", NULL};
 	if (!strcmp(name, "C"))
@@ -106,9 +114,8 @@ API(const struct lconv_win *, crt_localeconv, void)
 /* Objects of locales: each is what there is. */
 API(void *, crt__create_locale, int what, const char *name)
 {
-	return what >= ALL && what < CATEGORIES && name && locale_told(name)
-		   ? heap_alloc(16, true)
-		   : NULL;
+	return what >= ALL && what < CATEGORIES && name && locale_told(name) ? heap_alloc(16, true)
+									     : NULL;
 }
 API(void, crt__free_locale, void *l) { heap_free(l); }
 API(void *, crt__get_current_locale, void) { return heap_alloc(16, true); }

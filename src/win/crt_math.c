@@ -98,7 +98,8 @@ API(int, crt__fpclass, double x)
 /* Flags and directions of C are numbered otherwise in ucrt, where FE_INEXACT is 1. */
 static const struct {
 	int guest, host;
-} fe_flags[] = {{1, FE_INEXACT}, {2, FE_UNDERFLOW}, {4, FE_OVERFLOW}, {8, FE_DIVBYZERO}, {16, FE_INVALID}};
+} fe_flags[] = {
+    {1, FE_INEXACT}, {2, FE_UNDERFLOW}, {4, FE_OVERFLOW}, {8, FE_DIVBYZERO}, {16, FE_INVALID}};
 static int fe_host(int flags)
 {
 	int r = 0;

@@ -20,7 +20,8 @@ TEST(dns_questions_are_names)
 	CHECK(dns_query(q, 0x1234, "www.test", DNS_IPV4) == sizeof want - 1);
 	CHECK(!memcmp(q, want, sizeof want - 1));
 	CHECK(dns_query(q, 0x1234, "www.test.", DNS_IPV4) == sizeof want - 1);
-	CHECK(!dns_query(q, 1, "", DNS_IPV4) && !dns_query(q, 1, ".", DNS_IPV4) && !dns_query(q, 1, "a..b", DNS_IPV4));
+	CHECK(!dns_query(q, 1, "", DNS_IPV4) && !dns_query(q, 1, ".", DNS_IPV4) &&
+	      !dns_query(q, 1, "a..b", DNS_IPV4));
 	memset(longest, 'a', sizeof longest);
 	longest[64] = 0;
 	CHECK(!dns_query(q, 1, longest, DNS_IPV4)); /* a label has 63 at most */

@@ -122,7 +122,8 @@ static uint32_t result_alertable(const struct overlapped *o, uint32_t *ret_n, ui
 	atomic_fetch_sub(&watchers.n, 1);
 	pthread_mutex_unlock(&watchers.lock);
 	object_unref(event);
-	return r == WAIT_IO_COMPLETION ? fail(WAIT_IO_COMPLETION) : result(o, ret_n, r == WAIT_TIMEOUT);
+	return r == WAIT_IO_COMPLETION ? fail(WAIT_IO_COMPLETION)
+				       : result(o, ret_n, r == WAIT_TIMEOUT);
 }
 
 API(uint32_t, k32_GetOverlappedResult, handle h, const struct overlapped *o, uint32_t *ret_n,

@@ -251,8 +251,8 @@ enum { IS_URL = 0, IS_OPAQUE, IS_NO_HISTORY, IS_FILE, IS_APPLIABLE, IS_DIRECTORY
 
 API(uint32_t, ole_UrlIsW, const wide *url, int32_t what)
 {
-	static const char *const opaque[] = {"MAILTO:", "SHELL:", "JAVASCRIPT:", "VBSCRIPT:",
-					     "ABOUT:"};
+	static const char *const opaque[] = {
+	    "MAILTO:", "SHELL:", "JAVASCRIPT:", "VBSCRIPT:", "ABOUT:"};
 	size_t n = wide_len(url);
 	bool is = false;
 	switch (what) {

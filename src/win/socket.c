@@ -258,7 +258,8 @@ API(uint64_t, ws_accept, uint64_t h, void *name, int32_t *len)
 	if (listens && waits)
 		ready_wait(f->fd, POLLIN);
 	/* as Windows has it: that it does not wait is inherited */
-	int fd = accept4(f->fd, (struct sockaddr *)&a, &n, SOCK_CLOEXEC | (waits ? 0 : SOCK_NONBLOCK));
+	int fd =
+	    accept4(f->fd, (struct sockaddr *)&a, &n, SOCK_CLOEXEC | (waits ? 0 : SOCK_NONBLOCK));
 	int err = errno;
 	socket_put(f);
 	if (fd < 0)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* \Device\Afd: how libraries of events (mio of Rust, wepoll) hear that sockets are ready, by a
  * completion port. */
-#include <winsock2.h>
-#include <ws2tcpip.h>
 #include "test.h"
 #include <mswsock.h>
 #include <stdint.h>
+#include <winsock2.h>
 #include <winternl.h>
+#include <ws2tcpip.h>
 
 enum { POLL = 0x12024 };
 enum { RECEIVE = 1, SEND = 4, DISCONNECT = 8, ACCEPTS = 0x80, FAILED = 0x100 };
@@ -20,15 +20,16 @@ struct poll {
 	} at[1];
 };
 #define NT(name) ((void *)GetProcAddress(GetModuleHandleA("ntdll.dll"), name))
-static LONG(WINAPI *control)(HANDLE, HANDLE, void *, void *, IO_STATUS_BLOCK *, ULONG, void *, ULONG, void *, ULONG);
+static LONG(WINAPI *control)(HANDLE, HANDLE, void *, void *, IO_STATUS_BLOCK *, ULONG, void *,
+			     ULONG, void *, ULONG);
 static LONG(WINAPI *cancel)(HANDLE, IO_STATUS_BLOCK *, IO_STATUS_BLOCK *);
 static HANDLE device, port;
 
 static void opened(void)
 {
 	LONG(WINAPI * create)
-	(HANDLE *, ACCESS_MASK, OBJECT_ATTRIBUTES *, IO_STATUS_BLOCK *, LARGE_INTEGER *, ULONG, ULONG, ULONG,
-	 ULONG, void *, ULONG) = NT("NtCreateFile");
+	(HANDLE *, ACCESS_MASK, OBJECT_ATTRIBUTES *, IO_STATUS_BLOCK *, LARGE_INTEGER *, ULONG,
+	 ULONG, ULONG, ULONG, void *, ULONG) = NT("NtCreateFile");
 	wchar_t name[] = L"\\Device\\Afd\\Test";
 	UNICODE_STRING text = {sizeof name - 2, sizeof name, name};
 	OBJECT_ATTRIBUTES a = {.Length = sizeof a, .ObjectName = &text};

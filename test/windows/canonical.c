@@ -93,14 +93,10 @@ static void combined(void)
 	static const struct {
 		const char *a, *b, *want;
 	} rows[] = {
-	    {"C:\\a", "b", "C:\\a\\b"},
-	    {"C:\\a\\", "b", "C:\\a\\b"},
-	    {"C:\\a", "\\b", "C:\\b"},
-	    {"C:\\a", "D:\\b", "D:\\b"},
-	    {"C:\\a", "..\\b", "C:\\b"},
-	    {"C:\\a", "\\\\s\\t\\b", "\\\\s\\t\\b"},
-	    {"C:\\a", "", "C:\\a"},
-	    {"\\\\s\\t\\a", "\\b", "\\\\s\\t\\b"},
+	    {"C:\\a", "b", "C:\\a\\b"},  {"C:\\a\\", "b", "C:\\a\\b"},
+	    {"C:\\a", "\\b", "C:\\b"},   {"C:\\a", "D:\\b", "D:\\b"},
+	    {"C:\\a", "..\\b", "C:\\b"}, {"C:\\a", "\\\\s\\t\\b", "\\\\s\\t\\b"},
+	    {"C:\\a", "", "C:\\a"},      {"\\\\s\\t\\a", "\\b", "\\\\s\\t\\b"},
 	    {"a", "b", "a\\b"},
 	};
 	wchar_t out[100], a[100], b[100];
@@ -126,11 +122,19 @@ static void removed(void)
 		const char *in, *want;
 		HRESULT r;
 	} rows[] = {
-	    {"C:\\a\\b", "C:\\a", S_OK}, {"C:\\a\\", "C:\\a", S_OK},   {"C:\\a", "C:\\", S_OK},
-	    {"C:\\", "C:\\", S_FALSE},   {"C:", "C:", S_FALSE},        {"a\\b", "a", S_OK},
-	    {"a", "", S_OK},             {"", "", S_FALSE},            {"\\a", "\\", S_OK},
-	    {"\\", "\\", S_FALSE},       {"\\\\s\\t\\a", "\\\\s\\t", S_OK},
-	    {"C:\\a\\\\b", "C:\\a", S_OK},  {"\\\\s\\t", "\\\\s\\t", S_FALSE},
+	    {"C:\\a\\b", "C:\\a", S_OK},
+	    {"C:\\a\\", "C:\\a", S_OK},
+	    {"C:\\a", "C:\\", S_OK},
+	    {"C:\\", "C:\\", S_FALSE},
+	    {"C:", "C:", S_FALSE},
+	    {"a\\b", "a", S_OK},
+	    {"a", "", S_OK},
+	    {"", "", S_FALSE},
+	    {"\\a", "\\", S_OK},
+	    {"\\", "\\", S_FALSE},
+	    {"\\\\s\\t\\a", "\\\\s\\t", S_OK},
+	    {"C:\\a\\\\b", "C:\\a", S_OK},
+	    {"\\\\s\\t", "\\\\s\\t", S_FALSE},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		wchar_t path[100];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small functions that real programs call: identifiers, components that are not there, URLs, lists
  * of processes and addresses as text, in both widths. */
-#include <winsock2.h>
-#include <ws2tcpip.h>
 #include "test.h"
 #include <objbase.h>
 #include <psapi.h>
 #include <shlwapi.h>
 #include <tlhelp32.h>
+#include <winsock2.h>
+#include <ws2tcpip.h>
 
 #define OF(dll, name) ((void *)GetProcAddress(LoadLibraryA(dll), name))
 
@@ -35,9 +35,10 @@ static void identifiers(void)
 
 static void components(void)
 {
-	static const GUID nobody = {0x4c6f6467, 1, 2, {3}}, unknown = {0, 0, 0, {0xc0, 0, 0, 0, 0, 0, 0, 0x46}};
-	HRESULT(WINAPI * make)(const GUID *, void *, DWORD, const GUID *, void **) =
-	    OF("ole32.dll", "CoCreateInstance");
+	static const GUID nobody = {0x4c6f6467, 1, 2, {3}},
+			  unknown = {0, 0, 0, {0xc0, 0, 0, 0, 0, 0, 0, 0x46}};
+	HRESULT(WINAPI * make)
+	(const GUID *, void *, DWORD, const GUID *, void **) = OF("ole32.dll", "CoCreateInstance");
 	HRESULT(WINAPI * begin)(void *) = OF("ole32.dll", "CoInitialize");
 	HRESULT(WINAPI * info)(ULONG, void **) = OF("oleaut32.dll", "GetErrorInfo");
 	void *p = &p;
@@ -53,14 +54,16 @@ static void components(void)
 static void urls(void)
 {
 	BOOL(WINAPI * is)(const wchar_t *, int) = OF("shlwapi.dll", "UrlIsW");
-	HRESULT(WINAPI * path)(const wchar_t *, wchar_t *, DWORD *, DWORD) =
-	    OF("shlwapi.dll", "PathCreateFromUrlW");
+	HRESULT(WINAPI * path)
+	(const wchar_t *, wchar_t *, DWORD *, DWORD) = OF("shlwapi.dll", "PathCreateFromUrlW");
 	static const struct {
 		const char *in, *want;
 	} rows[] = {
-	    {"file:///C:/a/b", "C:\\a\\b"},       {"file:///C:/a%20b", "C:\\a b"},
+	    {"file:///C:/a/b", "C:\\a\\b"},
+	    {"file:///C:/a%20b", "C:\\a b"},
 	    {"file://server/share/a", "\\\\server\\share\\a"},
-	    {"FILE:///c:/x", "c:\\x"},            {"file:C:/x", "C:\\x"},
+	    {"FILE:///c:/x", "c:\\x"},
+	    {"file:C:/x", "C:\\x"},
 	};
 	wchar_t in[100], out[100];
 	DWORD n;
@@ -92,7 +95,8 @@ static void processes(void)
 	CHECK(h != INVALID_HANDLE_VALUE);
 	CHECK(Process32First(h, &e));
 	do
-		found += e.th32ProcessID == GetCurrentProcessId() && !stricmp(e.szExeFile, "small.exe");
+		found +=
+		    e.th32ProcessID == GetCurrentProcessId() && !stricmp(e.szExeFile, "small.exe");
 	while (Process32Next(h, &e));
 	SAME(found, 1);
 	SAME(GetLastError(), ERROR_NO_MORE_FILES);
@@ -100,7 +104,8 @@ static void processes(void)
 	CHECK(!Process32First(h, &e));
 	CloseHandle(h);
 	PERFORMANCE_INFORMATION info = {sizeof info};
-	BOOL(WINAPI * get)(PERFORMANCE_INFORMATION *, DWORD) = OF("psapi.dll", "GetPerformanceInfo");
+	BOOL(WINAPI * get)
+	(PERFORMANCE_INFORMATION *, DWORD) = OF("psapi.dll", "GetPerformanceInfo");
 	CHECK(get(&info, sizeof info));
 	SAME(info.PageSize, 4096);
 	CHECK(info.ThreadCount >= 1);

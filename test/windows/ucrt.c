@@ -16,11 +16,11 @@ static void singles(void)
 		const char *name;
 		float x, want;
 	} rows[] = {
-	    {"acosf", 1, 0},     {"acoshf", 1, 0},      {"asinf", 0, 0},    {"asinhf", 0, 0},
-	    {"atanf", 0, 0},     {"atanhf", 0, 0},      {"coshf", 0, 1},    {"erff", 0, 0},
-	    {"erfcf", 0, 1},     {"exp2f", 3, 8},       {"expm1f", 0, 0},   {"lgammaf", 1, 0},
-	    {"log10f", 1000, 3}, {"log1pf", 0, 0},      {"log2f", 8, 3},    {"logbf", 9, 3},
-	    {"rintf", 2.5f, 2},  {"sinhf", 0, 0},       {"tgammaf", 5, 24}, {"cbrtf", 27, 3},
+	    {"acosf", 1, 0},      {"acoshf", 1, 0},   {"asinf", 0, 0},    {"asinhf", 0, 0},
+	    {"atanf", 0, 0},      {"atanhf", 0, 0},   {"coshf", 0, 1},    {"erff", 0, 0},
+	    {"erfcf", 0, 1},      {"exp2f", 3, 8},    {"expm1f", 0, 0},   {"lgammaf", 1, 0},
+	    {"log10f", 1000, 3},  {"log1pf", 0, 0},   {"log2f", 8, 3},    {"logbf", 9, 3},
+	    {"rintf", 2.5f, 2},   {"sinhf", 0, 0},    {"tgammaf", 5, 24}, {"cbrtf", 27, 3},
 	    {"truncf", -2.5, -2}, {"roundf", 2.5, 3},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -36,9 +36,9 @@ static void pairs(void)
 		const char *name;
 		float x, y, want;
 	} rows[] = {
-	    {"atan2f", 0, 1, 0},        {"_copysignf", 3, -1, -3}, {"fdimf", 5, 3, 2},
-	    {"fmaxf", 1, 2, 2},         {"fminf", 1, 2, 1},        {"_hypotf", 3, 4, 5},
-	    {"remainderf", 7, 4, -1},   {"fmodf", 7, 4, 3},        {"powf", 2, 5, 32},
+	    {"atan2f", 0, 1, 0},      {"_copysignf", 3, -1, -3}, {"fdimf", 5, 3, 2},
+	    {"fmaxf", 1, 2, 2},       {"fminf", 1, 2, 1},        {"_hypotf", 3, 4, 5},
+	    {"remainderf", 7, 4, -1}, {"fmodf", 7, 4, 3},        {"powf", 2, 5, 32},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		float (*fn)(float, float) = CALL(float (*)(float, float), rows[i].name);
@@ -141,8 +141,8 @@ static void locales(void)
 	TEXT_IS(set(LC_ALL, "C"), "C");
 	TEXT_IS(set(LC_CTYPE, ".utf8"), "English_United States.utf8");
 	TEXT_IS(set(LC_NUMERIC, NULL), "C");
-	TEXT_IS(set(LC_ALL, NULL),
-		"LC_COLLATE=C;LC_CTYPE=English_United States.utf8;LC_MONETARY=C;LC_NUMERIC=C;LC_TIME=C");
+	TEXT_IS(set(LC_ALL, NULL), "LC_COLLATE=C;LC_CTYPE=English_United "
+				   "States.utf8;LC_MONETARY=C;LC_NUMERIC=C;LC_TIME=C");
 	char whole[200];
 	strcpy(whole, set(LC_ALL, NULL));
 	set(LC_ALL, "C");
@@ -160,7 +160,8 @@ static void characters(void)
 	size_t (*length)(const char *, size_t, mbstate_t *) = CALL(void *, "mbrlen");
 	size_t (*write)(char *, wchar_t, mbstate_t *) = CALL(void *, "wcrtomb");
 	size_t (*all)(wchar_t *, const char **, size_t, mbstate_t *) = CALL(void *, "mbsrtowcs");
-	size_t (*all_back)(char *, const wchar_t **, size_t, mbstate_t *) = CALL(void *, "wcsrtombs");
+	size_t (*all_back)(char *, const wchar_t **, size_t, mbstate_t *) =
+	    CALL(void *, "wcsrtombs");
 	size_t (*plain)(wchar_t *, const char *, size_t) = CALL(void *, "mbstowcs");
 	int (*most)(void) = CALL(void *, "___mb_cur_max_func");
 	unsigned (*page)(void) = CALL(void *, "___lc_codepage_func");

@@ -80,7 +80,8 @@ static void group_sweep(void)
 	DIR *d = opendir(g.at[0].dir);
 	while (d && (de = readdir(d))) {
 		int pid = 0;
-		if (sscanf(de->d_name, PREFIX RUN "%d", &pid) == 1 && pid > 0 && !process_lives(pid))
+		if (sscanf(de->d_name, PREFIX RUN "%d", &pid) == 1 && pid > 0 &&
+		    !process_lives(pid))
 			group_forget(de->d_name + strlen(PREFIX));
 	}
 	if (d)

@@ -42,9 +42,11 @@ static int names(int n, char **hosts)
 static int whose(int n, char **addresses)
 {
 	for (int i = 0; i < n; i++) {
-		struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(addresses[i])};
+		struct sockaddr_in a = {.sin_family = AF_INET,
+					.sin_addr.s_addr = inet_addr(addresses[i])};
 		char host[300], service[50];
-		int bad = getnameinfo((void *)&a, sizeof a, host, sizeof host, service, sizeof service, 0);
+		int bad = getnameinfo((void *)&a, sizeof a, host, sizeof host, service,
+				      sizeof service, 0);
 		printf("%s is %s (%d)\n", addresses[i], bad ? "" : host, bad);
 		bad = getnameinfo((void *)&a, sizeof a, host, sizeof host, NULL, 0, NI_NAMEREQD);
 		printf("%s by name only: %s (%d)\n", addresses[i], bad ? "" : host, bad);
