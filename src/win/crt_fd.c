@@ -292,15 +292,21 @@ API(int64_t, crt__filelengthi64, int fd)
 }
 API(int, crt__filelength, int fd) { return (int)crt__filelengthi64(fd); }
 
-API(int, crt__chsize, int fd, int n)
+/* 0, or errno of the guest. */
+API(int, crt__chsize_s, int fd, int64_t n)
 {
 	struct crt_fd *f = fd_at(fd);
 	struct file *file = f ? object_get(f->h, KIND_FILE) : NULL;
 	int r = file ? ftruncate(file->fd, n) : -1;
-	int err = errno;
+	int err = file ? errno : EBADF;
 	object_unref(file ? &file->o : NULL);
-	return r < 0 ? crt_fail(err) : 0;
+	if (r == 0)
+		return 0;
+	(void)crt_fail(err);
+	return crt_errno_of(err);
 }
+
+API(int, crt__chsize, int fd, int n) { return crt__chsize_s(fd, n) ? -1 : 0; }
 
 API(int, crt__commit, int fd)
 {

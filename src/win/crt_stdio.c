@@ -308,6 +308,12 @@ API(void *, crt__fdopen, int fd, const char *mode)
 	struct mode m;
 	return mode_read(&m, mode) ? file_of_fd(fd, m.read, m.write) : NULL;
 }
+
+API(void *, crt__wfdopen, int fd, const wide *mode)
+{
+	autofree char *m = text_from(mode, SIZE_MAX);
+	return m ? crt__fdopen(fd, m) : NULL;
+}
 API(int, crt_fclose, void *file)
 {
 	struct stream *s = stream_lock(file);

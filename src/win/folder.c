@@ -538,6 +538,16 @@ API(handle, k32_FindFirstFileA, const char *path, struct find_data_a *ret)
 	return h;
 }
 
+API(handle, k32_FindFirstFileExA, const char *path, uint32_t level, struct find_data_a *ret,
+    uint32_t op, void *filter, uint32_t flags)
+{
+	(void)level;
+	(void)op;
+	(void)filter;
+	(void)flags;
+	return k32_FindFirstFileA(path, ret);
+}
+
 API(uint32_t, k32_FindNextFileW, handle h, struct find_data_w *ret)
 {
 	struct find *f = object_get(h, KIND_FIND);

@@ -2,14 +2,15 @@
 /* Access tokens: the guest is one user, who has no privileges and administers nothing; security
  * descriptors, which files here do not have. */
 #include "win/internal.h"
+#include <stdio.h>
 
 enum { TOKEN_USER = 1, TOKEN_GROUPS = 2, TOKEN_ELEVATION_TYPE = 18, TOKEN_ELEVATION = 20 };
 enum { TOKEN_INTEGRITY = 25, ERROR_NOT_ALL_ASSIGNED = 1300, ERROR_NO_SUCH_PRIVILEGE = 1313 };
 enum { SID_HEAD = 8, SID_PARTS_MAX = 15, GROUP_MANDATORY = 7 };
 
 /* S-1-5-21-1-2-3-1001 */
-static const uint8_t user_sid[] = {1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0,
-				   0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0xe9, 3, 0, 0};
+static const uint8_t user_sid[] = {1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0,    0, 1, 0,
+				   0, 0, 2, 0, 0, 0, 3, 0, 0,  0, 0xe9, 3, 0, 0};
 static const uint8_t everyone_sid[] = {1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
 static const uint8_t medium_sid[] = {1, 1, 0, 0, 0, 0, 0, 16, 0, 0x20, 0, 0};
 
@@ -45,7 +46,6 @@ static uint32_t sid_put(uint8_t *out, const uint8_t *sid, uint32_t len, uint32_t
 	memcpy(at, sid, len);
 	return (uint32_t)(at + len - out);
 }
-
 
 API(uint32_t, adv_GetTokenInformation, handle h, uint32_t class, uint8_t *out, uint32_t cap,
     uint32_t *ret_n)
@@ -193,6 +193,43 @@ API(void *, adv_FreeSid, void *sid)
 {
 	heap_free(sid);
 	return NULL;
+}
+
+/* S-1-5-21-...: of the guest's heap, for LocalFree. */
+static int sid_text(const uint8_t *sid, char *out, size_t cap)
+{
+	uint64_t authority = 0;
+	for (unsigned i = 0; i < 6; i++)
+		authority = authority << 8 | sid[2 + i];
+	int n = snprintf(out, cap, "S-%u-%llu", sid[0], (unsigned long long)authority);
+	for (unsigned i = 0; i < sid[1]; i++)
+		n += snprintf(out + n, cap - (size_t)n, "-%u",
+			      le32_at(sid + SID_HEAD + 4 * (size_t)i));
+	return n;
+}
+
+enum { SID_TEXT = 30 + 11 * SID_PARTS_MAX };
+
+API(uint32_t, adv_ConvertSidToStringSidA, const uint8_t *sid, char **ret)
+{
+	if (!ret || !adv_IsValidSid(sid))
+		return fail(ret ? ERROR_INVALID_SID : ERROR_INVALID_PARAMETER);
+	if (!(*ret = heap_alloc(SID_TEXT, true)))
+		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	sid_text(sid, *ret, SID_TEXT);
+	return 1;
+}
+
+API(uint32_t, adv_ConvertSidToStringSidW, const uint8_t *sid, wide **ret)
+{
+	char text[SID_TEXT];
+	if (!ret || !adv_IsValidSid(sid))
+		return fail(ret ? ERROR_INVALID_SID : ERROR_INVALID_PARAMETER);
+	size_t n = (size_t)sid_text(sid, text, sizeof text) + 1;
+	if (!(*ret = heap_alloc(2 * n, true)))
+		return fail(ERROR_NOT_ENOUGH_MEMORY);
+	utf16_put(text, n, *ret, n, NULL);
+	return 1;
 }
 
 /* ---- descriptors ---- */

@@ -154,6 +154,59 @@ static void addresses(void)
 	TEXT_IS(narrow(out), "10.0.2.15");
 }
 
+static void security(void)
+{
+	static const BYTE sid[] = {1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0}, bad[] = {9};
+	BOOL(WINAPI * text)(const void *, char **) = OF("advapi32.dll", "ConvertSidToStringSidA");
+	BOOL(WINAPI * wide_text)
+	(const void *, wchar_t **) = OF("advapi32.dll", "ConvertSidToStringSidW");
+	char *s = NULL;
+	wchar_t *w = NULL;
+	CHECK(text(sid, &s));
+	TEXT_IS(s, "S-1-5-32-544");
+	CHECK(wide_text(sid, &w));
+	TEXT_IS(narrow(w), "S-1-5-32-544");
+	LocalFree(s);
+	LocalFree(w);
+	FAILS(text(bad, &s), ERROR_INVALID_SID);
+}
+
+/* Nobody sends messages: what else is waited for comes. */
+static void messages(void)
+{
+	MSG m;
+	HANDLE h = CreateEventA(NULL, FALSE, TRUE, NULL);
+	CHECK(!PeekMessageA(&m, NULL, 0, 0, PM_REMOVE));
+	SAME(MsgWaitForMultipleObjects(1, &h, FALSE, 1000, QS_ALLINPUT), WAIT_OBJECT_0);
+	SAME(MsgWaitForMultipleObjects(1, &h, FALSE, 10, QS_ALLINPUT), WAIT_TIMEOUT);
+	SAME(MsgWaitForMultipleObjects(0, NULL, FALSE, 10, QS_ALLINPUT), WAIT_TIMEOUT);
+	CloseHandle(h);
+}
+
+static void sizes(void)
+{
+	int(__cdecl * change)(int, long long) = OF("ucrtbase.dll", "_chsize_s");
+	int(__cdecl * make)(const char *, int, int) = OF("ucrtbase.dll", "_open");
+	int(__cdecl * done)(int) = OF("ucrtbase.dll", "_close");
+	WIN32_FILE_ATTRIBUTE_DATA d;
+	int fd = make("C:\\Temp\\sized", 0x8102, 0600); /* _O_BINARY | _O_CREAT | _O_RDWR */
+	CHECK(fd > 2);
+	SAME(change(fd, 5000000000), 0);
+	CHECK(GetFileAttributesExA("C:\\Temp\\sized", GetFileExInfoStandard, &d));
+	SAME((long long)d.nFileSizeHigh << 32 | d.nFileSizeLow, 5000000000);
+	SAME(change(fd, 3), 0);
+	CHECK(GetFileAttributesExA("C:\\Temp\\sized", GetFileExInfoStandard, &d));
+	SAME(d.nFileSizeLow, 3);
+	SAME(done(fd), 0);
+	WIN32_FIND_DATAA found;
+	HANDLE h = FindFirstFileExA("C:\\Temp\\siz*", FindExInfoBasic, &found,
+				    FindExSearchNameMatch, NULL, 0);
+	CHECK(h != INVALID_HANDLE_VALUE);
+	TEXT_IS(found.cFileName, "sized");
+	CHECK(FindClose(h));
+	CHECK(DeleteFileA("C:\\Temp\\sized"));
+}
+
 int main(void)
 {
 	WSADATA data;
@@ -165,5 +218,8 @@ int main(void)
 	modes();
 	volumes();
 	addresses();
+	security();
+	messages();
+	sizes();
 	return end();
 }
