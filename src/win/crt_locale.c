@@ -132,7 +132,7 @@ API(int, crt__setmbcp, int page)
 /* The names of the categories, by their numbers; NULL: C. */
 API(const wide **, crt___lc_locale_name_func, void)
 {
-	static const wide *names[CATEGORIES];
+	static WIN_STATE const wide *names[CATEGORIES];
 	for (int i = 0; i < CATEGORIES; i++)
 		names[i] = *locale_names[i] ? u"en-US" : NULL;
 	return names;
