@@ -207,6 +207,10 @@ api() { # NAME LEAST: so many assertions at least
 @test "pipes with names" { api pipe 185; }
 @test "the pool of threads, ports on sockets" { api pool 165; }
 @test "files, folders and volumes by ntdll" { api ntfile 95; }
+@test "paths as text" { api canonical 145; }
+@test "what ucrt has of its own: locales, characters, floats" { api ucrt 140; }
+@test "small functions that real programs call" { api small 95; }
+@test "sockets that \\Device\\Afd tells of" { api afd 55; }
 
 @test "all that changes in the room win is cleared for a child" {
 	cd "$SOURCES/../.." || return 1
