@@ -416,10 +416,11 @@ int streams_new(struct streams **ret, struct loop *l, void (*over)(void *user), 
                 struct lodge_err *e) MUST;
 void streams_free(struct streams *s); /* NULL is fine */
 struct chr *streams_console(struct streams *s); /* borrowed; the host side is life's */
-/* Make what the guest gets: *ret are its input and its output, owned by the caller; both are the
- * same descriptor of a terminal. @input: else it has none. */
-int streams_terminal(struct streams *s, int ret[2], struct lodge_err *e) MUST;
-int streams_pipes(struct streams *s, bool input, int ret[2], struct lodge_err *e) MUST;
+/* Make what the guest gets, as @c asks: *ret are its input and its output, owned by the caller, who
+ * gives them up by streams_ends_close when the guest has them. Of a terminal both are the same. */
+int streams_ends(struct streams *s, const struct lodge_config *c, int ret[2],
+                 struct lodge_err *e) MUST;
+void streams_ends_close(const int ends[2]);
 /* In the place of what was made: the master of a terminal that the guest has, owned from now on. */
 void streams_take(struct streams *s, int master);
 int streams_watch(struct streams *s, struct lodge_err *e) MUST; /* take what the guest writes */

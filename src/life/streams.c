@@ -139,7 +139,7 @@ static void streams_wake(void *arg)
 
 /* ---- the ends ---- */
 
-int streams_terminal(struct streams *s, int ret[2], struct lodge_err *e)
+static int streams_terminal(struct streams *s, int ret[2], struct lodge_err *e)
 {
 	char name[64];
 	autoclose int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
@@ -154,7 +154,7 @@ int streams_terminal(struct streams *s, int ret[2], struct lodge_err *e)
 	return 0;
 }
 
-int streams_pipes(struct streams *s, bool input, int ret[2], struct lodge_err *e)
+static int streams_pipes(struct streams *s, bool input, int ret[2], struct lodge_err *e)
 {
 	int in[2] = {-1, -1}, out[2];
 	if (input && pipe2(in, O_CLOEXEC) < 0)
@@ -174,6 +174,19 @@ int streams_pipes(struct streams *s, bool input, int ret[2], struct lodge_err *e
 	ret[0] = in[0];
 	ret[1] = out[1];
 	return 0;
+}
+
+int streams_ends(struct streams *s, const struct lodge_config *c, int ret[2], struct lodge_err *e)
+{
+	return c->flags & LODGE_TTY ? streams_terminal(s, ret, e)
+				    : streams_pipes(s, c->flags & LODGE_INTERACTIVE, ret, e);
+}
+
+void streams_ends_close(const int ends[2])
+{
+	if (ends[1] != ends[0])
+		auto_close(&ends[1]);
+	auto_close(&ends[0]);
 }
 
 void streams_take(struct streams *s, int master)

@@ -98,9 +98,8 @@ static int attendant_meet(struct guest *g, struct lodge_err *e)
 static int attendant_start(struct guest *g, struct lodge_err *e)
 {
 	int ends[2] = {-1, -1}, to[2];
-	bool terminal = g->c->flags & LODGE_TTY;
-	int r = terminal ? 0
-			 : streams_pipes(g->streams, g->c->flags & LODGE_INTERACTIVE, ends, e);
+	/* of a terminal the container makes both ends */
+	int r = g->c->flags & LODGE_TTY ? 0 : streams_ends(g->streams, g->c, ends, e);
 	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, to) < 0)
 		r = err_sys(e, "a pair of sockets");
 	if (r == 0) {
@@ -115,8 +114,7 @@ static int attendant_start(struct guest *g, struct lodge_err *e)
 		g->from = to[0];
 		close(to[1]);
 	}
-	auto_close(&ends[0]);
-	auto_close(&ends[1]);
+	streams_ends_close(ends);
 	return r;
 }
 

@@ -132,16 +132,12 @@ static int guest_fork(struct guest *g, const int ends[2], struct lodge_err *e)
 int windows_start(void *self, struct lodge_err *e)
 {
 	struct guest *g = self;
-	int ends[2] = {-1, -1};
-	int r = g->c->flags & LODGE_TTY
-		    ? streams_terminal(g->streams, ends, e)
-		    : streams_pipes(g->streams, g->c->flags & LODGE_INTERACTIVE, ends, e);
+	int ends[2];
+	int r = streams_ends(g->streams, g->c, ends, e);
 	if (r < 0)
 		return r;
 	r = guest_fork(g, ends, e);
-	close(ends[0]);
-	if (ends[1] != ends[0])
-		close(ends[1]);
+	streams_ends_close(ends);
 	if (r == 0)
 		r = ready_wait(g, e);
 	if (r == 0)
