@@ -158,7 +158,8 @@ struct level {
 	 * its network card has @ret_now? */
 	bool (*renamed)(void *self, uint8_t ret_was[6], uint8_t ret_now[6]);
 	/* Leave disk i of the configuration's @n as it is and go on in the overlay @overlays[i];
-	 * NULL: not this one. After a failure some may be frozen: their overlays are there. */
+	 * NULL: not this one. After a failure some may be frozen: their overlays are there. A level
+	 * without it has no disks; its files are the host's, and go on as they are. */
 	int (*freeze)(void *self, const char *const *overlays, size_t n, struct lodge_err *e);
 	/* Copies of disks in use. NULL of one: NULL of all. Size of disk @i; 0: there is none. */
 	uint64_t (*disk)(void *self, size_t i);

@@ -123,7 +123,8 @@ static int config_write(const struct instance *i, struct json_object *doc, struc
 static int disks_freeze(struct keeper *k, struct shot *s, struct lodge_err *e)
 {
 	struct json_object *was = NULL, *is = NULL;
-	int r = k->level->freeze(k->self, (const char *const *)s->over, s->ndisks, e);
+	int r = !k->level->freeze ? 0 : k->level->freeze(k->self, (const char *const *)s->over,
+							 s->ndisks, e);
 	s->frozen = true;
 	if (r == 0)
 		return 0;
@@ -254,7 +255,7 @@ int keeper_snapshot(struct keeper *k, struct json_object *args, struct lodge_err
 	struct shot s = { .all = -1, .dir = -1 };
 	struct lodge_err why;
 	bool was_running = k->record.state == LIFE_RUNNING;
-	if (!k->level->save || !k->level->freeze || !k->level->pause)
+	if (!k->level->save || !k->level->pause)
 		return keeper_unsaved(k, "snapshot", e);
 	if (k->saver.pid)
 		return err_set(e, EBUSY, "the snapshot %s is being written", k->saver.name);

@@ -83,6 +83,34 @@ int save_in_parse(struct save_in *ret, const uint8_t *buf, size_t len, struct lo
 	return r;
 }
 
+static uint8_t *state_room(size_t len, struct lodge_err *e)
+{
+	uint8_t *ret = malloc(len + 1);
+	if (!ret)
+		(void)!err_set(e, ENOMEM, "no memory for the state of a guest");
+	return ret;
+}
+
+/* As save_in_parse, and on success @buf is *@ret's. */
+static int own_parse(struct save_in *ret, uint8_t **buf, size_t len, struct lodge_err *e)
+{
+	int r = save_in_parse(ret, *buf, len, e);
+	if (r == 0) {
+		ret->buf = take(*buf);
+		ret->len = len;
+	}
+	return r;
+}
+
+int save_in_copy(struct save_in *ret, const struct save_in *in, struct lodge_err *e)
+{
+	autofree uint8_t *buf = state_room(in->len, e);
+	if (!buf)
+		return -ENOMEM;
+	memcpy(buf, in->buf, in->len);
+	return own_parse(ret, &buf, in->len, e);
+}
+
 int save_in_file(struct save_in *ret, int dirfd, const char *name, struct lodge_err *e)
 {
 	struct stat st;
@@ -93,18 +121,13 @@ int save_in_file(struct save_in *ret, int dirfd, const char *name, struct lodge_
 	if (!S_ISREG(st.st_mode) || st.st_size > SAVE_BYTES_MAX)
 		return err_set(e, EINVAL, "%s is no state of a guest", name);
 	size_t len = (size_t)st.st_size;
-	autofree uint8_t *buf = malloc(len + 1);
+	autofree uint8_t *buf = state_room(len, e);
 	if (!buf)
-		return err_set(e, ENOMEM, "no memory for the state of a guest");
+		return -ENOMEM;
 	if (!host_pread(fd, buf, len, 0))
 		return err_set(e, errno ? errno : EINVAL, "reading the state file %s: %s", name,
 		               errno ? strerror(errno) : "it became shorter");
-	int r = save_in_parse(ret, buf, len, e);
-	if (r == 0) {
-		ret->buf = take(buf);
-		ret->len = len;
-	}
-	return r;
+	return own_parse(ret, &buf, len, e);
 }
 
 void save_in_fini(struct save_in *s)

@@ -44,6 +44,8 @@ struct save_in {
 /* Check every byte of @buf (borrowed while @ret is used). -EINVAL: damaged, or of a version that
  * is not known here, with the reason. */
 int save_in_parse(struct save_in *ret, const uint8_t *buf, size_t len, struct lodge_err *e) MUST;
+/* The same of bytes of its own, which are a copy of @in's; save_in_fini frees them. ENOMEM. */
+int save_in_copy(struct save_in *ret, const struct save_in *in, struct lodge_err *e) MUST;
 /* The same of a file; save_in_fini frees it. */
 int save_in_file(struct save_in *ret, int dirfd, const char *name, struct lodge_err *e) MUST;
 void save_in_fini(struct save_in *s);

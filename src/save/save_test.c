@@ -52,6 +52,22 @@ TEST(state_file_gives_back_what_was_put_in)
 	CHECK(save_in_fields(&in, "two", sample_fields, &s, &e) == -EINVAL);
 }
 
+TEST(state_copied_does_not_need_what_it_was_copied_from)
+{
+	uint8_t buf[1024];
+	struct save_in in, own;
+	size_t n = sample_file(buf, sizeof buf), len;
+	CHECK(save_in_parse(&in, buf, n, NULL) == 0);
+	in.buf = buf; /* borrowed */
+	in.len = n;
+	CHECK(save_in_copy(&own, &in, NULL) == 0);
+	memset(buf, 0, sizeof buf);
+	const uint8_t *p = save_in_find(&own, "two", &len);
+	CHECK(p && len == 5 && !memcmp(p, "hello", 5));
+	save_in_fini(&own);
+	CHECK(save_in_copy(&own, &in, NULL) == -EINVAL && !own.buf);
+}
+
 TEST(state_file_with_any_bit_flipped_or_cut_anywhere_is_refused)
 {
 	uint8_t buf[1024];

@@ -231,25 +231,12 @@ static struct mem *guest_memory(void *self) { return ((struct guest *)self)->mem
 static int guest_fit(void *self, const struct save_in *in, struct lodge_err *e)
 {
 	struct guest *g = self;
-	autofree uint8_t *buf = malloc(in->len + 1);
-	if (!buf)
-		return err_set(e, ENOMEM, "out of memory");
-	memcpy(buf, in->buf, in->len);
-	int r = save_in_parse(&g->in_state, buf, in->len, e);
-	if (r < 0)
-		return r;
-	g->in_state.buf = take(buf);
-	r = tree_new(&g->tree, &g->in_state, e);
+	int r = save_in_copy(&g->in_state, in, e);
+	if (r == 0)
+		r = tree_new(&g->tree, &g->in_state, e);
 	if (r == 0)
 		r = mem_new(&g->mem, gpa(0), (g->tree->pages ? g->tree->pages : 1) * PAGE, e);
 	return r;
-}
-
-/* It has no disks. Its files are the host's, and go on as they are. */
-static int guest_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e)
-{
-	(void)self, (void)overlays, (void)n, (void)e;
-	return 0;
 }
 
 /* ---- starting ---- */
@@ -497,7 +484,6 @@ const struct level level_process = {
     .fit = guest_fit,
     .load = guest_load,
     .memory = guest_memory,
-    .freeze = guest_freeze,
     .hold = guest_hold,
     .cpu_ns = guest_cpu_ns,
 };

@@ -117,4 +117,3 @@ int guest_save(void *self, struct save_out *o, struct lodge_err *e);
 int guest_fit(void *self, const struct save_in *in, struct lodge_err *e);
 int guest_load(void *self, const struct save_in *in, struct lodge_err *e);
 struct mem *guest_memory(void *self);
-int guest_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e);

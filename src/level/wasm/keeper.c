@@ -119,7 +119,6 @@ static void state_forget(struct guest *g)
 {
 	mem_free(take(g->mem));
 	save_in_fini(&g->in_state);
-	g->in_state = (struct save_in){.nsections = 0};
 }
 
 int guest_save(void *self, struct save_out *o, struct lodge_err *e)
@@ -149,24 +148,12 @@ int guest_fit(void *self, const struct save_in *in, struct lodge_err *e)
 {
 	struct guest *g = self;
 	uint64_t bytes = 0;
-	autofree uint8_t *buf = malloc(in->len + 1);
-	if (!buf)
-		return err_set(e, ENOMEM, "out of memory");
-	memcpy(buf, in->buf, in->len);
-	int r = save_in_parse(&g->in_state, buf, in->len, e);
+	int r = save_in_copy(&g->in_state, in, e);
 	if (r < 0)
 		return r;
-	g->in_state.buf = take(buf);
 	const struct wasm_source from = {.find = program_section, .user = &g->in_state};
 	r = wasi_saved_pages(&from, &bytes, e);
 	return r == 0 ? mem_new(&g->mem, gpa(0), bytes ? bytes : MEM_FRAME, e) : r;
-}
-
-/* It has no disks. Its files are the host's, and go on as they are. */
-int guest_freeze(void *self, const char *const *overlays, size_t n, struct lodge_err *e)
-{
-	(void)self, (void)overlays, (void)n, (void)e;
-	return 0;
 }
 
 /* ---- starting ---- */

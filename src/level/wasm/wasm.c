@@ -133,5 +133,4 @@ const struct level level_wasm = {
     .fit = guest_fit,
     .load = guest_load,
     .memory = guest_memory,
-    .freeze = guest_freeze,
 };
