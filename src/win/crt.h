@@ -3,6 +3,18 @@
 #pragma once
 #include "win/internal.h"
 
+/* A function that gets as its arguments what @result gets as the list ap: what is behind @last. */
+#define API_VARIADIC(ret, name, params, last, result)                                              \
+	WINAPI ret name params;                                                                    \
+	WINAPI ret name params                                                                     \
+	{                                                                                          \
+		__builtin_ms_va_list ap;                                                           \
+		__builtin_ms_va_start(ap, last);                                                   \
+		ret done = result;                                                                 \
+		__builtin_ms_va_end(ap);                                                           \
+		return done;                                                                       \
+	}
+
 /* What a thread of the C runtime has. */
 struct crt_thread {
 	int err; /* errno, as the guest counts */

@@ -77,38 +77,14 @@ API(int, crt__vsnwprintf_s, wide *buf, size_t cap, size_t most, const wide *form
 	return wide_checked(buf, cap, most, format, ap);
 }
 
-API(int, crt_sprintf_s, char *buf, size_t cap, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int r = narrow_checked(buf, cap, TRUNCATE - 1, format, ap);
-	__builtin_ms_va_end(ap);
-	return r;
-}
-API(int, crt__snprintf_s, char *buf, size_t cap, size_t most, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int r = narrow_checked(buf, cap, most, format, ap);
-	__builtin_ms_va_end(ap);
-	return r;
-}
-API(int, crt_swprintf_s, wide *buf, size_t cap, const wide *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int r = wide_checked(buf, cap, TRUNCATE - 1, format, ap);
-	__builtin_ms_va_end(ap);
-	return r;
-}
-API(int, crt__snwprintf_s, wide *buf, size_t cap, size_t most, const wide *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int r = wide_checked(buf, cap, most, format, ap);
-	__builtin_ms_va_end(ap);
-	return r;
-}
+API_VARIADIC(int, crt_sprintf_s, (char *buf, size_t cap, const char *format, ...), format,
+	     crt_vsprintf_s(buf, cap, format, ap))
+API_VARIADIC(int, crt__snprintf_s, (char *buf, size_t cap, size_t most, const char *format, ...),
+	     format, crt__vsnprintf_s(buf, cap, most, format, ap))
+API_VARIADIC(int, crt_swprintf_s, (wide *buf, size_t cap, const wide *format, ...), format,
+	     crt_vswprintf_s(buf, cap, format, ap))
+API_VARIADIC(int, crt__snwprintf_s, (wide *buf, size_t cap, size_t most, const wide *format, ...),
+	     format, crt__vsnwprintf_s(buf, cap, most, format, ap))
 
 /* ---- texts: at most @n of @s behind what is there; TRUNCATE: as many as there is room for ---- */
 

@@ -420,66 +420,27 @@ API(int, crt_vsprintf, char *buf, const char *format, __builtin_ms_va_list ap)
 {
 	return (int)format_text(buf, SIZE_MAX / 4, FORMAT_MSVCRT, format, ap);
 }
-API(int, crt_sprintf, char *buf, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int64_t n = format_text(buf, SIZE_MAX / 4, FORMAT_MSVCRT, format, ap);
-	__builtin_ms_va_end(ap);
-	return (int)n;
-}
+API_VARIADIC(int, crt_sprintf, (char *buf, const char *format, ...), format,
+	     crt_vsprintf(buf, format, ap))
 API(int, crt__vsnprintf, char *buf, size_t cap, const char *format, __builtin_ms_va_list ap)
 {
 	return limited(buf, format_text(buf, cap, FORMAT_MSVCRT, format, ap), cap);
 }
-API(int, crt__snprintf, char *buf, size_t cap, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int64_t n = limited(buf, format_text(buf, cap, FORMAT_MSVCRT, format, ap), cap);
-	__builtin_ms_va_end(ap);
-	return (int)n;
-}
+API_VARIADIC(int, crt__snprintf, (char *buf, size_t cap, const char *format, ...), format,
+	     crt__vsnprintf(buf, cap, format, ap))
 API(int, crt__vscprintf, const char *format, __builtin_ms_va_list ap)
 {
 	return (int)format_text(NULL, 0, FORMAT_MSVCRT, format, ap);
 }
-API(int, crt__scprintf, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int64_t n = format_text(NULL, 0, FORMAT_MSVCRT, format, ap);
-	__builtin_ms_va_end(ap);
-	return (int)n;
-}
+API_VARIADIC(int, crt__scprintf, (const char *format, ...), format, crt__vscprintf(format, ap))
 API(int, crt__vsnwprintf, wide *buf, size_t cap, const wide *format, __builtin_ms_va_list ap)
 {
 	return limited(buf, format_wide(buf, cap, FORMAT_MSVCRT, format, ap), cap);
 }
-API(int, crt__snwprintf, wide *buf, size_t cap, const wide *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int64_t n = limited(buf, format_wide(buf, cap, FORMAT_MSVCRT, format, ap), cap);
-	__builtin_ms_va_end(ap);
-	return (int)n;
-}
-API(int, crt_swprintf, wide *buf, const wide *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int64_t n = format_wide(buf, SIZE_MAX / 4, FORMAT_MSVCRT, format, ap);
-	__builtin_ms_va_end(ap);
-	return (int)n;
-}
-API(int, crt__swprintf, wide *buf, const wide *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int64_t n = format_wide(buf, SIZE_MAX / 4, FORMAT_MSVCRT, format, ap);
-	__builtin_ms_va_end(ap);
-	return (int)n;
-}
+API_VARIADIC(int, crt__snwprintf, (wide *buf, size_t cap, const wide *format, ...), format,
+	     crt__vsnwprintf(buf, cap, format, ap))
+API_VARIADIC(int, crt_swprintf, (wide *buf, const wide *format, ...), format,
+	     (int)format_wide(buf, SIZE_MAX / 4, FORMAT_MSVCRT, format, ap))
 
 /* ucrt: options bit 0: as old _vsnprintf (no 0 at the end when full); bit 1: as C99. */
 enum { OPTION_LEGACY = 1, OPTION_STANDARD = 2 };

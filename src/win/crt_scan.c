@@ -395,54 +395,17 @@ static int file_run(void *file, bool is_wide, const void *format, __builtin_ms_v
 
 /* ---- functions ---- */
 
-API(int, crt_sscanf, const char *text, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = text_run(text, SIZE_MAX, false, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
-API(int, crt_swscanf, const wide *text, const wide *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = text_run(text, SIZE_MAX, true, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
-API(int, crt__snscanf, const char *text, size_t most, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = text_run(text, most, false, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
-API(int, crt_fscanf, void *file, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = file_run(file, false, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
-API(int, crt_scanf, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = file_run(iob[0], false, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
-API(int, crt_fwscanf, void *file, const wide *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = file_run(file, true, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
+API_VARIADIC(int, crt_sscanf, (const char *text, const char *format, ...), format,
+	     text_run(text, SIZE_MAX, false, format, ap))
+API_VARIADIC(int, crt_swscanf, (const wide *text, const wide *format, ...), format,
+	     text_run(text, SIZE_MAX, true, format, ap))
+API_VARIADIC(int, crt__snscanf, (const char *text, size_t most, const char *format, ...), format,
+	     text_run(text, most, false, format, ap))
+API_VARIADIC(int, crt_fscanf, (void *file, const char *format, ...), format,
+	     file_run(file, false, format, ap))
+API_VARIADIC(int, crt_scanf, (const char *format, ...), format, file_run(iob[0], false, format, ap))
+API_VARIADIC(int, crt_fwscanf, (void *file, const wide *format, ...), format,
+	     file_run(file, true, format, ap))
 /* ucrt's: without the options, whose defaults are as msvcrt has it. */
 API(int, crt___stdio_common_vsscanf, uint64_t options, const char *text, size_t most,
     const char *format, void *locale, __builtin_ms_va_list ap)

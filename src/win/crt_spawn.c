@@ -200,23 +200,11 @@ static int64_t spawn_list(int mode, const char *name, const char *first, __built
 	return spawn(mode, name, args, search);
 }
 
-API(int64_t, crt__spawnl, int mode, const char *name, const char *first, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, first);
-	int64_t r = spawn_list(mode, name, first, ap, false);
-	__builtin_ms_va_end(ap);
-	return r;
-}
+API_VARIADIC(int64_t, crt__spawnl, (int mode, const char *name, const char *first, ...), first,
+	     spawn_list(mode, name, first, ap, false))
 
-API(int64_t, crt__spawnlp, int mode, const char *name, const char *first, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, first);
-	int64_t r = spawn_list(mode, name, first, ap, true);
-	__builtin_ms_va_end(ap);
-	return r;
-}
+API_VARIADIC(int64_t, crt__spawnlp, (int mode, const char *name, const char *first, ...), first,
+	     spawn_list(mode, name, first, ap, true))
 
 static int64_t spawn_wide(int mode, const wide *name, const wide *const *args, bool search)
 {

@@ -648,46 +648,20 @@ API(int, crt_vfprintf, void *file, const char *format, __builtin_ms_va_list ap)
 {
 	return stream_format(file, FORMAT_MSVCRT, format, ap);
 }
-API(int, crt_fprintf, void *file, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = stream_format(file, FORMAT_MSVCRT, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
+API_VARIADIC(int, crt_fprintf, (void *file, const char *format, ...), format,
+	     crt_vfprintf(file, format, ap))
 API(int, crt_vprintf, const char *format, __builtin_ms_va_list ap)
 {
 	return stream_format(iob[1], FORMAT_MSVCRT, format, ap);
 }
-API(int, crt_printf, const char *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = stream_format(iob[1], FORMAT_MSVCRT, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
+API_VARIADIC(int, crt_printf, (const char *format, ...), format, crt_vprintf(format, ap))
 API(int, crt_vfwprintf, void *file, const wide *format, __builtin_ms_va_list ap)
 {
 	return stream_format(file, FORMAT_MSVCRT | FORMAT_WIDE, format, ap);
 }
-API(int, crt_fwprintf, void *file, const wide *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = stream_format(file, FORMAT_MSVCRT | FORMAT_WIDE, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
-API(int, crt_wprintf, const wide *format, ...)
-{
-	__builtin_ms_va_list ap;
-	__builtin_ms_va_start(ap, format);
-	int n = stream_format(iob[1], FORMAT_MSVCRT | FORMAT_WIDE, format, ap);
-	__builtin_ms_va_end(ap);
-	return n;
-}
+API_VARIADIC(int, crt_fwprintf, (void *file, const wide *format, ...), format,
+	     crt_vfwprintf(file, format, ap))
+API_VARIADIC(int, crt_wprintf, (const wide *format, ...), format, crt_vfwprintf(iob[1], format, ap))
 API(int, crt___stdio_common_vfprintf, uint64_t options, void *file, const char *format,
     void *locale, __builtin_ms_va_list ap)
 {
