@@ -1,84 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The C runtime's numbers as wide text, and what it does with all characters of a text. */
+/* What the C runtime does with all characters of a text, wide ones first. */
 #include "win/crt.h"
-#include <stdlib.h>
 
-WINAPI char *crt__itoa(int v, char *out, int base);
-WINAPI char *crt__i64toa(int64_t v, char *out, int base);
-WINAPI char *crt__ui64toa(uint64_t v, char *out, int base);
-WINAPI double crt_wcstod(const wide *s, wide **end);
-WINAPI int crt_wcstol(const wide *s, wide **end, int base);
 WINAPI int crt_fputws(const wide *t, void *file);
 WINAPI int crt_fputwc(wide c, void *file);
-
-enum { DIGITS = 66 };
-
-static wide *widened(wide *out, const char *s)
-{
-	wide *to = out;
-	while ((*to++ = (uint8_t)*s++))
-		continue;
-	return out;
-}
-
-API(wide *, crt__itow, int v, wide *out, int base)
-{
-	char room[DIGITS];
-	return widened(out, crt__itoa(v, room, base));
-}
-API(wide *, crt__i64tow, int64_t v, wide *out, int base)
-{
-	char room[DIGITS];
-	return widened(out, crt__i64toa(v, room, base));
-}
-API(wide *, crt__ui64tow, uint64_t v, wide *out, int base)
-{
-	char room[DIGITS];
-	return widened(out, crt__ui64toa(v, room, base));
-}
-API(wide *, crt__ultow, uint32_t v, wide *out, int base) { return crt__ui64tow(v, out, base); }
-
-API(double, crt__wtof, const wide *s) { return crt_wcstod(s, NULL); }
-API(int, crt__wtol, const wide *s) { return crt_wcstol(s, NULL, 10); }
-
-/* What there is of a number is narrow: as far as it goes, in *ret_end. */
-static char *number_in(const wide *s)
-{
-	size_t n = 0;
-	while (s[n] && s[n] < 0x80)
-		n++;
-	return text_from(s, n);
-}
-
-API(int64_t, crt__wcstoi64, const wide *s, wide **end, int base)
-{
-	autofree char *t = number_in(s);
-	char *stop = t; /* where it stays, if the base is none */
-	if (!t)
-		return 0;
-	errno = 0;
-	int64_t v = strtoll(t, &stop, base);
-	if (errno)
-		(void)crt_fail(errno);
-	if (end)
-		*end = (wide *)(uintptr_t)s + (stop - t);
-	return v;
-}
-
-API(uint64_t, crt__wcstoui64, const wide *s, wide **end, int base)
-{
-	autofree char *t = number_in(s);
-	char *stop = t; /* where it stays, if the base is none */
-	if (!t)
-		return 0;
-	errno = 0;
-	uint64_t v = strtoull(t, &stop, base);
-	if (errno)
-		(void)crt_fail(errno);
-	if (end)
-		*end = (wide *)(uintptr_t)s + (stop - t);
-	return v;
-}
 
 /* ---- texts ---- */
 

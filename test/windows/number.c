@@ -123,6 +123,21 @@ static void integers(void)
 	SAME(_strtoui64("18446744073709551615", NULL, 10), -1LL);
 	SAME(_atoi64("-5000000000x"), -5000000000LL);
 	SAME(atol(" +7"), 7);
+	static const wchar_t digits[] = L"12";
+	wchar_t *wend = NULL; /* no base: nothing of it is a number */
+	SAME(msvcrt_wcstol(digits, &wend, 1), 0);
+	CHECK(wend == digits);
+	static const char narrow_digits[] = "12";
+	char *end = NULL;
+	SAME(msvcrt_strtol(narrow_digits, &end, 1), 0);
+	CHECK(end == narrow_digits);
+	wchar_t late[204];
+	for (int i = 0; i < 200; i++)
+		late[i] = i % 2 ? L'\t' : L' ';
+	wcscpy(late + 200, L"-7;");
+	SAME(msvcrt_wcstol(late, &wend, 10), -7);
+	SAME(wend - late, 202);
+	CHECK(_wtof(late) == -7);
 	SAME(_wtoi(L"-12z"), -12);
 	SAME(_wtoi64(L"5000000000"), 5000000000LL);
 }
