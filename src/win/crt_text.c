@@ -152,32 +152,6 @@ API(char *, crt__strupr, char *s)
 		*p = (char)upper((uint8_t)*p);
 	return s;
 }
-API(int, crt_strcpy_s, char *to, size_t cap, const char *s)
-{
-	if (!to || !cap)
-		return 22;
-	if (strlen(s) >= cap)
-		return to[0] = 0, 34;
-	strcpy(to, s);
-	return 0;
-}
-API(int, crt_strcat_s, char *to, size_t cap, const char *s)
-{
-	size_t at = strnlen(to, cap);
-	return at == cap ? 22 : crt_strcpy_s(to + at, cap - at, s);
-}
-API(int, crt_strncpy_s, char *to, size_t cap, const char *s, size_t n)
-{
-	size_t len = strnlen(s, n);
-	if (!to || !cap)
-		return 22;
-	if (len >= cap && n != SIZE_MAX)
-		return to[0] = 0, 34;
-	len = len < cap ? len : cap - 1;
-	memcpy(to, s, len);
-	to[len] = 0;
-	return 0;
-}
 
 /* ---- wide ---- */
 

@@ -200,7 +200,7 @@ api() { # NAME LEAST: so many assertions at least
 }
 
 @test "objects of thread pools, timer queues" { api threadpool 130; }
-@test "functions of the C runtime that know the room; overflows" { api checked 87; }
+@test "functions of the C runtime that know the room; overflows" { api checked 92; }
 @test "what a child inherits, questions about processes" { api attribute 68; }
 @test "changes of folders" { api watch 190; }
 @test "jobs" { api job 210; }

@@ -57,6 +57,11 @@ static void texts(void)
 	TEXT_IS(out, "abcd");
 	SAME(strncat_s(out, 6, "efg", _TRUNCATE), STRUNCATE);
 	TEXT_IS(out, "abcde");
+	SAME(strcpy_s(out, 6, "one"), 0);
+	SAME(strcat_s(out, 6, "12"), 0);
+	TEXT_IS(out, "one12");
+	SAME(strncpy_s(out, 4, "abcdef", _TRUNCATE), STRUNCATE);
+	TEXT_IS(out, "abc");
 	size_t n = 99;
 	SAME(mbstowcs_s(&n, wout, 10, "abc", 9), 0);
 	SAME(n, 4);
