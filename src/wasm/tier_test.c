@@ -4,9 +4,8 @@
  * LODGE_SEED: from where on; LODGE_WRITE: a folder where those go that test/wasm/random shows to
  * other engines. */
 #include "test/test.h"
+#include "wasm/pieces_test.h"
 #include "wasm/random_test.h"
-#include <sys/mman.h>
-#include <unistd.h>
 
 static wasm_host_fn *none(void *user, size_t i, const struct wasm_import *im, struct lodge_err *e)
 {
@@ -172,70 +171,27 @@ TEST(wasm_random_modules_for_other_engines_are_valid)
 
 /* ---- states ---- */
 
-enum { PARTS = 16 };
 struct state { /* what a run was when it stood still */
-	struct {
-		char name[24];
-		uint8_t *p;
-		size_t len;
-	} part[PARTS];
-	unsigned n;
-	uint64_t npages;
-	uint8_t *pages;
+	struct pieces is;
 	uint32_t countdown; /* halts until it is saved */
 	uint32_t nsaved, ncompiled, nboth; /* saves; in compiled code; with both kinds waiting */
-	bool saved;
 	struct lodge_err err;
 };
-
-static uint8_t *part_new(void *user, const char *name, size_t len)
-{
-	struct state *s = user;
-	CHECK(s->n < PARTS);
-	snprintf(s->part[s->n].name, sizeof s->part[0].name, "%s", name);
-	s->part[s->n].len = len;
-	return s->part[s->n++].p = calloc(1, len + 1);
-}
-
-static const uint8_t *part_find(void *user, const char *name, size_t *ret_len)
-{
-	const struct state *s = user;
-	for (unsigned i = 0; i < s->n; i++)
-		if (!strcmp(s->part[i].name, name)) {
-			*ret_len = s->part[i].len;
-			return s->part[i].p;
-		}
-	return NULL;
-}
-
-static void state_drop(struct state *s)
-{
-	for (unsigned i = 0; i < s->n; i++)
-		free(s->part[i].p);
-	free(s->pages);
-	s->n = 0;
-	s->pages = NULL;
-	s->saved = false;
-}
 
 static enum wasm_trap on_halt(void *user, struct wasm *w)
 {
 	struct state *s = user;
-	const struct wasm_sink to = {part_new, s};
+	const struct wasm_sink to = {pieces_section, &s->is};
 	w->asked = true;
 	if (s->countdown-- > 1)
 		return WASM_OK;
-	CHECK(wasm_save(w, &to, &s->npages, &s->err) == 0);
-	int fd = memfd_create("state", MFD_CLOEXEC);
-	CHECK(fd >= 0 && ftruncate(fd, (off_t)s->npages) == 0);
+	CHECK(wasm_save(w, &to, &s->is.npages, &s->err) == 0);
+	int fd = pieces_file(&s->is);
 	CHECK(wasm_save_pages(w, fd, 0, &s->err) == 0);
-	s->pages = aligned_alloc(4096, s->npages + 4096);
-	CHECK(s->pages && host_pread(fd, s->pages, s->npages, 0));
-	close(fd);
+	pieces_take(&s->is, fd);
 	s->nsaved++;
 	s->ncompiled += w->here.code && !w->here.f;
 	s->nboth += w->crossing != NULL;
-	s->saved = true;
 	return WASM_TRAP_EXIT;
 }
 
@@ -251,11 +207,11 @@ static struct wasm_limits stop_limits(struct state *s, uint64_t seed)
 }
 
 /* A state with some bytes changed is refused, or runs to some end. */
-static void state_damage(const struct wasm_module *mod, struct state *s, struct maker *r)
+static void state_damage(const struct wasm_module *mod, struct pieces *s, struct maker *r)
 {
 	struct state idle = {.countdown = UINT32_MAX};
 	struct wasm_limits l = stop_limits(&idle, random_pick(r, 64));
-	const struct wasm_source from = {part_find, s, s->pages, s->npages, false};
+	const struct wasm_source from = {pieces_find, s, s->pages, s->npages, false};
 	struct wasm *w;
 	unsigned i = random_pick(r, s->n);
 	size_t at = s->part[i].len ? random_pick(r, (uint32_t)s->part[i].len) : 0;
@@ -284,18 +240,19 @@ static enum wasm_trap call_by_states(struct wasm **w, const struct wasm_module *
 	s->countdown = 1 + random_pick(r, 6);
 	(*w)->asked = true;
 	enum wasm_trap t = wasm_call(*w, func, at);
-	for (unsigned n = 0; t == WASM_TRAP_EXIT && s->saved; n++) {
+	for (unsigned n = 0; t == WASM_TRAP_EXIT && s->is.pages; n++) {
 		const struct wasm_limits l = stop_limits(s, random_pick(r, 64));
 		wasm_free(*w);
 		CHECK(wasm_new(w, mod, &l, none, NULL, &e) == 0);
 		if (!random_pick(r, 4))
-			state_damage(mod, s, r);
-		const struct wasm_source from = {part_find, s, s->pages, s->npages, false};
+			state_damage(mod, &s->is, r);
+		const struct wasm_source from = {pieces_find, &s->is, s->is.pages, s->is.npages,
+						 false};
 		int got = wasm_load(*w, &from, &e);
 		if (got < 0)
 			printf("# %s\n", e.msg);
 		CHECK(got == 0);
-		state_drop(s);
+		pieces_drop(&s->is);
 		s->countdown = 1 + random_pick(r, 6u << (n < 20 ? n : 20));
 		(*w)->asked = true;
 		t = wasm_go_on(*w);
@@ -338,7 +295,7 @@ static bool saved_try(struct bytes *b, struct maker *m, uint64_t seed, struct st
 			       (unsigned long long)seed, f, wasm_trap_text(u), wasm_trap_text(t),
 			       (unsigned long long)p[0].i64, (unsigned long long)q[0].i64);
 	}
-	state_drop(&s);
+	pieces_drop(&s.is);
 	all->nsaved += s.nsaved;
 	all->ncompiled += s.ncompiled;
 	all->nboth += s.nboth;

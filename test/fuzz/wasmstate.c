@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Going on from the state of a WebAssembly program: a run is saved somewhere, some of its bytes
- * become others, and that is refused with a reason, or runs to some end. The first byte says how
- * the code is run and after how many looks around it is saved; then come changes of 4 bytes: which
- * section (the last: pages), where (16 bits), what. */
+/* Going on from the state of a WebAssembly program, some of whose bytes have become others. */
 #include "test/fuzz/wasmstate.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -41,81 +38,23 @@ static const uint8_t module[] = {
 static enum wasm_trap on_halt(void *user, struct wasm *w)
 {
 	struct state *s = user;
-	const struct wasm_sink to = {part_new, s};
+	const struct wasm_sink to = {pieces_section, &s->is};
 	if (s->countdown-- > 1) {
 		wasm_interrupt(w);
 		return WASM_OK;
 	}
 	wasi_halted(s->wasi);
-	int fd = memfd_create("state", MFD_CLOEXEC);
-	if (fd < 0 || wasm_save(w, &to, &s->npages, NULL) < 0 ||
-	    wasi_save(s->wasi, &to, NULL) < 0 || ftruncate(fd, (off_t)s->npages) < 0 ||
-	    wasm_save_pages(w, fd, 0, NULL) < 0)
+	if (wasm_save(w, &to, &s->is.npages, NULL) < 0 || wasi_save(s->wasi, &to, NULL) < 0)
 		abort();
-	pages_map(s, fd);
+	int fd = pieces_file(&s->is);
+	if (wasm_save_pages(w, fd, 0, NULL) < 0)
+		abort();
+	pieces_take(&s->is, fd);
 	return WASM_TRAP_EXIT;
-}
-
-static struct wasm *instance_new(const struct wasm_module *m, struct wasi *wasi,
-				 const struct wasm_limits *l)
-{
-	struct wasm *w;
-	if (wasm_new(&w, m, l, wasi_find, wasi, NULL) < 0)
-		abort();
-	return w;
-}
-
-/* What has been saved, from another instance. */
-static void go_on(struct state *s, const struct wasm_module *m, const struct wasi_config *c,
-		  struct wasm_limits l)
-{
-	const struct wasm_source from = {part_find, s, s->pages, s->npages, s->countdown & 1};
-	struct lodge_err e = {0};
-	struct wasi *wasi;
-	l.halted = on_again;
-	l.deadline_ns = host_monotonic_ns() + 20000000;
-	if (wasi_new(&wasi, c, NULL) < 0)
-		abort();
-	struct wasm *w = instance_new(m, wasi, &l);
-	int r = wasi_load(wasi, &from, &e);
-	if (r == 0)
-		r = wasm_load(w, &from, &e);
-	if (r == 0)
-		(void)!wasm_go_on(w);
-	else if (!e.msg[0])
-		abort();
-	wasm_free(w);
-	wasi_free(wasi);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const char *const argv[] = {"fuzz"};
-	static const struct wasi_config c = {.argv = argv, .argc = 1};
-	const unsigned how = len ? data[0] : 0;
-	struct state s = {.countdown = 1 + how / 8};
-	const struct wasm_limits l = {.memory_max = 16 << 20,
-				      .stack_slots = 1 << 14,
-				      .slice = 3,
-				      .compiles = how & 1,
-				      .heat = 1 + (how >> 1) % 4,
-				      .halted = on_halt,
-				      .halted_user = &s};
-	struct wasm_module *m;
-	union wasm_slot none;
-	if (wasm_module_new(&m, module, sizeof module, 0, NULL) < 0 ||
-	    wasi_new(&s.wasi, &c, NULL) < 0)
-		abort();
-	struct wasm *w = instance_new(m, s.wasi, &l);
-	wasm_interrupt(w);
-	if (wasm_start(w) == WASM_OK)
-		(void)!wasm_call(w, (uint32_t)wasm_export_find(m, "_start", WASM_FUNC), &none);
-	wasm_free(w);
-	wasi_free(s.wasi);
-	changes_make(&s, data, len);
-	if (s.saved)
-		go_on(&s, m, &c, l);
-	state_fini(&s);
-	wasm_module_free(m);
-	return 0;
+	static const struct target t = {module, sizeof module, on_halt, NULL, 20000000};
+	return target_run(&t, data, len);
 }

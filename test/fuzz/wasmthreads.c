@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Going on from the state of a WebAssembly program with two threads, one of which waits in a shared
- * memory: some of its bytes become others, and that is refused with a reason, or runs to some end.
- * The first byte says how the code is run and when it is saved; then come changes of 4 bytes: which
- * section (the last: pages), where (16 bits), what. All runs on one thread of the host, one run
- * inside the other. */
+/* The same of a program with two threads, one of which waits in a shared memory. All runs on one
+ * thread of the host, one run inside the other. */
 #include "test/fuzz/wasmstate.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -31,19 +28,19 @@ static const uint8_t module[] = {
 
 static void save(struct state *s)
 {
-	const struct wasm_sink to = {part_new, s};
-	uint64_t own;
-	int fd = memfd_create("state", MFD_CLOEXEC);
+	const struct wasm_sink to = {pieces_section, &s->is};
+	uint64_t *npages = &s->is.npages;
 	wasi_halted(s->wasi);
-	if (fd < 0 || wasm_save(s->first, &to, &s->npages, NULL) < 0 ||
-	    wasi_save(s->wasi, &to, NULL) < 0)
+	if (wasm_save(s->first, &to, npages, NULL) < 0 || wasi_save(s->wasi, &to, NULL) < 0)
 		abort();
-	own = s->npages;
-	if (wasi_threads_save(s->wasi, &to, &s->npages, NULL) < 0 ||
-	    ftruncate(fd, (off_t)s->npages) < 0 || wasm_save_pages(s->first, fd, 0, NULL) < 0 ||
+	const uint64_t own = *npages;
+	if (wasi_threads_save(s->wasi, &to, npages, NULL) < 0)
+		abort();
+	int fd = pieces_file(&s->is);
+	if (wasm_save_pages(s->first, fd, 0, NULL) < 0 ||
 	    wasi_threads_save_pages(s->wasi, fd, own, NULL) < 0)
 		abort();
-	pages_map(s, fd);
+	pieces_take(&s->is, fd);
 }
 
 /* The first one stands for as long as the second one runs, which stands when all is saved. */
@@ -69,67 +66,17 @@ static enum wasm_trap on_halt(void *user, struct wasm *w)
 	return WASM_TRAP_EXIT;
 }
 
-static void ended(void *user, struct wasm *w, enum wasm_trap t) { (void)user, (void)w, (void)t; }
-
-/* What has been saved, from another instance. */
-static void go_on(struct state *s, const struct wasm_module *m, const struct wasi_config *c,
-		  struct wasm_limits l)
+static int threads_go_on(struct wasi *s, const struct wasm_source *from, struct lodge_err *e)
 {
-	struct wasm_source from = {part_find, s, s->pages, s->npages, s->countdown & 1};
-	struct lodge_err e = {0};
-	struct wasi *wasi;
-	struct wasm *w;
-	l.halted = on_again;
-	l.deadline_ns = host_monotonic_ns() + 5000000;
-	if (wasi_new(&wasi, c, NULL) < 0 || wasm_new(&w, m, &l, wasi_find, wasi, NULL) < 0)
-		abort();
-	wasi_attach(wasi, w);
-	int r = wasi_load(wasi, &from, &e);
-	if (r == 0)
-		r = wasm_load(w, &from, &e);
-	if (r == 0)
-		r = wasi_threads_load(wasi, &from, &e);
+	int r = wasi_threads_load(s, from, e);
 	for (unsigned i = 1; r == 0 && i < THREADS_MAX; i++)
-		if (wasi->threads[i])
-			(void)!wasm_go_on(wasi->threads[i]->w);
-	if (r == 0)
-		(void)!wasm_go_on(w);
-	else if (!e.msg[0])
-		abort();
-	wasm_free(w);
-	wasi_free(wasi);
+		if (s->threads[i])
+			(void)!wasm_go_on(s->threads[i]->w);
+	return r;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const char *const argv[] = {"fuzz"};
-	static const struct wasi_config c = {.argv = argv, .argc = 1, .trapped = ended};
-	const unsigned how = len ? data[0] : 0;
-	struct state s = {.countdown = 1 + how / 8};
-	const struct wasm_limits l = {.memory_max = 16 << 20,
-				      .stack_slots = 1 << 14,
-				      .slice = 3,
-				      .compiles = how & 1,
-				      .heat = 1 + (how >> 1) % 4,
-				      .halted = on_halt,
-				      .halted_user = &s};
-	struct wasm_module *m;
-	union wasm_slot none;
-	if (wasm_module_new(&m, module, sizeof module, 0, NULL) < 0 ||
-	    wasi_new(&s.wasi, &c, NULL) < 0 ||
-	    wasm_new(&s.first, m, &l, wasi_find, s.wasi, NULL) < 0)
-		abort();
-	wasi_attach(s.wasi, s.first);
-	wasm_interrupt(s.first);
-	if (wasm_start(s.first) == WASM_OK)
-		(void)!wasm_call(s.first, (uint32_t)wasm_export_find(m, "_start", WASM_FUNC),
-				 &none);
-	wasm_free(s.first);
-	wasi_free(s.wasi);
-	changes_make(&s, data, len);
-	if (s.saved)
-		go_on(&s, m, &c, l);
-	state_fini(&s);
-	wasm_module_free(m);
-	return 0;
+	static const struct target t = {module, sizeof module, on_halt, threads_go_on, 5000000};
+	return target_run(&t, data, len);
 }
