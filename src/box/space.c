@@ -4,11 +4,11 @@
 #include "box/internal.h"
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 enum { MAP_BYTES = 4096, NS_GET_NSTYPE_ = 0xb703 };
 
@@ -118,7 +118,6 @@ static int helper_run(const char *program, pid_t of, const struct oci_id_map *at
 	autofree char *numbers = words = malloc(3 * n * NUMBER + 1);
 	autofree char *name = strdup(program);
 	char *const env[] = {NULL};
-	int status = 0;
 	pid_t pid;
 	if (!argv || !words || !name)
 		return err_set(e, ENOMEM, "out of memory");
@@ -136,10 +135,9 @@ static int helper_run(const char *program, pid_t of, const struct oci_id_map *at
 	if (r)
 		return err_set(e, r, "%s: %s (ids of others need it: install the package uidmap)",
 		               program, strerror(r));
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	return status ? err_set(e, EPERM, "%s refuses these ids: see /etc/subuid and /etc/subgid",
-	                        program) : 0;
+	if (host_reap(pid) == 0)
+		return 0;
+	return err_set(e, EPERM, "%s refuses these ids: see /etc/subuid and /etc/subgid", program);
 }
 
 /* Without rights the kernel lets us map ourselves, once gids cannot be given up any more. */
@@ -200,7 +198,6 @@ int box_userns_make(int proc, const struct box_maps *m, struct lodge_err *e)
 		r = fd < 0 ? err_sys(e, "a user namespace") : fd;
 	}
 	close(ends[1]);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(pid);
 	return r;
 }

@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <sys/wait.h>
 
 enum { TRIES = 5000, TRY_US = 1000 };
 #define MANAGER                                                                                    \
@@ -92,7 +91,6 @@ static int busctl_run(const char *const *argv)
 		char *const *out;
 	} args = {argv};
 	pid_t pid;
-	int status = 0;
 	posix_spawn_file_actions_init(&f);
 	posix_spawn_file_actions_addopen(&f, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&f, 1, "/dev/null", O_WRONLY, 0);
@@ -101,9 +99,7 @@ static int busctl_run(const char *const *argv)
 	posix_spawn_file_actions_destroy(&f);
 	if (r)
 		return -r;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	return status ? -EIO : 0;
+	return host_reap(pid) ? -EIO : 0;
 }
 
 /* Is @pid in a group whose path ends so? */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a process that we have forked begins with, beside what it is made for. */
+/* Processes that we have forked: what they begin with beside what they are made for, and their end.
+ */
 #include "host/host.h"
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 void host_fds_close(const int *keep, size_t n)
@@ -51,4 +53,19 @@ void host_signals_default(void)
 	host_signal_actions_default();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int host_reap(pid_t pid)
+{
+	int status = -1;
+	while (pid > 0 && waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
+void host_child_end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	host_reap(pid);
 }

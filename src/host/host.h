@@ -82,6 +82,10 @@ void host_fds_close(const int *keep, size_t n);
 void host_signals_default(void);
 /* The first half of that: what is blocked stays so. */
 void host_signal_actions_default(void);
+/* Wait until our child @pid has ended, whatever signals come: its status of wait(2). -1: it is no
+ * child of ours, or below 1, none. */
+int host_reap(pid_t pid);
+void host_child_end(pid_t pid); /* kill that, and reap it */
 /* The exit code of a process by its status of wait(2), as shells give it: its own, or 128 + the
  * signal. */
 int host_exit_code(int status);

@@ -45,7 +45,6 @@ static int helper_run(const char *program, pid_t of, const struct host_ids_range
 	enum { NUMBER = 12 };
 	char numbers[3 * HOST_MAPS + 1][NUMBER], name[32];
 	char *argv[3 * HOST_MAPS + 3] = {name, numbers[0]}, *const env[] = {NULL};
-	int status = 0;
 	pid_t pid;
 	snprintf(name, sizeof name, "%s", program);
 	snprintf(numbers[0], NUMBER, "%d", (int)of);
@@ -57,9 +56,7 @@ static int helper_run(const char *program, pid_t of, const struct host_ids_range
 		}
 	}
 	int r = posix_spawn(&pid, program, NULL, NULL, argv, env);
-	while (r == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	return r ? -r : status ? -EPERM : 0;
+	return r ? -r : host_reap(pid) ? -EPERM : 0;
 }
 
 static int maps_given(pid_t of, const struct host_ids *ids)
@@ -98,11 +95,9 @@ static pid_t writer_start(const struct maps *m, int ends[2])
 
 static int writer_go(pid_t child, int end, bool given, struct lodge_err *e)
 {
-	int status;
 	ssize_t n = write(end, "", 1);
 	close(end);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		continue;
+	int status = host_reap(child);
 	if (n == 1 && status == 0)
 		return 0;
 	int why = WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EPERM;

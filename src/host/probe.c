@@ -114,15 +114,13 @@ int host_probe_io_uring(struct lodge_err *e)
 /* In a child, because a process cannot leave the namespace again. */
 int host_probe_userns(struct lodge_err *e)
 {
-	int status;
 	pid_t child = fork();
 	if (child < 0)
 		return err_sys(e, "fork");
 	if (child == 0)
 		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) < 0 ? errno
 											     : 0);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
+	int status = host_reap(child);
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 	return code ? err_set(e, code, "unshare: %s", strerror(code)) : 0;
 }

@@ -92,7 +92,7 @@ static int removed_inside(int dirfd, const char *name, const struct host_ids *id
 int host_remove_tree(int dirfd, const char *name, struct lodge_err *e)
 {
 	struct host_ids ids;
-	int status, r = file_remove_tree(dirfd, name, e);
+	int r = file_remove_tree(dirfd, name, e);
 	if ((r != -EACCES && r != -EPERM) || geteuid() == 0 || !host_ids_given(&ids))
 		return r;
 	pid_t child = fork();
@@ -100,8 +100,7 @@ int host_remove_tree(int dirfd, const char *name, struct lodge_err *e)
 		_exit(-removed_inside(dirfd, name, &ids));
 	if (child < 0)
 		return err_sys(e, "a process");
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		continue;
+	int status = host_reap(child);
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 	return code ? err_set(e, code, "removing %s: %s", name, strerror(code)) : 0;
 }

@@ -307,7 +307,6 @@ static int work_follow(struct work *w, int hear, pid_t child, struct lodge_err *
 	struct unpack *u = w->u;
 	struct word word = {0};
 	bool stopped = false;
-	int status;
 	while (!word.end && read(hear, &word, sizeof word) == sizeof word) {
 		char text[64];
 		snprintf(text, sizeof text, "unpacking layer %zu of %zu", word.layer + 1,
@@ -321,8 +320,7 @@ static int work_follow(struct work *w, int hear, pid_t child, struct lodge_err *
 		}
 	}
 	auto_close(&hear);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		continue;
+	int status = host_reap(child);
 	if (stopped)
 		return err_set(e, ECANCELED, "unpacking was stopped");
 	if (!word.end)

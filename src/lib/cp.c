@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 /* Set-id bits would be the caller's rights in the guest's hands. */
 enum { MODES_IN = 07777, MODES_OUT = 01777 };
@@ -115,12 +114,6 @@ static pid_t side_start(const struct job *j, bool source, int fd)
 	return pid;
 }
 
-static void side_wait(pid_t pid)
-{
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
-}
-
 /* A source that fails leaves half a tar to the other; one that nobody reads has nothing to say. */
 static int sides_result(struct job *j, struct lodge_err *e)
 {
@@ -149,8 +142,8 @@ static int job_run(struct job *j, struct lodge_err *e)
 		to = side_start(j, false, ends[0]);
 	if (both)
 		close(ends[0]);
-	side_wait(from);
-	side_wait(to);
+	host_reap(from);
+	host_reap(to);
 	return sides_result(j, e);
 }
 

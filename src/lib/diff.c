@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 
 struct told {
 	int result;
@@ -59,8 +58,7 @@ static int diff_run(struct lodge_guest *g, const struct level *l, const struct l
 			diff_child(g, l, c, ends[1], t);
 		close(ends[1]);
 		r = lines_take(ends[0], fn, user);
-		while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+		host_reap(pid);
 		if (pid < 0)
 			r = err_sys(e, "a process that compares");
 		else if (r == 0 && t->result < 0)

@@ -162,7 +162,7 @@ static int pull_run(struct pull *p, struct lodge_err *e)
 {
 	size_t script_len, agent_len;
 	const uint8_t *script = fetch_script(&script_len), *agent = agent_program(&agent_len);
-	int a[2], b[2], status = 0;
+	int a[2], b[2];
 	autoclose int script_fd = memory_file("lodge-fetch", script, script_len);
 	autoclose int agent_fd = memory_file("lodge-agent", agent, agent_len);
 	if (script_fd < 0 || agent_fd < 0 || pipe2(a, O_CLOEXEC) < 0)
@@ -183,8 +183,7 @@ static int pull_run(struct pull *p, struct lodge_err *e)
 	close(b[0]);
 	if (child < 0)
 		return err_sys(e, "getting %s", p->image->name);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
+	int status = host_reap(child);
 	if (p->stopped || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return pull_failed(p, status, e);
 	return image_ready(p->image)

@@ -14,7 +14,6 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 enum { DISKS_MAX = 64 };
 static const char json_style = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE;
@@ -187,8 +186,7 @@ static void saver_done(void *arg, uint32_t events)
 	e.msg[sizeof e.msg - 1] = 0;
 	loop_watch_free(take(v->watch));
 	close(take_fd(&v->fd));
-	while (waitpid(v->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	host_reap(v->pid);
 	v->pid = 0;
 	v->result = -e.code;
 	snprintf(v->why, sizeof v->why, "%.255s", e.code ? e.msg : "");

@@ -11,7 +11,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 
 enum { LOG_BYTES_MAX = 4 << 20 };
@@ -201,8 +200,7 @@ static int spawn_answer(pid_t middle, int fd, struct lodge_err *e)
 {
 	struct hello h;
 	ssize_t n;
-	while (waitpid(middle, NULL, 0) < 0 && errno == EINTR)
-		;
+	host_reap(middle);
 	do
 		n = recv(fd, &h, sizeof h, 0);
 	while (n < 0 && errno == EINTR);

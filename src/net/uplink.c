@@ -15,7 +15,6 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 static const char mask[] = "255.255.255.0"; /* UPLINK_PREFIX */
 
@@ -117,8 +116,7 @@ static int inside_make(struct uplink *w, int users, bool user, int *ret_tap, str
 	if (r == 0 && (w->space = open(path, O_RDONLY | O_CLOEXEC)) < 0)
 		r = err_sys(e, "a network namespace");
 	close(ends[0]);
-	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(child);
 	return r;
 }
 
@@ -249,9 +247,7 @@ int uplink_make(struct uplink *ret, int users, bool user, const char *const *pub
 void uplink_end(struct uplink *w)
 {
 	if (w->pid > 0) {
-		kill(w->pid, SIGKILL);
-		while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+		host_child_end(w->pid);
 	}
 	auto_close(&w->space);
 	*w = UPLINK_NONE;

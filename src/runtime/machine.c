@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 enum { NAME_LEN = 32, KEEPER_BYTES = 96 << 20, MEMORY_LEAST = 128 << 20, CPUS_MOST = 16 };
 enum { TASKS_LEAST = 64 }; /* threads of the machine itself */
@@ -591,7 +590,7 @@ void machine_forget(const struct container *one, const struct runtime_call *c)
 	char name[NAME_LEN], *env[8] = {NULL};
 	autofree char *dir = state_dir(c->root);
 	autofree char *lodge = lodge_find(c, NULL);
-	int null, status;
+	int null;
 	if (!dir || !lodge)
 		return;
 	guest_name(one->id, name);
@@ -606,8 +605,7 @@ void machine_forget(const struct container *one, const struct runtime_call *c)
 		execve(lodge, (char *[]){lodge, (char[]){"rm"}, (char[]){"-f"}, name, NULL}, env);
 		_exit(1);
 	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(pid);
 	for (size_t i = 0; i < countof(env); i++)
 		free(env[i]);
 	json_object_put(list);

@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 enum { LOG_MAX = 1 << 20 };
 static const char pid_name[] = "pid", socket_name[] = "terminal.sock";
@@ -100,15 +99,12 @@ static int terminal_take(const struct attendant *a, int *ret, struct lodge_err *
 
 static int runtime_run(struct attendant *a, int *ret_master, struct lodge_err *e)
 {
-	int status;
 	pid_t child = fork();
 	if (child == 0)
 		runtime_child(a);
 	if (child < 0)
 		return err_sys(e, "a process");
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
+	if (host_reap(child) != 0)
 		return runtime_error(&a->stay, e);
 	int r = a->listener >= 0 ? terminal_take(a, ret_master, e) : 0;
 	return r == 0 ? pid_read(a, e) : r;
@@ -140,15 +136,6 @@ static int stop_signal(const struct stay *s)
 	const char *text = own ? own : s->image.stop_signal;
 	int n = text ? host_signal_find(text) : SIGTERM;
 	return n > 0 ? n : SIGTERM;
-}
-
-static int status_wait(pid_t pid)
-{
-	int status;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	return status;
 }
 
 /* The container is deleted, with its control groups; then the folder goes. */
@@ -193,7 +180,7 @@ _Noreturn void attendant_main(const struct attendant_plan *p)
 		_exit(LODGE_EXIT_LODGE);
 	if (!told)
 		kill(a.pid, SIGKILL);
-	int status = status_wait(a.pid);
+	int status = host_reap(a.pid);
 	attendant_clean(&a);
 	send(p->to, &status, sizeof status, MSG_NOSIGNAL);
 	_exit(0);

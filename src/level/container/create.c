@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 
 /* ---- what is known before anything is made ---- */
@@ -231,8 +230,8 @@ static int sister_meet(struct birth *b, struct lodge_err *e)
 	int r = note_wait(b->ends[0], NOTE_PID, &n, e);
 	if (r == 0)
 		b->pid = n.value;
-	while (r == 0 && waitpid(between, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	if (r == 0)
+		host_reap(between);
 	return r;
 }
 
@@ -379,9 +378,7 @@ static void birth_undo(struct birth *b)
 	auto_close(&b->ends[0]); /* one that waits for us ends by itself */
 	b->ends[0] = -1;
 	if (lived) {
-		kill(b->pid, SIGKILL);
-		while (waitpid(b->pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+		host_child_end(b->pid);
 	}
 	if (lived && h && h->poststop.n) {
 		c->pid = 0;
@@ -434,9 +431,6 @@ int container_create(const struct container_request *q, struct container *ret,
 
 int container_wait(pid_t pid)
 {
-	int status = 0;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return 255;
-	return host_exit_code(status);
+	int status = host_reap(pid);
+	return status < 0 ? 255 : host_exit_code(status);
 }

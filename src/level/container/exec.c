@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 struct visit {
 	const struct container_exec *x;
@@ -309,8 +308,8 @@ static int visit_meet(struct visit *v, struct lodge_err *e)
 		v->pid = n.value;
 	if (r == 0)
 		r = listener_wait(v->ends[0], NOTE_NONE, v->notify, v->pid, v->c, v->doc.spec, e);
-	while (sister && v->pid != between && waitpid(between, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	if (sister && v->pid != between)
+		host_reap(between);
 	return r;
 }
 
@@ -340,9 +339,7 @@ int container_exec(struct container *c, const struct container_exec *x, pid_t *r
 	if (r == 0 && x->pid_file)
 		r = store_pid_file(x->pid_file, v.pid, e);
 	if (r < 0 && v.pid > 0) {
-		kill(v.pid, SIGKILL);
-		while (waitpid(v.pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+		host_child_end(v.pid);
 	}
 	visit_fini(&v);
 	if (r == 0)

@@ -291,9 +291,7 @@ static int probe_begin(struct health *h, struct lodge_err *e)
 	h->out = ends[0];
 	r = h->pid < 0 ? err_sys(e, "a process") : probe_watch(h, e);
 	if (r < 0 && h->pid > 0) {
-		kill(h->pid, SIGKILL);
-		while (waitpid(h->pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+		host_child_end(h->pid);
 	}
 	if (r < 0)
 		probe_forget(h);
@@ -369,9 +367,7 @@ int health_start(struct health *h, const char *states, const char *id, struct lo
 void health_stop(struct health *h)
 {
 	if (h->pid > 0) { /* the program has ended with the container */
-		kill(h->pid, SIGKILL);
-		while (waitpid(h->pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+		host_child_end(h->pid);
 		probe_forget(h);
 	}
 	free(take(h->states));

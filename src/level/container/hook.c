@@ -142,7 +142,7 @@ static int hook_run(const struct hook_list *l, size_t i, const char *state,
 	const struct oci_hook *h = &l->at[i];
 	struct running r = {-1, -1, -1};
 	char said[SAID_MAX] = "";
-	int status = 0, bad = hook_start(h, before, arg, &r, e);
+	int bad = hook_start(h, before, arg, &r, e);
 	if (bad)
 		return bad;
 	uint64_t due = h->timeout.set ? host_monotonic_ns() + (uint64_t)h->timeout.v * 1000000000u
@@ -154,8 +154,7 @@ static int hook_run(const struct hook_list *l, size_t i, const char *state,
 	auto_close(&r.input);
 	auto_close(&r.output);
 	auto_close(&pidfd);
-	while (waitpid(r.pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	int status = host_reap(r.pid);
 	return hook_end(h, i, l->kind, status, !over, said, e);
 }
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 struct guest {
 	const struct level_env *env;
@@ -39,8 +38,7 @@ static int guest_open(const struct guest *g, bool lock, struct container *ret, s
 
 static void attendant_reap(struct guest *g)
 {
-	while (g->pid && waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(g->pid);
 	g->pid = 0;
 }
 

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 
 void warden_clean(const char *program, const char *id, const char *folder)
 {
@@ -24,8 +23,7 @@ void warden_clean(const char *program, const char *id, const char *folder)
 		execl(program, "lodge-oci", "--root", path, "delete", "--force", id, (char *)NULL);
 		_exit(1);
 	}
-	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(child);
 	network_leave(folder);
 	snprintf(path, sizeof path, "%s/rootfs", folder);
 	umount2(path, MNT_DETACH);
@@ -80,6 +78,5 @@ void warden_end(struct warden *w)
 	(void)!write(w->end, "d", 1);
 	close(w->end);
 	w->end = -1;
-	while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(w->pid);
 }

@@ -253,7 +253,6 @@ static _Noreturn void first_main(const struct init_plan *p, struct kept *kept)
 _Noreturn void init_main(const struct init_plan *p)
 {
 	struct control_message hello = {.value = 0};
-	int status;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	host_fds_close((const int[]){p->control, p->life, p->in, p->out, p->ready}, 5);
 	hello.value = user_begin(&hello.err);
@@ -271,7 +270,6 @@ _Noreturn void init_main(const struct init_plan *p)
 	close(p->in);
 	if (p->out != p->in)
 		close(p->out);
-	while (first > 0 && waitpid(first, &status, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(first);
 	_exit(0);
 }

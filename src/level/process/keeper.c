@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <termios.h>
 
 enum { ANSWER_MS = 15000 };
@@ -40,12 +39,10 @@ struct guest {
 static void guest_over(void *self)
 {
 	struct guest *g = self;
-	int status;
 	if (g->over)
 		return;
 	g->over = true;
-	while (g->pid && waitpid(g->pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(g->pid);
 	g->pid = 0;
 	life_env_ended(g->env, g->status);
 }
@@ -450,8 +447,7 @@ static void guest_destroy(void *self)
 	if (g->pid) {
 		program_kill(g);
 		g->over = true;
-		while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+		host_reap(g->pid);
 	}
 	if (g->control_watch)
 		loop_watch_free(g->control_watch);

@@ -85,10 +85,7 @@ static pid_t orphan_fork(const struct tree *t, const struct kin *k)
 		return -1;
 	pid_t between = fork();
 	if (between) {
-		int status = -1;
-		while (between > 0 && waitpid(between, &status, 0) < 0 && errno == EINTR)
-			continue;
-		return status == 0 ? (pid_t)k->pid : -1;
+		return host_reap(between) == 0 ? (pid_t)k->pid : -1;
 	}
 	if (!init_next_pid((int)k->pid))
 		_exit(1);

@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 enum {
 	MODULE_FROM = 1 << 20, /* smaller ones are compiled in no time */
@@ -196,7 +195,6 @@ static void code_write(const struct code_cache *k, int fd)
 static _Noreturn void writer(const struct code_cache *k, const struct plan *p, int from)
 {
 	const int stay[] = {from, k->dir};
-	int status = 0;
 	size_t n = 0;
 	if (!life_kept_apart(stay, countof(stay)))
 		_exit(0);
@@ -207,9 +205,7 @@ static _Noreturn void writer(const struct code_cache *k, const struct plan *p, i
 	pid_t pid = fd < 0 ? -1 : fork();
 	if (pid == 0)
 		compiler(k, p, list + 1, n - 1, fd);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	if (host_reap(pid) == 0)
 		code_write(k, fd);
 	_exit(0);
 }

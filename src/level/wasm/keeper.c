@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 enum { KICK_MS = 10, ANSWER_MS = 15000, READY_MS = 120000 };
 
@@ -38,12 +37,10 @@ struct guest {
 static void guest_over(void *self)
 {
 	struct guest *g = self;
-	int status = -1;
 	if (g->over)
 		return;
 	g->over = true;
-	while (g->pid && waitpid(g->pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	int status = host_reap(g->pid);
 	g->pid = 0;
 	life_env_ended(g->env, status);
 }
@@ -338,10 +335,8 @@ void guest_destroy(void *self)
 {
 	struct guest *g = self;
 	if (g->pid) {
-		kill(g->pid, SIGKILL);
 		g->over = true;
-		while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+		host_child_end(g->pid);
 	}
 	if (g->watch)
 		loop_watch_free(g->watch);

@@ -181,9 +181,7 @@ static pid_t first_start(struct family *f, int *ret_end, struct lodge_err *e)
 	if (f->first >= 0)
 		return first;
 	r = err_sys(e, "a descriptor of a process");
-	kill(first, SIGKILL);
-	while (waitpid(first, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	host_child_end(first);
 	return r;
 }
 
@@ -207,7 +205,7 @@ static bool end_wait(int first, int keeper, uint64_t timeout_ns)
 /* How the program ended, as of wait(2). All the others have ended, too. */
 static int first_reap(struct family *f, pid_t first, int end)
 {
-	int status = 0, own = 0;
+	int status = 0;
 	/* one that is frozen (version 1) would not end */
 	if (f->group && cgroup_frozen(&f->group->g))
 		(void)!cgroup_freeze(&f->group->g, false, NULL);
@@ -215,8 +213,7 @@ static int first_reap(struct family *f, pid_t first, int end)
 		(void)end_wait(f->first, -1, 0);
 		box_signals_pass(0);
 	}
-	while (waitpid(first, &own, 0) < 0 && errno == EINTR)
-		continue;
+	int own = host_reap(first);
 	uplink_end(&f->network);
 	return recv(end, &status, sizeof status, MSG_DONTWAIT) == sizeof status ? status : own;
 }

@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <time.h>
 
 enum { IMAGE_LEAST = 4 << 20, FORMAT = 2, SETTLED_S = 2, NAME_LEN = 64 };
@@ -132,8 +131,7 @@ static void writer_begin(const struct kept *k)
 			writer(k);
 		_exit(0);
 	}
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(pid);
 }
 
 /* ---- using ---- */

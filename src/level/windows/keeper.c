@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 enum { READY_MS = 120000 };
 
@@ -49,8 +48,7 @@ static void guest_over(void *self)
 	if (g->over)
 		return;
 	g->over = true;
-	while (g->pid && waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	host_reap(g->pid);
 	g->pid = g->first = 0;
 	if (g->status == SIGKILL && memory_lacked(&g->group))
 		g->env->ended(g->env->user, LODGE_EXIT_SIGNAL + SIGKILL,
@@ -364,8 +362,7 @@ void windows_destroy(void *self)
 		g->over = true;
 		if (windows_kill(g, NULL) < 0)
 			kill(g->pid, SIGKILL);
-		while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+		host_reap(g->pid);
 	}
 	if (g->watch)
 		loop_watch_free(g->watch);
