@@ -49,6 +49,8 @@ int host_cgroup_weight(struct host_cgroup *g, unsigned weight, struct lodge_err 
 
 /* An anonymous memory file of @bytes whose size can never change. Owned by the caller. */
 int host_memfd_new(int *ret_fd, const char *name, uint64_t bytes, struct lodge_err *e) MUST;
+/* Two ends for packets, each closed by exec; owned by the caller. */
+int host_packet_pair(int ret[2], struct lodge_err *e) MUST;
 /* One packet of a unix socket, with the descriptor @pass (-1: none). False: not all of it went, see
  * errno. */
 bool host_packet_send(int fd, const void *data, size_t len, int pass) MUST;

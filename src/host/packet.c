@@ -8,6 +8,13 @@ union room {
 	struct cmsghdr align;
 };
 
+int host_packet_pair(int ret[2], struct lodge_err *e)
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret) < 0
+		       ? err_sys(e, "a pair of sockets")
+		       : 0;
+}
+
 bool host_packet_send(int fd, const void *data, size_t len, int pass)
 {
 	struct iovec v = {(void *)(uintptr_t)data, len};

@@ -216,8 +216,9 @@ int keeper_spawn(struct instance *i, const struct level *l, const struct keeper_
 {
 	int pair[2];
 	host_libraries_load();
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "starting a keeper");
+	int r = host_packet_pair(pair, e);
+	if (r < 0)
+		return r;
 	autoclose int ours = pair[0];
 	autoclose int theirs = pair[1];
 	pid_t middle = fork();
@@ -230,7 +231,7 @@ int keeper_spawn(struct instance *i, const struct level *l, const struct keeper_
 	close(take_fd(&theirs));
 	/* The lock is the keeper's now: ours would outlive it. */
 	close(take_fd(&i->lock));
-	int r = spawn_answer(middle, ours, e);
+	r = spawn_answer(middle, ours, e);
 	if (r == 0)
 		*ret_leash = take_fd(&ours);
 	return r;

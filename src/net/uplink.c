@@ -93,11 +93,12 @@ static void inside_child(int to, int users, bool user)
 
 static int inside_make(struct uplink *w, int users, bool user, int *ret_tap, struct lodge_err *e)
 {
-	int ends[2], r = 0;
+	int ends[2];
 	char path[64], what;
 	struct lodge_err said = {0};
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return err_sys(e, "a pair of sockets");
+	int r = host_packet_pair(ends, e);
+	if (r < 0)
+		return r;
 	pid_t child = fork();
 	if (child == 0) {
 		close(ends[0]);
@@ -208,8 +209,9 @@ static int outside_make(struct uplink *w, int tap, const char *const *publish, s
 {
 	int ends[2];
 	struct lodge_err said;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return err_sys(e, "a pair of sockets");
+	int r = host_packet_pair(ends, e);
+	if (r < 0)
+		return r;
 	w->pid = fork();
 	if (w->pid == 0) {
 		close(ends[0]);
@@ -218,7 +220,7 @@ static int outside_make(struct uplink *w, int tap, const char *const *publish, s
 		carrier_child(tap, ends[1], publish, n);
 	}
 	close(ends[1]);
-	int r = w->pid < 0 ? err_sys(e, "a process") : 0;
+	r = w->pid < 0 ? err_sys(e, "a process") : 0;
 	if (r == 0 && recv(ends[0], &said, sizeof said, MSG_WAITALL) != sizeof said)
 		r = err_set(e, EIO, "the process of the network ended");
 	else if (r == 0 && said.code)

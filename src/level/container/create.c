@@ -175,7 +175,7 @@ static int sources_prepare(struct birth *b, struct lodge_err *e)
 static int ends_prepare(struct birth *b, struct lodge_err *e)
 {
 	const struct oci_process *p = b->setup.spec->process;
-	int r = note_pair(b->ends, e);
+	int r = host_packet_pair(b->ends, e);
 	if (r == 0 && !b->q->run) {
 		if (mkfifoat(b->c->dirfd, "exec.fifo", 0600) < 0 ||
 		    (b->fifo = openat(b->c->dirfd, "exec.fifo", O_RDWR | O_CLOEXEC)) < 0)

@@ -281,7 +281,7 @@ static int visit_prepare(struct visit *v, struct lodge_err *e)
 		if (v->console < 0)
 			return v->console;
 	}
-	return note_pair(v->ends, e);
+	return host_packet_pair(v->ends, e);
 }
 
 static int visit_start(struct visit *v, struct lodge_err *e)

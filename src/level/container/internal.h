@@ -24,7 +24,6 @@ struct note {
 	int kind, value;
 	struct lodge_err e;
 };
-int note_pair(int ends[2], struct lodge_err *e) MUST;
 int note_send(int fd, enum note_kind kind, int value);
 int note_send_error(int fd, const struct lodge_err *e);
 /* NOTE_NONE: the other end is gone. */

@@ -98,8 +98,8 @@ static int attendant_start(struct guest *g, struct lodge_err *e)
 	int ends[2] = {-1, -1}, to[2];
 	/* of a terminal the container makes both ends */
 	int r = g->c->flags & LODGE_TTY ? 0 : streams_ends(g->streams, g->c, ends, e);
-	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, to) < 0)
-		r = err_sys(e, "a pair of sockets");
+	if (r == 0)
+		r = host_packet_pair(to, e);
 	if (r == 0) {
 		const struct attendant_plan p = {.c = g->c, .env = g->env, .home = g->home,
 						 .in = ends[0], .out = ends[1], .to = to[1],

@@ -4,12 +4,6 @@
 #include "level/container/internal.h"
 #include <sys/socket.h>
 
-int note_pair(int ends[2], struct lodge_err *e)
-{
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0
-	           ? err_sys(e, "a pair of sockets") : 0;
-}
-
 static int send_all(int fd, const struct note *n, size_t len)
 {
 	ssize_t did;

@@ -9,7 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -267,22 +266,15 @@ static int program_main(void *user, const struct init_plan *p, struct lodge_err 
 	return process_kept(g->c, p, g->tree, e);
 }
 
-static int pair_make(int ret[2], struct lodge_err *e)
-{
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret) < 0)
-		return err_sys(e, "starting the program");
-	return 0;
-}
-
 /* Ours are ends 0: g->control, g->life, and *@ready, owned by the caller. */
 static int guest_fork(struct guest *g, const int ends[2], int *ready, struct lodge_err *e)
 {
 	int control[2] = {-1, -1}, life[2] = {-1, -1}, hello[2] = {-1, -1};
-	int r = pair_make(control, e);
+	int r = host_packet_pair(control, e);
 	if (r == 0)
-		r = pair_make(life, e);
+		r = host_packet_pair(life, e);
 	if (r == 0)
-		r = pair_make(hello, e);
+		r = host_packet_pair(hello, e);
 	const struct init_plan plan = {.control = control[1], .life = life[1], .in = ends[0],
 		.out = ends[1], .tty = g->c->flags & LODGE_TTY, .umask = g->env->umask,
 		.ready = hello[1], .kept = g->kept, .run = program_main, .user = g,

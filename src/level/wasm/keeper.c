@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 enum { KICK_MS = 10, ANSWER_MS = 15000, READY_MS = 120000 };
@@ -178,8 +177,9 @@ static uint64_t memory_of(const struct lodge_config *c)
 static int guest_fork(struct guest *g, const int ends[2], struct lodge_err *e)
 {
 	int control[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
-		return err_sys(e, "starting the program");
+	int r = host_packet_pair(control, e);
+	if (r < 0)
+		return r;
 	const struct kept k = {.control = control[1],
 			       .in = ends[0],
 			       .out = ends[1],

@@ -159,8 +159,8 @@ static pid_t first_start(struct family *f, int *ret_end, struct lodge_err *e)
 {
 	sigset_t all, before;
 	int ends[2], r = spaces_enter(f, e);
-	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		r = err_sys(e, "a pair of sockets");
+	if (r == 0)
+		r = host_packet_pair(ends, e);
 	if (r < 0)
 		return r;
 	sigfillset(&all);
@@ -336,8 +336,8 @@ int family_become(const struct lodge_config *c, struct lodge_err *e)
 	const struct terminal t = terminal_look();
 	int ends[2] = {-1, -1}, end = -1;
 	int r = windows_check(c, e);
-	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		r = err_sys(e, "a pair of sockets");
+	if (r == 0)
+		r = host_packet_pair(ends, e);
 	if (r == 0)
 		r = limits_set(&g, c, e);
 	struct family f = {.c = c,

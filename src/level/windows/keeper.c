@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 enum { READY_MS = 120000 };
 
@@ -108,8 +107,9 @@ static int ready_wait(struct guest *g, struct lodge_err *e)
 static int guest_fork(struct guest *g, const int ends[2], struct lodge_err *e)
 {
 	int report[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0)
-		return err_sys(e, "starting the program");
+	int r = host_packet_pair(report, e);
+	if (r < 0)
+		return r;
 	struct family f = {.c = g->c,
 				 .group = g->group.made ? &g->group : NULL,
 				 .report = report[1],
