@@ -2,18 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Backups: full and incremental, of a guest that runs and of one that does not, damaged and cut short.
 bats_require_minimum_version 1.5.0
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge
-	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
-	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
+	home_make
 	export WORK=$BATS_FILE_TMPDIR
-	mkdir -p -m 700 "$XDG_RUNTIME_DIR"
-	"$LODGE" pull debian-small >"$WORK/pull.log" 2>&1 || {
-		cat "$WORK/pull.log" >&2
-		return 1
-	}
+	image_pull debian-small
 	"$LODGE" run -d --name g -m 160M --disk 64M debian-small
 	"$LODGE" exec --wait 2m g sh -c 'head -c 32 /dev/urandom >/nonce
 		head -c 8000000 /dev/urandom | dd of=/dev/vda bs=1M 2>/dev/null; sync' </dev/null
@@ -25,7 +19,6 @@ teardown_file() {
 
 ask() { "$LODGE" exec --wait 60s "$1" sh -c "$2" </dev/null; }
 what() { ask "$1" 'cat /nonce /dev/vda /marks 2>/dev/null | sha256sum'; }
-state() { "$LODGE" ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 
 @test "full and incremental backups of a running guest" {
 	first=$(what g)

@@ -92,7 +92,7 @@ print(o["container"]["network"]["address"])'; }
 
 @test "containers reach each other by address and name; names come and go" {
 	start_sh web bridge 'exec python3 /dir/serve 80 web' --hostname site
-	logged web up
+	said web up
 	[ "$(address web)" = 10.78.0.2 ]
 	[ "$(run_sh bridge 'python3 /dir/get http://web/; python3 /dir/get http://site/; python3 /dir/get http://10.78.0.2/; hostname -i')" = "web 10.78.0.3
 web 10.78.0.3
@@ -107,7 +107,7 @@ web 10.78.0.3
 ::1	localhost
 10.78.0.2	site web" ]
 	lodge restart -t 0 web 3>&-
-	logged web up
+	said web up
 	[ "$(run_sh bridge 'python3 /dir/get http://web/')" = "web 10.78.0.3" ]
 	lodge stop -t 0 web
 	nothing
@@ -119,7 +119,7 @@ web 10.78.0.3
 	for _ in $(seq 200); do ! grep -q up "$DIR/up" || break; sleep 0.05; done
 	start_sh web bridge 'python3 /dir/serve 81 udp-side & exec python3 /dir/serve 80 web' \
 		-p 0.0.0.0:8080:80 -p 8081:80 -p 192.0.2.1:8082:81
-	logged web up
+	said web up
 	sleep 0.2
 	[ "$(run_sh bridge 'python3 /dir/get http://192.0.2.2/')" = "world 192.0.2.1" ]
 	[ "$(at $WORLD python3 "$DIR/get" http://192.0.2.1:8080/)" = "web 192.0.2.2" ]
@@ -157,7 +157,7 @@ web 10.78.0.3
 
 @test "kill -9 of the keeper, or of lodge in the foreground: nothing stays" {
 	start_sh web bridge 'exec python3 /dir/serve 80 web' -p 8080:80
-	logged web up
+	said web up
 	kill -9 "$(lodge inspect web | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' | head -1)"
 	pkill -9 -f -- "$DIR/data/lodge/instances/web" || true
 	nothing
@@ -196,7 +196,7 @@ front" ]
 	try lodge network create none
 	[ "$status" -eq 125 ]
 	start_sh a back 'exec python3 /dir/serve 80 a'
-	logged a up
+	said a up
 	[ "$(address a)" = 10.9.8.2 ]
 	[ "$(lodge network inspect back | python3 -c 'import json, sys
 o = json.load(sys.stdin)

@@ -2,18 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Clones of a small Debian: each is somebody else, for its network too.
 bats_require_minimum_version 1.5.0
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge
-	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
-	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
-	mkdir -p "$XDG_RUNTIME_DIR"
-	chmod 700 "$XDG_RUNTIME_DIR"
-	"$LODGE" pull debian-small >"$BATS_FILE_TMPDIR/pull.log" 2>&1 || {
-		cat "$BATS_FILE_TMPDIR/pull.log" >&2
-		return 1
-	}
+	home_make
+	image_pull debian-small
 	export PORT=$((20000 + $$ % 10000))
 	"$LODGE" run -d --name p -m 160M -o mac=02:00:00:00:00:01 debian-small
 	# a service, and a program that asks for something outside all the time

@@ -17,7 +17,7 @@ teardown() {
 
 @test "run -d, ls, logs, stop, wait, start, rm: its life, and what it wrote to its root stays until rm" {
 	[ "$(start_sh web 'trap "echo bye; exit 3" TERM; n=$(cat /n 2>/dev/null); echo $((n+1)) | tee /n; echo err >&2; while :; do sleep 0.1; done')" = web ]
-	logged web err
+	said web err
 	[ "$(state web)" = running ]
 	[ "$(lodge ls | awk '$1 == "web" { print $3, $4 }')" = "container shell" ]
 	lodge wait web >"$DIR/code" 3>&- &
@@ -30,9 +30,9 @@ err
 bye" ]
 	[ "$(state web)" = stopped ]
 	lodge start web 3>&-
-	logged web 2
+	said web 2
 	lodge restart -t 5 web 3>&-
-	logged web 3
+	said web 3
 	try lodge rm web
 	[ "$status" -ne 0 ]
 	[[ $output == *running* ]]
@@ -40,7 +40,7 @@ bye" ]
 	try lodge inspect web
 	[ "$status" -eq 127 ]
 	start_sh web 'cat /n 2>&1'
-	logged web "No such file"
+	said web "No such file"
 	lodge wait web # who has spoken has not ended yet
 	lodge rm web
 }
@@ -69,8 +69,8 @@ bye" ]
 	[[ $output == *nonsense* ]]
 	echo volume >"$DIR/f"
 	start_sh v 'cat /etc/f; touch /etc/f' -v "$DIR/f:/etc/f:ro"
-	logged v volume
-	logged v "Read-only"
+	said v volume
+	said v "Read-only"
 	lodge create --name c --net none -v /usr:/usr:ro shell -c 'cat /top'
 	[ "$(state c)" = created ]
 	lodge rmi shell # what it was made of stays
@@ -81,9 +81,9 @@ bye" ]
 
 @test "kill -s, the image's stop signal, --timeout, --rm" {
 	start_sh s 'trap "echo usr1" USR1; trap "exit 0" TERM; echo up; while :; do sleep 0.1; done'
-	logged s up
+	said s up
 	lodge kill -s USR1 s
-	logged s usr1
+	said s usr1
 	try lodge kill -s NONSENSE s
 	[ "$status" -eq 125 ]
 	[[ $output == *NONSENSE* ]]
@@ -109,7 +109,7 @@ bye" ]
 	PY
 	lodge pull -q "$DIR/shell" --as usr2
 	lodge run -d --name u --net none -v /usr:/usr:ro usr2 -c 'trap "exit 12" USR2; echo up; while :; do sleep 0.1; done' 3>&-
-	logged u up
+	said u up
 	lodge stop u
 	[ "$(lodge wait u)" = 12 ]
 	start_sh t 'sleep 60' --timeout 1s
@@ -224,7 +224,7 @@ yb" ]
 
 @test "logs: times, since, until, a number of lines, all together and followed" {
 	start_sh l 'echo a; sleep 0.5; echo b; sleep 0.5; echo c; sleep 0.5; printf d; sleep 0.5; echo e; exec sleep 1000'
-	logged l de
+	said l de
 	[ "$(lodge logs l)" = "a
 b
 c
@@ -265,7 +265,7 @@ de" ]
 
 @test "a log takes no more of the disk than it may; what is dropped is told" {
 	start_sh l 'i=0; while [ $i -lt 40000 ]; do echo "line $i"; i=$((i + 1)); done; echo end; exec sleep 1000' --log-max 128K
-	logged l '^end$'
+	said l '^end$'
 	d=$XDG_DATA_HOME/lodge/instances/l
 	[ "$(cat "$d"/console.* | wc -c)" -le $((128 * 1024 + 10000)) ]
 	lodge logs l >"$DIR/out" 2>"$DIR/err"
@@ -282,7 +282,7 @@ de" ]
 
 @test "restart policies: on-failure counts, always until it is stopped; it begins with its own root" {
 	start_sh f 'n=$(cat /n 2>/dev/null); echo $((n+1)) >/n; echo run $((n+1)); exit 7' --restart on-failure:2
-	logged f 'run 3'
+	said f 'run 3'
 	for _ in $(seq 100); do [ "$(state f)" != stopped ] || break; sleep 0.1; done
 	sleep 1
 	[ "$(lodge logs f | wc -l)" = 3 ]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What the tests of containers have in common; they source this. Everything of Lodge's is below $DIR.
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 home_begin() {
 	DIR=$(mktemp -d /tmp/lodge-bats-XXXXXX)
@@ -39,7 +40,6 @@ nothing_left() {
 }
 
 lodge() { timeout 60 "$LODGE" "$@"; }
-try() { output=$("$@" 2>&1) && status=0 || status=$?; }
 # NAME COMMAND [OPTION...]
 start_sh() { lodge run -d --name "$1" --net none -v /usr:/usr:ro "${@:3}" shell -c "$2" 3>&-; }
 run_sh() { lodge run --net none -v /usr:/usr:ro "${@:2}" shell -c "$1"; }
@@ -47,18 +47,8 @@ as_nobody() {
 	setpriv --reuid=65534 --regid=65534 --clear-groups env XDG_DATA_HOME="$DIR/nobody/data" \
 		XDG_RUNTIME_DIR="$DIR/nobody" HOME="$DIR/nobody" "$@"
 }
-state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 # NAME KEY.KEY...: of what inspect says
 field() { lodge inspect "$1" | python3 -c 'import json, sys; o = json.load(sys.stdin)
 o = o[0] if isinstance(o, list) else o
 for k in sys.argv[1].split("."): o = o[k]
 print(o)' "$2"; }
-# NAME TEXT: until the log has it
-logged() {
-	for _ in $(seq 400); do
-		! lodge logs "$1" | grep -q "$2" || return 0
-		sleep 0.05
-	done
-	lodge logs "$1"
-	return 1
-}

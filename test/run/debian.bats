@@ -5,18 +5,13 @@
 # (Debian 13 has no smaller C compiler for riscv64).
 # Everything is thrown away but the image in the user's cache, of which each guest has an overlay.
 
+source "$BATS_TEST_DIRNAME/guests.sh"
+
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge
-	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
-	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
+	home_make
 	export SHARE=$BATS_FILE_TMPDIR/share
-	mkdir -p "$XDG_RUNTIME_DIR" "$SHARE" "$BATS_FILE_TMPDIR/www"
-	chmod 700 "$XDG_RUNTIME_DIR"
-	"$LODGE" pull debian >"$BATS_FILE_TMPDIR/pull.log" 2>&1 || {
-		cat "$BATS_FILE_TMPDIR/pull.log" >&2
-		return 1
-	}
+	mkdir -p "$SHARE" "$BATS_FILE_TMPDIR/www"
+	image_pull debian
 	export PORT=$((20000 + $$ % 10000))
 	export SERVED=$((PORT + 1))
 	echo "served by the host" >"$BATS_FILE_TMPDIR/www/file"

@@ -13,7 +13,7 @@ teardown() { home_end; }
 @test "diff: added, changed, deleted, while it runs and when it does not" {
 	[ "$(id -u)" = 0 ] || skip "containers are made as root here"
 	start_sh one 'ls -A / >/dev/null; rm -rf /kept; mv /etc/passwd /etc/moved; echo x >/new; mkdir -p /d/e; echo y >/d/e/f; echo up; while :; do sleep 0.1; done' -w /
-	logged one up
+	said one up
 	[ "$(lodge diff one)" = "A /d
 A /d/e
 A /d/e/f
@@ -34,14 +34,14 @@ A /kept/own" ]
 	python3 "$MAKE" people "$DIR/people"
 	lodge pull -q "$DIR/people" --as people
 	lodge run -d --name folk --net none -v /usr:/usr:ro people -c 'rm -r /home/ann; mkdir /home/ann; echo >/home/ann/other; echo up; while :; do sleep 0.1; done' 3>&-
-	logged folk up
+	said folk up
 	lodge diff folk
 	[ "$(lodge diff folk | grep home)" = "C /home
 C /home/ann
 D /home/ann/own
 A /home/ann/other" ]
 	start_sh two 'echo up; while :; do sleep 0.1; done'
-	logged two up
+	said two up
 	[ -z "$(lodge diff two | grep -v '^C /etc$\|^A /usr$\|^C /usr$')" ]
 	lodge exec two -- sh -c 'printf x >"/a$(printf "\033")b"'
 	lodge diff two | grep -qx 'A /a\\x1bb'

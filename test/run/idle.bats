@@ -3,18 +3,11 @@
 # --idle-timeout: a guest that nobody uses is suspended, and whoever wants something of it wakes it up.
 # Its nonce in memory tells going on from booting.
 bats_require_minimum_version 1.5.0
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge
-	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
-	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
-	mkdir -p "$XDG_RUNTIME_DIR"
-	chmod 700 "$XDG_RUNTIME_DIR"
-	"$LODGE" pull debian-small >"$BATS_FILE_TMPDIR/pull.log" 2>&1 || {
-		cat "$BATS_FILE_TMPDIR/pull.log" >&2
-		return 1
-	}
+	home_make
+	image_pull debian-small
 	export PORT=$((20000 + $$ % 10000))
 	"$LODGE" run -d --name web -m 160M -p $PORT:8080 --idle-timeout 2s debian-small
 	"$LODGE" exec --wait 3m web sh -c 'head -c 32 /dev/urandom | sha256sum >/nonce
@@ -26,7 +19,6 @@ teardown_file() {
 	"$LODGE" rm -f web other >/dev/null 2>&1 || true
 }
 
-state() { "$LODGE" ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 await() { # STATE NAME
 	for _ in $(seq 300); do
 		[ "$(state "${2:-web}")" != "$1" ] || return 0

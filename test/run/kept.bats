@@ -3,34 +3,18 @@
 # Programs of riscv64 under a keeper: the life cycle of the process level.
 
 bats_require_minimum_version 1.5.0 # run -CODE
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge T=$BATS_FILE_TMPDIR
-	export XDG_DATA_HOME=$T/data XDG_RUNTIME_DIR=$T/run
-	mkdir -p -m 700 "$XDG_RUNTIME_DIR"
-	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/kept" test/run/process/kept.c
-	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/program" test/run/process/program.c
-	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/vlen" test/run/process/vlen.c
-	riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/holds" test/run/process/holds.c
+	home_make
+	for p in kept program vlen holds; do
+		riscv64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -static -pthread -o "$T/$p" "test/run/process/$p.c"
+	done
 	mkdir "$T/in"
 }
 
 setup() { cd "$T/in" || return 1; }
 teardown() { "$LODGE" rm -f one two three >/dev/null 2>&1 || true; }
-
-# rounds NAME N: until it has printed N lines more; none of what it prints is wrong
-rounds() {
-	local from
-	from=$("$LODGE" logs "$1" | wc -l)
-	for _ in $(seq 200); do
-		! "$LODGE" logs "$1" | grep wrong || return 1
-		[ "$("$LODGE" logs "$1" | wc -l)" -lt $((from + $2)) ] || return 0
-		sleep 0.05
-	done
-	"$LODGE" ls -a
-	return 1
-}
 
 # whole NAME: its rounds are numbered without a gap, and its nonce stays
 whole() {
@@ -225,9 +209,9 @@ whole() {
 # CPUs that the guest $1 uses over $2 seconds
 used() {
 	local a b from to
-	a=$("$LODGE" stats "$1" | awk '$1 == "cpu_ns" { print $2 }') from=$(date +%s%N)
+	a=$(stat_of "$1" cpu_ns) from=$(date +%s%N)
 	sleep "$2"
-	b=$("$LODGE" stats "$1" | awk '$1 == "cpu_ns" { print $2 }') to=$(date +%s%N)
+	b=$(stat_of "$1" cpu_ns) to=$(date +%s%N)
 	awk "BEGIN { print ($b - $a) / ($to - $from) }"
 }
 

@@ -3,19 +3,13 @@
 # The life cycle of a Debian guest under load: it writes files with their SHA-256, counts, and keeps
 # a nonce in memory. A guest that was restarted instead of going on has another nonce and boot id.
 bats_require_minimum_version 1.5.0
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge
-	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
-	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
+	home_make
 	export SHARE=$BATS_FILE_TMPDIR/share
-	mkdir -p "$XDG_RUNTIME_DIR" "$SHARE"
-	chmod 700 "$XDG_RUNTIME_DIR"
-	"$LODGE" pull debian >"$BATS_FILE_TMPDIR/pull.log" 2>&1 || {
-		cat "$BATS_FILE_TMPDIR/pull.log" >&2
-		return 1
-	}
+	mkdir -p "$SHARE"
+	image_pull debian
 	"$LODGE" run -d --name deb -m 512M --cpus 2 -v "$SHARE:/mnt" debian
 	"$LODGE" exec --wait 10m deb true
 	"$LODGE" exec -i deb sh -c 'cat >/root/load.sh' <<-'END'
@@ -42,8 +36,6 @@ teardown_file() {
 
 guest() { "$LODGE" exec --wait 60s deb sh -c "$1"; }
 load() { guest 'setsid sh /root/load.sh >/dev/null 2>&1 </dev/null & sleep 2'; }
-state() { "$LODGE" ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
-keeper_pid() { "$LODGE" inspect "$1" | sed -n 's/^ *"pid":\([0-9]*\),*/\1/p'; }
 
 # What must be the same before and after, and the counter apart.
 remember() {

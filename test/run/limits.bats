@@ -2,18 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Limits of a living guest: CPU time with and without a control group, memory, disk, network.
 bats_require_minimum_version 1.5.0
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge
-	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
-	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
-	mkdir -p "$XDG_RUNTIME_DIR"
-	chmod 700 "$XDG_RUNTIME_DIR"
-	"$LODGE" pull debian-small >"$BATS_FILE_TMPDIR/pull.log" 2>&1 || {
-		cat "$BATS_FILE_TMPDIR/pull.log" >&2
-		return 1
-	}
+	home_make
+	image_pull debian-small
 	"$LODGE" run -d --name small -m 768M --cpus 2 -o cgroup=off --disk 256M debian-small
 	"$LODGE" exec --wait 3m small true
 }
@@ -23,11 +16,8 @@ teardown_file() {
 }
 
 guest() { "$LODGE" exec --wait 60s small sh -c "$1"; }
-keeper_pid() { "$LODGE" inspect "$1" | sed -n 's/^ *"pid":\([0-9]*\),*/\1/p'; }
-stat_of() { "$LODGE" stats "$1" | awk -v k="$2" '$1 == k { print $2 }'; }
 limit_of() { "$LODGE" inspect "$1" | sed -n '/"limits"/,/}/s/.*"'"$2"'":"*\([^",]*\)"*,*/\1/p'; }
 holds() { awk "BEGIN { exit !($1) }"; }
-try() { output=$("$@" 2>&1) && status=0 || status=$?; }
 
 # CPUs that the keeper of $1 uses over $2 seconds
 used() {

@@ -5,17 +5,11 @@
 # The images come into the user's cache once; everything else is thrown away.
 
 bats_require_minimum_version 1.5.0 # run -CODE
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge
-	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
-	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
-	mkdir -p "$XDG_RUNTIME_DIR"
-	"$LODGE" pull debian-small >"$BATS_FILE_TMPDIR/pull.log" 2>&1 || {
-		cat "$BATS_FILE_TMPDIR/pull.log" >&2
-		return 1
-	}
+	home_make
+	image_pull debian-small
 	export IMAGE=$XDG_CACHE_HOME/lodge/debian-13-riscv64
 	make_root
 }

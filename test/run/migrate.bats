@@ -3,6 +3,7 @@
 # A guest moves between the keepers of two data folders ("here" and "there") while it writes memory
 # and its disk, counts, and keeps a nonce in memory.
 bats_require_minimum_version 1.5.0
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
@@ -10,10 +11,7 @@ setup_file() {
 	export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
 	export WORK=$BATS_FILE_TMPDIR
 	mkdir -m 700 "$WORK/run-here" "$WORK/run-there"
-	"$LODGE" pull debian-small >"$WORK/pull.log" 2>&1 || {
-		cat "$WORK/pull.log" >&2
-		return 1
-	}
+	image_pull debian-small
 	truncate -s 300M "$WORK/disk"
 	here run -d --name g -m 384M --cpus 2 --disk 256M debian-small
 	here exec --wait 3m -i g sh -c 'cat >/load.sh' <<-'END'

@@ -4,12 +4,11 @@
 # files, a pipe and a nonce in memory (process/keeps.py). Skipped where Debian's packages cannot be had.
 
 bats_require_minimum_version 1.5.0 # run -CODE
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	export LODGE=$PWD/build/lodge T=$BATS_FILE_TMPDIR CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/lodge
-	export XDG_DATA_HOME=$T/data XDG_RUNTIME_DIR=$T/run ROOT=$CACHE/debian-13-riscv64/python
-	mkdir -p -m 700 "$XDG_RUNTIME_DIR"
+	home_make
+	export CACHE=$XDG_CACHE_HOME/lodge ROOT=$XDG_CACHE_HOME/lodge/debian-13-riscv64/python
 	mkdir "$T/in"
 	cp test/run/process/keeps.py "$T/in"
 	sh guest/fetch/debian.sh root --cache "$CACHE" --add "python3-minimal libpython3-stdlib" --out "$ROOT" \
@@ -18,8 +17,7 @@ setup_file() {
 
 setup() { python one; }
 teardown() {
-	local g
-	for g in $("$LODGE" ls -aq); do "$LODGE" rm -f "$g" >/dev/null 2>&1 || true; done
+	guests_remove
 	rm -f "$T"/in/one.*
 }
 
@@ -32,19 +30,6 @@ python() {
 }
 
 last() { "$LODGE" logs "$1" | tail -n 1; }
-
-# rounds NAME N: until it has printed N lines more; none of what it prints is wrong
-rounds() {
-	local from
-	from=$("$LODGE" logs "$1" | wc -l)
-	for _ in $(seq 300); do
-		! "$LODGE" logs "$1" | grep -A 20 wrong || return 1
-		[ "$("$LODGE" logs "$1" | wc -l)" -lt $((from + $2)) ] || return 0
-		sleep 0.05
-	done
-	"$LODGE" ls -a
-	return 1
-}
 
 # whole NAME [AT FROM]: what it has printed is numbered without a gap, but for one step back to AT, behind
 # line FROM; the nonce stays. Its records are numbered without a gap, too.

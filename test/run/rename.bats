@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # lodge rename: a guest gets another name in any state, and all that is known by its paths is found.
 
+source "$BATS_TEST_DIRNAME/guests.sh"
+
 setup() {
 	DIR=$(mktemp -d /tmp/lodge-bats-XXXXXX)
 	mkdir -m 700 "$DIR/run"
@@ -21,21 +23,12 @@ teardown() {
 }
 
 lodge() { timeout 60 "$LODGE" "$@"; }
-try() { output=$("$@" 2>&1) && status=0 || status=$?; }
-state() { lodge ls -a | awk -v n="$1" '$1 == n { print $2 }'; }
 pid() { lodge inspect "$1" | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' | head -n 1; }
-shown() { # NAME TEXT: until the console has shown it
-	for _ in $(seq 200); do
-		! lodge logs "$1" | grep -q "$2" || return 0
-		sleep 0.05
-	done
-	return 1
-}
 
 @test "a machine that runs, with disk and volume: it goes on, all verbs have the new name alone" {
 	mkdir "$DIR/share"
 	lodge run -d --name a --disk 16M -v "$DIR/share:/mnt" demo 3>&-
-	shown a help
+	said a help
 	was=$(pid a)
 	lodge rename a b
 	[ "$(state b)" = running ] && [ -z "$(state a)" ]
@@ -72,7 +65,7 @@ shown() { # NAME TEXT: until the console has shown it
 
 @test "a clone finds the disks of one that was renamed, and the other way round" {
 	lodge run -d --name a --disk 16M demo 3>&-
-	shown a help
+	said a help
 	lodge clone a two 3>&-
 	lodge rename a one
 	lodge kill two
@@ -128,7 +121,7 @@ shown() { # NAME TEXT: until the console has shown it
 	lodge pull -q "$DIR/shell" --as shell
 	lodge run -d --name a --net none --userns auto -v /usr:/usr:ro shell -c 'echo kept >/f; echo up; while :; do sleep 0.1; done' 3>&- ||
 		skip "no user namespaces with idmapped mounts"
-	shown a up
+	said a up
 	lodge rename a b
 	[ "$(lodge exec b -- cat /f)" = kept ]
 	lodge cp b:/f "$DIR/f"

@@ -4,6 +4,7 @@
 # uninterrupted one says. ROUNDS: how often python is suspended at random instants; CLONES: how many
 # copies of it there are.
 bats_require_minimum_version 1.5.0 # run -CODE
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
@@ -28,38 +29,14 @@ setup() {
 	rm -f file-*
 }
 teardown() {
-	"$LODGE" ls -a | awk 'NR > 1 { print $1 }' | xargs -r "$LODGE" rm -f >/dev/null 2>&1 || true
-	there ls -a | awk 'NR > 1 { print $1 }' | XDG_DATA_HOME=$T/there XDG_RUNTIME_DIR=$T/run-there \
-		xargs -r "$LODGE" rm -f >/dev/null 2>&1 || true
+	guests_remove
+	guests_remove there
 }
 there() { XDG_DATA_HOME=$T/there XDG_RUNTIME_DIR=$T/run-there "$LODGE" "$@"; }
 
 kept() { "$LODGE" run -d --name "$1" -v "$T/in:/w" "$T/kept.wasm" "${@:2}"; }
 python() { "$LODGE" run -d --name "$1" -v "$T/in:/w:ro" "$CACHE/python.wasm" /w/count.py "$2"; }
 has_python() { [ -s "$CACHE/python.wasm" ] || skip "npm is out of reach"; }
-
-# said NAME TEXT: until it has printed a line like that
-said() {
-	for _ in $(seq 200); do
-		! "$LODGE" logs "$1" | grep -q "$2" || return 0
-		sleep 0.05
-	done
-	"$LODGE" logs "$1"
-	return 1
-}
-
-# rounds NAME N: until it has printed N lines more; none of what it prints is wrong
-rounds() {
-	local from
-	from=$("$LODGE" logs "$1" | wc -l)
-	for _ in $(seq 300); do
-		! "$LODGE" logs "$1" | grep wrong || return 1
-		[ "$("$LODGE" logs "$1" | wc -l)" -lt $((from + $2)) ] || return 0
-		sleep 0.05
-	done
-	"$LODGE" ls -a
-	return 1
-}
 
 # whole NAME [FROM]: numbered without a gap, one nonce, and the sums of an uninterrupted run
 whole() {

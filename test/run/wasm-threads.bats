@@ -4,6 +4,7 @@
 # compute; what ends one ends all; under a keeper all stand still and go on together. STORMS: how
 # often a storm of waits is saved.
 bats_require_minimum_version 1.5.0 # run -CODE
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
@@ -21,9 +22,8 @@ setup_file() {
 }
 setup() { cd "$T" || return 1; }
 teardown() {
-	"$LODGE" ls -a | awk 'NR > 1 { print $1 }' | xargs -r "$LODGE" rm -f >/dev/null 2>&1 || true
-	there ls -a | awk 'NR > 1 { print $1 }' | XDG_DATA_HOME=$T/there XDG_RUNTIME_DIR=$T/run-there \
-		xargs -r "$LODGE" rm -f >/dev/null 2>&1 || true
+	guests_remove
+	guests_remove there
 }
 there() { XDG_DATA_HOME=$T/there XDG_RUNTIME_DIR=$T/run-there "$LODGE" "$@"; }
 

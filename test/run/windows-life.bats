@@ -3,6 +3,7 @@
 # Programs of Windows under a keeper, and with limits: their life, what they may use, and that nothing
 # of them is left.
 bats_require_minimum_version 1.5.0 # run -CODE
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
 	export BATS_TEST_TIMEOUT=90
@@ -19,30 +20,8 @@ setup_file() {
 }
 
 setup() { cd "$T/in" || return 1; }
-teardown() {
-	"$LODGE" ls -a | awk 'NR > 1 { print $1 }' | xargs -r "$LODGE" rm -f >/dev/null 2>&1 || true
-}
+teardown() { guests_remove; }
 
-# said NAME TEXT: until it has printed a line like that
-said() {
-	for _ in $(seq 200); do
-		! "$LODGE" logs "$1" | grep -q "$2" || return 0
-		sleep 0.05
-	done
-	"$LODGE" logs "$1"
-	return 1
-}
-lines_of() { "$LODGE" logs "$1" | wc -l; }
-# rounds NAME N: until it has printed N lines more
-rounds() {
-	local from
-	from=$(lines_of "$1")
-	for _ in $(seq 300); do
-		[ "$(lines_of "$1")" -lt $((from + $2)) ] || return 0
-		sleep 0.05
-	done
-	return 1
-}
 stands() { # NAME: for a while
 	local before
 	sleep 0.1 # until the log has what was printed before
@@ -51,7 +30,6 @@ stands() { # NAME: for a while
 	[ "$(lines_of "$1")" -eq "$before" ]
 }
 number() { "$LODGE" inspect "$1" | sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p" | head -n 1; }
-stat_of() { "$LODGE" stats "$1" | awk -v key="$2" '$1 == key { print $2 }'; }
 ends() { # PID: soon
 	for _ in $(seq 100); do
 		[ -d "/proc/$1" ] && [[ "$(cat "/proc/$1/stat" 2>/dev/null)" != *") Z "* ]] || return 0

@@ -3,6 +3,7 @@
 # Programs of Windows with a network: what they reach, how they are reached, what they are told of
 # it; and that without one they reach nothing.
 bats_require_minimum_version 1.5.0 # run -CODE
+source "$BATS_TEST_DIRNAME/guests.sh"
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
@@ -29,9 +30,7 @@ setup_file() {
 }
 teardown_file() { kill "$(cat "$T/opener")"; }
 setup() { cd "$T/in" || return 1; }
-teardown() {
-	"$LODGE" ls -a | awk 'NR > 1 { print $1 }' | xargs -r "$LODGE" rm -f >/dev/null 2>&1 || true
-}
+teardown() { guests_remove; }
 net() { timeout 60 "$LODGE" run --net user net.exe "$@" | tr -d '\r'; }
 # with the test's resolver as the host's
 resolving() {

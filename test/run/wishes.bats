@@ -91,7 +91,7 @@ END
 	cp "$DIR/profile" "$DIR/at"
 	(cd "$DIR/at" && lodge run -d --name p --net none -v /usr:/usr:ro --user 0 --security-opt seccomp=profile people \
 		-c 'touch /f; chmod 1 /f' 3>&-) # found from anywhere
-	logged p "Operation not supported"
+	said p "Operation not supported"
 	[ "$(image_sh 'mkdir /m; mount -t tmpfs x /m && echo mounted; test -c /dev/loop-control && echo devices; grep -c . /proc/kallsyms >/dev/null && grep Seccomp: /proc/self/status | tr -d "\t"' \
 		--privileged)" = "mounted
 devices
@@ -102,7 +102,7 @@ Seccomp:0" ]
 	need_root
 	lodge run -d --name s --net none -v /usr:/usr:ro --stop-signal USR1 --user 0 people \
 		-c 'trap "echo usr1; exit 4" USR1; echo up; while :; do sleep 0.1; done' 3>&-
-	logged s up
+	said s up
 	lodge stop s
 	[ "$(lodge wait s)" = 4 ]
 }
