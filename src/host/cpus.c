@@ -136,3 +136,9 @@ unsigned host_cpus_online(void)
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 	return n > 0 ? (unsigned)n : 1;
 }
+
+unsigned host_cpus_allowed(void)
+{
+	cpu_set_t s; /* too small for hosts with more than it has */
+	return sched_getaffinity(0, sizeof s, &s) < 0 ? CPU_SETSIZE : (unsigned)CPU_COUNT(&s);
+}

@@ -23,6 +23,7 @@ uint64_t host_process_began(pid_t pid);
 
 /* ---- CPUs of the host, for all threads of this process and of those it has started ---- */
 unsigned host_cpus_online(void);
+unsigned host_cpus_allowed(void); /* those that this thread may run on */
 /* Is @text a set of CPUs ("0-2,5")? EINVAL. */
 int host_cpus_check(const char *text, struct lodge_err *e) MUST;
 /* Use these CPUs only; NULL: all that there are. EINVAL: none of them can be used. */

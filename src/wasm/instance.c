@@ -68,7 +68,7 @@ static int funcs_new(struct wasm *w, const struct wasm *of, wasm_find_fn *find,
 
 static bool code_is_cold(const struct wasm *w, const struct func *f)
 {
-	return f->own && f->code == &w->warm && !f->waits && f->heat == f->seen;
+	return f->own && f->code == &w->warm && !f->waits && f->heat == f->seen && !tier_uses(w, f);
 }
 
 /* Most functions of a large program run once, at its start. The code of those that nobody has
@@ -301,7 +301,7 @@ static int instance_make(struct wasm *w, const struct wasm_limits *l, struct was
 	if (r == 0)
 		r = globals_new(w, e);
 	if (r == 0 && l->compiles && !w->fueled)
-		tier_init(w, l->heat);
+		tier_init(w, l);
 	return r;
 }
 
@@ -362,6 +362,7 @@ void wasm_free(struct wasm *w)
 {
 	if (!w)
 		return;
+	tier_stop(w);
 	for (uint32_t i = 0; w->funcs && i < w->m->nfuncs; i++) {
 		free(w->funcs[i].own);
 		free(w->funcs[i].codes);

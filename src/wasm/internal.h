@@ -339,10 +339,12 @@ struct func {
 	uint16_t *codes;         /* owned: of @own, until it is compiled; NULL: not kept */
 	uint32_t ninsns;
 	uint32_t seen;           /* its heat when code was dropped the last time */
-	uint32_t heat;           /* calls so far, before it is compiled; or HEAT_NEVER */
+	/* calls so far, before it is compiled; or HEAT_NEVER. Atomic: the thread that runs adds */
+	uint32_t heat;
 	uint32_t ncatches;
 	struct wcatch *catches;  /* owned: of the code that catches */
-	const uint8_t *compiled; /* or what finds somebody to run it, for compiled code: tier.c */
+	/* atomic; or what finds somebody to run it, for compiled code: tier.c */
+	const uint8_t *compiled;
 };
 struct table {
 	uint64_t *at; /* references; owned */
@@ -519,7 +521,7 @@ struct body {
 struct body *super_find(const struct insn *at, const uint16_t *codes, uint32_t n);
 /* Let the code of @f, which has its codes, use them. At any time: no instruction changes its place.
  * Where functions are compiled those alone get them that are called again, for most are not. */
-enum { HEAT_SUPER = 2 };
+enum { HEAT_SUPER = 4 };
 void super_apply(const struct wasm *w, struct func *f);
 
 /* Run @f with its arguments at @at; with @w NULL it returns the labels in *@ret. */
@@ -615,8 +617,9 @@ void data_need(struct wasm *w, uint64_t at, uint64_t len);
 enum { HEAT_NEVER = UINT32_MAX };
 size_t tier_front(const struct wasm_module *m); /* bytes before w->base: context and globals */
 struct wvalue *tier_globals(struct wasm *w);
-void tier_init(struct wasm *w, uint32_t heat); /* w->base is there */
-void tier_free(struct wasm *w);
+void tier_init(struct wasm *w, const struct wasm_limits *l); /* w->base is there */
+void tier_stop(struct wasm *w); /* no other thread uses it from now on */
+void tier_free(struct wasm *w); /* after tier_stop */
 /* @f was called once more: has it code now? */
 bool tier_warm(struct wasm *w, struct func *f);
 /* Run @f, which has code, in the frame @at: what is not WASM_OK has noted its calls. */
@@ -625,6 +628,8 @@ enum wasm_trap tier_run(struct wasm *w, struct func *f, union wasm_slot *at);
  * there is not. */
 bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm_slot *at,
 	       enum wasm_trap *ret);
+/* Somebody compiles @f, or it has compiled code. */
+bool tier_uses(const struct wasm *w, const struct func *f);
 /* This thread is on the stack of compiled code, and little of it is left. */
 bool tier_stack_is_low(const struct wasm *w);
 bool tier_fault_find(struct wasm *w, uint64_t *pc);
@@ -640,6 +645,8 @@ struct jit_fn;
 struct helps {
 	struct help_insn { struct insn insn[2]; } *at; /* owned */
 	uint32_t n, cap;
+	void *was[32]; /* owned: where they lay before, and code that runs may look still */
+	unsigned nwas;
 };
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
 	       struct helps *helps);

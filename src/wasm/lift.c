@@ -419,19 +419,28 @@ static void lift_call(struct lift *l)
 	       one ? ir_type_of_wasm(t->values[t->np]) : IR_VOID);
 }
 
+static bool helps_more(struct helps *h)
+{
+	uint32_t cap = h->cap ? 2 * h->cap : 64;
+	struct help_insn *p = h->nwas < countof(h->was) ? malloc(cap * sizeof *p) : NULL;
+	if (!p)
+		return false;
+	if (h->n)
+		memcpy(p, h->at, h->n * sizeof *p);
+	if (h->at)
+		h->was[h->nwas++] = h->at;
+	h->at = p;
+	h->cap = cap;
+	return true;
+}
+
 /* As a call of tier_one. */
 static void helped(struct lift *l, struct ir_invoke v)
 {
 	struct helps *h = l->helps;
-	if (h->n == h->cap) {
-		uint32_t cap = h->cap ? 2 * h->cap : 64;
-		struct help_insn *p = realloc(h->at, cap * sizeof *p);
-		if (!p) {
-			l->cannot = true;
-			return;
-		}
-		h->at = p;
-		h->cap = cap;
+	if (h->n == h->cap && !helps_more(h)) {
+		l->cannot = true;
+		return;
 	}
 	h->at[h->n] = (struct help_insn){{l->i[0]}};
 	if (code_is_double(l->i->code))

@@ -8,6 +8,8 @@
 
 enum {
 	HEAT = 40,
+	HEAT_BACKGROUND = 20, /* nobody waits for it */
+	LOOP_HEAT = 40, /* of who is met at a look around */
 	CODE_BYTES = 128 << 20,
 	STACK_BYTES = 16 << 20,
 	STACK_SLACK = 512 << 10, /* for C */
@@ -37,7 +39,7 @@ struct wvalue *tier_globals(struct wasm *w)
 /* The compiled function that has @pc; NULL: none. */
 static struct unit *unit_at(const struct tier *t, uint64_t pc)
 {
-	uint32_t off = jit_cache_offset(t->cache, pc), lo = 0, hi = t->n;
+	uint32_t off = jit_cache_offset(t->cache, pc), lo = 0, hi = tier_units(t);
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 		if (t->units[mid].code.code <= off)
@@ -156,6 +158,11 @@ static enum wasm_trap host_call(struct wasm *w, struct func *f, union wasm_slot 
 	return t;
 }
 
+static void heat_set(struct func *f, uint32_t heat)
+{
+	__atomic_store_n(&f->heat, heat, __ATOMIC_RELAXED);
+}
+
 static uint64_t on_call(void *self, void *callee, void *at, const uint64_t *from)
 {
 	struct wasm *w = self;
@@ -171,7 +178,8 @@ static uint64_t on_call(void *self, void *callee, void *at, const uint64_t *from
 	}
 	if (tier_warm(w, f))
 		return (uint64_t)(uintptr_t)f->compiled;
-	f->heat -= f->heat != HEAT_NEVER; /* the interpreter counts this call as well */
+	if (f->heat != HEAT_NEVER)
+		heat_set(f, f->heat - 1); /* the interpreter counts this call as well */
 	return interpret(w, f, at, from);
 }
 
@@ -180,6 +188,7 @@ static uint64_t on_help(void *self, void *what, void *frame, const uint64_t *fro
 {
 	struct wasm *w = self;
 	enum wasm_trap t;
+	(void)tier_units(w->tier); /* the code has seen that @what was written: so has C from here */
 	while ((t = tier_one(w, what, frame)) == WASM_AGAIN) {
 		const struct unit *u = unit_at(w->tier, *from - 1);
 		uint32_t off = jit_cache_offset(w->tier->cache, *from - 1) - u->code.code;
@@ -245,6 +254,10 @@ bool tier_begin(struct tier *t)
 	x->stack_low = (uint64_t)(uintptr_t)t->stack;
 	x->stack_len = STACK_BYTES;
 	x->stack_limit = x->stack_low + STACK_SLACK;
+	t->units = calloc(w->m->nfuncs - w->m->nimported, sizeof *t->units);
+	t->states = calloc(w->m->nfuncs, sizeof *t->states);
+	if (!t->units || !t->states)
+		return false;
 	for (uint32_t i = 0; i < w->m->nfuncs; i++)
 		w->funcs[i].compiled = jit_fn_stub(t->cache);
 	return true;
@@ -252,20 +265,31 @@ bool tier_begin(struct tier *t)
 
 void tier_helps_moved(struct tier *t)
 {
-	context(t->w)->helps = (uint64_t)(uintptr_t)t->helps.at;
+	uint64_t at = (uint64_t)(uintptr_t)t->helps.at;
+	__atomic_store_n(&context(t->w)->helps, at, __ATOMIC_RELEASE);
 }
 
+const struct help_insn *tier_helps(const struct tier *t)
+{
+	uint64_t at = __atomic_load_n(&context(t->w)->helps, __ATOMIC_ACQUIRE);
+	return (const struct help_insn *)(uintptr_t)at;
+}
+
+void tier_state_set(struct tier *t, const struct func *f, enum tier_state s)
+{
+	__atomic_store_n(&t->states[f - t->w->funcs], (uint8_t)s, __ATOMIC_RELEASE);
+}
+
+/* The order matters: who gets into code finds its unit. */
 bool tier_unit_add(struct tier *t, const struct unit *u)
 {
-	if (t->n == t->cap) {
-		uint32_t cap = t->cap ? 2 * t->cap : 64;
-		struct unit *p = realloc(t->units, cap * sizeof *p);
-		if (!p)
-			return false;
-		t->units = p;
-		t->cap = cap;
-	}
-	t->units[t->n++] = *u;
+	const uint8_t *code = jit_cache_code(t->cache, u->code.code);
+	if (tier_state(t, u->f) == TIER_MADE)
+		return false;
+	t->units[t->n] = *u;
+	__atomic_store_n(&t->n, t->n + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&u->f->compiled, code, __ATOMIC_RELEASE);
+	tier_state_set(t, u->f, TIER_MADE);
 	return true;
 }
 
@@ -286,7 +310,7 @@ static bool made_again(const struct func *f, struct made *ret)
 {
 	if (!f->own || !f->codes)
 		return false;
-	*ret = (struct made){.at = copy_of(f->own, f->ninsns * sizeof *f->own),
+	*ret = (struct made){.at = malloc((f->ninsns + 1) * sizeof *f->own),
 			     .n = f->ninsns,
 			     .nslots = f->nslots,
 			     .nlocals = f->nlocals,
@@ -298,11 +322,18 @@ static bool made_again(const struct func *f, struct made *ret)
 		return false;
 	}
 	for (uint32_t k = 0; k < ret->n; k++) {
+		/* not f->own[k].go, which super_apply may be changing */
 		ret->at[k].code = f->codes[k];
-		k += code_is_double(f->codes[k]);
+		memcpy(&ret->at[k].d, &f->own[k].d, sizeof ret->at[k] - sizeof ret->at[k].code);
+		if (code_is_double(f->codes[k])) {
+			k++;
+			ret->at[k] = f->own[k];
+		}
 	}
 	return true;
 }
+
+static void failed_set(struct tier *t) { __atomic_store_n(&t->failed, true, __ATOMIC_RELAXED); }
 
 static bool compile(struct tier *t, struct func *f)
 {
@@ -310,9 +341,8 @@ static bool compile(struct tier *t, struct func *f)
 	struct made made;
 	struct unit u = {.f = f};
 	const struct wtype *type = type_of(w, f);
-	if ((!t->cache && !tier_begin(t)) ||
-	    (!made_again(f, &made) &&
-	     func_make(w->m, (uint32_t)(f - w->funcs), &made, false, NULL) < 0))
+	if (!made_again(f, &made) &&
+	    func_make(w->m, (uint32_t)(f - w->funcs), &made, false, NULL) < 0)
 		return false;
 	/* the file of a module may have changed since the interpreter's code was made */
 	if (f->own && (made.n != f->ninsns || made.nslots != f->nslots)) {
@@ -328,6 +358,7 @@ static bool compile(struct tier *t, struct func *f)
 		r = jit_fn_end(t->fn, t->cache, t->gen, &u.code);
 	u.ncatches = made.ncatches;
 	u.catches = take(made.catches);
+	u.nhelps = t->helps.n;
 	made_fini(&made);
 	if (r == 0 && !tier_unit_add(t, &u))
 		r = -ENOMEM;
@@ -335,25 +366,53 @@ static bool compile(struct tier *t, struct func *f)
 		tier_unit_fini(&u);
 	if (r < 0) {
 		t->helps.n = helps;
-		t->failed |= r == -ENOSPC;
+		if (r == -ENOSPC)
+			failed_set(t);
 		return false;
 	}
-	f->compiled = jit_cache_code(t->cache, u.code.code);
-	f->code = &w->tiered;
-	free(take(f->codes));
 	return true;
 }
 
+void tier_compile(struct tier *t, struct func *f)
+{
+	if (!compile(t, f))
+		tier_state_set(t, f, TIER_NEVER);
+}
+
+/* @f is hot, and nobody has been asked to compile it: what has become of it. */
+static enum tier_state want(struct tier *t, struct func *f)
+{
+	if (!t->cache && !tier_begin(t))
+		failed_set(t); /* the host has no room for any */
+	if (__atomic_load_n(&t->failed, __ATOMIC_RELAXED))
+		return TIER_NEVER;
+	enum ask asked = t->background && f->own && f->codes ? compiler_ask(t, f) : ASK_NOBODY;
+	if (asked == ASK_NOBODY)
+		tier_compile(t, f);
+	return asked == ASK_LATER ? TIER_NONE : tier_state(t, f);
+}
+
+/* Has @f, which is hot, code by now? */
 static bool ready(struct tier *t, struct func *f)
 {
-	if (!t->failed && compile(t, f))
-		return true;
-	f->heat = HEAT_NEVER;
-	f->code = f->own ? f->own : &t->w->lazy;
-	if (f->own)
-		super_apply(t->w, f);
-	t->failed |= !t->fn; /* the host has no room for any */
-	return false;
+	enum tier_state s = tier_state(t, f);
+	if (s == TIER_NONE)
+		s = want(t, f);
+	if (s == TIER_MADE) {
+		f->code = &t->w->tiered;
+		free(take(f->codes));
+	} else if (s == TIER_NEVER) {
+		heat_set(f, HEAT_NEVER);
+		f->code = f->own ? f->own : &t->w->lazy;
+		if (f->own)
+			super_apply(t->w, f);
+	}
+	return s == TIER_MADE;
+}
+
+bool tier_uses(const struct wasm *w, const struct func *f)
+{
+	return w->tier && tier_state(w->tier, f) != TIER_NONE;
 }
 
 bool tier_warm(struct wasm *w, struct func *f)
@@ -363,7 +422,8 @@ bool tier_warm(struct wasm *w, struct func *f)
 		return true;
 	if (!t || f->heat == HEAT_NEVER)
 		return false;
-	if (++f->heat >= t->heat)
+	heat_set(f, f->heat + 1);
+	if (f->heat >= t->heat)
 		return ready(t, f);
 	if (f->heat == HEAT_SUPER && f->own)
 		super_apply(w, f);
@@ -395,9 +455,13 @@ bool tier_loop(struct wasm *w, struct func *f, const struct insn *ip, union wasm
 {
 	struct tier *t = w->tier;
 	uint32_t i = (uint32_t)(ip - f->own);
-	if (!f->own || i >= f->ninsns || f->heat == HEAT_NEVER ||
-	    (f->code != &w->tiered && !ready(t, f)))
+	if (!f->own || i >= f->ninsns || f->heat == HEAT_NEVER)
 		return false;
+	if (f->code != &w->tiered) {
+		heat_set(f, f->heat < HEAT_NEVER - LOOP_HEAT ? f->heat + LOOP_HEAT : f->heat);
+		if (!ready(t, f))
+			return false;
+	}
 	const struct unit *u = unit_of(t, f);
 	for (uint32_t d = 0; u && d < u->code.ndoors; d++)
 		if (u->code.doors[d].group == i) {
@@ -421,7 +485,7 @@ bool tier_fault_find(struct wasm *w, uint64_t *pc)
 
 /* ---- the whole ---- */
 
-void tier_init(struct wasm *w, uint32_t heat)
+void tier_init(struct wasm *w, const struct wasm_limits *l)
 {
 	struct tier *t = calloc(1, sizeof *t);
 	if (!t || jit_probe(NULL) < 0) {
@@ -429,8 +493,15 @@ void tier_init(struct wasm *w, uint32_t heat)
 		return;
 	}
 	t->w = w;
-	t->heat = heat ? heat : HEAT;
+	t->background = l->background && !w->second && host_cpus_allowed() > 1;
+	t->heat = l->heat ? l->heat : t->background ? HEAT_BACKGROUND : HEAT;
 	w->tier = t;
+}
+
+void tier_stop(struct wasm *w)
+{
+	if (w->tier)
+		compiler_free(w->tier);
 }
 
 void tier_free(struct wasm *w)
@@ -440,8 +511,11 @@ void tier_free(struct wasm *w)
 		return;
 	for (uint32_t i = 0; i < t->n; i++)
 		tier_unit_fini(&t->units[i]);
+	while (t->helps.nwas)
+		free(t->helps.was[--t->helps.nwas]);
 	free(t->helps.at);
 	free(t->units);
+	free(t->states);
 	jit_fn_free(t->fn);
 	if (t->gen)
 		jit_gen_free(t->gen);

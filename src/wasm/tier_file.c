@@ -28,16 +28,18 @@ static uint64_t behind(const struct head *h)
 
 /* ---- written ---- */
 
-static struct head head_of(const struct tier *t)
+/* Of the first @n units: there may be more before it is written. */
+static struct head head_of(const struct tier *t, uint32_t n)
 {
+	const struct unit *last = &t->units[n - 1];
 	struct head h = {.traits = jit_fn_traits(t->cache),
 			 .first = jit_fn_first(t->cache),
-			 .nunits = t->n,
+			 .nunits = n,
 			 .references = t->w->tables[t->w->m->ntables].at != NULL,
-			 .nhelps = t->helps.n};
+			 .nhelps = last->nhelps};
 	memcpy(h.magic, magic, sizeof magic);
-	h.code = align_up(jit_cache_used(t->cache) - h.first, 16);
-	for (uint32_t i = 0; i < t->n; i++) {
+	h.code = align_up(last->code.code + last->code.len - h.first, 16);
+	for (uint32_t i = 0; i < n; i++) {
 		h.nlines += t->units[i].code.nlines;
 		h.ndoors += t->units[i].code.ndoors + t->units[i].code.npads;
 		h.ncatches += t->units[i].ncatches;
@@ -63,16 +65,17 @@ static uint8_t *put(uint8_t *to, const void *from, size_t n)
 int wasm_code_save(const struct wasm *w, uint8_t **ret, size_t *ret_len)
 {
 	const struct tier *t = w->tier;
-	if (!t || !t->cache || !t->n)
+	const uint32_t n = t ? tier_units(t) : 0;
+	if (!n)
 		return -ENOENT;
-	struct head h = head_of(t);
+	struct head h = head_of(t, n);
 	uint8_t *bytes = calloc(h.len, 1), *p = bytes + sizeof h;
 	if (!bytes)
 		return -ENOMEM;
 	p = put(p, jit_cache_code(t->cache, (uint32_t)h.first),
-		jit_cache_used(t->cache) - h.first);
+		t->units[n - 1].code.code + t->units[n - 1].code.len - h.first);
 	p = bytes + sizeof h + h.code;
-	for (uint32_t i = 0; i < t->n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		const struct jit_fn_code *c = &t->units[i].code;
 		const struct unit_kept k = {(uint32_t)(t->units[i].f - w->funcs),
 					    c->code - (uint32_t)h.first, c->len, c->frame,
@@ -80,15 +83,15 @@ int wasm_code_save(const struct wasm *w, uint8_t **ret, size_t *ret_len)
 					    t->units[i].ncatches, 0};
 		p = put(p, &k, sizeof k);
 	}
-	p = put(p, t->helps.at, h.nhelps * sizeof(struct help_insn));
-	for (uint32_t i = 0; i < t->n; i++) {
+	p = put(p, tier_helps(t), h.nhelps * sizeof(struct help_insn));
+	for (uint32_t i = 0; i < n; i++) {
 		const struct jit_fn_code *c = &t->units[i].code;
 		p = put(p, c->doors, c->ndoors * sizeof(struct jit_fn_door));
 		p = put(p, c->pads, c->npads * sizeof(struct jit_fn_door));
 	}
-	for (uint32_t i = 0; i < t->n; i++)
+	for (uint32_t i = 0; i < n; i++)
 		p = put(p, t->units[i].catches, t->units[i].ncatches * sizeof(struct wcatch));
-	for (uint32_t i = 0; i < t->n; i++)
+	for (uint32_t i = 0; i < n; i++)
 		p = put(p, t->units[i].code.lines, t->units[i].code.nlines);
 	h.sum = sum_of(&h, bytes);
 	memcpy(bytes, &h, sizeof h);
@@ -159,7 +162,8 @@ static bool unit_take(struct tier *t, const struct head *h, const struct unit_ke
 				  .npads = k->npads,
 				  .lines = copy_of(r->lines, k->nlines)},
 			 .catches = copy_of(r->catches, k->ncatches * sizeof(struct wcatch)),
-			 .ncatches = k->ncatches};
+			 .ncatches = k->ncatches,
+			 .nhelps = h->nhelps};
 	u.code.doors = places_take(k, r, k->ndoors);
 	u.code.pads = places_take(k, r, k->npads);
 	if (!u.code.lines || !u.code.doors || !u.code.pads || !u.catches ||
@@ -171,7 +175,6 @@ static bool unit_take(struct tier *t, const struct head *h, const struct unit_ke
 	r->ncatches -= k->ncatches;
 	r->lines += k->nlines;
 	r->nlines -= k->nlines;
-	f->compiled = jit_cache_code(t->cache, u.code.code);
 	f->code = &t->w->tiered;
 	return true;
 }
@@ -245,14 +248,18 @@ bool wasm_code_key(const uint8_t *bytes, size_t len, uint8_t ret[32])
 size_t wasm_code_list(const struct wasm *w, uint32_t *to, size_t max, size_t *ret_new)
 {
 	const struct tier *t = w->tier;
+	const uint32_t nunits = t ? tier_units(t) : 0;
 	size_t n = 0;
-	for (uint32_t i = 0; t && i < t->n && n < max; i++)
-		to[n++] = (uint32_t)(t->units[i].f - w->funcs);
-	*ret_new = t && n ? t->n - t->from_file : 0;
+	while (n < nunits && n < max) {
+		to[n] = (uint32_t)(t->units[n].f - w->funcs);
+		n++;
+	}
+	*ret_new = n ? nunits - t->from_file : 0;
 	/* nobody waits for what is compiled behind the run: a second call is enough */
 	for (uint32_t i = 0; t && i < w->m->nfuncs && n < max; i++) {
 		const struct func *f = &w->funcs[i];
-		if (f->code == &w->tiered || f->heat < CALLED_AGAIN || f->heat == HEAT_NEVER)
+		if (f->heat < CALLED_AGAIN || f->heat == HEAT_NEVER ||
+		    tier_state(t, f) == TIER_MADE)
 			continue;
 		to[n++] = i;
 		++*ret_new;

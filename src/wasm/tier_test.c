@@ -94,7 +94,7 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 	return v ? strtoull(v, NULL, 10) : otherwise;
 }
 
-/* One module by both, compiled at the first call or the third. */
+/* One module by both, compiled at the first call or the third, or meanwhile. */
 static bool module_try(struct bytes *b, struct maker *m, uint64_t seed)
 {
 	const struct wasm_limits plain = {.stack_slots = 1 << 16};
@@ -102,6 +102,7 @@ static bool module_try(struct bytes *b, struct maker *m, uint64_t seed)
 					     .deadline_ns = seed & 2 ? UINT64_MAX : 0,
 					     .compiles = true,
 					     .code_kept = seed & 4 ? 1 : 0,
+					     .background = seed & 8,
 					     .heat = seed & 1 ? 3 : 1};
 	struct lodge_err e = {0};
 	struct wasm_module *mod;
@@ -201,6 +202,7 @@ static struct wasm_limits stop_limits(struct state *s, uint64_t seed)
 				    .compiles = seed & 3,
 				    .heat = 1 + (uint32_t)(seed >> 2) % 3,
 				    .code_kept = seed & 32 ? 1 : 0,
+				    .background = seed & 64,
 				    .slice = 1 + (uint32_t)(seed >> 3) % 5,
 				    .halted = on_halt,
 				    .halted_user = s};
@@ -241,7 +243,7 @@ static enum wasm_trap call_by_states(struct wasm **w, const struct wasm_module *
 	(*w)->asked = true;
 	enum wasm_trap t = wasm_call(*w, func, at);
 	for (unsigned n = 0; t == WASM_TRAP_EXIT && s->is.pages; n++) {
-		const struct wasm_limits l = stop_limits(s, random_pick(r, 64));
+		const struct wasm_limits l = stop_limits(s, random_pick(r, 128));
 		wasm_free(*w);
 		CHECK(wasm_new(w, mod, &l, none, NULL, &e) == 0);
 		if (!random_pick(r, 4))

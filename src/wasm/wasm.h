@@ -96,6 +96,10 @@ struct wasm_limits {
 	 * fuel, whose unit is the interpreter's; nor on hosts that lack what code needs */
 	bool compiles;
 	uint32_t heat; /* calls before a function is compiled; 0: the default */
+	/* with compiles: by a second thread of the instance that wasm_new makes, where it may use
+	 * more than one CPU; it goes on with the interpreter meanwhile, so when code is used is a
+	 * matter of time. Else the thread that runs compiles, when a function has become hot */
+	bool background;
 	/* bytes of code for the interpreter, above which that of functions which have not been
 	 * called for a while is dropped, and made again; 0: the default */
 	uint32_t code_kept;

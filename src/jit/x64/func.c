@@ -150,9 +150,8 @@ struct fn_loc fn_loc(struct jit_fn *f, const struct ir_ins *i)
 
 struct fn_stub *fn_stub(struct jit_fn *f, enum fn_stub_kind k, unsigned trap, uint8_t *from)
 {
-	static struct fn_stub none;
 	if (!fn_room(f, &f->stubs, f->nstubs, &f->cap_stubs, sizeof *f->stubs))
-		return &none;
+		return &f->no_stub;
 	struct fn_stub *s = &f->stubs[f->nstubs++];
 	*s = (struct fn_stub){from, f->now, (uint8_t)k, (uint8_t)trap, f->g->a.p};
 	return s;
@@ -433,11 +432,11 @@ static void tail(struct jit_fn *f, struct ir_invoke v)
 /* The code of @callee, to be called by its distance; NULL: it has none yet. */
 static const uint8_t *code_of(const struct jit_fn *f, uint64_t callee)
 {
-	const uint8_t *code;
 	if (callee == f->self)
 		return f->g->a.start;
 	const uint8_t *record = (const uint8_t *)f->c->fn.records + callee;
-	memcpy(&code, record + f->c->fn.callee_code, sizeof code);
+	const void *at = record + f->c->fn.callee_code;
+	const uint8_t *code = __atomic_load_n((const uint8_t *const *)at, __ATOMIC_ACQUIRE);
 	uint64_t off = (uint64_t)(code - f->c->x);
 	return off >= f->c->first && off < f->c->used ? f->c->w + off : NULL;
 }

@@ -91,7 +91,7 @@ struct jit_fn {
 		uint32_t group;
 		uint8_t kind, trap;
 		uint8_t *back;
-	} *stubs;
+	} *stubs, no_stub;     /* without memory: nobody's */
 	uint32_t nstubs, cap_stubs;
 	struct fn_held { uint32_t seg[FN_REGS]; } *polled; /* what each poll found, in order */
 	uint32_t npolled, cap_polled;
