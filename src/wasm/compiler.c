@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <time.h>
 
-enum { WAITING_MAX = 512, STACK_BYTES = 512 << 10, NAP_NS = 300000, NAPS = 50 };
+enum { WAITING_MAX = 512, STACK_BYTES = 512 << 10, NAP_NS = 150000, NAPS = 100 };
 
 struct compiler {
 	struct tier *t;
@@ -88,15 +88,19 @@ static bool thread_start(struct compiler *c)
 	return ok;
 }
 
-static bool compiler_new(struct tier *t)
+/* One that begins with @f. */
+static bool compiler_new(struct tier *t, struct func *f)
 {
 	struct compiler *c = calloc(1, sizeof *c);
 	if (!c)
 		return false;
 	c->t = t;
+	c->waiting[c->n++] = f;
+	tier_state_set(t, f, TIER_ASKED);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->wake, NULL);
 	if (!thread_start(c)) {
+		tier_state_set(t, f, TIER_NONE);
 		pthread_cond_destroy(&c->wake);
 		pthread_mutex_destroy(&c->lock);
 		free(c);
@@ -108,9 +112,13 @@ static bool compiler_new(struct tier *t)
 
 enum ask compiler_ask(struct tier *t, struct func *f)
 {
-	if (!t->compiler && !compiler_new(t)) {
-		t->background = false; /* nor later */
+	if (!t->compiler && f->ninsns <= t->at_once) {
+		t->at_once -= f->ninsns;
 		return ASK_NOBODY;
+	}
+	if (!t->compiler) {
+		t->background = compiler_new(t, f); /* if not now, then not later either */
+		return t->background ? ASK_TAKEN : ASK_NOBODY;
 	}
 	struct compiler *c = t->compiler;
 	if (__atomic_load_n(&c->n, __ATOMIC_RELAXED) == WAITING_MAX)

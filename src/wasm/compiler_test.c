@@ -79,6 +79,24 @@ TEST(wasm_who_has_one_cpu_compiles_at_once)
 	CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
 }
 
+TEST(wasm_a_little_is_compiled_without_a_thread)
+{
+	enum { HEAT = 20 };
+	struct wasm_module *m;
+	if (host_cpus_allowed() < 2)
+		return;
+	CHECK(wasm_module_new(&m, (const uint8_t *)module, sizeof module - 1, 0, NULL) == 0);
+	struct wasm *w = instance(m, 0);
+	for (uint32_t n = 0; w->tier && n < HEAT; n++) {
+		CHECK(tier_state(w->tier, &w->funcs[0]) == TIER_NONE);
+		CHECK(call(w, 0, n) == 3 * n);
+	}
+	CHECK(!w->tier || tier_state(w->tier, &w->funcs[0]) == TIER_MADE);
+	CHECK(!w->tier || !w->tier->compiler);
+	wasm_free(w);
+	wasm_module_free(m);
+}
+
 static wasm_host_fn *none(void *user, size_t i, const struct wasm_import *im, struct lodge_err *e)
 {
 	(void)user, (void)i, (void)im;

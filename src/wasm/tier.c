@@ -8,6 +8,7 @@
 
 enum {
 	HEAT = 40,
+	AT_ONCE = 4096, /* instructions: no dearer than a thread */
 	HEAT_BACKGROUND = 20, /* nobody waits for it */
 	LOOP_HEAT = 40, /* of who is met at a look around */
 	CODE_BYTES = 128 << 20,
@@ -188,7 +189,7 @@ static uint64_t on_help(void *self, void *what, void *frame, const uint64_t *fro
 {
 	struct wasm *w = self;
 	enum wasm_trap t;
-	(void)tier_units(w->tier); /* the code has seen that @what was written: so has C from here */
+	(void)tier_units(w->tier); /* as the code has: @what was written before that */
 	while ((t = tier_one(w, what, frame)) == WASM_AGAIN) {
 		const struct unit *u = unit_at(w->tier, *from - 1);
 		uint32_t off = jit_cache_offset(w->tier->cache, *from - 1) - u->code.code;
@@ -494,6 +495,7 @@ void tier_init(struct wasm *w, const struct wasm_limits *l)
 	}
 	t->w = w;
 	t->background = l->background && !w->second && host_cpus_allowed() > 1;
+	t->at_once = l->heat ? 0 : AT_ONCE;
 	t->heat = l->heat ? l->heat : t->background ? HEAT_BACKGROUND : HEAT;
 	w->tier = t;
 }

@@ -28,6 +28,7 @@ struct tier {
 	uint32_t heat;
 	bool failed; /* atomic: there will be no code any more */
 	bool background; /* as wasm_limits has it */
+	uint32_t at_once; /* so many instructions are compiled before there is another thread */
 	struct compiler *compiler; /* owned; NULL: there is none */
 	uint8_t *stack;
 };
@@ -54,9 +55,9 @@ void tier_compile(struct tier *t, struct func *f);
 
 /* ---- compiler.c ---- */
 enum ask { ASK_TAKEN, ASK_LATER, ASK_NOBODY };
-/* Have @f compiled by the second thread, which is made when there is the first one to compile. @f
- * and its code for the interpreter stay until it is. ASK_LATER: too many wait; ASK_NOBODY: there
- * can be no such thread. */
+/* Have @f compiled by the second thread, which is made when it is worth it. @f and its code for the
+ * interpreter stay until it is compiled. ASK_LATER: too many wait; ASK_NOBODY: there is no such
+ * thread, or none yet. */
 enum ask compiler_ask(struct tier *t, struct func *f);
 /* It compiles no more. */
 void compiler_free(struct tier *t);
