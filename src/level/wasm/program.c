@@ -354,7 +354,7 @@ static int program_make(struct program *g, struct plan *p, struct lodge_err *e)
 	    .memory_max = c->memory_limit ? c->memory_limit : c->memory,
 	    .fuel = p->fuel,
 	    .compiles = !c->accel || strcmp(c->accel, "interpret") != 0,
-	    .background = true,
+	    .background = !g->kept,
 	    .halted = g->kept ? on_halt : NULL,
 	    .halted_user = g,
 	    .deadline_ns =
