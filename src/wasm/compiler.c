@@ -112,6 +112,9 @@ static bool compiler_new(struct tier *t, struct func *f)
 
 enum ask compiler_ask(struct tier *t, struct func *f)
 {
+	/* what it reads is made when @f is interpreted; two may not compile at once */
+	if (!f->own || !f->codes)
+		return t->compiler ? ASK_LATER : ASK_NOBODY;
 	if (!t->compiler && f->ninsns <= t->at_once) {
 		t->at_once -= f->ninsns;
 		return ASK_NOBODY;

@@ -68,6 +68,24 @@ TEST(wasm_functions_are_compiled_while_they_run)
 		calls(false);
 }
 
+/* One whose code for the interpreter was dropped is hot when compiled code calls it. */
+TEST(wasm_nobody_compiles_beside_the_thread_that_does)
+{
+	struct wasm_module *m;
+	CHECK(wasm_module_new(&m, (const uint8_t *)module, sizeof module - 1, 0, NULL) == 0);
+	struct wasm *w = instance(m, 2);
+	struct func *f = &w->funcs[1];
+	CHECK(call(w, 0, 7) == 21 && call(w, 0, 8) == 24);
+	if (w->tier && w->tier->compiler) {
+		f->heat = 5;
+		CHECK(!f->own && !tier_warm(w, f) && tier_state(w->tier, f) == TIER_NONE);
+		CHECK(call(w, 1, 4) == 30 && f->own); /* and now there is something to read */
+		CHECK(made_soon(w, 1));
+	}
+	wasm_free(w);
+	wasm_module_free(m);
+}
+
 TEST(wasm_who_has_one_cpu_compiles_at_once)
 {
 	cpu_set_t all, one;

@@ -387,7 +387,7 @@ static enum tier_state want(struct tier *t, struct func *f)
 		failed_set(t); /* the host has no room for any */
 	if (__atomic_load_n(&t->failed, __ATOMIC_RELAXED))
 		return TIER_NEVER;
-	enum ask asked = t->background && f->own && f->codes ? compiler_ask(t, f) : ASK_NOBODY;
+	enum ask asked = t->background ? compiler_ask(t, f) : ASK_NOBODY;
 	if (asked == ASK_NOBODY)
 		tier_compile(t, f);
 	return asked == ASK_LATER ? TIER_NONE : tier_state(t, f);

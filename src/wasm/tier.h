@@ -56,8 +56,8 @@ void tier_compile(struct tier *t, struct func *f);
 /* ---- compiler.c ---- */
 enum ask { ASK_TAKEN, ASK_LATER, ASK_NOBODY };
 /* Have @f compiled by the second thread, which is made when it is worth it. @f and its code for the
- * interpreter stay until it is compiled. ASK_LATER: too many wait; ASK_NOBODY: there is no such
- * thread, or none yet. */
+ * interpreter stay until it is compiled. ASK_LATER: too many wait, or it has no such code;
+ * ASK_NOBODY: there is no such thread, or none yet. */
 enum ask compiler_ask(struct tier *t, struct func *f);
 /* It compiles no more. */
 void compiler_free(struct tier *t);
