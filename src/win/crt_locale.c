@@ -246,7 +246,7 @@ API(size_t, crt_mbsrtowcs, wide *to, const char **s, size_t cap, void *st)
 API(size_t, crt_wcsrtombs, char *to, const wide **s, size_t cap, void *st)
 {
 	size_t len = 0;
-	bool bad;
+	bool bad = false;
 	(void)st;
 	for (const wide *p = *s;; p++) {
 		size_t units = *p >= 0xd800 && p[0] < 0xdc00 ? 2 : 1;
