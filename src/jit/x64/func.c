@@ -170,6 +170,10 @@ void fn_const_load(struct jit_fn *f, unsigned x, uint64_t lo, uint64_t hi)
 
 /* ---- values that move between registers and slots ---- */
 
+/* Of a slot whose readers want 32 bits the others are anybody's: who wrote it may have been the
+ * interpreter, or one who throws. What is written to it here may well be a value of 64. */
+static bool web_is_wide(const struct fn_web *w) { return w->wide || !w->narrow; }
+
 void fn_web_move(struct jit_fn *f, uint32_t seg, bool load)
 {
 	struct jit_asm *a = &f->g->a;
@@ -182,9 +186,9 @@ void fn_web_move(struct jit_fn *f, uint32_t seg, bool load)
 			load ? 0x10 : 0x11,
 			FN_XMM + w->reg - FN_INTS, 0, STATE_REG, disp);
 	else if (load)
-		x_load(a, w->type != IR_I32, fn_int[w->reg], STATE_REG, disp);
+		x_load(a, web_is_wide(w), fn_int[w->reg], STATE_REG, disp);
 	else
-		x_store(a, w->type != IR_I32, fn_int[w->reg], STATE_REG, disp);
+		x_store(a, web_is_wide(w), fn_int[w->reg], STATE_REG, disp);
 }
 
 bool fn_is_lost(const struct jit_fn *f, unsigned r, uint32_t seg)

@@ -29,6 +29,7 @@ struct fn_web {
 	uint8_t type;          /* enum ir_type */
 	uint8_t reg;           /* number among FN_REGS; NOREG: it stays in its slot */
 	bool slot;             /* somebody looks for it there */
+	bool wide, narrow;     /* it is read as 64 bits; as 32 */
 };
 struct fn_block {
 	uint32_t first, end;   /* groups */

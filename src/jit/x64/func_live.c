@@ -227,6 +227,8 @@ static void segs_join(struct jit_fn *f, uint32_t x, uint32_t y)
 	a->weight += b->weight;
 	a->slot |= b->slot || (a->type && b->type && !fn_alike(a->type, b->type));
 	a->type = a->type ? a->type : b->type;
+	a->wide |= b->wide;
+	a->narrow |= b->narrow;
 	a->hint = a->hint == FN_NONE ? b->hint : a->hint;
 }
 
@@ -235,13 +237,15 @@ static uint32_t weight_at(const struct jit_fn *f, uint32_t group)
 	return 1u << 3 * f->depth[group];
 }
 
-static void seg_touch(struct jit_fn *f, uint32_t seg, uint32_t group, uint8_t type)
+static void seg_touch(struct jit_fn *f, uint32_t seg, uint32_t group, uint8_t type, bool reads)
 {
 	struct fn_web *w = fn_web(f, seg);
 	if (w->weight < 1u << 30)
 		w->weight += weight_at(f, group);
 	w->slot |= w->type && !fn_alike(w->type, type);
 	w->type = w->type ? w->type : type;
+	w->wide |= reads && type == IR_I64;
+	w->narrow |= reads && type == IR_I32;
 }
 
 /* Slot @slot is read by @group; in memory, if @by_slot. */
@@ -291,13 +295,13 @@ static void group_walk(struct jit_fn *f, uint32_t group)
 		uint32_t slot = (uint32_t)i->imm / 8;
 		if (u->op == IR_get) {
 			i->d = seg_read(f, slot, group, false);
-			seg_touch(f, i->d, group, u->type);
+			seg_touch(f, i->d, group, u->type, true);
 			read = read == FN_NONE ? i->d : read;
 		} else if (u->op == IR_put) {
 			i->d = f->cur[slot] = seg_new(f, slot, 2 * group + 1);
 			if (f->bad)
 				return;
-			seg_touch(f, i->d, group, u->type);
+			seg_touch(f, i->d, group, u->type, false);
 			f->webs[i->d].hint = read;
 		} else if (u->op == IR_invoke) {
 			invoke_walk(f, i, group);
