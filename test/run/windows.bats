@@ -157,6 +157,11 @@ api() { # NAME LEAST: so many assertions at least
 @test "dates, times, numbers as text" { api locale 125; }
 @test "file mappings" { api mapping 44; }
 @test "who has called whom" { api trace 17; }
+@test "compressed exception tables of C++" {
+	api handler4 57
+	run -0 "$LODGE" run handler4.exe more
+	[[ "${lines[-1]}" = "2 assertions, 0 failed"* ]]
+}
 @test "certificates" { api certificate 64; }
 
 @test "certificates that the host trusts" {
@@ -559,6 +564,16 @@ patch() {
 		timeout 10 "$LODGE" run broken.exe >out 2>&1 || status=$?
 		echo "$i $at: $status $(cat out)"
 		[ "$status" != 124 ]
+	done
+}
+
+@test "damaged exception tables: the program dies alone, and ends" {
+	$MINGW-gcc -O1 -w "$SOURCES/handler4.c" -o handler4.exe
+	for i in {1..60}; do
+		status=0
+		timeout 20 "$LODGE" run handler4.exe damage "$i" >out 2>&1 || status=$?
+		echo "$i: $status $(cat out)"
+		[ $status != 124 ] && [ $status != 125 ]
 	done
 }
 
