@@ -351,6 +351,10 @@ void apc_queue(struct thread *t, uint64_t fn, uint64_t a, uint64_t b, uint64_t c
  * last error set. */
 bool pool_queue(uint64_t fn, uint64_t arg);
 
+/* ---- security ids (token.c) ---- */
+enum { WIN_USER_SID = 28, WIN_EVERYONE_SID = 12 };
+extern const uint8_t win_user_sid[WIN_USER_SID], win_everyone_sid[WIN_EVERYONE_SID];
+
 /* ---- files (path.c, file.c, ...) ---- */
 struct stat;
 /* What @path of the guest is on this side: malloc'ed; NULL: no such drive, last error set.

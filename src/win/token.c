@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Access tokens: the guest is one user, who has no privileges and administers nothing; security
- * descriptors, which files here do not have. */
+/* Access tokens: the guest is one user, who has no privileges and administers nothing;
+ * security ids. */
 #include "win/internal.h"
 #include <stdio.h>
 
@@ -9,9 +9,9 @@ enum { TOKEN_INTEGRITY = 25, ERROR_NOT_ALL_ASSIGNED = 1300, ERROR_NO_SUCH_PRIVIL
 enum { SID_HEAD = 8, SID_PARTS_MAX = 15, GROUP_MANDATORY = 7 };
 
 /* S-1-5-21-1-2-3-1001 */
-static const uint8_t user_sid[] = {1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0,    0, 1, 0,
+const uint8_t win_user_sid[WIN_USER_SID] = {1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0,    0, 1, 0,
 				   0, 0, 2, 0, 0, 0, 3, 0, 0,  0, 0xe9, 3, 0, 0};
-static const uint8_t everyone_sid[] = {1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
+const uint8_t win_everyone_sid[WIN_EVERYONE_SID] = {1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
 static const uint8_t medium_sid[] = {1, 1, 0, 0, 0, 0, 0, 16, 0, 0x20, 0, 0};
 
 API(uint32_t, adv_OpenProcessToken, handle process_handle, uint32_t access, handle *ret)
@@ -52,8 +52,8 @@ API(uint32_t, adv_GetTokenInformation, handle h, uint32_t class, uint8_t *out, u
 {
 	struct object *o = object_get(h, KIND_TOKEN);
 	bool number = class == TOKEN_ELEVATION || class == TOKEN_ELEVATION_TYPE;
-	uint32_t n = class == TOKEN_USER        ? 16 + sizeof user_sid
-		     : class == TOKEN_GROUPS    ? 24 + sizeof everyone_sid
+	uint32_t n = class == TOKEN_USER        ? 16 + sizeof win_user_sid
+		     : class == TOKEN_GROUPS    ? 24 + sizeof win_everyone_sid
 		     : class == TOKEN_INTEGRITY ? 16 + sizeof medium_sid
 		     : number                   ? 4
 						: 0;
@@ -66,9 +66,9 @@ API(uint32_t, adv_GetTokenInformation, handle h, uint32_t class, uint8_t *out, u
 	if (cap < n || !out)
 		return fail(ERROR_INSUFFICIENT_BUFFER);
 	switch (class) {
-	case TOKEN_USER: sid_put(out, user_sid, sizeof user_sid, 0, false); break;
+	case TOKEN_USER: sid_put(out, win_user_sid, sizeof win_user_sid, 0, false); break;
 	case TOKEN_GROUPS:
-		sid_put(out, everyone_sid, sizeof everyone_sid, GROUP_MANDATORY, true);
+		sid_put(out, win_everyone_sid, sizeof win_everyone_sid, GROUP_MANDATORY, true);
 		break;
 	case TOKEN_INTEGRITY: sid_put(out, medium_sid, sizeof medium_sid, 0x60, false); break;
 	default: le32_put(out, class == TOKEN_ELEVATION_TYPE ? 1 : 0); /* the default; not */
@@ -230,25 +230,4 @@ API(uint32_t, adv_ConvertSidToStringSidW, const uint8_t *sid, wide **ret)
 		return fail(ERROR_NOT_ENOUGH_MEMORY);
 	utf16_put(text, n, *ret, n, NULL);
 	return 1;
-}
-
-/* ---- descriptors ---- */
-
-API(uint32_t, adv_GetFileSecurityW, const wide *path, uint32_t what, void *out, uint32_t cap,
-    uint32_t *ret_n)
-{
-	(void)path;
-	(void)what;
-	(void)out;
-	(void)cap;
-	*ret_n = 0;
-	return fail(ERROR_NOT_SUPPORTED);
-}
-
-API(uint32_t, adv_SetFileSecurityW, const wide *path, uint32_t what, const void *descriptor)
-{
-	(void)path;
-	(void)what;
-	(void)descriptor;
-	return fail(ERROR_NOT_SUPPORTED);
 }

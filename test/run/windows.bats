@@ -157,6 +157,7 @@ api() { # NAME LEAST: so many assertions at least
 @test "dates, times, numbers as text" { api locale 125; }
 @test "file mappings" { api mapping 44; }
 @test "who has called whom" { api trace 17; }
+@test "owners and rights of files" { api security 38; }
 @test "compressed exception tables of C++" {
 	api handler4 57
 	run -0 "$LODGE" run handler4.exe more
