@@ -66,6 +66,8 @@ int host_reap(pid_t pid)
 
 void host_child_end(pid_t pid)
 {
+	if (pid <= 0) /* all that may be killed, or our own group */
+		return;
 	kill(pid, SIGKILL);
 	host_reap(pid);
 }
