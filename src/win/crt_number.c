@@ -90,30 +90,17 @@ static void narrowed_over(struct narrowed *n, const wide *s, wide **end)
 	free(n->text);
 }
 
-API(int64_t, crt__wcstoi64, const wide *s, wide **end, int base)
-{
-	struct narrowed n = narrowed(s);
-	int64_t v = n.text ? crt_strtoll(n.text, &n.stop, base) : 0;
-	return narrowed_over(&n, s, end), v;
-}
-API(uint64_t, crt__wcstoui64, const wide *s, wide **end, int base)
-{
-	struct narrowed n = narrowed(s);
-	uint64_t v = n.text ? crt_strtoull(n.text, &n.stop, base) : 0;
-	return narrowed_over(&n, s, end), v;
-}
-API(int, crt_wcstol, const wide *s, wide **end, int base)
-{
-	struct narrowed n = narrowed(s);
-	int v = n.text ? crt_strtol(n.text, &n.stop, base) : 0;
-	return narrowed_over(&n, s, end), v;
-}
-API(unsigned, crt_wcstoul, const wide *s, wide **end, int base)
-{
-	struct narrowed n = narrowed(s);
-	unsigned v = n.text ? crt_strtoul(n.text, &n.stop, base) : 0;
-	return narrowed_over(&n, s, end), v;
-}
+#define OF_WIDE(type, name, narrow)                                                                \
+	API(type, name, const wide *s, wide **end, int base)                                       \
+	{                                                                                          \
+		struct narrowed n = narrowed(s);                                                   \
+		type v = n.text ? narrow(n.text, &n.stop, base) : 0;                               \
+		return narrowed_over(&n, s, end), v;                                               \
+	}
+OF_WIDE(int64_t, crt__wcstoi64, crt_strtoll)
+OF_WIDE(uint64_t, crt__wcstoui64, crt_strtoull)
+OF_WIDE(int, crt_wcstol, crt_strtol)
+OF_WIDE(unsigned, crt_wcstoul, crt_strtoul)
 API(double, crt_wcstod, const wide *s, wide **end)
 {
 	struct narrowed n = narrowed(s);

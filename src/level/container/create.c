@@ -377,9 +377,8 @@ static void birth_undo(struct birth *b)
 	bool lived = b->pid > 0;
 	auto_close(&b->ends[0]); /* one that waits for us ends by itself */
 	b->ends[0] = -1;
-	if (lived) {
+	if (lived)
 		host_child_end(b->pid);
-	}
 	if (lived && h && h->poststop.n) {
 		c->pid = 0;
 		autofree char *state = hook_state(c, CONTAINER_STOPPED);

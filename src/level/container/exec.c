@@ -338,9 +338,8 @@ int container_exec(struct container *c, const struct container_exec *x, pid_t *r
 		r = visit_meet(&v, e);
 	if (r == 0 && x->pid_file)
 		r = store_pid_file(x->pid_file, v.pid, e);
-	if (r < 0 && v.pid > 0) {
+	if (r < 0 && v.pid > 0)
 		host_child_end(v.pid);
-	}
 	visit_fini(&v);
 	if (r == 0)
 		*ret_pid = v.pid;

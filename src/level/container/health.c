@@ -290,9 +290,8 @@ static int probe_begin(struct health *h, struct lodge_err *e)
 	close(ends[1]);
 	h->out = ends[0];
 	r = h->pid < 0 ? err_sys(e, "a process") : probe_watch(h, e);
-	if (r < 0 && h->pid > 0) {
+	if (r < 0 && h->pid > 0)
 		host_child_end(h->pid);
-	}
 	if (r < 0)
 		probe_forget(h);
 	return r;
