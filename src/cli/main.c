@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cli: the entry; commands are rows of commands.def. */
 #include "cli/cli.h"
+#include <signal.h>
 
 #define COMMAND(n) extern const struct command command_##n;
 #include "cli/commands.def"
@@ -81,6 +82,7 @@ static bool is_runtime(const char *path)
 int main(int argc, char **argv)
 {
 	char buf[96];
+	signal(SIGCHLD, SIG_DFL); /* ignored by who started us, ends of children are not told */
 	if (is_runtime(argv[0]))
 		return lodge_oci(argc, argv);
 	const char *word = argc > 1 ? argv[1] : NULL;

@@ -480,3 +480,7 @@ assert [g["labels"] for g in json.load(sys.stdin)] == [{"who": "me", "mine": ""}
 	[ "$status" -ne 0 ]
 	lodge rm one two
 }
+
+@test "who has SIGCHLD ignored is told of the end of its children all the same" {
+	env --ignore-signal=CHLD "$LODGE" pull -q debian-small
+}
