@@ -10,7 +10,9 @@ const preopens = !folders ? {} : !folders.includes('=') ? { '/w': folders }
 const module = await WebAssembly.compile(await readFile(file));
 const old = WebAssembly.Module.imports(module).some((i) => i.module === 'wasi_unstable');
 const wasi = new WASI({
-  version: old ? 'unstable' : 'preview1', args: [file, ...args], env: {}, preopens, returnOnExit: true,
+  version: old ? 'unstable' : 'preview1', args: [file, ...args], env: {}, preopens,
+  // true throws through the frames of the module, of which Node 18 may end by SIGSEGV
+  returnOnExit: false,
 });
 process.exitCode = wasi.start(await WebAssembly.instantiate(module, {
   [old ? 'wasi_unstable' : 'wasi_snapshot_preview1']: wasi.wasiImport,
