@@ -294,6 +294,11 @@ bool instance_locked(const struct instance *i); /* by anyone, now */
 void instance_record(const struct instance *i, struct life_record *ret);
 int instance_record_set(struct instance *i, const struct life_record *r,
                         struct lodge_err *e) MUST;
+/* In two steps, where the second has to be quick: on disk already, and then in force, which a crash
+ * of the host may take back. */
+int instance_record_ready(struct instance *i, const struct life_record *r,
+                          struct lodge_err *e) MUST;
+int instance_record_turn(struct instance *i, struct lodge_err *e) MUST;
 int life_record_parse(struct life_record *ret, const char *text, size_t len,
                       struct lodge_err *e) MUST;
 int instance_config(const struct instance *i, struct life_config **ret, struct lodge_err *e) MUST;

@@ -6,6 +6,7 @@
 #include "test/test.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -321,6 +322,88 @@ TEST(migrate_between_two_keepers)
 		poll(NULL, 0, 2);
 	CHECK(moved_to(g.inst, where));
 	instance_free(b);
+	rig_end(&g);
+}
+
+/* Between a source and a keeper, which it kills as soon as that says that it runs the guest. */
+struct between {
+	int source, keeper;
+	struct instance *at;
+	unsigned last; /* of the keeper's answers */
+};
+
+static void *stream_carry(void *arg)
+{
+	const struct between *b = arg;
+	char buf[4096];
+	ssize_t n, sent = 0;
+	while (poll(&(struct pollfd){b->source, POLLIN, 0}, 1, -1) == 1 &&
+	       ((n = read(b->source, buf, sizeof buf)) > 0 || (n < 0 && errno == EAGAIN)))
+		for (ssize_t at = 0; at < n; at += sent > 0 ? sent : 0) {
+			(void)!poll(&(struct pollfd){b->keeper, POLLOUT, 0}, 1, -1);
+			sent = send(b->keeper, buf + at, (size_t)(n - at), MSG_NOSIGNAL);
+			if (sent < 0 && errno != EAGAIN)
+				return NULL; /* it was killed */
+		}
+	shutdown(b->keeper, SHUT_WR);
+	return NULL;
+}
+
+static void *answers_carry(void *arg)
+{
+	struct between *b = arg;
+	struct life_record rec;
+	struct wire from, to;
+	struct wire_frame f;
+	int r = wire_init(&from, b->keeper, b->keeper, NULL);
+	if (r == 0)
+		r = wire_init(&to, b->source, b->source, NULL);
+	while (r == 0 && b->last != FRAME_STARTED && (r = wire_receive(&from, &f, NULL)) == 0) {
+		b->last = f.type;
+		instance_record(b->at, &rec);
+		if (f.type == FRAME_STARTED && rec.pid > 0)
+			kill(rec.pid, SIGKILL);
+		r = wire_send(&to, &f, NULL);
+	}
+	wire_fini(&from);
+	wire_fini(&to);
+	return NULL;
+}
+
+TEST(migrate_a_keeper_that_is_killed_as_it_begins_has_failed)
+{
+	struct rig g;
+	struct lodge_err e;
+	int leash = -1, pair[2];
+	struct json_object *args = json_object_new_object();
+	struct life_record rec;
+	pthread_t there, back;
+	rig_begin(&g);
+	json_put_text(args, "to", g.address);
+	CHECK(post(g.inst, "/v1/migrate", args, &e) == 0);
+	json_object_put(args);
+	g.fd = accept4(g.listen, NULL, NULL, SOCK_CLOEXEC);
+	struct wire_frame f;
+	CHECK(wire_init(&g.w, g.fd, g.fd, NULL) == 0 && wire_receive(&g.w, &f, NULL) == 0);
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	struct between b = {g.fd, pair[0], guest_make("b", true), 0};
+	CHECK(pthread_create(&there, NULL, stream_carry, &b) == 0);
+	CHECK(pthread_create(&back, NULL, answers_carry, &b) == 0);
+	struct keeper_from from = {pair[1], pair[1]};
+	if (keeper_spawn(b.at, &g.level, &from, &leash, NULL) == 0)
+		close(leash);
+	pthread_join(back, NULL);
+	CHECK(b.last == FRAME_STARTED);
+	close(pair[1]);
+	pthread_join(there, NULL);
+	for (int n = 0; n < 2500 && (instance_locked(b.at) || instance_locked(g.inst)); n++)
+		poll(NULL, 0, 2);
+	instance_record(b.at, &rec);
+	CHECK(rec.state == LIFE_FAILED && !receiving(b.at));
+	instance_record(g.inst, &rec);
+	CHECK(rec.state == LIFE_STOPPED && strstr(rec.why, "moved to"));
+	close(pair[0]);
+	instance_free(b.at);
 	rig_end(&g);
 }
 

@@ -40,11 +40,22 @@ static int memory_fit(void *user, struct incoming *in, struct lodge_err *e)
 	return r;
 }
 
+/* What will be true from COMMIT on. */
+static int record_ready(struct keeper *k, struct lodge_err *e)
+{
+	struct life_record r = k->record;
+	r.state = LIFE_RUNNING;
+	r.pid = (int)getpid();
+	return instance_record_ready(k->inst, &r, e);
+}
+
 static int receive_all(struct keeper *k, struct incoming *in, struct lodge_err *e)
 {
 	struct wire_frame accept = { .type = FRAME_ACCEPT };
 	struct save_in state;
-	int r = disks_open(k, in, e);
+	int r = record_ready(k, e);
+	if (r == 0)
+		r = disks_open(k, in, e);
 	if (r == 0)
 		r = wire_send(in->w, &accept, e);
 	if (r == 0)
@@ -81,13 +92,16 @@ int keeper_take_over(struct keeper *k, struct lodge_err *e)
 	struct wire *w = &k->from.wire;
 	struct wire_frame ready = { .type = FRAME_READY }, started = { .type = FRAME_STARTED };
 	struct json_object *none = json_object_new_object();
-	/* From here on this folder may be the only place where the guest runs. That is made durable
-	 * when it does: until then what its source has is whole, and nobody removes it. */
-	int r = receiving_forget(k->inst, e);
-	if (r == 0)
-		r = wire_send(w, &ready, e);
+	int r = wire_send(w, &ready, e);
 	if (r == 0)
 		r = wire_expect(w, FRAME_COMMIT, e);
+	/* From here on this folder may be the only place where the guest runs; a keeper that is
+	 * killed leaves a guest that has failed. It is made durable when it runs: until then what
+	 * its source has is whole, and nobody removes it. */
+	if (r == 0)
+		r = receiving_forget(k->inst, e);
+	if (r == 0)
+		r = instance_record_turn(k->inst, e);
 	if (r == 0)
 		r = keeper_verb(k, "start", none, e);
 	if (r == 0 && k->from.paused)

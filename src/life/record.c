@@ -45,7 +45,8 @@ int life_record_parse(struct life_record *ret, const char *text, size_t len, str
 	return 0;
 }
 
-int instance_record_set(struct instance *i, const struct life_record *r, struct lodge_err *e)
+static int record_write(struct instance *i, const char *name, const struct life_record *r,
+			struct lodge_err *e)
 {
 	struct json_object *o = json_object_new_object();
 	json_put_text(o, "state", life_name(r->state));
@@ -61,9 +62,26 @@ int instance_record_set(struct instance *i, const struct life_record *r, struct 
 	json_put_text(o, "health", r->health[0] ? r->health : NULL);
 	size_t len;
 	const char *text = json_object_to_json_string_length(o, JSON_C_TO_STRING_PRETTY, &len);
-	int x = file_replace(i->dirfd, "state.json", text, len, e);
+	int x = file_replace(i->dirfd, name, text, len, e);
 	json_object_put(o);
 	return err_in(e, x, "%s", i->name);
+}
+
+int instance_record_set(struct instance *i, const struct life_record *r, struct lodge_err *e)
+{
+	return record_write(i, "state.json", r, e);
+}
+
+int instance_record_ready(struct instance *i, const struct life_record *r, struct lodge_err *e)
+{
+	return record_write(i, ".state.ready", r, e);
+}
+
+int instance_record_turn(struct instance *i, struct lodge_err *e)
+{
+	if (renameat(i->dirfd, ".state.ready", i->dirfd, "state.json") < 0)
+		return err_sys(e, "%s: its record", i->name);
+	return 0;
 }
 
 static void record_failed(struct life_record *r, const char *why)

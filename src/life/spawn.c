@@ -187,7 +187,7 @@ static int keeper_main(struct instance *i, const struct level *l, const struct k
 		keeper_fini(&k);
 	bool told = send(leash, &h, sizeof h, MSG_NOSIGNAL) == (ssize_t)sizeof h;
 	if (h.result == 0) {
-		if (told)
+		if (told || from) /* who came here is nowhere else */
 			keeper_run(&k);
 		keeper_fini(&k);
 		close(leash);
