@@ -265,6 +265,26 @@ static bool burst(struct keeper *k, struct lodge_err *e)
 	return true;
 }
 
+/* It may run elsewhere: it stands still until somebody says, for everyone to see. */
+static void migration_doubt(struct keeper *k, const struct lodge_err *e)
+{
+	struct migration *m = &k->migration;
+	bool ran = k->record.state == LIFE_RUNNING;
+	migration_close(k);
+	m->state = MIGRATE_DOUBT;
+	snprintf(m->why, sizeof m->why, "the stream broke at the last moment (%.60s): the "
+		 "guest may run at %.60s. Look: if not, lodge resume it; else lodge kill",
+		 e->msg, m->label);
+	log_at(&k->log, LOG_ERROR, "%s", m->why);
+	k->record.state = LIFE_PAUSED;
+	keeper_record(k);
+	if (ran) {
+		struct json_object *why = json_object_new_object();
+		json_put_text(why, "why", m->why);
+		keeper_event(k, life_name(LIFE_PAUSED), why);
+	}
+}
+
 /* The guest stands still, for good if all goes well. */
 static void migration_finish(void *arg)
 {
@@ -305,13 +325,7 @@ static void migration_finish(void *arg)
 	}
 	tracking_end(k);
 	if (r > 0) {
-		migration_close(k);
-		m->state = MIGRATE_DOUBT;
-		k->record.state = LIFE_PAUSED;
-		snprintf(m->why, sizeof m->why, "the stream broke at the last moment (%.60s): the "
-			 "guest may run at %.60s. Look: if not, lodge resume it; else lodge kill",
-			 e.msg, m->label);
-		log_at(&k->log, LOG_ERROR, "%s", m->why);
+		migration_doubt(k, &e);
 		return;
 	}
 	if (life_moved_forget(k->inst, &why) < 0)

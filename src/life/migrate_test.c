@@ -258,6 +258,8 @@ TEST(migrate_in_doubt_it_is_kept_paused_until_somebody_says)
 	CHECK(moved_to(g.inst, where) && !strcmp(where, g.address));
 	rig_hang_up(&g);
 	CHECK(rig_is(&g, "doubt", "paused") && moved_to(g.inst, where));
+	instance_record(g.inst, &rec); /* what ls goes by */
+	CHECK(rec.state == LIFE_PAUSED);
 	CHECK(post(g.inst, "/v1/resume", NULL, &e) == 0 && !moved_to(g.inst, where));
 	/* the keeper may be killed in the midst of it: then nothing is started by mistake */
 	rig_move(&g, FRAME_COMMIT);
