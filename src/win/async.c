@@ -122,9 +122,9 @@ static void fd_ready(int fd, uint32_t events)
 		struct pending *w = *p;
 		uint32_t *before = &waits[(w->events & EPOLLOUT) != 0];
 		bool mine = fd_of(w) == fd && events & (w->events | EPOLLERR | EPOLLHUP);
-		int64_t r = mine && *before != w->events ? w->attempt(w) : -EAGAIN;
+		int64_t r = mine && (w->looks || *before != w->events) ? w->attempt(w) : -EAGAIN;
 		if (r == -EAGAIN || r == -EINTR) {
-			if (mine)
+			if (mine && !w->looks)
 				*before = w->events;
 			p = &w->next;
 		} else {
@@ -195,15 +195,16 @@ int async_start(struct pending *p)
 	return ok ? 0 : -ENOMEM;
 }
 
-bool async_cancel(const struct file *f, const struct overlapped *o, const struct object *thread)
+static bool cancel(const struct file *f, const struct overlapped *o, const struct object *thread,
+		   bool closed)
 {
 	struct pending *ended = NULL, **end = &ended;
 	pthread_mutex_lock(&async.lock);
 	for (struct pending **p = &async.first; *p;) {
 		struct pending *w = *p;
-		bool all = !o && !thread; /* @f is closed */
+		bool all = !o && !thread;
 		if ((w->f == f || (w->on == f && all)) && (!o || w->o == o) &&
-		    (!thread || w->thread == thread))
+		    (!thread || w->thread == thread) && (closed || !w->looks))
 			end = pending_move(p, end, -ECANCELED);
 		else
 			p = &w->next;
@@ -217,12 +218,21 @@ bool async_cancel(const struct file *f, const struct overlapped *o, const struct
 	return any;
 }
 
+bool async_cancel(const struct file *f, const struct overlapped *o, const struct object *thread)
+{
+	return cancel(f, o, thread, false);
+}
+
+void async_close(const struct file *f) { (void)cancel(f, NULL, NULL, true); }
+
+void async_look(const struct file *f) { fd_ready(f->fd, ~UINT32_C(0)); }
+
 bool async_finish(const struct file *f, int64_t result)
 {
 	struct pending *ended = NULL;
 	pthread_mutex_lock(&async.lock);
 	for (struct pending **p = &async.first; *p; p = &(*p)->next)
-		if ((*p)->f == f && !(*p)->events) {
+		if ((*p)->f == f && !(*p)->events && !(*p)->looks) {
 			(void)pending_move(p, &ended, result);
 			break;
 		}

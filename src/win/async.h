@@ -10,6 +10,7 @@ struct pending {
 	struct file *on;      /* whose descriptor is looked at; NULL: that of @f; a reference */
 	struct overlapped *o; /* the guest's */
 	bool bare;            /* @o is a status block only, and @told says the rest */
+	bool looks;           /* it never ends, takes nothing, and says itself what it looks for */
 	struct told told;
 	uint32_t events; /* EPOLL... of the descriptor; 0: async_finish ends it */
 	/* Try it, under the lock: bytes, or a negative errno; -EAGAIN: it goes on waiting. */
@@ -31,7 +32,11 @@ void pending_tell(struct pending *p); /* its end, which is in p->result; without
 /* It waits from here on, and is the thread's: 0 or a negative errno (it is freed then). */
 int async_start(struct pending *p) MUST;
 /* Call off what waits for @f: what asked with @o (NULL: all), by @thread (NULL: all). False: there
- * was nothing. */
+ * was nothing. What only looks goes on. */
 bool async_cancel(const struct file *f, const struct overlapped *o, const struct object *thread);
+/* @f is closed: all that waits for it, or looks at it, is called off. */
+void async_close(const struct file *f);
+/* What waits for @f may find that it need not. */
+void async_look(const struct file *f);
 /* End the first of @f without events, so; false: there is none. */
 bool async_finish(const struct file *f, int64_t result);

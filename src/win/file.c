@@ -24,6 +24,7 @@ static void file_fini(struct object *o)
 	watch_free(f->watch);
 	share_leave(f);
 	pipe_end_free(f->end);
+	net_events_free(f->events);
 	if (f->fd > 2)
 		(void)!syscall(SYS_close, f->fd);
 	if (f->delete_on_close && f->path)
@@ -38,7 +39,7 @@ static void file_fini(struct object *o)
 static void file_closed(struct object *o)
 {
 	struct file *f = (struct file *)(void *)o;
-	async_cancel(f, NULL, NULL);
+	async_close(f);
 	pipe_end_close(f->end);
 }
 

@@ -410,6 +410,7 @@ struct file {
 	bool folder, console, input, pipe, append, overlapped, socket, inherited, delete_on_close;
 	bool shut;  /* a socket that sends no more */
 	bool port_later; /* a socket that is bound, but to no port yet */
+	bool dialled;    /* a socket whose connection was asked for, without waiting */
 	bool nowait; /* a pipe that is not waited for */
 	bool pipes; /* nt_open.c: the folder of all pipes */
 	bool afd;   /* afd.c: \Device\Afd, which tells of sockets */
@@ -426,6 +427,7 @@ struct file {
 	struct folder_list *list; /* of NtQueryDirectoryFile and its like, owned */
 	struct watch *watch;      /* notify.c; owned */
 	struct pipe_end *end;     /* of a named pipe, pipe.c; owned */
+	struct net_events *events; /* of a socket, socket_event.c; owned */
 };
 /* As fstat(2), which glibc makes a look-up of "". */
 struct stat;
@@ -450,6 +452,7 @@ void file_port_set(struct file *f, struct object *port, uint64_t key);
 void folder_list_free(struct folder_list *l); /* NULL is fine */
 void watch_free(struct watch *w);             /* the same; who waits is told */
 void pipe_end_free(struct pipe_end *e);       /* NULL is fine */
+void net_events_free(struct net_events *e);   /* NULL is fine */
 void pipe_end_close(struct pipe_end *e);      /* its last handle is: nobody opens it */
 void pipe_end_inherit(struct pipe_end *e);    /* in a child */
 uint64_t filetime_of(int64_t s, int64_t ns);

@@ -132,7 +132,7 @@ API(int32_t, ws_closesocket, uint64_t h)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	async_cancel(f, NULL, NULL);
+	async_close(f);
 	shutdown(f->fd, SHUT_RDWR); /* who waits on it hears of it */
 	socket_put(f);
 	return object_close(h) ? 0 : -1;
@@ -261,11 +261,23 @@ API(uint64_t, ws_accept, uint64_t h, void *name, int32_t *len)
 	int fd =
 	    accept4(f->fd, (struct sockaddr *)&a, &n, SOCK_CLOEXEC | (waits ? 0 : SOCK_NONBLOCK));
 	int err = errno;
+	if (f->events)
+		net_again(f, NET_ACCEPT);
+	handle got = fd < 0 ? (handle)(int64_t)socket_fail(err) : socket_wrap(fd);
+	if (fd >= 0) {
+		address_out(name, len, &a, n);
+		if (f->events && got != UINT64_MAX)
+			net_inherit(f, got);
+	}
 	socket_put(f);
-	if (fd < 0)
-		return (uint64_t)(int64_t)socket_fail(err);
-	address_out(name, len, &a, n);
-	return socket_wrap(fd);
+	return got;
+}
+
+/* DEVIATES: nobody is asked before. */
+API(uint64_t, ws_WSAAccept, uint64_t h, void *name, int32_t *len, uint64_t fn, uint64_t user)
+{
+	(void)user;
+	return fn ? (uint64_t)(int64_t)socket_fail(EOPNOTSUPP) : ws_accept(h, name, len);
 }
 
 API(int32_t, ws_connect, uint64_t h, const void *name, int32_t len)
@@ -277,8 +289,21 @@ API(int32_t, ws_connect, uint64_t h, const void *name, int32_t len)
 	int r = address_in(&a, name, len) ? connect(f->fd, (struct sockaddr *)&a, (socklen_t)len)
 					  : (errno = EFAULT, -1);
 	int err = r < 0 && errno == EINPROGRESS ? EAGAIN : errno;
+	f->dialled |= r < 0 && err == EAGAIN;
+	if (f->events)
+		net_again(f, NET_CONNECT | NET_WRITE);
 	socket_put(f);
 	return r < 0 ? socket_fail(err) : 0;
+}
+
+API(int32_t, ws_WSAConnect, uint64_t h, const void *name, int32_t len, void *say, void *hear,
+    void *quality, void *group)
+{
+	(void)say;
+	(void)hear;
+	(void)quality;
+	(void)group;
+	return ws_connect(h, name, len);
 }
 
 API(int32_t, ws_shutdown, uint64_t h, int32_t how)
@@ -300,11 +325,14 @@ API(int32_t, ws_send, uint64_t h, const void *p, int32_t n, int32_t flags)
 		return -1;
 	int32_t r =
 	    (int32_t)send(f->fd, p, (size_t)(uint32_t)n, MSG_NOSIGNAL | (flags & 1 ? MSG_OOB : 0));
+	int err = errno;
+	if (r < 0 && err == EAGAIN && f->events)
+		net_again(f, NET_WRITE);
 	if (r < 0)
-		r = socket_fail(errno != EPIPE  ? errno
-				: f->shut       ? ESHUTDOWN
-				: !bound(f) ? ENOTCONN
-						: ECONNRESET);
+		r = socket_fail(err != EPIPE ? err
+				: f->shut    ? ESHUTDOWN
+				: !bound(f)  ? ENOTCONN
+					     : ECONNRESET);
 	socket_put(f);
 	return r;
 }
@@ -343,6 +371,8 @@ API(int32_t, ws_recvfrom, uint64_t h, void *p, int32_t n, int32_t flags, void *n
 		address_out(name, len, &a, m.msg_namelen);
 	if (r >= 0 && m.msg_flags & MSG_TRUNC)
 		r = socket_fail(EMSGSIZE);
+	if (f->events)
+		net_again(f, NET_READ | NET_OOB);
 	socket_put(f);
 	return r;
 }
@@ -487,6 +517,8 @@ static int32_t option_get(struct file *f, int32_t level, int32_t name, void *v, 
 		if (options[i].level == level && options[i].name == name) {
 			r = result(getsockopt(f->fd, options[i].host_level, options[i].host, &value,
 					      &len));
+			if (name == 0x1007 && !value)
+				value = net_error(f);
 			value = name == 0x1007 && value ? socket_error(value) : value;
 		}
 	if (r == 0 && *n >= 4)
@@ -503,7 +535,8 @@ API(int32_t, ws_ioctlsocket, uint64_t h, int32_t what, uint32_t *v)
 	struct file *f = socket_get(h);
 	if (!f)
 		return -1;
-	int32_t r = what == FIONBIO_WIN    ? result(ioctl(f->fd, FIONBIO, &n))
+	int32_t r = what == FIONBIO_WIN && !n && net_selected(f) ? socket_fail(EINVAL)
+		    : what == FIONBIO_WIN  ? result(ioctl(f->fd, FIONBIO, &n))
 		    : what == FIONREAD_WIN ? result(ioctl(f->fd, FIONREAD, &n))
 					   : socket_fail(EINVAL);
 	if (r == 0 && what == FIONREAD_WIN)

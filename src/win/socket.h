@@ -15,6 +15,19 @@ void socket_put(struct file *f);
 handle socket_wrap(int fd); /* takes it over */
 /* poll(2): the thread can be stopped meanwhile, signals of the host do not end it. Sets errno. */
 int socket_poll(struct pollfd *p, size_t n, int ms);
+/* socket_event.c: what a socket tells of by an event; FD_... of WSAEventSelect. */
+enum {
+	NET_READ = 1,
+	NET_WRITE = 2,
+	NET_OOB = 4,
+	NET_ACCEPT = 8,
+	NET_CONNECT = 0x10,
+	NET_CLOSE = 0x20
+};
+void net_again(struct file *f, uint32_t what); /* a call enables it; @f has events */
+bool net_selected(const struct file *f);
+int net_error(struct file *f); /* an errno that it took from the socket, once; 0: none */
+void net_inherit(const struct file *from, handle h); /* accepted of it */
 int family_host(int family);
 /* Between a sockaddr of the guest and one of the host. */
 bool address_in(struct sockaddr_storage *to, const void *from, int len) MUST;

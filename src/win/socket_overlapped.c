@@ -130,6 +130,8 @@ static int32_t transfer(uint64_t h, struct work *w, const struct wsabuf *b, uint
 	}
 	if (own)
 		pending_free(&own->p);
+	if (f->events && (!w->send || r == -EAGAIN))
+		net_again(f, w->send ? NET_WRITE : NET_READ | NET_OOB);
 	socket_put(f);
 	return answer;
 }

@@ -143,6 +143,7 @@ api() { # NAME LEAST: so many assertions at least
 @test "time" { api calendar 415; }
 @test "streams and descriptors of msvcrt" { api stream 360; }
 @test "sockets on the loopback" { api socket 215; }
+@test "events of sockets" { api netevent 173; }
 @test "more connections than ports" {
 	run -0 timeout 100 "$LODGE" run socket.exe many
 	[[ "${lines[-1]}" = *" 0 failed"* ]]
