@@ -125,8 +125,10 @@ API(uint64_t, k32_VirtualAlloc2, handle h, uint64_t at, uint64_t size, uint32_t 
 		return fail(ERROR_INVALID_PARAMETER);
 	if (!q.lowest && !q.highest && !q.align)
 		return k32_VirtualAlloc(at, size, type, prot);
-	return at || !size || !(type & MEM_RESERVE) ? fail(ERROR_INVALID_PARAMETER)
-						   : alloc_placed(&q, size, type, prot);
+	/* as with VirtualAlloc, what is committed nowhere is reserved as well */
+	return at || !size || !(type & (MEM_RESERVE | MEM_COMMIT))
+		   ? fail(ERROR_INVALID_PARAMETER)
+		   : alloc_placed(&q, size, type, prot);
 }
 
 static int virtual_free(uint64_t at, uint64_t size, uint32_t type)

@@ -171,6 +171,10 @@ static void placed(void)
 	SAME((ULONG_PTR)b % (1 << 24), 0);
 	b[100] = 1;
 	CHECK(VirtualFree(a, 0, MEM_RELEASE) && VirtualFree(b, 0, MEM_RELEASE));
+	a = alloc2(NULL, NULL, 1 << 20, MEM_COMMIT, PAGE_READWRITE, &p, 1); /* reserved as well */
+	CHECK(a && !a[100]);
+	SAME((ULONG_PTR)a % (1 << 24), 0);
+	CHECK(VirtualFree(a, 0, MEM_RELEASE));
 	q = (MEM_ADDRESS_REQUIREMENTS){(void *)0x200000000, (void *)0x2ffffffff, 0};
 	a = alloc2(NULL, NULL, 1 << 20, MEM_RESERVE, PAGE_READWRITE, &p, 1);
 	CHECK((ULONG_PTR)a >= 0x200000000 && (ULONG_PTR)a <= 0x2fff00000);
