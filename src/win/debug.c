@@ -148,3 +148,66 @@ API(uint32_t, dbg_StackWalk64, uint32_t machine, handle p, handle thread, struct
 	f->back = (struct address64){caller_find(&back) ? back.rip : 0, 0, 0, FLAT};
 	return 1;
 }
+
+/* ---- EnumerateLoadedModules: as they were when it was asked ---- */
+
+struct loaded {
+	size_t n, cap;
+	bool short_of_memory;
+	struct {
+		uint64_t base;
+		uint32_t size;
+		char *path; /* owned */
+	} *all;             /* owned */
+};
+
+static bool loaded_add(const struct module *m, void *arg)
+{
+	struct loaded *l = arg;
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 16;
+		void *all = realloc(l->all, cap * sizeof *l->all);
+		l->short_of_memory = !all;
+		if (!all)
+			return false;
+		l->all = all;
+		l->cap = cap;
+	}
+	char *path = strdup(m->path);
+	l->short_of_memory = !path;
+	if (!path)
+		return false;
+	__typeof__(&l->all[0]) to = &l->all[l->n++];
+	to->base = (uint64_t)(uintptr_t)m->im.at;
+	to->size = m->im.size;
+	to->path = path;
+	return true;
+}
+
+/* @fn(name, base, size, @arg) of each, until it says 0. */
+static uint32_t loaded_each(uint64_t fn, uint64_t arg, bool in_wide)
+{
+	struct loaded l = {0};
+	modules_each(loaded_add, &l);
+	bool goes = !l.short_of_memory;
+	for (size_t i = 0; i < l.n; i++) {
+		autofree char *path = l.all[i].path;
+		autofree wide *w = goes && in_wide ? text_wide(path, strlen(path)) : NULL;
+		const void *name = in_wide ? (const void *)w : path;
+		uint64_t at = (uint64_t)(uintptr_t)name;
+		goes = goes && at && guest_call4(fn, at, l.all[i].base, l.all[i].size, arg);
+	}
+	free(l.all);
+	return l.short_of_memory ? fail(ERROR_NOT_ENOUGH_MEMORY) : 1;
+}
+
+API(uint32_t, dbg_EnumerateLoadedModules64, handle p, uint64_t fn, uint64_t arg)
+{
+	(void)p;
+	return loaded_each(fn, arg, false);
+}
+API(uint32_t, dbg_EnumerateLoadedModulesW64, handle p, uint64_t fn, uint64_t arg)
+{
+	(void)p;
+	return loaded_each(fn, arg, true);
+}

@@ -191,6 +191,67 @@ static void selected(void)
 	closesocket(s);
 }
 
+/* Whole addresses as text, and back. */
+static void texts(void)
+{
+	static const struct {
+		int family;
+		const char *text, *back; /* back: NULL, as it was; "": it is no address */
+	} rows[] = {
+	    {AF_INET, "1.2.3.4", NULL},
+	    {AF_INET, "1.2.3.4:80", NULL},
+	    {AF_INET, "255.255.255.255:65535", NULL},
+	    {AF_INET, "1.2.3.4:0", ""},
+	    {AF_INET, "1.2.3.4:65536", ""},
+	    {AF_INET, "1.2.3.4:", ""},
+	    {AF_INET, "1.2.3.4:8x", ""},
+	    {AF_INET, "1.2.3.400", ""},
+	    {AF_INET, "", ""},
+	    {AF_INET, "::1", ""},
+	    {AF_INET6, "::1", NULL},
+	    {AF_INET6, "[::1]:80", NULL},
+	    {AF_INET6, "[::1]", "::1"},
+	    {AF_INET6, "fe80::1%7", NULL},
+	    {AF_INET6, "[fe80::1%7]:443", NULL},
+	    {AF_INET6, "2001:db8::ff00:42:8329", NULL},
+	    {AF_INET6, "[::1:80", ""},
+	    {AF_INET6, "[::1]:x", ""},
+	    {AF_INET6, "[::1]:0", ""},
+	    {AF_INET6, "1.2.3.4", ""},
+	    {AF_INET6, "1::2::3", ""},
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char in[64], out[64] = "", name[100];
+		WCHAR wide[64];
+		struct sockaddr_in6 a = {0};
+		int n = sizeof a, good = !rows[i].back || *rows[i].back;
+		DWORD len = sizeof out;
+		sprintf(in, "%s", rows[i].text);
+		sprintf(name, "%s as %d", in, rows[i].family == AF_INET ? 4 : 6);
+		WSASetLastError(0);
+		IS(name, WSAStringToAddressA(in, rows[i].family, NULL, (void *)&a, &n),
+		   good ? 0 : SOCKET_ERROR);
+		IS(name, WSAGetLastError(), good ? 0 : WSAEINVAL);
+		if (!good)
+			continue;
+		IS(name, n, rows[i].family == AF_INET ? 16 : 28);
+		SAME(WSAAddressToStringA((void *)&a, n, NULL, out, &len), 0);
+		TEXT(name, out, rows[i].back ? rows[i].back : in);
+		IS(name, len, strlen(out) + 1);
+		len = COUNT(wide);
+		SAME(WSAAddressToStringW((void *)&a, n, NULL, wide, &len), 0);
+		IS(name, len, strlen(out) + 1);
+		IS(name, wide[len - 2], out[len - 2]);
+		len = 3;
+		SAME(WSAAddressToStringA((void *)&a, n, NULL, out, &len), SOCKET_ERROR);
+		SAME(WSAGetLastError(), WSAEFAULT);
+		IS(name, len, strlen(out) + 1);
+		n = 3;
+		SAME(WSAStringToAddressA(in, rows[i].family, NULL, (void *)&a, &n), SOCKET_ERROR);
+		SAME(WSAGetLastError(), WSAEFAULT);
+	}
+}
+
 int main(void)
 {
 	WSADATA w;
@@ -200,5 +261,6 @@ int main(void)
 	tables();
 	names();
 	selected();
+	texts();
 	return end();
 }

@@ -91,9 +91,46 @@ static void stack(void)
 	CHECK(in(got[2], stack));
 }
 
+typedef BOOL(WINAPI *modules_fn)(HANDLE, void *, void *);
+struct told {
+	int n, self, named;
+};
+
+static BOOL CALLBACK module_is(const char *name, DWORD64 base, ULONG size, void *arg)
+{
+	struct told *t = arg;
+	t->n++;
+	t->self += base == (DWORD64)GetModuleHandleA(NULL) && size > 4096 && strstr(name, ".exe");
+	return TRUE;
+}
+
+static BOOL CALLBACK module_is_w(const WCHAR *name, DWORD64 base, ULONG size, void *arg)
+{
+	struct told *t = arg;
+	t->n++;
+	t->named += name && name[0];
+	return t->n < 2; /* no more than that */
+}
+
+static void loaded(void)
+{
+	HMODULE h = LoadLibraryA("dbghelp.dll");
+	struct told t = {0}, w = {0};
+	modules_fn fn = (void *)GetProcAddress(h, "EnumerateLoadedModulesEx");
+	modules_fn wide = (void *)GetProcAddress(h, "EnumerateLoadedModulesW64");
+	CHECK(fn && wide);
+	SAME(fn(GetCurrentProcess(), module_is, &t), TRUE);
+	CHECK(t.n > 2);
+	SAME(t.self, 1);
+	SAME(wide(GetCurrentProcess(), module_is_w, &w), TRUE);
+	SAME(w.n, 2);
+	SAME(w.named, 2);
+}
+
 int main(void)
 {
 	captured();
 	stack();
+	loaded();
 	return end();
 }
