@@ -97,7 +97,17 @@ static bool look_linked(struct file *f, struct net_events *e, short ready)
 		news |= note(e, NET_CLOSE, ready & POLLERR ? WSAECONNRESET : 0);
 	if (ready & POLLPRI)
 		news |= note(e, NET_OOB, 0);
-	return news | (ready & POLLOUT && note(e, NET_WRITE, 0));
+	if (ready & POLLOUT)
+		news |= note(e, NET_WRITE, 0);
+	return news;
+}
+
+static bool look_datagrams(struct net_events *e, short ready)
+{
+	bool news = ready & POLLIN && note(e, NET_READ, 0);
+	if (ready & POLLOUT)
+		news |= note(e, NET_WRITE, 0);
+	return news;
 }
 
 /* Note what there is to be told, and say what is to be looked for from now on: EPOLL... */
@@ -114,8 +124,7 @@ static uint32_t net_look(struct file *f, struct net_events *e)
 	else if (l == LINK_UP)
 		news = look_linked(f, e, ready);
 	else if (l == LINK_DATAGRAM)
-		news = (ready & POLLIN && note(e, NET_READ, 0)) |
-		       (ready & POLLOUT && note(e, NET_WRITE, 0));
+		news = look_datagrams(e, ready);
 	if (news && e->event)
 		wait_signal(e->event, 1);
 	uint32_t wanted = e->mask & ~e->told;
