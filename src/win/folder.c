@@ -832,6 +832,13 @@ API(uint32_t, k32_GetDiskFreeSpaceW, const wide *path, uint32_t *per_cluster, ui
 	return 1;
 }
 
+enum {
+	FILE_CASE_PRESERVED_NAMES = 2,
+	FILE_UNICODE_ON_DISK = 4,
+	FILE_PERSISTENT_ACLS = 8,
+	FILE_SUPPORTS_REPARSE_POINTS = 0x80,
+	FILE_SUPPORTS_HARD_LINKS = 0x400000
+};
 API(uint32_t, k32_GetVolumeInformationW, const wide *root, wide *label, uint32_t n,
     uint32_t *serial, uint32_t *longest, uint32_t *flags, wide *system, uint32_t system_n)
 {
@@ -843,7 +850,8 @@ API(uint32_t, k32_GetVolumeInformationW, const wide *root, wide *label, uint32_t
 	if (longest)
 		*longest = 255;
 	if (flags)
-		*flags = 0x2 | 0x4 | 0x80; /* keeps case, Unicode, reparse points */
+		*flags = FILE_CASE_PRESERVED_NAMES | FILE_UNICODE_ON_DISK | FILE_PERSISTENT_ACLS |
+			 FILE_SUPPORTS_REPARSE_POINTS | FILE_SUPPORTS_HARD_LINKS;
 	if (system && wide_give("NTFS", system, system_n) >= system_n)
 		return fail(ERROR_INSUFFICIENT_BUFFER);
 	return 1;

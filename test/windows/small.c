@@ -129,6 +129,9 @@ static void volumes(void)
 	wchar_t wide[50] = L"";
 	DWORD serial = 0, wide_serial = 1, most, flags;
 	CHECK(GetVolumeInformationA("C:\\", label, 50, &serial, &most, &flags, system, 50));
+	CHECK(flags & FILE_CASE_PRESERVED_NAMES);
+	CHECK(flags & FILE_UNICODE_ON_DISK);
+	CHECK(flags & FILE_PERSISTENT_ACLS);
 	CHECK(GetVolumeInformationW(L"C:\\", NULL, 0, &wide_serial, NULL, NULL, wide, 50));
 	SAME(serial, wide_serial);
 	SAME(most, 255);
