@@ -253,27 +253,28 @@ API(int32_t, ws_WSAEventSelect, uint64_t h, handle event, int32_t mask)
 
 API(int32_t, ws_WSAEnumNetworkEvents, uint64_t h, handle event, struct net_told *ret)
 {
-	struct file *f = socket_get(h);
+	struct file *f = ret ? socket_get(h) : NULL;
 	struct object *o = f && event ? object_get(event, KIND_EVENT) : NULL;
 	if (!f)
-		return -1;
-	int32_t r = !ret ? socket_fail(EFAULT) : event && !o ? socket_fail(EINVAL) : 0;
+		return ret ? -1 : socket_fail(EFAULT);
+	struct net_told told = {0}; /* not the guest's, which may fault, under the lock */
+	bool bad = event && !o;
 	pthread_mutex_lock(&net_lock);
-	if (r == 0) {
-		*ret = (struct net_told){0};
-		if (f->events) {
-			ret->events = f->events->recorded;
-			memcpy(ret->codes, f->events->codes, sizeof ret->codes);
-			memset(f->events->codes, 0, sizeof f->events->codes);
-			f->events->recorded = 0;
-		}
-		if (o)
-			wait_signal(o, 0);
+	if (!bad && f->events) {
+		told.events = f->events->recorded;
+		memcpy(told.codes, f->events->codes, sizeof told.codes);
+		memset(f->events->codes, 0, sizeof f->events->codes);
+		f->events->recorded = 0;
 	}
+	if (o)
+		wait_signal(o, 0);
 	pthread_mutex_unlock(&net_lock);
 	object_unref(o);
 	socket_put(f);
-	return r;
+	if (bad)
+		return socket_fail(EINVAL);
+	*ret = told;
+	return 0;
 }
 
 extern WINAPI handle k32_CreateEventA(void *sec, uint32_t manual, uint32_t set, const char *name);
