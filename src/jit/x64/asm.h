@@ -40,47 +40,137 @@ static inline void a8(struct jit_asm *a, unsigned v)
 	}
 	*a->p++ = (uint8_t)v;
 }
-static inline void a32(struct jit_asm *a, uint32_t v)
+/* The low @n bytes of @v, the lowest first; what is behind them, up to the end, may change. */
+static inline void asm_put(struct jit_asm *a, uint64_t v, unsigned n)
 {
-	for (unsigned i = 0; i < 4; i++)
-		a8(a, v >> 8 * i & 255);
+	if (likely(a->end - a->p >= 8)) {
+		memcpy(a->p, &v, 8);
+		a->p += n;
+		return;
+	}
+	for (; n; n--, v >>= 8)
+		a8(a, v & 255);
 }
-static inline void a64(struct jit_asm *a, uint64_t v)
-{
-	a32(a, (uint32_t)v);
-	a32(a, (uint32_t)(v >> 32));
-}
+static inline void a32(struct jit_asm *a, uint32_t v) { asm_put(a, v, 4); }
+static inline void a64(struct jit_asm *a, uint64_t v) { asm_put(a, v, 8); }
 static inline uint32_t asm_off(const struct jit_asm *a) { return (uint32_t)(a->p - a->start); }
 static inline bool fits8(int64_t v) { return v == (int8_t)v; }
 static inline bool fits32(int64_t v) { return v == (int32_t)v; }
 
-static inline void asm_op(struct jit_asm *a, unsigned op)
+/* An instruction, put together before it is written: without numbers of 32 bits none has more than
+ * eight bytes. The first one is the lowest. */
+struct asm_bytes {
+	uint64_t v;
+	unsigned n;
+};
+static inline void bytes_add(struct asm_bytes *b, unsigned v)
 {
-	if (op > 0xffff)
-		a8(a, op >> 16);
-	if (op > 0xff)
-		a8(a, op >> 8 & 255);
-	a8(a, op & 255);
+	b->v |= (uint64_t)(v & 255) << 8 * b->n++;
+}
+/* 32 bits, behind no more than four bytes. */
+static inline void bytes_add32(struct asm_bytes *b, uint32_t v)
+{
+	b->v |= (uint64_t)v << 8 * b->n;
+	b->n += 4;
+}
+static inline void bytes_op(struct asm_bytes *b, unsigned op)
+{
+	unsigned n = 1u + (op > 0xff) + (op > 0xffff);
+	b->v |= (uint64_t)(__builtin_bswap32(op) >> (32 - 8 * n)) << 8 * b->n;
+	b->n += n;
+}
+/* REX when it says something; @force for byte registers 4..7. */
+static inline void bytes_rex(struct asm_bytes *b, bool w, unsigned reg, unsigned index,
+                             unsigned base, bool force)
+{
+	unsigned rex = 0x40u | (unsigned)w << 3 | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
+	bool says = rex != 0x40 || force;
+	b->v |= (uint64_t)(says ? rex : 0) << 8 * b->n;
+	b->n += says;
+}
+/* ModRM and SIB of [base + disp]; a distance of one byte counts by @unit. True: one of 32 bits
+ * follows. */
+static inline bool bytes_mem(struct asm_bytes *b, unsigned reg, unsigned base, int32_t disp,
+                             int32_t unit)
+{
+	bool is_short = disp % unit == 0 && fits8(disp / unit);
+	unsigned mod = disp == 0 && (base & 7) != RBP ? 0 : is_short ? 1 : 2;
+	bytes_add(b, mod << 6 | (reg & 7) << 3 | (base & 7));
+	if ((base & 7) == RSP)
+		bytes_add(b, 0x24);
+	if (mod == 1)
+		bytes_add(b, (unsigned)(disp / unit));
+	return mod == 2;
+}
+/* [base + index << scale + disp]; index is not RSP */
+static inline bool bytes_sib(struct asm_bytes *b, unsigned reg, unsigned base, unsigned index,
+                             unsigned scale, int32_t disp)
+{
+	unsigned mod = disp == 0 && (base & 7) != RBP ? 0 : fits8(disp) ? 1 : 2;
+	bytes_add(b, mod << 6 | (reg & 7) << 3 | 4);
+	bytes_add(b, scale << 6 | (index & 7) << 3 | (base & 7));
+	if (mod == 1)
+		bytes_add(b, (unsigned)disp);
+	return mod == 2;
+}
+static inline void bytes_regs(struct asm_bytes *b, unsigned reg, unsigned rm)
+{
+	bytes_add(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+/* VEX: @pp 0 none 1 66 2 f3 3 f2; @map 1 0f, 2 0f38, 3 0f3a */
+static inline void bytes_vex(struct asm_bytes *b, unsigned map, unsigned pp, bool w, unsigned reg,
+                             unsigned vvvv, unsigned rm)
+{
+	bytes_add(b, 0xc4);
+	bytes_add(b, (~reg >> 3 & 1) << 7 | 1u << 6 | (~rm >> 3 & 1) << 5 | map);
+	bytes_add(b, (unsigned)w << 7 | (~vvvv & 15) << 3 | pp);
+}
+/* EVEX, which reaches 32 registers, and 64 bytes: @pp 8 beside the prefix; 4: 32. Bit @w says how
+ * wide elements are, also where VEX ignores it. */
+static inline void bytes_evex(struct asm_bytes *b, unsigned map, unsigned pp, bool w, unsigned reg,
+                              unsigned vvvv, unsigned rm)
+{
+	bytes_add(b, 0x62);
+	bytes_add(b, (~reg >> 3 & 1) << 7 | (~rm >> 4 & 1) << 6 | (~rm >> 3 & 1) << 5 |
+	             (~reg >> 4 & 1) << 4 | map);
+	bytes_add(b, (unsigned)w << 7 | (~vvvv & 15) << 3 | 4 | (pp & 3));
+	bytes_add(b, pp >> 2 << 5 | (~vvvv >> 4 & 1) << 3);
+}
+static inline void bytes_write(struct jit_asm *a, struct asm_bytes b)
+{
+	asm_put(a, b.v, b.n);
+}
+/* With @disp behind it, if it is @far. */
+static inline void bytes_write_at(struct jit_asm *a, struct asm_bytes b, bool far, int32_t disp)
+{
+	bytes_write(a, b);
+	if (far)
+		a32(a, (uint32_t)disp);
 }
 
-/* REX when it says something; @force for byte registers 4..7. */
+static inline void asm_op(struct jit_asm *a, unsigned op)
+{
+	struct asm_bytes b = {0};
+	bytes_op(&b, op);
+	bytes_write(a, b);
+}
 static inline void asm_rex(struct jit_asm *a, bool w, unsigned reg, unsigned index, unsigned base,
                            bool force)
 {
-	unsigned rex = 0x40u | (unsigned)w << 3 | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
-	if (rex != 0x40 || force)
-		a8(a, rex);
+	struct asm_bytes b = {0};
+	bytes_rex(&b, w, reg, index, base, force);
+	bytes_write(a, b);
 }
 
 /* op reg, rm: both registers. @pfx: a mandatory prefix, or 0. */
 static inline void asm_prr(struct jit_asm *a, unsigned pfx, bool w, unsigned op, unsigned reg,
                            unsigned rm)
 {
-	if (pfx)
-		a8(a, pfx);
-	asm_rex(a, w, reg, 0, rm, false);
-	asm_op(a, op);
-	a8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+	struct asm_bytes b = {pfx, pfx != 0};
+	bytes_rex(&b, w, reg, 0, rm, false);
+	bytes_op(&b, op);
+	bytes_regs(&b, reg, rm);
+	bytes_write(a, b);
 }
 static inline void asm_rr(struct jit_asm *a, bool w, unsigned op, unsigned reg, unsigned rm)
 {
@@ -89,49 +179,20 @@ static inline void asm_rr(struct jit_asm *a, bool w, unsigned op, unsigned reg, 
 /* The same for byte registers: sil, dil, spl, bpl need a REX. */
 static inline void asm_rr8(struct jit_asm *a, bool w, unsigned op, unsigned reg, unsigned rm)
 {
-	asm_rex(a, w, reg, 0, rm, true);
-	asm_op(a, op);
-	a8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
-}
-
-/* ModRM and SIB of [base + disp]; a distance of one byte counts by @unit. */
-static inline void asm_mem_by(struct jit_asm *a, unsigned reg, unsigned base, int32_t disp,
-                              int32_t unit)
-{
-	bool is_short = disp % unit == 0 && fits8(disp / unit);
-	unsigned mod = disp == 0 && (base & 7) != RBP ? 0 : is_short ? 1 : 2;
-	a8(a, mod << 6 | (reg & 7) << 3 | (base & 7));
-	if ((base & 7) == RSP)
-		a8(a, 0x24);
-	if (mod == 1)
-		a8(a, (uint8_t)(disp / unit));
-	else if (mod == 2)
-		a32(a, (uint32_t)disp);
-}
-static inline void asm_mem(struct jit_asm *a, unsigned reg, unsigned base, int32_t disp)
-{
-	asm_mem_by(a, reg, base, disp, 1);
-}
-/* [base + index << scale + disp]; index is not RSP */
-static inline void asm_sib(struct jit_asm *a, unsigned reg, unsigned base, unsigned index,
-                           unsigned scale, int32_t disp)
-{
-	unsigned mod = disp == 0 && (base & 7) != RBP ? 0 : fits8(disp) ? 1 : 2;
-	a8(a, mod << 6 | (reg & 7) << 3 | 4);
-	a8(a, scale << 6 | (index & 7) << 3 | (base & 7));
-	if (mod == 1)
-		a8(a, (uint8_t)disp);
-	else if (mod == 2)
-		a32(a, (uint32_t)disp);
+	struct asm_bytes b = {0};
+	bytes_rex(&b, w, reg, 0, rm, true);
+	bytes_op(&b, op);
+	bytes_regs(&b, reg, rm);
+	bytes_write(a, b);
 }
 static inline void asm_prm(struct jit_asm *a, unsigned pfx, bool w, unsigned op, unsigned reg,
                            unsigned base, int32_t disp)
 {
-	if (pfx)
-		a8(a, pfx);
-	asm_rex(a, w, reg, 0, base, false);
-	asm_op(a, op);
-	asm_mem(a, reg, base, disp);
+	struct asm_bytes b = {pfx, pfx != 0};
+	bytes_rex(&b, w, reg, 0, base, false);
+	bytes_op(&b, op);
+	bool far = bytes_mem(&b, reg, base, disp, 1);
+	bytes_write_at(a, b, far, disp);
 }
 static inline void asm_rm(struct jit_asm *a, bool w, unsigned op, unsigned reg, unsigned base,
                           int32_t disp)
@@ -142,66 +203,65 @@ static inline void asm_rm(struct jit_asm *a, bool w, unsigned op, unsigned reg, 
 static inline void asm_rm8(struct jit_asm *a, unsigned op, unsigned reg, unsigned base,
                            int32_t disp)
 {
-	asm_rex(a, false, reg, 0, base, reg >= 4);
-	asm_op(a, op);
-	asm_mem(a, reg, base, disp);
+	struct asm_bytes b = {0};
+	bytes_rex(&b, false, reg, 0, base, reg >= 4);
+	bytes_op(&b, op);
+	bool far = bytes_mem(&b, reg, base, disp, 1);
+	bytes_write_at(a, b, far, disp);
 }
 static inline void asm_rmx(struct jit_asm *a, bool w, unsigned op, unsigned reg, unsigned base,
                            unsigned index, unsigned scale, int32_t disp)
 {
-	asm_rex(a, w, reg, index, base, false);
-	asm_op(a, op);
-	asm_sib(a, reg, base, index, scale, disp);
+	struct asm_bytes b = {0};
+	bytes_rex(&b, w, reg, index, base, false);
+	bytes_op(&b, op);
+	bool far = bytes_sib(&b, reg, base, index, scale, disp);
+	bytes_write_at(a, b, far, disp);
 }
 
-/* VEX: @pp 0 none 1 66 2 f3 3 f2; @map 1 0f, 2 0f38, 3 0f3a */
 static inline void asm_vex(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned reg,
                            unsigned vvvv, unsigned rm)
 {
-	a8(a, 0xc4);
-	a8(a, (~reg >> 3 & 1) << 7 | 1u << 6 | (~rm >> 3 & 1) << 5 | map);
-	a8(a, (unsigned)w << 7 | (~vvvv & 15) << 3 | pp);
+	struct asm_bytes b = {0};
+	bytes_vex(&b, map, pp, w, reg, vvvv, rm);
+	bytes_write(a, b);
 }
 static inline void asm_vrr(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned op,
                            unsigned reg, unsigned vvvv, unsigned rm)
 {
-	asm_vex(a, map, pp, w, reg, vvvv, rm);
-	a8(a, op);
-	a8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+	struct asm_bytes b = {0};
+	bytes_vex(&b, map, pp, w, reg, vvvv, rm);
+	bytes_add(&b, op);
+	bytes_regs(&b, reg, rm);
+	bytes_write(a, b);
 }
 static inline void asm_vrm(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned op,
                            unsigned reg, unsigned vvvv, unsigned base, int32_t disp)
 {
-	asm_vex(a, map, pp, w, reg, vvvv, base);
-	a8(a, op);
-	asm_mem(a, reg, base, disp);
-}
-
-/* EVEX, which reaches 32 registers, and 64 bytes: @pp 8 beside the prefix; 4: 32. Bit @w says how
- * wide elements are, also where VEX ignores it. */
-static inline void asm_evex(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned reg,
-                            unsigned vvvv, unsigned rm)
-{
-	a8(a, 0x62);
-	a8(a, (~reg >> 3 & 1) << 7 | (~rm >> 4 & 1) << 6 | (~rm >> 3 & 1) << 5 |
-	      (~reg >> 4 & 1) << 4 | map);
-	a8(a, (unsigned)w << 7 | (~vvvv & 15) << 3 | 4 | (pp & 3));
-	a8(a, pp >> 2 << 5 | (~vvvv >> 4 & 1) << 3);
+	struct asm_bytes b = {0};
+	bytes_vex(&b, map, pp, w, reg, vvvv, base);
+	bytes_add(&b, op);
+	bool far = bytes_mem(&b, reg, base, disp, 1);
+	bytes_write_at(a, b, far, disp);
 }
 static inline void asm_err(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned op,
                            unsigned reg, unsigned vvvv, unsigned rm)
 {
-	asm_evex(a, map, pp, w, reg, vvvv, rm);
-	a8(a, op);
-	a8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+	struct asm_bytes b = {0};
+	bytes_evex(&b, map, pp, w, reg, vvvv, rm);
+	bytes_add(&b, op);
+	bytes_regs(&b, reg, rm);
+	bytes_write(a, b);
 }
 /* Of whole registers in memory. */
 static inline void asm_erm(struct jit_asm *a, unsigned map, unsigned pp, bool w, unsigned op,
                            unsigned reg, unsigned vvvv, unsigned base, int32_t disp)
 {
-	asm_evex(a, map, pp, w, reg, vvvv, base);
-	a8(a, op);
-	asm_mem_by(a, reg, base, disp, 16 << (pp >> 2));
+	struct asm_bytes b = {0};
+	bytes_evex(&b, map, pp, w, reg, vvvv, base);
+	bytes_add(&b, op);
+	bool far = bytes_mem(&b, reg, base, disp, 16 << (pp >> 2));
+	bytes_write_at(a, b, far, disp);
 }
 
 /* ---- instructions ---- */
@@ -213,20 +273,18 @@ static inline void x_mov(struct jit_asm *a, bool w, unsigned to, unsigned from)
 /* The shortest form; leaves the flags alone. */
 static inline void x_movi(struct jit_asm *a, unsigned to, uint64_t v)
 {
-	if (v <= UINT32_MAX) {
-		asm_rex(a, false, 0, 0, to, false);
-		a8(a, 0xb8 | (to & 7));
-		a32(a, (uint32_t)v);
-	} else if (fits32((int64_t)v)) {
-		asm_rex(a, true, 0, 0, to, false);
-		a8(a, 0xc7);
-		a8(a, 0xc0 | (to & 7));
-		a32(a, (uint32_t)v);
+	struct asm_bytes b = {0};
+	bytes_rex(&b, v > UINT32_MAX, 0, 0, to, false);
+	if (v > UINT32_MAX && fits32((int64_t)v)) {
+		bytes_add(&b, 0xc7);
+		bytes_add(&b, 0xc0 | (to & 7));
 	} else {
-		asm_rex(a, true, 0, 0, to, false);
-		a8(a, 0xb8 | (to & 7));
-		a64(a, v);
+		bytes_add(&b, 0xb8 | (to & 7));
 	}
+	bytes_add32(&b, (uint32_t)v);
+	bytes_write(a, b);
+	if (v > UINT32_MAX && !fits32((int64_t)v))
+		a32(a, (uint32_t)(v >> 32));
 }
 static inline void x_load(struct jit_asm *a, bool w, unsigned to, unsigned base, int32_t disp)
 {
@@ -257,13 +315,15 @@ static inline void x_alum(struct jit_asm *a, bool w, unsigned op, unsigned to, u
 }
 static inline void x_alui(struct jit_asm *a, bool w, unsigned op, unsigned to, int32_t v)
 {
-	asm_rex(a, w, 0, 0, to, false);
-	a8(a, fits8(v) ? 0x83 : 0x81);
-	a8(a, 0xc0 | op << 3 | (to & 7));
+	struct asm_bytes b = {0};
+	bytes_rex(&b, w, 0, 0, to, false);
+	bytes_add(&b, fits8(v) ? 0x83 : 0x81);
+	bytes_regs(&b, op, to);
 	if (fits8(v))
-		a8(a, (uint8_t)v);
+		bytes_add(&b, (unsigned)v);
 	else
-		a32(a, (uint32_t)v);
+		bytes_add32(&b, (uint32_t)v);
+	bytes_write(a, b);
 }
 /* op [base + disp], imm */
 static inline void x_alumi(struct jit_asm *a, bool w, unsigned op, unsigned base, int32_t disp,
@@ -328,23 +388,23 @@ static inline void x_here8(struct jit_asm *a, uint8_t *from)
 }
 static inline uint8_t *x_jcc32(struct jit_asm *a, unsigned cc)
 {
-	asm_op(a, 0x0f80 | cc);
-	a32(a, 0);
+	asm_put(a, 0x800f | (uint64_t)cc << 8, 6);
 	return a->p;
 }
 static inline uint8_t *x_jmp32(struct jit_asm *a)
 {
-	a8(a, 0xe9);
-	a32(a, 0);
+	asm_put(a, 0xe9, 5);
 	return a->p;
 }
 /* @to := the address that the distance is aimed at */
 static inline uint8_t *x_lea_rip(struct jit_asm *a, unsigned to)
 {
-	asm_rex(a, true, to, 0, 0, false);
-	a8(a, 0x8d);
-	a8(a, (to & 7) << 3 | 5);
-	a32(a, 0);
+	struct asm_bytes b = {0};
+	bytes_rex(&b, true, to, 0, 0, false);
+	bytes_add(&b, 0x8d);
+	bytes_add(&b, (to & 7) << 3 | 5);
+	bytes_add32(&b, 0);
+	bytes_write(a, b);
 	return a->p;
 }
 /* Make the 32-bit distance that ends at @from lead to @to. */

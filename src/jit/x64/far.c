@@ -130,8 +130,9 @@ void jit_far_forget(struct jit_cache *c, const struct jit_unit *u)
 		const struct veneer *v = &c->veneers[n];
 		if (u && v->to - u->code >= u->code_len)
 			continue;
-		uint8_t *p = c->w + v->off;
-		struct jit_asm a = asm_at(p, p + VENEER_BYTES);
+		uint8_t bytes[VENEER_BYTES]; /* what is behind it stays */
+		struct jit_asm a = asm_at(bytes, bytes + sizeof bytes);
 		key_compare(c, &a, -1);
+		memcpy(c->w + v->off, bytes, asm_off(&a));
 	}
 }

@@ -307,15 +307,13 @@ void fn_op_at(struct jit_fn *f, unsigned pfx, bool w, unsigned op, unsigned reg,
 	      struct fn_beyond p, bool byte)
 {
 	struct jit_asm *a = &f->g->a;
-	if (pfx)
-		a8(a, pfx);
+	struct asm_bytes b = {pfx, pfx != 0};
 	bool none = p.index == NOREG;
-	asm_rex(a, w, reg, none ? 0 : p.index, BASE_REG, byte && reg >= 4);
-	asm_op(a, op);
-	if (none)
-		asm_mem(a, reg, BASE_REG, p.disp);
-	else
-		asm_sib(a, reg, BASE_REG, p.index, 0, p.disp);
+	bytes_rex(&b, w, reg, none ? 0 : p.index, BASE_REG, byte && reg >= 4);
+	bytes_op(&b, op);
+	bool far = none ? bytes_mem(&b, reg, BASE_REG, p.disp, 1)
+			: bytes_sib(&b, reg, BASE_REG, p.index, 0, p.disp);
+	bytes_write_at(a, b, far, p.disp);
 }
 
 /* Load @i for put to @to, extended as @ext (NULL: not) says. */
