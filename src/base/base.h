@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define MUST __attribute__((warn_unused_result))
+/* Seldom called, by what is called often and saves no registers for it. */
+#define COLD __attribute__((cold, noinline))
 /* Reads counters that another thread writes meanwhile, for people to look at: late or torn ones do
  * no harm. */
 #define RACY __attribute__((no_sanitize("thread")))

@@ -24,8 +24,16 @@ struct reader {
 };
 /* Note the first error, with its offset. Returns r->bad. */
 int reader_fail(struct reader *r, int code, const char *fmt, ...) PRINTF(3, 4);
-uint8_t reader_byte(struct reader *r);
-uint32_t reader_u32(struct reader *r);
+uint8_t reader_none(struct reader *r); /* there is no byte */
+static inline uint8_t reader_byte(struct reader *r)
+{
+	return likely(r->p < r->end && !r->bad) ? *r->p++ : reader_none(r);
+}
+uint32_t reader_long_u32(struct reader *r);
+static inline uint32_t reader_u32(struct reader *r)
+{
+	return likely(r->p < r->end && !(*r->p & 0x80) && !r->bad) ? *r->p++ : reader_long_u32(r);
+}
 uint64_t reader_u64(struct reader *r);
 int64_t reader_signed(struct reader *r, unsigned bits); /* 32, 33, 64 */
 const uint8_t *reader_bytes(struct reader *r, uint64_t n); /* NULL: not so many are left */
@@ -52,7 +60,10 @@ static inline bool type_is_typed(uint32_t t)
 }
 bool type_is_reference(uint32_t t);
 bool type_is_function(uint32_t t);   /* a reference of functions */
-bool type_is_exception(uint32_t t);
+static inline bool type_is_exception(uint32_t t)
+{
+	return (t & ~(uint32_t)WASM_NONNULL) == WASM_EXNREF;
+}
 /* May a value of type @is be where @want is wanted? Spec: WASM-CORE 2.0 §3.3, of
  * 3.0 matching of references */
 bool type_fits(uint32_t is, uint32_t want);
@@ -506,7 +517,16 @@ struct made {
 	bool references; /* to exceptions are among its values */
 };
 void made_fini(struct made *m);
-bool code_is_double(uint64_t code); /* the next one belongs to it */
+enum { SHAPE_DOUBLE = 1, SHAPE_BRANCHES = 2 };
+extern const uint8_t code_shapes[CODE_COUNT];
+static inline bool code_is_double(uint64_t code) /* the next one belongs to it */
+{
+	return code < CODE_COUNT && code_shapes[code] & SHAPE_DOUBLE;
+}
+static inline bool code_branches(uint64_t code) /* it has a target, rel */
+{
+	return code < CODE_COUNT && code_shapes[code] & SHAPE_BRANCHES;
+}
 int func_make(const struct wasm_module *m, uint32_t func, struct made *out, bool want_offsets,
 	      struct lodge_err *e) MUST;
 /* Make the code of @f, whatever is needed to run it. */
@@ -595,7 +615,6 @@ uint64_t bytes_sum(const void *p, size_t len); /* not against malice */
 /* Of "wasm/frames", outermost first, little-endian: u32 function, u32 instruction that is next. */
 enum { FRAME_BYTES = 8, FRAMES = 1 << 17, FRAMES_MAX = 1 << 20, CODE_BYTES_SAVED = 16,
        FRAMES_ALL = FRAMES_MAX + FRAMES /* those of a state, and more */ };
-bool code_branches(uint64_t code); /* it has a target, rel */
 /* Bytes of a table, of the slots in the pages. */
 static inline uint64_t pages_of(uint64_t n) { return align_up(n * sizeof(uint64_t), 4096); }
 /* help.c */

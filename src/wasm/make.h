@@ -71,7 +71,7 @@ struct val val_pop(struct make *g, uint32_t type);           /* WASM_NONE: any *
 struct val reference_pop(struct make *g); /* of any type */
 void vals_pop(struct make *g, const uint32_t *types, uint32_t n);
 void vals_push(struct make *g, const uint32_t *types, uint32_t n);
-uint16_t val_slots(uint32_t type);
+static inline uint16_t val_slots(uint32_t type) { return type == WASM_V128 ? 2 : 1; }
 /* The slot to read it from. */
 uint16_t val_use(struct make *g, const struct val *v);
 void val_move(struct make *g, const struct val *v, uint16_t to);

@@ -39,6 +39,9 @@ static uint8_t memory_type(const struct make *g, uint32_t i)
 struct memarg memarg_read(struct make *g, unsigned bytes)
 {
 	uint32_t align = reader_u32(&g->r), i = 0;
+	if (likely(align < 5 && 1u << align <= bytes && !g->r.bad && g->m->nmemories &&
+		   !g->m->memories[0].is64))
+		return (struct memarg){0, reader_u32(&g->r), WASM_I32, bytes, align};
 	if (align & 64)
 		i = reader_u32(&g->r);
 	if (!g->r.bad && align >= 128)

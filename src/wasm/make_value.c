@@ -3,30 +3,39 @@
  * Spec: WASM-CORE 2.0, appendix "validation algorithm" */
 #include "wasm/make.h"
 
-uint16_t val_slots(uint32_t type) { return type == WASM_V128 ? 2 : 1; }
+static COLD bool vals_more(struct make *g)
+{
+	uint32_t cap = g->cap_vals ? 2 * g->cap_vals : 64;
+	struct val *p = realloc(g->vals, cap * sizeof *p);
+	if (!p) {
+		g->r.bad = g->r.bad ? g->r.bad : err_set(g->r.e, ENOMEM, "out of memory");
+		return false;
+	}
+	g->vals = p;
+	g->cap_vals = cap;
+	return true;
+}
+
+/* There were never so many slots. */
+static COLD void top_raise(struct make *g)
+{
+	g->max = g->top;
+	if (g->top > SLOTS_MAX)
+		reader_fail(&g->r, ENOTSUP, "a function with more than %u values at once",
+			    SLOTS_MAX);
+}
 
 void val_push_as(struct make *g, struct val v, uint32_t type)
 {
-	if (g->nvals == g->cap_vals) {
-		uint32_t cap = g->cap_vals ? 2 * g->cap_vals : 64;
-		struct val *p = realloc(g->vals, cap * sizeof *p);
-		if (!p) {
-			g->r.bad = g->r.bad ? g->r.bad : err_set(g->r.e, ENOMEM, "out of memory");
-			return;
-		}
-		g->vals = p;
-		g->cap_vals = cap;
-	}
+	if (unlikely(g->nvals == g->cap_vals) && !vals_more(g))
+		return;
 	v.type = type & 0x3fffffff;
 	v.home = (uint16_t)g->top;
 	g->vals[g->nvals++] = v;
 	g->top += val_slots(type);
 	g->references |= type_is_exception(type);
-	if (g->top > g->max)
-		g->max = g->top;
-	if (g->top > SLOTS_MAX)
-		reader_fail(&g->r, ENOTSUP, "a function with more than %u values at once",
-			    SLOTS_MAX);
+	if (unlikely(g->top > g->max))
+		top_raise(g);
 }
 
 void val_push(struct make *g, uint32_t type)
@@ -34,21 +43,31 @@ void val_push(struct make *g, uint32_t type)
 	val_push_as(g, (struct val){.where = AT_HOME}, type);
 }
 
-struct val val_pop(struct make *g, uint32_t type)
+/* The block has none. */
+static COLD struct val val_none(struct make *g, const struct ctrl *c, uint32_t type)
 {
-	const struct ctrl *c = &g->ctrls[g->nctrls - 1];
-	if (g->nvals == c->height) {
-		if (!c->unreachable)
-			reader_fail(&g->r, EINVAL, "type mismatch: %s is wanted, nothing is there",
-				    type_text(type).s);
-		return (struct val){.type = type & 0x3fffffff, .home = (uint16_t)g->top};
-	}
-	struct val v = g->vals[--g->nvals];
-	g->top = v.home;
+	if (!c->unreachable)
+		reader_fail(&g->r, EINVAL, "type mismatch: %s is wanted, nothing is there",
+			    type_text(type).s);
+	return (struct val){.type = type & 0x3fffffff, .home = (uint16_t)g->top};
+}
+
+static COLD struct val val_check(struct make *g, struct val v, uint32_t type)
+{
 	if (!type_fits(v.type, type))
 		reader_fail(&g->r, EINVAL, "type mismatch: %s is wanted, %s is there",
 			    type_text(type).s, type_text(v.type).s);
 	return v;
+}
+
+struct val val_pop(struct make *g, uint32_t type)
+{
+	const struct ctrl *c = &g->ctrls[g->nctrls - 1];
+	if (unlikely(g->nvals == c->height))
+		return val_none(g, c, type);
+	const struct val *v = &g->vals[--g->nvals];
+	g->top = v->home;
+	return likely(v->type == type) ? *v : val_check(g, *v, type);
 }
 
 struct val reference_pop(struct make *g)
@@ -124,30 +143,43 @@ void local_leave(struct make *g, uint16_t slot)
 
 /* ---- code ---- */
 
-bool code_is_double(uint64_t c)
+const uint8_t code_shapes[CODE_COUNT] = {
+#define DOUBLE(code) [CODE_##code] = SHAPE_DOUBLE
+#define BRANCHES(code) [CODE_##code] = SHAPE_BRANCHES
+    DOUBLE(CONST64), DOUBLE(CALL_INDIRECT), DOUBLE(TAIL_INDIRECT), DOUBLE(HELP), DOUBLE(ADDRESS),
+    DOUBLE(SIMD), DOUBLE(SHUFFLE), DOUBLE(ATOMIC), DOUBLE(V128_CONST),
+    BRANCHES(BR), BRANCHES(BR_IF), BRANCHES(BR_UNLESS),
+#define INT(code, name, t, value)
+#define CMP(code, name, t, value)                                                                  \
+	BRANCHES(name##_if), BRANCHES(name##_if_k), BRANCHES(name##_unless),                       \
+	    BRANCHES(name##_unless_k),
+#define FLT(code, name, t, value)
+#define FCMP(code, name, t, value) BRANCHES(name##_if), BRANCHES(name##_unless),
+#define UNARY(code, name, from, to, value)
+#define DIVIDE(code, name, t, trap, value)
+#define CHECKED(code, name, from, to, trap, value)
+#include "wasm/num.def"
+};
+
+static COLD bool code_more(struct make *g)
 {
-	return c == CODE_CONST64 || c == CODE_CALL_INDIRECT || c == CODE_TAIL_INDIRECT ||
-	       c == CODE_HELP || c == CODE_ADDRESS || c == CODE_SIMD || c == CODE_SHUFFLE ||
-	       c == CODE_ATOMIC ||
-	       c == CODE_V128_CONST;
+	uint32_t cap = g->cap ? 2 * g->cap : 64;
+	struct insn *p = realloc(g->code, cap * sizeof *p);
+	uint32_t *o = p && g->offsets ? realloc(g->offsets, cap * sizeof *o) : g->offsets;
+	g->code = p ? p : g->code;
+	g->offsets = o ? o : g->offsets;
+	if (!p || (g->offsets && !o)) {
+		g->r.bad = err_set(g->r.e, ENOMEM, "out of memory");
+		return false;
+	}
+	g->cap = cap;
+	return true;
 }
 
 struct insn *emit(struct make *g, enum code code, uint16_t d, uint16_t a)
 {
-	if (!g->emits || g->dead || g->r.bad)
+	if (!g->emits || g->dead || g->r.bad || (unlikely(g->n == g->cap) && !code_more(g)))
 		return &g->scratch[0];
-	if (g->n == g->cap) {
-		uint32_t cap = g->cap ? 2 * g->cap : 64;
-		struct insn *p = realloc(g->code, cap * sizeof *p);
-		uint32_t *o = p && g->offsets ? realloc(g->offsets, cap * sizeof *o) : g->offsets;
-		g->code = p ? p : g->code;
-		g->offsets = o ? o : g->offsets;
-		if (!p || (g->offsets && !o)) {
-			g->r.bad = err_set(g->r.e, ENOMEM, "out of memory");
-			return &g->scratch[0];
-		}
-		g->cap = cap;
-	}
 	if (g->offsets)
 		g->offsets[g->n] = (uint32_t)(g->op_at - g->r.base);
 	struct insn *i = &g->code[g->n++];

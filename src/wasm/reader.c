@@ -21,15 +21,10 @@ int reader_fail(struct reader *r, int code, const char *fmt, ...)
 	return r->bad;
 }
 
-uint8_t reader_byte(struct reader *r)
+uint8_t reader_none(struct reader *r)
 {
-	if (r->bad)
-		return 0;
-	if (r->p == r->end) {
-		reader_fail(r, EBADMSG, "unexpected end");
-		return 0;
-	}
-	return *r->p++;
+	reader_fail(r, EBADMSG, "unexpected end");
+	return 0;
 }
 
 /* LEB128 of at most @bits bits; what does not fit into them is malformed. */
@@ -59,14 +54,21 @@ static uint64_t leb_read(struct reader *r, unsigned bits, bool sign)
 	}
 }
 
-uint32_t reader_u32(struct reader *r)
+uint32_t reader_long_u32(struct reader *r)
 {
-	if (r->p < r->end && !(*r->p & 0x80) && !r->bad)
-		return *r->p++;
+	if (r->end - r->p >= 2 && !(r->p[1] & 0x80) && *r->p & 0x80 && !r->bad) {
+		r->p += 2;
+		return (r->p[-2] & 0x7fu) | (uint32_t)r->p[-1] << 7;
+	}
 	return (uint32_t)leb_read(r, 32, false);
 }
 uint64_t reader_u64(struct reader *r) { return leb_read(r, 64, false); }
-int64_t reader_signed(struct reader *r, unsigned bits) { return (int64_t)leb_read(r, bits, true); }
+int64_t reader_signed(struct reader *r, unsigned bits)
+{
+	if (r->p < r->end && !(*r->p & 0x80) && !r->bad)
+		return (int64_t)((uint64_t)*r->p++ << 57) >> 57;
+	return (int64_t)leb_read(r, bits, true);
+}
 
 const uint8_t *reader_bytes(struct reader *r, uint64_t n)
 {

@@ -24,31 +24,6 @@ uint64_t bytes_sum(const void *p, size_t len)
 	return h ^ h >> 29;
 }
 
-bool code_branches(uint64_t code)
-{
-	switch (code) {
-	case CODE_BR:
-	case CODE_BR_IF:
-	case CODE_BR_UNLESS:
-#define INT(code, name, t, value)
-#define CMP(code, name, t, value)                                                                  \
-	case CODE_##name##_if:                                                                     \
-	case CODE_##name##_if_k:                                                                   \
-	case CODE_##name##_unless:                                                                 \
-	case CODE_##name##_unless_k:
-#define FLT(code, name, t, value)
-#define FCMP(code, name, t, value)                                                                 \
-	case CODE_##name##_if:                                                                     \
-	case CODE_##name##_unless:
-#define UNARY(code, name, from, to, value)
-#define DIVIDE(code, name, t, trap, value)
-#define CHECKED(code, name, from, to, trap, value)
-#include "wasm/num.def"
-		return true;
-	default: return false;
-	}
-}
-
 /* ---- standing still ---- */
 
 void wasm_interrupt(struct wasm *w)

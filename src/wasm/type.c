@@ -20,7 +20,6 @@ bool type_is_function(uint32_t t)
 {
 	return type_is_typed(t) || (t & ~(uint32_t)WASM_NONNULL) == WASM_FUNCREF;
 }
-bool type_is_exception(uint32_t t) { return (t & ~(uint32_t)WASM_NONNULL) == WASM_EXNREF; }
 
 bool type_fits(uint32_t is, uint32_t want)
 {
