@@ -18,33 +18,6 @@ const char *const ir_amo_name[] = {
 	"swap", "add", "xor", "and", "or", "min", "max", "minu", "maxu", "sub",
 };
 
-struct ir_val ir_emit(struct ir_block *b, struct ir_ins i)
-{
-	if (b->n == IR_BLOCK_MAX) {
-		b->full = true;
-		return (struct ir_val){ 0 };
-	}
-	b->ins[b->n] = i;
-	return (struct ir_val){ b->n++ };
-}
-
-enum ir_type ir_type_of(const struct ir_block *b, struct ir_val v) { return b->ins[v.i].type; }
-
-struct ir_val ir_const(struct ir_block *b, enum ir_type t, uint64_t v)
-{
-	return ir_emit(b, (struct ir_ins){ .op = IR_const, .type = (uint8_t)t, .imm = v });
-}
-
-struct ir_val ir_get(struct ir_block *b, enum ir_type t, uint64_t off)
-{
-	return ir_emit(b, (struct ir_ins){ .op = IR_get, .type = (uint8_t)t, .imm = off });
-}
-
-void ir_put(struct ir_block *b, uint64_t off, struct ir_val v)
-{
-	ir_emit(b, (struct ir_ins){ .op = IR_put, .a = v.i, .imm = off });
-}
-
 struct ir_val ir_1(struct ir_block *b, enum ir_op op, struct ir_val x)
 {
 	return ir_emit(b, (struct ir_ins){ .op = (uint8_t)op, .type = b->ins[x.i].type, .a = x.i });

@@ -64,8 +64,8 @@ struct ir_ins {
 };
 enum { IR_BLOCK_MAX = 256 };
 struct ir_block {
-	struct ir_ins ins[IR_BLOCK_MAX];
-	uint32_t n;
+	struct ir_ins *ins;     /* borrowed: room for @max, one at least */
+	uint32_t n, max;
 	bool full;              /* something did not fit: the block must not be used */
 };
 
@@ -131,11 +131,38 @@ static inline struct ir_invoke ir_invoke_of(const struct ir_ins *i)
 }
 
 /* Append one instruction. The building functions below choose its type. */
-struct ir_val ir_emit(struct ir_block *b, struct ir_ins i);
-enum ir_type ir_type_of(const struct ir_block *b, struct ir_val v);
-struct ir_val ir_const(struct ir_block *b, enum ir_type t, uint64_t v);
-struct ir_val ir_get(struct ir_block *b, enum ir_type t, uint64_t off);
-void ir_put(struct ir_block *b, uint64_t off, struct ir_val v);
+static inline struct ir_val ir_emit(struct ir_block *b, struct ir_ins i)
+{
+	b->full |= b->n == b->max;
+	if (unlikely(b->full))
+		return (struct ir_val){ 0 };
+	/* field by field: gcc would put @i together on the stack, and wait for that */
+	struct ir_ins *to = &b->ins[b->n];
+	to->op = i.op;
+	to->type = i.type;
+	to->a = i.a;
+	to->b = i.b;
+	to->c = i.c;
+	to->d = i.d;
+	to->imm = i.imm;
+	return (struct ir_val){ b->n++ };
+}
+static inline enum ir_type ir_type_of(const struct ir_block *b, struct ir_val v)
+{
+	return b->ins[v.i].type;
+}
+static inline struct ir_val ir_const(struct ir_block *b, enum ir_type t, uint64_t v)
+{
+	return ir_emit(b, (struct ir_ins){ .op = IR_const, .type = (uint8_t)t, .imm = v });
+}
+static inline struct ir_val ir_get(struct ir_block *b, enum ir_type t, uint64_t off)
+{
+	return ir_emit(b, (struct ir_ins){ .op = IR_get, .type = (uint8_t)t, .imm = off });
+}
+static inline void ir_put(struct ir_block *b, uint64_t off, struct ir_val v)
+{
+	ir_emit(b, (struct ir_ins){ .op = IR_put, .a = v.i, .imm = off });
+}
 struct ir_val ir_1(struct ir_block *b, enum ir_op op, struct ir_val x);
 struct ir_val ir_2(struct ir_block *b, enum ir_op op, struct ir_val x, struct ir_val y);
 /* The same with a constant right side of x's type. */

@@ -407,6 +407,8 @@ void jit_fn_catch(struct jit_fn *f, const struct jit_fn_catch *c);
 void jit_fn_exact(struct jit_fn *f);
 /* The slots of a function that has landings, by where its frame on the stack begins. */
 void *jit_fn_frame(uint64_t sp);
+/* Let @b be an empty block, to be filled in where the next group will lie; and add that. */
+void jit_fn_next(struct jit_fn *f, struct ir_block *b);
 void jit_fn_add(struct jit_fn *f, const struct ir_block *b);
 /* Make code of it. -ENOSPC: the cache is full; -ENOTSUP: too large; -ENOMEM. */
 int jit_fn_end(struct jit_fn *f, struct jit_cache *c, struct jit_gen *g, struct jit_fn_code *ret)

@@ -3,13 +3,6 @@
 
 static void drop(struct known_places *k, unsigned i) { k->at[i] = k->at[--k->n]; }
 
-void known_slot_changed(struct known_places *k, uint32_t slot)
-{
-	for (unsigned i = k->n; i-- > 0;)
-		if (k->at[i].base == slot || k->at[i].value == slot)
-			drop(k, i);
-}
-
 void known_place_changed(struct known_places *k, const struct known_place *p)
 {
 	for (unsigned i = k->n; i-- > 0;) {

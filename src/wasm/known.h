@@ -16,7 +16,12 @@ struct known_places {
 };
 static inline void known_forget(struct known_places *k) { k->n = 0; }
 /* The slot @slot has another value. */
-void known_slot_changed(struct known_places *k, uint32_t slot);
+static inline void known_slot_changed(struct known_places *k, uint32_t slot)
+{
+	for (unsigned i = k->n; i-- > 0;)
+		if (k->at[i].base == slot || k->at[i].value == slot)
+			k->at[i] = k->at[--k->n];
+}
 /* Memory at @p has another value, or may have if that is so by another base. */
 void known_place_changed(struct known_places *k, const struct known_place *p);
 void known_add(struct known_places *k, const struct known_place *p);

@@ -125,7 +125,7 @@ struct lift {
 	const struct made *made;
 	uint32_t n;          /* the instruction */
 	const struct insn *i; /* the same */
-	struct ir_block b;
+	struct ir_block *b;
 	bool cannot;
 	struct helps *helps;
 	struct known_places known;
@@ -144,20 +144,20 @@ static uint8_t ir_type_of_wasm(uint32_t t)
 
 static struct ir_val get(struct lift *l, uint8_t type, uint32_t slot)
 {
-	return ir_get(&l->b, type, 8ull * slot);
+	return ir_get(l->b, type, 8ull * slot);
 }
 static void put(struct lift *l, uint32_t slot, struct ir_val v)
 {
-	ir_put(&l->b, 8ull * slot, v);
+	ir_put(l->b, 8ull * slot, v);
 	known_slot_changed(&l->known, slot);
-	if (ir_type_of(&l->b, v) == IR_V128)
+	if (ir_type_of(l->b, v) == IR_V128)
 		known_slot_changed(&l->known, slot + 1);
 }
 static struct ir_val number(struct lift *l, uint8_t type, uint64_t v)
 {
-	return ir_const(&l->b, type, type == IR_I32 || type == IR_F32 ? (uint32_t)v : v);
+	return ir_const(l->b, type, type == IR_I32 || type == IR_F32 ? (uint32_t)v : v);
 }
-static struct ir_val typed(struct lift *l, struct ir_ins i) { return ir_emit(&l->b, i); }
+static struct ir_val typed(struct lift *l, struct ir_ins i) { return ir_emit(l->b, i); }
 
 /* The instruction that a branch goes to. */
 static uint64_t target(const struct lift *l) { return l->n + (uint64_t)(int64_t)l->i->rel; }
@@ -171,8 +171,8 @@ static void branch_to(struct lift *l, struct ir_val c)
 
 static struct ir_val compare(struct lift *l, const struct row *r, struct ir_val x, struct ir_val y)
 {
-	struct ir_val v = ir_2(&l->b, r->op, r->swap ? y : x, r->swap ? x : y);
-	return r->not ? ir_2i(&l->b, IR_eq, v, 0) : v;
+	struct ir_val v = ir_2(l->b, r->op, r->swap ? y : x, r->swap ? x : y);
+	return r->not ? ir_2i(l->b, IR_eq, v, 0) : v;
 }
 
 /* Is @code of the comparisons of i64? They come behind those of i32. */
@@ -192,7 +192,7 @@ static void lift_compare(struct lift *l, const struct row *r)
 		y = get(l, t, branches ? i->a : i->b);
 	struct ir_val v = compare(l, r, x, y);
 	if (r->kind == LIFT_UNLESS || r->kind == LIFT_UNLESS_K)
-		v = ir_2i(&l->b, IR_eq, v, 0);
+		v = ir_2i(l->b, IR_eq, v, 0);
 	if (branches)
 		branch_to(l, v);
 	else
@@ -214,7 +214,7 @@ static void lift_float(struct lift *l, const struct row *r)
 	struct ir_val y = get(l, r->type, branches ? i->a : i->b);
 	struct ir_val v = fop(l, r->op, r->kind == LIFT_FLOAT ? r->type : IR_I32, x, y);
 	if (r->kind == LIFT_FUNLESS)
-		v = ir_2i(&l->b, IR_eq, v, 0);
+		v = ir_2i(l->b, IR_eq, v, 0);
 	if (branches)
 		branch_to(l, v);
 	else
@@ -233,12 +233,12 @@ static void lift_divide(struct lift *l, const struct row *r)
 {
 	const struct insn *i = l->i;
 	struct ir_val x = get(l, r->type, i->a), y = get(l, r->type, i->b);
-	ir_guard(&l->b, ir_2i(&l->b, IR_ne, y, 0), WASM_TRAP_DIVIDE);
+	ir_guard(l->b, ir_2i(l->b, IR_ne, y, 0), WASM_TRAP_DIVIDE);
 	if (r->op == IR_divs) {
 		uint64_t least = r->type == IR_I32 ? 0x80000000 : 1ull << 63;
-		struct ir_val a = ir_2(&l->b, IR_xor, x, number(l, r->type, least));
-		struct ir_val b = ir_2(&l->b, IR_xor, y, number(l, r->type, UINT64_MAX));
-		ir_guard(&l->b, ir_2i(&l->b, IR_ne, ir_2(&l->b, IR_or, a, b), 0),
+		struct ir_val a = ir_2(l->b, IR_xor, x, number(l, r->type, least));
+		struct ir_val b = ir_2(l->b, IR_xor, y, number(l, r->type, UINT64_MAX));
+		ir_guard(l->b, ir_2i(l->b, IR_ne, ir_2(l->b, IR_or, a, b), 0),
 			 WASM_TRAP_OVERFLOW);
 	}
 	put(l, i->d, typed(l, (struct ir_ins){.op = r->op, .type = r->type, .a = x.i, .b = y.i}));
@@ -248,15 +248,15 @@ static struct ir_val address(struct lift *l, uint32_t slot, bool checked)
 {
 	if (checked)
 		return get(l, IR_I64, slot);
-	struct ir_val v = ir_zext(&l->b, get(l, IR_I32, slot), 32);
-	return ir_2i(&l->b, IR_add, v, l->i->k);
+	struct ir_val v = ir_zext(l->b, get(l, IR_I32, slot), 32);
+	return l->i->k ? ir_2i(l->b, IR_add, v, l->i->k) : v;
 }
 
 /* base + (index << of the instruction) */
 static struct ir_val element(struct lift *l, uint32_t base, uint32_t index)
 {
-	struct ir_val x = ir_2i(&l->b, IR_shl, get(l, IR_I32, index), l->i->c);
-	return ir_zext(&l->b, ir_2(&l->b, IR_add, get(l, IR_I32, base), x), 32);
+	struct ir_val x = ir_2i(l->b, IR_shl, get(l, IR_I32, index), l->i->c);
+	return ir_zext(l->b, ir_2(l->b, IR_add, get(l, IR_I32, base), x), 32);
 }
 
 /* What is loaded or stored with an address in slot @base and an offset, if @value has all of it. */
@@ -310,7 +310,7 @@ static void lift_store(struct lift *l, const struct row *r)
 {
 	const struct known_place p = place(l, r, l->i->d, l->i->a);
 	struct ir_val at = address(l, p.base, r->kind == LIFT_STORE_AT);
-	ir_store(&l->b, at, get(l, r->type, p.value), r->bytes);
+	ir_store(l->b, at, get(l, r->type, p.value), r->bytes);
 	if (r->kind == LIFT_STORE_AT) { /* of another memory, or by an address of our own */
 		known_forget(&l->known);
 		return;
@@ -325,14 +325,14 @@ static void lift_one(struct lift *l, const struct row *r)
 	const struct insn *i = l->i;
 	struct ir_val x;
 	switch ((int)r->kind) {
-	case LIFT_ONE: put(l, i->d, ir_1(&l->b, r->op, get(l, r->type, i->a))); break;
+	case LIFT_ONE: put(l, i->d, ir_1(l->b, r->op, get(l, r->type, i->a))); break;
 	case LIFT_FONE:
 		x = get(l, r->from, i->a);
 		put(l, i->d, fop(l, r->op, r->type, x, x));
 		break;
 	case LIFT_EXTEND:
-		x = ir_sext(&l->b, get(l, r->type, i->a), r->bytes);
-		put(l, i->d, r->type == IR_I32 ? ir_zext(&l->b, x, 32) : x);
+		x = ir_sext(l->b, get(l, r->type, i->a), r->bytes);
+		put(l, i->d, r->type == IR_I32 ? ir_zext(l->b, x, 32) : x);
 		break;
 	default:
 		x = get(l, r->from, i->a);
@@ -347,11 +347,11 @@ static void lift_row(struct lift *l, const struct row *r)
 	switch ((int)r->kind) {
 	case LIFT_TWO:
 		x = get(l, r->type, i->a);
-		put(l, i->d, ir_2(&l->b, r->op, x, get(l, r->type, i->b)));
+		put(l, i->d, ir_2(l->b, r->op, x, get(l, r->type, i->b)));
 		break;
 	case LIFT_TWO_K:
 		x = get(l, r->type, i->a);
-		put(l, i->d, ir_2(&l->b, r->op, x,
+		put(l, i->d, ir_2(l->b, r->op, x,
 				  number(l, r->type, (uint64_t)(int64_t)(int32_t)i->k)));
 		break;
 	case LIFT_DIVIDE: lift_divide(l, r); break;
@@ -364,7 +364,7 @@ static void lift_row(struct lift *l, const struct row *r)
 	case LIFT_LOAD_IN: lift_load(l, r); break;
 	case LIFT_STORE_IN:
 		x = element(l, i->d, i->b);
-		ir_store(&l->b, x, get(l, r->type, i->a), r->bytes);
+		ir_store(l->b, x, get(l, r->type, i->a), r->bytes);
 		known_forget(&l->known);
 		break;
 	case LIFT_FUSED: lift_fused(l, r); break;
@@ -384,7 +384,7 @@ static void invoke(struct lift *l, struct ir_invoke v, uint32_t a, uint64_t imm,
 {
 	struct ir_ins i = {.op = IR_invoke, .type = type, .a = a, .imm = imm};
 	ir_invoke_put(&i, v);
-	struct ir_val r = ir_emit(&l->b, i);
+	struct ir_val r = ir_emit(l->b, i);
 	known_forget(&l->known);
 	if (type)
 		put(l, v.at, r);
@@ -396,7 +396,7 @@ static struct ir_val callee_of(struct lift *l)
 	if (l->i[1].k < l->w->m->ntables)
 		return get(l, IR_I32, l->i->a);
 	l->cannot |= !functions_table(l->w);
-	return ir_zext(&l->b, get(l, IR_I64, l->i->a), 32);
+	return ir_zext(l->b, get(l, IR_I64, l->i->a), 32);
 }
 
 static void lift_call(struct lift *l)
@@ -496,7 +496,7 @@ static void lift_global(struct lift *l)
 	unsigned bytes = type == IR_I32 || type == IR_F32 ? 4 : type == IR_V128 ? 16 : 8;
 	struct ir_val at = global_at(l);
 	if (l->i->code == CODE_GLOBAL_SET || l->i->code == CODE_GLOBAL_SET2)
-		ir_store(&l->b, at, get(l, type, l->i->a), bytes);
+		ir_store(l->b, at, get(l, type, l->i->a), bytes);
 	else
 		put(l, l->i->d,
 		    typed(l, (struct ir_ins){
@@ -507,7 +507,7 @@ static void lift_select(struct lift *l, uint8_t type)
 {
 	const struct insn *i = l->i;
 	struct ir_val c = get(l, IR_I32, i->c), x = get(l, type, i->a), y = get(l, type, i->b);
-	put(l, i->d, ir_select(&l->b, c, x, y));
+	put(l, i->d, ir_select(l->b, c, x, y));
 }
 
 static void lift_return(struct lift *l)
@@ -524,8 +524,8 @@ static void lift_return(struct lift *l)
 static void lift_shladd(struct lift *l, uint8_t type)
 {
 	const struct insn *i = l->i;
-	struct ir_val x = ir_2i(&l->b, IR_shl, get(l, type, i->a), i->c);
-	put(l, i->d, ir_2(&l->b, IR_add, get(l, type, i->b), x));
+	struct ir_val x = ir_2i(l->b, IR_shl, get(l, type, i->a), i->c);
+	put(l, i->d, ir_2(l->b, IR_add, get(l, type, i->b), x));
 }
 
 static void lift_atomic(struct lift *l)
@@ -536,7 +536,7 @@ static void lift_atomic(struct lift *l)
 		return;
 	}
 	known_forget(&l->known);
-	if (atomic_lift(l->w, l->i, &l->b))
+	if (atomic_lift(l->w, l->i, l->b))
 		return;
 	l->cannot |= !atomic_shape(l->i[1].d, &s);
 	helper(l, l->i->d, s.n + 1u, l->i->d, s.out != WASM_NONE);
@@ -583,7 +583,7 @@ static void lift_plain(struct lift *l)
 	struct ir_val x;
 	uint8_t type;
 	switch (i->code) {
-	case CODE_TRAP: ir_guard(&l->b, number(l, IR_I32, 0), i->k); break;
+	case CODE_TRAP: ir_guard(l->b, number(l, IR_I32, 0), i->k); break;
 	case CODE_COPY:
 		type = ir_type_of_wasm((uint8_t)i->k);
 		put(l, i->d, get(l, type, i->a));
@@ -599,7 +599,7 @@ static void lift_plain(struct lift *l)
 		typed(l, (struct ir_ins){.op = IR_jump, .imm = target(l)});
 		break;
 	case CODE_BR_IF: branch_to(l, get(l, IR_I32, i->d)); break;
-	case CODE_BR_UNLESS: branch_to(l, ir_2i(&l->b, IR_eq, get(l, IR_I32, i->d), 0)); break;
+	case CODE_BR_UNLESS: branch_to(l, ir_2i(l->b, IR_eq, get(l, IR_I32, i->d), 0)); break;
 	case CODE_BR_TABLE:
 		x = get(l, IR_I32, i->a);
 		typed(l, (struct ir_ins){.op = IR_table, .a = x.i, .imm = i->k});
@@ -646,10 +646,10 @@ static void lift_plain(struct lift *l)
 	case CODE_i32_wrap_i64:
 	case CODE_i64_extend_i32_u:
 		x = get(l, i->code == CODE_i32_wrap_i64 ? IR_I64 : IR_I32, i->a);
-		put(l, i->d, ir_zext(&l->b, x, 32));
+		put(l, i->d, ir_zext(l->b, x, 32));
 		break;
 	case CODE_i64_extend_i32_s:
-		put(l, i->d, ir_sext(&l->b, get(l, IR_I32, i->a), 32));
+		put(l, i->d, ir_sext(l->b, get(l, IR_I32, i->a), 32));
 		break;
 	default:
 		if (tier_one_knows(i->code))
@@ -699,7 +699,8 @@ static uint8_t *entries_find(const struct made *made)
 bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, struct jit_fn *f,
 	       struct helps *helps)
 {
-	struct lift l = {.w = w, .type = t, .made = made, .helps = helps};
+	struct ir_block b;
+	struct lift l = {.w = w, .type = t, .made = made, .helps = helps, .b = &b};
 	bool second = false;
 	autofree uint8_t *entries = entries_find(made);
 	catches_tell(w, made, f);
@@ -707,8 +708,7 @@ bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, s
 		jit_fn_exact(f);
 	for (; l.n < made->n && !l.cannot; l.n++) {
 		l.i = &made->at[l.n];
-		l.b.n = 0;
-		l.b.full = false;
+		jit_fn_next(f, &b);
 		if (!entries || entries[l.n])
 			known_forget(&l.known);
 		if (!second && rows[l.i->code].kind)
@@ -716,7 +716,7 @@ bool func_lift(struct wasm *w, const struct wtype *t, const struct made *made, s
 		else if (!second)
 			lift_plain(&l);
 		second = !second && code_is_double(l.i->code);
-		jit_fn_add(f, &l.b);
+		jit_fn_add(f, &b);
 	}
 	return !l.cannot;
 }

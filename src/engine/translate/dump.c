@@ -57,7 +57,8 @@ void unit_dump(struct rv_hart *h, const struct unit *u, const struct unit_text *
 {
 	struct translate *tr = h->engine;
 	struct log *l = h->env->log;
-	struct ir_block ir;
+	struct ir_ins room[IR_BLOCK_MAX];
+	struct ir_block ir = { .ins = room, .max = IR_BLOCK_MAX };
 	char *text = malloc(IR_TEXT), line[LINE] = "";
 	int fd = -1;
 	FILE *f = objdump(jit_cache_code(tr->cache, u->j.code), u->j.code_len, &fd);

@@ -202,7 +202,7 @@ struct generating {
 /* False: the generator cannot do it. */
 static bool insn_generate(struct generating *k, unsigned i)
 {
-	static const struct ir_block nothing;
+	const struct ir_block nothing = { .ins = k->ir.ins };
 	enum { JOINED_MOST = 4 };
 	struct range *r = k->r;
 	if (k->joined)
@@ -293,7 +293,12 @@ static void vtypes_find(struct range *r, unsigned n)
 
 unsigned range_generate(struct jit_gen *g, struct range *r, unsigned n, unsigned reach, bool plan)
 {
-	struct generating k = { .g = g, .r = r, .n = n, .plan = plan };
+	struct ir_ins room[2][IR_BLOCK_MAX];
+	struct generating k = {
+		.g = g, .r = r, .n = n, .plan = plan,
+		.ir = { .ins = room[0], .max = IR_BLOCK_MAX },
+		.next = { .ins = room[1], .max = IR_BLOCK_MAX },
+	};
 	unsigned end = n < r->n ? r->off[n] : r->bytes;
 	if (!jit_is_flat(g))
 		k.delta = offsetof(struct rv_hart, engine_run) + offsetof(struct jit_run, delta);

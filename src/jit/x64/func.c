@@ -7,8 +7,6 @@ enum { GROUPS_MAX = 200000, GROUP_BYTES = 512 };
 #define CONTEXT(field)                                                                             \
 	((int32_t)offsetof(struct jit_fn_context, field) - (int32_t)sizeof(struct jit_fn_context))
 
-static int32_t slot_at(uint32_t slot) { return at(8 * (uint64_t)slot); }
-
 bool fn_room(struct jit_fn *f, void *p, uint32_t n, uint32_t *cap, size_t size)
 {
 	void *was;
@@ -33,17 +31,13 @@ static void live_free(struct jit_fn *f)
 {
 	free(f->blocks);
 	free(f->block_of);
-	free(f->depth);
 	free(f->bits);
 	free(f->cur);
 	free(f->calls);
-	free(f->labels);
 	free(f->catch_of);
 	f->blocks = NULL;
 	f->block_of = f->cur = f->calls = f->catch_of = NULL;
-	f->depth = NULL;
 	f->bits = NULL;
-	f->labels = NULL;
 }
 
 void jit_fn_free(struct jit_fn *f)
@@ -54,6 +48,7 @@ void jit_fn_free(struct jit_fn *f)
 	free(f->ins);
 	free(f->groups);
 	free(f->uses);
+	free(f->ends);
 	free(f->segs);
 	free(f->webs);
 	free(f->waits);
@@ -74,79 +69,92 @@ void jit_fn_begin(struct jit_fn *f, uint64_t self, uint32_t nslots, uint32_t nar
 	f->nlocals = nlocals;
 	f->result = result;
 	f->nresults = nresults;
-	f->nins = f->nuses = f->ngroups = f->nwaits = f->nstubs = f->npolled = 0;
+	f->nins = f->nuses = f->ngroups = f->nends = f->nwaits = f->nstubs = f->npolled = 0;
 	f->nconsts = f->nlines = f->ncatches = 0;
 	f->bad = f->exact = false;
 	f->entries = 0;
 }
 
-static enum fn_end end_of(const struct ir_ins *i)
-{
-	switch ((int)i->op) {
-	case IR_br: return FN_BRANCHES;
-	case IR_jump: return FN_JUMPS;
-	case IR_table:
-	case IR_ret:
-	case IR_end: return FN_STOPS;
-	case IR_invoke:
-		return ir_invoke_of(i).kind >= IR_INVOKE_TAIL &&
-			       ir_invoke_of(i).kind != IR_INVOKE_HELPER
-			   ? FN_STOPS
-			   : FN_FALLS;
-	default: return FN_FALLS;
-	}
-}
+/* Of operations: NOTED: they are no pure ones, so uses has them; MAY_CALL; above that, how they end
+ * a group. */
+enum { NOTED = 1, MAY_CALL = 2, ENDS = 2 };
+static const uint8_t notes[IR_COUNT] = {
+	[IR_get] = NOTED, [IR_put] = NOTED, [IR_store] = NOTED, [IR_amo] = NOTED,
+	[IR_guard] = NOTED, [IR_invoke] = NOTED | MAY_CALL, [IR_vop] = MAY_CALL,
+	[IR_br] = NOTED | FN_BRANCHES << ENDS, [IR_jump] = NOTED | FN_JUMPS << ENDS,
+	[IR_table] = NOTED | FN_STOPS << ENDS, [IR_ret] = NOTED | FN_STOPS << ENDS,
+	[IR_end] = NOTED | FN_STOPS << ENDS,
+};
 
-/* Slots that @i, the instruction @n, reads or writes; @b: its block. There is room. */
-static void use_note(struct jit_fn *f, const struct ir_block *b, const struct ir_ins *i, uint32_t n)
+static void call_note(struct fn_group *g, const struct ir_ins *i)
 {
-	if (i->op != IR_get && i->op != IR_put && i->op != IR_invoke && i->op != IR_end)
+	unsigned kind = ir_invoke_of(i).kind;
+	g->calls |= fn_calls(i);
+	if (i->op != IR_invoke)
 		return;
-	uint8_t type = i->op == IR_get ? i->type : i->op == IR_put ? b->ins[i->a].type : IR_VOID;
-	f->uses[f->nuses++] = (struct fn_use){n, i->op, type};
+	/* can what it calls throw something to this function? */
+	g->throws |= kind <= IR_INVOKE_INDIRECT || kind == IR_INVOKE_THROW;
+	if (kind >= IR_INVOKE_TAIL && kind != IR_INVOKE_HELPER)
+		g->end = FN_STOPS;
 }
 
-/* Can what it calls throw something to this function? */
-static bool throws(const struct ir_ins *i)
+/* Room for one more group of as many instructions as there may be. */
+static bool groups_fit(const struct jit_fn *f)
 {
-	unsigned kind = i->op == IR_invoke ? ir_invoke_of(i).kind : IR_INVOKE_HELPER;
-	return kind <= IR_INVOKE_INDIRECT || kind == IR_INVOKE_THROW;
+	return f->ngroups + 1 < f->cap_groups && f->nins + IR_BLOCK_MAX < f->cap_ins &&
+	       f->nuses + IR_BLOCK_MAX < f->cap_uses && f->nends < f->cap_ends;
+}
+static COLD bool groups_room(struct jit_fn *f)
+{
+	const uint32_t n = IR_BLOCK_MAX;
+	return fn_room(f, &f->groups, f->ngroups + 1, &f->cap_groups, sizeof *f->groups) &&
+	       fn_room(f, &f->ins, f->nins + n, &f->cap_ins, sizeof *f->ins) &&
+	       fn_room(f, &f->uses, f->nuses + n, &f->cap_uses, sizeof *f->uses) &&
+	       fn_room(f, &f->ends, f->nends, &f->cap_ends, sizeof *f->ends);
+}
+
+void jit_fn_next(struct jit_fn *f, struct ir_block *b)
+{
+	b->full = unlikely(!groups_fit(f)) && !groups_room(f);
+	b->ins = b->full ? &f->no_ins : &f->ins[f->nins];
+	b->n = 0;
+	b->max = IR_BLOCK_MAX;
 }
 
 void jit_fn_add(struct jit_fn *f, const struct ir_block *b)
 {
-	if (f->bad || b->full ||
-	    !fn_room(f, &f->groups, f->ngroups + 1, &f->cap_groups, sizeof *f->groups) ||
-	    !fn_room(f, &f->ins, f->nins + b->n, &f->cap_ins, sizeof *f->ins) ||
-	    !fn_room(f, &f->uses, f->nuses + b->n, &f->cap_uses, sizeof *f->uses)) {
+	if (unlikely(f->bad || b->full)) {
 		f->bad = true;
 		return;
 	}
-	struct fn_group *g = &f->groups[f->ngroups++];
+	struct fn_group *g = &f->groups[f->ngroups];
+	struct fn_use *u = &f->uses[f->nuses];
+	const struct ir_ins *const ins = b->ins, *const end = ins + b->n;
 	*g = (struct fn_group){.ins = f->nins, .use = f->nuses};
-	for (uint32_t n = 0; n < b->n; n++) {
-		const struct ir_ins *i = &b->ins[n];
-		use_note(f, b, i, f->nins);
-		g->calls |= fn_calls(i);
-		g->throws |= throws(i);
-		f->ins[f->nins++] = *i;
+	for (const struct ir_ins *i = ins; i < end; i++) {
+		unsigned note = notes[i->op];
+		if (note & MAY_CALL)
+			call_note(g, i);
+		if (!(note & NOTED))
+			continue;
+		u->ins = f->nins + (uint32_t)(i - ins);
+		u->group = f->ngroups;
+		u->slot = (uint32_t)(i->imm / 8);
+		u->op = i->op;
+		u->type = i->op == IR_put ? ins[i->a].type : i->type;
+		u++;
+		if (note >> ENDS)
+			g->end = (uint8_t)(note >> ENDS);
 	}
-	g->end = (uint8_t)(b->n ? end_of(&b->ins[b->n - 1]) : FN_FALLS);
+	if (g->end != FN_FALLS)
+		f->ends[f->nends++] = f->ngroups;
+	f->ngroups++;
+	f->nins += b->n;
+	f->nuses = (uint32_t)(u - f->uses);
 	g[1] = (struct fn_group){.ins = f->nins, .use = f->nuses};
 }
 
 /* ---- places ---- */
-
-struct fn_loc fn_loc(struct jit_fn *f, const struct ir_ins *i)
-{
-	const struct fn_web *w = fn_web_of(f, i->d);
-	if (w->reg == NOREG)
-		return (struct fn_loc){NOREG, false, STATE_REG,
-				       slot_at(f->segs[i->d].slot)};
-	if (w->reg >= FN_INTS)
-		return (struct fn_loc){FN_XMM + w->reg - FN_INTS, true, 0, 0};
-	return (struct fn_loc){fn_int[w->reg], false, 0, 0};
-}
 
 struct fn_stub *fn_stub(struct jit_fn *f, enum fn_stub_kind k, unsigned trap, uint8_t *from)
 {
@@ -200,16 +208,26 @@ bool fn_is_lost(const struct jit_fn *f, unsigned r, uint32_t seg)
 /* Those live across group f->now in registers that calls overwrite: to their slots, or back. */
 void fn_lost_move(struct jit_fn *f, bool load)
 {
-	for (unsigned r = 0; r < FN_REGS; r++)
-		if (f->held[r] != FN_NONE && fn_is_lost(f, r, f->held[r]))
+	for (uint32_t m = f->holds; m; m &= m - 1) {
+		unsigned r = (unsigned)__builtin_ctz(m);
+		if (fn_is_lost(f, r, f->held[r]))
 			fn_web_move(f, f->held[r], load);
+	}
+}
+
+static void held_forget(struct jit_fn *f)
+{
+	memset(f->held, -1, sizeof f->held);
+	f->holds = 0;
 }
 
 static void held_note(struct jit_fn *f, uint32_t seg)
 {
 	unsigned r = fn_web_of(f, seg)->reg;
-	if (r != NOREG)
-		f->held[r] = seg;
+	if (r == NOREG)
+		return;
+	f->held[r] = seg;
+	f->holds |= 1u << r;
 }
 
 /* ---- in and out ---- */
@@ -299,7 +317,7 @@ static void entry(struct jit_fn *f)
 
 static void aim(struct jit_fn *f, uint8_t *from, uint32_t group)
 {
-	uint8_t *to = f->labels[group];
+	const uint8_t *to = fn_block_at(f, group)->label;
 	if (to && !f->g->a.full) {
 		x_aim(from, to);
 		return;
@@ -314,13 +332,14 @@ static void branch(struct jit_fn *f, uint32_t v, uint32_t group)
 {
 	struct jit_gen *g = f->g;
 	struct jit_asm *a = &g->a;
-	const struct ir_ins *i = &f->b.ins[v];
+	const struct ir_ins *i = &f->at[v];
 	bool inverted = false;
-	if (i->op == IR_eq && f->b.ins[i->a].op == IR_fop) {
+	if (i->op == IR_eq && f->at[i->a].op == IR_fop) {
 		inverted = true;
-		i = &f->b.ins[i->a];
+		i = &f->at[i->a];
 	}
 	if (i->op != IR_fop) {
+		fn_ready(f);
 		aim(f, x_jcc32(a, gen_cond(g, v)), group);
 		return;
 	}
@@ -340,6 +359,7 @@ static void branch(struct jit_fn *f, uint32_t v, uint32_t group)
 static void table(struct jit_fn *f, const struct ir_ins *i)
 {
 	struct jit_asm *a = &f->g->a;
+	fn_ready(f);
 	unsigned r = gen_any(f->g, i->a);
 	x_mov(a, false, RAX, r);
 	x_movi(a, RCX, i->imm);
@@ -363,7 +383,7 @@ static void leave(struct jit_fn *f)
 static void ret(struct jit_fn *f, const struct ir_ins *i)
 {
 	struct jit_gen *g = f->g;
-	const struct ir_ins *v = &f->b.ins[i->a];
+	const struct ir_ins *v = &f->at[i->a];
 	if (fn_is_float(v->type)) {
 		unsigned x = fn_xmm(f, i->a, 0);
 		if (x)
@@ -378,6 +398,7 @@ static void ret(struct jit_fn *f, const struct ir_ins *i)
 		else
 			x_mov(&g->a, w, RAX, l.reg);
 	} else {
+		fn_ready(f);
 		gen_into(g, i->a, RAX);
 	}
 	leave(f);
@@ -456,6 +477,7 @@ static void invoke(struct jit_fn *f, const struct ir_ins *i)
 		return;
 	}
 	if (indirect) {
+		fn_ready(f);
 		unsigned r = gen_any(f->g, i->a);
 		x_mov(a, false, RAX, r);
 		callee_find(f, i, v);
@@ -494,20 +516,27 @@ static void guard(struct jit_fn *f, const struct ir_ins *i)
 			fn_stub(f, FN_TRAP, (unsigned)i->imm, x_jmp32(&g->a));
 		return;
 	}
+	fn_ready(f);
 	fn_stub(f, FN_TRAP, (unsigned)i->imm, x_jcc32(&g->a, gen_cond(g, i->a) ^ 1));
+}
+
+static void put(struct jit_fn *f, uint32_t n)
+{
+	if (fn_put_special(f, n))
+		return;
+	fn_ready(f);
+	gen_put(f->g, n);
 }
 
 static void effect(struct jit_fn *f, uint32_t n)
 {
 	struct jit_gen *g = f->g;
-	const struct ir_ins *i = &f->b.ins[n];
+	const struct ir_ins *i = &f->at[n];
 	switch ((int)i->op) {
-	case IR_put:
-		if (!fn_put_special(f, n))
-			gen_put(g, n);
-		break;
+	case IR_put: put(f, n); break;
 	case IR_store: fn_store(f, n); break;
 	case IR_amo:
+		fn_ready(f);
 		if (!g->uses[n])
 			fn_atomic(f, i, NULL);
 		break;
@@ -535,24 +564,16 @@ static void effect(struct jit_fn *f, uint32_t n)
 	}
 }
 
-/* The group for gen.c: reads and writes of values in integer registers at their places. */
-static void group_take(struct jit_fn *f, uint32_t group)
+void fn_ready(struct jit_fn *f)
 {
-	struct ir_block *b = &f->b;
-	b->n = f->groups[group + 1].ins - f->groups[group].ins;
-	b->full = false;
-	memcpy(b->ins, &f->ins[f->groups[group].ins], b->n * sizeof *b->ins);
-	for (uint32_t u = f->groups[group].use; u < f->groups[group + 1].use; u++) {
-		struct ir_ins *i = &b->ins[f->uses[u].ins - f->groups[group].ins];
-		if (i->op != IR_get && i->op != IR_put)
-			continue;
-		unsigned r = fn_web_of(f, i->d)->reg;
-		if (r < FN_INTS)
-			i->imm = FN_HOMES + 8ull * r;
-	}
+	if (f->ready)
+		return;
+	const struct fn_group *p = &f->groups[f->now];
+	gen_prepare(f->g, f->at, p[1].ins - p->ins);
+	f->ready = true;
 }
 
-static void line_note(struct jit_fn *f, uint32_t bytes)
+static COLD void line_note_long(struct jit_fn *f, uint32_t bytes)
 {
 	for (; fn_room(f, &f->lines, f->nlines, &f->cap_lines, 1) && !f->bad; bytes -= 254) {
 		f->lines[f->nlines++] = (uint8_t)(bytes > 254 ? 255 : bytes);
@@ -561,26 +582,48 @@ static void line_note(struct jit_fn *f, uint32_t bytes)
 	}
 }
 
+static void line_note(struct jit_fn *f, uint32_t bytes)
+{
+	if (likely(bytes <= 254 && f->nlines < f->cap_lines))
+		f->lines[f->nlines++] = (uint8_t)bytes;
+	else
+		line_note_long(f, bytes);
+}
+
 static void group_make(struct jit_fn *f, uint32_t group)
 {
 	struct jit_gen *g = f->g;
 	uint8_t *begin = g->a.p;
+	uint32_t first = f->groups[group].ins, end = f->groups[group + 1].use;
 	f->now = group;
-	if (f->block_of[group] != FN_NONE) {
-		const struct fn_block *p = &f->blocks[f->block_of[group]];
-		f->labels[group] = begin;
-		memset(f->held, -1, sizeof f->held);
-		for (uint32_t n = 0; n < p->nins; n++)
-			held_note(f, p->ins_at + n);
+	f->ready = false;
+	f->at = &f->ins[first];
+	g->ins = f->at;
+	for (uint32_t n = f->groups[group].use; n < end; n++) {
+		const struct fn_use *u = &f->uses[n];
+		struct ir_ins *i = &f->ins[u->ins];
+		unsigned r = NOREG;
+		if (u->op == IR_get || u->op == IR_put)
+			r = fn_web_of(f, i->d)->reg;
+		if (r < FN_INTS) /* for gen.c */
+			i->imm = FN_HOMES + 8ull * r;
+		if (u->op != IR_get)
+			effect(f, u->ins - first);
+		if (u->op == IR_put)
+			held_note(f, i->d);
 	}
-	group_take(f, group);
-	gen_prepare(g, &f->b);
-	for (uint32_t n = 0; n < f->b.n && !g->cannot && !f->bad; n++)
-		effect(f, n);
-	for (uint32_t u = f->groups[group].use; u < f->groups[group + 1].use; u++)
-		if (f->uses[u].op == IR_put)
-			held_note(f, f->ins[f->uses[u].ins].d);
 	line_note(f, (uint32_t)(g->a.p - begin));
+}
+
+static void block_make(struct jit_fn *f, struct fn_block *p)
+{
+	const struct jit_gen *g = f->g;
+	p->label = g->a.p;
+	held_forget(f);
+	for (uint32_t n = 0; n < p->nins; n++)
+		held_note(f, p->ins_at + n);
+	for (uint32_t k = p->first; k < p->end; k++)
+		group_make(f, k);
 }
 
 /* ---- behind ---- */
@@ -643,7 +686,8 @@ static void consts_write(struct jit_fn *f)
 static bool doors_find(const struct jit_fn *f, struct jit_fn_code *ret)
 {
 	uint32_t cap = 0;
-	for (uint32_t k = 0; k < f->ngroups; k++) {
+	for (uint32_t n = 0; n < f->nends; n++) {
+		const uint32_t k = f->ends[n];
 		const struct fn_group *g = &f->groups[k];
 		if (g->end != FN_BRANCHES && g->end != FN_JUMPS)
 			continue;
@@ -671,12 +715,12 @@ static void doors_write(struct jit_fn *f, struct jit_fn_code *ret)
 {
 	struct jit_asm *a = &f->g->a;
 	for (uint32_t d = 0; d < ret->ndoors && !a->full; d++) {
-		const struct fn_block *p = &f->blocks[f->block_of[ret->doors[d].group]];
+		const struct fn_block *p = fn_block_at(f, ret->doors[d].group);
 		ret->doors[d].code = asm_off(a);
 		prologue(f);
 		for (uint32_t n = 0; n < p->nins; n++)
 			fn_web_move(f, p->ins_at + n, true);
-		x_jmp_to(a, f->labels[ret->doors[d].group]);
+		x_jmp_to(a, p->label);
 	}
 }
 
@@ -699,15 +743,14 @@ static void gen_begin(struct jit_fn *f)
 static int code_make(struct jit_fn *f, struct jit_fn_code *ret)
 {
 	struct jit_gen *g = f->g;
-	f->labels = calloc(f->ngroups + 1, sizeof *f->labels);
-	if (!f->labels || !doors_find(f, ret) || !fn_pads_find(f, ret))
+	if (!doors_find(f, ret) || !fn_pads_find(f, ret))
 		return -ENOMEM;
 	gen_begin(f);
-	memset(f->held, -1, sizeof f->held);
+	held_forget(f);
 	entry(f);
 	ret->first = asm_off(&g->a);
-	for (uint32_t k = 0; k < f->ngroups && !g->a.full && !g->cannot && !f->bad; k++)
-		group_make(f, k);
+	for (uint32_t b = 0; b < f->nblocks && !g->a.full && !g->cannot && !f->bad; b++)
+		block_make(f, &f->blocks[b]);
 	stubs_write(f);
 	doors_write(f, ret);
 	fn_pads_write(f, ret);
@@ -717,7 +760,7 @@ static int code_make(struct jit_fn *f, struct jit_fn_code *ret)
 	if (g->cannot || g->a.full)
 		return g->a.full ? -ENOSPC : -ENOTSUP;
 	for (uint32_t n = 0; n < f->nwaits; n++)
-		x_aim(f->waits[n].from, f->labels[f->waits[n].group]);
+		x_aim(f->waits[n].from, fn_block_at(f, f->waits[n].group)->label);
 	ret->code = (uint32_t)(g->a.start - f->c->w);
 	ret->len = asm_off(&g->a);
 	ret->frame = f->frame;

@@ -38,6 +38,9 @@ struct fn_block {
 	uint32_t succ[2];      /* FN_NONE: none */
 	uint32_t catch;        /* the innermost one of what its last group throws; FN_NONE */
 	uint32_t ntable;       /* so many blocks that follow are successors as well */
+	uint32_t until;        /* it begins a loop: the group behind that; 0: it does not */
+	uint32_t weight;       /* of what is in it: how often it runs */
+	uint8_t *label;        /* its code; NULL: it has none yet */
 	uint64_t *in, *kill;   /* bits by slot: live at the start; written before they are read */
 };
 /* One that catches; those around it come before it. */
@@ -57,9 +60,13 @@ struct jit_fn {
 	/* of each group its first instruction and its first use of slots; one more than all */
 	struct fn_group { uint32_t ins, use; uint8_t end; bool calls, throws; } *groups;
 	uint32_t ngroups, cap_groups;
-	struct fn_use { uint32_t ins; uint8_t op, type; } *uses; /* gets, puts, invokes, ends */
+	/* what reads slots or does anything, in order; slot: of gets and puts */
+	struct fn_use { uint32_t ins, group, slot; uint8_t op, type; } *uses;
 	uint32_t nuses, cap_uses;
+	uint32_t *ends;        /* groups that do not fall, in order */
+	uint32_t nends, cap_ends;
 	bool bad;              /* memory ran out */
+	struct ir_ins no_ins;  /* without memory: what groups are made of */
 	/* func_catch.c */
 	struct fn_catch *catches;
 	uint32_t ncatches, cap_catches;
@@ -67,8 +74,7 @@ struct jit_fn {
 	/* func_live.c */
 	struct fn_block *blocks;
 	uint32_t nblocks;
-	uint32_t *block_of;    /* by group, of those that begin one; else FN_NONE */
-	uint8_t *depth;        /* of loops, by group */
+	uint32_t *block_of;    /* by group, of those that begin one; others have nothing there */
 	uint64_t *bits;        /* of all blocks */
 	struct fn_seg *segs;
 	struct fn_web *webs;
@@ -81,10 +87,11 @@ struct jit_fn {
 	/* func.c */
 	struct jit_cache *c;
 	struct jit_gen *g;
-	struct ir_block b;     /* the group that is made */
+	struct ir_ins *at;     /* of the group that is made */
 	uint32_t now;          /* its number */
+	bool ready;            /* gen.c is */
 	uint32_t held[FN_REGS]; /* the segment in each register; FN_NONE */
-	uint8_t **labels;      /* code of groups that begin blocks */
+	uint32_t holds;         /* registers with one, by number */
 	struct fn_wait { uint8_t *from; uint32_t group; } *waits;
 	uint32_t nwaits, cap_waits;
 	struct fn_stub {
@@ -117,7 +124,11 @@ static inline bool fn_alike(uint8_t x, uint8_t y)
 {
 	return fn_is_xmm(x) == fn_is_xmm(y) && (x == IR_V128) == (y == IR_V128);
 }
-uint32_t fn_top(struct jit_fn *f, uint32_t seg);
+uint32_t fn_top_far(struct jit_fn *f, uint32_t seg);
+static inline uint32_t fn_top(struct jit_fn *f, uint32_t seg)
+{
+	return likely(f->segs[seg].up == seg) ? seg : fn_top_far(f, seg);
+}
 static inline struct fn_web *fn_web(struct jit_fn *f, uint32_t seg)
 {
 	return &f->webs[fn_top(f, seg)];
@@ -144,6 +155,12 @@ static inline uint32_t fn_catch_at(const struct jit_fn *f, uint32_t group)
 }
 
 /* ---- func.c ---- */
+/* Before gen.c makes anything of the group. */
+void fn_ready(struct jit_fn *f);
+static inline struct fn_block *fn_block_at(const struct jit_fn *f, uint32_t group)
+{
+	return &f->blocks[f->block_of[group]];
+}
 /* Room for more than @n of *@p, of @size bytes each; less than 256 more than before. False: no
  * memory. */
 bool fn_room(struct jit_fn *f, void *p, uint32_t n, uint32_t *cap, size_t size);
@@ -157,7 +174,15 @@ struct fn_loc {
 	unsigned base;
 	int32_t disp;
 };
-struct fn_loc fn_loc(struct jit_fn *f, const struct ir_ins *i); /* of an IR_get, IR_put */
+static inline int32_t slot_at(uint32_t slot) { return at(8 * (uint64_t)slot); }
+static inline struct fn_loc fn_loc(const struct jit_fn *f, const struct ir_ins *i) /* get, put */
+{
+	unsigned r = fn_web_of(f, i->d)->reg;
+	if (r == NOREG)
+		return (struct fn_loc){NOREG, false, STATE_REG, slot_at(f->segs[i->d].slot)};
+	return r >= FN_INTS ? (struct fn_loc){FN_XMM + r - FN_INTS, true, 0, 0}
+			    : (struct fn_loc){fn_int[r], false, 0, 0};
+}
 void fn_const_load(struct jit_fn *f, unsigned x, uint64_t lo, uint64_t hi); /* xmm @x := */
 void fn_lost_move(struct jit_fn *f, bool load); /* around a call of C */
 struct fn_stub *fn_stub(struct jit_fn *f, enum fn_stub_kind k, unsigned trap, uint8_t *from);

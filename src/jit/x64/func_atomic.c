@@ -48,7 +48,7 @@ static unsigned exchange(const struct atom *x, const struct ir_ins *i, unsigned 
  * to the context. */
 static struct fn_loc operand(const struct atom *x, uint32_t v)
 {
-	const struct ir_ins *i = &x->f->b.ins[v];
+	const struct ir_ins *i = &x->f->at[v];
 	if (i->op == IR_get) {
 		struct fn_loc l = fn_loc(x->f, i);
 		if (!l.xmm)

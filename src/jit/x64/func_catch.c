@@ -90,7 +90,7 @@ bool fn_catches_flow(struct jit_fn *f)
 	bool news = false;
 	for (uint32_t k = 0; f->catch_of && k < f->ncatches; k++) {
 		const struct fn_catch *c = &f->catches[k];
-		const uint64_t *pad = f->blocks[f->block_of[c->is.pad]].in;
+		const uint64_t *pad = fn_block_at(f, c->is.pad)->in;
 		const uint64_t *next =
 		    c->next == FN_NONE || c->is.all ? NULL : f->catches[c->next].in;
 		for (uint32_t w = 0; w < f->words; w++) {
@@ -135,10 +135,10 @@ void fn_pads_write(struct jit_fn *f, struct jit_fn_code *ret)
 {
 	struct jit_asm *a = &f->g->a;
 	for (uint32_t k = 0; k < ret->npads && !a->full; k++) {
-		const struct fn_block *p = &f->blocks[f->block_of[ret->pads[k].group]];
+		const struct fn_block *p = fn_block_at(f, ret->pads[k].group);
 		ret->pads[k].code = asm_off(a);
 		for (uint32_t n = 0; n < p->nins; n++)
 			fn_web_move(f, p->ins_at + n, true);
-		x_jmp_to(a, f->labels[ret->pads[k].group]);
+		x_jmp_to(a, p->label);
 	}
 }

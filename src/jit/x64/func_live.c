@@ -24,88 +24,108 @@ static uint32_t target_of(const struct jit_fn *f, uint32_t k)
 
 /* ---- blocks ---- */
 
-/* @until: by the first group of a loop, what is behind its last one; 0: no loop begins there. */
-static void depths_find(struct jit_fn *f, const uint32_t *until)
+static bool bit(const uint64_t *bits, uint32_t n) { return bits[n / 64] >> (n & 63) & 1; }
+static void bit_set(uint64_t *bits, uint32_t n) { bits[n / 64] |= UINT64_C(1) << (n & 63); }
+
+/* @heads: a bit of each group that begins a block; one more than there are groups. */
+static void heads_find(const struct jit_fn *f, uint64_t *heads)
 {
-	uint32_t ends[DEPTH_MAX * 4], n = 0;
-	for (uint32_t k = 0; k < f->ngroups; k++) {
-		uint32_t left = 0;
-		for (uint32_t i = 0; i < n; i++)
-			if (ends[i] > k)
-				ends[left++] = ends[i];
-		n = left;
-		if (until[k] && n < countof(ends))
-			ends[n++] = until[k];
-		f->depth[k] = (uint8_t)(n < DEPTH_MAX ? n : DEPTH_MAX);
+	bit_set(heads, 0);
+	for (uint32_t k = 0; f->catch_of && k < f->ncatches; k++)
+		bit_set(heads, f->catches[k].is.pad);
+	for (uint32_t k = 0; f->catch_of && k < f->ngroups; k++)
+		if (fn_catch_at(f, k) != FN_NONE)
+			bit_set(heads, k + 1);
+	for (uint32_t n = 0; n < f->nends; n++) {
+		uint32_t k = f->ends[n];
+		bit_set(heads, k + 1);
+		if (is_jump(&f->groups[k]))
+			bit_set(heads, target_of(f, k));
 	}
 }
 
-static bool heads_find(struct jit_fn *f)
+static uint32_t bits_count(const uint64_t *bits, uint32_t words)
 {
-	uint32_t n = f->ngroups;
-	f->block_of = calloc(n + 1, sizeof *f->block_of);
-	f->depth = calloc(n + 1, 1);
-	uint32_t *until = calloc(n + 1, sizeof *until);
-	if (!f->block_of || !f->depth || !until) {
-		free(until);
-		return !(f->bad = true);
-	}
-	f->block_of[0] = 1;
-	for (uint32_t k = 0; f->catch_of && k < f->ncatches; k++)
-		f->block_of[f->catches[k].is.pad] = 1;
-	for (uint32_t k = 0; k < n; k++) {
-		const struct fn_group *g = &f->groups[k];
-		if (is_jump(g)) {
-			uint32_t to = target_of(f, k);
-			f->block_of[to] = 1;
-			if (to <= k)
-				until[to] = k + 1;
+	uint32_t n = 0;
+	for (uint32_t w = 0; w < words; w++)
+		n += (uint32_t)__builtin_popcountll(bits[w]);
+	return n;
+}
+
+/* The blocks' groups, and what is around them; @heads has no bit behind the last group. */
+static void blocks_number(struct jit_fn *f, const uint64_t *heads)
+{
+	uint32_t b = 0;
+	for (uint32_t w = 0; w <= f->ngroups / 64; w++)
+		for (uint64_t m = heads[w]; m; m &= m - 1) {
+			uint32_t k = 64 * w + (uint32_t)__builtin_ctzll(m);
+			f->block_of[k] = b;
+			f->blocks[b] = (struct fn_block){
+			    .first = k,
+			    .in = f->bits + (size_t)2 * b * f->words,
+			    .kill = f->bits + ((size_t)2 * b + 1) * f->words};
+			if (b)
+				f->blocks[b - 1].end = k;
+			b++;
 		}
-		if (g->end != FN_FALLS || fn_catch_at(f, k) != FN_NONE)
-			f->block_of[k + 1] = 1;
+	f->blocks[b - 1].end = f->ngroups;
+	for (uint32_t n = 0; n < f->nends; n++) {
+		uint32_t k = f->ends[n], to = is_jump(&f->groups[k]) ? target_of(f, k) : k + 1;
+		if (to <= k)
+			fn_block_at(f, to)->until = k + 1;
 	}
-	depths_find(f, until);
-	free(until);
-	return true;
+}
+
+/* What is in loops runs more often. */
+static void weights_find(struct jit_fn *f)
+{
+	uint32_t ends[DEPTH_MAX * 4], n = 0;
+	for (uint32_t b = 0; b < f->nblocks; b++) {
+		struct fn_block *p = &f->blocks[b];
+		uint32_t left = 0;
+		for (uint32_t i = 0; i < n; i++)
+			if (ends[i] > p->first)
+				ends[left++] = ends[i];
+		n = left;
+		if (p->until && n < countof(ends))
+			ends[n++] = p->until;
+		p->weight = 1u << 3 * (n < DEPTH_MAX ? n : DEPTH_MAX);
+	}
+}
+
+static void block_link(const struct jit_fn *f, struct fn_block *p)
+{
+	const struct fn_group *g = &f->groups[p->end - 1];
+	p->succ[0] = falls(g) && p->end < f->ngroups ? (uint32_t)(p - f->blocks) + 1 : FN_NONE;
+	p->catch = fn_catch_at(f, p->end - 1);
+	p->succ[1] = is_jump(g) ? f->block_of[target_of(f, p->end - 1)] : FN_NONE;
+	const struct ir_ins *i = g[1].ins > g->ins ? &f->ins[g[1].ins - 1] : NULL;
+	p->ntable = i && i->op == IR_table ? (uint32_t)i->imm + 1 : 0;
 }
 
 static bool blocks_make(struct jit_fn *f)
 {
-	uint32_t n = 0;
-	for (uint32_t k = 0; k < f->ngroups; k++)
-		n += f->block_of[k];
+	uint32_t n = f->ngroups, ncatches = f->catch_of ? f->ncatches : 0;
+	autofree uint64_t *heads = calloc(n / 64 + 1, 8);
+	f->block_of = malloc((n + 1) * sizeof *f->block_of);
+	if (!heads || !f->block_of)
+		return !(f->bad = true);
+	heads_find(f, heads);
+	heads[n / 64] &= ~(UINT64_MAX << (n & 63));
+	n = f->nblocks = bits_count(heads, n / 64 + 1);
 	f->words = (f->nslots + 63) / 64;
-	uint32_t ncatches = f->catch_of ? f->ncatches : 0;
 	if ((uint64_t)(n + ncatches) * f->words * 64 > BITS_MAX)
 		return false;
-	f->blocks = calloc(n + 1, sizeof *f->blocks);
+	f->blocks = malloc((n + 1) * sizeof *f->blocks);
 	f->bits = calloc(((size_t)2 * n + 1 + ncatches) * f->words, 8);
 	if (!f->blocks || !f->bits)
 		return !(f->bad = true);
-	f->nblocks = n;
 	for (uint32_t k = 0; k < ncatches; k++)
 		f->catches[k].in = f->bits + ((size_t)2 * n + k) * f->words;
-	uint32_t b = FN_NONE;
-	for (uint32_t k = 0; k < f->ngroups; k++) {
-		if (f->block_of[k]) {
-			f->block_of[k] = ++b;
-			f->blocks[b].first = k;
-			f->blocks[b].in = f->bits + (size_t)2 * b * f->words;
-			f->blocks[b].kill = f->blocks[b].in + f->words;
-		} else {
-			f->block_of[k] = FN_NONE;
-		}
-		f->blocks[b].end = k + 1;
-	}
-	for (b = 0; b < n; b++) {
-		struct fn_block *p = &f->blocks[b];
-		const struct fn_group *g = &f->groups[p->end - 1];
-		p->succ[0] = falls(g) && b + 1 < n ? b + 1 : FN_NONE;
-		p->catch = fn_catch_at(f, p->end - 1);
-		p->succ[1] = is_jump(g) ? f->block_of[target_of(f, p->end - 1)] : FN_NONE;
-		const struct ir_ins *i = g[1].ins > g->ins ? &f->ins[g[1].ins - 1] : NULL;
-		p->ntable = i && i->op == IR_table ? (uint32_t)i->imm + 1 : 0;
-	}
+	blocks_number(f, heads);
+	weights_find(f);
+	for (uint32_t b = 0; b < n; b++)
+		block_link(f, &f->blocks[b]);
 	return true;
 }
 
@@ -115,9 +135,6 @@ static uint32_t succ_at(const struct jit_fn *f, const struct fn_block *p, uint32
 }
 
 /* ---- live slots ---- */
-
-static bool bit(const uint64_t *bits, uint32_t n) { return bits[n / 64] >> (n & 63) & 1; }
-static void bit_set(uint64_t *bits, uint32_t n) { bits[n / 64] |= UINT64_C(1) << (n & 63); }
 
 static void slot_read(struct fn_block *p, uint32_t slot)
 {
@@ -129,21 +146,19 @@ static void block_scan(struct jit_fn *f, struct fn_block *p)
 {
 	const struct fn_use *end = &f->uses[f->groups[p->end].use];
 	for (const struct fn_use *u = &f->uses[f->groups[p->first].use]; u < end; u++) {
-		const struct ir_ins *i = &f->ins[u->ins];
-		uint32_t slot = (uint32_t)i->imm / 8;
 		if (u->op == IR_get) {
-			slot_read(p, slot);
+			slot_read(p, u->slot);
 			if (u->type == IR_V128)
-				slot_read(p, slot + 1);
+				slot_read(p, u->slot + 1);
 		} else if (u->op == IR_put) {
-			bit_set(p->kill, slot);
+			bit_set(p->kill, u->slot);
 			if (u->type == IR_V128)
-				bit_set(p->kill, slot + 1);
+				bit_set(p->kill, u->slot + 1);
 		} else if (u->op == IR_end) {
 			for (uint32_t s = 0; s < f->nresults; s++)
 				slot_read(p, s);
-		} else {
-			struct ir_invoke v = ir_invoke_of(i);
+		} else if (u->op == IR_invoke) {
+			struct ir_invoke v = ir_invoke_of(&f->ins[u->ins]);
 			uint32_t to = v.kind == IR_INVOKE_HELPER ? v.to : v.at;
 			for (uint32_t s = 0; s < v.nargs; s++)
 				slot_read(p, v.at + s);
@@ -185,7 +200,7 @@ static void flow(struct jit_fn *f)
 
 /* ---- segments ---- */
 
-uint32_t fn_top(struct jit_fn *f, uint32_t seg)
+uint32_t fn_top_far(struct jit_fn *f, uint32_t seg)
 {
 	while (f->segs[seg].up != seg) {
 		f->segs[seg].up = f->segs[f->segs[seg].up].up;
@@ -194,20 +209,25 @@ uint32_t fn_top(struct jit_fn *f, uint32_t seg)
 	return seg;
 }
 
+/* Twice as many as before. False: no memory. */
+static COLD bool segs_more(struct jit_fn *f)
+{
+	uint32_t cap = f->cap_segs ? 2 * f->cap_segs : 256;
+	struct fn_seg *s = realloc(f->segs, cap * sizeof *s);
+	f->segs = s ? s : f->segs;
+	struct fn_web *w = s ? realloc(f->webs, cap * sizeof *w) : NULL;
+	f->webs = w ? w : f->webs;
+	if (!w)
+		return !(f->bad = true);
+	f->cap_segs = cap;
+	return true;
+}
+
+/* There are some already, so without memory it is one of those. */
 static uint32_t seg_new(struct jit_fn *f, uint32_t slot, uint32_t from)
 {
-	if (f->nsegs == f->cap_segs) {
-		uint32_t cap = f->cap_segs ? 2 * f->cap_segs : 256;
-		struct fn_seg *s = realloc(f->segs, cap * sizeof *s);
-		f->segs = s ? s : f->segs;
-		struct fn_web *w = s ? realloc(f->webs, cap * sizeof *w) : NULL;
-		f->webs = w ? w : f->webs;
-		if (!w) {
-			f->bad = true;
-			return 0;
-		}
-		f->cap_segs = cap;
-	}
+	if (unlikely(f->nsegs == f->cap_segs) && !segs_more(f))
+		return 0;
 	uint32_t n = f->nsegs++;
 	f->segs[n] = (struct fn_seg){from, from + 1, n, FN_NONE, slot};
 	f->webs[n] = (struct fn_web){.last = n, .hint = FN_NONE, .reg = NOREG};
@@ -232,33 +252,28 @@ static void segs_join(struct jit_fn *f, uint32_t x, uint32_t y)
 	a->hint = a->hint == FN_NONE ? b->hint : a->hint;
 }
 
-static uint32_t weight_at(const struct jit_fn *f, uint32_t group)
+static void web_touch(struct fn_web *w, uint32_t weight, uint8_t type)
 {
-	return 1u << 3 * f->depth[group];
-}
-
-static void seg_touch(struct jit_fn *f, uint32_t seg, uint32_t group, uint8_t type, bool reads)
-{
-	struct fn_web *w = fn_web(f, seg);
 	if (w->weight < 1u << 30)
-		w->weight += weight_at(f, group);
+		w->weight += weight;
 	w->slot |= w->type && !fn_alike(w->type, type);
 	w->type = w->type ? w->type : type;
-	w->wide |= reads && type == IR_I64;
-	w->narrow |= reads && type == IR_I32;
 }
 
-/* Slot @slot is read by @group; in memory, if @by_slot. */
-static uint32_t seg_read(struct jit_fn *f, uint32_t slot, uint32_t group, bool by_slot)
+/* The segment of @slot that @group reads. */
+static inline uint32_t seg_read(struct jit_fn *f, uint32_t slot, uint32_t group)
 {
 	uint32_t s = f->cur[slot];
-	if (s == FN_NONE) /* never written on any way here */
+	if (unlikely(s == FN_NONE)) /* never written on any way here */
 		s = f->cur[slot] = seg_new(f, slot, 2 * group);
 	if (f->segs[s].to < 2 * group + 1)
 		f->segs[s].to = 2 * group + 1;
-	if (by_slot)
-		fn_web(f, s)->slot = true;
 	return s;
+}
+/* It reads that in memory. */
+static void slot_walk(struct jit_fn *f, uint32_t slot, uint32_t group)
+{
+	fn_web(f, seg_read(f, slot, group))->slot = true;
 }
 
 static void invoke_walk(struct jit_fn *f, const struct ir_ins *i, uint32_t group)
@@ -266,11 +281,10 @@ static void invoke_walk(struct jit_fn *f, const struct ir_ins *i, uint32_t group
 	struct ir_invoke v = ir_invoke_of(i);
 	uint32_t to = v.kind == IR_INVOKE_HELPER ? v.to : v.at;
 	for (uint32_t s = 0; s < v.nargs; s++)
-		(void)seg_read(f, v.at + s, group, true);
+		slot_walk(f, v.at + s, group);
 	for (uint32_t s = 0; s < v.nresults; s++) {
 		uint32_t n = f->cur[to + s] = seg_new(f, to + s, 2 * group + 1);
-		if (!f->bad)
-			f->webs[n].slot = true;
+		f->webs[n].slot = true;
 	}
 }
 
@@ -278,39 +292,55 @@ static void invoke_walk(struct jit_fn *f, const struct ir_ins *i, uint32_t group
 static void upper_walk(struct jit_fn *f, bool reads, uint32_t slot, uint32_t group)
 {
 	if (reads) {
-		(void)seg_read(f, slot, group, true);
+		slot_walk(f, slot, group);
 		return;
 	}
 	uint32_t s = f->cur[slot] = seg_new(f, slot, 2 * group + 1);
-	if (!f->bad)
-		f->webs[s].slot = true;
+	f->webs[s].slot = true;
 }
 
-static void group_walk(struct jit_fn *f, uint32_t group)
+static uint32_t get_walk(struct jit_fn *f, const struct fn_use *u, uint32_t weight)
 {
-	uint32_t read = FN_NONE, end = f->groups[group + 1].use;
-	for (uint32_t n = f->groups[group].use; n < end && !f->bad; n++) {
-		const struct fn_use *u = &f->uses[n];
-		struct ir_ins *i = &f->ins[u->ins];
-		uint32_t slot = (uint32_t)i->imm / 8;
+	uint32_t s = f->ins[u->ins].d = seg_read(f, u->slot, u->group);
+	struct fn_web *w = fn_web(f, s);
+	web_touch(w, weight, u->type);
+	w->wide |= u->type == IR_I64;
+	w->narrow |= u->type == IR_I32;
+	if (u->type == IR_V128)
+		upper_walk(f, true, u->slot + 1, u->group);
+	return s;
+}
+
+/* @read: what its group has read; FN_NONE. */
+static void put_walk(struct jit_fn *f, const struct fn_use *u, uint32_t weight, uint32_t read)
+{
+	uint32_t s = f->cur[u->slot] = seg_new(f, u->slot, 2 * u->group + 1);
+	f->ins[u->ins].d = s;
+	web_touch(&f->webs[s], weight, u->type);
+	f->webs[s].hint = read;
+	if (u->type == IR_V128)
+		upper_walk(f, false, u->slot + 1, u->group);
+}
+
+static void block_walk(struct jit_fn *f, const struct fn_block *p)
+{
+	uint32_t read = FN_NONE, group = FN_NONE;
+	const struct fn_use *end = &f->uses[f->groups[p->end].use];
+	for (const struct fn_use *u = &f->uses[f->groups[p->first].use]; u < end; u++) {
+		if (u->group != group)
+			read = FN_NONE;
+		group = u->group;
 		if (u->op == IR_get) {
-			i->d = seg_read(f, slot, group, false);
-			seg_touch(f, i->d, group, u->type, true);
-			read = read == FN_NONE ? i->d : read;
+			uint32_t s = get_walk(f, u, p->weight);
+			read = read == FN_NONE ? s : read;
 		} else if (u->op == IR_put) {
-			i->d = f->cur[slot] = seg_new(f, slot, 2 * group + 1);
-			if (f->bad)
-				return;
-			seg_touch(f, i->d, group, u->type, false);
-			f->webs[i->d].hint = read;
+			put_walk(f, u, p->weight, read);
 		} else if (u->op == IR_invoke) {
-			invoke_walk(f, i, group);
-		} else {
+			invoke_walk(f, &f->ins[u->ins], group);
+		} else if (u->op == IR_end) {
 			for (uint32_t s = 0; s < f->nresults; s++)
-				(void)seg_read(f, s, group, true);
+				slot_walk(f, s, group);
 		}
-		if (u->type == IR_V128)
-			upper_walk(f, u->op == IR_get, slot + 1, group);
 	}
 }
 
@@ -342,8 +372,6 @@ static void block_leave(struct jit_fn *f, struct fn_block *p)
 				uint32_t seg = f->cur[slot];
 				if (seg == FN_NONE)
 					seg = f->cur[slot] = seg_new(f, slot, 2 * p->end - 1);
-				if (f->bad)
-					return;
 				if (f->segs[seg].to < 2 * p->end)
 					f->segs[seg].to = 2 * p->end;
 				segs_join(f, f->blocks[s].ins_at + k++, seg);
@@ -354,8 +382,7 @@ static void block_leave(struct jit_fn *f, struct fn_block *p)
 static bool segs_make(struct jit_fn *f)
 {
 	f->cur = malloc((f->nslots + 1) * sizeof *f->cur);
-	f->calls = calloc(f->ngroups + 1, sizeof *f->calls);
-	if (!f->cur || !f->calls)
+	if (!f->cur || (!f->cap_segs && !segs_more(f)))
 		return !(f->bad = true);
 	for (uint32_t b = 0; b < f->nblocks; b++) {
 		struct fn_block *p = &f->blocks[b];
@@ -371,32 +398,34 @@ static bool segs_make(struct jit_fn *f)
 		memset(f->cur, -1, f->nslots * sizeof *f->cur);
 		for (uint32_t n = 0; n < p->nins; n++)
 			f->cur[f->segs[p->ins_at + n].slot] = p->ins_at + n;
-		for (uint32_t k = p->first; k < p->end && !f->bad; k++)
-			group_walk(f, k);
+		block_walk(f, p);
 		block_leave(f, p);
 	}
 	return !f->bad;
 }
 
-static void calls_count(struct jit_fn *f)
+static bool calls_count(struct jit_fn *f)
 {
-	for (uint32_t k = 0; k < f->ngroups; k++) {
-		f->calls[k + 1] = f->calls[k];
-		if (f->groups[k].calls && f->calls[k] < 1u << 30)
-			f->calls[k + 1] += weight_at(f, k);
-	}
+	f->calls = malloc((f->ngroups + 1) * sizeof *f->calls);
+	if (!f->calls)
+		return !(f->bad = true);
+	uint32_t sum = f->calls[0] = 0;
+	for (const struct fn_block *p = f->blocks; p < f->blocks + f->nblocks; p++)
+		for (uint32_t k = p->first; k < p->end; k++) {
+			if (f->groups[k].calls && sum < 1u << 30)
+				sum += p->weight;
+			f->calls[k + 1] = sum;
+		}
+	return true;
 }
 
 bool fn_live(struct jit_fn *f)
 {
 	f->nsegs = 0;
-	if (!fn_catches_nest(f) || !heads_find(f) || !blocks_make(f))
+	if (!fn_catches_nest(f) || !blocks_make(f))
 		return false;
 	for (uint32_t b = 0; b < f->nblocks; b++)
 		block_scan(f, &f->blocks[b]);
 	flow(f);
-	if (!segs_make(f))
-		return false;
-	calls_count(f);
-	return true;
+	return segs_make(f) && calls_count(f);
 }

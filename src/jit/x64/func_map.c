@@ -43,23 +43,46 @@ static void ranks_sort(struct rank *p, uint32_t n, uint32_t *ret_tops)
 		ret_tops[before[p[k].worth]++] = p[k].top;
 }
 
-/* The bits of word @w that lie in [from, to). */
-static uint64_t mask_of(uint32_t w, uint32_t from, uint32_t to)
+/* Where a segment lies in bits: words @a to @b, of those bits @first and @last. */
+struct span {
+	uint32_t a, b;
+	uint64_t first, last;
+};
+static struct span span_of(const struct fn_seg *g)
 {
-	uint64_t m = UINT64_MAX;
-	if (w == from / 64)
-		m &= UINT64_MAX << (from & 63);
-	if (w == to / 64)
-		m &= ~(UINT64_MAX << (to & 63));
-	return m;
+	return (struct span){g->from / 64, g->to / 64, UINT64_MAX << (g->from & 63),
+			     ~(UINT64_MAX << (g->to & 63))};
+}
+
+static bool is_busy(const uint64_t *busy, const struct fn_seg *g)
+{
+	const struct span s = span_of(g);
+	if (likely(s.a == s.b))
+		return busy[s.a] & s.first & s.last;
+	bool some = (busy[s.a] & s.first) || (busy[s.b] & s.last);
+	for (uint32_t w = s.a + 1; w < s.b && !some; w++)
+		some = busy[w];
+	return some;
+}
+
+static void make_busy(uint64_t *busy, const struct fn_seg *g)
+{
+	const struct span s = span_of(g);
+	if (likely(s.a == s.b)) {
+		busy[s.a] |= s.first & s.last;
+		return;
+	}
+	busy[s.a] |= s.first;
+	busy[s.b] |= s.last;
+	for (uint32_t w = s.a + 1; w < s.b; w++)
+		busy[w] = UINT64_MAX;
 }
 
 static bool is_free(const struct jit_fn *f, unsigned r, uint32_t top)
 {
 	for (uint32_t s = top; s != FN_NONE; s = f->segs[s].next)
-		for (uint32_t w = f->segs[s].from / 64; w <= f->segs[s].to / 64; w++)
-			if (f->busy[r][w] & mask_of(w, f->segs[s].from, f->segs[s].to))
-				return false;
+		if (is_busy(f->busy[r], &f->segs[s]))
+			return false;
 	return true;
 }
 
@@ -69,16 +92,17 @@ static void take_reg(struct jit_fn *f, unsigned r, uint32_t top)
 	if (r >= FN_KEPT && r < FN_INTS)
 		f->kept |= 1u << r;
 	for (uint32_t s = top; s != FN_NONE; s = f->segs[s].next)
-		for (uint32_t w = f->segs[s].from / 64; w <= f->segs[s].to / 64; w++)
-			f->busy[r][w] |= mask_of(w, f->segs[s].from, f->segs[s].to);
+		make_busy(f->busy[r], &f->segs[s]);
 }
 
-/* What it costs that calls overwrite it: it is saved and loaded around each. */
-static void measure(struct jit_fn *f, uint32_t top)
+/* How long webs live; and what it costs that calls overwrite them: they are saved and loaded around
+ * each. Segment by segment, as they lie in memory. */
+static void webs_measure(struct jit_fn *f)
 {
-	struct fn_web *w = &f->webs[top];
-	for (uint32_t s = top; s != FN_NONE; s = f->segs[s].next) {
-		const struct fn_seg *g = &f->segs[s];
+	for (uint32_t s = 0; s < f->nsegs; s++) {
+		struct fn_seg *g = &f->segs[s];
+		g->up = fn_top(f, s);
+		struct fn_web *w = &f->webs[g->up];
 		w->size += g->to - g->from;
 		/* calls of groups whose reading and writing both lie inside */
 		uint32_t a = (g->from + 1) / 2, b = g->to / 2;
@@ -87,30 +111,33 @@ static void measure(struct jit_fn *f, uint32_t top)
 	}
 }
 
-static bool suits(const struct jit_fn *f, uint32_t top, unsigned r)
+/* Registers that are good for @w, if they are free: a bit of each. */
+static uint32_t suiting(const struct jit_fn *f, const struct fn_web *w)
 {
-	const struct fn_web *w = &f->webs[top];
-	bool kept = r >= FN_KEPT && r < FN_INTS;
-	if ((f->c->fn.exact || f->exact) && kept && w->cost)
-		return false; /* the callee has it */
-	return (kept || w->weight > 2 * (uint64_t)w->cost) && is_free(f, r, top);
+	const uint32_t ints = (1u << FN_INTS) - 1, kept = ints & ~((1u << FN_KEPT) - 1);
+	uint32_t m = fn_is_xmm(w->type) ? ((1u << FN_REGS) - 1) & ~ints : ints;
+	if ((f->c->fn.exact || f->exact) && w->cost)
+		m &= ~kept; /* the callee has it */
+	return w->weight > 2 * (uint64_t)w->cost ? m : m & kept;
 }
 
 static void choose(struct jit_fn *f, uint32_t top)
 {
 	struct fn_web *w = &f->webs[top];
-	bool x = fn_is_xmm(w->type);
-	unsigned first = x ? FN_INTS : 0, end = x ? FN_REGS : FN_INTS;
-	unsigned hint = w->hint == FN_NONE ? NOREG : fn_web(f, w->hint)->reg;
-	if (hint != NOREG && hint >= first && hint < end && !(w->cost && hint < FN_KEPT) &&
-	    suits(f, top, hint)) {
-		take_reg(f, hint, top);
-		return;
+	uint32_t m = suiting(f, w);
+	unsigned hint = w->hint == FN_NONE ? NOREG : f->webs[fn_top(f, w->hint)].reg, r;
+	if (hint != NOREG && m >> hint & 1 && !(w->cost && hint < FN_KEPT)) {
+		if (is_free(f, hint, top)) {
+			take_reg(f, hint, top);
+			return;
+		}
+		m &= ~(1u << hint);
 	}
 	/* what lives across calls likes to be kept */
-	for (unsigned n = 0; n < end - first; n++) {
-		unsigned r = !x && w->cost ? end - 1 - n : first + n;
-		if (suits(f, top, r)) {
+	bool down = !fn_is_xmm(w->type) && w->cost;
+	for (; m; m &= ~(1u << r)) {
+		r = (unsigned)(down ? 31 - __builtin_clz(m) : __builtin_ctz(m));
+		if (is_free(f, r, top)) {
 			take_reg(f, r, top);
 			return;
 		}
@@ -134,13 +161,11 @@ bool fn_map(struct jit_fn *f)
 	uint32_t n = 0;
 	/* what callees have saved is lost when one of them throws: who lands has saved it, too */
 	f->kept = f->catch_of ? ((1u << FN_INTS) - (1u << FN_KEPT)) : 0;
+	webs_measure(f);
 	for (uint32_t s = 0; s < f->nsegs; s++) {
-		struct fn_web *w = &f->webs[s];
-		f->segs[s].up = fn_top(f, s);
-		if (f->segs[s].up != s || w->slot || !w->type)
-			continue;
-		measure(f, s);
-		all[n++] = (struct rank){worth_of(w), s};
+		const struct fn_web *w = &f->webs[s];
+		if (f->segs[s].up == s && !w->slot && w->type)
+			all[n++] = (struct rank){worth_of(w), s};
 	}
 	ranks_sort(all, n, tops);
 	for (uint32_t k = 0; k < n; k++)

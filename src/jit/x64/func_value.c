@@ -5,7 +5,7 @@
 
 enum { PP_NONE, PP_66, PP_F3, PP_F2 };
 
-static const struct ir_ins *arg(const struct jit_fn *f, uint32_t v) { return &f->b.ins[v]; }
+static const struct ir_ins *arg(const struct jit_fn *f, uint32_t v) { return &f->at[v]; }
 static bool is_const(const struct ir_ins *i) { return i->op == IR_const; }
 /* Of moves: movss, movsd, movups; of arithmetic with one number. */
 static unsigned pp_of(uint8_t type)
@@ -287,11 +287,12 @@ struct fn_beyond fn_place(struct jit_fn *f, uint32_t v)
 		x_movi(a, RCX, k);
 		return (struct fn_beyond){RCX, 0};
 	}
-	uint32_t n = i->op == IR_zext ? i->a : (uint32_t)(i - f->b.ins);
+	uint32_t n = i->op == IR_zext ? i->a : (uint32_t)(i - f->at);
 	unsigned r = RCX;
 	if (arg(f, n)->op == IR_get || is_const(arg(f, n))) {
 		r = fn_int_in(f, n, RCX);
 	} else { /* a sum of 32 bits */
+		fn_ready(f);
 		gen_take(f->g, RCX);
 		gen_into(f->g, n, RCX);
 		gen_temp_free(f->g, RCX);
@@ -341,7 +342,7 @@ static void load(struct jit_fn *f, const struct ir_ins *i, const struct ir_ins *
 
 void fn_store(struct jit_fn *f, uint32_t n)
 {
-	const struct ir_ins *i = &f->b.ins[n], *v = arg(f, i->b);
+	const struct ir_ins *i = &f->at[n], *v = arg(f, i->b);
 	struct jit_asm *a = &f->g->a;
 	struct fn_beyond p = fn_place(f, i->a);
 	unsigned bytes = (unsigned)i->imm;
@@ -423,7 +424,7 @@ static void result(struct jit_fn *f, const struct ir_ins *i, struct fn_loc to)
 
 bool fn_put_special(struct jit_fn *f, uint32_t n)
 {
-	const struct ir_ins *i = &f->b.ins[n], *v = arg(f, i->a);
+	const struct ir_ins *i = &f->at[n], *v = arg(f, i->a);
 	bool extends = v->op == IR_sext || v->op == IR_zext;
 	struct fn_loc to = fn_loc(f, i);
 	if (v->op == IR_load)

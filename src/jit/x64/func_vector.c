@@ -130,7 +130,7 @@ static const struct vrow rows[VOP_COUNT] = {
 
 static unsigned vop_of(const struct ir_ins *i) { return (unsigned)i->imm & 0xffff; }
 static unsigned lane_of(const struct ir_ins *i) { return (unsigned)(i->imm >> 16) & 15; }
-static const struct ir_ins *arg(const struct jit_fn *f, uint32_t v) { return &f->b.ins[v]; }
+static const struct ir_ins *arg(const struct jit_fn *f, uint32_t v) { return &f->at[v]; }
 
 bool fn_calls(const struct ir_ins *i)
 {

@@ -762,14 +762,23 @@ static void effect(struct jit_gen *g, uint32_t n)
 	}
 }
 
+/* The arguments of each operation; and whether something is done even if nobody wants its value. */
+enum { DOES = 4 };
+static const uint8_t shapes[IR_COUNT] = {
+#define IR(name, nargs, flags, text) [IR_##name] = (nargs) | ((flags) & (IR_F | IR_S) ? DOES : 0),
+#include "ir/ops.def"
+};
+
 /* How often each value is wanted, by effects and by values that are wanted themselves. */
-static void uses_count(struct jit_gen *g, const struct ir_block *b)
+static void uses_count(struct jit_gen *g, uint32_t count)
 {
-	memset(g->uses, 0, b->n);
-	for (uint32_t n = b->n; n-- > 0;) {
-		const struct ir_ins *i = &b->ins[n];
-		const uint32_t arg[3] = { i->a, i->b, i->c };
+	for (uint32_t n = count; n-- > 0;) {
+		const struct ir_ins *i = ins(g, n);
+		unsigned shape = shapes[i->op];
+		if (!(shape & DOES) && !g->uses[n])
+			continue;
 		if (i->op == IR_fcall) {
+			const uint32_t arg[3] = { i->a, i->b, i->c };
 			const struct fp_opinfo *f = &fp_opinfo[i->imm];
 			for (unsigned k = 0; k < 3; k++)
 				if (f->arg[k] != IR_VOID || (f->rm == 2 && k == 0))
@@ -778,28 +787,41 @@ static void uses_count(struct jit_gen *g, const struct ir_block *b)
 				g->uses[i->d]++;
 			continue;
 		}
-		if (!(ir_opinfo[i->op].flags & (IR_F | IR_S)) && !g->uses[n])
-			continue;
-		for (unsigned k = 0; k < ir_opinfo[i->op].nargs; k++)
-			g->uses[arg[k]]++;
+		shape &= DOES - 1;
+		if (shape > 0)
+			g->uses[i->a]++;
+		if (shape > 1)
+			g->uses[i->b]++;
+		if (shape > 2)
+			g->uses[i->c]++;
 	}
 }
 
-void gen_prepare(struct jit_gen *g, const struct ir_block *b)
+void gen_prepare(struct jit_gen *g, const struct ir_ins *ins, uint32_t n)
 {
-	g->ir = b;
+	const uint64_t none = 0, noreg = UINT64_MAX;
+	g->ins = ins;
 	g->temps = TEMPS;
 	g->saved = 0;
-	memset(g->loc, NOREG, b->n);
-	if (b->full || b->n > 64)
+	if (n > 64) {
 		g->cannot = true;
-	else
-		uses_count(g, b);
+		return;
+	}
+	if (likely(n <= sizeof none)) { /* there is room for more */
+		memcpy(g->uses, &none, sizeof none);
+		memcpy(g->loc, &noreg, sizeof noreg);
+	} else {
+		memset(g->uses, 0, n);
+		memset(g->loc, NOREG, n);
+	}
+	uses_count(g, n);
 }
 
 void gen_instruction(struct jit_gen *g, const struct ir_block *b)
 {
-	gen_prepare(g, b);
+	g->ir = b;
+	gen_prepare(g, b->ins, b->n);
+	g->cannot |= b->full;
 	for (uint32_t n = 0; n < b->n && !g->cannot; n++)
 		effect(g, n);
 }

@@ -172,7 +172,8 @@ struct jit_gen {
 	struct jit_asm a;
 	bool cannot;
 	bool alone;                 /* see jit_unit.alone */
-	const struct ir_block *ir;
+	const struct ir_block *ir;  /* of units */
+	const struct ir_ins *ins;   /* what is made */
 	struct jit_insn now;        /* the instruction that is being made, or was last */
 	const struct jit_insn *in;  /* the same */
 	unsigned temps;             /* free temporaries */
@@ -223,6 +224,7 @@ struct jit_gen {
 	struct { uint8_t *from; uint8_t thunk; } own_wait[SLOW_MAX];
 	struct { uint8_t *out, *table; } jumps[OWN_JUMPS]; /* ends of what leads there */
 	struct ir_block folded;     /* of own units: see known.c */
+	struct ir_ins folded_ins[64];
 	uint32_t label_near[LABELS][32]; /* as near, of labels that are still to come */
 	struct slow slow[SLOW_MAX];
 	uint8_t *each_at[EACH_AT_MAX]; /* accesses of IR_each that may fault */
@@ -266,7 +268,7 @@ void gen_thunk_call(struct jit_gen *g, uint32_t shared, enum own_thunk own);
 static inline int32_t at(uint64_t off) { return (int32_t)off - BIAS; }
 static inline const struct ir_ins *ins(const struct jit_gen *g, uint32_t v)
 {
-	return &g->ir->ins[v];
+	return &g->ins[v];
 }
 unsigned gen_temp(struct jit_gen *g);
 void gen_temp_free(struct jit_gen *g, unsigned r);
@@ -287,8 +289,8 @@ struct slow *gen_slow(struct jit_gen *g, enum slow_kind k, uint8_t *from);
 void gen_forget(struct jit_gen *g); /* facts */
 
 void gen_instruction(struct jit_gen *g, const struct ir_block *b);
-/* For who makes @b one effect after the other: begin, and a put of an integer. */
-void gen_prepare(struct jit_gen *g, const struct ir_block *b);
+/* For who makes @n instructions one effect after the other: begin, and a put of an integer. */
+void gen_prepare(struct jit_gen *g, const struct ir_ins *ins, uint32_t n);
 void gen_put(struct jit_gen *g, uint32_t n);
 
 /* ---- div.c: multiplication to 128 bits, division, carry-less product and the like ---- */

@@ -49,11 +49,10 @@ const struct ir_block *known_fold(struct jit_gen *g, const struct ir_block *from
 	struct known *k = &g->known;
 	struct ir_block *b = &g->folded;
 	uint64_t made = 0; /* values, one bit each */
-	if (from->full || from->n > 64 || is_plain(k, from))
+	if (from->full || from->n > countof(g->folded_ins) || is_plain(k, from))
 		return from;
+	*b = (struct ir_block){ .ins = g->folded_ins, .n = from->n };
 	memcpy(b->ins, from->ins, from->n * sizeof *b->ins);
-	b->n = from->n;
-	b->full = false;
 	for (uint32_t n = 0; n < b->n; n++) {
 		struct ir_ins *i = &b->ins[n];
 		if (i->op == IR_get && i->type == IR_I64 && is_x(i->imm) &&
