@@ -4,7 +4,7 @@
 
 /* ---- imports: the .idata Section; Delay-Load Import Tables ---- */
 
-enum { DESCRIPTOR = 20, DELAY_DESCRIPTOR = 32 };
+enum { DESCRIPTOR = 20, DELAY_DESCRIPTOR = 32, NAME_MOST = 4096 };
 #define BY_ORDINAL (UINT64_C(1) << 63)
 
 void pe_imports_begin(struct pe_imports *w, const struct pe_image *im, bool delayed)
@@ -73,6 +73,21 @@ static const uint8_t *file_at(const struct pe *p, const uint8_t *file, uint64_t 
 	return NULL;
 }
 
+/* A name, which has to end soon, in the section that it begins in. */
+static const char *file_name(const struct pe *p, const uint8_t *file, uint64_t len, uint64_t rva)
+{
+	for (unsigned i = 0; i < p->nsections; i++) {
+		const struct pe_section *s = &p->sections[i];
+		uint64_t in = rva - s->rva;
+		if (rva < s->rva || in >= s->file_len || s->off + in >= len)
+			continue;
+		uint64_t left = min_u64(s->file_len - in, len - s->off - in);
+		const uint8_t *t = file + s->off + in;
+		return memchr(t, 0, min_u64(left, NAME_MOST)) ? (const char *)t : NULL;
+	}
+	return NULL;
+}
+
 bool pe_file_imports(const struct pe *p, const uint8_t *file, uint64_t len, const char *dll)
 {
 	size_t name_len = strlen(dll) + 1;
@@ -90,6 +105,59 @@ bool pe_file_imports(const struct pe *p, const uint8_t *file, uint64_t len, cons
 		}
 	}
 	return false;
+}
+
+/* What a file takes: how far we are. */
+struct walk {
+	const struct pe *p;
+	const uint8_t *file;
+	uint64_t len;
+	unsigned n;
+	pe_import_fn *fn;
+	void *arg;
+};
+
+/* All that the library @dll gives, by the names at @at. */
+static bool names_walk(struct walk *w, const char *dll, uint64_t at)
+{
+	for (;; at += 8) {
+		const uint8_t *d = file_at(w->p, w->file, w->len, at, 8);
+		uint64_t v = d ? le64_at(d) : 0;
+		const char *name = NULL;
+		if (!d || ++w->n > PE_FILE_IMPORTS)
+			return false;
+		if (!v)
+			return true;
+		if (!(v & BY_ORDINAL) &&
+		    !(name = file_name(w->p, w->file, w->len, (v & UINT32_MAX) + 2)))
+			return false;
+		if (!w->fn(w->arg, dll, name))
+			return false;
+	}
+}
+
+bool pe_file_imports_all(const struct pe *p, const uint8_t *file, uint64_t len, pe_import_fn *fn,
+			 void *arg)
+{
+	struct walk w = {.p = p, .file = file, .len = len, .fn = fn, .arg = arg};
+	for (int delayed = 0; delayed < 2; delayed++) {
+		uint64_t at = p->dirs[delayed ? PE_DELAY : PE_IMPORT].rva;
+		uint32_t size = delayed ? DELAY_DESCRIPTOR : DESCRIPTOR;
+		for (; at; at += size) {
+			const uint8_t *d = file_at(p, file, len, at, size);
+			if (!d)
+				return false;
+			uint32_t name = le32_at(d + (delayed ? 4 : 12));
+			uint32_t slots = le32_at(d + (delayed ? 12 : 16));
+			uint32_t names = le32_at(d + (delayed ? 16 : 0));
+			if (!name || !slots)
+				break;
+			const char *dll = file_name(p, file, len, name);
+			if (!dll || !names_walk(&w, dll, names ? names : slots))
+				return false;
+		}
+	}
+	return true;
 }
 
 /* ---- exports: the .edata Section ---- */

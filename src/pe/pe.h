@@ -87,6 +87,13 @@ int pe_imports_next(struct pe_imports *w, struct pe_import *ret, struct lodge_er
 
 /* Does a file import from the library @dll ("crypt32.dll"), delayed or not? Without the image. */
 bool pe_file_imports(const struct pe *p, const uint8_t *file, uint64_t len, const char *dll) MUST;
+/* The same way: of each function that it takes, delayed or not, @fn is told the library and the
+ * name (NULL: it goes by a number), until it says false. False: it has; or not all is where files
+ * have it; or there are more than PE_FILE_IMPORTS, in whatever order a damaged file has them. */
+enum { PE_FILE_IMPORTS = 4096 };
+typedef bool pe_import_fn(void *arg, const char *dll, const char *name);
+bool pe_file_imports_all(const struct pe *p, const uint8_t *file, uint64_t len, pe_import_fn *fn,
+			 void *arg) MUST;
 
 /* ---- what it gives ---- */
 /* Find @name, or (NULL) @ordinal. 0: *ret_rva is its place; or *ret_forward, "LIBRARY.name", is

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pe/pe.h"
 #include "test/test.h"
+#include <stdio.h>
 
 enum { FILE_LEN = 0x800, PE_AT = 0x80, OPT = PE_AT + 24, SECTIONS = OPT + 240 };
 
@@ -196,4 +197,41 @@ TEST(pe_imports_are_found_in_the_file)
 	CHECK(!pe_file_imports(&p, f, 0x680, "crypt32.dll"));
 	p.dirs[PE_IMPORT].rva = 0xfffffff0;
 	CHECK(!pe_file_imports(&p, f, sizeof f, "crypt32.dll"));
+}
+
+static bool names_note(void *arg, const char *dll, const char *name)
+{
+	char *all = arg;
+	size_t n = strlen(all);
+	snprintf(all + n, 100 - n, "%s.%s ", dll, name ? name : "#");
+	return !name || strcmp(name, "last") != 0;
+}
+
+TEST(pe_what_a_file_takes_is_told)
+{
+	static uint8_t f[FILE_LEN];
+	char all[100] = "";
+	struct pe p;
+	image_make(f);
+	memcpy(f + 0x600, "a.dll", 6);
+	memcpy(f + 0x612, "one", 4);
+	memcpy(f + 0x622, "last", 5);
+	le32_put(f + 0x680 + 12, 0x2000);
+	le32_put(f + 0x680 + 16, 0x20c0);
+	le64_put(f + 0x6c0, 0x2010);
+	le64_put(f + 0x6c8, UINT64_C(1) << 63 | 7);
+	le64_put(f + 0x6d0, 0);
+	le32_put(f + OPT + 112 + 8, 0x2080);
+	CHECK(pe_read(&p, f, sizeof f, NULL) == 0);
+	CHECK(pe_file_imports_all(&p, f, sizeof f, names_note, all));
+	CHECK(!strcmp(all, "a.dll.one a.dll.# "));
+	le64_put(f + 0x6c0, 0x2020);
+	CHECK(!pe_file_imports_all(&p, f, sizeof f, names_note, all)); /* it wants no more */
+	le64_put(f + 0x6c0, 0x20fffffe); /* a name that is nowhere */
+	CHECK(!pe_file_imports_all(&p, f, sizeof f, names_note, all));
+	CHECK(!pe_file_imports_all(&p, f, 0x6c4, names_note, all));
+	p.dirs[PE_IMPORT].rva = 0xfffffff0;
+	CHECK(!pe_file_imports_all(&p, f, sizeof f, names_note, all));
+	p.dirs[PE_IMPORT].rva = 0;
+	CHECK(pe_file_imports_all(&p, f, sizeof f, names_note, all));
 }

@@ -193,6 +193,9 @@ struct library {
 const struct library *library_find(const char *dll);
 extern const struct host_library win_libm; /* at WIN_LIBM */
 const void *library_symbol(const struct library *l, const char *name);
+/* leads.c: is it of kernel32, ntdll or a C runtime? Does a function of theirs lead beyond them? */
+bool library_plain(const char *dll);
+bool library_leads(const char *name);
 /* A function that ends the guest when it is called, naming itself. */
 void *stub_new(const char *dll, const char *name, unsigned ordinal);
 

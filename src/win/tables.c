@@ -88,6 +88,13 @@ const void *library_symbol(const struct library *l, const char *name)
 	return at;
 }
 
+/* All that is found by its names is in these three tables. */
+bool library_plain(const char *dll)
+{
+	const struct library *l = library_find(dll);
+	return l && (l->apis == table_kernel32 || l->apis == table_crt || l->apis == table_ntdll);
+}
+
 bool win_has_library(const char *dll) { return library_find(dll) != NULL; }
 
 /* ---- by ordinal: only of libraries that are imported so ---- */

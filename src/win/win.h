@@ -5,6 +5,7 @@
  * guest. There is one of it, for a guest hands no argument of ours along. */
 #pragma once
 #include "host/host.h"
+#include "pe/pe.h"
 
 /* A drive: what is below @path on the host's side (in the box) is below @letter: here. */
 struct win_drive {
@@ -63,6 +64,10 @@ bool win_is_batch(const char *path);
 
 /* What the host trusts, as PEM: a file that who calls win_run may put into the guest's System32. */
 #define WIN_ROOTS "roots.pem"
+
+/* Might a program, or what it starts, ever have a socket? Not if it takes nothing that could lead
+ * there; then it needs none to be allowed. @head is of the file. */
+bool win_may_connect(const struct pe *head, const uint8_t *file, uint64_t len);
 
 /* Is there the library @dll ("KERNEL32.dll", an API set, ...)? */
 bool win_has_library(const char *dll);

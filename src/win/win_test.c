@@ -35,6 +35,31 @@ TEST(win_libraries_have_many_names)
 	CHECK(win_find("WSOCK32.dll", NULL, 12) == win_find("ws2_32.dll", NULL, 10)); /* not all */
 }
 
+/* A function that starts programs, finds functions, or makes pipes with names is told of. */
+TEST(win_knows_what_leads_to_sockets)
+{
+	static const char *const libraries[] = {"kernel32", "ntdll", "msvcrt"};
+	static const char *const like[] = {"CreateProcess", "CreateUserProcess", "LoadLib", "Ldr",
+					   "ProcAddress", "CreateNamedPipe", "spawn", "popen",
+					   "execl", "execv", "WinExec", "ShellExec", "LoadPackaged",
+					   "loaddll", "getdllproc", "Socket", "WSA", "wsystem"};
+	for (size_t l = 0; l < countof(libraries); l++) {
+		const struct library *one = library_find(libraries[l]);
+		CHECK(library_plain(libraries[l]));
+		for (size_t i = 0; i < one->n; i++) {
+			const char *name = one->apis[i].name;
+			bool alike = !strcmp(name, "system");
+			for (size_t k = 0; k < countof(like); k++)
+				alike |= strstr(name, like[k]) != NULL;
+			if (alike && !library_leads(name))
+				print_message("%s\n", name);
+			CHECK(!alike || library_leads(name));
+		}
+	}
+	CHECK(!library_plain("ws2_32.dll") && !library_plain("shell32.dll"));
+	CHECK(!library_plain("of-its-own.dll"));
+}
+
 TEST(win_text_goes_both_ways)
 {
 	static const wide mixed[] = u"a\u00e9\u20ac\U0001f600";

@@ -17,6 +17,12 @@ static void imports_walk(const struct pe_image *im, bool delayed)
 			le64_put(i.slot, le64_at(i.slot) + (i.name ? strlen(i.name) : i.ordinal));
 }
 
+static bool name_look(void *arg, const char *dll, const char *name)
+{
+	*(size_t *)arg += strlen(dll) + (name ? strlen(name) : 0);
+	return true;
+}
+
 static void resources_walk(const struct pe_image *im, uint32_t folder, int depth, unsigned *n)
 {
 	struct pe_key k;
@@ -44,6 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	(void)!pe_runnable(&p, NULL);
 	(void)!pe_file_imports(&p, data, len, "crypt32.dll");
+	size_t names = 0;
+	(void)!pe_file_imports_all(&p, data, len, name_look, &names);
 	if (p.size > IMAGE_MOST || !p.nsections || p.nsections > PE_SECTIONS_MAX)
 		return 0;
 	struct pe_image im = {.at = calloc(1, p.size), .size = p.size, .pe = &p};

@@ -420,6 +420,27 @@ time.sleep(60)' >"$T/port" 3>&- &
 	wait $pid || true
 }
 
+@test "a program that can have no sockets has no network, one that may come to them its own" {
+	[ "$(id -u)" = 0 ] || skip "whose namespaces they are is root's to see"
+	printf '#include <windows.h>\nvoid start(void) { Sleep(60000); }\n' >sleeper.c
+	printf '#include <windows.h>\nvoid start(void) { if (!GetProcAddress(0, 0)) Sleep(60000); }\n' >finder.c
+	for name in sleeper finder; do
+		$MINGW-gcc -O1 -nostdlib -e start $name.c -lkernel32 -o $name.exe
+		"$LODGE" run $name.exe 3>&- &
+		pid=$!
+		for _ in $(seq 100); do
+			grep -q '^Seccomp:.2' /proc/$pid/status && break
+			sleep 0.05
+		done
+		ls -l /proc/$pid/ns /proc/$pid/fd
+		readlink /proc/$pid/ns/net >$name.net
+		kill -9 $pid
+		wait $pid || true
+	done
+	[ "$(cat sleeper.net)" = "$(readlink /proc/self/ns/net)" ]
+	[ "$(cat finder.net)" != "$(readlink /proc/self/ns/net)" ]
+}
+
 @test "a signal ends it" {
 	"$LODGE" run probe.exe sleep 3>&- &
 	pid=$! status=0

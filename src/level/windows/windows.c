@@ -288,6 +288,7 @@ int windows_become(const struct lodge_config *c, const struct windows_surroundin
 		roots_place(&p, &head, s.file, s.file_len);
 	if (r == 0 && !s.batch && cache)
 		image_cache_map(&s.image, program, &head, s.file, s.file_len);
+	bool connects = around->network || s.batch || win_may_connect(&head, s.file, s.file_len);
 	int null = r == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 	const int keep[] = {null, null < 0 ? -1 : report_fd};
 	const struct box_alone b = {
@@ -300,7 +301,7 @@ int windows_become(const struct lodge_config *c, const struct windows_surroundin
 		       "c/Users/lodge/AppData/Roaming\0",
 	    .code_from = WIN_GUEST_END,
 	    .forks = true,
-	    .sockets = true,
+	    .sockets = connects,
 	    .networked = around->network,
 	    .meanwhile = host_look};
 	if (r == 0)
