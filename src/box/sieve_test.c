@@ -16,7 +16,7 @@ static int tried(long nr, long a, long b, long c) { return syscall(nr, a, b, c) 
 /* The first thing that the filter of @b has wrong, in a process that it holds; 0: none. */
 static int wrong_with(const struct box_alone *b)
 {
-	const int sockets = b->sockets ? 0 : EPERM;
+	const int sockets = b->sockets ? 0 : EPERM, pairs = b->sockets ? EFAULT : EPERM;
 	const struct {
 		long nr, a, b, c;
 		int error;
@@ -46,7 +46,10 @@ static int wrong_with(const struct box_alone *b)
 	    {SYS_connect, -1, 0, 0, b->sockets ? EBADF : EPERM},
 	    {SYS_bind, -1, 0, 0, b->sockets ? EBADF : EPERM},
 	    {SYS_listen, -1, 0, 0, b->sockets ? EBADF : EPERM},
-	    {SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, b->sockets ? EFAULT : EPERM},
+	    {SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pairs},
+	    {SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pairs},
+	    {SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, EPERM},
+	    {SYS_socketpair, AF_INET, SOCK_STREAM, 0, EPERM},
 	};
 	if (sieve_load(b, NULL) < 0)
 		return 100;
