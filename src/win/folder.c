@@ -108,30 +108,36 @@ API(uint32_t, k32_GetFileAttributesA, const char *path)
 	return k32_GetFileAttributesExA(path, 0, &d) ? d.attributes : INVALID_FILE_ATTRIBUTES;
 }
 
-uint32_t attributes_set(const char *host, uint32_t a)
+static uint32_t attributes_put(const char *host, const struct stat *st, uint32_t a)
 {
-	struct stat st;
-	if (!host)
-		return 0;
-	if (stat(host, &st) < 0)
-		return fail_errno();
 	mode_t mode =
-	    a & FILE_ATTRIBUTE_READONLY ? st.st_mode & ~(mode_t)0222 : st.st_mode | S_IWUSR;
-	if (mode == st.st_mode || S_ISDIR(st.st_mode))
+	    a & FILE_ATTRIBUTE_READONLY ? st->st_mode & ~(mode_t)0222 : st->st_mode | S_IWUSR;
+	if (mode == st->st_mode || S_ISDIR(st->st_mode))
 		return 1;
 	return chmod(host, mode & 07777) < 0 ? fail_errno() : 1;
 }
 
-API(uint32_t, k32_SetFileAttributesW, const wide *path, uint32_t a)
+uint32_t attributes_set(const char *host, uint32_t a)
 {
-	autofree char *host = path_linux_w(path);
-	return attributes_set(host, a);
+	struct stat st;
+	return stat(host, &st) < 0 ? fail_errno() : attributes_put(host, &st, a);
 }
 
 API(uint32_t, k32_SetFileAttributesA, const char *path, uint32_t a)
 {
-	autofree char *host = path_linux(path);
-	return attributes_set(host, a);
+	struct stat st;
+	enum path_state s;
+	autofree char *host = path_asked(path, &st, &s);
+	if (!host)
+		return 0;
+	return s == PATH_THERE && !S_ISLNK(st.st_mode) ? attributes_put(host, &st, a)
+						       : attributes_set(host, a);
+}
+
+API(uint32_t, k32_SetFileAttributesW, const wide *path, uint32_t a)
+{
+	autofree char *p = text_from(path, SIZE_MAX);
+	return p ? k32_SetFileAttributesA(p, a) : 0;
 }
 
 struct handle_information {
@@ -416,7 +422,26 @@ bool name_matches(const char *pattern, const char *name)
 	return matches(pattern, name);
 }
 
-static bool find_fill(struct find *f, const char *name, struct find_data_w *ret)
+/* The entry @name, which is @st. */
+static bool find_tell(const struct stat *st, const char *name, struct find_data_w *ret)
+{
+	size_t len = utf16_put(name, strlen(name), NULL, 0, NULL);
+	if (len >= countof(ret->name))
+		return false;
+	memset(ret, 0, sizeof *ret);
+	ret->attributes = file_attributes(st);
+	time_put(ret->created, &st->st_mtim);
+	time_put(ret->accessed, &st->st_atim);
+	time_put(ret->written, &st->st_mtim);
+	if (!S_ISDIR(st->st_mode)) {
+		ret->size_high = (uint32_t)((uint64_t)st->st_size >> 32);
+		ret->size_low = (uint32_t)st->st_size;
+	}
+	utf16_put(name, strlen(name), ret->name, len, NULL);
+	return true;
+}
+
+static bool find_fill(const struct find *f, const char *name, struct find_data_w *ret)
 {
 	struct stat st;
 	int dir = dirfd(f->d);
@@ -425,20 +450,7 @@ static bool find_fill(struct find *f, const char *name, struct find_data_w *ret)
 	if (S_ISLNK(st.st_mode) && fstatat(dir, name, &st, 0) < 0 &&
 	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
-	size_t len = utf16_put(name, strlen(name), NULL, 0, NULL);
-	if (len >= countof(ret->name))
-		return false;
-	memset(ret, 0, sizeof *ret);
-	ret->attributes = file_attributes(&st);
-	time_put(ret->created, &st.st_mtim);
-	time_put(ret->accessed, &st.st_atim);
-	time_put(ret->written, &st.st_mtim);
-	if (!S_ISDIR(st.st_mode)) {
-		ret->size_high = (uint32_t)((uint64_t)st.st_size >> 32);
-		ret->size_low = (uint32_t)st.st_size;
-	}
-	utf16_put(name, strlen(name), ret->name, len, NULL);
-	return true;
+	return find_tell(&st, name, ret);
 }
 
 static bool find_next(struct find *f, struct find_data_w *ret)
@@ -451,14 +463,21 @@ static bool find_next(struct find *f, struct find_data_w *ret)
 	return false;
 }
 
-static struct find *find_open(const char *path)
+/* The last part of @path, which is looked for in what is before. */
+static const char *find_pattern(const char *path)
 {
 	const char *slash = strrchr(path, '\\'), *other = strrchr(path, '/');
 	slash = other > slash ? other : slash;
 	if (!slash && path[0] && path[1] == ':')
 		slash = path + 1;
-	const char *pattern = slash ? slash + 1 : path;
-	autofree char *folder = slash ? strndup(path, (size_t)(pattern - path)) : strdup(".");
+	return slash ? slash + 1 : path;
+}
+
+static struct find *find_open(const char *path)
+{
+	const char *pattern = find_pattern(path);
+	autofree char *folder =
+	    pattern > path ? strndup(path, (size_t)(pattern - path)) : strdup(".");
 	autofree char *host = folder ? path_linux(folder) : NULL;
 	struct find *f = host ? object_new(KIND_FIND, sizeof *f) : NULL;
 	if (!f)
@@ -478,31 +497,49 @@ static struct find *find_open(const char *path)
 	return f;
 }
 
-/* A name that is in the folder in no case: it need not be read. */
-static bool find_lacks(const struct find *f)
+/* One name: no folder is read for it. False: that is not all there is to say. */
+static bool find_named(const char *path, struct find_data_w *ret, handle *ret_h)
 {
 	struct stat st;
-	size_t n = strlen(f->pattern);
-	return !strchr(". ", f->pattern[n - 1]) && fstat(dirfd(f->d), &st) == 0 &&
-	       names_lack(path_near(f->folder), &st, f->pattern);
+	const char *name = find_pattern(path);
+	size_t n = strlen(name);
+	if (!n || strchr(". ", name[n - 1]) || strpbrk(name, "*?<>\""))
+		return false;
+	*ret_h = HANDLE_BAD;
+	autofree char *host = path_look(path, &st);
+	if (!host)
+		return last_error() == ERROR_FILE_NOT_FOUND;
+	if (S_ISLNK(st.st_mode) && stat(host, &st) < 0 && lstat(host, &st) < 0)
+		return false;
+	struct find *f =
+	    find_tell(&st, strrchr(host, '/') + 1, ret) ? object_new(KIND_FIND, sizeof *f) : NULL;
+	if (!f)
+		return false;
+	f->o.fini = find_fini;
+	f->only = true; /* there is one, and no other */
+	handle h = object_handle(&f->o, false);
+	*ret_h = h ? h : HANDLE_BAD;
+	return true;
 }
 
 static handle find_first(const char *path, struct find_data_w *ret)
 {
+	handle h;
+	if (*path && find_named(path, ret, &h))
+		return h;
 	struct find *f = *path ? find_open(path) : NULL;
 	if (!*path)
 		last_error_set(ERROR_PATH_NOT_FOUND);
 	if (!f)
 		return HANDLE_BAD;
 	bool any = strpbrk(f->pattern, "*?<>\"") != NULL;
-	if (any ? !find_next(f, ret)
-		: !find_fill(f, f->pattern, ret) && (find_lacks(f) || !find_next(f, ret))) {
+	if (any ? !find_next(f, ret) : !find_fill(f, f->pattern, ret) && !find_next(f, ret)) {
 		object_unref(&f->o);
 		last_error_set(ERROR_FILE_NOT_FOUND);
 		return HANDLE_BAD;
 	}
-	f->only = !any; /* there is one, and no other */
-	handle h = object_handle(&f->o, false);
+	f->only = !any;
+	h = object_handle(&f->o, false);
 	return h ? h : HANDLE_BAD;
 }
 
@@ -583,12 +620,17 @@ static uint32_t done(int r) { return r < 0 ? fail_errno() : 1; }
 API(uint32_t, k32_CreateDirectoryW, const wide *path, void *sec)
 {
 	(void)sec;
-	autofree char *name = text_from(path, SIZE_MAX), *host = name ? path_linux(name) : NULL;
+	struct stat st;
+	enum path_state s;
+	autofree char *name = text_from(path, SIZE_MAX);
+	autofree char *host = name ? path_asked(name, &st, &s) : NULL;
 	if (!host)
 		return 0;
 	if (!path_valid(name))
 		return fail(ERROR_INVALID_NAME);
-	if (mkdir(host, 0777) == 0)
+	if (s == PATH_THERE) /* as most that programs make for each file again */
+		return fail(ERROR_ALREADY_EXISTS);
+	if (mkdir(path_near(host), 0777) == 0)
 		return 1;
 	return fail(errno == ENOENT ? ERROR_PATH_NOT_FOUND : error_of(errno));
 }

@@ -164,7 +164,12 @@ static void folders(void)
 	CHECK(h != INVALID_HANDLE_VALUE);
 	SAME(d.nFileSizeLow, 3);
 	SAME(wcscmp(d.cFileName, L"three.dat"), 0);
+	FAILS(FindNextFileW(h, &d), ERROR_NO_MORE_FILES);
 	FindClose(h);
+	CHECK(FindFirstFileW(L"dir\\three", &d) == INVALID_HANDLE_VALUE);
+	SAME(GetLastError(), ERROR_FILE_NOT_FOUND);
+	CHECK(FindFirstFileW(L"dir\\three.dat\\x", &d) == INVALID_HANDLE_VALUE);
+	SAME(GetLastError(), ERROR_DIRECTORY);
 	CHECK(FindFirstFileW(L"dir\\none*", &d) == INVALID_HANDLE_VALUE);
 	SAME(GetLastError(), ERROR_FILE_NOT_FOUND);
 	CHECK(FindFirstFileW(L"none\\*", &d) == INVALID_HANDLE_VALUE);
