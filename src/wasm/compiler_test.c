@@ -147,7 +147,7 @@ TEST(wasm_code_is_kept_while_more_is_made_and_who_makes_it_can_be_left_alone)
 	const struct wasm_limits limits = {
 	    .compiles = true, .heat = 1, .background = true, .stack_slots = 1 << 16};
 	struct bytes *b = malloc(sizeof *b);
-	struct maker *r = malloc(sizeof *r);
+	struct maker *r = calloc(1, sizeof *r);
 	CHECK(b && r);
 	for (uint64_t seed = 1; seed <= 40; seed++) {
 		struct wasm_module *m;

@@ -129,7 +129,7 @@ static bool module_try(struct bytes *b, struct maker *m, uint64_t seed)
 TEST(wasm_compiled_code_does_what_the_interpreter_does)
 {
 	struct bytes *b = malloc(sizeof *b);
-	struct maker *m = malloc(sizeof *m);
+	struct maker *m = calloc(1, sizeof *m);
 	CHECK(b && m);
 	uint64_t from = setting("LODGE_SEED", 1), n = setting("LODGE_MODULES", 300), bad = 0;
 	static const uint64_t once_bad[] = {30013586}; /* an i32 thrown, with more beside it */
@@ -156,7 +156,7 @@ static bool module_write(const char *folder, uint64_t seed, const struct bytes *
 TEST(wasm_random_modules_for_other_engines_are_valid)
 {
 	struct bytes *b = malloc(sizeof *b);
-	struct maker *m = malloc(sizeof *m);
+	struct maker *m = calloc(1, sizeof *m);
 	CHECK(b && m);
 	const char *folder = getenv("LODGE_WRITE");
 	uint64_t from = setting("LODGE_SEED", 1), n = setting("LODGE_MODULES", 50);
@@ -314,7 +314,7 @@ TEST(wasm_a_run_that_is_saved_anywhere_goes_on_as_if_nothing_had_happened)
 {
 	struct state all = {0};
 	struct bytes *b = malloc(sizeof *b);
-	struct maker *m = malloc(sizeof *m);
+	struct maker *m = calloc(1, sizeof *m);
 	CHECK(b && m);
 	uint64_t from = setting("LODGE_SEED", 1), n = setting("LODGE_MODULES", 300), bad = 0;
 	for (uint64_t seed = from; seed < from + n && bad < 5; seed++)
