@@ -621,7 +621,7 @@ API(uint32_t, k32_CreateDirectoryW, const wide *path, void *sec)
 {
 	(void)sec;
 	struct stat st;
-	enum path_state s;
+	enum path_state s = PATH_UNKNOWN;
 	autofree char *name = text_from(path, SIZE_MAX);
 	autofree char *host = name ? path_asked(name, &st, &s) : NULL;
 	if (!host)
