@@ -13,6 +13,21 @@ void pe_imports_begin(struct pe_imports *w, const struct pe_image *im, bool dela
 	    .im = im, .delayed = delayed, .next = im->pe->dirs[delayed ? PE_DELAY : PE_IMPORT].rva};
 }
 
+/* What a file takes of one library; numbers of the image. */
+struct taken {
+	uint32_t name, slots, names;
+};
+
+/* As the descriptor @d says it. False: it is the one behind the last. */
+static bool taken_read(const uint8_t *d, bool delayed, struct taken *ret)
+{
+	uint32_t names = le32_at(d + (delayed ? 16 : 0));
+	ret->name = le32_at(d + (delayed ? 4 : 12));
+	ret->slots = le32_at(d + (delayed ? 12 : 16));
+	ret->names = names ? names : ret->slots;
+	return ret->name && ret->slots;
+}
+
 int pe_imports_library(struct pe_imports *w, struct lodge_err *e)
 {
 	if (!w->next)
@@ -20,16 +35,14 @@ int pe_imports_library(struct pe_imports *w, struct lodge_err *e)
 	const uint8_t *d = pe_at(w->im, w->next, w->delayed ? DELAY_DESCRIPTOR : DESCRIPTOR);
 	if (!d)
 		return err_set(e, EINVAL, "its table of imports is outside of its image");
-	uint32_t name = le32_at(d + (w->delayed ? 4 : 12));
-	w->slots = le32_at(d + (w->delayed ? 12 : 16));
-	w->names = le32_at(d + (w->delayed ? 16 : 0));
-	if (!name || !w->slots)
+	struct taken t;
+	if (!taken_read(d, w->delayed, &t))
 		return 0;
 	if (w->delayed && !(le32_at(d) & 1)) /* of the linkers before 2000 */
 		return err_set(e, ENOTSUP, "its delayed imports are given by address");
-	if (!w->names)
-		w->names = w->slots;
-	w->library = pe_text(w->im, name);
+	w->slots = t.slots;
+	w->names = t.names;
+	w->library = pe_text(w->im, t.name);
 	w->next += w->delayed ? DELAY_DESCRIPTOR : DESCRIPTOR;
 	return w->library ? 1 : err_set(e, EINVAL, "a name of a library is outside of its image");
 }
@@ -88,18 +101,31 @@ static const char *file_name(const struct pe *p, const uint8_t *file, uint64_t l
 	return NULL;
 }
 
+/* The one at *@at, which moves on. 0: there is no more; -ENOENT: it is not where files have it. */
+static int taken_next(const struct pe *p, const uint8_t *file, uint64_t len, bool delayed,
+		      uint64_t *at, struct taken *ret)
+{
+	uint32_t size = delayed ? DELAY_DESCRIPTOR : DESCRIPTOR;
+	const uint8_t *d = file_at(p, file, len, *at, size);
+	if (!d)
+		return -ENOENT;
+	*at += size;
+	return taken_read(d, delayed, ret);
+}
+
+static uint64_t taken_begin(const struct pe *p, bool delayed)
+{
+	return p->dirs[delayed ? PE_DELAY : PE_IMPORT].rva;
+}
+
 bool pe_file_imports(const struct pe *p, const uint8_t *file, uint64_t len, const char *dll)
 {
 	size_t name_len = strlen(dll) + 1;
+	struct taken d;
 	for (int delayed = 0; delayed < 2; delayed++) {
-		uint64_t at = p->dirs[delayed ? PE_DELAY : PE_IMPORT].rva;
-		uint32_t size = delayed ? DELAY_DESCRIPTOR : DESCRIPTOR;
-		const uint8_t *d;
-		for (; at && (d = file_at(p, file, len, at, size)); at += size) {
-			uint32_t name = le32_at(d + (delayed ? 4 : 12));
-			const uint8_t *t = file_at(p, file, len, name, name_len);
-			if (!name)
-				break;
+		uint64_t at = taken_begin(p, delayed);
+		while (at && taken_next(p, file, len, delayed, &at, &d) > 0) {
+			const uint8_t *t = file_at(p, file, len, d.name, name_len);
 			if (t && !strncasecmp((const char *)t, dll, name_len))
 				return true;
 		}
@@ -140,22 +166,17 @@ bool pe_file_imports_all(const struct pe *p, const uint8_t *file, uint64_t len, 
 			 void *arg)
 {
 	struct walk w = {.p = p, .file = file, .len = len, .fn = fn, .arg = arg};
+	struct taken d;
 	for (int delayed = 0; delayed < 2; delayed++) {
-		uint64_t at = p->dirs[delayed ? PE_DELAY : PE_IMPORT].rva;
-		uint32_t size = delayed ? DELAY_DESCRIPTOR : DESCRIPTOR;
-		for (; at; at += size) {
-			const uint8_t *d = file_at(p, file, len, at, size);
-			if (!d)
-				return false;
-			uint32_t name = le32_at(d + (delayed ? 4 : 12));
-			uint32_t slots = le32_at(d + (delayed ? 12 : 16));
-			uint32_t names = le32_at(d + (delayed ? 16 : 0));
-			if (!name || !slots)
-				break;
-			const char *dll = file_name(p, file, len, name);
-			if (!dll || !names_walk(&w, dll, names ? names : slots))
+		uint64_t at = taken_begin(p, delayed);
+		int r = 0;
+		while (at && (r = taken_next(p, file, len, delayed, &at, &d)) > 0) {
+			const char *dll = file_name(p, file, len, d.name);
+			if (!dll || !names_walk(&w, dll, d.names))
 				return false;
 		}
+		if (r < 0)
+			return false;
 	}
 	return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CreateToolhelp32Snapshot: lists, as they were, of what the guest sees: itself, its threads, its
- * modules. Other processes are none of its business, those that it has started have handles. */
+/* CreateToolhelp32Snapshot and EnumerateLoadedModules: lists, as they were, of what the guest sees:
+ * itself, its threads, its modules. Other processes are none of its business, those that it has
+ * started have handles. */
 #include "win/internal.h"
 
 enum { OF_PROCESSES = 2, OF_THREADS = 4, OF_MODULES = 8, PRIORITY = 8 };
@@ -231,4 +232,33 @@ API(uint32_t, k32_Module32FirstW, handle h, struct module_entry *e)
 API(uint32_t, k32_Module32NextW, handle h, struct module_entry *e)
 {
 	return module_next(h, e, false);
+}
+
+/* ---- dbghelp: the modules, each told to the guest ---- */
+
+/* @fn(name, base, size, @arg) of each, until it says 0. */
+static uint32_t modules_tell_each(uint64_t fn, uint64_t arg, bool in_wide)
+{
+	struct snapshot s = {0};
+	bool had = modules_take(&s), goes = had;
+	for (uint32_t i = 0; goes && i < s.n[MODULES]; i++) {
+		const char *path = s.modules[i].path;
+		autofree wide *w = in_wide ? text_wide(path, SIZE_MAX) : NULL;
+		uint64_t name = in_wide ? (uint64_t)(uintptr_t)w : (uint64_t)(uintptr_t)path;
+		had = name != 0;
+		goes = had && guest_call4(fn, name, s.modules[i].base, s.modules[i].len, arg);
+	}
+	snapshot_fini(&s.o);
+	return had ? 1 : fail(ERROR_NOT_ENOUGH_MEMORY);
+}
+
+API(uint32_t, dbg_EnumerateLoadedModules64, handle p, uint64_t fn, uint64_t arg)
+{
+	(void)p;
+	return modules_tell_each(fn, arg, false);
+}
+API(uint32_t, dbg_EnumerateLoadedModulesW64, handle p, uint64_t fn, uint64_t arg)
+{
+	(void)p;
+	return modules_tell_each(fn, arg, true);
 }

@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
-enum { NET_KINDS = 10, WSAECONNRESET = 10054 };
+enum { NET_KINDS = 10 };
 struct net_events {
 	struct overlapped o;  /* by which the request is known */
 	struct object *event; /* owned; NULL: none */
@@ -75,7 +75,7 @@ static bool note(struct net_events *e, uint32_t what, int32_t code)
 static bool look_unlinked(const struct file *f, struct net_events *e, short ready)
 {
 	if (e->linked)
-		return note(e, NET_CLOSE, ready & POLLERR ? WSAECONNRESET : 0);
+		return note(e, NET_CLOSE, ready & POLLERR ? socket_error(ECONNRESET) : 0);
 	if (!(ready & POLLERR) || !f->dialled)
 		return false;
 	if (!e->error)
@@ -94,7 +94,7 @@ static bool look_linked(struct file *f, struct net_events *e, short ready)
 		news |= note(e, NET_READ, 0);
 	/* its end is told when all before it was read, to who reads */
 	if (ends && (n <= 0 || !(e->mask & NET_READ)))
-		news |= note(e, NET_CLOSE, ready & POLLERR ? WSAECONNRESET : 0);
+		news |= note(e, NET_CLOSE, ready & POLLERR ? socket_error(ECONNRESET) : 0);
 	if (ready & POLLPRI)
 		news |= note(e, NET_OOB, 0);
 	if (ready & POLLOUT)

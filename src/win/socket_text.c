@@ -31,9 +31,15 @@ static bool address_text(const void *name, uint32_t len, char ret[TEXT_MAX])
 	return true;
 }
 
-/* @ret_len: as characters with the 0, in and out. */
-static int32_t text_room(const char *text, uint32_t *ret_len)
+/* 0 and the text, when it has room in *@ret_len characters, which tell how many it needs with the
+ * 0; else as WSAAddressToString fails. @out: whether there is somewhere to write it. */
+static int32_t text_ask(const void *name, uint32_t len, bool out, char text[TEXT_MAX],
+			uint32_t *ret_len)
 {
+	if (!name || !out || !ret_len)
+		return socket_fail(EFAULT);
+	if (!address_text(name, len, text))
+		return socket_fail(EINVAL);
 	uint32_t need = (uint32_t)strlen(text) + 1, have = *ret_len;
 	*ret_len = need;
 	return have < need ? socket_fail(EFAULT) : 0;
@@ -44,11 +50,7 @@ API(int32_t, ws_WSAAddressToStringA, const void *name, uint32_t len, const void 
 {
 	char text[TEXT_MAX];
 	(void)protocol;
-	if (!name || !ret || !ret_len)
-		return socket_fail(EFAULT);
-	if (!address_text(name, len, text))
-		return socket_fail(EINVAL);
-	int32_t r = text_room(text, ret_len);
+	int32_t r = text_ask(name, len, ret != NULL, text, ret_len);
 	if (r == 0)
 		strcpy(ret, text);
 	return r;
@@ -59,14 +61,9 @@ API(int32_t, ws_WSAAddressToStringW, const void *name, uint32_t len, const void 
 {
 	char text[TEXT_MAX];
 	(void)protocol;
-	if (!name || !ret || !ret_len)
-		return socket_fail(EFAULT);
-	if (!address_text(name, len, text))
-		return socket_fail(EINVAL);
-	uint32_t cap = *ret_len;
-	int32_t r = text_room(text, ret_len);
+	int32_t r = text_ask(name, len, ret != NULL, text, ret_len);
 	if (r == 0)
-		(void)wide_give(text, ret, cap);
+		(void)wide_give(text, ret, *ret_len);
 	return r;
 }
 
